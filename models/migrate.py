@@ -1,0 +1,117 @@
+"""Bringing the schema up to date: safe beside a storefront that is writing, and when several processes try at once."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import peewee
+from playhouse.migrations import Migration, Runner
+from playhouse.pool import PooledPostgresqlDatabase
+
+import migrations
+from models import database
+
+#: Any number will do, as long as every version of the gateway takes the same one.
+LOCK_ID = 7_261_001
+#: How long a statement may queue for its lock; while it queues, the storefront's writes queue behind it.
+LOCK_TIMEOUT_MS = 700
+#: Tries at a lock that a long transaction holds, with a pause between them that lets writers through.
+LOCK_TRIES = 60
+PAUSE_SECONDS = 0.5
+LOCK_NOT_AVAILABLE = "55P03"
+MIGRATIONS = Path(migrations.__file__).parent
+
+
+class MigrationBlocked(RuntimeError):
+    """Another transaction held the orders table for too long; run `gateway migrate` again when it has ended."""
+
+
+def migrate(database_url: str, *, echo: Callable[[str], None] = print) -> list[str]:
+    """Apply what is missing and return its names. Waits while another process migrates.
+
+    Raises MigrationBlocked where the table stayed locked by somebody else.
+    """
+    pool = _connect(database_url)
+    with pool.connection_context(), _only_one(pool, echo):
+        applied = _with_patience(pool, echo)
+    pool.close_all()
+    return applied
+
+
+def pending(pool: PooledPostgresqlDatabase) -> list[str]:
+    """Names of the migrations that `pool`'s database lacks; needs an open connection."""
+    return [
+        migration.name for migration in _runner(pool).status() if migration.path and not migration.applied
+    ]
+
+
+def script(database_url: str) -> str:
+    """What is missing, as SQL that an administrator can run by hand with psql; applies nothing."""
+    pool = _connect(database_url)
+    with pool.connection_context():
+        missing = [m for m in _runner(pool).status() if m.path and not m.applied]
+    pool.close_all()
+    return "\n".join([HISTORY, *map(_as_sql, missing)]) if missing else "-- nothing is missing\n"
+
+
+HISTORY = """\
+CREATE TABLE IF NOT EXISTS schema_migration (
+    id serial PRIMARY KEY, name varchar(255) NOT NULL UNIQUE, applied timestamp NOT NULL
+);"""
+
+
+def _as_sql(migration: Migration) -> str:
+    body = migration.load().SQL.strip()
+    done = (
+        f"INSERT INTO schema_migration (name, applied) VALUES ('{migration.name}', now() AT TIME ZONE 'UTC');"
+    )
+    return f"\n-- {migration.name}\n{body}\n{done}\n"
+
+
+def _connect(database_url: str) -> PooledPostgresqlDatabase:
+    pool = database.connect(database_url, pool_size=1, name="referans-migrate")
+    # Building an index may take longer than any statement of the running gateway.
+    pool.connect_params["options"] = f"-c timezone=UTC -c lock_timeout={LOCK_TIMEOUT_MS}"
+    return pool
+
+
+def _runner(pool: PooledPostgresqlDatabase) -> Runner:
+    return Runner(pool, str(MIGRATIONS))
+
+
+@contextmanager
+def _only_one(pool: PooledPostgresqlDatabase, echo: Callable[[str], None]) -> Iterator[None]:
+    """Polls: to block on the lock would deadlock with a concurrent index build, which waits for our transaction."""
+    waited = False
+    while not pool.execute_sql("SELECT pg_try_advisory_lock(%s)", (LOCK_ID,)).fetchone()[0]:
+        if not waited:
+            echo("another process is migrating; waiting for it")
+        waited = True
+        time.sleep(PAUSE_SECONDS)
+    try:
+        yield
+    finally:
+        pool.execute_sql("SELECT pg_advisory_unlock(%s)", (LOCK_ID,))
+
+
+def _with_patience(pool: PooledPostgresqlDatabase, echo: Callable[[str], None]) -> list[str]:
+    applied: list[str] = []
+    for missing in pending(pool):
+        echo(f"applying {missing}")
+        _apply(pool, missing, echo)
+        applied.append(missing)
+    return applied
+
+
+def _apply(pool: PooledPostgresqlDatabase, name: str, echo: Callable[[str], None]) -> None:
+    for _ in range(LOCK_TRIES):
+        try:
+            _runner(pool).up(name)
+            return
+        except peewee.OperationalError as error:
+            if getattr(error.__cause__ or error.args[0], "pgcode", None) != LOCK_NOT_AVAILABLE:
+                raise
+            echo(f"{name}: the orders table is locked by another transaction; trying again")
+            time.sleep(PAUSE_SECONDS)
+    raise MigrationBlocked(f"{name}: {MigrationBlocked.__doc__}")

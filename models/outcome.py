@@ -1,0 +1,44 @@
+"""What a provider said of an order, in our words, and how it reached us."""
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from models.status import ExternalStatus, FailureReason, Source
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a provider said of one order.
+
+    The order is known by `referans` (ours) or, where a provider uses only its own number, by
+    `external_order_id`.
+    """
+
+    status: ExternalStatus
+    referans: str | None = None
+    external_order_id: str | None = None
+    pin: str | None = field(default=None, repr=False)
+    message: str | None = None
+    cost: Decimal | None = None
+    currency: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """An outcome on its way to the order: who brought it, and what to do where it applies."""
+
+    provider_id: str
+    source: Source
+    outcome: Outcome
+    #: Known where we asked; a callback is matched by its reference instead.
+    order_id: str | None = None
+    #: Callbacks only: the same key is settled once.
+    dedupe_key: str | None = None
+    #: Callbacks only: what came over the wire, kept sealed in the inbox.
+    raw: str | None = field(default=None, repr=False)
+    #: Seconds until the provider is asked again, where the order stays open. None leaves the plan as it is.
+    next_check_seconds: float | None = None
+    #: Kept on an order that this outcome fails.
+    failure_reason: FailureReason = FailureReason.PROVIDER
+    #: For the timeline, in place of the provider's message.
+    note: str | None = None

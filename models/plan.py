@@ -1,0 +1,201 @@
+"""Who does what next: claims, each one conditional UPDATE. No row back means that somebody was first, or none is due.
+
+`nextCheckAt` is the plan: set exactly while the gateway has something to do for an order. The queue only hints.
+"""
+
+from typing import Any
+
+from models import database
+from models.status import OPEN_STATUSES
+
+
+def claim_dispatch(order_id: str, grace_seconds: float) -> dict[str, Any] | None:
+    """Take a `not_sent` order for sending. If nothing is heard of it for `grace_seconds`, it is in doubt."""
+    return database.row(CLAIM_DISPATCH, {"id": order_id, "grace": grace_seconds})
+
+
+def claim_next_provider(
+    order_id: str, refused_by: str, route: dict[str, Any], reason: str, grace_seconds: float
+) -> dict[str, Any] | None:
+    """Take an order that `refused_by` refused for sending to the next provider of its route."""
+    values = {
+        "id": order_id,
+        "refused_by": refused_by,
+        "provider": route["provider_id"],
+        "params": database.as_json(route["params"]),
+        "note": f"{refused_by} refused: {reason}; sending to {route['provider_id']}",
+        "grace": grace_seconds,
+    }
+    return database.row(CLAIM_NEXT_PROVIDER, values)
+
+
+def claim_resend(order_id: str, grace_seconds: float, asks: int = 2) -> dict[str, Any] | None:
+    """Take an order in doubt, of which the provider has said `asks` times that it does not know it, for sending."""
+    return database.row(CLAIM_RESEND, {"id": order_id, "grace": grace_seconds, "asks": asks})
+
+
+def claim_check(
+    order_id: str,
+    delays_seconds: list[float],
+    *,
+    trust_seconds: float,
+    order_timeout_seconds: float,
+    grace_seconds: float,
+) -> dict[str, Any] | None:
+    """Take an order whose check is due, and write the next plan before the provider is asked.
+
+    `delays_seconds[n]` is the wait after check n + 1; the last one repeats. `expired` in the answer means that
+    this is the last check.
+    """
+    values = {
+        "id": order_id,
+        "delays": delays_seconds,
+        "trust": trust_seconds,
+        "order_timeout": order_timeout_seconds,
+        "grace": grace_seconds,
+    }
+    return database.row(CLAIM_CHECK, values)
+
+
+def in_doubt(order_id: str, delay_seconds: float) -> bool:
+    """The send got no clear answer: plan to ask in `delay_seconds`. False where an outcome came meanwhile."""
+    return database.row(IN_DOUBT, {"id": order_id, "delay": delay_seconds}) is not None
+
+
+def unknown_to_provider(order_id: str, min_gap_seconds: float) -> int:
+    """Count an answer "no such reference" about an order in doubt; answers closer than the gap count once."""
+    found = database.row(UNKNOWN, {"id": order_id, "gap": min_gap_seconds})
+    return int(found["unknownCount"]) if found else 0
+
+
+def request_check(order_id: str) -> bool:
+    """Plan a check for now, also where a callback came. False where the order was never sent."""
+    return database.row(REQUEST_CHECK, (order_id,)) is not None
+
+
+def postpone(order_id: str, delay_seconds: float) -> None:
+    """Move a due check without counting it: its provider is down."""
+    database.rows(POSTPONE, (delay_seconds, order_id))
+
+
+def due(limit: int, after: tuple[Any, str] | None) -> list[dict[str, Any]]:
+    """Orders whose plan is due: `{id, externalStatus, next_check_at}`, longest due first, after the cursor."""
+    at, order_id = after or (None, None)
+    return database.rows(DUE, {"limit": limit, "at": at, "id": order_id})
+
+
+def adopt(order_timeout_seconds: float, limit: int) -> int:
+    """Plan checks for orders that another system sent to a provider of ours; how many."""
+    return len(database.rows(ADOPT, {"order_timeout": order_timeout_seconds, "limit": limit}))
+
+
+_OPEN = ", ".join(f"'{name}'" for name in OPEN_STATUSES)
+
+#: What sending and asking need to know of an order.
+TASK = """
+    o.id::text AS id, o."providerId" AS provider_id, o.provider_referans AS referans,
+    o."externalOrderId" AS external_order_id, o."userIdentifier" AS user_identifier, o."extraField" AS extra_field,
+    o.quantity, o."routeParams" AS params, o."externalStatus" AS status, o."productId"::text AS product_id,
+    o."packageId"::text AS package_id, o."triedProviders" AS tried, o."checkCount" AS check_count
+"""
+CLAIM_DISPATCH = f"""
+WITH claimed AS (
+    UPDATE product_orders AS o SET "externalStatus" = 'pending', "claimedAt" = now(), attempts = attempts + 1,
+        "nextCheckAt" = now() + make_interval(secs => %(grace)s)
+    WHERE o.id = %(id)s AND o."externalStatus" = 'not_sent' AND o."nextCheckAt" IS NOT NULL
+    RETURNING o.*
+), told AS (
+    INSERT INTO order_events (order_id, source, "from", "to", message)
+    SELECT id, 'dispatch', 'not_sent', 'pending', 'claimed; sending to ' || "providerId" FROM claimed
+)
+SELECT {TASK} FROM claimed AS o
+"""
+CLAIM_NEXT_PROVIDER = f"""
+WITH claimed AS (
+    UPDATE product_orders AS o SET "providerId" = %(provider)s, "routeParams" = %(params)s, attempts = attempts + 1,
+        "triedProviders" = o."triedProviders" || %(refused_by)s::text, "unknownCount" = 0, "unknownAt" = NULL,
+        "nextCheckAt" = now() + make_interval(secs => %(grace)s)
+    WHERE o.id = %(id)s AND o."externalStatus" = 'pending' AND o."providerId" = %(refused_by)s
+    RETURNING o.*
+), told AS (
+    INSERT INTO order_events (order_id, source, "from", "to", message)
+    SELECT id, 'dispatch', 'pending', 'pending', %(note)s FROM claimed
+)
+SELECT {TASK} FROM claimed AS o
+"""
+CLAIM_RESEND = f"""
+WITH claimed AS (
+    UPDATE product_orders AS o SET attempts = attempts + 1, "unknownCount" = 0, "unknownAt" = NULL,
+        "nextCheckAt" = now() + make_interval(secs => %(grace)s)
+    WHERE o.id = %(id)s AND o."externalStatus" = 'pending' AND o."unknownCount" >= %(asks)s
+    RETURNING o.*
+), told AS (
+    INSERT INTO order_events (order_id, source, "from", "to", message)
+    SELECT id, 'dispatch', 'pending', 'pending',
+        "providerId" || ' does not know the reference; sending it again' FROM claimed
+)
+SELECT {TASK} FROM claimed AS o
+"""
+CLAIM_CHECK = f"""
+WITH claimed AS (
+    UPDATE product_orders AS o SET "checkCount" = o."checkCount" + 1, "lastSyncAt" = now(), "checkRequestedAt" = NULL,
+        "nextCheckAt" = CASE
+            WHEN o."externalStatus" NOT IN ({_OPEN}) THEN NULL
+            WHEN COALESCE(o."sentAt", o."claimedAt") + make_interval(secs => %(order_timeout)s) <= now()
+            THEN now() + make_interval(secs => %(grace)s)
+            ELSE LEAST(
+                now() + make_interval(secs => (%(delays)s::float8[])[
+                    LEAST(o."checkCount" + 1, array_length(%(delays)s::float8[], 1))]),
+                COALESCE(o."sentAt", o."claimedAt") + make_interval(secs => %(order_timeout)s)) END
+    WHERE o.id = %(id)s AND o."nextCheckAt" <= now() AND o."externalStatus" <> 'not_sent' AND (
+        o."checkRequestedAt" IS NOT NULL
+        OR o."externalStatus" IN ({_OPEN}) AND (
+            o."lastCallbackAt" IS NULL
+            OR o."lastCallbackAt" + make_interval(secs => %(trust)s) <= now()
+            OR COALESCE(o."sentAt", o."claimedAt") + make_interval(secs => %(order_timeout)s) <= now()))
+    RETURNING o.*
+)
+SELECT {TASK}, EXTRACT(EPOCH FROM o."nextCheckAt" - now())::float8 AS next_check_seconds,
+    o."externalStatus" IN ({_OPEN})
+        AND COALESCE(o."sentAt", o."claimedAt") + make_interval(secs => %(order_timeout)s) <= now() AS expired
+FROM claimed AS o
+"""
+IN_DOUBT = """
+UPDATE product_orders SET "nextCheckAt" = now() + make_interval(secs => %(delay)s)
+WHERE id = %(id)s AND "externalStatus" = 'pending' RETURNING id
+"""
+UNKNOWN = """
+UPDATE product_orders AS o SET
+    "unknownCount" = o."unknownCount" + CASE WHEN o."unknownAt" IS NULL
+        OR o."unknownAt" + make_interval(secs => %(gap)s) <= now() THEN 1 ELSE 0 END,
+    "unknownAt" = CASE WHEN o."unknownAt" IS NULL
+        OR o."unknownAt" + make_interval(secs => %(gap)s) <= now() THEN now() ELSE o."unknownAt" END
+WHERE o.id = %(id)s AND o."externalStatus" = 'pending' RETURNING "unknownCount"
+"""
+REQUEST_CHECK = """
+UPDATE product_orders SET "nextCheckAt" = now(), "checkRequestedAt" = now()
+WHERE id = %s AND "externalStatus" <> 'not_sent' AND "providerId" IS NOT NULL AND provider_referans IS NOT NULL
+  AND COALESCE("sentAt", "claimedAt") IS NOT NULL RETURNING id
+"""
+POSTPONE = f"""
+UPDATE product_orders SET "nextCheckAt" = now() + make_interval(secs => %s)
+WHERE id = %s AND "nextCheckAt" <= now() AND "externalStatus" IN ({_OPEN})
+"""
+#: Rides idx_orders_due: its cost follows the number of waiting orders, never the size of the table.
+DUE = f"""
+SELECT o.id::text AS id, o."externalStatus" AS status, o."providerId" AS provider_id, o."nextCheckAt" AS next_check_at
+FROM product_orders AS o
+WHERE o."nextCheckAt" <= now() AND o."nextCheckAt" IS NOT NULL AND o."externalStatus" IN ({_OPEN})
+  AND (%(at)s::timestamptz IS NULL OR (o."nextCheckAt", o.id) > (%(at)s::timestamptz, %(id)s::uuid))
+ORDER BY o."nextCheckAt", o.id LIMIT %(limit)s
+"""
+#: Rides idx_orders_unplanned. Older ones than the timeout are left to whoever sent them.
+ADOPT = """
+UPDATE product_orders SET "nextCheckAt" = now() WHERE id IN (
+    SELECT o.id FROM product_orders AS o JOIN providers AS p ON p.id = o."providerId"
+    WHERE o."nextCheckAt" IS NULL AND o."externalStatus" IN ('queued', 'sent', 'processing')
+      AND o.provider_referans IS NOT NULL AND o."sentAt" > now() - make_interval(secs => %(order_timeout)s)
+    ORDER BY o."sentAt" LIMIT %(limit)s FOR UPDATE OF o SKIP LOCKED)
+  AND "nextCheckAt" IS NULL
+RETURNING id
+"""

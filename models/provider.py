@@ -1,0 +1,128 @@
+"""Configured provider accounts, and how each is doing."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from models import database, sealed
+
+#: Failed questions in a row after which a provider counts as down.
+BREAKER_THRESHOLD = 5
+#: Seconds between two probes of a provider that is down.
+PROBE_SECONDS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """One account with one provider."""
+
+    id: str
+    #: Which protocol it speaks: a name of `gateway.providers.ADAPTERS`.
+    adapter: str
+    base_url: str
+    #: How its callbacks are verified: a name of `gateway.signatures.SCHEMES`.
+    callback: str
+    credentials: dict[str, str] = field(repr=False)
+    #: Calls under way at once, over all workers.
+    max_concurrency: int = 8
+    #: Calls a minute, over all workers; None is without limit.
+    max_per_minute: int | None = None
+
+    def secrets(self) -> list[str]:
+        """The callback secrets that are valid now; several while one is being rotated."""
+        return self.credentials.get("callback_secret", "").split()
+
+
+def save(provider: Provider) -> None:
+    """Add the provider, or replace the one of the same id."""
+    values = {
+        "id": provider.id,
+        "adapter": provider.adapter,
+        "base_url": provider.base_url,
+        "callback": provider.callback,
+        "credentials": sealed.seal(json.dumps(provider.credentials), _owner(provider.id)),
+        "max_concurrency": provider.max_concurrency,
+        "max_per_minute": provider.max_per_minute,
+    }
+    database.rows(SAVE, values)
+
+
+def find(provider_id: str) -> Provider | None:
+    """The provider, its credentials in clear, or None. Raises sealed.Unsealable."""
+    row = database.row(f"SELECT {COLUMNS} FROM providers WHERE id = %s", (provider_id,))
+    return _provider(row) if row else None
+
+
+def of_order(order_id: str) -> Provider | None:
+    """The provider that an order is routed to, or None. Raises sealed.Unsealable."""
+    row = database.row(OF_ORDER, (order_id,))
+    return _provider(row) if row else None
+
+
+def every() -> list[Provider]:
+    """All providers by id. Raises sealed.Unsealable."""
+    return [_provider(row) for row in database.rows(f"SELECT {COLUMNS} FROM providers ORDER BY id")]
+
+
+def _provider(row: dict[str, Any]) -> Provider:
+    return Provider(
+        **{**row, "credentials": json.loads(sealed.unseal(row["credentials"], _owner(row["id"])))}
+    )
+
+
+def _owner(provider_id: str) -> str:
+    return f"provider:{provider_id}"
+
+
+def admits(provider_id: str) -> bool:
+    """Whether a check may go out: always while the provider is up, one probe at a time while it is down."""
+    health = database.row(HEALTH, {"id": provider_id, "threshold": BREAKER_THRESHOLD})
+    if health is None or not health["down"]:
+        return True
+    return bool(health["probe_due"]) and database.row(PROBE, (PROBE_SECONDS, provider_id)) is not None
+
+
+def answered(provider_id: str) -> None:
+    """The provider gave an answer that could be read: it is up."""
+    database.rows(ANSWERED, (provider_id,))
+
+
+def failed(provider_id: str, error: str) -> None:
+    """A call got no readable answer."""
+    values = {"id": provider_id, "error": error[:500], "threshold": BREAKER_THRESHOLD, "probe": PROBE_SECONDS}
+    database.rows(FAILED, values)
+
+
+def health(provider_id: str) -> dict[str, Any] | None:
+    """`{failures, down, probe_due, last_error, last_error_at}`, or None where it has never failed."""
+    return database.row(HEALTH, {"id": provider_id, "threshold": BREAKER_THRESHOLD})
+
+
+COLUMNS = "id, adapter, base_url, callback, credentials, max_concurrency, max_per_minute"
+OF_ORDER = f"""
+SELECT {COLUMNS} FROM providers WHERE id = (SELECT o."providerId" FROM product_orders AS o WHERE o.id = %s)
+"""
+SAVE = """
+INSERT INTO providers (id, adapter, base_url, callback, credentials, max_concurrency, max_per_minute)
+VALUES (%(id)s, %(adapter)s, %(base_url)s, %(callback)s, %(credentials)s, %(max_concurrency)s, %(max_per_minute)s)
+ON CONFLICT (id) DO UPDATE SET adapter = excluded.adapter, base_url = excluded.base_url,
+    callback = excluded.callback, credentials = excluded.credentials,
+    max_concurrency = excluded.max_concurrency, max_per_minute = excluded.max_per_minute, updated_at = now()
+"""
+HEALTH = """
+SELECT failures, failures >= %(threshold)s AS down, probe_at <= now() AS probe_due, last_error, last_error_at
+FROM provider_health WHERE provider_id = %(id)s
+"""
+#: One conditional UPDATE, so that of all workers one sends the probe.
+PROBE = """
+UPDATE provider_health SET probe_at = now() + make_interval(secs => %s)
+WHERE provider_id = %s AND probe_at <= now() RETURNING provider_id
+"""
+ANSWERED = "UPDATE provider_health SET failures = 0, probe_at = NULL WHERE provider_id = %s AND failures > 0"
+FAILED = """
+INSERT INTO provider_health AS h (provider_id, failures, last_error, last_error_at)
+VALUES (%(id)s, 1, %(error)s, now())
+ON CONFLICT (provider_id) DO UPDATE SET failures = h.failures + 1, last_error = excluded.last_error,
+    last_error_at = now(),
+    probe_at = CASE WHEN h.failures + 1 >= %(threshold)s THEN now() + make_interval(secs => %(probe)s) END
+"""

@@ -1,0 +1,83 @@
+"""Sealing of PINs, credentials and raw callbacks at rest, with the keys of `ENCRYPTION_KEYS`.
+
+Fernet has no associated data, so what a value belongs to is sealed in with it: a ciphertext that was moved to
+another row does not open there.
+"""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Iterable, Sequence
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+#: Marks a sealed value; anything else is read as it stands (stored before sealing was turned on).
+PREFIX = "sealed:"
+
+
+class Unsealable(ValueError):
+    """A sealed value does not open: its key is missing from ENCRYPTION_KEYS, or it belongs to another row."""
+
+
+class Sealer:
+    """Seals under the first key, opens under any. Without keys it passes values through."""
+
+    def __init__(self, keys: Sequence[str] = ()) -> None:
+        self._keys = [key.encode() for key in keys]
+        self._fernet = MultiFernet([Fernet(key) for key in keys]) if keys else None
+
+    def seal(self, text: str, belongs_to: str) -> str:
+        """`text`, readable only as something that belongs to `belongs_to`."""
+        if self._fernet is None:
+            return text
+        return PREFIX + self._fernet.encrypt(json.dumps([belongs_to, text]).encode()).decode()
+
+    def unseal(self, value: str, *belongs_to: str) -> str:
+        """The text of a sealed value that belongs to any of `belongs_to`. Raises Unsealable."""
+        if not value.startswith(PREFIX):
+            return value
+        owner, text = self._open(value)
+        if owner not in belongs_to:
+            raise Unsealable("a sealed value was moved from another row")
+        return text
+
+    def _open(self, value: str) -> tuple[str, str]:
+        if self._fernet is None:
+            raise Unsealable("a sealed value was found, but ENCRYPTION_KEYS is not set")
+        try:
+            owner, text = json.loads(self._fernet.decrypt(value.removeprefix(PREFIX)))
+        except InvalidToken:
+            raise Unsealable("no key of ENCRYPTION_KEYS opens a sealed value") from None
+        return owner, text
+
+    def digests(self, pin: str) -> list[str]:
+        """By what two PINs are compared without opening them: one digest under each key, the plain one last.
+
+        The first is stored beside the PIN.
+        """
+        keyed = [hmac.new(key, b"pin:" + pin.encode(), hashlib.sha256).hexdigest() for key in self._keys]
+        return [*keyed, hashlib.sha256(pin.encode()).hexdigest()]
+
+
+_sealer = Sealer()
+
+
+def bind(keys: Iterable[str]) -> None:
+    """Use these keys from now on; called once by each process beside `database.bind`."""
+    global _sealer  # noqa: PLW0603
+    _sealer = Sealer(list(keys))
+
+
+def seal(text: str, belongs_to: str) -> str:
+    """See `Sealer.seal`."""
+    return _sealer.seal(text, belongs_to)
+
+
+def unseal(value: str, *belongs_to: str) -> str:
+    """See `Sealer.unseal`."""
+    return _sealer.unseal(value, *belongs_to)
+
+
+def digests(pin: str) -> list[str]:
+    """See `Sealer.digests`."""
+    return _sealer.digests(pin)
