@@ -1,0 +1,153 @@
+"""The queue: Dramatiq on Redis, and the bell that HTTP rings without waiting.
+
+Messages are hints. PostgreSQL knows what there is to do, and the sweep finds whatever a lost hint left undone.
+"""
+
+import contextlib
+import os
+import queue
+import ssl
+import threading
+import time
+from typing import Any
+
+import dramatiq
+import redis
+from dramatiq.brokers.redis import RedisBroker
+from dramatiq.middleware import Middleware
+from redis.backoff import ExponentialBackoff, NoBackoff
+from redis.retry import Retry
+
+from gateway import log
+from gateway.settings import Settings
+
+logger = log.get(__name__)
+
+#: Which queue each actor listens on: what is slow or plentiful never stands in front of what is urgent.
+QUEUES = {
+    "dispatch_order": "dispatch",
+    "check_order_status": "checks",
+    "sweep": "maintenance",
+    "record_scheduler_tick": "maintenance",
+}
+NAMESPACE = "referans"
+#: Milliseconds without a sign of life after which a worker's messages are handed to others.
+HEARTBEAT_TIMEOUT_MS = 30_000
+#: Commands in a million that also look for dead workers: with a thousandth, a quiet queue takes 17 minutes.
+MAINTENANCE_CHANCE = 20_000
+#: Seconds that the web may spend on one Redis command, connecting included.
+WEB_TIMEOUT_SECONDS = 1
+#: Hints that may wait for Redis; past that they are dropped, and the sweep takes over.
+MAX_WAITING = 10_000
+
+
+def make_client(settings: Settings, *, strict: bool) -> redis.Redis:
+    """`strict` fails at once where Redis is away, as a web request must; otherwise it tries for some seconds."""
+    url = settings.redis_url.get_secret_value()
+    retry = Retry(NoBackoff(), 0) if strict else Retry(ExponentialBackoff(cap=1, base=0.05), 3)
+    options: dict[str, Any] = {"retry": retry, "socket_connect_timeout": WEB_TIMEOUT_SECONDS if strict else 5}
+    options["socket_timeout"] = WEB_TIMEOUT_SECONDS if strict else 10
+    if url.startswith("rediss://") and not settings.redis_tls_verify:
+        options |= {"ssl_cert_reqs": ssl.CERT_NONE, "ssl_check_hostname": False}
+    return redis.Redis.from_url(url, **options)
+
+
+def make_broker(
+    settings: Settings, *, strict: bool, middleware: list[Middleware] | None = None
+) -> RedisBroker:
+    """The broker of this process; nothing connects yet."""
+    return RedisBroker(
+        client=make_client(settings, strict=strict),
+        middleware=middleware or [],
+        namespace=NAMESPACE,
+        heartbeat_timeout=HEARTBEAT_TIMEOUT_MS,
+        maintenance_chance=MAINTENANCE_CHANCE,
+    )
+
+
+class Bell:
+    """Hands hints to a thread of its own, so that nobody waits for Redis. Works on both sides of a fork."""
+
+    def __init__(self, broker: RedisBroker) -> None:
+        self._broker = broker
+        self._lock = threading.Lock()
+        self._waiting: queue.Queue[dramatiq.Message[Any]] = queue.Queue(MAX_WAITING)
+        self._thread_of_pid = 0
+        self._failing = False
+
+    def ring(self, actor_name: str, *args: Any) -> None:
+        """Never blocks and never raises."""
+        self._start()
+        message: dramatiq.Message[Any] = dramatiq.Message(
+            queue_name=QUEUES[actor_name], actor_name=actor_name, args=args, kwargs={}, options={}
+        )
+        with contextlib.suppress(queue.Full):
+            self._waiting.put_nowait(message)
+
+    def drain(self, timeout_seconds: float) -> bool:
+        """Wait until every hint was sent or given up; False where the time did not suffice."""
+        deadline = time.monotonic() + timeout_seconds
+        while self._waiting.unfinished_tasks and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return not self._waiting.unfinished_tasks
+
+    def _start(self) -> None:
+        if self._thread_of_pid == os.getpid():
+            return
+        with self._lock:
+            if self._thread_of_pid != os.getpid():
+                self._waiting = queue.Queue(MAX_WAITING)
+                threading.Thread(target=self._run, name="bell", daemon=True).start()
+                self._thread_of_pid = os.getpid()
+
+    def _run(self) -> None:
+        waiting = self._waiting
+        while True:
+            message = waiting.get()
+            self._send(message)
+            waiting.task_done()
+
+    def _send(self, message: dramatiq.Message[Any]) -> None:
+        try:
+            self._broker.enqueue(message)
+            self._failing = False
+        except Exception as error:
+            if not self._failing:
+                logger.warning(
+                    "The queue is away; orders are kept and the sweep will find them.",
+                    action="wake_failed",
+                    error=f"{type(error).__name__}: {log.mask(str(error))}",
+                )
+            self._failing = True
+
+
+_bell: Bell | None = None
+
+
+def install(bell: Bell | None) -> None:
+    """What `wake` rings from now on; called once by each process."""
+    global _bell  # noqa: PLW0603
+    _bell = bell
+
+
+def wake(actor_name: str, *args: Any) -> None:
+    """Hint to a worker that there is something to do. Best effort: never waited for, never trusted."""
+    if _bell is not None:
+        _bell.ring(actor_name, *args)
+
+
+def drain(timeout_seconds: float) -> bool:
+    """See `Bell.drain`."""
+    return _bell is None or _bell.drain(timeout_seconds)
+
+
+def workers_alive(client: redis.Redis) -> int:
+    """How many worker processes gave a sign of life within the heartbeat timeout. Raises redis.RedisError."""
+    since_ms = time.time() * 1000 - HEARTBEAT_TIMEOUT_MS
+    return int(client.zcount(f"{NAMESPACE}:__heartbeats__", since_ms, "+inf"))
+
+
+def queue_lengths(client: redis.Redis) -> dict[str, int]:
+    """Messages that wait in each queue, delayed ones under `….DQ`. Raises redis.RedisError."""
+    names = sorted({name for queue_name in QUEUES.values() for name in (queue_name, f"{queue_name}.DQ")})
+    return {name: int(client.llen(f"{NAMESPACE}:{name}")) for name in names}

@@ -1,0 +1,184 @@
+"""Reading callbacks: who sent it, and what it says. Pure; the database is the caller's."""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qsl
+
+from gateway import signatures
+from gateway.providers import ADAPTERS
+from gateway.providers.base import UnreadableCallback
+from gateway.providers.znet import clean_pin
+from models.outcome import Arrival, Outcome
+from models.provider import Provider
+from models.status import ExternalStatus, Source
+
+#: Where a token may stand, besides the path.
+TOKEN_HEADER = "x-callback-token"
+TOKEN_FIELD = "token"
+#: The neutral format's own words for a status; `not_sent` is ours alone.
+STATUSES = {status.value: status for status in ExternalStatus if status is not ExternalStatus.NOT_SENT}
+#: Longest reference that the orders table holds.
+MAX_REFERANS = 255
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackRequest:
+    """A callback as it came over HTTP."""
+
+    method: str
+    #: From the path, where it had one.
+    token: str | None
+    query: Mapping[str, str]
+    #: Lower-case names.
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What an authenticated callback says."""
+
+    arrivals: list[Arrival]
+    #: The text its sender waits for; None where it takes ours.
+    acknowledgement: str | None
+
+
+class Unreadable(ValueError):
+    """The signature is right, the content is not. What came is kept under `dedupe_key`."""
+
+    def __init__(self, reason: str, dedupe_key: str, raw: str) -> None:
+        super().__init__(reason)
+        self.dedupe_key = dedupe_key
+        self.raw = raw
+
+
+def receive(
+    provider: Provider, request: CallbackRequest, *, trust_seconds: float, now: datetime | None = None
+) -> Received:
+    """The outcomes in a callback. Raises signatures.BadSignature, Unreadable.
+
+    `trust_seconds` is how long an order is not polled after a callback that is not final.
+    """
+    webhook_id = VERIFIERS[provider.callback](provider, request, now or datetime.now(UTC))
+    raw = _raw(request)
+    key = f"id:{webhook_id}" if webhook_id else f"content:{_digest(provider, raw)}"
+    try:
+        outcomes, acknowledgement = _read(provider, request)
+    except UnreadableCallback as error:
+        raise Unreadable(str(error), key, raw) from None
+    keys = [key] if len(outcomes) == 1 else [f"{key}#{number}" for number in range(len(outcomes))]
+    arrivals = [
+        Arrival(
+            provider.id, Source.CALLBACK, outcome, dedupe_key=each, raw=raw, next_check_seconds=trust_seconds
+        )
+        for outcome, each in zip(outcomes, keys, strict=True)
+    ]
+    return Received(arrivals, acknowledgement)
+
+
+def _by_standard_webhooks(provider: Provider, request: CallbackRequest, now: datetime) -> str | None:
+    return signatures.verify_standard_webhook(provider.secrets(), request.headers, request.body, now)
+
+
+def _by_token(provider: Provider, request: CallbackRequest, now: datetime) -> str | None:
+    bearer = request.headers.get("authorization", "").removeprefix("Bearer ").strip()
+    presented = request.token or request.headers.get(TOKEN_HEADER) or request.query.get(TOKEN_FIELD) or bearer
+    signatures.verify_token(provider.secrets(), presented)
+    return None
+
+
+#: How a callback shows that it comes from the provider: what `gateway providers add --callback` takes. Each
+#: returns the event's id, or None where the scheme has none, and raises signatures.BadSignature.
+VERIFIERS = {"standard-webhooks": _by_standard_webhooks, "token": _by_token}
+
+
+def _read(provider: Provider, request: CallbackRequest) -> tuple[list[Outcome], str | None]:
+    fields = _fields(request)
+    if "orders" in fields:
+        return _read_list(fields["orders"]), None
+    if "provider_referans" in fields or "status" in fields:
+        return [read_neutral(fields)], None
+    adapter = ADAPTERS[provider.adapter]
+    return [_sound(adapter.read_callback(fields))], adapter.ACKNOWLEDGEMENT
+
+
+def _read_list(orders: Any) -> list[Outcome]:
+    if not isinstance(orders, list) or not orders:
+        raise UnreadableCallback("`orders` must be a list with at least one order")
+    if not all(isinstance(order, dict) for order in orders):
+        raise UnreadableCallback("every entry of `orders` must be an object")
+    return [read_neutral(order) for order in orders]
+
+
+def read_neutral(fields: Mapping[str, Any]) -> Outcome:
+    """The neutral format: `provider_referans`, `status`, `pin_code`, `message`. Raises UnreadableCallback."""
+    referans = _string(fields, "provider_referans")
+    status = STATUSES.get(_string(fields, "status") or "")
+    if not referans:
+        raise UnreadableCallback("no reference: send `provider_referans`")
+    if status is None:
+        raise UnreadableCallback(f"`status` must be one of {', '.join(STATUSES)}")
+    pin = clean_pin(_string(fields, "pin_code") or "")
+    return _sound(Outcome(status, referans, pin=pin, message=_string(fields, "message") or None))
+
+
+def _string(fields: Mapping[str, Any], name: str) -> str | None:
+    value = fields.get(name)
+    if isinstance(value, bool) or not isinstance(value, (str, int, type(None))):
+        raise UnreadableCallback(f"`{name}` must be a string")
+    return None if value is None else str(value).strip()
+
+
+def _sound(outcome: Outcome) -> Outcome:
+    """Raises UnreadableCallback for text that a database cannot hold."""
+    if len(outcome.referans or "") > MAX_REFERANS:
+        raise UnreadableCallback(f"the reference is longer than {MAX_REFERANS} characters")
+    for text in filter(None, (outcome.referans, outcome.pin, outcome.message)):
+        if "\x00" in text or any("\ud800" <= character <= "\udfff" for character in text):
+            raise UnreadableCallback("the text holds characters that are none (NUL or half a surrogate pair)")
+    return outcome
+
+
+def _fields(request: CallbackRequest) -> Mapping[str, Any]:
+    query = {name: value for name, value in request.query.items() if name != TOKEN_FIELD}
+    if not request.body.strip():
+        if request.method == "GET" and query:
+            return query
+        raise UnreadableCallback("the callback is empty")
+    if "form-urlencoded" in request.headers.get("content-type", ""):
+        return {**query, **_form(request.body)}
+    return _json(request.body)
+
+
+def _form(body: bytes) -> dict[str, str]:
+    try:
+        return dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=200))
+    except ValueError:
+        raise UnreadableCallback("the form cannot be read") from None
+
+
+def _json(body: bytes) -> Mapping[str, Any]:
+    try:
+        fields = json.loads(body)
+    except (ValueError, RecursionError):
+        raise UnreadableCallback("the body is not JSON") from None
+    if not isinstance(fields, dict):
+        raise UnreadableCallback("the body must be a JSON object")
+    return fields
+
+
+def _raw(request: CallbackRequest) -> str:
+    """What came, for the inbox, without the token."""
+    query = {name: value for name, value in request.query.items() if name != TOKEN_FIELD}
+    body = request.body.decode(errors="replace").replace("\x00", "\ufffd")
+    return json.dumps({"method": request.method, "query": query, "body": body})
+
+
+def _digest(provider: Provider, raw: str) -> str:
+    """Keyed, so that nobody who reads the inbox can try PINs against it."""
+    return hmac.new(" ".join(provider.secrets()).encode(), raw.encode(), hashlib.sha256).hexdigest()

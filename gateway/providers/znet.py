@@ -1,0 +1,236 @@
+"""znet dealer panels: game PINs.
+
+Source of every protocol fact here: the vendor's API document as summarised in public repositories
+(Lebid15/watan, docs/znet.md and docs/znetapi.pdf), and how public consumers read the answers.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any, ClassVar
+
+from gateway import outbound
+from gateway.providers.base import (
+    Balance,
+    InDoubt,
+    NoAnswer,
+    Package,
+    QuestionRefused,
+    Refused,
+    Task,
+    UnknownReference,
+    UnreadableCallback,
+)
+from models.outcome import Outcome
+from models.provider import Provider
+from models.status import ExternalStatus
+
+CURRENCY = "TRY"
+#: `durum` of a callback and the state of pin_kontrol.
+STATES = {"1": ExternalStatus.PROCESSING, "2": ExternalStatus.COMPLETED, "3": ExternalStatus.FAILED}
+#: How panels write that there is no PIN.
+NO_PIN = {"", "-"}
+
+PHONE = re.compile(r"\+?\d{9,15}")
+#: All patterns are matched against `fold`ed text: lower case, Turkish letters as their Latin cousins.
+SENT_BEFORE = re.compile(r"daha once gonderil|sent before|already sent|duplicate|ayni referans|mukerrer")
+UNCLEAR = re.compile(r"zaman asimi|timeout|timed out|isleniyor|beklemede")
+REFUSAL = re.compile(
+    r"yetersiz|bakiye|hata|gecersiz|bulunama|invalid|insufficient|stok|kapali|iptal|yetki|red|izin|eksik|error|denied"
+)
+UNKNOWN = re.compile(
+    r"bulunama|bulunmuyor|kayit yok|islem yok|siparis yok|gecersiz referans|not found|unknown|no such"
+)
+#: An account that is not found is no order that is not found.
+ABOUT_ACCOUNT = re.compile(r"bayi|kullanici|sifre|yetki|\bip\b|dealer|user|password")
+
+_FOLD = str.maketrans("çğıöşüâîûÇĞİÖŞÜÂÎÛI", "cgiosuaiucgiosuaiui")
+
+
+def fold(text: str) -> str:
+    """`text` for comparing: lower case, without Turkish letters."""
+    return text.translate(_FOLD).lower()
+
+
+class Znet:
+    """A znet panel. All calls are GET with the credentials in the query; answers are text whatever their type."""
+
+    CREDENTIALS: ClassVar[tuple[str, ...]] = ("kod", "sifre")
+    ACKNOWLEDGEMENT: ClassVar[str | None] = "OK"
+
+    def __init__(self, provider: Provider, client: outbound.Client) -> None:
+        self._base = provider.base_url.rstrip("/")
+        self._account = {name: provider.credentials[name] for name in self.CREDENTIALS}
+        self._client = client
+
+    def send(self, task: Task) -> Outcome:
+        """pin_ekle. Accepted is `OK|cost|remaining balance`."""
+        answer = self._ask("pin_ekle", _order_fields(task))
+        head, _, rest = answer.partition("|")
+        if head.strip().upper() == "OK":
+            return _accepted(task, answer, rest)
+        raise _not_accepted(answer, head.strip(), rest.strip())
+
+    def check(self, task: Task) -> Outcome:
+        """pin_kontrol. `OK|state|pin|description`; without OK in front it is the question that failed."""
+        answer = self._ask("pin_kontrol", {"tahsilat_api_islem_id": task.referans})
+        head, *fields = (part.strip() for part in answer.split("|", 3))
+        if head.upper() != "OK":
+            raise _question_failed(answer)
+        return _state(task, answer, fields)
+
+    def balance(self) -> Balance:
+        """bakiye_kontrol. `OK|balance`, on some panels with the debt behind it."""
+        answer = self._ask("bakiye_kontrol", {})
+        head, *fields = (part.strip() for part in answer.split("|"))
+        amount = _decimal(fields[0]) if fields else None
+        if head.upper() != "OK" or amount is None:
+            raise QuestionRefused(f"the panel answered {_shown(answer)}")
+        return Balance(amount, CURRENCY, f"debt {fields[1]}" if fields[1:] else None)
+
+    def catalogue(self) -> list[Package]:
+        """pin_listesi. What is sent later as `oyun` is `oyun_bilgi_id`, not `id`."""
+        answer = self._ask("pin_listesi", {})
+        try:
+            listed = json.loads(answer)
+            if not listed["success"]:
+                raise QuestionRefused(f"the panel said: {listed.get('error')}")
+            return [_package(line) for line in listed["result"]]
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise NoAnswer(f"the catalogue cannot be read: {_shown(answer)}") from None
+
+    @staticmethod
+    def read_callback(fields: Mapping[str, Any]) -> Outcome:
+        """`referans` (or `tahsilat_api_islem_id`), `durum`, `pin`, `aciklama`: the words of panels that call back."""
+        referans = _text(fields.get("referans") or fields.get("tahsilat_api_islem_id"))
+        status = STATES.get(_text(fields.get("durum")))
+        if not referans:
+            raise UnreadableCallback("no reference: send `referans`")
+        if status is None:
+            raise UnreadableCallback("`durum` must be 1, 2 or 3")
+        message = _text(fields.get("aciklama")) or None
+        return Outcome(status, referans, pin=clean_pin(_text(fields.get("pin"))), message=message)
+
+    def _ask(self, service: str, fields: Mapping[str, str]) -> str:
+        """The answer as text. Raises NoAnswer."""
+        try:
+            response = self._client.get(
+                f"{self._base}/servis/{service}.php", params={**self._account, **fields}
+            )
+        except outbound.OutboundError as error:
+            raise NoAnswer(str(error)) from None
+        return _readable(response)
+
+
+def clean_pin(pin: str) -> str | None:
+    """The PIN, or None where the field says that there is none."""
+    return None if pin.strip() in NO_PIN else pin.strip()
+
+
+def _readable(response: outbound.Response) -> str:
+    text = _decoded(response.body).strip().lstrip("\ufeff")
+    if response.status != 200:
+        raise NoAnswer(f"the panel answered HTTP {response.status}")
+    if not text:
+        raise NoAnswer(
+            "the panel answered with nothing: it does not know the dealer, the API right is not granted,"
+            " or our address is not on its list"
+        )
+    if text.startswith("<"):
+        raise NoAnswer("the panel answered with an HTML page: the base address is wrong, or blocked")
+    return text.replace("\x00", "")
+
+
+def _decoded(body: bytes) -> str:
+    """UTF-8, or Latin-5 as older panels send it."""
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError:
+        return body.decode("windows-1254", errors="replace")
+
+
+def _order_fields(task: Task) -> dict[str, str]:
+    missing = [name for name in ("oyun", "kupur") if not task.params.get(name)]
+    if missing:
+        raise Refused(
+            f"not sent: the route has no {' and no '.join(missing)}; set it with `gateway routes add … --param`"
+        )
+    if task.quantity != 1:
+        raise Refused(f"not sent: znet panels take one item an order, this one is for {task.quantity}")
+    extra = (task.extra_field or "").strip()
+    is_phone = bool(PHONE.fullmatch(extra))
+    return {
+        "oyun": str(task.params["oyun"]),
+        "kupur": str(task.params["kupur"]),
+        "referans": task.referans,
+        "musteri_tel": extra if is_phone else "",
+        "oyuncu_bilgi": task.user_identifier if is_phone or not extra else f"{task.user_identifier} {extra}",
+    }
+
+
+def _accepted(task: Task, answer: str, rest: str) -> Outcome:
+    cost = _decimal(rest.split("|", maxsplit=1)[0])
+    if cost is None:
+        raise NoAnswer(f"half an answer: {_shown(answer)}")
+    return Outcome(ExternalStatus.SENT, task.referans, cost=cost, currency=CURRENCY)
+
+
+def _not_accepted(answer: str, head: str, reason: str) -> Refused | InDoubt | NoAnswer:
+    said = fold(reason)
+    if SENT_BEFORE.search(fold(answer)) or UNCLEAR.search(said):
+        return InDoubt(f"the panel answered {_shown(answer)}")
+    if reason and (
+        head == "3"
+        or ((head.isdigit() or head.upper() == "ERROR") and REFUSAL.search(f"{fold(head)} {said}"))
+    ):
+        return Refused(reason)
+    if head.isdigit():
+        return InDoubt(f"the panel answered {_shown(answer)}")
+    return NoAnswer(f"the panel's answer cannot be read: {_shown(answer)}")
+
+
+def _question_failed(answer: str) -> QuestionRefused | UnknownReference | NoAnswer:
+    head, bar, reason = answer.partition("|")
+    said = fold(reason)
+    if not bar or not (head.strip().isdigit() or head.strip().upper() == "ERROR"):
+        return NoAnswer(f"the panel's answer cannot be read: {_shown(answer)}")
+    if UNKNOWN.search(said) and not ABOUT_ACCOUNT.search(said):
+        return UnknownReference(f"the panel answered {_shown(answer)}")
+    return QuestionRefused(f"the panel answered {_shown(answer)}")
+
+
+def _state(task: Task, answer: str, fields: list[str]) -> Outcome:
+    """A PIN counts only with the separator behind it, so that half a line never passes for a whole one."""
+    status = STATES.get(fields[0]) if len(fields) > 1 else None
+    if status is None or (status is ExternalStatus.COMPLETED and len(fields) < 3):
+        raise NoAnswer(f"half an answer, or a state we do not know: {_shown(answer)}")
+    pin = clean_pin(fields[1]) if status is ExternalStatus.COMPLETED else None
+    return Outcome(status, task.referans, pin=pin, message=fields[2] or None if len(fields) > 2 else None)
+
+
+def _package(line: Mapping[str, Any]) -> Package:
+    params = {"oyun": _text(line["oyun_bilgi_id"]), "kupur": _text(line.get("kupur"))}
+    name = " ".join(filter(None, (_text(line.get("oyun_adi")), _text(line.get("adi")))))
+    return Package(_text(line["id"]), name, _decimal(_text(line.get("fiyat"))), CURRENCY, params)
+
+
+def _decimal(text: str) -> Decimal | None:
+    try:
+        number = Decimal(text.strip().replace(",", "."))
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
+
+
+def _text(value: Any) -> str:
+    """Numbers come as strings or as numbers."""
+    return "" if value is None or isinstance(value, (bool, dict, list)) else str(value).strip()
+
+
+def _shown(answer: str) -> str:
+    """The beginning of an answer for people; what may hold a PIN is left out."""
+    head, *fields = answer.split("|", 3)
+    if head.strip().upper() == "OK" and len(fields) > 1:
+        fields[1] = "…"
+    return repr("|".join([head, *fields])[:120])
