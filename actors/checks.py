@@ -1,0 +1,129 @@
+"""Asking a provider about an order of which it has not told us."""
+
+from typing import Any
+
+import dramatiq
+
+from actors.backoff import Backoff
+from actors.dispatch import send, settle, task_of
+from actors.middleware import worth_retrying
+from actors.permits import one_call
+from actors.setup import client, dispatch_grace_seconds, settings
+from gateway import log
+from gateway.broker import QUEUES
+from gateway.providers import adapter_for
+from gateway.providers.base import NoAnswer, ProviderError, UnknownReference
+from models import database, order, plan, provider, timeline
+from models.outcome import Arrival, Outcome
+from models.provider import Provider
+from models.status import OPEN_STATUSES, ExternalStatus, FailureReason, Source
+
+logger = log.get(__name__)
+
+backoff = Backoff(
+    settings.backoff_min, settings.backoff_max, settings.max_checks, settings.slow_check_interval
+)
+
+
+@dramatiq.actor(queue_name=QUEUES["check_order_status"], priority=10, retry_when=worth_retrying)
+def check_order_status(order_id: str) -> None:
+    """Ask the provider, if the order's check is due; then wait for the next one as the plan says.
+
+    A message that comes twice, early or late finds nothing due and ends here.
+    """
+    with database.session():
+        account = provider.of_order(order_id)
+    if account is None:
+        logger.warning(
+            "The order has no provider that exists; it cannot be checked.", action="check_without_provider"
+        )
+        return
+    with one_call(account):
+        claimed = _claim(order_id, account)
+        is_open = claimed is not None and _ask(claimed, account)
+    if claimed and is_open and claimed["next_check_seconds"] <= settings.sweep_period_seconds:
+        raise dramatiq.Retry("not final yet", delay=round(1000 * claimed["next_check_seconds"]))
+
+
+def _claim(order_id: str, account: Provider) -> dict[str, Any] | None:
+    with database.session():
+        if not provider.admits(account.id):
+            plan.postpone(order_id, provider.PROBE_SECONDS)
+            return None
+        return plan.claim_check(
+            order_id,
+            backoff.delays_seconds(),
+            trust_seconds=settings.callback_trust,
+            order_timeout_seconds=settings.order_timeout,
+            grace_seconds=dispatch_grace_seconds,
+        )
+
+
+def _ask(claimed: dict[str, Any], account: Provider) -> bool:
+    """Ask, and settle what comes. Whether the order is still open, and this was not its last check."""
+    log.bind(provider_id=account.id)
+    try:
+        outcome = adapter_for(account, client).check(task_of(claimed))
+    except UnknownReference as error:
+        is_open = _unknown(claimed, account, str(error))
+    except ProviderError as error:
+        is_open = _learned_nothing(claimed, account, error)
+    else:
+        is_open = _learned(claimed, account, outcome)
+    return _expire(claimed, account) if is_open and claimed["expired"] else is_open
+
+
+def _learned(claimed: dict[str, Any], account: Provider, outcome: Outcome) -> bool:
+    note = f"checked ({claimed['check_count']}): {outcome.status}" + (
+        f", {outcome.message}" if outcome.message else ""
+    )
+    with database.session():
+        settled = settle([Arrival(account.id, Source.POLL, outcome, order_id=claimed["id"], note=note)])[0]
+        provider.answered(account.id)
+    logger.info(
+        "The provider answered the check.", action="checked", result=settled.result, status=outcome.status
+    )
+    return settled.went_to in OPEN_STATUSES
+
+
+def _learned_nothing(claimed: dict[str, Any], account: Provider, error: ProviderError) -> bool:
+    with database.session():
+        provider.failed(account.id, str(error)) if isinstance(error, NoAnswer) else provider.answered(
+            account.id
+        )
+        timeline.record(
+            claimed["id"], Source.POLL, f"checked ({claimed['check_count']}), nothing learned: {error}"
+        )
+    logger.warning("The check brought no outcome.", action="check_failed", error=str(error))
+    return claimed["status"] in OPEN_STATUSES
+
+
+def _unknown(claimed: dict[str, Any], account: Provider, answer: str) -> bool:
+    """Only an order in doubt is sent again, and only after two such answers, BACKOFF_MIN apart."""
+    is_open = _learned_nothing(claimed, account, UnknownReference(answer))
+    if claimed["status"] != ExternalStatus.PENDING or claimed["expired"]:
+        return is_open
+    with database.session():
+        plan.unknown_to_provider(claimed["id"], settings.backoff_min)
+        again = plan.claim_resend(claimed["id"], dispatch_grace_seconds)
+    if again:
+        send(again, account)
+    return is_open and again is None
+
+
+def _expire(claimed: dict[str, Any], account: Provider) -> bool:
+    """The last check brought no outcome in time. A success that comes later is still let in."""
+    message = f"no outcome within {settings.order_timeout:g} s of sending"
+    outcome = Outcome(ExternalStatus.FAILED, message=message)
+    expired = Arrival(
+        account.id,
+        Source.SWEEP,
+        outcome,
+        order_id=claimed["id"],
+        failure_reason=FailureReason.TIMEOUT,
+        note=f"timeout: {message}, one last check included",
+    )
+    with database.session():
+        settled: list[order.Settled] = settle([expired])
+    logger.warning("The order timed out.", action="expired", result=settled[0].result)
+    return False

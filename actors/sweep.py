@@ -1,0 +1,112 @@
+"""The periodic search for whatever was missed. PostgreSQL knows; the queue may have forgotten."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import dramatiq
+from periodiq import cron
+
+from actors.dispatch import settle
+from actors.middleware import worth_retrying
+from actors.queue import enqueue
+from actors.setup import settings
+from gateway import log
+from gateway.broker import QUEUES
+from models import database, inbox, plan, sweep_run
+from models.status import ExternalStatus
+
+logger = log.get(__name__)
+
+#: A sweep leaves what it could not do in this time to the next one.
+MAX_SECONDS = 240
+#: What the scheduler is called among the heartbeats.
+SCHEDULER = "scheduler"
+
+
+@dramatiq.actor(
+    queue_name=QUEUES["sweep"], priority=20, periodic=cron(settings.sweep_cron), retry_when=worth_retrying
+)
+def sweep(started_by: str = SCHEDULER) -> None:
+    """Sweep, unless a sweep is under way."""
+    with database.session(), sweep_run.only_one() as mine:
+        if mine:
+            _sweep(started_by)
+
+
+@dramatiq.actor(
+    queue_name=QUEUES["record_scheduler_tick"], priority=20, periodic=cron("* * * * *"), max_retries=0
+)
+def record_scheduler_tick() -> None:
+    """Show `gateway doctor` that scheduler, queue and worker are alive."""
+    with database.session():
+        sweep_run.beat(SCHEDULER)
+
+
+def _sweep(started_by: str) -> None:
+    sweep_id = sweep_run.begin(started_by)
+    counts: dict[str, int] = {}
+    try:
+        _run_steps(counts, deadline=time.monotonic() + MAX_SECONDS)
+    except Exception as error:
+        sweep_run.end(sweep_id, counts, error=f"{type(error).__name__}: {log.mask(str(error))}")
+        logger.exception("The sweep stopped; the next one goes on.", action="sweep_failed", **counts)
+    else:
+        sweep_run.end(sweep_id, counts)
+        logger.info("Swept.", action="swept", started_by=started_by, **counts)
+
+
+def _run_steps(counts: dict[str, int], deadline: float) -> None:
+    """Each step works in batches until nothing is left or the time is up. Outcomes first: they spare checks."""
+    for name, make_step in STEPS.items():
+        counts[name] = 0
+        step = make_step()
+        while time.monotonic() < deadline and (done := step()):
+            counts[name] += done
+
+
+def _settle_unmatched() -> Callable[[], int]:
+    last_id = 0
+
+    def step() -> int:
+        nonlocal last_id
+        found = inbox.unmatched(settings.sweep_batch, last_id)
+        if found:
+            last_id = found[-1][0]
+            settle([arrival for _, arrival in found])
+        return len(found)
+
+    return step
+
+
+def _adopt() -> Callable[[], int]:
+    return lambda: plan.adopt(settings.order_timeout, settings.sweep_batch)
+
+
+def _enqueue_due() -> Callable[[], int]:
+    """Lost messages: orders not sent, orders in doubt, checks and expiries that are due."""
+    cursor: tuple[Any, str] | None = None
+
+    def step() -> int:
+        nonlocal cursor
+        due = plan.due(settings.sweep_batch, cursor)
+        for order in due:
+            enqueue(ACTORS.get(order["status"], "check_order_status"), order["id"])
+            cursor = (order["next_check_at"], order["id"])
+        return len(due)
+
+    return step
+
+
+def _purge() -> Callable[[], int]:
+    return lambda: inbox.purge(settings.callback_retention, settings.sweep_batch)
+
+
+#: Who gets a due order; every other status is checked.
+ACTORS = {ExternalStatus.NOT_SENT.value: "dispatch_order"}
+STEPS: dict[str, Callable[[], Callable[[], int]]] = {
+    "unmatched_settled": _settle_unmatched,
+    "adopted": _adopt,
+    "enqueued": _enqueue_due,
+    "callbacks_deleted": _purge,
+}
