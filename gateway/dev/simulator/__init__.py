@@ -1,0 +1,18 @@
+"""A znet dealer panel to develop and test against: it takes orders, settles them and calls back.
+
+    with Simulator(callback_url="http://localhost:8000/callbacks/sandbox", callback_secret="whsec_…") as panel:
+        requests.get(f"{panel.url}/servis/bakiye_kontrol.php", params={"kod": "sandbox", "sifre": "sandbox"})
+
+It speaks the provider's side of the protocol and shares no code with the adapters. An order does what its player
+id asks for (`ali+poll+after=3`: see `behaviours`, or GRAMMAR for the table), the whole panel what /sim/ says (see
+`control`). Any `oyun` and `kupur` are taken; the price is the catalogue's or 10.12 TRY. Mind that in an address
+typed by hand `+` means a space: write `ali%2Bpoll`.
+"""
+
+from gateway.dev.simulator.behaviours import GRAMMAR
+from gateway.dev.simulator.book import Book, Order, State
+from gateway.dev.simulator.callbacks import STYLES
+from gateway.dev.simulator.pins import pin_for
+from gateway.dev.simulator.simulator import PORT, Simulator, serve
+
+__all__ = ["GRAMMAR", "PORT", "STYLES", "Book", "Order", "Simulator", "State", "pin_for", "serve"]

@@ -1,0 +1,236 @@
+"""What an order will do, read from the player id it was sent with.
+
+The first word of `oyuncu_bilgi` is a name and then behaviour words, each after a `+`:
+`ali+poll+after=3+check-500=1`. Words combine freely; of two that contradict each other the later wins.
+N counts requests, S is seconds (fractions allowed), an underscore in TEXT stands for a space.
+
+    word            what happens
+    --------------  ------------------------------------------------------------------------------
+    callback        settles, then calls back (the default)
+    poll            settles, never calls back: only a check finds out
+    late[=S]        calls back S seconds after it settled (30)
+    twice           the same callback a second time, with the same webhook-id
+    shuffle         calls back with "processing" after the outcome was delivered
+    progress        calls back with "processing" first, half-way to the outcome
+    otherpin        a second callback, with its own webhook-id and another PIN
+    badsign         callbacks carry a wrong signature (or token)
+    never           waits for ever
+    after=S         settles S seconds after it was booked
+    fail[=TEXT]     is cancelled for this reason and its price paid back
+    nopin           completes without a PIN
+    dash            completes without a PIN, written as " - "
+    pipes           its description contains "|"
+    latin5          answers about it are bytes of windows-1254, not UTF-8
+    refuse[=TEXT]   every send is refused with 3|TEXT
+    duplicate       booked, but the answer says it had been sent before
+    html[=N]        the first N sends (1) are answered with an HTML page; nothing is booked
+    empty[=N]       ... with an empty body; nothing is booked
+    500[=N]         ... with status 500; nothing is booked
+    cut[=N]         ... by cutting the connection; nothing is booked
+    cutafter        booked, then the connection is cut
+    lostanswer      booked, then answered with an HTML page
+    half            booked, then half of the answer and the connection is cut
+    slow=S[xN]      booked at once, but the first N sends (1) are answered after S seconds
+    check-html[=N]  the first N checks (1) are answered with an HTML page
+    check-empty[=N] ... with an empty body
+    check-500[=N]   ... with status 500
+    check-cut[=N]   ... by cutting the connection
+    check-half[=N]  ... with half of the answer
+    check-slow=S[xN] the first N checks (1) are answered after S seconds
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+#: Seconds from the outcome to its callback for a plain `late`.
+LATE_SECONDS = 30.0
+#: Most requests that one fault word may spoil.
+MAX_FAULTS = 1000
+#: Longest delay a word may ask for, in seconds: a week.
+MAX_SECONDS = 604_800.0
+#: Reason of a plain `fail`.
+FAIL_REASON = "Oyuncu bulunamadı"
+#: Reason of a plain `refuse`.
+REFUSE_REASON = "Geçersiz oyuncu bilgisi"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """How one answer goes wrong: `failure` is a word of the table or "", the delay is in seconds."""
+
+    failure: str = ""
+    delay_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """What goes wrong with the first requests of one kind; failures and delays count from the first."""
+
+    failures: tuple[str, ...] = ()
+    delays_seconds: tuple[float, ...] = ()
+
+    def at(self, nth: int) -> Fault:
+        """The fault of the nth request, counted from 1."""
+        failure = self.failures[nth - 1] if nth <= len(self.failures) else ""
+        delay = self.delays_seconds[nth - 1] if nth <= len(self.delays_seconds) else 0.0
+        return Fault(failure, delay)
+
+    def then(self, failure: str, times: int) -> "Faults":
+        return replace(self, failures=self.failures + (failure,) * times)
+
+    def delayed(self, seconds: float, times: int) -> "Faults":
+        return replace(self, delays_seconds=(seconds,) * times)
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """The plan of one order. `after_seconds` None takes the simulator's own time to settle."""
+
+    after_seconds: float | None = None
+    settles: bool = True
+    fail_reason: str | None = None
+    pin_shown_as: str | None = None
+    pipes: bool = False
+    latin5: bool = False
+    calls_back: bool = True
+    late_seconds: float = 0.0
+    twice: bool = False
+    shuffle: bool = False
+    progress: bool = False
+    otherpin: bool = False
+    badsign: bool = False
+    refuse_reason: str | None = None
+    sends: Faults = field(default=Faults())
+    checks: Faults = field(default=Faults())
+
+
+Word = Callable[[Behaviour, str], Behaviour]
+
+
+def parse(words: str, base: Behaviour = Behaviour()) -> Behaviour:
+    """Read behaviour words joined by `+` on top of `base`. Raises ValueError naming the word it cannot read."""
+    behaviour = base
+    for word in filter(None, words.split("+")):
+        behaviour = _apply(behaviour, word)
+    return behaviour
+
+
+def of_player(player: str, base: Behaviour = Behaviour()) -> Behaviour:
+    """The behaviour a player id asks for; an unknown word makes an order that is refused and says why."""
+    try:
+        return parse(words_of(player), base)
+    except ValueError as error:
+        return replace(base, refuse_reason=str(error))
+
+
+def words_of(player: str) -> str:
+    """The words of a player id. A leading `+` is part of the name, so a phone number is only a name."""
+    first = player.split(maxsplit=1)[0] if player.strip() else ""
+    return first[1:].partition("+")[2]
+
+
+def _apply(behaviour: Behaviour, word: str) -> Behaviour:
+    name, _, value = word.partition("=")
+    if name not in WORDS:
+        raise ValueError(f"the simulator does not know the word {name!r}")
+    try:
+        return WORDS[name](behaviour, value if "=" in word else DEFAULTS.get(name, ""))
+    except ValueError as error:
+        raise ValueError(f"the simulator cannot read {word!r}: {error}") from None
+
+
+def _flag(**changes: object) -> Word:
+    def apply(behaviour: Behaviour, value: str) -> Behaviour:
+        if value:
+            raise ValueError("takes no value")
+        return replace(behaviour, **changes)  # type: ignore[arg-type]
+
+    return apply
+
+
+def _seconds(name: str) -> Word:
+    return lambda behaviour, value: replace(behaviour, **{name: _duration(value)})  # type: ignore[arg-type]
+
+
+def _text(name: str) -> Word:
+    return lambda behaviour, value: replace(behaviour, **{name: value.replace("_", " ")})  # type: ignore[arg-type]
+
+
+def _send_fault(failure: str) -> Word:
+    return lambda b, value: replace(b, sends=b.sends.then(failure, _times(value)))
+
+
+def _check_fault(failure: str) -> Word:
+    return lambda b, value: replace(b, checks=b.checks.then(failure, _times(value)))
+
+
+def _slow_sends(behaviour: Behaviour, value: str) -> Behaviour:
+    return replace(behaviour, sends=behaviour.sends.delayed(*_delay(value)))
+
+
+def _slow_checks(behaviour: Behaviour, value: str) -> Behaviour:
+    return replace(behaviour, checks=behaviour.checks.delayed(*_delay(value)))
+
+
+def _duration(value: str) -> float:
+    seconds = float(value) if value else math.nan
+    if not 0 <= seconds <= MAX_SECONDS:
+        raise ValueError(f"takes seconds from 0 to {MAX_SECONDS:.0f}")
+    return seconds
+
+
+def _times(value: str) -> int:
+    times = int(value)
+    if not 1 <= times <= MAX_FAULTS:
+        raise ValueError(f"takes a number from 1 to {MAX_FAULTS}")
+    return times
+
+
+def _delay(value: str) -> tuple[float, int]:
+    seconds, _, times = value.partition("x")
+    return _duration(seconds), _times(times or "1")
+
+
+#: Failures of a send after which the panel has the order all the same.
+BOOKED_FAILURES = ("cutafter", "lostanswer", "half", "duplicate")
+#: Failures of a send that happen before anything is booked.
+UNBOOKED_FAILURES = ("html", "empty", "500", "cut")
+#: Failures of a check.
+CHECK_FAILURES = ("html", "empty", "500", "cut", "half")
+
+#: Every word of the table and what it changes.
+WORDS: dict[str, Word] = {
+    "callback": _flag(calls_back=True, late_seconds=0.0),
+    "poll": _flag(calls_back=False),
+    "late": _seconds("late_seconds"),
+    "twice": _flag(twice=True),
+    "shuffle": _flag(shuffle=True),
+    "progress": _flag(progress=True),
+    "otherpin": _flag(otherpin=True),
+    "badsign": _flag(badsign=True),
+    "never": _flag(settles=False),
+    "after": _seconds("after_seconds"),
+    "fail": _text("fail_reason"),
+    "nopin": _flag(pin_shown_as=""),
+    "dash": _flag(pin_shown_as=" - "),
+    "pipes": _flag(pipes=True),
+    "latin5": _flag(latin5=True),
+    "refuse": _text("refuse_reason"),
+    "slow": _slow_sends,
+    "check-slow": _slow_checks,
+    **{word: _send_fault(word) for word in UNBOOKED_FAILURES + BOOKED_FAILURES},
+    **{f"check-{word}": _check_fault(word) for word in CHECK_FAILURES},
+}
+
+#: The value of a word that was given none.
+DEFAULTS: dict[str, str] = {
+    "late": str(LATE_SECONDS),
+    "fail": FAIL_REASON,
+    "refuse": REFUSE_REASON,
+    **{word: "1" for word in UNBOOKED_FAILURES + BOOKED_FAILURES},
+    **{f"check-{word}": "1" for word in CHECK_FAILURES},
+}
+
+#: The table of words, for `--help`.
+GRAMMAR = (__doc__ or "").partition("\n\n")[2].rstrip()

@@ -1,0 +1,169 @@
+"""The panel's memory: every reference it has seen, and the dealer's balance. No I/O; the clock is injected."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from gateway.dev.simulator.behaviours import Behaviour, words_of
+
+#: Checks and callbacks remembered in detail per order; the counts go on.
+KEPT_DETAILS = 100
+
+
+class State(StrEnum):
+    """Where an order stands; `unbooked` is a reference that was sent and never taken."""
+
+    UNBOOKED = "unbooked"
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+class NotBooked(Exception):
+    """The book does not take this order."""
+
+
+class SentBefore(NotBooked):
+    """The book has this reference already."""
+
+
+class BalanceTooLow(NotBooked):
+    """The price is more than what the dealer has left."""
+
+
+@dataclass(slots=True, eq=False)
+class Order:
+    """One reference. Times are seconds since 1970, prices and balances in TRY."""
+
+    referans: str
+    player: str
+    behaviour: Behaviour
+    state: State = State.UNBOOKED
+    price: Decimal = Decimal(0)
+    pin: str = ""
+    description: str = ""
+    requests_seen: int = 0
+    times_booked: int = 0
+    times_checked: int = 0
+    times_called_back: int = 0
+    callbacks_delivered: int = 0
+    booked_at: float | None = None
+    decided_at: float | None = None
+    sent_at: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT_DETAILS))
+    checked_at: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT_DETAILS))
+    callbacks: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=KEPT_DETAILS))
+
+    def as_dict(self) -> dict[str, Any]:
+        """The order as `/sim/orders` shows it: JSON types only, and its PIN in full."""
+        return {
+            "referans": self.referans,
+            "player": self.player,
+            "behaviour": words_of(self.player),
+            "state": self.state.value,
+            "price": f"{self.price:.2f}",
+            "pin": self.pin,
+            "description": self.description,
+            "requests_seen": self.requests_seen,
+            "times_booked": self.times_booked,
+            "times_checked": self.times_checked,
+            "times_called_back": self.times_called_back,
+            "callbacks_delivered": self.callbacks_delivered,
+            "booked_at": self.booked_at,
+            "decided_at": self.decided_at,
+            "sent_at": list(self.sent_at),
+            "checked_at": list(self.checked_at),
+            "callbacks": list(self.callbacks),
+        }
+
+
+class Book:
+    """Orders by reference. Every method is safe to call from any thread."""
+
+    def __init__(self, balance: Decimal, clock: Callable[[], float] = time.time) -> None:
+        self._opening_balance = balance
+        self._balance = balance
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._orders: dict[str, Order] = {}
+
+    @property
+    def balance(self) -> Decimal:
+        return self._balance
+
+    def get(self, referans: str) -> Order | None:
+        """The order sent with this reference, or None where it was never seen."""
+        return self._orders.get(referans)
+
+    def orders(self) -> list[Order]:
+        """Every reference seen, in the order of first sight."""
+        with self._lock:
+            return list(self._orders.values())
+
+    def requests_seen(self) -> dict[str, int]:
+        """How often each reference was sent, whatever the answer was."""
+        return {order.referans: order.requests_seen for order in self.orders()}
+
+    def bookings(self) -> dict[str, int]:
+        """How often each reference was taken: 0 or 1."""
+        return {order.referans: order.times_booked for order in self.orders()}
+
+    def sent(self, referans: str, player: str, behaviour: Behaviour) -> Order:
+        """Note that a send request arrived. The first one fixes the player and the behaviour."""
+        with self._lock:
+            order = self._orders.get(referans)
+            if order is None:
+                order = self._orders[referans] = Order(referans, player, behaviour)
+            order.requests_seen += 1
+            order.sent_at.append(self._clock())
+            return order
+
+    def checked(self, referans: str) -> Order | None:
+        """Note that a check arrived; None for a reference that was never sent."""
+        with self._lock:
+            order = self._orders.get(referans)
+            if order is not None:
+                order.times_checked += 1
+                order.checked_at.append(self._clock())
+            return order
+
+    def book(self, order: Order, price: Decimal) -> Decimal:
+        """Take the order and its price; the balance left. Raises SentBefore or BalanceTooLow."""
+        with self._lock:
+            if order.times_booked:
+                raise SentBefore(order.referans)
+            if price > self._balance:
+                raise BalanceTooLow(order.referans)
+            self._balance -= price
+            order.price, order.times_booked, order.booked_at = price, 1, self._clock()
+            order.state = State.PROCESSING
+            return self._balance
+
+    def decide(self, order: Order, state: State, pin: str, description: str) -> None:
+        """Set the outcome of a booked order. Cancelling pays its price back; reviving it takes it again.
+
+        The state is written last: whoever reads it first never sees an outcome without its PIN.
+        """
+        with self._lock:
+            self._balance += order.price * ((state is State.FAILED) - (order.state is State.FAILED))
+            order.description, order.pin, order.decided_at = description, pin, self._clock()
+            order.state = state
+
+    def called_back(self, order: Order, status: str, answer: int | str) -> bool:
+        """Note one callback attempt and its answer: an HTTP status or an error. True if it was delivered."""
+        delivered = isinstance(answer, int) and 200 <= answer < 300
+        with self._lock:
+            order.times_called_back += 1
+            order.callbacks_delivered += delivered
+            order.callbacks.append({"at": self._clock(), "status": status, "answer": answer})
+        return delivered
+
+    def reset(self) -> None:
+        """Forget every order and restore the opening balance."""
+        with self._lock:
+            self._orders.clear()
+            self._balance = self._opening_balance

@@ -1,0 +1,164 @@
+"""What the panel says when it calls back, and how it is put on the wire. Pure: nothing is sent here.
+
+The styles: `standard-webhooks` (the neutral JSON, signed), `znet-get` and `znet-post` (query or form with
+`referans`, `durum`, `pin`, `aciklama`, and a token in the address).
+"""
+
+import base64
+import json
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from urllib.parse import urlencode, urlsplit, urlunsplit
+
+from standardwebhooks import Webhook
+from standardwebhooks.webhooks import EmptyWebhookSecretError
+
+from gateway.dev.simulator.book import Order, State
+from gateway.dev.simulator.pins import pin_for
+
+#: Signs what must not verify.
+WRONG_SECRET = "whsec_" + base64.b64encode(b"not the secret of anybody").decode()
+WRONG_TOKEN = "wrong-token"
+#: Where the address of a callback wants the token; without it the token becomes the last part of the path.
+TOKEN_PLACE = "{token}"
+
+_DURUM = {State.PROCESSING: "1", State.COMPLETED: "2", State.FAILED: "3"}
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One thing to tell. Its `webhook_id` stays the same on every try."""
+
+    referans: str
+    state: State
+    pin: str = ""
+    description: str = ""
+    forged: bool = False
+    webhook_id: str = field(default_factory=lambda: f"msg_{uuid.uuid4().hex}")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request to make."""
+
+    method: str
+    url: str
+    headers: dict[str, str]
+    body: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where callbacks go: a full address, a style and the `whsec_…` secret or the token.
+
+    Raises ValueError for an unknown style, a bad secret or an address that is not http(s).
+    """
+
+    url: str
+    style: str = "standard-webhooks"
+    secret: str | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.style not in STYLES:
+            raise ValueError(f"callback_style takes one of {', '.join(STYLES)}, not {self.style!r}")
+        if urlsplit(self.url).scheme not in ("http", "https"):
+            raise ValueError("callback_url takes a full http or https address")
+        if self.style == "standard-webhooks":
+            _check_secret(self.secret)
+
+    def request(self, message: Message, now: datetime | None = None) -> Request:
+        """The request that carries `message`, signed with the time `now` (UTC)."""
+        return STYLES[self.style](self, message, now or datetime.now(UTC))
+
+
+def progress_message(order: Order) -> Message:
+    """Says that the order is being worked on."""
+    return Message(order.referans, State.PROCESSING, description="İşleniyor", forged=order.behaviour.badsign)
+
+
+def outcome_messages(order: Order) -> list[Message]:
+    """What the order's behaviour tells of its outcome, in the order in which it must arrive."""
+    behaviour = order.behaviour
+    outcome = Message(order.referans, order.state, order.pin, order.description, behaviour.badsign)
+    messages = [outcome, outcome] if behaviour.twice else [outcome]
+    if behaviour.shuffle:
+        messages.append(progress_message(order))
+    if behaviour.otherpin and order.state is State.COMPLETED:
+        other = Message(order.referans, order.state, pin_for(order.referans, "other"), order.description)
+        messages.append(replace(other, forged=behaviour.badsign))
+    return messages
+
+
+def _check_secret(secret: str | None) -> None:
+    if not secret or not secret.startswith("whsec_"):
+        raise ValueError("callback_secret takes the whsec_… secret that signs the callbacks")
+    try:
+        Webhook(secret)
+    except (ValueError, EmptyWebhookSecretError):
+        raise ValueError("callback_secret is not base64 after whsec_") from None
+
+
+def _standard_webhooks(target: Target, message: Message, now: datetime) -> Request:
+    body = json.dumps(_neutral(message), ensure_ascii=False)
+    secret = WRONG_SECRET if message.forged else target.secret or ""
+    headers = {
+        "content-type": "application/json",
+        "webhook-id": message.webhook_id,
+        "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": Webhook(secret).sign(message.webhook_id, now, body),
+    }
+    return Request("POST", target.url, headers, body.encode())
+
+
+def _neutral(message: Message) -> dict[str, str]:
+    document = {"provider_referans": message.referans, "status": message.state.value}
+    if message.state is State.COMPLETED:
+        document["pin_code"] = message.pin
+    return document | {"message": message.description}
+
+
+def _znet_get(target: Target, message: Message, now: datetime) -> Request:
+    parts = urlsplit(_with_token(target, message.forged))
+    query = "&".join(filter(None, (parts.query, urlencode(_znet(message)))))
+    return Request("GET", urlunsplit(parts._replace(query=query)), {}, None)
+
+
+def _znet_post(target: Target, message: Message, now: datetime) -> Request:
+    headers = {"content-type": "application/x-www-form-urlencoded"}
+    return Request("POST", _with_token(target, message.forged), headers, urlencode(_znet(message)).encode())
+
+
+def _znet(message: Message) -> dict[str, str]:
+    return {
+        "referans": message.referans,
+        "durum": _DURUM[message.state],
+        "pin": message.pin,
+        "aciklama": message.description,
+    }
+
+
+def _with_token(target: Target, forged: bool) -> str:
+    if target.secret is None:
+        return _wrong_end(target.url) if forged else target.url
+    token = WRONG_TOKEN if forged else target.secret
+    if TOKEN_PLACE in target.url:
+        return target.url.replace(TOKEN_PLACE, token)
+    parts = urlsplit(target.url)
+    return urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/{token}"))
+
+
+def _wrong_end(url: str) -> str:
+    """The address with a wrong token where its own may be: the query if it has one, else the end of the path."""
+    parts = urlsplit(url)
+    if parts.query:
+        return urlunsplit(parts._replace(query=f"token={WRONG_TOKEN}"))
+    return urlunsplit(parts._replace(path=f"{parts.path.rpartition('/')[0]}/{WRONG_TOKEN}"))
+
+
+STYLES: dict[str, Callable[[Target, Message, datetime], Request]] = {
+    "standard-webhooks": _standard_webhooks,
+    "znet-get": _znet_get,
+    "znet-post": _znet_post,
+}

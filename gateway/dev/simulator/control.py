@@ -1,0 +1,163 @@
+"""The control API under /sim/: what a test or a person asks of the simulator itself. JSON in, JSON out.
+
+GET  /sim/health                                  what is booked, waiting and switched on
+GET  /sim/orders[?state=completed]                every reference seen
+GET  /sim/orders/<referans>                       one of them
+POST /sim/faults  {"mode": "html"|"empty"|"500"|"slow"|"cut"|null, "seconds": 5}
+POST /sim/settle  {"referans", "state": "completed"|"failed"|"processing", "pin"?, "message"?}
+POST /sim/reset                                   forgets orders, plans and faults
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from gateway.dev.simulator.answers import Answer
+from gateway.dev.simulator.behaviours import UNBOOKED_FAILURES, Fault
+from gateway.dev.simulator.book import Book, Order, State
+from gateway.dev.simulator.courier import Courier
+from gateway.dev.simulator.fulfilment import Fulfilment
+from gateway.dev.simulator.panel import Panel
+from gateway.dev.simulator.timers import Timers
+
+#: Seconds that `slow` takes where the request names none.
+SLOW_SECONDS = 5.0
+#: What `mode` takes besides null.
+MODES = (*UNBOOKED_FAILURES, "slow")
+
+
+class Invalid(ValueError):
+    """What was asked makes no sense; the message says why."""
+
+
+class Unknown(LookupError):
+    """There is nothing under this name."""
+
+
+class Control:
+    """Answers /sim/ requests."""
+
+    def __init__(
+        self,
+        book: Book,
+        panel: Panel,
+        fulfilment: Fulfilment,
+        timers: Timers,
+        courier: Courier,
+        echo: Callable[[str, str], None],
+    ) -> None:
+        self._book = book
+        self._panel = panel
+        self._fulfilment = fulfilment
+        self._timers = timers
+        self._courier = courier
+        self._echo = echo
+        self._calls: dict[tuple[str, str], Callable[[dict[str, Any]], Any]] = {
+            ("GET", "health"): self._health,
+            ("GET", "orders"): self._orders,
+            ("POST", "faults"): self._faults,
+            ("POST", "settle"): self._settle,
+            ("POST", "reset"): self._reset,
+        }
+
+    def answer(self, method: str, name: str, query: Mapping[str, str], body: bytes) -> Answer:
+        """The answer to `{method} /sim/{name}`: 400 for what makes no sense, 404 for what is not there."""
+        try:
+            return _json(self._call(method, name.strip("/"), query, body))
+        except Invalid as error:
+            return _json({"error": str(error)}, 400)
+        except Unknown as error:
+            return _json({"error": str(error)}, 404)
+
+    def set_fault(self, mode: str | None, seconds: float = SLOW_SECONDS) -> None:
+        """Spoil every answer of the panel until the mode is None again. Raises Invalid."""
+        if mode is not None and mode not in MODES:
+            raise Invalid(f"mode takes one of {', '.join(MODES)} or null")
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= 86400:
+            raise Invalid("seconds takes a number from 0 to 86400")
+        self._panel.fault = _fault(mode, float(seconds))
+        self._echo("faults", mode or "none")
+
+    def _call(self, method: str, name: str, query: Mapping[str, str], body: bytes) -> Any:
+        if method == "GET" and name.startswith("orders/"):
+            return self._find(name.removeprefix("orders/")).as_dict()
+        if (method, name) not in self._calls:
+            raise Unknown(f"no {method} /sim/{name}")
+        return self._calls[method, name](_document(body) if method == "POST" else dict(query))
+
+    def _health(self, asked: dict[str, Any]) -> Any:
+        fault = self._panel.fault
+        return {
+            "status": "ok",
+            "orders": len(self._book.orders()),
+            "balance": f"{self._book.balance:.2f}",
+            "fault": (fault.failure or "slow") if fault else None,
+            "plans_waiting": len(self._timers),
+            "callbacks_waiting": self._courier.waiting(),
+        }
+
+    def _orders(self, asked: dict[str, Any]) -> Any:
+        wanted = asked.get("state")
+        orders = [order.as_dict() for order in self._book.orders() if wanted in (None, order.state.value)]
+        return {"orders": orders}
+
+    def _faults(self, asked: dict[str, Any]) -> Any:
+        if "mode" not in asked:
+            raise Invalid(f"mode takes one of {', '.join(MODES)} or null")
+        self.set_fault(asked["mode"], asked.get("seconds", SLOW_SECONDS))
+        return {"mode": asked["mode"]}
+
+    def _settle(self, asked: dict[str, Any]) -> Any:
+        order = self._find(str(asked.get("referans", "")))
+        if order.state is State.UNBOOKED:
+            raise Invalid("this reference was sent but never booked")
+        state = _state(asked.get("state"))
+        self._fulfilment.settle(order, state, _text(asked, "pin"), _text(asked, "message"))
+        return order.as_dict()
+
+    def _reset(self, asked: dict[str, Any]) -> Any:
+        self._timers.clear()
+        self._book.reset()
+        self._panel.fault = None
+        self._echo("reset", "forgot every order")
+        return {"status": "ok"}
+
+    def _find(self, referans: str) -> Order:
+        order = self._book.get(referans)
+        if order is None:
+            raise Unknown(f"no order {referans!r}")
+        return order
+
+
+def _fault(mode: str | None, seconds: float) -> Fault | None:
+    if mode is None:
+        return None
+    return Fault(delay_seconds=seconds) if mode == "slow" else Fault(mode)
+
+
+def _state(name: Any) -> State:
+    if name not in ("completed", "failed", "processing"):
+        raise Invalid("state takes completed, failed or processing")
+    return State(name)
+
+
+def _text(asked: dict[str, Any], name: str) -> str | None:
+    value = asked.get(name)
+    if value is not None and not isinstance(value, str):
+        raise Invalid(f"{name} takes a text")
+    return value
+
+
+def _document(body: bytes) -> dict[str, Any]:
+    try:
+        document = json.loads(body or b"{}")
+    except ValueError:
+        raise Invalid("the body is not JSON") from None
+    if not isinstance(document, dict):
+        raise Invalid("the body takes a JSON object")
+    return document
+
+
+def _json(document: Any, status: int = 200) -> Answer:
+    text = json.dumps(document, ensure_ascii=False) + "\n"
+    return Answer(text, status=status, content_type="application/json")

@@ -1,0 +1,135 @@
+"""Delivers callbacks: a few sender threads, one pooled session each, retries through the timers."""
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import requests
+from urllib3.exceptions import HTTPError
+
+from gateway.dev.simulator.book import Book, Order
+from gateway.dev.simulator.callbacks import Message, Target
+from gateway.dev.simulator.pins import masked
+from gateway.dev.simulator.timers import Timers
+
+#: Seconds before the second, third, … try of a callback; after the last one it is given up.
+RETRY_DELAYS_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0, 10.0, 10.0)
+#: Seconds to connect and to wait for the answer.
+TIMEOUT_SECONDS = (3.0, 15.0)
+#: Sender threads.
+SENDERS = 8
+#: Seconds that `stop` gives the senders to finish their requests.
+STOP_SECONDS = 2.0
+#: The receiver wants no more of this.
+GONE = 410
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Messages of one order, each sent only after the one before arrived or was given up."""
+
+    order: Order
+    messages: tuple[Message, ...]
+    tries: int = 0
+
+    def rest(self) -> "Delivery | None":
+        return Delivery(self.order, self.messages[1:]) if len(self.messages) > 1 else None
+
+
+class Courier:
+    """Takes deliveries and never blocks the one who hands them in. `target` may change at any time."""
+
+    def __init__(self, book: Book, timers: Timers, echo: Callable[[str, str], None]) -> None:
+        self.target: Target | None = None
+        self._book = book
+        self._timers = timers
+        self._echo = echo
+        self._waiting: queue.SimpleQueue[Delivery | None] = queue.SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        self._stopping = False
+
+    def deliver(self, order: Order, *messages: Message) -> None:
+        """Send these messages in this order, as soon as a sender is free."""
+        if self.target is not None:
+            self._waiting.put(Delivery(order, messages))
+
+    def waiting(self) -> int:
+        """Deliveries that wait for a free sender."""
+        return self._waiting.qsize()
+
+    def start(self) -> None:
+        self._threads = [
+            threading.Thread(target=self._run, name=f"simulator-sender-{number}", daemon=True)
+            for number in range(SENDERS)
+        ]
+        self._stopping = False
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Finish the requests under way; what waits is kept for the next start."""
+        self._stopping = True
+        for _ in self._threads:
+            self._waiting.put(None)
+        deadline = time.monotonic() + STOP_SECONDS
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+    def _run(self) -> None:
+        with requests.Session() as session:
+            session.trust_env = False
+            while not self._stopping:
+                self._take_one(session)
+
+    def _take_one(self, session: requests.Session) -> None:
+        delivery = self._waiting.get()
+        if delivery is not None and self._stopping:
+            self._waiting.put(delivery)
+        elif delivery is not None:
+            self._try(session, delivery)
+
+    def _try(self, session: requests.Session, delivery: Delivery) -> None:
+        order, message, target = delivery.order, delivery.messages[0], self.target
+        if target is None or self._book.get(order.referans) is not order:
+            return
+        answer = _send(session, target, message)
+        delivered = self._book.called_back(order, message.state.value, answer)
+        follow_up = self._after_try(delivery, delivered, answer)
+        self._echo("callback", f"{order.referans}  {_told(message)} -> {answer}{follow_up}")
+
+    def _after_try(self, delivery: Delivery, delivered: bool, answer: int | str) -> str:
+        given_up = answer == GONE or delivery.tries >= len(RETRY_DELAYS_SECONDS)
+        if not delivered and not given_up:
+            return self._retry(delivery)
+        if rest := delivery.rest():
+            self._waiting.put(rest)
+        return "" if delivered else ", given up"
+
+    def _retry(self, delivery: Delivery) -> str:
+        delay_seconds = RETRY_DELAYS_SECONDS[delivery.tries]
+        again = Delivery(delivery.order, delivery.messages, delivery.tries + 1)
+        self._timers.after(delay_seconds, lambda: self._waiting.put(again))
+        return f", again in {delay_seconds:g} s"
+
+
+def _send(session: requests.Session, target: Target, message: Message) -> int | str:
+    """The HTTP status of one try, or the kind of error."""
+    request = target.request(message)
+    try:
+        with session.request(
+            request.method,
+            request.url,
+            data=request.body,
+            headers=request.headers,
+            timeout=TIMEOUT_SECONDS,
+            allow_redirects=False,
+        ) as response:
+            return response.status_code
+    except (OSError, ValueError, HTTPError) as error:
+        return type(error).__name__
+
+
+def _told(message: Message) -> str:
+    return f"{message.state.value}, {masked(message.pin)}{', badly signed' if message.forged else ''}"

@@ -1,0 +1,21 @@
+"""PINs, made from the reference so that a test can know them beforehand."""
+
+import hashlib
+
+#: No letters that a person would mistake for a digit.
+LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ"
+DIGITS = "0123456789"
+
+
+def pin_for(referans: str, salt: str = "") -> str:
+    """The PIN of a reference, like `ABCD-1234-EFGH-5678`; another salt gives another PIN."""
+    digest = hashlib.sha256(f"{referans}/{salt}".encode()).digest()
+    return "-".join(
+        "".join(alphabet[byte % len(alphabet)] for byte in digest[start : start + 4])
+        for start, alphabet in ((0, LETTERS), (4, DIGITS), (8, LETTERS), (12, DIGITS))
+    )
+
+
+def masked(pin: str) -> str:
+    """A PIN as it may be printed: its first two characters."""
+    return f"{pin[:2]}…" if pin.strip(" -") else "no PIN"

@@ -1,0 +1,124 @@
+"""HTTP for the simulator: the standard library's server, because it must be able to cut connections."""
+
+import socket
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from gateway.dev.simulator.answers import Answer, Arrives
+
+#: Longest request body that is read, in bytes.
+MAX_BODY_BYTES = 1 << 20
+
+#: Most seconds that `close` waits for the listening thread to notice.
+POLL_SECONDS = 0.05
+
+#: Method, path, query, body -> answer.
+Application = Callable[[str, str, Mapping[str, str], bytes], Answer]
+
+
+class Server(ThreadingHTTPServer):
+    """Serves `application` on a thread per connection. `close` also ends connections that are kept alive."""
+
+    daemon_threads = True
+    request_queue_size = 1024
+
+    def __init__(self, address: tuple[str, int], application: Application) -> None:
+        self.application = application
+        self.stopping = threading.Event()
+        self._open: set[socket.socket] = set()
+        super().__init__(address, Handler)
+        self._thread = threading.Thread(
+            target=self.serve_forever,
+            kwargs={"poll_interval": POLL_SECONDS},
+            name="simulator-http",
+            daemon=True,
+        )
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop listening, end every connection and free the port."""
+        self.stopping.set()
+        self.shutdown()
+        self._thread.join()
+        self.server_close()
+        for connection in list(self._open):
+            _cut(connection)
+
+    def server_bind(self) -> None:
+        """Bind without asking the resolver for our own name."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket.bind(self.server_address)
+        self.server_address = self.socket.getsockname()
+        self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self._open.discard(request)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A caller that went away is no news."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Reads one request, asks the application, writes as much of the answer as is to arrive."""
+
+    server: Server
+    protocol_version = "HTTP/1.1"
+    server_version = "Apache"
+    sys_version = ""
+    disable_nagle_algorithm = True
+    wbufsize = -1
+
+    def do_GET(self) -> None:
+        self._answer(b"")
+
+    def do_POST(self) -> None:
+        length = self.headers.get("content-length", "0")
+        if not length.isdigit() or int(length) > MAX_BODY_BYTES:
+            self.close_connection = True
+            return self._write(Answer("", status=413))
+        self._answer(self.rfile.read(int(length)))
+
+    def _answer(self, body: bytes) -> None:
+        parts = urlsplit(self.path)
+        query = dict(parse_qsl(parts.query, keep_blank_values=True, errors="replace"))
+        answer = self.server.application(self.command, parts.path, query, body)
+        if answer.delay_seconds:
+            self.server.stopping.wait(answer.delay_seconds)
+        if answer.arrives is Arrives.NOTHING or self.server.stopping.is_set():
+            self.close_connection = True
+        else:
+            self._write(answer)
+
+    def _write(self, answer: Answer) -> None:
+        body = answer.body()
+        self.send_response(answer.status)
+        self.send_header("Content-Type", answer.content_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if answer.arrives is Arrives.HALF:
+            self.close_connection = True
+            body = body[: len(body) // 2]
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing: request lines carry the password, and the panel says what happened."""
+
+
+def _cut(connection: socket.socket) -> None:
+    try:
+        connection.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass

@@ -1,0 +1,302 @@
+"""The simulator calls back a real HTTP server, in every style, order and state of disrepair."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, parse_qsl, urlsplit
+
+import pytest
+import requests
+from standardwebhooks import Webhook
+from standardwebhooks.webhooks import WebhookVerificationError
+
+from gateway.dev.simulator import Simulator, State, pin_for
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+DEADLINE_SECONDS = 15.0
+
+
+def wait_until(condition: Callable[[], Any]) -> Any:
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.005)
+    return value
+
+
+class Call:
+    """One request that the receiver got."""
+
+    def __init__(self, handler: BaseHTTPRequestHandler) -> None:
+        self.method = handler.command
+        self.path = urlsplit(handler.path).path
+        self.query = dict(parse_qsl(urlsplit(handler.path).query, keep_blank_values=True))
+        self.headers = dict(handler.headers.items())
+        self.body = handler.rfile.read(int(handler.headers.get("content-length") or 0))
+
+    @property
+    def verified(self) -> dict[str, Any]:
+        document = Webhook(SECRET).verify(self.body, self.headers)
+        assert isinstance(document, dict)
+        return document
+
+    @property
+    def webhook_id(self) -> str:
+        return {name.lower(): value for name, value in self.headers.items()}["webhook-id"]
+
+
+class Receiver:
+    """Keeps every call; answers with the statuses of `answers` one after the other, then 200."""
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+        self.answers: list[int] = []
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
+
+            def do_POST(self) -> None:
+                receiver.calls.append(Call(self))
+                self.send_response(receiver.answers.pop(0) if receiver.answers else 200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            do_GET = do_POST
+
+            def log_message(self, format: str, *args: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05})
+        self.url = f"http://127.0.0.1:{self.server.server_port}/callbacks/sandbox"
+
+    def wait_for(self, count: int) -> list[Call]:
+        wait_until(lambda: len(self.calls) >= count)
+        return list(self.calls)
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    receiver = Receiver()
+    receiver.thread.start()
+    yield receiver
+    receiver.server.shutdown()
+    receiver.server.server_close()
+    receiver.thread.join()
+
+
+@pytest.fixture
+def simulator(receiver: Receiver) -> Iterator[Simulator]:
+    with Simulator(
+        callback_url=receiver.url, callback_secret=SECRET, settle_after_seconds=0, echo=None
+    ) as simulator:
+        yield simulator
+
+
+def send(simulator: Simulator, referans: str, player: str, session: requests.Session | None = None) -> None:
+    params = {"kod": "sandbox", "sifre": "sandbox", "oyun": "1", "kupur": "60"}
+    params |= {"referans": referans, "oyuncu_bilgi": player}
+    address = f"{simulator.url}/servis/pin_ekle.php"
+    assert (session or requests).get(address, params=params, timeout=5).text.startswith("OK|")
+
+
+def quiet(simulator: Simulator, referans: str) -> bool:
+    """True once the order is settled and no callback of anything is planned or waiting."""
+    order = simulator.book.get(referans)
+    health = requests.get(f"{simulator.url}/sim/health", timeout=5).json()
+    settled = order is not None and order.state in (State.COMPLETED, State.FAILED)
+    return settled and not health["plans_waiting"] and not health["callbacks_waiting"]
+
+
+def test_a_completed_order_calls_back_with_its_pin(simulator: Simulator, receiver: Receiver) -> None:
+    send(simulator, "7", "ali")
+    (call,) = receiver.wait_for(1)
+    assert (call.method, call.path) == ("POST", "/callbacks/sandbox")
+    assert call.verified == {
+        "provider_referans": "7",
+        "status": "completed",
+        "pin_code": pin_for("7"),
+        "message": "Yükleme başarılı, teşekkür ederiz",
+    }
+
+
+def test_a_cancelled_order_calls_back_with_its_reason(simulator: Simulator, receiver: Receiver) -> None:
+    send(simulator, "7", "ali+fail=Hesap_yok")
+    (call,) = receiver.wait_for(1)
+    assert call.verified == {"provider_referans": "7", "status": "failed", "message": "Hesap yok"}
+
+
+@pytest.mark.parametrize(("word", "pin"), [("nopin", ""), ("dash", " - ")])
+def test_a_callback_without_a_pin(simulator: Simulator, receiver: Receiver, word: str, pin: str) -> None:
+    send(simulator, "7", f"ali+{word}")
+    assert receiver.wait_for(1)[0].verified["pin_code"] == pin
+
+
+def test_twice_is_the_same_event(simulator: Simulator, receiver: Receiver) -> None:
+    send(simulator, "7", "ali+twice")
+    first, second = receiver.wait_for(2)
+    assert (first.webhook_id, first.body) == (second.webhook_id, second.body)
+
+
+def test_shuffle_says_processing_after_the_outcome(simulator: Simulator, receiver: Receiver) -> None:
+    send(simulator, "7", "ali+shuffle")
+    first, second = receiver.wait_for(2)
+    assert [call.verified["status"] for call in (first, second)] == ["completed", "processing"]
+    assert first.webhook_id != second.webhook_id
+
+
+def test_progress_says_processing_first(simulator: Simulator, receiver: Receiver) -> None:
+    send(simulator, "7", "ali+progress+after=0.3")
+    assert [call.verified["status"] for call in receiver.wait_for(2)] == ["processing", "completed"]
+
+
+def test_otherpin_contradicts_itself(simulator: Simulator, receiver: Receiver) -> None:
+    send(simulator, "7", "ali+otherpin")
+    first, second = receiver.wait_for(2)
+    assert first.verified["pin_code"] == pin_for("7") != second.verified["pin_code"]
+    assert first.webhook_id != second.webhook_id
+
+
+def test_poll_never_calls_back(simulator: Simulator, receiver: Receiver) -> None:
+    send(simulator, "7", "ali+poll+twice+progress")
+    send(simulator, "8", "veli")
+    receiver.wait_for(1)
+    wait_until(lambda: quiet(simulator, "7"))
+    assert [call.verified["provider_referans"] for call in receiver.calls] == ["8"]
+
+
+def test_late_comes_after_the_outcome(simulator: Simulator, receiver: Receiver) -> None:
+    send(simulator, "7", "ali+late=0.3")
+    receiver.wait_for(1)
+    order = simulator.book.get("7")
+    assert order is not None
+    assert order.decided_at is not None
+    wait_until(lambda: order.callbacks)
+    assert order.callbacks[0]["at"] - order.decided_at >= 0.29
+
+
+def test_badsign_does_not_verify(simulator: Simulator, receiver: Receiver) -> None:
+    send(simulator, "7", "ali+badsign")
+    with pytest.raises(WebhookVerificationError, match="No matching signature"):
+        _ = receiver.wait_for(1)[0].verified
+
+
+def test_what_is_not_delivered_is_tried_again_as_the_same_event(
+    simulator: Simulator, receiver: Receiver
+) -> None:
+    receiver.answers = [503, 302]
+    send(simulator, "7", "ali+otherpin")
+    calls = receiver.wait_for(4)
+    assert len({call.webhook_id for call in calls[:3]}) == 1
+    assert calls[3].verified["pin_code"] != calls[0].verified["pin_code"]
+    order = simulator.book.get("7")
+    assert order is not None
+    wait_until(lambda: order.callbacks_delivered == 2)
+    assert [call["answer"] for call in order.callbacks] == [503, 302, 200, 200]
+
+
+def test_gone_ends_the_tries(simulator: Simulator, receiver: Receiver) -> None:
+    receiver.answers = [410]
+    send(simulator, "7", "ali")
+    receiver.wait_for(1)
+    order = simulator.book.get("7")
+    assert order is not None
+    wait_until(lambda: order.callbacks)
+    wait_until(lambda: quiet(simulator, "7"))
+    assert (order.times_called_back, order.callbacks_delivered) == (1, 0)
+
+
+def test_a_receiver_that_is_down_is_found_when_it_is_back(simulator: Simulator, receiver: Receiver) -> None:
+    simulator.call_back_to("http://127.0.0.1:1/callbacks/sandbox", SECRET)
+    send(simulator, "7", "ali")
+    order = simulator.book.get("7")
+    assert order is not None
+    wait_until(lambda: order.callbacks)
+    assert order.callbacks[0]["answer"] == "ConnectionError"
+    simulator.call_back_to(receiver.url, SECRET)
+    assert receiver.wait_for(1)[0].verified["provider_referans"] == "7"
+
+
+def test_znet_get_puts_everything_in_the_query(simulator: Simulator, receiver: Receiver) -> None:
+    simulator.call_back_to(receiver.url + "?token=T1", style="znet-get")
+    send(simulator, "7", "ali")
+    (call,) = receiver.wait_for(1)
+    assert (call.method, call.path, call.body) == ("GET", "/callbacks/sandbox", b"")
+    assert call.query == {
+        "token": "T1",
+        "referans": "7",
+        "durum": "2",
+        "pin": pin_for("7"),
+        "aciklama": "Yükleme başarılı, teşekkür ederiz",
+    }
+
+
+def test_znet_post_sends_a_form_and_the_token_in_the_path(simulator: Simulator, receiver: Receiver) -> None:
+    simulator.call_back_to(receiver.url, "T1", "znet-post")
+    send(simulator, "7", "ali+fail=Hesap_yok")
+    (call,) = receiver.wait_for(1)
+    assert (call.method, call.path, call.query) == ("POST", "/callbacks/sandbox/T1", {})
+    form = parse_qs(call.body.decode(), keep_blank_values=True)
+    assert form == {"referans": ["7"], "durum": ["3"], "pin": [""], "aciklama": ["Hesap yok"]}
+
+
+@pytest.mark.parametrize(
+    ("end", "secret", "path", "token"),
+    [
+        ("", "T1", "/callbacks/sandbox/wrong-token", None),
+        ("?key={token}", "T1", "/callbacks/sandbox", "wrong-token"),
+        ("/T1", None, "/callbacks/sandbox/wrong-token", None),
+    ],
+)
+def test_badsign_in_a_znet_style_is_a_wrong_token(
+    simulator: Simulator, receiver: Receiver, end: str, secret: str | None, path: str, token: str | None
+) -> None:
+    simulator.call_back_to(receiver.url + end, secret, "znet-get")
+    send(simulator, "7", "ali+badsign")
+    (call,) = receiver.wait_for(1)
+    assert (call.path, call.query.get("key")) == (path, token)
+
+
+@pytest.mark.parametrize(
+    ("url", "secret", "style"),
+    [
+        ("http://localhost/x", None, "standard-webhooks"),
+        ("http://localhost/x", "T1", "standard-webhooks"),
+        ("http://localhost/x", "whsec_", "standard-webhooks"),
+        ("http://localhost/x", "T1", "znet"),
+        ("localhost/x", "T1", "znet-get"),
+    ],
+)
+def test_a_target_that_makes_no_sense_is_refused(url: str, secret: str | None, style: str) -> None:
+    with pytest.raises(ValueError, match="callback_"):
+        Simulator(callback_url=url, callback_secret=secret, callback_style=style)
+
+
+def test_hundreds_of_orders_are_booked_once_and_told_once(simulator: Simulator, receiver: Receiver) -> None:
+    with requests.Session() as session:
+        for number in range(300):
+            send(simulator, str(number), "ali+after=0.2", session)
+    calls = receiver.wait_for(300)
+    assert len({call.webhook_id for call in calls}) == 300
+    assert set(simulator.book.bookings().values()) == {1}
+    assert set(simulator.book.requests_seen().values()) == {1}
+
+
+def test_stopping_does_not_wait_for_the_future(receiver: Receiver) -> None:
+    with Simulator(callback_url=receiver.url, callback_secret=SECRET, echo=None) as simulator:
+        send(simulator, "7", "ali+after=3600")
+        names = {thread.name for thread in threading.enumerate()}
+        assert {"simulator-timers", "simulator-http", "simulator-sender-0"} <= names
+        begun = time.monotonic()
+    assert time.monotonic() - begun < 2
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("simulator-")]
+
+
+def test_a_callback_is_json_that_says_what_the_panel_says(simulator: Simulator, receiver: Receiver) -> None:
+    send(simulator, "7", "ali+pipes")
+    assert "|" in json.loads(receiver.wait_for(1)[0].body)["message"]
