@@ -110,7 +110,7 @@ def _apply(pool: PooledPostgresqlDatabase, name: str, echo: Callable[[str], None
             _runner(pool).up(name)
             return
         except peewee.OperationalError as error:
-            if getattr(error.__cause__ or error.args[0], "pgcode", None) != LOCK_NOT_AVAILABLE:
+            if getattr(getattr(error, "orig", None), "pgcode", None) != LOCK_NOT_AVAILABLE:
                 raise
             echo(f"{name}: the orders table is locked by another transaction; trying again")
             time.sleep(PAUSE_SECONDS)

@@ -1,0 +1,94 @@
+"""Orders, providers and arrivals for tests, made through the models."""
+
+import itertools
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from models import database, placing, plan, provider, route
+from models import order as models_order
+from models.outcome import Arrival, Outcome
+from models.status import ExternalStatus, Source
+
+SANDBOX = "sandbox"
+CREDENTIALS = {"kod": "dealer", "sifre": "not-a-real-one", "callback_secret": "whsec_c2VjcmV0LWZvci10ZXN0cw=="}
+ORDER_TIMEOUT_SECONDS = 86400.0
+_numbers = itertools.count()
+
+
+@contextmanager
+def bound(database_url: str, pool_size: int = 8) -> Iterator[None]:
+    """The models bound to a database, with a session open in this thread."""
+    pool = database.connect(database_url, pool_size=pool_size)
+    database.bind(pool)
+    try:
+        with database.session():
+            yield
+    finally:
+        pool.close_all()
+
+
+def add_provider(provider_id: str = SANDBOX, base_url: str = "http://127.0.0.1:1", **fields: Any) -> None:
+    """A provider with a route for anything."""
+    given = {"adapter": "znet", "callback": "standard-webhooks", "credentials": CREDENTIALS} | fields
+    provider.save(provider.Provider(id=provider_id, base_url=base_url, **given))
+    route.add("*", "*", provider_id, {"oyun": "1", "kupur": "60"})
+
+
+def place(user: str = "player", **fields: Any) -> dict[str, Any]:
+    """A placed order: `not_sent`."""
+    new = placing.NewOrder(product_id="game", package_id="60", user_identifier=user, **fields)
+    return placing.place(new, wake_seconds=60, made_by="tests")
+
+
+def sent(user: str = "player") -> dict[str, Any]:
+    """An order that its provider has accepted."""
+    order = place(user)
+    plan.claim_dispatch(order["id"], grace_seconds=60)
+    settle(arrival(order, ExternalStatus.SENT, source=Source.DISPATCH, next_check_seconds=60))
+    return order
+
+
+def arrival(
+    order: dict[str, Any],
+    status: ExternalStatus,
+    pin: str | None = None,
+    *,
+    message: str | None = None,
+    source: Source = Source.CALLBACK,
+    **fields: Any,
+) -> Arrival:
+    """An outcome for `order`; a callback has a dedupe key of its own unless one is given."""
+    outcome = Outcome(status, order["provider_referans"], pin=pin, message=message)
+    if source is Source.CALLBACK:
+        fields = {"dedupe_key": f"event-{next(_numbers)}", "raw": "{}"} | fields
+    return Arrival(fields.pop("provider_id", SANDBOX), source, outcome, **fields)
+
+
+def settle(*arrivals: Arrival) -> list[Any]:
+    """Settle, and give the results as plain words."""
+    return [str(one.result) for one in models_order.settle(arrivals, order_timeout_seconds=ORDER_TIMEOUT_SECONDS)]
+
+
+def column(order: dict[str, Any], name: str) -> Any:
+    """One column of the order as it is now."""
+    return database.rows(f'SELECT "{name}" FROM product_orders WHERE id = %s', (order["id"],))[0][name]
+
+
+def put(order: dict[str, Any], **columns: Any) -> None:
+    """Set columns of an order to a state that takes long to reach."""
+    assignments = ", ".join(f'"{name}" = %({name})s' for name in columns)
+    database.rows(f"UPDATE product_orders SET {assignments} WHERE id = %(id)s", columns | {"id": order["id"]})
+
+
+def age(order: dict[str, Any], seconds: float) -> None:
+    """Let an order be `seconds` older: every time of it is moved back."""
+    names = ("createdAt", "claimedAt", "sentAt", "nextCheckAt", "lastCallbackAt", "unknownAt")
+    moved = ", ".join(f'"{name}" = "{name}" - make_interval(secs => %(s)s)' for name in names)
+    database.rows(f"UPDATE product_orders SET {moved} WHERE id = %(id)s", {"s": seconds, "id": order["id"]})
+
+
+def some_id() -> str:
+    """The id of no order."""
+    return str(uuid.uuid4())

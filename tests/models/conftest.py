@@ -1,0 +1,21 @@
+"""Models on a real database."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from models import sealed
+from tests import factories
+
+#: A key for tests only.
+KEY = "bm90LWEta2V5LWZvci1hbnl0aGluZy1idXQtdGVzdHM="
+
+
+@pytest.fixture
+def db(database_url: str) -> Iterator[None]:
+    """The models bound to a fresh database that has the provider `sandbox`, with sealing on."""
+    sealed.bind([KEY])
+    with factories.bound(database_url):
+        factories.add_provider()
+        yield
+    sealed.bind([])

@@ -1,0 +1,234 @@
+"""Claims: who does what next, and that only one does."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from models import database, inbox, plan, provider, sweep_run
+from models.status import ExternalStatus, FailureReason, Source
+from tests import factories
+from tests.factories import age, arrival, column, put, settle
+
+DELAYS_SECONDS = [30.0, 60.0, 120.0, 1800.0]
+
+pytestmark = pytest.mark.usefixtures("db")
+
+
+def claim_check(order: dict[str, Any]) -> dict[str, Any] | None:
+    return plan.claim_check(
+        order["id"], DELAYS_SECONDS, trust_seconds=600, order_timeout_seconds=86400, grace_seconds=60
+    )
+
+
+def at_once(number: int, act: Callable[[], Any]) -> list[Any]:
+    """What `number` connections get that all do the same at the same instant."""
+    barrier = threading.Barrier(number)
+    got: list[Any] = []
+
+    def run() -> None:
+        barrier.wait()
+        with database.session():
+            got.append(act())
+
+    threads = [threading.Thread(target=run) for _ in range(number)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(got) == number
+    return got
+
+
+def test_of_many_workers_one_dispatches() -> None:
+    for _ in range(20):
+        placed = factories.place()
+        claims = at_once(6, lambda placed=placed: plan.claim_dispatch(placed["id"], 60))
+        assert sum(claim is not None for claim in claims) == 1
+        assert column(placed, "attempts") == 1
+
+
+def test_an_order_that_another_system_made_is_never_dispatched() -> None:
+    placed = factories.place()
+    put(placed, nextCheckAt=None)
+    assert plan.claim_dispatch(placed["id"], 60) is None
+
+
+def test_of_many_workers_one_checks() -> None:
+    for _ in range(20):
+        placed = factories.sent()
+        age(placed, 61)
+        claims = at_once(6, lambda placed=placed: claim_check(placed))
+        assert sum(claim is not None for claim in claims) == 1
+        assert column(placed, "checkCount") == 1
+
+
+def test_each_check_writes_the_next_plan_before_the_provider_is_asked() -> None:
+    placed = factories.sent()
+    assert claim_check(placed) is None
+
+    waits = []
+    for _ in range(6):
+        age(placed, 2000)
+        claimed = claim_check(placed)
+        assert claimed is not None
+        waits.append(round(claimed["next_check_seconds"]))
+
+    assert waits == [30, 60, 120, 1800, 1800, 1800]
+
+
+def test_a_recent_callback_spares_the_check() -> None:
+    placed = factories.sent()
+    settle(arrival(placed, ExternalStatus.PROCESSING))
+    put(placed, nextCheckAt="2020-01-01")
+    assert claim_check(placed) is None
+    age(placed, 601)
+    assert claim_check(placed) is not None
+
+
+def test_a_requested_check_is_due_at_once_also_after_a_callback() -> None:
+    placed = factories.sent()
+    settle(arrival(placed, ExternalStatus.COMPLETED))
+    assert plan.request_check(placed["id"])
+    assert claim_check(placed) is not None
+    assert claim_check(placed) is None
+    assert column(placed, "nextCheckAt") is None
+
+
+def test_an_order_that_was_never_sent_cannot_be_checked() -> None:
+    placed = factories.place()
+    assert not plan.request_check(placed["id"])
+    age(placed, 3600)
+    assert claim_check(placed) is None
+
+
+def test_the_deadline_is_planned_for_and_marks_the_last_check() -> None:
+    placed = factories.sent()
+    age(placed, 86400 - 10)
+    claimed = claim_check(placed)
+    assert claimed is not None
+    assert not claimed["expired"]
+    assert claimed["next_check_seconds"] <= 10
+
+    age(placed, 11)
+    last = claim_check(placed)
+    assert last is not None
+    assert last["expired"]
+
+
+def test_only_two_answers_apart_allow_a_resend() -> None:
+    placed = factories.place()
+    plan.claim_dispatch(placed["id"], 60)
+
+    assert plan.unknown_to_provider(placed["id"], 30) == 1
+    assert plan.unknown_to_provider(placed["id"], 30) == 1
+    assert plan.claim_resend(placed["id"], 60) is None
+    age(placed, 31)
+    assert plan.unknown_to_provider(placed["id"], 30) == 2
+    claims = at_once(6, lambda: plan.claim_resend(placed["id"], 60))
+
+    assert sum(claim is not None for claim in claims) == 1
+
+
+def test_an_order_that_the_provider_accepted_is_never_sent_again() -> None:
+    placed = factories.sent()
+    put(placed, unknownCount=5)
+    assert plan.claim_resend(placed["id"], 60) is None
+
+
+def test_the_next_provider_takes_over_once() -> None:
+    placed = factories.place()
+    plan.claim_dispatch(placed["id"], 60)
+    route = {"provider_id": "other", "params": {"oyun": "2"}}
+
+    def take() -> Any:
+        return plan.claim_next_provider(placed["id"], "sandbox", route, "stok yok", 60)
+
+    claims = [claim for claim in at_once(4, take) if claim]
+
+    assert [claim["provider_id"] for claim in claims] == ["other"]
+    assert column(placed, "triedProviders") == ["sandbox"]
+
+
+def test_due_orders_come_in_pages_and_final_ones_not_at_all() -> None:
+    waiting = [factories.sent() for _ in range(5)]
+    done = factories.sent()
+    for one in (*waiting, done):
+        age(one, 61)
+    settle(arrival(done, ExternalStatus.COMPLETED))
+
+    first = plan.due(3, None)
+    second = plan.due(3, (first[-1]["next_check_at"], first[-1]["id"]))
+
+    assert {one["id"] for one in first + second} == {one["id"] for one in waiting}
+
+
+def test_what_is_due_is_found_by_the_partial_index() -> None:
+    database.rows("""
+        INSERT INTO product_orders ("externalStatus", "createdAt")
+        SELECT 'completed', now() FROM generate_series(1, 20000)""")
+    database.rows("ANALYZE product_orders")
+    parameters = {"limit": 100, "at": None, "id": None}
+    explained = " ".join(str(row) for row in database.rows("EXPLAIN " + plan.DUE, parameters))
+    assert "idx_orders_due" in explained
+
+
+def test_orders_that_another_system_sent_are_followed_within_the_timeout() -> None:
+    young, old, unsent = factories.sent(), factories.sent(), factories.place()
+    for one in (young, old, unsent):
+        put(one, nextCheckAt=None)
+    age(old, 86401)
+
+    assert plan.adopt(86400, 100) == 1
+    assert plan.adopt(86400, 100) == 0
+    assert claim_check(young) is not None
+
+
+def test_a_provider_that_is_down_gets_one_probe_at_a_time() -> None:
+    for _ in range(provider.BREAKER_THRESHOLD - 1):
+        provider.failed("sandbox", "no answer")
+    assert provider.admits("sandbox")
+
+    provider.failed("sandbox", "no answer")
+    assert not provider.admits("sandbox")
+    database.rows("UPDATE provider_health SET probe_at = now()")
+    assert sum(at_once(5, lambda: provider.admits("sandbox"))) == 1
+
+    provider.answered("sandbox")
+    assert provider.admits("sandbox")
+
+
+def test_only_one_sweep_runs_and_a_dead_one_holds_up_nobody() -> None:
+    def begun_elsewhere() -> list[bool]:
+        def other() -> bool:
+            with sweep_run.only_one() as mine:
+                return mine
+
+        return at_once(1, other)
+
+    with sweep_run.only_one() as mine:
+        assert mine
+        assert begun_elsewhere() == [False]
+    assert begun_elsewhere() == [True]
+
+
+def test_old_callbacks_are_deleted_in_batches() -> None:
+    placed = factories.sent()
+    for _ in range(5):
+        settle(arrival(placed, ExternalStatus.PROCESSING))
+    database.rows("UPDATE callback_events SET received_at = now() - interval '31 days'")
+    settle(arrival(placed, ExternalStatus.COMPLETED))
+
+    deleted = [inbox.purge(30 * 86400, 3) for _ in range(3)]
+
+    assert deleted == [3, 2, 0]
+
+
+def test_a_check_of_an_order_in_doubt_may_end_it() -> None:
+    placed = factories.place()
+    plan.claim_dispatch(placed["id"], 0)
+    assert claim_check(placed) is not None
+    answer = arrival(placed, ExternalStatus.FAILED, source=Source.POLL, failure_reason=FailureReason.PROVIDER)
+    assert settle(answer) == ["applied"]
+    assert column(placed, "sentAt") is not None

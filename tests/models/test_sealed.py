@@ -1,0 +1,41 @@
+"""Sealing at rest."""
+
+import pytest
+from cryptography.fernet import Fernet
+
+from models.sealed import Sealer, Unsealable
+
+OLD, NEW = Fernet.generate_key().decode(), Fernet.generate_key().decode()
+
+
+def test_a_sealed_value_opens_where_it_belongs_and_nowhere_else() -> None:
+    sealer = Sealer([NEW])
+    value = sealer.seal("PIN", "order-1")
+    assert "PIN" not in value
+    assert sealer.unseal(value, "order-0", "order-1") == "PIN"
+    with pytest.raises(Unsealable, match="moved"):
+        sealer.unseal(value, "order-2")
+
+
+def test_older_keys_still_open() -> None:
+    value = Sealer([OLD]).seal("PIN", "x")
+    assert Sealer([NEW, OLD]).unseal(value, "x") == "PIN"
+
+
+@pytest.mark.parametrize("keys", [[], [NEW]])
+def test_a_missing_key_is_said(keys: list[str]) -> None:
+    value = Sealer([OLD]).seal("PIN", "x")
+    with pytest.raises(Unsealable, match="ENCRYPTION_KEYS"):
+        Sealer(keys).unseal(value, "x")
+
+
+def test_without_keys_values_pass_through_and_stay_readable_later() -> None:
+    assert Sealer().seal("PIN", "x") == "PIN"
+    assert Sealer([NEW]).unseal("PIN", "x") == "PIN"
+
+
+def test_pins_compare_across_keys() -> None:
+    stored = Sealer([OLD]).digests("PIN")[0]
+    assert stored in Sealer([NEW, OLD]).digests("PIN")
+    assert stored not in Sealer([NEW, OLD]).digests("PIM")
+    assert Sealer().digests("PIN")[0] in Sealer([NEW]).digests("PIN")

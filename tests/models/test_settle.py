@@ -1,0 +1,303 @@
+"""The one door for outcomes: what each may do to an order, alone and under concurrency."""
+
+import itertools
+import threading
+from typing import Any
+
+import pytest
+
+from models import database, inbox, order, placing, timeline
+from models.outcome import Arrival, Outcome
+from models.status import STAGES, Claim, ExternalStatus, FailureReason, Result, Source, Standing, decide
+from tests import factories
+from tests.factories import arrival, column, put, settle
+
+COMPLETED, FAILED, PROCESSING, SENT, PENDING = (
+    ExternalStatus.COMPLETED,
+    ExternalStatus.FAILED,
+    ExternalStatus.PROCESSING,
+    ExternalStatus.SENT,
+    ExternalStatus.PENDING,
+)
+PINS = (None, "PIN-ONE", "PIN-TWO")
+MESSAGES = (None, "hello")
+REASONS = (None, *FailureReason)
+
+pytestmark = pytest.mark.usefixtures("db")
+
+
+def standings() -> list[Standing]:
+    """Every state that deciding can tell apart."""
+    names = [name for name, _, _ in STAGES]
+    return [
+        Standing(name, pin, message, reason)
+        for name, pin, message, reason in itertools.product(names, PINS[:2], MESSAGES, REASONS)
+    ]
+
+
+def test_sql_decides_as_the_table_says_for_every_combination() -> None:
+    claims = [Claim(s, p, m) for s, p, m in itertools.product(ExternalStatus, PINS, MESSAGES)]
+    cases = list(itertools.product(standings(), claims))
+    orders = _orders_in([standing for standing, _ in cases])
+    arrivals = [arrival(one, c.status, c.pin, message=c.message) for one, (_, c) in zip(orders, cases, strict=True)]
+
+    results = settle(*arrivals)
+
+    wrong = [
+        (case, result) for case, result in zip(cases, results, strict=True) if decide(*case) != Result(result)
+    ]
+    assert not wrong
+
+
+def _orders_in(wanted: list[Standing]) -> list[dict[str, Any]]:
+    """One order for each standing, stored in bulk."""
+    rows = [
+        (placing.new_referans(), one.status, one.pin, one.message, one.failure_reason) for one in wanted
+    ]
+    names = zip(*rows, strict=True)
+    stored = database.rows(
+        """
+        INSERT INTO product_orders ("providerId", provider_referans, "externalStatus", "pinCode", "providerMessage",
+            "failureReason")
+        SELECT 'sandbox', * FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[])
+        RETURNING id::text AS id, provider_referans
+        """,
+        [list(values) for values in names],
+    )
+    by_referans = {one["provider_referans"]: one for one in stored}
+    return [by_referans[row[0]] for row in rows]
+
+
+def test_a_completed_order_shows_everything_at_once() -> None:
+    placed = factories.sent()
+
+    assert settle(arrival(placed, COMPLETED, "PIN-ONE", message="tamam")) == ["applied"]
+
+    found = order.find(placed["id"])
+    assert found is not None
+    assert (found["externalStatus"], found["status"], found["lastMessage"]) == ("completed", "approved", "tamam")
+    assert order.pin_of(found) == "PIN-ONE"
+    assert found["pinCode"] != "PIN-ONE"
+    assert found["completedAt"] is not None
+    assert found["durationMs"] is not None
+    assert column(placed, "nextCheckAt") is None
+
+
+def test_a_pin_that_comes_later_is_filled_in_and_times_stay() -> None:
+    placed = factories.sent()
+    settle(arrival(placed, COMPLETED))
+    first = column(placed, "completedAt"), column(placed, "durationMs")
+
+    assert settle(arrival(placed, COMPLETED, "PIN-ONE")) == ["applied"]
+
+    assert (column(placed, "completedAt"), column(placed, "durationMs")) == first
+
+
+def test_the_first_pin_stays_and_the_other_is_kept_for_an_operator() -> None:
+    placed = factories.sent()
+    settle(arrival(placed, COMPLETED, "PIN-ONE"))
+
+    assert settle(arrival(placed, COMPLETED, "PIN-TWO")) == ["conflict"]
+
+    found = order.find(placed["id"])
+    assert found is not None
+    assert order.pin_of(found) == "PIN-ONE"
+    detail = database.rows("SELECT detail FROM order_events WHERE result = 'conflict'")[0]["detail"]
+    assert detail.startswith("sealed:")
+
+
+def test_a_success_after_the_timeout_is_let_in_and_flagged() -> None:
+    placed = factories.sent()
+    timed_out = arrival(placed, FAILED, source=Source.SWEEP, failure_reason=FailureReason.TIMEOUT)
+    settle(timed_out)
+
+    late = order.settle([arrival(placed, COMPLETED, "PIN-ONE")], order_timeout_seconds=60)[0]
+
+    assert (late.result, late.late, late.went_to) == (Result.APPLIED, True, "completed")
+    assert column(placed, "late") is True
+    assert column(placed, "status") == "approved"
+    assert column(placed, "failureReason") is None
+
+
+def test_the_same_callback_is_settled_once() -> None:
+    placed = factories.sent()
+    twice = arrival(placed, PROCESSING, message="one", dedupe_key="event")
+
+    assert settle(twice) == ["applied"]
+    settle(arrival(placed, PROCESSING, message="two"))
+    assert settle(twice) == ["duplicate"]
+
+    assert column(placed, "lastMessage") == "two"
+    assert len(timeline.events(placed["id"])) == 5
+
+
+def test_the_dedupe_key_counts_even_where_the_content_differs() -> None:
+    placed = factories.sent()
+    settle(arrival(placed, PROCESSING, dedupe_key="event"))
+
+    assert settle(arrival(placed, COMPLETED, "PIN-ONE", dedupe_key="event")) == ["duplicate"]
+
+    assert column(placed, "externalStatus") == "processing"
+
+
+def test_one_batch_may_hold_a_whole_life() -> None:
+    placed, other = factories.sent(), factories.sent()
+    again = arrival(placed, COMPLETED, "PIN-ONE", dedupe_key="same")
+
+    results = settle(
+        arrival(placed, PROCESSING),
+        arrival(other, FAILED, message="stok yok"),
+        again,
+        again,
+        arrival(placed, PROCESSING),
+        arrival(placed, FAILED),
+        arrival({"provider_referans": "404"}, COMPLETED),
+    )
+
+    assert results == ["applied", "applied", "applied", "duplicate", "stale", "conflict", "unmatched"]
+    assert column(other, "lastMessage") == "stok yok"
+
+
+def test_an_order_of_another_provider_does_not_match() -> None:
+    placed = factories.sent()
+    factories.add_provider("elsewhere")
+
+    assert settle(arrival(placed, COMPLETED, "PIN-ONE", provider_id="elsewhere")) == ["unmatched"]
+
+    assert column(placed, "externalStatus") == "sent"
+
+
+def test_an_answer_to_a_check_counts_only_for_the_provider_that_was_asked() -> None:
+    placed = factories.sent()
+    outcome = Outcome(COMPLETED, placed["provider_referans"], pin="PIN-ONE")
+
+    asked = Arrival("elsewhere", Source.POLL, outcome, order_id=placed["id"])
+
+    assert settle(asked) == ["unmatched"]
+
+
+def test_an_unmatched_callback_is_applied_when_its_reference_appears() -> None:
+    referans = placing.new_referans()
+    early = arrival({"provider_referans": referans}, COMPLETED, "PIN-ONE", dedupe_key="early")
+    assert settle(early) == ["unmatched"]
+    assert settle(early) == ["unmatched"]
+    assert inbox.unmatched(10) == []
+
+    placed = factories.sent()
+    put(placed, provider_referans=referans)
+    ((_, waiting),) = inbox.unmatched(10)
+
+    assert settle(waiting) == ["applied"]
+    assert inbox.unmatched(10) == []
+    assert column(placed, "externalStatus") == "completed"
+    assert settle(early) == ["duplicate"]
+
+
+def test_a_callback_by_the_providers_own_number_waits_for_the_number() -> None:
+    placed = factories.place()
+    numbered = Outcome(COMPLETED, external_order_id="Z-77", pin="PIN-ONE")
+    callback = Arrival("sandbox", Source.CALLBACK, numbered, dedupe_key="number", raw="{}")
+    assert settle(callback) == ["unmatched"]
+
+    accepted = Outcome(SENT, placed["provider_referans"], external_order_id="Z-77")
+    settle(Arrival("sandbox", Source.DISPATCH, accepted, order_id=placed["id"]))
+
+    assert settle(*inbox.waiting_for("sandbox", "Z-77")) == ["applied"]
+    found = order.find(placed["id"])
+    assert found is not None
+    assert order.pin_of(found) == "PIN-ONE"
+
+
+def test_a_callback_that_is_not_final_puts_off_the_next_check_but_not_past_the_deadline() -> None:
+    placed = factories.sent()
+    settle(arrival(placed, PROCESSING, next_check_seconds=600))
+    assert _seconds_to_check(placed) == pytest.approx(600, abs=5)
+
+    settle(arrival(placed, PROCESSING, message="still", next_check_seconds=10 * 86400))
+    assert _seconds_to_check(placed) == pytest.approx(86400, abs=5)
+
+
+def _seconds_to_check(placed: dict[str, Any]) -> float:
+    sql = 'SELECT EXTRACT(EPOCH FROM "nextCheckAt" - now())::float8 AS s FROM product_orders WHERE id = %s'
+    return float(database.rows(sql, (placed["id"],))[0]["s"])
+
+
+def test_a_long_message_is_cut_for_the_old_column_and_kept_whole_beside_it() -> None:
+    placed = factories.sent()
+    settle(arrival(placed, FAILED, message="ş" * 1000))
+    assert column(placed, "lastMessage") == "ş" * 250
+    assert column(placed, "providerMessage") == "ş" * 1000
+
+
+def test_rows_of_older_systems_settle_too() -> None:
+    placed = factories.sent()
+    put(placed, externalStatus="delivered", pinCode="PIN-ONE", pinDigest=None)
+
+    assert settle(arrival(placed, COMPLETED, "PIN-ONE")) == ["duplicate"]
+    assert settle(arrival(placed, COMPLETED, "PIN-TWO")) == ["conflict"]
+
+
+@pytest.mark.parametrize("round_number", range(3))
+def test_many_at_the_same_instant_have_one_winner(database_url: str, round_number: int) -> None:
+    orders = [factories.sent() for _ in range(40)]
+    contenders = [(FAILED, None), *((COMPLETED, f"PIN-{number}") for number in range(5))]
+    barrier = threading.Barrier(len(contenders))
+    results: list[list[str]] = []
+
+    def contend(status: ExternalStatus, pin: str | None) -> None:
+        barrier.wait()
+        with database.session():
+            results.append([settle(arrival(one, status, pin))[0] for one in orders])
+
+    threads = [threading.Thread(target=contend, args=contender) for contender in contenders]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(results) == len(contenders)
+    for of_one_order in zip(*results, strict=True):
+        assert sorted(of_one_order) == ["applied"] + ["conflict"] * (len(contenders) - 1)
+    events = database.rows("SELECT count(*) AS n FROM order_events WHERE result = 'applied' AND \"from\" <> 'pending'")
+    assert events[0]["n"] == len(orders)
+
+
+def test_the_same_callback_on_two_connections_at_once_is_applied_once() -> None:
+    orders = [factories.sent() for _ in range(40)]
+    copies = [arrival(one, COMPLETED, "PIN-ONE") for one in orders]
+    barrier = threading.Barrier(2)
+    results: list[list[str]] = []
+
+    def deliver() -> None:
+        barrier.wait()
+        with database.session():
+            results.append([settle(copy)[0] for copy in copies])
+
+    threads = [threading.Thread(target=deliver) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert [sorted(pair) for pair in zip(*results, strict=True)] == [["applied", "duplicate"]] * len(orders)
+
+
+def test_batches_in_opposite_order_do_not_deadlock() -> None:
+    orders = [factories.sent() for _ in range(60)]
+    barrier = threading.Barrier(2)
+    finished: list[int] = []
+
+    def deliver(mine: list[dict[str, Any]]) -> None:
+        barrier.wait()
+        with database.session():
+            for message in map(str, range(10)):
+                settle(*(arrival(one, PROCESSING, message=message) for one in mine))
+        finished.append(1)
+
+    threads = [threading.Thread(target=deliver, args=(mine,)) for mine in (orders, orders[::-1])]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(finished) == 2
