@@ -1,6 +1,7 @@
 """The connection pool, and how models are handed it."""
 
 import json
+import select
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -32,6 +33,17 @@ UNAVAILABLE = (peewee.OperationalError, peewee.InterfaceError, MaxConnectionsExc
 database = peewee.DatabaseProxy()
 
 
+class Pool(PooledPostgresqlDatabase):  # type: ignore[misc]
+    """A pool that notices, without asking the server, that a server has gone while a connection lay idle."""
+
+    def _is_closed(self, conn: Any) -> bool:
+        if super()._is_closed(conn):
+            return True
+        # An idle server says nothing; what can be read now is its farewell, or the end of the stream.
+        readable, _, _ = select.select([conn], [], [], 0)
+        return bool(readable)
+
+
 class Model(peewee.Model):
     """A table of the gateway."""
 
@@ -40,10 +52,10 @@ class Model(peewee.Model):
         legacy_table_names = False
 
 
-def connect(url: str, *, pool_size: int = 4, name: str = "referans") -> PooledPostgresqlDatabase:
+def connect(url: str, *, pool_size: int = 4, name: str = "referans") -> Pool:
     """A pool of at most `pool_size` connections to `url`; none is opened yet. `name` shows in pg_stat_activity."""
     parameters: dict[str, Any] = {**CONNECTION_OPTIONS, "application_name": name, **parse_dsn(url)}
-    return PooledPostgresqlDatabase(
+    return Pool(
         parameters.pop("dbname", None) or "postgres",
         max_connections=pool_size,
         stale_timeout=STALE_SECONDS,
@@ -52,7 +64,7 @@ def connect(url: str, *, pool_size: int = 4, name: str = "referans") -> PooledPo
     )
 
 
-def bind(pool: PooledPostgresqlDatabase) -> None:
+def bind(pool: Pool) -> None:
     """Hand every model its database."""
     database.initialize(pool)
 

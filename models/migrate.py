@@ -7,7 +7,6 @@ from pathlib import Path
 
 import peewee
 from playhouse.migrations import Migration, Runner
-from playhouse.pool import PooledPostgresqlDatabase
 
 import migrations
 from models import database
@@ -39,7 +38,7 @@ def migrate(database_url: str, *, echo: Callable[[str], None] = print) -> list[s
     return applied
 
 
-def pending(pool: PooledPostgresqlDatabase) -> list[str]:
+def pending(pool: database.Pool) -> list[str]:
     """Names of the migrations that `pool`'s database lacks; needs an open connection."""
     return [
         migration.name for migration in _runner(pool).status() if migration.path and not migration.applied
@@ -69,19 +68,19 @@ def _as_sql(migration: Migration) -> str:
     return f"\n-- {migration.name}\n{body}\n{done}\n"
 
 
-def _connect(database_url: str) -> PooledPostgresqlDatabase:
+def _connect(database_url: str) -> database.Pool:
     pool = database.connect(database_url, pool_size=1, name="referans-migrate")
     # Building an index may take longer than any statement of the running gateway.
     pool.connect_params["options"] = f"-c timezone=UTC -c lock_timeout={LOCK_TIMEOUT_MS}"
     return pool
 
 
-def _runner(pool: PooledPostgresqlDatabase) -> Runner:
+def _runner(pool: database.Pool) -> Runner:
     return Runner(pool, str(MIGRATIONS))
 
 
 @contextmanager
-def _only_one(pool: PooledPostgresqlDatabase, echo: Callable[[str], None]) -> Iterator[None]:
+def _only_one(pool: database.Pool, echo: Callable[[str], None]) -> Iterator[None]:
     """Polls: to block on the lock would deadlock with a concurrent index build, which waits for our transaction."""
     waited = False
     while not pool.execute_sql("SELECT pg_try_advisory_lock(%s)", (LOCK_ID,)).fetchone()[0]:
@@ -95,7 +94,7 @@ def _only_one(pool: PooledPostgresqlDatabase, echo: Callable[[str], None]) -> It
         pool.execute_sql("SELECT pg_advisory_unlock(%s)", (LOCK_ID,))
 
 
-def _with_patience(pool: PooledPostgresqlDatabase, echo: Callable[[str], None]) -> list[str]:
+def _with_patience(pool: database.Pool, echo: Callable[[str], None]) -> list[str]:
     applied: list[str] = []
     for missing in pending(pool):
         echo(f"applying {missing}")
@@ -104,7 +103,7 @@ def _with_patience(pool: PooledPostgresqlDatabase, echo: Callable[[str], None]) 
     return applied
 
 
-def _apply(pool: PooledPostgresqlDatabase, name: str, echo: Callable[[str], None]) -> None:
+def _apply(pool: database.Pool, name: str, echo: Callable[[str], None]) -> None:
     for _ in range(LOCK_TRIES):
         try:
             _runner(pool).up(name)

@@ -89,7 +89,7 @@ def adopt(order_timeout_seconds: float, limit: int) -> int:
     return len(database.rows(ADOPT, {"order_timeout": order_timeout_seconds, "limit": limit}))
 
 
-_OPEN = ", ".join(f"'{name}'" for name in OPEN_STATUSES)
+OPEN_SQL = ", ".join(f"'{name}'" for name in OPEN_STATUSES)
 
 #: What sending and asking need to know of an order.
 TASK = """
@@ -140,7 +140,7 @@ CLAIM_CHECK = f"""
 WITH claimed AS (
     UPDATE product_orders AS o SET "checkCount" = o."checkCount" + 1, "lastSyncAt" = now(), "checkRequestedAt" = NULL,
         "nextCheckAt" = CASE
-            WHEN o."externalStatus" NOT IN ({_OPEN}) THEN NULL
+            WHEN o."externalStatus" NOT IN ({OPEN_SQL}) THEN NULL
             WHEN COALESCE(o."sentAt", o."claimedAt") + make_interval(secs => %(order_timeout)s) <= now()
             THEN now() + make_interval(secs => %(grace)s)
             ELSE LEAST(
@@ -149,14 +149,14 @@ WITH claimed AS (
                 COALESCE(o."sentAt", o."claimedAt") + make_interval(secs => %(order_timeout)s)) END
     WHERE o.id = %(id)s AND o."nextCheckAt" <= now() AND o."externalStatus" <> 'not_sent' AND (
         o."checkRequestedAt" IS NOT NULL
-        OR o."externalStatus" IN ({_OPEN}) AND (
+        OR o."externalStatus" IN ({OPEN_SQL}) AND (
             o."lastCallbackAt" IS NULL
             OR o."lastCallbackAt" + make_interval(secs => %(trust)s) <= now()
             OR COALESCE(o."sentAt", o."claimedAt") + make_interval(secs => %(order_timeout)s) <= now()))
     RETURNING o.*
 )
 SELECT {TASK}, EXTRACT(EPOCH FROM o."nextCheckAt" - now())::float8 AS next_check_seconds,
-    o."externalStatus" IN ({_OPEN})
+    o."externalStatus" IN ({OPEN_SQL})
         AND COALESCE(o."sentAt", o."claimedAt") + make_interval(secs => %(order_timeout)s) <= now() AS expired
 FROM claimed AS o
 """
@@ -179,13 +179,13 @@ WHERE id = %s AND "externalStatus" <> 'not_sent' AND "providerId" IS NOT NULL AN
 """
 POSTPONE = f"""
 UPDATE product_orders SET "nextCheckAt" = now() + make_interval(secs => %s)
-WHERE id = %s AND "nextCheckAt" <= now() AND "externalStatus" IN ({_OPEN})
+WHERE id = %s AND "nextCheckAt" <= now() AND "externalStatus" IN ({OPEN_SQL})
 """
 #: Rides idx_orders_due: its cost follows the number of waiting orders, never the size of the table.
 DUE = f"""
 SELECT o.id::text AS id, o."externalStatus" AS status, o."providerId" AS provider_id, o."nextCheckAt" AS next_check_at
 FROM product_orders AS o
-WHERE o."nextCheckAt" <= now() AND o."nextCheckAt" IS NOT NULL AND o."externalStatus" IN ({_OPEN})
+WHERE o."nextCheckAt" <= now() AND o."nextCheckAt" IS NOT NULL AND o."externalStatus" IN ({OPEN_SQL})
   AND (%(at)s::timestamptz IS NULL OR (o."nextCheckAt", o.id) > (%(at)s::timestamptz, %(id)s::uuid))
 ORDER BY o."nextCheckAt", o.id LIMIT %(limit)s
 """

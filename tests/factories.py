@@ -12,7 +12,11 @@ from models.outcome import Arrival, Outcome
 from models.status import ExternalStatus, Source
 
 SANDBOX = "sandbox"
-CREDENTIALS = {"kod": "dealer", "sifre": "not-a-real-one", "callback_secret": "whsec_c2VjcmV0LWZvci10ZXN0cw=="}
+CREDENTIALS = {
+    "kod": "dealer",
+    "sifre": "not-a-real-one",
+    "callback_secret": "whsec_c2VjcmV0LWZvci10ZXN0cw==",
+}
 ORDER_TIMEOUT_SECONDS = 86400.0
 _numbers = itertools.count()
 
@@ -68,7 +72,9 @@ def arrival(
 
 def settle(*arrivals: Arrival) -> list[Any]:
     """Settle, and give the results as plain words."""
-    return [str(one.result) for one in models_order.settle(arrivals, order_timeout_seconds=ORDER_TIMEOUT_SECONDS)]
+    return [
+        str(one.result) for one in models_order.settle(arrivals, order_timeout_seconds=ORDER_TIMEOUT_SECONDS)
+    ]
 
 
 def column(order: dict[str, Any], name: str) -> Any:

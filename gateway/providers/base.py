@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, ClassVar, Protocol
 
-from gateway import outbound
+from gateway.outbound import Client
 from models.outcome import Outcome
 from models.provider import Provider
 
@@ -85,7 +85,7 @@ class Adapter(Protocol):
     #: What to answer a callback in this protocol's own words; None answers in ours.
     ACKNOWLEDGEMENT: ClassVar[str | None]
 
-    def __init__(self, provider: Provider, client: outbound.Client) -> None: ...
+    def __init__(self, provider: Provider, client: Client) -> None: ...
 
     def send(self, task: Task) -> Outcome:
         """Give the provider the order. Raises Refused, InDoubt, NoAnswer."""

@@ -57,7 +57,9 @@ def quiet(line: str) -> None:
 
 def columns(url: str) -> set[str]:
     with connected(url) as cursor:
-        cursor.execute("SELECT column_name FROM information_schema.columns WHERE table_name = 'product_orders'")
+        cursor.execute(
+            "SELECT column_name FROM information_schema.columns WHERE table_name = 'product_orders'"
+        )
         return {name for (name,) in cursor.fetchall()}
 
 
@@ -159,7 +161,7 @@ def test_a_long_transaction_delays_the_migration_and_not_the_storefront(empty_da
         assert locked.wait(30)
         with connected(empty_database_url) as storefront:
             storefront.execute("SET statement_timeout = '1s'")
-            storefront.execute("UPDATE product_orders SET \"manualNote\" = 'x' WHERE \"orderNo\" = 1")
+            storefront.execute('UPDATE product_orders SET "manualNote" = \'x\' WHERE "orderNo" = 1')
     run.join()
 
     assert migrate.migrate(empty_database_url, echo=quiet) == []
@@ -175,4 +177,3 @@ def test_an_index_that_a_cut_short_build_left_is_built_again(database_url: str) 
     with connected(database_url) as cursor:
         cursor.execute("SELECT indisvalid FROM pg_index WHERE indexrelid = 'idx_orders_due'::regclass")
         assert cursor.fetchone() == (True,)
-

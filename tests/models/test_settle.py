@@ -39,7 +39,9 @@ def test_sql_decides_as_the_table_says_for_every_combination() -> None:
     claims = [Claim(s, p, m) for s, p, m in itertools.product(ExternalStatus, PINS, MESSAGES)]
     cases = list(itertools.product(standings(), claims))
     orders = _orders_in([standing for standing, _ in cases])
-    arrivals = [arrival(one, c.status, c.pin, message=c.message) for one, (_, c) in zip(orders, cases, strict=True)]
+    arrivals = [
+        arrival(one, c.status, c.pin, message=c.message) for one, (_, c) in zip(orders, cases, strict=True)
+    ]
 
     results = settle(*arrivals)
 
@@ -51,9 +53,7 @@ def test_sql_decides_as_the_table_says_for_every_combination() -> None:
 
 def _orders_in(wanted: list[Standing]) -> list[dict[str, Any]]:
     """One order for each standing, stored in bulk."""
-    rows = [
-        (placing.new_referans(), one.status, one.pin, one.message, one.failure_reason) for one in wanted
-    ]
+    rows = [(placing.new_referans(), one.status, one.pin, one.message, one.failure_reason) for one in wanted]
     names = zip(*rows, strict=True)
     stored = database.rows(
         """
@@ -75,7 +75,11 @@ def test_a_completed_order_shows_everything_at_once() -> None:
 
     found = order.find(placed["id"])
     assert found is not None
-    assert (found["externalStatus"], found["status"], found["lastMessage"]) == ("completed", "approved", "tamam")
+    assert (found["externalStatus"], found["status"], found["lastMessage"]) == (
+        "completed",
+        "approved",
+        "tamam",
+    )
     assert order.pin_of(found) == "PIN-ONE"
     assert found["pinCode"] != "PIN-ONE"
     assert found["completedAt"] is not None
@@ -258,7 +262,9 @@ def test_many_at_the_same_instant_have_one_winner(database_url: str, round_numbe
     assert len(results) == len(contenders)
     for of_one_order in zip(*results, strict=True):
         assert sorted(of_one_order) == ["applied"] + ["conflict"] * (len(contenders) - 1)
-    events = database.rows("SELECT count(*) AS n FROM order_events WHERE result = 'applied' AND \"from\" <> 'pending'")
+    events = database.rows(
+        "SELECT count(*) AS n FROM order_events WHERE result = 'applied' AND \"from\" <> 'pending'"
+    )
     assert events[0]["n"] == len(orders)
 
 

@@ -5,7 +5,9 @@ from enum import Enum
 
 from gateway.dev.simulator.behaviours import Fault
 
-HTML_PAGE = "<!DOCTYPE html>\n<html><head><title>Bayi Paneli</title></head><body><h1>Bakım çalışması</h1></body></html>\n"
+HTML_PAGE = (
+    "<!DOCTYPE html>\n<html><head><title>Bayi</title></head><body><h1>Bakım çalışması</h1></body></html>\n"
+)
 ERROR_PAGE = (
     "<html><head><title>500 Internal Server Error</title></head><body>Internal Server Error</body></html>\n"
 )

@@ -228,7 +228,7 @@ DEFAULTS: dict[str, str] = {
     "late": str(LATE_SECONDS),
     "fail": FAIL_REASON,
     "refuse": REFUSE_REASON,
-    **{word: "1" for word in UNBOOKED_FAILURES + BOOKED_FAILURES},
+    **dict.fromkeys(UNBOOKED_FAILURES + BOOKED_FAILURES, "1"),
     **{f"check-{word}": "1" for word in CHECK_FAILURES},
 }
 

@@ -17,7 +17,7 @@ class Echo:
     def __call__(self, action: str, text: str) -> None:
         if self._printer is None:
             return
-        now = datetime.now().isoformat(sep=" ", timespec="milliseconds")[11:]
+        now = datetime.now().astimezone().isoformat(sep=" ", timespec="milliseconds")[11:23]
         line = f"{now}  {action:<9}  {_printable(text)}"
         with self._lock:
             try:

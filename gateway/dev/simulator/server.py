@@ -1,5 +1,6 @@
 """HTTP for the simulator: the standard library's server, because it must be able to cut connections."""
 
+import contextlib
 import socket
 import sys
 import threading
@@ -118,7 +119,5 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def _cut(connection: socket.socket) -> None:
-    try:
+    with contextlib.suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        pass

@@ -50,7 +50,7 @@ class Timers:
         while (job := self._next_due()) is not None:
             try:
                 job()
-            except Exception:  # noqa: BLE001 - one bad job must not stop the others
+            except Exception:
                 traceback.print_exc()
 
     def _next_due(self) -> Job | None:

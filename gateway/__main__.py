@@ -1,0 +1,55 @@
+"""The command line of the gateway: `gateway …`, or `python -m gateway …`."""
+
+import typer
+
+from gateway import __version__
+from gateway.commands import dev, doctor, keys, migrate, orders, providers, routes, simulator
+from gateway.commands.context import Problem
+from gateway.commands.printing import note, say
+
+app = typer.Typer(
+    name="gateway",
+    help="Referans: takes orders, gives them to providers, and finds out what became of each.",
+    epilog="To begin: gateway dev. What a command does, with an example: gateway COMMAND --help.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+app.command()(migrate.migrate)
+app.command()(dev.dev)
+app.command(help=simulator.HELP)(simulator.simulator)
+app.add_typer(keys.app, name="keys")
+app.add_typer(providers.app, name="providers")
+app.add_typer(routes.app, name="routes")
+app.add_typer(orders.app, name="orders")
+app.command()(doctor.doctor)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        say(f"gateway {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: bool = typer.Option(
+        False, "--version", help="Print the version.", callback=_print_version, is_eager=True
+    ),
+) -> None:
+    """Referans: takes orders, gives them to providers, and finds out what became of each."""
+
+
+def main() -> None:
+    """Run the command line; problems that a person can put right are one line on standard error and exit code 1."""
+    try:
+        app()
+    except Problem as problem:
+        note(f"error: {problem}")
+        raise SystemExit(1) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,19 @@
+"""What gunicorn loads: settings from the environment, models handed their database, the app. Connects nothing."""
+
+from gateway import broker, log
+from gateway import settings as settings_module
+from gateway.web import create_app
+from models import database, sealed
+
+#: Connections of one web process: two processes and a worker fit a plan of twenty.
+POOL_SIZE = 4
+
+settings = settings_module.load_or_exit()
+log.configure(settings)
+database.bind(
+    database.connect(settings.database_url.get_secret_value(), pool_size=POOL_SIZE, name="referans-web")
+)
+sealed.bind(key.get_secret_value() for key in settings.encryption_keys)
+broker.install(broker.Bell(broker.make_broker(settings, strict=True)))
+
+app = create_app(settings, broker.make_client(settings, strict=True))

@@ -1,0 +1,125 @@
+"""`gateway doctor`: is everything well, and if not, what to do."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
+
+import typer
+
+from gateway import settings as settings_module
+from gateway.commands import printing, probes
+from gateway.commands.context import Problem
+from gateway.commands.probes import Finding, Status
+from gateway.settings import Settings, SettingsError
+from models import database, sealed
+
+#: Connections for the probes that run side by side.
+POOL_SIZE = 6
+COLOURS = {
+    Status.OK: typer.colors.GREEN,
+    Status.WARNING: typer.colors.YELLOW,
+    Status.FAILED: typer.colors.RED,
+    Status.UNKNOWN: typer.colors.RED,
+}
+#: What needs the database, in the order of the report; the broker and its workers stand between.
+ON_DATABASE: dict[str, Callable[[Settings], Finding]] = {
+    "migrations": probes.migrations,
+    "scheduler": probes.scheduler,
+    "sweep": probes.sweep,
+    "stuck orders": probes.stuck_orders,
+}
+#: The lines of the report from top to bottom; providers come before the last two.
+ORDER = ("settings", "database", "migrations", "broker", "workers", "scheduler", "sweep")
+
+
+def doctor(
+    call: bool = typer.Option(False, "--call", help="Also ask each provider for our balance."),
+    json: bool = typer.Option(False, "--json", help="Print JSON."),
+) -> None:
+    """Check settings, database, migrations, broker, workers, scheduler, sweep and providers, one line each.
+
+    Exits with 1 if any of them fails; a line that fails says what to do next. Works with anything down.
+
+    Example: gateway doctor --call
+    """
+    findings = examine(call)
+    healthy = all(finding.status in (Status.OK, Status.WARNING) for finding in findings)
+    if json:
+        printing.as_json({"ok": healthy, "checks": [asdict(finding) for finding in findings]})
+    else:
+        for finding in findings:
+            printing.say(_line(finding))
+    raise typer.Exit(0 if healthy else 1)
+
+
+def examine(call: bool) -> list[Finding]:
+    """Every finding, from top to bottom; takes at most three times as long as a probe may."""
+    found, settings = _settings()
+    if settings is None:
+        return [found]
+    _bind(settings)
+    servers = probes.together(
+        {"database": partial(probes.postgres, settings), "broker": partial(probes.redis_server, settings)}
+    )
+    findings = [found, *servers, *_on_servers(settings, *servers), probes.encryption(settings)]
+    return sorted([*findings, *_on_providers(servers[0], call)], key=_position)
+
+
+def _settings() -> tuple[Finding, Settings | None]:
+    """What is wrong with them, and the settings where they can be read; a missing one stops nothing here."""
+    found: Settings | None = None
+    try:
+        found = settings_module.load(require=())
+        settings_module.load()
+    except SettingsError as error:
+        advice = "set it where the processes are started"
+        return Finding("settings", Status.FAILED, str(error), advice), found
+    return Finding("settings", Status.OK, "complete"), found
+
+
+def _bind(settings: Settings) -> None:
+    """The pool is left to the end of this process: closing it would wait for a server that hangs."""
+    url = settings.database_url.get_secret_value()
+    database.bind(database.connect(url, pool_size=POOL_SIZE, name="referans-doctor"))
+    sealed.bind(key.get_secret_value() for key in settings.encryption_keys)
+
+
+def _on_servers(settings: Settings, postgres: Finding, broker: Finding) -> list[Finding]:
+    """What can only be asked where its server answers."""
+    needs = {name: (postgres, probe) for name, probe in ON_DATABASE.items()} | {
+        "workers": (broker, probes.workers)
+    }
+    askable = {
+        n: partial(probe, settings) for n, (server, probe) in needs.items() if server.status is Status.OK
+    }
+    skipped = [_unknown(n, server) for n, (server, _) in needs.items() if server.status is not Status.OK]
+    return [*probes.together(askable), *skipped]
+
+
+def _on_providers(postgres: Finding, call: bool) -> list[Finding]:
+    if postgres.status is not Status.OK:
+        return [_unknown("providers", postgres)]
+    try:
+        accounts = probes.providers()
+    except Problem as problem:
+        return [Finding("providers", Status.FAILED, str(problem))]
+    if not accounts:
+        return [Finding("providers", Status.WARNING, "none", "add one: gateway providers add --help")]
+    probe = probes.balance if call else probes.health
+    return probes.together({f"provider {account.id}": partial(probe, account) for account in accounts})
+
+
+def _unknown(name: str, because: Finding) -> Finding:
+    return Finding(name, Status.UNKNOWN, f"cannot be known without the {because.name}", "mend that first")
+
+
+def _position(finding: Finding) -> int:
+    if finding.name in ORDER:
+        return ORDER.index(finding.name)
+    return len(ORDER) if finding.name.startswith("provider") else len(ORDER) + 1
+
+
+def _line(finding: Finding) -> str:
+    status = typer.style(f"{finding.status.value:<8}", fg=COLOURS[finding.status])
+    further = f"; {finding.next}" if finding.next and finding.status is not Status.OK else ""
+    return f"{status} {finding.name:<16} {finding.detail}{further}"

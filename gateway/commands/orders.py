@@ -1,0 +1,165 @@
+"""`gateway orders`: what became of an order, and which ones wait too long."""
+
+from typing import Any
+
+import dramatiq
+import redis
+import typer
+
+from gateway import broker
+from gateway.commands import printing
+from gateway.commands.context import Problem, gateway
+from gateway.settings import Settings
+from models import lookup, placing, plan, stuck, timeline
+from models.status import ExternalStatus, Source
+
+app = typer.Typer(help="Orders: what became of one, and which wait too long.", no_args_is_help=True)
+
+#: Columns that a command never prints.
+HIDDEN = ("pinCode",)
+
+
+@app.command("list")
+def list_(
+    only_stuck: bool = typer.Option(False, "--stuck", help="Only those that wait too long, and why."),
+    status: ExternalStatus | None = typer.Option(None, help="Only those with this externalStatus."),
+    limit: int = typer.Option(50, min=1, max=1000, help="At most so many."),
+    json: bool = typer.Option(False, "--json", help="Print JSON."),
+) -> None:
+    """List orders, newest first; with --stuck those that need a look, longest due first, each with what to do.
+
+    Example: gateway orders list --stuck
+    """
+    if only_stuck and status:
+        raise typer.BadParameter("takes no --status beside it", param_hint="--stuck")
+    if only_stuck:
+        return _list_stuck(limit, json)
+    with gateway() as settings:
+        found = placing.page(placing.Filter(external_status=status), limit)
+    if json:
+        return printing.as_json([_shown(order) for order in found])
+    printing.table(
+        ("ID", "Provider", "Status", "Created"),
+        (
+            (each["id"], each["providerId"], each["externalStatus"], _created(each, settings))
+            for each in found
+        ),
+        empty="No orders.",
+    )
+
+
+def _list_stuck(limit: int, json: bool) -> None:
+    with gateway() as settings:
+        found = stuck.orders(limits(settings), limit)
+    if json:
+        return printing.as_json([{**_shown(order), "reasons": stuck.reasons(order)} for order in found])
+    printing.table(
+        ("ID", "Status", "Reason"),
+        ((each["id"], each["externalStatus"], "; ".join(stuck.reasons(each))) for each in found),
+        empty="No order is stuck.",
+        fold="Reason",
+    )
+
+
+def limits(settings: Settings) -> stuck.Limits:
+    """What counts as stuck under these settings."""
+    return stuck.Limits(settings.sweep_period_seconds, settings.max_checks)
+
+
+def _created(order: dict[str, Any], settings: Settings) -> str | None:
+    return printing.at(order["createdAt"], settings.timezone)
+
+
+def _shown(order: dict[str, Any]) -> dict[str, Any]:
+    """An order as a program reads it: without its PIN, but whether there is one."""
+    shown = {name: value for name, value in order.items() if name not in HIDDEN}
+    return {**shown, "has_pin": bool(order["pinCode"])}
+
+
+@app.command()
+def show(
+    order_id: str = typer.Argument(
+        metavar="ID", help="The order's id, or the reference its provider knows it by."
+    ),
+    json: bool = typer.Option(False, "--json", help="Print JSON."),
+) -> None:
+    """Show an order and its timeline, oldest event first. Its PIN is never shown.
+
+    Example: gateway orders show 482910573829105738
+    """
+    with gateway() as settings:
+        found = _find(order_id)
+        events = timeline.events(found["id"])
+    if json:
+        return printing.as_json({**_shown(found), "events": events})
+    _print_order(found, settings)
+    printing.say("")
+    printing.table(
+        ("At", "Source", "Status", "What happened"),
+        ((printing.at(e["at"], settings.timezone), e["source"], _move(e), e["message"]) for e in events),
+        empty="Nothing is on its timeline.",
+        fold="What happened",
+    )
+
+
+def _find(order_id: str) -> dict[str, Any]:
+    found = lookup.by_id_or_referans(order_id)
+    if found is None:
+        raise Problem(f"there is no order {order_id}; give its id, or the reference its provider knows it by")
+    return found
+
+
+def _print_order(order: dict[str, Any], settings: Settings) -> None:
+    for name, value in _shown(order).items():
+        if value not in (None, ""):
+            moment = printing.at(value, settings.timezone) if hasattr(value, "astimezone") else value
+            printing.say(f"{name:<18} {moment}")
+
+
+def _move(event: dict[str, Any]) -> str:
+    came_from, went_to = event["from"], event["to"]
+    return f"{came_from} → {went_to}" if came_from and came_from != went_to else str(went_to or "")
+
+
+@app.command()
+def check(
+    order_id: str = typer.Argument(
+        metavar="ID", help="The order's id, or the reference its provider knows it by."
+    ),
+    json: bool = typer.Option(False, "--json", help="Print JSON."),
+) -> None:
+    """Have the provider asked about an order now, also where a callback came. A worker asks; see the timeline.
+
+    Example: gateway orders check 482910573829105738
+    """
+    with gateway() as settings:
+        found = _find(order_id)
+        if not plan.request_check(found["id"]):
+            raise Problem(
+                f"order {found['id']} is {found['externalStatus']} and was never sent: nobody can be asked"
+            )
+        timeline.record(found["id"], Source.OPERATOR, "a check was asked for on the command line")
+    rung = _ring(settings, found["id"])
+    if json:
+        return printing.as_json({"id": found["id"], "planned": True, "woken": rung})
+    printing.say(f"{found['providerId']} is asked about {found['provider_referans']} {_when(rung)}.")
+    printing.say(f"See what it says: gateway orders show {found['id']}")
+
+
+def _ring(settings: Settings, order_id: str) -> bool:
+    """Whether a worker was told; the sweep finds the planned check otherwise."""
+    if not settings.redis_url.get_secret_value():
+        return False
+    actor = "check_order_status"
+    message: dramatiq.Message[None] = dramatiq.Message(
+        queue_name=broker.QUEUES[actor], actor_name=actor, args=(order_id,), kwargs={}, options={}
+    )
+    try:
+        broker.make_broker(settings, strict=True).enqueue(message)
+    except redis.RedisError:
+        return False
+    return True
+
+
+def _when(rung: bool) -> str:
+    return "now" if rung else "by the next sweep"

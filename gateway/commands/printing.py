@@ -1,0 +1,85 @@
+"""How answers look: tables for a person, JSON for a program."""
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+#: Columns of an output that is no terminal, so that a file or a pipe never gets a table squeezed to fit.
+PIPE_COLUMNS = 200
+
+
+def say(text: str) -> None:
+    """One line on standard output, as it stands."""
+    typer.echo(text)
+
+
+def note(text: str) -> None:
+    """One line on standard error: for the person, not for the program that reads the answer."""
+    typer.echo(text, err=True)
+
+
+def table(
+    titles: Sequence[str], rows: Iterable[Sequence[object]], empty: str, fold: str | None = None
+) -> None:
+    """A table of texts, or the line `empty` where there are no rows. Only the column `fold` breaks its words."""
+    drawn = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    for title in titles:
+        drawn.add_column(title, overflow="fold", no_wrap=fold is not None and title != fold)
+    for row in rows:
+        drawn.add_row(*(Text("-" if value in (None, "") else str(value)) for value in row))
+    if not drawn.row_count:
+        note(empty)
+        return
+    Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS).print(drawn)
+
+
+def as_json(document: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> None:
+    """One row or many as JSON: column names become camelCase, times ISO 8601 in UTC."""
+    say(json.dumps(_camel(document), ensure_ascii=False, indent=2, default=_plain))
+
+
+def at(moment: datetime | None, timezone: str) -> str | None:
+    """A time as people read it, to the second, in `timezone`."""
+    return moment.astimezone(ZoneInfo(timezone)).strftime("%Y-%m-%d %H:%M:%S") if moment else None
+
+
+def duration(seconds: float) -> str:
+    """A time span in its two largest units: `42 s`, `5 min`, `2 h 5 min`, `3 d 2 h`."""
+    minutes = int(seconds // 60)
+    if minutes < 1:
+        return f"{max(0, int(seconds))} s"
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, rest = divmod(minutes, 60)
+    if hours < 24:
+        return f"{hours} h {rest} min" if rest else f"{hours} h"
+    return f"{hours // 24} d {hours % 24} h"
+
+
+def _camel(value: Any) -> Any:
+    """Renames columns only: a mapping inside a row is data, whose names are somebody else's."""
+    if isinstance(value, Mapping):
+        return {
+            _camel_name(name): _camel(item) if isinstance(item, list) else item
+            for name, item in value.items()
+        }
+    return [_camel(item) for item in value] if isinstance(value, list) else value
+
+
+def _camel_name(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return str(value)

@@ -1,0 +1,219 @@
+"""What `gateway doctor` looks at: each probe asks one question and answers with one finding."""
+
+import queue
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import peewee
+import redis
+
+from gateway import broker, outbound
+from gateway.commands.context import explained, first_line
+from gateway.commands.orders import limits
+from gateway.commands.printing import duration
+from gateway.commands.providers import state
+from gateway.providers import adapter_for
+from gateway.providers.base import ProviderError
+from gateway.settings import Settings
+from models import database, migrate, provider, sealed, stuck, sweep_run
+from models.provider import Provider
+
+#: Seconds that a probe may take.
+PROBE_SECONDS = 5.0
+#: Oldest PostgreSQL that works, as server_version_num.
+OLDEST_POSTGRES = 130_000
+VERSION = """
+SELECT current_setting('server_version_num')::int AS number,
+       split_part(current_setting('server_version'), ' ', 1) AS text
+"""
+#: The scheduler gives a sign of life every minute, over the queue and a worker; two may be missed.
+SCHEDULER_SILENCE_SECONDS = 150.0
+#: What a sweep may be late, beyond two periods.
+SWEEP_SLACK_SECONDS = 60.0
+#: Stuck orders are counted no further.
+MOST_STUCK = 1000
+
+
+class Status(StrEnum):
+    """How a check came out."""
+
+    OK = "ok"
+    #: Works, but somebody should look.
+    WARNING = "warning"
+    FAILED = "failed"
+    #: Cannot be known, because something it needs has failed.
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the doctor's report."""
+
+    name: str
+    status: Status
+    detail: str
+    #: What to do about it.
+    next: str | None = None
+
+
+Probe = Callable[[], Finding]
+
+#: What to do where a probe itself fails.
+ADVICE: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
+    (database.UNAVAILABLE, "check DATABASE_URL, and that the server runs"),
+    ((redis.RedisError,), "check REDIS_URL, and that the server runs"),
+    ((peewee.ProgrammingError,), "run: gateway migrate"),
+    ((sealed.Unsealable,), "set ENCRYPTION_KEYS to the keys it was sealed with"),
+)
+
+
+def together(probes: Mapping[str, Probe], timeout_seconds: float = PROBE_SECONDS) -> list[Finding]:
+    """Ask all at once, each in a thread of its own; none is waited for longer than the timeout."""
+    answers = {name: _asked(name, probe) for name, probe in probes.items()}
+    return [_answer(name, answer, timeout_seconds) for name, answer in answers.items()]
+
+
+def _asked(name: str, probe: Probe) -> "queue.SimpleQueue[Finding]":
+    answer: queue.SimpleQueue[Finding] = queue.SimpleQueue()
+    threading.Thread(target=lambda: answer.put(_safely(name, probe)), name=name, daemon=True).start()
+    return answer
+
+
+def _answer(name: str, answer: "queue.SimpleQueue[Finding]", timeout_seconds: float) -> Finding:
+    try:
+        return answer.get(timeout=timeout_seconds)
+    except queue.Empty:
+        return Finding(
+            name, Status.FAILED, f"no answer within {timeout_seconds:g} s", "see whether it is overloaded"
+        )
+
+
+def _safely(name: str, probe: Probe) -> Finding:
+    try:
+        return probe()
+    except Exception as error:
+        advice = next((advice for kinds, advice in ADVICE if isinstance(error, kinds)), "see the logs")
+        return Finding(name, Status.FAILED, first_line(error), advice)
+
+
+def postgres(settings: Settings) -> Finding:
+    """The database answers, and is new enough."""
+    name = "database"
+    if not settings.database_url.get_secret_value():
+        return Finding(name, Status.FAILED, "DATABASE_URL is not set", "set it to a postgresql:// URL")
+    with database.session():
+        row = database.rows(VERSION)[0]
+    if row["number"] < OLDEST_POSTGRES:
+        return Finding(
+            name, Status.FAILED, f"PostgreSQL {row['text']} is too old", "move to PostgreSQL 13 or later"
+        )
+    return Finding(name, Status.OK, f"PostgreSQL {row['text']}")
+
+
+def migrations(_: Settings) -> Finding:
+    """The schema is that of this version."""
+    with database.session():
+        missing = migrate.pending(database.database.obj)
+    if missing:
+        return Finding("migrations", Status.FAILED, f"missing: {', '.join(missing)}", "run: gateway migrate")
+    return Finding("migrations", Status.OK, "all applied")
+
+
+def redis_server(settings: Settings) -> Finding:
+    """The broker answers."""
+    name = "broker"
+    if not settings.redis_url.get_secret_value():
+        return Finding(name, Status.FAILED, "REDIS_URL is not set", "set it to a redis:// or rediss:// URL")
+    info: Any = broker.make_client(settings, strict=True).info("server")
+    if "valkey_version" in info:
+        return Finding(name, Status.OK, f"Valkey {info['valkey_version']}")
+    return Finding(name, Status.OK, f"Redis {info['redis_version']}")
+
+
+def workers(settings: Settings) -> Finding:
+    """A worker gave a sign of life."""
+    alive = broker.workers_alive(broker.make_client(settings, strict=True))
+    if not alive:
+        command = "dramatiq actors --processes 1 --threads 8 --worker-shutdown-timeout 20000"
+        return Finding("workers", Status.FAILED, "none is alive", f"start one: {command}")
+    return Finding("workers", Status.OK, f"{alive} alive")
+
+
+def scheduler(_: Settings) -> Finding:
+    """The scheduler's minute tick came through queue and worker."""
+    with database.session():
+        silence = sweep_run.silence_seconds("scheduler")
+    start = "start it: periodiq actors (and a worker); its sign comes each minute"
+    if silence is None:
+        return Finding("scheduler", Status.FAILED, "never seen", start)
+    if silence >= SCHEDULER_SILENCE_SECONDS:
+        return Finding("scheduler", Status.FAILED, f"silent for {duration(silence)}", start)
+    return Finding("scheduler", Status.OK, f"seen {duration(silence)} ago")
+
+
+def sweep(settings: Settings) -> Finding:
+    """The last sweep is recent and went well."""
+    with database.session():
+        last = sweep_run.last()
+    start = "see whether a worker runs: it sweeps even without the scheduler"
+    if last is None:
+        return Finding("sweep", Status.FAILED, "there was none yet", start)
+    age = duration(last["age_seconds"])
+    if last["error"]:
+        return Finding("sweep", Status.FAILED, f"stopped {age} ago: {last['error']}", "see the worker's log")
+    if last["age_seconds"] > 2 * settings.sweep_period_seconds + SWEEP_SLACK_SECONDS:
+        return Finding("sweep", Status.FAILED, f"the last began {age} ago", start)
+    return Finding("sweep", Status.OK, f"{age} ago, by the {last['started_by']}")
+
+
+def encryption(settings: Settings) -> Finding:
+    """PINs and credentials are sealed at rest."""
+    if settings.encryption_keys:
+        return Finding("encryption", Status.OK, f"{len(settings.encryption_keys)} keys")
+    make = "set ENCRYPTION_KEYS to a Fernet key"
+    return Finding("encryption", Status.WARNING, "PINs and credentials are stored in clear", make)
+
+
+def stuck_orders(settings: Settings) -> Finding:
+    """No order waits longer than it should."""
+    with database.session():
+        found = stuck.count(limits(settings), MOST_STUCK)
+    if not found:
+        return Finding("stuck orders", Status.OK, "none")
+    many = f"{found} or more" if found == MOST_STUCK else str(found)
+    return Finding("stuck orders", Status.WARNING, many, "see: gateway orders list --stuck")
+
+
+def providers() -> list[Provider]:
+    """The configured ones. Raises Problem."""
+    with explained(), database.session():
+        return provider.every()
+
+
+def health(account: Provider) -> Finding:
+    """How the last calls to the provider went."""
+    with database.session():
+        row = provider.health(account.id) or {}
+    name = f"provider {account.id}"
+    if not row.get("failures"):
+        return Finding(name, Status.OK, state(row))
+    status = Status.FAILED if row["down"] else Status.WARNING
+    return Finding(name, status, state(row), f"see: gateway providers test {account.id}")
+
+
+def balance(account: Provider) -> Finding:
+    """What the provider answers now."""
+    name = f"provider {account.id}"
+    client = outbound.Client(
+        connect_timeout_seconds=PROBE_SECONDS / 2,
+        read_timeout_seconds=PROBE_SECONDS,
+        deadline_seconds=PROBE_SECONDS,
+    )
+    try:
+        found = adapter_for(account, client).balance()
+    except ProviderError as error:
+        return Finding(name, Status.FAILED, str(error), f"see: gateway providers test {account.id}")
+    return Finding(name, Status.OK, f"balance {found.amount} {found.currency}")

@@ -1,0 +1,59 @@
+"""`gateway simulator`: the provider's side of the protocol, to develop and test against."""
+
+import os
+from decimal import Decimal, InvalidOperation
+
+import typer
+
+from gateway.commands.context import Problem
+from gateway.commands.printing import say
+from gateway.dev.simulator import GRAMMAR, PORT, STYLES, serve
+
+#: `\b` keeps the lines of a paragraph as they are.
+_GRAMMAR = "\n\n".join(f"\b\n{paragraph}" for paragraph in GRAMMAR.split("\n\n"))
+HELP = f"""Run a znet dealer panel that takes orders, settles them and calls back; Ctrl-C stops it.
+
+Its password and the secret of its callbacks are read from SIMULATOR_SIFRE and SIMULATOR_CALLBACK_SECRET. What an
+order does is chosen by the player id (userIdentifier) it is placed with, whole words after a plus sign.
+
+Example: gateway simulator --port 8900 --settle-after 5
+
+{_GRAMMAR}
+"""
+
+
+def simulator(
+    host: str = typer.Option("127.0.0.1", help="Address to listen on."),
+    port: int = typer.Option(PORT, help="Port to listen on; 0 takes a free one."),
+    kod: str = typer.Option("sandbox", help="Dealer code that is let in."),
+    callback_url: str | None = typer.Option(
+        None, help="Where outcomes are told; without it, only checks find out."
+    ),
+    callback_style: str = typer.Option("standard-webhooks", help=f"One of {', '.join(STYLES)}."),
+    settle_after: float = typer.Option(2.0, help="Seconds from an order to its outcome."),
+    answer_delay: float = typer.Option(0.0, help="Seconds before each answer."),
+    default_behaviour: str = typer.Option("callback", help="Words of the table below, for every order."),
+    balance: str = typer.Option("100000", help="The dealer's balance in TRY."),
+    quiet: bool = typer.Option(False, "--quiet", help="Print nothing of what happens."),
+) -> None:
+    try:
+        serve(
+            host,
+            port,
+            kod=kod,
+            sifre=os.environ.get("SIMULATOR_SIFRE", "sandbox"),
+            callback_url=callback_url,
+            callback_secret=os.environ.get("SIMULATOR_CALLBACK_SECRET"),
+            callback_style=callback_style,
+            settle_after_seconds=settle_after,
+            answer_delay_seconds=answer_delay,
+            default_behaviour=default_behaviour,
+            balance=Decimal(balance),
+            echo=None if quiet else say,
+        )
+    except InvalidOperation:
+        raise Problem(f"--balance takes an amount such as 100.50, not {balance!r}") from None
+    except ValueError as error:
+        raise Problem(str(error)) from None
+    except OSError as error:
+        raise Problem(f"cannot listen on {host}:{port}: {error.strerror}; choose another --port") from None

@@ -1,0 +1,97 @@
+"""One order, as a storefront places it over the public API, and each step of it until its PIN arrives."""
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any
+
+import requests
+
+#: What is ordered; the sandbox takes any.
+ORDER = {"productId": "pubg", "packageId": "60uc", "userIdentifier": "5123456789"}
+#: Seconds an order has until its PIN; the simulator takes about two.
+TIMEOUT_SECONDS = 60.0
+#: Seconds between two looks at its timeline.
+PAUSE_SECONDS = 0.2
+#: externalStatus after which nothing more comes.
+FINAL = ("completed", "failed")
+
+Say = Callable[[str], None]
+
+
+class DemoFailed(RuntimeError):
+    """The order got no PIN; the message says how far it came."""
+
+
+class Storefront:
+    """A client of the order API."""
+
+    def __init__(self, url: str, key: str) -> None:
+        self._url = url
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.headers["Authorization"] = f"Bearer {key}"
+
+    def place(self) -> dict[str, Any]:
+        """Place ORDER. Raises DemoFailed, like everything here."""
+        placed: dict[str, Any] = self._json("POST", "/orders", 201, json=ORDER)
+        return placed
+
+    def order(self, order_id: str) -> dict[str, Any]:
+        """The order, its PIN with it."""
+        order: dict[str, Any] = self._json("GET", f"/orders/{order_id}", 200)
+        return order
+
+    def events(self, order_id: str) -> list[dict[str, Any]]:
+        """Its timeline, oldest first."""
+        answer = self._json("GET", f"/orders/{order_id}/events", 200)
+        return list(answer["data"] if isinstance(answer, dict) else answer)
+
+    def _json(self, method: str, path: str, expected: int, **options: Any) -> Any:
+        try:
+            answer = self._session.request(method, self._url + path, timeout=10, **options)
+        except requests.RequestException as error:
+            raise DemoFailed(f"{method} {path} got no answer: {type(error).__name__}") from None
+        if answer.status_code != expected:
+            raise DemoFailed(f"{method} {path} answered {answer.status_code}: {answer.text[:300]}")
+        return answer.json()
+
+
+def show_one_order(
+    storefront: Storefront, say: Say, watch: Callable[[], None], timeout_seconds: float = TIMEOUT_SECONDS
+) -> None:
+    """Place an order and say each change of its status until its PIN is there; `watch` is called in between.
+
+    Raises DemoFailed.
+    """
+    started = time.monotonic()
+    placed = storefront.place()
+    say(f"Placed order {placed['id']} over the order API, for player {ORDER['userIdentifier']}:")
+    for event in _changes(storefront, placed["id"], watch, started + timeout_seconds):
+        say(_line(event))
+    order = storefront.order(placed["id"])
+    if order["externalStatus"] != "completed" or not order.get("pinCode"):
+        raise DemoFailed(f"the order ended {order['externalStatus']} without a PIN: {order['lastMessage']}")
+    say(f"The PIN arrived {time.monotonic() - started:.1f} s after the order was placed: {order['pinCode']}")
+
+
+def _changes(
+    storefront: Storefront, order_id: str, watch: Callable[[], None], deadline: float
+) -> Iterator[dict[str, Any]]:
+    seen, status = 0, None
+    while status not in FINAL:
+        watch()
+        for event in storefront.events(order_id)[seen:]:
+            seen += 1
+            if event["to"] != status:
+                status = event["to"]
+                yield event
+        if status not in FINAL and time.monotonic() > deadline:
+            raise DemoFailed(f"no PIN in time; the order is {status}")
+        time.sleep(0 if status in FINAL else PAUSE_SECONDS)
+
+
+def _line(event: dict[str, Any]) -> str:
+    at = datetime.fromisoformat(event["at"]).astimezone()
+    move = f"{event['from'] or 'new'} → {event['to']}"
+    return f"  {at:%H:%M:%S}  {move:<22}  {event['source']}: {event['message']}"

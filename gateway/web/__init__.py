@@ -1,0 +1,39 @@
+"""The web face: HTTP in, one call, HTTP out."""
+
+from typing import Any
+
+import falcon
+
+from gateway.settings import Settings
+from gateway.web.auth import Keys
+from gateway.web.callbacks import Callbacks, ProviderCache
+from gateway.web.errors import handle_errors
+from gateway.web.health import Live, Metrics, Ready
+from gateway.web.middleware import RequestLog, Sessions
+from gateway.web.orders import Cancel, Check, Events, Order, Orders
+
+
+def create_app(settings: Settings, redis_client: Any) -> falcon.App[Any, Any]:
+    """The application. `redis_client` is only ever asked how it is; the caller has bound the models."""
+    middleware: list[Any] = [RequestLog(), Sessions()]
+    app: falcon.App[Any, Any] = falcon.App(middleware=middleware)
+    app.req_options.strip_url_path_trailing_slash = True
+    app.req_options.auto_parse_form_urlencoded = False
+    handle_errors(app)
+    keys = Keys()
+
+    for prefix in ("", settings.order_api_prefix):
+        app.add_route(f"{prefix}/orders", Orders(keys, settings))
+        app.add_route(f"{prefix}/orders/{{order_id}}", Order(keys))
+        app.add_route(f"{prefix}/orders/{{order_id}}/events", Events(keys))
+        app.add_route(f"{prefix}/orders/{{order_id}}/check", Check(keys))
+        app.add_route(f"{prefix}/orders/{{order_id}}/cancel", Cancel(keys))
+
+    callbacks = Callbacks(settings, ProviderCache())
+    app.add_route("/callbacks/{provider_id}", callbacks)
+    app.add_route("/callbacks/{provider_id}/{token}", callbacks)
+
+    app.add_route("/health/live", Live())
+    app.add_route("/health/ready", Ready(redis_client))
+    app.add_route("/metrics", Metrics(redis_client))
+    return app

@@ -1,0 +1,115 @@
+"""Callbacks: providers tell us, and the outcome is committed before they get their 2xx."""
+
+from collections.abc import Sequence
+
+import falcon
+from cachetools import TTLCache
+
+from gateway import log
+from gateway.providers import inbound
+from gateway.settings import Settings
+from gateway.signatures import BadSignature
+from gateway.web import bodies
+from gateway.web.errors import Problem
+from models import inbox, order, provider
+from models.outcome import Arrival
+from models.provider import Provider
+from models.status import Result
+
+logger = log.get(__name__)
+
+#: What a callback with several orders answers: the first of these that any of them got.
+TELLING = (Result.CONFLICT, Result.APPLIED, Result.STALE, Result.DUPLICATE, Result.UNMATCHED)
+#: Seconds until a changed provider is seen.
+REMEMBER_SECONDS = 2
+
+
+class ProviderCache:
+    """Providers by id, remembered for a moment."""
+
+    def __init__(self) -> None:
+        self._known: TTLCache[str, Provider] = TTLCache(1000, REMEMBER_SECONDS)
+
+    def get(self, provider_id: str) -> Provider:
+        """Raises a 404."""
+        known = self._known.get(provider_id)
+        if known is None:
+            known = provider.find(provider_id) if "\x00" not in provider_id else None
+            if known is None:
+                raise Problem(404, "there is no provider of this id")
+            self._known[provider_id] = known
+        return known
+
+
+class Callbacks:
+    """One endpoint for each configured provider; its adapter verifies and reads its format."""
+
+    needs_database = True
+
+    def __init__(self, settings: Settings, providers: ProviderCache) -> None:
+        self._settings = settings
+        self._providers = providers
+
+    def on_post(
+        self, req: falcon.Request, resp: falcon.Response, provider_id: str, token: str | None = None
+    ) -> None:
+        account = self._providers.get(provider_id)
+        log.bind(provider_id=account.id)
+        received = self._receive(account, _as_request(req, token))
+        settled = order.settle(received.arrivals, order_timeout_seconds=self._settings.order_timeout)
+        _log(settled)
+        _answer(resp, received, settled)
+
+    on_get = on_post
+
+    def _receive(self, account: Provider, request: inbound.CallbackRequest) -> inbound.Received:
+        try:
+            return inbound.receive(account, request, trust_seconds=self._settings.callback_trust)
+        except BadSignature as error:
+            logger.warning("A callback was not accepted.", action="callback_refused", reason=str(error))
+            raise Problem(401, str(error)) from None
+        except inbound.Unreadable as error:
+            inbox.keep_invalid(account.id, error.dedupe_key, error.raw, str(error))
+            logger.warning("A callback could not be read.", action="callback_invalid", reason=str(error))
+            raise Problem(400, f"{error}; it is kept in the inbox") from None
+
+
+def _as_request(req: falcon.Request, token: str | None) -> inbound.CallbackRequest:
+    query = {name: value if isinstance(value, str) else value[-1] for name, value in req.params.items()}
+    headers = {name.lower(): value for name, value in req.headers.items()}
+    return inbound.CallbackRequest(req.method, token, query, headers, bodies.read(req))
+
+
+def _log(settled: Sequence[order.Settled]) -> None:
+    for one in settled:
+        level = logger.warning if one.result is Result.CONFLICT or one.late else logger.info
+        level(
+            "Callback settled.",
+            action="callback",
+            order_id=one.order_id,
+            result=one.result.value,
+            late=one.late,
+        )
+
+
+def _answer(resp: falcon.Response, received: inbound.Received, settled: Sequence[order.Settled]) -> None:
+    results = [one.result for one in settled]
+    telling = next(result for result in TELLING if result in results)
+    if telling is Result.UNMATCHED:
+        resp.status = falcon.HTTP_202
+    elif received.acknowledgement is not None:
+        resp.content_type = falcon.MEDIA_TEXT
+        resp.text = received.acknowledgement
+        return
+    resp.media = {"result": telling.value} | _each(received.arrivals, results)
+
+
+def _each(arrivals: Sequence[Arrival], results: Sequence[Result]) -> dict[str, list[dict[str, str | None]]]:
+    if len(arrivals) == 1:
+        return {}
+    pairs = zip(arrivals, results, strict=True)
+    return {
+        "results": [
+            {"provider_referans": one.outcome.referans, "result": result.value} for one, result in pairs
+        ]
+    }

@@ -1,0 +1,80 @@
+"""Every error as a problem of RFC 9457: `application/problem+json`."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+import falcon
+
+from gateway import log
+from models import database, sealed
+
+logger = log.get(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+#: Seconds after which a caller may try again when the database was away.
+RETRY_AFTER_SECONDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """What is wrong with one part of the input; the input itself is never repeated."""
+
+    pointer: str
+    detail: str
+
+
+class Problem(falcon.HTTPError):
+    """An error whose answer says what is wrong and, for invalid input, where."""
+
+    def __init__(self, status: int, detail: str, errors: Sequence[FieldError] = (), **headers: str) -> None:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        super().__init__(status, title=HTTPStatus(status).phrase, description=detail, headers=named)
+        self.errors = errors
+
+
+def handle_errors(app: falcon.App[Any, Any]) -> None:
+    """Let `app` answer every error as a problem."""
+    app.set_error_serializer(_serialize)
+    app.add_error_handler(Exception, _unexpected)
+    for kind in database.UNAVAILABLE:
+        app.add_error_handler(kind, _unavailable)
+    app.add_error_handler(sealed.Unsealable, _unsealable)
+
+
+def _serialize(req: falcon.Request, resp: falcon.Response, error: falcon.HTTPError) -> None:
+    status = error.status_code
+    problem: dict[str, Any] = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": error.description or HTTPStatus(status).description or HTTPStatus(status).phrase,
+    }
+    errors = getattr(error, "errors", ())
+    if errors:
+        problem["errors"] = [{"pointer": one.pointer, "detail": one.detail} for one in errors]
+    resp.content_type = MEDIA_TYPE
+    resp.data = json.dumps(problem, ensure_ascii=False).encode()
+
+
+def _unavailable(
+    req: falcon.Request, resp: falcon.Response, error: Exception, params: dict[str, Any]
+) -> None:
+    logger.warning("The database is away.", action="database_unavailable", error=str(error).strip())
+    detail = "the database is away; nothing was stored, try again"
+    raise Problem(503, detail, Retry_After=str(RETRY_AFTER_SECONDS)) from None
+
+
+def _unsealable(req: falcon.Request, resp: falcon.Response, error: Exception, params: dict[str, Any]) -> None:
+    logger.error("A sealed value does not open.", action="unsealable", error=str(error))
+    raise Problem(500, f"{error}; the operator must check ENCRYPTION_KEYS") from None
+
+
+def _unexpected(req: falcon.Request, resp: falcon.Response, error: Exception, params: dict[str, Any]) -> None:
+    if isinstance(error, (falcon.HTTPError, falcon.HTTPStatus)):
+        raise error
+    logger.exception("A request failed.", action="request_failed", exc_info=error)
+    request_id = req.context.get("request_id")
+    raise Problem(500, f"something went wrong here; it is in our log under request {request_id}") from None

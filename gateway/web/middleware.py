@@ -1,0 +1,58 @@
+"""What surrounds every request: its id, its log line, its database connection."""
+
+import re
+import time
+import uuid
+from typing import Any
+
+import falcon
+
+from gateway import log
+from models import database
+
+logger = log.get(__name__)
+
+#: An id from outside is kept where it is harmless in a header and a log.
+SANE_ID = re.compile(r"[\x21-\x7e]{1,200}")
+
+
+class RequestLog:
+    """Gives each request an id, passes it on, and writes one line when it is answered."""
+
+    def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
+        given = req.get_header("X-Request-ID") or ""
+        request_id = given if SANE_ID.fullmatch(given) else str(uuid.uuid4())
+        req.context.request_id = request_id
+        req.context.began = time.perf_counter()
+        resp.set_header("X-Request-ID", request_id)
+        log.clear()
+        log.bind(request_id=request_id)
+
+    def process_response(
+        self, req: falcon.Request, resp: falcon.Response, resource: object, succeeded: bool
+    ) -> None:
+        logger.info(
+            "Answered.",
+            action="request",
+            method=req.method,
+            path=log.mask(req.path),
+            status=int(resp.status_code),
+            duration_ms=round(1000 * (time.perf_counter() - req.context.began), 1),
+        )
+        log.clear()
+
+
+class Sessions:
+    """A database connection for each request whose resource wants one; given back when it is answered."""
+
+    def process_resource(
+        self, req: falcon.Request, resp: falcon.Response, resource: Any, params: dict[str, Any]
+    ) -> None:
+        if getattr(resource, "needs_database", False):
+            database.database.connect(reuse_if_open=True)
+
+    def process_response(
+        self, req: falcon.Request, resp: falcon.Response, resource: object, succeeded: bool
+    ) -> None:
+        if not database.database.is_closed():
+            database.database.close()

@@ -1,0 +1,172 @@
+"""The order API."""
+
+import json
+import re
+from typing import Any
+from uuid import UUID
+
+import falcon
+import peewee
+
+from gateway import broker, log
+from gateway.settings import Settings
+from gateway.web import bodies, schemas
+from gateway.web.auth import Keys
+from gateway.web.errors import FieldError, Problem
+from models import order, placing, plan, timeline
+from models.api_key import ApiKey, Scope
+from models.status import Source
+
+IDEMPOTENCY_KEY = re.compile(r"[\x20-\x7e]{1,255}")
+
+
+class Orders:
+    """Placing and listing."""
+
+    needs_database = True
+
+    def __init__(self, keys: Keys, settings: Settings) -> None:
+        self._keys = keys
+        self._wake_seconds = settings.first_check_delay
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        key = self._keys.require(req, Scope.ORDERS_WRITE)
+        new = schemas.read_order(bodies.read_json(req))
+        text, placed = self._place(new, _idempotency_key(req), key)
+        if placed:
+            broker.wake("dispatch_order", placed["id"])
+        else:
+            resp.set_header("Idempotency-Replayed", "true")
+        resp.status = falcon.HTTP_201
+        resp.location = f"{req.path}/{json.loads(text)['id']}"
+        resp.content_type = falcon.MEDIA_JSON
+        resp.data = text.encode()
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        self._keys.require(req, Scope.ORDERS_READ)
+        query = schemas.read_query(req.params)
+        wanted = placing.Filter(**query.model_dump(exclude={"limit", "cursor"}))
+        found = placing.page(wanted, query.limit + 1, query.cursor)
+        page = found[: query.limit]
+        following = schemas.cursor_after(page[-1]) if len(found) > len(page) else None
+        resp.media = {"data": [schemas.show_order(one) for one in page], "nextCursor": following}
+
+    def _place(
+        self, new: placing.NewOrder, idempotency_key: str | None, key: ApiKey
+    ) -> tuple[str, dict[str, Any] | None]:
+        """The answer as text, and the order unless it is the answer of an earlier request."""
+        try:
+            if idempotency_key is not None:
+                return placing.place_once(
+                    new, idempotency_key, key.id, _as_text, wake_seconds=self._wake_seconds, made_by=key.name
+                )
+            placed = placing.place(new, wake_seconds=self._wake_seconds, made_by=key.name)
+            return _as_text(placed), placed
+        except placing.NoRoute as error:
+            raise Problem(
+                422, f"{error}; add one with `gateway routes add`", [_at("/packageId", error)]
+            ) from None
+        except placing.KeyReused as error:
+            raise Problem(422, str(error)) from None
+        except peewee.DataError:
+            raise Problem(422, "this storefront's products and packages are UUIDs; these are not") from None
+
+
+class Order:
+    """One order."""
+
+    needs_database = True
+
+    def __init__(self, keys: Keys) -> None:
+        self._keys = keys
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response, order_id: str) -> None:
+        key = self._keys.require(req, Scope.ORDERS_READ)
+        found = _find(order_id)
+        if Scope.PINS_READ in key.scopes:
+            resp.media = schemas.show_order(found, _read_pin(found, key))
+        else:
+            resp.media = schemas.show_order(found)
+
+
+class Events:
+    """The timeline of an order."""
+
+    needs_database = True
+
+    def __init__(self, keys: Keys) -> None:
+        self._keys = keys
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response, order_id: str) -> None:
+        self._keys.require(req, Scope.ORDERS_READ)
+        found = _find(order_id)
+        resp.media = [schemas.show_event(event) for event in timeline.events(found["id"])]
+
+
+class Check:
+    """Asking the provider now."""
+
+    needs_database = True
+
+    def __init__(self, keys: Keys) -> None:
+        self._keys = keys
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response, order_id: str) -> None:
+        key = self._keys.require(req, Scope.ORDERS_WRITE, Scope.OPS)
+        found = _find(order_id)
+        if not plan.request_check(found["id"]):
+            raise Problem(409, "the order was never sent, so its provider cannot be asked")
+        timeline.record(found["id"], Source.API, f"check requested with key {key.name}")
+        broker.wake("check_order_status", found["id"])
+        resp.status = falcon.HTTP_202
+        resp.media = schemas.show_order(found)
+
+
+class Cancel:
+    """Cancelling what was not sent yet."""
+
+    needs_database = True
+
+    def __init__(self, keys: Keys) -> None:
+        self._keys = keys
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response, order_id: str) -> None:
+        key = self._keys.require(req, Scope.ORDERS_WRITE)
+        found = _find(order_id)
+        if not placing.cancel(found["id"], key.name):
+            raise Problem(409, f"the order is {found['externalStatus']} and can no longer be cancelled")
+        resp.media = schemas.show_order(_find(order_id))
+
+
+def _find(order_id: str) -> dict[str, Any]:
+    try:
+        found = order.find(str(UUID(order_id)))
+    except ValueError:
+        found = None
+    if found is None:
+        raise Problem(404, "there is no order of this id")
+    log.bind(order_id=found["id"])
+    return found
+
+
+def _read_pin(found: dict[str, Any], key: ApiKey) -> str | None:
+    """The PIN in clear; that it was read goes on the timeline."""
+    pin = order.pin_of(found)
+    if pin is not None:
+        timeline.record(found["id"], Source.API, f"PIN read with key {key.name}")
+    return pin
+
+
+def _idempotency_key(req: falcon.Request) -> str | None:
+    given = req.get_header("Idempotency-Key")
+    if given is not None and not IDEMPOTENCY_KEY.fullmatch(given):
+        raise Problem(400, "Idempotency-Key must be 1 to 255 printable ASCII characters")
+    return given
+
+
+def _as_text(placed: dict[str, Any]) -> str:
+    return json.dumps(schemas.show_order(placed), ensure_ascii=False)
+
+
+def _at(pointer: str, error: Exception) -> FieldError:
+    return FieldError(pointer, str(error))

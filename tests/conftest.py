@@ -1,0 +1,109 @@
+"""What tests may ask for: databases with the tables in them, empty ones, and a Redis of their own."""
+
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg2
+import pytest
+import redis
+
+from gateway.dev.servers import EmbeddedPostgres, EmbeddedValkey
+from models.migrate import migrate
+
+#: Logical databases of a Redis server, of which an empty one is chosen.
+REDIS_DATABASES = range(15, -1, -1)
+
+
+@pytest.fixture(scope="session")
+def open_directory() -> Iterator[Path]:
+    """A directory every user may enter, as PostgreSQL must where the tests run as root."""
+    path = Path(tempfile.mkdtemp(prefix="referans-tests-"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture(scope="session")
+def postgres_url(open_directory: Path) -> Iterator[str]:
+    """Of a PostgreSQL server on which databases may be created."""
+    if given := os.environ.get("TEST_DATABASE_URL"):
+        yield given
+        return
+    with EmbeddedPostgres(open_directory / "postgres", durable=False) as server:
+        yield server.url
+
+
+@pytest.fixture(scope="session")
+def template_database(postgres_url: str) -> Iterator[str]:
+    """The name of a database in which every migration is applied."""
+    with _database(postgres_url) as url:
+        migrate(url, echo=lambda line: None)
+        yield _name(url)
+
+
+@pytest.fixture
+def database_url(postgres_url: str, template_database: str) -> Iterator[str]:
+    """A database of this test's own, with the tables."""
+    with _database(postgres_url, f"TEMPLATE {template_database}") as url:
+        yield url
+
+
+@pytest.fixture
+def empty_database_url(postgres_url: str) -> Iterator[str]:
+    """A database of this test's own, with nothing in it."""
+    with _database(postgres_url) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def _redis_database(open_directory: Path) -> Iterator[str]:
+    if given := os.environ.get("TEST_REDIS_URL"):
+        yield _empty_redis(given)
+        return
+    with EmbeddedValkey(open_directory / "valkey", durable=False) as server:
+        yield server.url
+
+
+@pytest.fixture
+def redis_url(_redis_database: str) -> Iterator[str]:
+    """A Redis database that is empty when the test begins and is emptied when it ends."""
+    yield _redis_database
+    with closing(redis.Redis.from_url(_redis_database)) as client:
+        client.flushdb()
+
+
+@contextmanager
+def _database(server_url: str, options: str = "") -> Iterator[str]:
+    name = f"referans_test_{uuid.uuid4().hex[:12]}"
+    _execute(server_url, f"CREATE DATABASE {name} {options}")
+    try:
+        yield urlsplit(server_url)._replace(path=f"/{name}").geturl()
+    finally:
+        _execute(server_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _execute(url: str, statement: str) -> None:
+    with closing(psycopg2.connect(url)) as connection:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+
+
+def _name(url: str) -> str:
+    return urlsplit(url).path.removeprefix("/")
+
+
+def _empty_redis(url: str) -> str:
+    """An unused database of the server at `url`: what somebody keeps in the others is not ours to flush."""
+    for number in REDIS_DATABASES:
+        candidate = urlsplit(url)._replace(path=f"/{number}").geturl()
+        with closing(redis.Redis.from_url(candidate)) as client:
+            if client.dbsize() == 0:
+                return candidate
+    pytest.exit("TEST_REDIS_URL: none of its databases is empty", returncode=2)

@@ -1,0 +1,101 @@
+"""Running the command line within the test's own process."""
+
+import io
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+import pytest
+
+from gateway.__main__ import main
+from gateway.dev.simulator import Simulator
+from models import database, sealed
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def problem(self) -> str:
+        """The one line on standard error that every expected problem is."""
+        assert (self.code, self.out) == (1, ""), self
+        assert self.err.startswith("error: ") and self.err.count("\n") == 1, self.err
+        return self.err.removeprefix("error: ").strip()
+
+
+class Run(Protocol):
+    """Runs `gateway …` with this on its standard input, which is no terminal."""
+
+    def __call__(self, *arguments: str, stdin: str = "") -> Finished: ...
+
+
+Models = Callable[[], AbstractContextManager[None]]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs `gateway …` in an environment without any variable of ours."""
+    for name in (
+        "DATABASE_URL",
+        "REDIS_URL",
+        "ENCRYPTION_KEYS",
+        "PUBLIC_URL",
+        "PORT",
+        "SWEEP_CRON",
+        "TIMEZONE",
+    ):
+        monkeypatch.delenv(name, raising=False)
+
+    def run_(*arguments: str, stdin: str = "") -> Finished:
+        monkeypatch.setattr(sys, "argv", ["gateway", *arguments])
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
+        capsys.readouterr()
+        code = _exit_code()
+        return Finished(code, *capsys.readouterr())
+
+    return run_
+
+
+def _exit_code() -> int:
+    try:
+        main()
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
+@pytest.fixture
+def cli(run: Run, monkeypatch: pytest.MonkeyPatch, database_url: str) -> Run:
+    """Runs `gateway …` with a database of this test's own, and no queue."""
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    return run
+
+
+@pytest.fixture
+def models(database_url: str) -> Models:
+    """The models on the same database, for as long as a `with` block runs."""
+
+    @contextmanager
+    def bound() -> Iterator[None]:
+        pool = database.connect(database_url, pool_size=1, name="referans-test")
+        database.bind(pool)
+        sealed.bind([])
+        with database.session():
+            yield
+        pool.close_all()
+
+    return bound
+
+
+@pytest.fixture
+def panel() -> Iterator[Simulator]:
+    """A provider that answers."""
+    with Simulator(echo=None) as simulator:
+        yield simulator

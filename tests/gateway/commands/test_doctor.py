@@ -1,0 +1,151 @@
+"""What the doctor finds, with everything well and with anything down."""
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+import redis
+from cryptography.fernet import Fernet
+
+from gateway.broker import NAMESPACE
+from gateway.commands import probes
+from gateway.dev.simulator import Simulator
+from models import provider, sweep_run
+from models.provider import Provider
+
+from .conftest import Finished, Models, Run
+
+ACCOUNT = {"kod": "sandbox", "sifre": "sandbox"}
+
+
+@pytest.fixture
+def well(cli: Run, models: Models, redis_url: str, monkeypatch: pytest.MonkeyPatch, panel: Simulator) -> Run:
+    """The command line where everything is well."""
+    monkeypatch.setenv("REDIS_URL", redis_url)
+    monkeypatch.setenv("ENCRYPTION_KEYS", Fernet.generate_key().decode())
+    with models():
+        provider.save(Provider("box", "znet", panel.url, "token", ACCOUNT))
+        sweep_run.beat("scheduler")
+        sweep_run.end(sweep_run.begin("scheduler"), {"enqueued": 1})
+    with closing(redis.Redis.from_url(redis_url)) as client:
+        client.zadd(f"{NAMESPACE}:__heartbeats__", {"a-worker": time.time() * 1000})
+    return cli
+
+
+@pytest.fixture
+def silent() -> Iterator[int]:
+    """The port of a server that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+def report(finished: Finished) -> dict[str, tuple[str, str, str | None]]:
+    checks = json.loads(finished.out)["checks"]
+    return {each["name"]: (each["status"], each["detail"], each["next"]) for each in checks}
+
+
+def test_all_is_well(well: Run) -> None:
+    plain, found = well("doctor"), well("doctor", "--json")
+
+    assert (plain.code, found.code) == (0, 0)
+    names = ["settings", "database", "migrations", "broker", "workers", "scheduler", "sweep", "provider box"]
+    assert list(report(found)) == [*names, "stuck orders", "encryption"]
+    assert {status for status, _, _ in report(found).values()} == {"ok"}
+    assert [line.split()[0] for line in plain.out.splitlines()] == ["ok"] * 10
+
+
+def test_a_balance_is_asked_for_only_on_request(well: Run, panel: Simulator) -> None:
+    assert report(well("doctor", "--json"))["provider box"][1] == "up"
+    assert report(well("doctor", "--call", "--json"))["provider box"][1] == "balance 100000.00 TRY"
+
+    panel.control.set_fault("html")
+
+    status, detail, advice = report(well("doctor", "--call", "--json"))["provider box"]
+    assert (status, advice) == ("failed", "see: gateway providers test box")
+    assert "HTML page" in detail
+
+
+def test_what_stands_still_fails_and_says_how_to_start_it(
+    cli: Run, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REDIS_URL", redis_url)
+
+    examined = cli("doctor", "--json")
+
+    assert examined.code == 1
+    found = report(examined)
+    assert found["workers"][0] == found["scheduler"][0] == found["sweep"][0] == "failed"
+    assert "dramatiq actors" in str(found["workers"][2])
+    assert "periodiq actors" in str(found["scheduler"][2])
+    assert found["providers"][0] == found["encryption"][0] == "warning"
+
+
+def test_a_sweep_that_failed_or_is_old_is_told(well: Run, models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+    with models():
+        sweep_run.end(sweep_run.begin("worker"), {}, error="OperationalError: gone")
+    assert "OperationalError: gone" in report(well("doctor", "--json"))["sweep"][1]
+
+    with models():
+        sweep_run.end(sweep_run.begin("worker"), {})
+    assert report(well("doctor", "--json"))["sweep"][0] == "ok"
+    monkeypatch.setattr(probes, "SWEEP_SLACK_SECONDS", -1000.0)
+    assert "the last began" in report(well("doctor", "--json"))["sweep"][1]
+
+
+def test_a_provider_that_is_down_fails(well: Run, models: Models) -> None:
+    with models():
+        for _ in range(provider.BREAKER_THRESHOLD):
+            provider.failed("box", "no answer in time")
+    examined = well("doctor", "--json")
+    assert examined.code == 1
+    assert report(examined)["provider box"][0] == "failed"
+
+
+def test_pending_migrations_are_named(run: Run, monkeypatch: pytest.MonkeyPatch, empty_database_url: str) -> None:
+    monkeypatch.setenv("DATABASE_URL", empty_database_url)
+    status, detail, advice = report(run("doctor", "--json"))["migrations"]
+    assert (status, advice) == ("failed", "run: gateway migrate")
+    assert "0001_product_orders" in detail
+
+
+def test_with_both_servers_down_every_line_says_what_to_do(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://someone:hidden@127.0.0.1:9/nowhere")
+    monkeypatch.setenv("REDIS_URL", "redis://:hidden@127.0.0.1:9/0")
+
+    examined = run("doctor", "--json")
+
+    assert examined.code == 1
+    assert "hidden" not in examined.out
+    found = report(examined)
+    assert (found["settings"][0], found["database"][0], found["broker"][0]) == ("ok", "failed", "failed")
+    assert "DATABASE_URL" in str(found["database"][2]) and "REDIS_URL" in str(found["broker"][2])
+    unknown = {name for name, (status, _, _) in found.items() if status == "unknown"}
+    assert unknown == {"migrations", "scheduler", "sweep", "providers", "stuck orders", "workers"}
+    assert all(advice for status, _, advice in found.values() if status != "ok")
+
+
+def test_servers_that_never_answer_do_not_hang_it(run: Run, monkeypatch: pytest.MonkeyPatch, silent: int) -> None:
+    monkeypatch.setenv("DATABASE_URL", f"postgresql://127.0.0.1:{silent}/nowhere")
+    monkeypatch.setenv("REDIS_URL", f"redis://127.0.0.1:{silent}/0")
+    started = time.monotonic()
+
+    found = report(run("doctor", "--json"))
+
+    assert time.monotonic() - started < 1.5 * probes.PROBE_SECONDS
+    assert (found["database"][0], found["broker"][0]) == ("failed", "failed")
+
+
+def test_missing_settings_are_named_and_the_rest_is_still_looked_at(run: Run) -> None:
+    found = report(run("doctor", "--json"))
+    assert "DATABASE_URL is not set" in found["settings"][1]
+    assert found["database"][0] == found["broker"][0] == "failed"
+
+
+def test_a_bad_setting_is_the_only_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAX_CHECKS", "many")
+    examined = run("doctor", "--json")
+    assert (examined.code, list(report(examined))) == (1, ["settings"])
+    assert "MAX_CHECKS" in report(examined)["settings"][1]

@@ -1,0 +1,144 @@
+"""Providers, added and tried out on the command line."""
+
+import base64
+import json
+
+import pytest
+from cryptography.fernet import Fernet
+
+from gateway.dev.simulator import Simulator
+from models import provider
+
+from .conftest import Finished, Models, Run
+
+ADD = ("providers", "add", "bayi", "--adapter", "znet", "--base-url", "https://bayi.example/")
+SIGNED = ("--callback", "standard-webhooks")
+TOKEN = ("--callback", "token")
+SECRET = "whsec_" + base64.b64encode(b"a secret of the provider").decode()
+CREDENTIALS = json.dumps({"kod": "4711", "sifre": "geheim", "callback_secret": SECRET})
+
+
+def add(cli: Run, *options: str, **credentials: str) -> Finished:
+    return cli(*ADD, *options, stdin=json.dumps({"kod": "4711", "sifre": "geheim", **credentials}))
+
+
+def test_credentials_come_from_standard_input_and_are_never_printed(cli: Run, models: Models) -> None:
+    added = cli(*ADD, *SIGNED, "--max-concurrency", "2", "--max-per-minute", "30", stdin=CREDENTIALS)
+
+    assert added.code == 0
+    assert "http://localhost:8000/callbacks/bayi" in added.out
+    with models():
+        found = provider.find("bayi")
+    assert found is not None
+    assert found.credentials == json.loads(CREDENTIALS)
+    assert (found.base_url, found.max_concurrency, found.max_per_minute) == ("https://bayi.example", 2, 30)
+    for shown in (added, cli("providers", "list"), cli("providers", "list", "--json")):
+        assert not any(secret in shown.out + shown.err for secret in ("4711", "geheim", SECRET))
+
+
+def test_credentials_are_sealed_with_the_encryption_keys(
+    cli: Run, models: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ENCRYPTION_KEYS", Fernet.generate_key().decode())
+    assert add(cli, *SIGNED).err == ""
+
+    monkeypatch.delenv("ENCRYPTION_KEYS")
+    assert "set ENCRYPTION_KEYS" in cli("providers", "list").problem
+    assert "stored in clear" in cli(*ADD[:2], "other", *ADD[3:], *SIGNED, stdin=CREDENTIALS).err
+
+
+def test_a_callback_secret_is_made_where_none_is_given(cli: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PUBLIC_URL", "https://gateway.example")
+
+    signed = json.loads(add(cli, *SIGNED, "--json").out)
+    token = json.loads(add(cli, *TOKEN, "--json", "--replace").out)
+
+    assert len(base64.b64decode(signed["callbackSecret"].removeprefix("whsec_"))) == 32
+    assert signed["callbackUrl"] == "https://gateway.example/callbacks/bayi"
+    assert token["callbackUrl"] == f"https://gateway.example/callbacks/bayi/{token['callbackSecret']}"
+
+
+def test_an_existing_provider_is_changed_only_on_purpose(cli: Run, models: Models) -> None:
+    add(cli, *SIGNED, callback_secret=SECRET)
+
+    assert "--replace" in add(cli, *SIGNED).problem
+    assert add(cli, *SIGNED, "--replace", sifre="another").code == 0
+
+    with models():
+        found = provider.find("bayi")
+    assert found is not None
+    assert found.credentials == {"kod": "4711", "sifre": "another", "callback_secret": SECRET}
+
+
+@pytest.mark.parametrize(
+    ("stdin", "says"),
+    [
+        ("", "standard input is not JSON"),
+        ("[1]", "one JSON object"),
+        ('{"kod": 4711, "sifre": "geheim"}', "one JSON object of texts"),
+        ('{"kod": "4711"}', "missing credential sifre"),
+        ('{"kod": "4711", "sifre": "geheim", "password": "x"}', "unknown credential password"),
+        ('{"kod": "4711", "sifre": "geheim", "callback_secret": "whsec_!"}', "base64"),
+        ('{"kod": "4711", "sifre": "geheim", "callback_secret": "secret"}', "whsec_"),
+    ],
+)
+def test_bad_credentials_are_refused_in_one_line(cli: Run, stdin: str, says: str) -> None:
+    refused = cli(*ADD, *SIGNED, stdin=stdin)
+    assert says in refused.problem
+    assert "geheim" not in refused.err
+
+
+def test_a_token_must_be_long_and_fit_an_address(cli: Run) -> None:
+    assert "at least 16" in add(cli, *TOKEN, callback_secret="short").problem
+    assert "at least 16" in add(cli, *TOKEN, callback_secret="a/slash/in/a/long/token").problem
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("Bayi", "--adapter", "znet", "--base-url", "https://b.example", *SIGNED),
+        ("bayi/x", "--adapter", "znet", "--base-url", "https://b.example", *SIGNED),
+        ("bayi", "--adapter", "unheard-of", "--base-url", "https://b.example", *SIGNED),
+        ("bayi", "--adapter", "znet", "--base-url", "ftp://b.example", *SIGNED),
+        ("bayi", "--adapter", "znet", "--base-url", "https://kod:sifre@b.example", *SIGNED),
+        ("bayi", "--adapter", "znet", "--base-url", "https://b.example", "--callback", "trust"),
+    ],
+)
+def test_bad_options_are_usage_errors(cli: Run, arguments: tuple[str, ...]) -> None:
+    assert cli("providers", "add", *arguments, stdin=CREDENTIALS).code == 2
+
+
+def test_the_balance_is_asked_for_through_the_adapter(cli: Run, panel: Simulator) -> None:
+    account = json.dumps({"kod": "sandbox", "sifre": "sandbox"})
+    cli("providers", "add", "box", "--adapter", "znet", "--base-url", panel.url, *SIGNED, stdin=account)
+
+    assert "balance 100000.00 TRY" in cli("providers", "test", "box").out
+    answer = json.loads(cli("providers", "test", "box", "--json").out)
+    assert (answer["id"], answer["amount"], answer["currency"]) == ("box", "100000.00", "TRY")
+
+
+def test_a_provider_that_does_not_know_us_is_told_with_what_to_check(cli: Run, panel: Simulator) -> None:
+    cli("providers", "add", "box", "--adapter", "znet", "--base-url", panel.url, *SIGNED, stdin=CREDENTIALS)
+
+    problem = cli("providers", "test", "box").problem
+
+    assert "answered with nothing" in problem and "API right" in problem
+    assert "geheim" not in problem
+
+
+def test_an_address_where_nobody_answers_is_one_line(cli: Run) -> None:
+    closed = "http://127.0.0.1:9"
+    cli("providers", "add", "gone", "--adapter", "znet", "--base-url", closed, *SIGNED, stdin=CREDENTIALS)
+    assert "the connection failed" in cli("providers", "test", "gone").problem
+    assert "gateway providers list" in cli("providers", "test", "unheard-of").problem
+
+
+def test_the_list_shows_how_each_is_doing(cli: Run, models: Models) -> None:
+    add(cli, *SIGNED)
+    with models():
+        for _ in range(provider.BREAKER_THRESHOLD):
+            provider.failed("bayi", "no answer in time")
+
+    (listed,) = json.loads(cli("providers", "list", "--json").out)
+    assert (listed["id"], listed["down"], listed["lastError"]) == ("bayi", True, "no answer in time")
+    assert "down, 5 calls in a row failed: no answer in time" in cli("providers", "list").out
