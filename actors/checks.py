@@ -47,8 +47,9 @@ def check_order_status(order_id: str) -> None:
 
 def _claim(order_id: str, account: Provider) -> dict[str, Any] | None:
     with database.session():
-        if not provider.admits(account.id):
-            plan.postpone(order_id, provider.PROBE_SECONDS)
+        if not provider.admits(account.id) and plan.postpone(
+            order_id, provider.PROBE_SECONDS, settings.order_timeout
+        ):
             return None
         return plan.claim_check(
             order_id,

@@ -73,9 +73,10 @@ def request_check(order_id: str) -> bool:
     return database.row(REQUEST_CHECK, (order_id,)) is not None
 
 
-def postpone(order_id: str, delay_seconds: float) -> None:
-    """Move a due check without counting it: its provider is down."""
-    database.rows(POSTPONE, (delay_seconds, order_id))
+def postpone(order_id: str, delay_seconds: float, order_timeout_seconds: float) -> bool:
+    """Move a due check without counting it: its provider is down. False where it must not wait: its time is up."""
+    values = {"id": order_id, "delay": delay_seconds, "order_timeout": order_timeout_seconds}
+    return database.row(POSTPONE, values) is not None
 
 
 def due(limit: int, after: tuple[Any, str] | None) -> list[dict[str, Any]]:
@@ -178,8 +179,10 @@ WHERE id = %s AND "externalStatus" <> 'not_sent' AND "providerId" IS NOT NULL AN
   AND COALESCE("sentAt", "claimedAt") IS NOT NULL RETURNING id
 """
 POSTPONE = f"""
-UPDATE product_orders SET "nextCheckAt" = now() + make_interval(secs => %s)
-WHERE id = %s AND "nextCheckAt" <= now() AND "externalStatus" IN ({OPEN_SQL})
+UPDATE product_orders SET "nextCheckAt" = now() + make_interval(secs => %(delay)s)
+WHERE id = %(id)s AND "nextCheckAt" <= now() AND "externalStatus" IN ({OPEN_SQL})
+  AND COALESCE("sentAt", "claimedAt") + make_interval(secs => %(order_timeout)s) > now()
+RETURNING id
 """
 #: Rides idx_orders_due: its cost follows the number of waiting orders, never the size of the table.
 DUE = f"""

@@ -11,7 +11,11 @@ PAUSE_SECONDS = 0.01
 
 
 def wait_until(
-    condition: Callable[[], T], timeout_seconds: float = 10.0, *, what: str | Callable[[], str] = ""
+    condition: Callable[[], T],
+    timeout_seconds: float = 10.0,
+    *,
+    what: str | Callable[[], str] = "",
+    pause_seconds: float = PAUSE_SECONDS,
 ) -> T:
     """Return the first true value of `condition`.
 
@@ -27,7 +31,7 @@ def wait_until(
             raise AssertionError(
                 f"{_name(condition, what)}: not within {timeout_seconds:g} s, last seen: {seen!r}"
             )
-        time.sleep(PAUSE_SECONDS)
+        time.sleep(pause_seconds)
 
 
 def _look(condition: Callable[[], T]) -> T | AssertionError:

@@ -199,6 +199,16 @@ def test_a_provider_that_is_down_gets_one_probe_at_a_time() -> None:
     assert provider.admits("sandbox")
 
 
+def test_while_its_provider_is_down_a_check_waits_but_not_past_the_timeout() -> None:
+    placed = factories.sent()
+    age(placed, 61)
+    assert plan.postpone(placed["id"], 30, order_timeout_seconds=86400)
+    assert claim_check(placed) is None
+    age(placed, 86400)
+    assert not plan.postpone(placed["id"], 30, order_timeout_seconds=86400)
+    assert claim_check(placed) is not None
+
+
 def test_only_one_sweep_runs_and_a_dead_one_holds_up_nobody() -> None:
     def begun_elsewhere() -> list[bool]:
         def other() -> bool:

@@ -1,0 +1,193 @@
+"""The whole system as processes: web, workers, scheduler, with the simulator beside them."""
+
+import itertools
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import dramatiq
+import psycopg2
+import psycopg2.extras
+import redis
+import requests
+
+from gateway.broker import QUEUES, make_broker
+from gateway.dev.simulator import Simulator
+from gateway.settings import load
+from models import api_key
+from models.api_key import Scope
+from tests import factories
+from tests.waiting import wait_until
+
+BIN = Path(sys.executable).parent
+ROOT = Path(__file__).parents[2]
+#: The Procfile's commands.
+WEB = [str(BIN / "gunicorn"), "gateway.app:app"]
+WORKER = [
+    str(BIN / "dramatiq"),
+    "actors",
+    "--processes",
+    "1",
+    "--threads",
+    "8",
+    "--worker-shutdown-timeout",
+    "20000",
+]
+SCHEDULER = [str(BIN / "periodiq"), "actors"]
+SECRET = factories.CREDENTIALS["callback_secret"]
+#: A day's life of an order in half a minute.
+FAST = {
+    "FIRST_CHECK_DELAY": "1",
+    "BACKOFF_MIN": "0.5",
+    "BACKOFF_MAX": "4",
+    "CALLBACK_TRUST": "3",
+    "ORDER_TIMEOUT": "25",
+    "SWEEP_CRON": "* * * * *",
+    "WEB_CONCURRENCY": "2",
+}
+
+
+class System:
+    """Processes on one database and one queue; `start` and `kill` them by name."""
+
+    def __init__(
+        self, database_url: str, redis_url: str, logs: Path, simulator: Simulator, **env: str
+    ) -> None:
+        self.simulator = simulator
+        self.database_url = database_url
+        self.redis_url = redis_url
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._logs = logs
+        given = {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "PORT": str(self.port), **FAST, **env}
+        self._env = {**os.environ, **given}
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._broker = make_broker(load(given), strict=True)
+        self._session = requests.Session()
+        self._session.headers["Authorization"] = f"Bearer {self._prepare()}"
+
+    def _prepare(self) -> str:
+        with factories.bound(self.database_url, pool_size=2):
+            factories.add_provider(base_url=self.simulator.url, max_concurrency=64)
+            return api_key.create("acceptance", list(Scope))
+
+    def add_second_provider(self, provider_id: str) -> None:
+        """Another account at the same simulator, tried where the first refuses."""
+        with factories.bound(self.database_url, pool_size=2):
+            factories.add_provider(provider_id, base_url=self.simulator.url)
+
+    def start(self, name: str, command: list[str]) -> None:
+        """Start a process in a group of its own; what it writes goes to a file of its name."""
+        with (self._logs / f"{name}.log").open("ab") as log:
+            self._running[name] = subprocess.Popen(
+                command, cwd=ROOT, env=self._env, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            )
+        if command is WEB:
+            wait_until(self._web_answers, 20, what=lambda: f"the web\n{self.log(name)}")
+
+    def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> int:
+        """Signal a whole group at once, wait for its end, and return the exit status of its first process."""
+        process = self._running.pop(name)
+        os.killpg(process.pid, number)
+        return process.wait(30)
+
+    def terminate(self, name: str) -> int:
+        """As a platform does: every process gets the signal, and the parent passes it on."""
+        return self.kill(name, signal.SIGTERM)
+
+    def close(self) -> None:
+        for name in list(self._running):
+            self.kill(name)
+        self._broker.close()
+
+    def log(self, name: str) -> str:
+        return (self._logs / f"{name}.log").read_text(errors="replace")[-6000:]
+
+    def place(self, user: str, **fields: Any) -> str:
+        """Place an order over HTTP; its id."""
+        body = {"productId": "game", "packageId": "60", "userIdentifier": user} | fields
+        answer = self._session.post(f"{self.url}/orders", json=body, timeout=10)
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["id"])
+
+    def get(self, path: str) -> Any:
+        """What the API answers."""
+        return self._session.get(f"{self.url}{path}", timeout=10).json()
+
+    def sweep(self) -> None:
+        """What the scheduler does at each tick."""
+        message: dramatiq.Message[Any] = dramatiq.Message(
+            queue_name=QUEUES["sweep"], actor_name="sweep", args=(), kwargs={}, options={}
+        )
+        with suppress(redis.RedisError):
+            self._broker.enqueue(message)
+
+    def orders(self) -> dict[str, dict[str, Any]]:
+        """Every order's row, by id."""
+        with (
+            closing(psycopg2.connect(self.database_url)) as connection,
+            connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor,
+        ):
+            cursor.execute("SELECT id::text AS key, * FROM product_orders")
+            return {row["key"]: dict(row) for row in cursor.fetchall()}
+
+    def wait_until_final(self, ids: Iterable[str], timeout_seconds: float, *, sweeping: bool = True) -> None:
+        """Wait until every order is final, sweeping about once a second as a scaled scheduler would."""
+        wanted, looks = set(ids), itertools.count()
+
+        def unsettled() -> str:
+            rows = self.orders()
+            left = [
+                (i, rows[i]["externalStatus"], rows[i]["userIdentifier"])
+                for i in wanted
+                if not _final(rows[i])
+            ]
+            return f"{len(left)} orders not final: {left[:5]}\n{self.log('worker')[-2000:]}"
+
+        def settled() -> bool:
+            if sweeping and next(looks) % 5 == 0:
+                self.sweep()
+            rows = self.orders()
+            return all(_final(rows[one]) for one in wanted)
+
+        wait_until(settled, timeout_seconds, what=unsettled, pause_seconds=0.2)
+
+    def _web_answers(self) -> bool:
+        try:
+            return requests.get(f"{self.url}/health/live", timeout=1).ok
+        except requests.RequestException:
+            return False
+
+
+def _final(row: dict[str, Any]) -> bool:
+    return row["externalStatus"] in ("completed", "failed")
+
+
+def free_port() -> int:
+    """A port nobody listens on just now."""
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running(
+    database_url: str, redis_url: str, logs: Path, *, settle_after_seconds: float = 2, **env: str
+) -> Iterator[System]:
+    """Web, worker and simulator, wired to each other."""
+    credentials = {"kod": factories.CREDENTIALS["kod"], "sifre": factories.CREDENTIALS["sifre"]}
+    with Simulator(settle_after_seconds=settle_after_seconds, echo=None, **credentials) as simulator:
+        system = System(database_url, redis_url, logs, simulator, **env)
+        simulator.call_back_to(f"{system.url}/callbacks/{factories.SANDBOX}", SECRET)
+        try:
+            system.start("web", WEB)
+            system.start("worker", WORKER)
+            yield system
+        finally:
+            system.close()

@@ -1,0 +1,166 @@
+"""`gateway dev`, for real: every process, one order, and nothing left behind."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.waiting import wait_until
+
+#: Marks every process of one run, whoever started it.
+MARK = "REFERANS_TEST_RUN"
+#: Seconds to come up on a busy machine, an empty database included.
+START_SECONDS = 90.0
+
+
+class Dev:
+    """One `gateway dev` with a data directory of its own."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.mark = uuid.uuid4().hex
+        self.port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def process(self) -> "subprocess.Popen[bytes]":
+        assert self._process is not None
+        return self._process
+
+    def start(self, *options: str) -> None:
+        """As `make run` does it, in an environment without a server of anybody's."""
+        words = [
+            "--data",
+            str(self.directory),
+            "--port",
+            str(self.port),
+            "--simulator-port",
+            str(free_port()),
+        ]
+        environ = {
+            name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")
+        }
+        with self._output.open("w") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "gateway", "dev", *words, *options],
+                env={**environ, MARK: self.mark},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    def finish(self) -> int:
+        """Wait for its end, as long as a start and an order may take; its exit code."""
+        return self.process.wait(timeout=START_SECONDS)
+
+    def stop(self, number: signal.Signals) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(timeout=40)
+
+    def wait_for(self, text: str) -> None:
+        wait_until(lambda: text in self.output or self.process.poll() is not None, START_SECONDS, what=text)
+        assert text in self.output, self.output
+
+    @property
+    def _output(self) -> Path:
+        return self.directory / "screen"
+
+    @property
+    def output(self) -> str:
+        return self._output.read_text()
+
+    @property
+    def key(self) -> str:
+        return re.findall(r"API key +(rk_\S+)", self.output)[0]
+
+    def processes(self, program: str = "") -> list[psutil.Process]:
+        """Those of this run that are still there, by their command line."""
+        return [one for one in psutil.process_iter() if self._is_ours(one, program)]
+
+    def _is_ours(self, one: psutil.Process, program: str) -> bool:
+        try:
+            return one.environ().get(MARK) == self.mark and program in " ".join(one.cmdline())
+        except psutil.Error:
+            return False
+
+    def assert_nothing_is_left(self) -> None:
+        wait_until(lambda: not self.processes(), 5, what=lambda: f"left: {self.processes()}")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def dev(open_directory: Path) -> Iterator[Dev]:
+    directory = open_directory / f"dev-{uuid.uuid4().hex[:8]}"
+    directory.mkdir(mode=0o755)
+    running = Dev(directory)
+    yield running
+    for process in running.processes():
+        process.kill()
+
+
+def test_the_demo_ends_well_once_the_order_has_its_pin(dev: Dev) -> None:
+    dev.start("--demo")
+
+    assert dev.finish() == 0, dev.output
+
+    steps = ["new → not_sent", "not_sent → pending", "pending → sent", "sent → completed"]
+    found = [dev.output.find(step) for step in steps]
+    assert found == sorted(found) and -1 not in found, dev.output
+    assert re.search(r"The PIN arrived .* after the order was placed: \S+", dev.output)
+    assert f"http://127.0.0.1:{dev.port}/orders" in dev.output
+    dev.assert_nothing_is_left()
+
+
+def test_it_stays_up_until_a_signal_and_keeps_everything_for_the_next_time(dev: Dev) -> None:
+    dev.start()
+    dev.wait_for("Everything stays up")
+    key = dev.key
+    assert len(dev.processes("periodiq actors")) == 1
+    assert dev.stop(signal.SIGINT) == 0
+    dev.assert_nothing_is_left()
+
+    dev.start()
+    dev.wait_for("Everything stays up")
+    assert dev.key == key
+    assert "Nothing to migrate." in dev.output
+    dev.process.send_signal(signal.SIGTERM)
+    assert dev.stop(signal.SIGTERM) == 0
+    dev.assert_nothing_is_left()
+
+
+def test_a_process_that_ends_by_itself_ends_everything_and_is_named(dev: Dev) -> None:
+    dev.start()
+    dev.wait_for("Everything stays up")
+
+    (scheduler,) = dev.processes("periodiq actors")
+    scheduler.kill()
+
+    assert dev.finish() == 1
+    assert "ended by itself with signal SIGKILL" in dev.output
+    assert "error: scheduler ended by itself" in dev.output
+    dev.assert_nothing_is_left()
+
+
+def test_a_demo_moves_away_from_taken_ports_and_run_says_so(dev: Dev) -> None:
+    with socket.create_server(("127.0.0.1", dev.port)):
+        dev.start()
+        assert dev.finish() == 1
+        assert f"error: port {dev.port} is taken" in dev.output
+        assert f"make run PORT={dev.port + 1}" in dev.output
+
+        dev.start("--demo")
+        assert dev.finish() == 0, dev.output
+        assert f"Port {dev.port} is taken; using " in dev.output
+    dev.assert_nothing_is_left()

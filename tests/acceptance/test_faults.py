@@ -1,0 +1,111 @@
+"""What breaks around an order: the queue, a worker, the provider. The order ends right all the same."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.dev.servers import EmbeddedValkey
+from tests.acceptance.system import WORKER, System, running
+from tests.waiting import wait_until
+
+
+@pytest.fixture
+def valkey(open_directory: Path, tmp_path: Path) -> Iterator[EmbeddedValkey]:
+    """A queue of this test's own, to be stopped and started."""
+    with EmbeddedValkey(open_directory / tmp_path.name / "valkey", durable=False) as server:
+        yield server
+
+
+def test_orders_come_in_while_the_queue_is_down_and_go_out_when_it_is_back(
+    database_url: str, valkey: EmbeddedValkey, tmp_path: Path
+) -> None:
+    with running(database_url, valkey.url, tmp_path) as system:
+        valkey.kill()
+        began = time.monotonic()
+        ids = [system.place(f"player{number}") for number in range(30)]
+        took_seconds = time.monotonic() - began
+
+        assert {row["externalStatus"] for row in system.orders().values()} == {"not_sent"}
+        assert took_seconds < 10, "placing waited for the queue"
+        ready = system.get("/health/ready")
+        assert ready["status"] == "down: broker"
+
+        valkey.start()
+        system.wait_until_final(ids, 60)
+        assert {row["externalStatus"] for row in system.orders().values()} == {"completed"}
+        assert set(system.simulator.book.requests_seen().values()) == {1}
+
+
+def test_a_worker_killed_between_claim_and_answer_loses_nothing_and_sends_nothing_twice(
+    database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    with running(database_url, redis_url, tmp_path, ORDER_TIMEOUT="120") as system:
+        # The simulator books at once and answers after three seconds: the kill falls between the two.
+        booked = [system.place(f"booked{number}+slow=3+poll+after=0") for number in range(3)]
+        lost = system.place("lost+cut+slow=3")
+        wait_until(lambda: _claimed(system) == 4 and len(system.simulator.book.requests_seen()) == 4, 20)
+        system.kill("worker")
+        assert {row["externalStatus"] for row in system.orders().values()} == {"pending"}
+
+        system.start("worker", WORKER)
+        system.wait_until_final([*booked, lost], 100)
+
+        rows, seen = system.orders(), system.simulator.book.requests_seen()
+        assert {row["externalStatus"] for row in rows.values()} == {"completed"}
+        assert [seen[rows[one]["provider_referans"]] for one in booked] == [1, 1, 1]
+        assert set(system.simulator.book.bookings().values()) == {1}
+
+
+def _claimed(system: System) -> int:
+    return sum(row["externalStatus"] == "pending" for row in system.orders().values())
+
+
+@pytest.mark.parametrize("words", ["html", "empty", "half", "500", "latin5+duplicate", "cutafter", "slow=60"])
+def test_an_unclear_answer_to_a_send_ends_in_the_truth_with_one_booking(
+    database_url: str, redis_url: str, tmp_path: Path, words: str
+) -> None:
+    with running(database_url, redis_url, tmp_path, ORDER_TIMEOUT="120") as system:
+        order = system.place(f"player+{words}+poll+after=1")
+        system.wait_until_final([order], 60)
+
+        row = system.orders()[order]
+        assert row["externalStatus"] == "completed"
+        assert system.simulator.book.bookings() == {row["provider_referans"]: 1}
+
+
+def test_an_unclear_answer_to_a_check_changes_nothing(
+    database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    words = "check-html+check-empty+check-500+check-half+poll+after=0"
+    with running(database_url, redis_url, tmp_path, ORDER_TIMEOUT="120") as system:
+        order = system.place(f"player+{words}")
+        system.wait_until_final([order], 90)
+        messages = [event["message"] for event in system.get(f"/orders/{order}/events")]
+        assert sum("nothing learned" in message for message in messages) == 4
+        assert system.orders()[order]["externalStatus"] == "completed"
+
+
+def test_a_refused_order_goes_to_the_next_provider(database_url: str, redis_url: str, tmp_path: Path) -> None:
+    with running(database_url, redis_url, tmp_path) as system:
+        system.add_second_provider("backup")
+        order = system.place("player+refuse=stok_yok")
+        system.wait_until_final([order], 30)
+        row = system.orders()[order]
+        assert row["triedProviders"] == ["sandbox"]
+        assert row["providerId"] == "backup"
+        assert (row["externalStatus"], row["lastMessage"]) == ("failed", "stok yok")
+
+
+def test_two_signals_do_not_kill_a_worker_in_the_middle_of_a_call(
+    database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    with running(database_url, redis_url, tmp_path) as system:
+        order = system.place("player+slow=3")
+        wait_until(system.simulator.book.requests_seen, 10)
+        began = time.monotonic()
+        # The group gets the signal, and the parent passes it on: every worker sees it twice.
+        system.terminate("worker")
+        assert time.monotonic() - began < 25
+        assert system.orders()[order]["externalStatus"] in ("sent", "completed")
