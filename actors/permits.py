@@ -2,33 +2,49 @@
 
 import random
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, suppress
 
 import dramatiq
-from dramatiq.rate_limits import ConcurrentRateLimiter, WindowRateLimiter
+import redis
+from dramatiq.rate_limits import WindowRateLimiter
 from dramatiq.rate_limits.backends import RedisBackend
+from redis.lock import Lock
 
 from actors.setup import broker
+from gateway.outbound import DEADLINE_SECONDS
 from models.provider import Provider
 
-#: A permit whose holder was killed is free again after this many milliseconds without any call to its provider.
-PERMIT_TTL_MS = 60_000
+#: Seconds after which the permit of a killed worker is free again: no call takes longer, its bookkeeping included.
+PERMIT_SECONDS = DEADLINE_SECONDS + 30
 #: Bounds of the wait, in milliseconds, before an actor that got no permit tries again.
 WAIT_MS = (500, 1500)
 
-_backend = RedisBackend(client=broker.client)
+_client = broker.client
+_backend = RedisBackend(client=_client)
 
 
 @contextmanager
 def one_call(provider: Provider) -> Iterator[None]:
     """Leave to call `provider`. Raises dramatiq.Retry where it has enough to do: nothing was claimed or counted."""
-    with ExitStack() as held:
-        concurrent = ConcurrentRateLimiter(
-            _backend, f"referans:calls:{provider.id}", limit=provider.max_concurrency, ttl=PERMIT_TTL_MS
-        )
-        if not held.enter_context(concurrent.acquire(raise_on_failure=False)) or not _within_rate(provider):
-            raise dramatiq.Retry(f"{provider.id} has enough to do", delay=random.randint(*WAIT_MS))
+    slot = _free_slot(provider)
+    if slot is None:
+        raise _later(provider)
+    try:
+        if not _within_rate(provider):
+            raise _later(provider)
         yield
+    finally:
+        with suppress(redis.RedisError):
+            slot.release()
+
+
+def _free_slot(provider: Provider) -> Lock | None:
+    """One of the provider's slots, each a lock with an end of its own, so that none is lost with its holder."""
+    for number in random.sample(range(provider.max_concurrency), provider.max_concurrency):
+        slot: Lock = _client.lock(f"referans:calls:{provider.id}:{number}", timeout=PERMIT_SECONDS)
+        if slot.acquire(blocking=False):
+            return slot
+    return None
 
 
 def _within_rate(provider: Provider) -> bool:
@@ -39,3 +55,7 @@ def _within_rate(provider: Provider) -> bool:
     )
     with rate.acquire(raise_on_failure=False) as within:
         return bool(within)
+
+
+def _later(provider: Provider) -> dramatiq.Retry:
+    return dramatiq.Retry(f"{provider.id} has enough to do", delay=random.randint(*WAIT_MS))
