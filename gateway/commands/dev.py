@@ -1,5 +1,6 @@
 """`gateway dev`: everything on one machine, with one order to show that it works."""
 
+import json
 import os
 import shlex
 import time
@@ -18,7 +19,7 @@ from gateway.dev import demo as storefront
 from gateway.dev import plan as plans
 from gateway.dev import sandbox, simulator, stack
 from gateway.dev.demo import DemoFailed, Storefront
-from gateway.dev.plan import Plan, PortTaken
+from gateway.dev.plan import Plan, Taken
 from gateway.dev.processes import Processes
 from gateway.dev.servers import ServerError
 from gateway.dev.stack import ChildEnded, NotReady
@@ -54,12 +55,12 @@ def dev(
     Example: gateway dev --port 8001
     """
     try:
-        with stoppable(), ExitStack() as held:
-            held.callback(_begin_to_stop)
-            _run(plans.make(data.resolve(), port, simulator_port, evade=demo, say=say), demo, held)
+        directory = data.resolve()
+        with stoppable(), plans.only_one(directory), ExitStack() as held:
+            _run(plans.make(directory, port, simulator_port, evade=demo, say=say), demo, held)
     except Stopped:
         raise typer.Exit(1 if demo else 0) from None
-    except (PortTaken, ServerError, ChildEnded, NotReady, DemoFailed, OSError) as error:
+    except (Taken, ServerError, ChildEnded, NotReady, DemoFailed, OSError) as error:
         raise Problem(str(error)) from None
 
 
@@ -70,22 +71,22 @@ def _begin_to_stop() -> None:
 
 
 def _run(plan: Plan, demo: bool, held: ExitStack) -> None:
-    environ = stack.environment(os.environ, plan)
-    environ |= stack.start_servers(os.environ, plan, held, say)
-    secret, key = _prepare(plan, settings_module.load_or_exit(environ))
-    _keep_environment(plan, environ)
-    processes = held.enter_context(_demo_processes(plan, held) if demo else Processes())
-    held.callback(_begin_to_stop)
+    """Whatever `held` gets is stopped when it ends, the processes before the servers."""
     try:
+        environ = stack.environment(os.environ, plan)
+        environ |= stack.start_servers(os.environ, plan, held, say)
+        secret, key = _prepare(plan, settings_module.load_or_exit(environ))
+        _keep_environment(plan, environ)
+        processes = held.enter_context(_demo_processes(plan, held) if demo else Processes())
         _start(plan, processes, environ, secret)
         _introduce(plan, key)
         _show_order(plan, key, processes, demo)
-        while not demo:
-            stack.watch(processes)
-            time.sleep(PAUSE_SECONDS)
+        _stay(processes, demo)
     except (ChildEnded, NotReady, DemoFailed) as error:
         _explain(plan, error, demo)
         raise
+    finally:
+        _begin_to_stop()
 
 
 def _prepare(plan: Plan, settings: Settings) -> tuple[str, str]:
@@ -120,7 +121,6 @@ def _start(plan: Plan, processes: Processes, environ: Mapping[str, str], secret:
 
 
 def _introduce(plan: Plan, key: str) -> None:
-    order = '{"productId": "pubg", "packageId": "60uc", "userIdentifier": "5123456789"}'
     say(
         f"""
 Referans runs.
@@ -132,7 +132,7 @@ Referans runs.
 
 Place an order:
   curl {plan.url}/orders -H 'Authorization: Bearer {key}' \\
-    -H 'Content-Type: application/json' -d '{order}'
+    -H 'Content-Type: application/json' -d '{json.dumps(storefront.ORDER)}'
 Other commands, in another terminal:
   set -a; . {shlex.quote(str(plan.environment_file))}; set +a; gateway doctor
 """
@@ -146,8 +146,14 @@ def _show_order(plan: Plan, key: str, processes: Processes, demo: bool) -> None:
         if demo:
             raise
         say(f"The order went wrong: {error}")
+
+
+def _stay(processes: Processes, demo: bool) -> None:
     if not demo:
         say("Everything stays up; Ctrl-C stops it.")
+    while not demo:
+        stack.watch(processes)
+        time.sleep(PAUSE_SECONDS)
 
 
 def _explain(plan: Plan, error: Exception, demo: bool) -> None:

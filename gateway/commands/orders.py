@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import dramatiq
 import redis
 import typer
 
@@ -15,6 +14,8 @@ from models.status import ExternalStatus, Source
 
 app = typer.Typer(help="Orders: what became of one, and which wait too long.", no_args_is_help=True)
 
+#: Seconds that a hint to the workers may take.
+BELL_SECONDS = 3.0
 #: Columns that a command never prints.
 HIDDEN = ("pinCode",)
 
@@ -73,7 +74,7 @@ def _created(order: dict[str, Any], settings: Settings) -> str | None:
 def _shown(order: dict[str, Any]) -> dict[str, Any]:
     """An order as a program reads it: without its PIN, but whether there is one."""
     shown = {name: value for name, value in order.items() if name not in HIDDEN}
-    return {**shown, "has_pin": bool(order["pinCode"])}
+    return {**shown, "hasPin": bool(order["pinCode"])}
 
 
 @app.command()
@@ -150,15 +151,13 @@ def _ring(settings: Settings, order_id: str) -> bool:
     """Whether a worker was told; the sweep finds the planned check otherwise."""
     if not settings.redis_url.get_secret_value():
         return False
-    actor = "check_order_status"
-    message: dramatiq.Message[None] = dramatiq.Message(
-        queue_name=broker.QUEUES[actor], actor_name=actor, args=(order_id,), kwargs={}, options={}
-    )
     try:
-        broker.make_broker(settings, strict=True).enqueue(message)
+        broker.ping(settings)
     except redis.RedisError:
         return False
-    return True
+    broker.install(broker.Bell(broker.make_broker(settings, strict=True)))
+    broker.wake("check_order_status", order_id)
+    return broker.drain(BELL_SECONDS)
 
 
 def _when(rung: bool) -> str:

@@ -12,7 +12,7 @@ ORDER = {"productId": "pubg", "packageId": "60uc", "userIdentifier": "5123456789
 #: Seconds an order has until its PIN; the simulator takes about two.
 TIMEOUT_SECONDS = 60.0
 #: Seconds between two looks at its timeline.
-PAUSE_SECONDS = 0.2
+PAUSE_SECONDS = 0.4
 #: externalStatus after which nothing more comes.
 FINAL = ("completed", "failed")
 

@@ -1,7 +1,9 @@
 """Where everything of `gateway dev` is to be: its directory and its ports."""
 
+import fcntl
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +12,8 @@ from gateway.dev.embedded import free_port
 HOST = "127.0.0.1"
 
 
-class PortTaken(RuntimeError):
-    """Somebody listens on a port already; the message says how to choose another."""
+class Taken(RuntimeError):
+    """Somebody uses a port or the directory already; the message says how to choose another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +50,21 @@ class Plan:
         return self.directory / "env"
 
 
-def make(directory: Path, port: int, simulator_port: int, *, evade: bool, say: Callable[[str], None]) -> Plan:
-    """The plan with these ports; with `evade`, free ones in place of those that are taken. Raises PortTaken."""
+@contextmanager
+def only_one(directory: Path) -> Iterator[None]:
+    """The directory for as long as the block runs; its lock goes with this process. Raises Taken."""
     directory.mkdir(parents=True, exist_ok=True)
+    with (directory / "lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            choose = "choose another directory with --data"
+            raise Taken(f"another `gateway dev` runs with {directory}; stop it, or {choose}") from None
+        yield
+
+
+def make(directory: Path, port: int, simulator_port: int, *, evade: bool, say: Callable[[str], None]) -> Plan:
+    """The plan with these ports; with `evade`, free ones in place of those that are taken. Raises Taken."""
     return Plan(
         directory,
         _available(port, "PORT", f"{directory} web", evade, say),
@@ -63,7 +77,7 @@ def _available(port: int, variable: str, seed: str, evade: bool, say: Callable[[
         return port
     if not evade:
         choose = f"make run {variable}={port + 1}"
-        raise PortTaken(f"port {port} is taken; stop what listens there, or choose another: {choose}")
+        raise Taken(f"port {port} is taken; stop what listens there, or choose another: {choose}")
     other = free_port(seed)
     say(f"Port {port} is taken; using {other} in its place.")
     return other

@@ -10,7 +10,7 @@ import pytest
 import redis
 from cryptography.fernet import Fernet
 
-from gateway.broker import NAMESPACE
+from gateway.broker import NAMESPACE, WORKER_PREFIX
 from gateway.commands import probes
 from gateway.dev.simulator import Simulator
 from models import provider, sweep_run
@@ -31,7 +31,7 @@ def well(cli: Run, models: Models, redis_url: str, monkeypatch: pytest.MonkeyPat
         sweep_run.beat("scheduler")
         sweep_run.end(sweep_run.begin("scheduler"), {"enqueued": 1})
     with closing(redis.Redis.from_url(redis_url)) as client:
-        client.zadd(f"{NAMESPACE}:__heartbeats__", {"a-worker": time.time() * 1000})
+        client.zadd(f"{NAMESPACE}:__heartbeats__", {f"{WORKER_PREFIX}1": time.time() * 1000})
     return cli
 
 
@@ -83,7 +83,9 @@ def test_what_stands_still_fails_and_says_how_to_start_it(
     assert found["providers"][0] == found["encryption"][0] == "warning"
 
 
-def test_a_sweep_that_failed_or_is_old_is_told(well: Run, models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sweep_that_failed_or_is_old_is_told(
+    well: Run, models: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with models():
         sweep_run.end(sweep_run.begin("worker"), {}, error="OperationalError: gone")
     assert "OperationalError: gone" in report(well("doctor", "--json"))["sweep"][1]
@@ -104,7 +106,9 @@ def test_a_provider_that_is_down_fails(well: Run, models: Models) -> None:
     assert report(examined)["provider box"][0] == "failed"
 
 
-def test_pending_migrations_are_named(run: Run, monkeypatch: pytest.MonkeyPatch, empty_database_url: str) -> None:
+def test_pending_migrations_are_named(
+    run: Run, monkeypatch: pytest.MonkeyPatch, empty_database_url: str
+) -> None:
     monkeypatch.setenv("DATABASE_URL", empty_database_url)
     status, detail, advice = report(run("doctor", "--json"))["migrations"]
     assert (status, advice) == ("failed", "run: gateway migrate")
@@ -127,7 +131,9 @@ def test_with_both_servers_down_every_line_says_what_to_do(run: Run, monkeypatch
     assert all(advice for status, _, advice in found.values() if status != "ok")
 
 
-def test_servers_that_never_answer_do_not_hang_it(run: Run, monkeypatch: pytest.MonkeyPatch, silent: int) -> None:
+def test_servers_that_never_answer_do_not_hang_it(
+    run: Run, monkeypatch: pytest.MonkeyPatch, silent: int
+) -> None:
     monkeypatch.setenv("DATABASE_URL", f"postgresql://127.0.0.1:{silent}/nowhere")
     monkeypatch.setenv("REDIS_URL", f"redis://127.0.0.1:{silent}/0")
     started = time.monotonic()

@@ -1,7 +1,11 @@
 """Providers, added and tried out on the command line."""
 
 import base64
+import contextlib
 import json
+import os
+import pty
+import sys
 
 import pytest
 from cryptography.fernet import Fernet
@@ -129,7 +133,7 @@ def test_a_provider_that_does_not_know_us_is_told_with_what_to_check(cli: Run, p
 def test_an_address_where_nobody_answers_is_one_line(cli: Run) -> None:
     closed = "http://127.0.0.1:9"
     cli("providers", "add", "gone", "--adapter", "znet", "--base-url", closed, *SIGNED, stdin=CREDENTIALS)
-    assert "the connection failed" in cli("providers", "test", "gone").problem
+    assert f"gone at {closed}: " in cli("providers", "test", "gone").problem
     assert "gateway providers list" in cli("providers", "test", "unheard-of").problem
 
 
@@ -142,3 +146,30 @@ def test_the_list_shows_how_each_is_doing(cli: Run, models: Models) -> None:
     (listed,) = json.loads(cli("providers", "list", "--json").out)
     assert (listed["id"], listed["down"], listed["lastError"]) == ("bayi", True, "no answer in time")
     assert "down, 5 calls in a row failed: no answer in time" in cli("providers", "list").out
+
+
+def test_at_a_terminal_credentials_are_asked_for_and_not_echoed(cli: Run, models: Models) -> None:
+    screen = at_a_terminal([*ADD, *TOKEN], ["4711", "geheim", ""])
+
+    assert "sifre" in screen and "Callback secret, shown this one time" in screen
+    assert "geheim" not in screen
+    with models():
+        found = provider.find("bayi")
+    assert found is not None
+    assert (found.credentials["kod"], found.credentials["sifre"]) == ("4711", "geheim")
+
+
+def at_a_terminal(arguments: list[str], answers: list[str]) -> str:
+    """What is on the screen after `gateway …`, with an answer typed at each prompt."""
+    process, screen = pty.fork()
+    if process == 0:
+        os.execv(sys.executable, [sys.executable, "-m", "gateway", *arguments])
+    shown = ""
+    with contextlib.suppress(OSError):  # how Linux says that the other side has closed the terminal
+        while text := os.read(screen, 1024).decode():
+            shown += text
+            if answers and shown.endswith(": "):  # the space comes once echoing is off
+                os.write(screen, answers.pop(0).encode() + b"\n")
+    os.waitpid(process, 0)
+    os.close(screen)
+    return shown
