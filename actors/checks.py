@@ -63,6 +63,8 @@ def _claim(order_id: str, account: Provider) -> dict[str, Any] | None:
 def _ask(claimed: dict[str, Any], account: Provider) -> bool:
     """Ask, and settle what comes. Whether the order is still open, and this was not its last check."""
     log.bind(provider_id=account.id)
+    if _send_again(claimed, account):
+        return False
     try:
         outcome = adapter_for(account, client).check(task_of(claimed))
     except UnknownReference as error:
@@ -102,14 +104,20 @@ def _learned_nothing(claimed: dict[str, Any], account: Provider, error: Provider
 def _unknown(claimed: dict[str, Any], account: Provider, answer: str) -> bool:
     """Only an order in doubt is sent again, and only after two such answers, BACKOFF_MIN apart."""
     is_open = _learned_nothing(claimed, account, UnknownReference(answer))
-    if claimed["status"] != ExternalStatus.PENDING or claimed["expired"]:
-        return is_open
     with database.session():
         plan.unknown_to_provider(claimed["id"], settings.backoff_min)
+    return is_open and not _send_again(claimed, account)
+
+
+def _send_again(claimed: dict[str, Any], account: Provider) -> bool:
+    """Send an order that is certainly not at the provider. What comes after is planned by the send."""
+    if claimed["status"] != ExternalStatus.PENDING or claimed["expired"]:
+        return False
+    with database.session():
         again = plan.claim_resend(claimed["id"], dispatch_grace_seconds)
     if again:
         send(again, account)
-    return is_open and again is None
+    return again is not None
 
 
 def _expire(claimed: dict[str, Any], account: Provider) -> bool:

@@ -11,7 +11,7 @@ from actors.setup import client, dispatch_grace_seconds, settings
 from gateway import log
 from gateway.broker import QUEUES
 from gateway.providers import adapter_for
-from gateway.providers.base import NoAnswer, ProviderError, Refused, Task
+from gateway.providers.base import NoAnswer, NotReached, ProviderError, Refused, Task
 from models import database, inbox, order, plan, provider, route, timeline
 from models.outcome import Arrival, Outcome
 from models.provider import Provider
@@ -132,11 +132,9 @@ def _in_doubt(claimed: dict[str, Any], account: Provider, error: ProviderError) 
     with database.session():
         if isinstance(error, NoAnswer):
             provider.failed(account.id, str(error))
-        plan.in_doubt(claimed["id"], settings.backoff_min)
-        timeline.record(
-            claimed["id"], Source.DISPATCH, f"no clear answer to the send, will ask {account.id}: {error}"
-        )
-    logger.warning(
-        "The send got no clear answer; the order is in doubt.", action="in_doubt", error=str(error)
-    )
+        never_reached = isinstance(error, NotReached)
+        plan.in_doubt(claimed["id"], settings.backoff_min, never_reached=never_reached)
+        intent = "not reached, will send again" if never_reached else "no clear answer to the send, will ask"
+        timeline.record(claimed["id"], Source.DISPATCH, f"{account.id}: {intent}: {error}")
+    logger.warning("The send got no clear answer.", action="in_doubt", intent=intent, error=str(error))
     enqueue_check(claimed["id"], settings.backoff_min)

@@ -8,6 +8,9 @@ from typing import Any
 from models import database
 from models.status import OPEN_STATUSES
 
+#: How often a provider must say that it does not know an order in doubt before it is sent again.
+ASKS = 2
+
 
 def claim_dispatch(order_id: str, grace_seconds: float) -> dict[str, Any] | None:
     """Take a `not_sent` order for sending. If nothing is heard of it for `grace_seconds`, it is in doubt."""
@@ -29,9 +32,9 @@ def claim_next_provider(
     return database.row(CLAIM_NEXT_PROVIDER, values)
 
 
-def claim_resend(order_id: str, grace_seconds: float, asks: int = 2) -> dict[str, Any] | None:
-    """Take an order in doubt, of which the provider has said `asks` times that it does not know it, for sending."""
-    return database.row(CLAIM_RESEND, {"id": order_id, "grace": grace_seconds, "asks": asks})
+def claim_resend(order_id: str, grace_seconds: float) -> dict[str, Any] | None:
+    """Take an order in doubt, of which the provider has said ASKS times that it does not know it, for sending."""
+    return database.row(CLAIM_RESEND, {"id": order_id, "grace": grace_seconds, "asks": ASKS})
 
 
 def claim_check(
@@ -57,9 +60,13 @@ def claim_check(
     return database.row(CLAIM_CHECK, values)
 
 
-def in_doubt(order_id: str, delay_seconds: float) -> bool:
-    """The send got no clear answer: plan to ask in `delay_seconds`. False where an outcome came meanwhile."""
-    return database.row(IN_DOUBT, {"id": order_id, "delay": delay_seconds}) is not None
+def in_doubt(order_id: str, delay_seconds: float, *, never_reached: bool = False) -> bool:
+    """The send got no clear answer: plan to ask in `delay_seconds`. False where an outcome came meanwhile.
+
+    Where the provider was `never_reached` there is nothing to ask: the order is then sent again.
+    """
+    values = {"id": order_id, "delay": delay_seconds, "asks": ASKS if never_reached else 0}
+    return database.row(IN_DOUBT, values) is not None
 
 
 def unknown_to_provider(order_id: str, min_gap_seconds: float) -> int:
@@ -133,7 +140,7 @@ WITH claimed AS (
 ), told AS (
     INSERT INTO order_events (order_id, source, "from", "to", message)
     SELECT id, 'dispatch', 'pending', 'pending',
-        "providerId" || ' does not know the reference; sending it again' FROM claimed
+        'the order is not at ' || "providerId" || '; sending it again' FROM claimed
 )
 SELECT {TASK} FROM claimed AS o
 """
@@ -162,7 +169,8 @@ SELECT {TASK}, EXTRACT(EPOCH FROM o."nextCheckAt" - now())::float8 AS next_check
 FROM claimed AS o
 """
 IN_DOUBT = """
-UPDATE product_orders SET "nextCheckAt" = now() + make_interval(secs => %(delay)s)
+UPDATE product_orders SET "nextCheckAt" = now() + make_interval(secs => %(delay)s),
+    "unknownCount" = GREATEST("unknownCount", %(asks)s)
 WHERE id = %(id)s AND "externalStatus" = 'pending' RETURNING id
 """
 UNKNOWN = """

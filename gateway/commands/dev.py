@@ -117,7 +117,7 @@ def _demo_processes(plan: Plan, held: ExitStack) -> Processes:
 def _start(plan: Plan, processes: Processes, environ: Mapping[str, str], secret: str) -> None:
     say("Starting simulator, web, worker and scheduler …")
     stack.start_processes(processes, plan, environ, secret)
-    stack.wait_until_ready(plan.url, processes)
+    stack.wait_until_ready(plan, processes)
 
 
 def _introduce(plan: Plan, key: str) -> None:
@@ -125,7 +125,6 @@ def _introduce(plan: Plan, key: str) -> None:
         f"""
 Referans runs.
   Order API   {plan.url}/orders
-  Reference   {plan.url}/docs
   Health      {plan.url}/health/ready
   Simulator   {plan.simulator_url}/sim/orders
   API key     {key}

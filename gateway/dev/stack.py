@@ -107,10 +107,13 @@ def watch(processes: Processes) -> None:
         raise ChildEnded(process)
 
 
-def wait_until_ready(url: str, processes: Processes, timeout_seconds: float = READY_TIMEOUT_SECONDS) -> None:
-    """Return once the web process at `url` says that all is ready. Raises ChildEnded, NotReady."""
+def wait_until_ready(
+    plan: Plan, processes: Processes, timeout_seconds: float = READY_TIMEOUT_SECONDS
+) -> None:
+    """Return once simulator and web say that all is ready. Raises ChildEnded, NotReady."""
     deadline = time.monotonic() + timeout_seconds
-    while reason := _why_not_ready(url):
+    ready = (f"{plan.simulator_url}/sim/health", f"{plan.url}/health/ready")
+    while reason := "".join(map(_why_not_ready, ready)):
         watch(processes)
         if time.monotonic() > deadline:
             raise NotReady(f"not ready within {timeout_seconds:g} s: {reason}")
@@ -119,7 +122,7 @@ def wait_until_ready(url: str, processes: Processes, timeout_seconds: float = RE
 
 def _why_not_ready(url: str) -> str:
     try:
-        answer = requests.get(f"{url}/health/ready", timeout=5)
+        answer = requests.get(url, timeout=5)
     except requests.RequestException:
         return f"nothing answers at {url}"
     return "" if answer.ok else answer.text[:300]

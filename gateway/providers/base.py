@@ -30,6 +30,10 @@ class NoAnswer(ProviderError):
     """Nothing came that can be read (timeout, cut connection, HTML, empty, 5xx): in doubt, and the provider ails."""
 
 
+class NotReached(NoAnswer):
+    """No connection was made: the provider cannot have the order, so it may be sent again without asking."""
+
+
 class QuestionRefused(ProviderError):
     """The provider answered, but said nothing of the order: nothing changes."""
 
@@ -88,7 +92,7 @@ class Adapter(Protocol):
     def __init__(self, provider: Provider, client: Client) -> None: ...
 
     def send(self, task: Task) -> Outcome:
-        """Give the provider the order. Raises Refused, InDoubt, NoAnswer."""
+        """Give the provider the order. Raises Refused, InDoubt, NotReached, NoAnswer."""
 
     def check(self, task: Task) -> Outcome:
         """Ask for the order. Raises UnknownReference, QuestionRefused, NoAnswer."""

@@ -15,6 +15,7 @@ from gateway.providers.base import (
     Balance,
     InDoubt,
     NoAnswer,
+    NotReached,
     Package,
     QuestionRefused,
     Refused,
@@ -113,11 +114,13 @@ class Znet:
         return Outcome(status, referans, pin=clean_pin(_text(fields.get("pin"))), message=message)
 
     def _ask(self, service: str, fields: Mapping[str, str]) -> str:
-        """The answer as text. Raises NoAnswer."""
+        """The answer as text. Raises NotReached, NoAnswer."""
         try:
             response = self._client.get(
                 f"{self._base}/servis/{service}.php", params={**self._account, **fields}
             )
+        except outbound.Unreachable as error:
+            raise NotReached(str(error)) from None
         except outbound.OutboundError as error:
             raise NoAnswer(str(error)) from None
         return _readable(response)

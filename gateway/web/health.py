@@ -27,7 +27,11 @@ class Ready:
     """What an order needs is there; a 503 names what is not."""
 
     def __init__(self, redis_client: redis.Redis) -> None:
-        self._probes: dict[str, Callable[[], Any]] = {"database": _database, "broker": redis_client.ping, "migrations": _migrations}
+        self._probes: dict[str, Callable[[], Any]] = {
+            "database": _database,
+            "broker": redis_client.ping,
+            "migrations": _migrations,
+        }
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         found = {name: _outcome(probe) for name, probe in self._probes.items()}

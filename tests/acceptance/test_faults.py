@@ -109,3 +109,19 @@ def test_two_signals_do_not_kill_a_worker_in_the_middle_of_a_call(
         system.terminate("worker")
         assert time.monotonic() - began < 25
         assert system.orders()[order]["externalStatus"] in ("sent", "completed")
+
+
+def test_an_order_that_never_reached_its_provider_is_sent_as_soon_as_it_is_up(
+    database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    with running(database_url, redis_url, tmp_path, ORDER_TIMEOUT="120") as system:
+        system.simulator.stop()
+        order = system.place("player+poll+after=0")
+        wait_until(lambda: "not reached" in str(system.get(f"/orders/{order}/events")), 20)
+        system.simulator.start()
+        system.wait_until_final([order], 30)
+
+        row = system.orders()[order]
+        assert row["externalStatus"] == "completed"
+        assert system.simulator.book.get(row["provider_referans"]).requests_seen == 1
+        assert system.simulator.book.get(row["provider_referans"]).times_checked <= 2
