@@ -4,7 +4,7 @@ import dramatiq
 from dramatiq.middleware import Retries, ShutdownNotifications
 
 from actors import middleware
-from gateway import log, outbound
+from gateway import log, outbound, sentry
 from gateway import settings as settings_module
 from gateway.broker import make_broker
 from models import database, sealed
@@ -14,6 +14,7 @@ POOL_SIZE = 6
 
 settings = settings_module.load_or_exit()
 log.configure(settings)
+sentry.configure(settings)
 database.bind(
     database.connect(settings.database_url.get_secret_value(), pool_size=POOL_SIZE, name="referans-worker")
 )

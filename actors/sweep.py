@@ -13,13 +13,15 @@ from actors.queue import enqueue
 from actors.setup import settings
 from gateway import log
 from gateway.broker import QUEUES
-from models import database, inbox, plan, sweep_run
+from models import database, inbox, placing, plan, sweep_run
 from models.status import ExternalStatus
 
 logger = log.get(__name__)
 
 #: A sweep leaves what it could not do in this time to the next one.
 MAX_SECONDS = 240
+#: How long an Idempotency-Key gives the first answer again: longer than any storefront retries.
+IDEMPOTENCY_SECONDS = 7 * 86_400
 #: What the scheduler is called among the heartbeats.
 SCHEDULER = "scheduler"
 
@@ -102,6 +104,10 @@ def _purge() -> Callable[[], int]:
     return lambda: inbox.purge(settings.callback_retention, settings.sweep_batch)
 
 
+def _forget_keys() -> Callable[[], int]:
+    return lambda: placing.forget_keys(IDEMPOTENCY_SECONDS, settings.sweep_batch)
+
+
 #: Who gets a due order; every other status is checked.
 ACTORS = {ExternalStatus.NOT_SENT.value: "dispatch_order"}
 STEPS: dict[str, Callable[[], Callable[[], int]]] = {
@@ -109,4 +115,5 @@ STEPS: dict[str, Callable[[], Callable[[], int]]] = {
     "adopted": _adopt,
     "enqueued": _enqueue_due,
     "callbacks_deleted": _purge,
+    "idempotency_keys_deleted": _forget_keys,
 }

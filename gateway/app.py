@@ -1,6 +1,6 @@
 """What gunicorn loads: settings from the environment, models handed their database, the app. Connects nothing."""
 
-from gateway import broker, log
+from gateway import broker, log, sentry
 from gateway import settings as settings_module
 from gateway.web import create_app
 from models import database, sealed
@@ -10,6 +10,7 @@ POOL_SIZE = 4
 
 settings = settings_module.load_or_exit()
 log.configure(settings)
+sentry.configure(settings)
 database.bind(
     database.connect(settings.database_url.get_secret_value(), pool_size=POOL_SIZE, name="referans-web")
 )

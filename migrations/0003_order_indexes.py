@@ -11,6 +11,8 @@ CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_orders_provider_referans ON product_
 CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_orders_external_order_id
     ON product_orders ("externalOrderId") WHERE "externalOrderId" IS NOT NULL;
 CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_orders_created ON product_orders ("createdAt" DESC, id DESC);
+CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_orders_user
+    ON product_orders ("userIdentifier", "createdAt" DESC, id DESC);
 CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_orders_due ON product_orders ("nextCheckAt", id)
     WHERE "nextCheckAt" IS NOT NULL AND "externalStatus" IN ('not_sent', 'pending', 'queued', 'sent', 'processing');
 CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_orders_unplanned ON product_orders ("sentAt")

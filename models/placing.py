@@ -96,6 +96,11 @@ def _first_answer(new: NewOrder, key: str, key_id: int) -> str:
     return str(first["answer"])
 
 
+def forget_keys(retention_seconds: float, limit: int) -> int:
+    """Delete up to `limit` idempotency keys older than the retention; how many went."""
+    return len(database.rows(FORGET_KEYS, {"retention": retention_seconds, "limit": limit}))
+
+
 def cancel(order_id: str, made_by: str) -> bool:
     """Cancel an order that was not sent yet. False where it was (or there is none)."""
     return database.row(CANCEL, {"id": order_id, "note": f"cancelled with key {made_by}"}) is not None
@@ -154,6 +159,12 @@ ON CONFLICT (api_key_id, key) DO NOTHING RETURNING key
 """
 KEEP_ANSWER = "UPDATE idempotency_keys SET answer = %s WHERE api_key_id = %s AND key = %s"
 FIRST_ANSWER = "SELECT fingerprint, answer FROM idempotency_keys WHERE api_key_id = %s AND key = %s"
+FORGET_KEYS = """
+DELETE FROM idempotency_keys WHERE (api_key_id, key) IN (
+    SELECT api_key_id, key FROM idempotency_keys
+    WHERE created_at < now() - make_interval(secs => %(retention)s) ORDER BY created_at LIMIT %(limit)s)
+RETURNING key
+"""
 CANCEL = """
 WITH cancelled AS (
     UPDATE product_orders SET "externalStatus" = 'failed', status = 'rejected', "failureReason" = 'cancelled',

@@ -9,7 +9,6 @@ from gateway import log
 from gateway.providers import inbound
 from gateway.settings import Settings
 from gateway.signatures import BadSignature
-from gateway.web import bodies
 from gateway.web.errors import Problem
 from models import inbox, order, provider
 from models.outcome import Arrival
@@ -77,7 +76,7 @@ class Callbacks:
 def _as_request(req: falcon.Request, token: str | None) -> inbound.CallbackRequest:
     query = {name: value if isinstance(value, str) else value[-1] for name, value in req.params.items()}
     headers = {name.lower(): value for name, value in req.headers.items()}
-    return inbound.CallbackRequest(req.method, token, query, headers, bodies.read(req))
+    return inbound.CallbackRequest(req.method, token, query, headers, req.context.body)
 
 
 def _log(settled: Sequence[order.Settled]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import falcon
 
 from gateway import log
+from gateway.web import bodies
 from models import database
 
 logger = log.get(__name__)
@@ -43,12 +44,14 @@ class RequestLog:
 
 
 class Sessions:
-    """A database connection for each request whose resource wants one; given back when it is answered."""
+    """A database connection, and the body in `req.context`, for each request whose resource wants one."""
 
     def process_resource(
         self, req: falcon.Request, resp: falcon.Response, resource: Any, params: dict[str, Any]
     ) -> None:
         if getattr(resource, "needs_database", False):
+            # First the body: who sends it slowly keeps a thread waiting, but no connection.
+            req.context.body = bodies.read(req)
             database.database.connect(reuse_if_open=True)
 
     def process_response(

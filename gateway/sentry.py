@@ -1,0 +1,26 @@
+"""Error tracking, for those who set SENTRY_DSN and installed the extra: `pip install 'referans[sentry]'`."""
+
+import importlib
+import importlib.util
+
+from gateway import log
+from gateway.settings import Settings
+
+logger = log.get(__name__)
+
+
+def configure(settings: Settings) -> None:
+    """Report unhandled errors, masked as log lines are. To be called before the broker is made."""
+    if settings.sentry_dsn is None:
+        return
+    if importlib.util.find_spec("sentry_sdk") is None:
+        logger.warning("SENTRY_DSN is set, but `referans[sentry]` is not installed.", action="sentry_missing")
+        return
+    sentry_sdk = importlib.import_module("sentry_sdk")
+    sentry_sdk.init(
+        dsn=settings.sentry_dsn.get_secret_value(),
+        send_default_pii=False,
+        include_local_variables=False,
+        max_request_body_size="never",
+        before_send=lambda event, hint: log.mask_event(None, "", event),
+    )
