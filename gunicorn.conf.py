@@ -9,8 +9,9 @@ from typing import Any
 from gunicorn.arbiter import Arbiter
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
+from gunicorn.workers.base import Worker
 
-from gateway import log
+from gateway import broker, log
 from gateway.settings import load_or_exit
 
 #: Seconds a client may pause within a request; a half-sent one would hold its thread for ever (gunicorn #2086).
@@ -75,3 +76,8 @@ def when_ready(server: Arbiter) -> None:
         listener.sock.setsockopt(
             socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", READ_TIMEOUT_SECONDS, 0)
         )
+
+
+def worker_exit(server: Arbiter, worker: Worker) -> None:
+    """The last hints to the workers still go out."""
+    broker.drain(timeout_seconds=1)

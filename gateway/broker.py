@@ -3,7 +3,6 @@
 Messages are hints. PostgreSQL knows what there is to do, and the sweep finds whatever a lost hint left undone.
 """
 
-import contextlib
 import os
 import queue
 import ssl
@@ -13,6 +12,7 @@ from typing import Any
 
 import dramatiq
 import redis
+from dramatiq import Broker, Worker
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.middleware import Middleware
 from redis.backoff import ExponentialBackoff, NoBackoff
@@ -31,6 +31,8 @@ QUEUES = {
     "record_scheduler_tick": "maintenance",
 }
 NAMESPACE = "referans"
+#: How the ids of workers begin in the heartbeats; `doctor` counts no others.
+WORKER_PREFIX = "worker-"
 #: Milliseconds without a sign of life after which a worker's messages are handed to others.
 HEARTBEAT_TIMEOUT_MS = 30_000
 #: Commands in a million that also look for dead workers: with a thousandth, a quiet queue takes 17 minutes.
@@ -58,11 +60,19 @@ def make_broker(
     """The broker of this process; nothing connects yet."""
     return RedisBroker(
         client=make_client(settings, strict=strict),
-        middleware=middleware or [],
+        middleware=[_NamedWorker(), *(middleware or [])],
         namespace=NAMESPACE,
         heartbeat_timeout=HEARTBEAT_TIMEOUT_MS,
         maintenance_chance=MAINTENANCE_CHANCE,
     )
+
+
+class _NamedWorker(Middleware):
+    """Marks workers in the heartbeats, where dramatiq also puts whoever enqueued something."""
+
+    def before_worker_boot(self, broker: Broker, worker: Worker) -> None:
+        assert isinstance(broker, RedisBroker)
+        broker.broker_id = f"{WORKER_PREFIX}{broker.broker_id}"
 
 
 class Bell:
@@ -70,55 +80,66 @@ class Bell:
 
     def __init__(self, broker: RedisBroker) -> None:
         self._broker = broker
+        self._begin()
+        os.register_at_fork(after_in_child=self._begin)
+
+    def _begin(self) -> None:
+        """The thread stays with the parent, and so do its lock and its hints."""
         self._lock = threading.Lock()
         self._waiting: queue.Queue[dramatiq.Message[Any]] = queue.Queue(MAX_WAITING)
-        self._thread_of_pid = 0
+        self._thread: threading.Thread | None = None
         self._failing = False
 
     def ring(self, actor_name: str, *args: Any) -> None:
         """Never blocks and never raises."""
-        self._start()
-        message: dramatiq.Message[Any] = dramatiq.Message(
-            queue_name=QUEUES[actor_name], actor_name=actor_name, args=args, kwargs={}, options={}
-        )
-        with contextlib.suppress(queue.Full):
-            self._waiting.put_nowait(message)
+        try:
+            self._waiting.put_nowait(_message(actor_name, args))
+            self._start()
+        except Exception as error:
+            self._report(error)
 
     def drain(self, timeout_seconds: float) -> bool:
         """Wait until every hint was sent or given up; False where the time did not suffice."""
-        deadline = time.monotonic() + timeout_seconds
-        while self._waiting.unfinished_tasks and time.monotonic() < deadline:
-            time.sleep(0.01)
-        return not self._waiting.unfinished_tasks
+        waiting = self._waiting
+        with waiting.all_tasks_done:
+            return waiting.all_tasks_done.wait_for(lambda: not waiting.unfinished_tasks, timeout_seconds)
 
     def _start(self) -> None:
-        if self._thread_of_pid == os.getpid():
-            return
         with self._lock:
-            if self._thread_of_pid != os.getpid():
-                self._waiting = queue.Queue(MAX_WAITING)
-                threading.Thread(target=self._run, name="bell", daemon=True).start()
-                self._thread_of_pid = os.getpid()
+            if self._thread is None:
+                thread = threading.Thread(target=self._run, args=(self._waiting,), name="bell", daemon=True)
+                thread.start()
+                self._thread = thread
 
-    def _run(self) -> None:
-        waiting = self._waiting
+    def _run(self, waiting: "queue.Queue[dramatiq.Message[Any]]") -> None:
         while True:
-            message = waiting.get()
-            self._send(message)
+            self._send(waiting.get())
             waiting.task_done()
 
     def _send(self, message: dramatiq.Message[Any]) -> None:
         try:
             self._broker.enqueue(message)
-            self._failing = False
         except Exception as error:
-            if not self._failing:
-                logger.warning(
-                    "The queue is away; orders are kept and the sweep will find them.",
-                    action="wake_failed",
-                    error=f"{type(error).__name__}: {log.mask(str(error))}",
-                )
-            self._failing = True
+            self._report(error)
+        else:
+            self._failing = False
+
+    def _report(self, error: Exception) -> None:
+        """Once per outage, not once per hint."""
+        with self._lock:
+            known, self._failing = self._failing, True
+        if not known:
+            logger.warning(
+                "The queue is away; orders are kept and the sweep will find them.",
+                action="wake_failed",
+                error=f"{type(error).__name__}: {error}",
+            )
+
+
+def _message(actor_name: str, args: tuple[Any, ...]) -> dramatiq.Message[Any]:
+    return dramatiq.Message(
+        queue_name=QUEUES[actor_name], actor_name=actor_name, args=args, kwargs={}, options={}
+    )
 
 
 _bell: Bell | None = None
@@ -132,7 +153,9 @@ def install(bell: Bell | None) -> None:
 
 def wake(actor_name: str, *args: Any) -> None:
     """Hint to a worker that there is something to do. Best effort: never waited for, never trusted."""
-    if _bell is not None:
+    if _bell is None:
+        logger.debug("No bell is installed; the sweep will find it.", action="wake_skipped", actor=actor_name)
+    else:
         _bell.ring(actor_name, *args)
 
 
@@ -141,13 +164,23 @@ def drain(timeout_seconds: float) -> bool:
     return _bell is None or _bell.drain(timeout_seconds)
 
 
+def ping(settings: Settings) -> None:
+    """Ask Redis for a sign of life. Raises redis.RedisError, within about a second."""
+    with make_client(settings, strict=True) as client:
+        client.ping()
+
+
 def workers_alive(client: redis.Redis) -> int:
     """How many worker processes gave a sign of life within the heartbeat timeout. Raises redis.RedisError."""
     since_ms = time.time() * 1000 - HEARTBEAT_TIMEOUT_MS
-    return int(client.zcount(f"{NAMESPACE}:__heartbeats__", since_ms, "+inf"))
+    alive: Any = client.zrangebyscore(f"{NAMESPACE}:__heartbeats__", since_ms, "+inf")
+    return sum(name.startswith(WORKER_PREFIX.encode()) for name in alive)
 
 
 def queue_lengths(client: redis.Redis) -> dict[str, int]:
     """Messages that wait in each queue, delayed ones under `….DQ`. Raises redis.RedisError."""
     names = sorted({name for queue_name in QUEUES.values() for name in (queue_name, f"{queue_name}.DQ")})
-    return {name: int(client.llen(f"{NAMESPACE}:{name}")) for name in names}
+    with client.pipeline(transaction=False) as pipeline:
+        for name in names:
+            pipeline.llen(f"{NAMESPACE}:{name}")
+        return dict(zip(names, pipeline.execute(), strict=True))

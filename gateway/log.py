@@ -2,9 +2,9 @@
 
 import logging
 import re
-import sys
 from datetime import datetime
-from typing import Any
+from functools import lru_cache
+from typing import Any, TextIO
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -14,22 +14,55 @@ from structlog.typing import EventDict, Processor
 from gateway.settings import Settings
 
 MASKED = "***"
-#: Whatever stands under a name like these is masked, at any depth.
+#: Whatever stands under a name that ends like these is masked, at any depth.
 SECRET_NAME = re.compile(
-    r"(?i)^(.*_)?(pin|pin_?code|sifre|kod|password|passwd|token|secret|credentials?|authorization|api_?key|key|dsn)$"
+    r"(^|_)(pin|pin_?code|[sş]ifre|kod|bayi_?kodu|password|passwd|token|secret|credential|authorization"
+    r"|api_?key|key|dsn|cookie)s?$"
 )
-#: What gives a secret away inside any text: query fields, callback paths, bearer and webhook secrets, keys, URLs.
+#: Where a name has a seam: camelCase, and whatever is neither letter nor digit.
+SEAM = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[\W_]+")
+#: What gives a secret away inside any text: fields of queries, headers, JSON and `repr`, callback paths,
+#: bearer tokens, webhook secrets, our own keys, and the user part of a URL.
 SECRET_TEXT = re.compile(
-    r"(?i)(?P<keep>\b(?:sifre|kod|bayi_kodu|token|pin|pin_?code|password|secret)(?:\"|')?\s*[=:]\s*(?:\"|')?)[^\s&\"',}]+"
-    r"|(?P<path>/callbacks/[^/\s?]+/)[^\s?/\"']+"
-    r"|(?P<bearer>\bbearer\s+)[^\s\"',]+"
-    r"|(?P<url>://[^/\s:@]*:)[^@\s/]+(?=@)"
-    r"|\b(?:whsec_|rk_)[A-Za-z0-9+/=_-]{6,}"
+    r"""(?ix)
+    (?P<field>
+      (?: [sş]ifre | token | secret | passw(?:or)?d | api[-_]?key | pin_?code | authorization
+        | (?<![a-zçğıöşü]) (?: pin | kod | bayi_?kodu ) )
+      \\*["']? \s* [=:] \s* (?: b(?=['"]) )? (?: (?:basic|bearer)\s+ )? )
+    (?: \\*"[^"]*"? | \\*'[^']*'? | [^\s&"',;}\]]+ )
+    | (?P<path> /callbacks/[^/\s?"']+/ ) [^\s?/"']+
+    | (?P<bearer> \bbearer\s+ ) [^\s"',]+
+    | (?P<url> :// ) [^/\s@"']+ (?=@)
+    | \b (?: whsec_ | rk_ ) [A-Za-z0-9+/=_-]{6,}
+    """
 )
+#: No secret is found without one of these; looking for them first is ten times faster than the pattern.
+HINTS = (
+    "ifre",
+    "token",
+    "pass",
+    "secret",
+    "api",
+    "pin",
+    "auth",
+    "kod",
+    "/callbacks/",
+    "bearer",
+    "://",
+    "c_",
+    "rk_",
+)
+#: Characters of the shortest text that can hold one, `pin=1`.
+SHORTEST = 5
 
 
 def mask(text: str) -> str:
     """`text` without what looks like a secret."""
+    if len(text) < SHORTEST:
+        return text
+    lower = text.lower()
+    if not any(hint in lower for hint in HINTS):
+        return text
     return SECRET_TEXT.sub(_masked, text)
 
 
@@ -38,16 +71,23 @@ def _masked(found: re.Match[str]) -> str:
     return kept + MASKED
 
 
+@lru_cache(maxsize=1024)
+def _is_secret(name: str) -> bool:
+    return bool(SECRET_NAME.search("_".join(SEAM.split(name)).lower()))
+
+
 def _mask_value(name: str, value: Any) -> Any:
-    if isinstance(value, str):
-        return MASKED if SECRET_NAME.match(name) else mask(value)
+    if value is None or isinstance(value, bool):
+        return value
+    if _is_secret(name):
+        return MASKED
+    if isinstance(value, (int, float)):
+        return value
     if isinstance(value, dict):
         return {key: _mask_value(str(key), each) for key, each in value.items()}
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, (list, tuple, set, frozenset)):
         return [_mask_value(name, each) for each in value]
-    if value is None or isinstance(value, (bool, int, float)):
-        return MASKED if SECRET_NAME.match(name) and value is not None else value
-    return mask(str(value))
+    return mask(value if isinstance(value, str) else str(value))
 
 
 def mask_event(_: Any, __: str, event: EventDict) -> EventDict:
@@ -64,7 +104,10 @@ def _timestamp(zone: ZoneInfo) -> Processor:
 
 
 def configure(settings: Settings) -> None:
-    """Send every line of this process, the libraries' too, to standard output in one form."""
+    """Send every line of this process, the libraries' too, to standard output in one form.
+
+    Calling it again is harmless: it takes over from whatever was there.
+    """
     shared: list[Processor] = [
         merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -83,14 +126,14 @@ def configure(settings: Settings) -> None:
 
 
 def _take_over_stdlib(shared: list[Processor], log_format: str, level: int) -> None:
-    handler = logging.StreamHandler(sys.stdout)
+    handler = logging.StreamHandler(_standard_output())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[structlog.stdlib.PositionalArgumentsFormatter(), *shared],
+            foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 mask_event,
-                _renderer(log_format),
+                _renderer(log_format, handler.stream.isatty()),
             ],
         )
     )
@@ -104,11 +147,17 @@ def _take_over_stdlib(shared: list[Processor], log_format: str, level: int) -> N
     logging.getLogger("peewee").setLevel(max(level, logging.INFO))
 
 
-def _renderer(log_format: str) -> Processor:
+def _standard_output() -> TextIO:
+    """By its number: dramatiq replaces `sys.stdout` in a worker by a pipe that ends on standard error.
+
+    Half a surrogate pair in a provider's text is escaped, and does not cost the line.
+    """
+    return open(1, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
+
+
+def _renderer(log_format: str, colors: bool) -> Processor:
     if log_format == "console":
-        return structlog.dev.ConsoleRenderer(
-            colors=sys.stdout.isatty(), exception_formatter=structlog.dev.plain_traceback
-        )
+        return structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)
     return structlog.processors.JSONRenderer(ensure_ascii=False)
 
 

@@ -1,17 +1,24 @@
 """The one way out over HTTP: pooled, bounded in time and size, and silent about credentials."""
 
+import http.client
+import io
+import math
+import socket
 import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
 import requests
+import urllib3
 from requests.adapters import HTTPAdapter
+from urllib3 import exceptions as failures
 
 from gateway import log
 
-#: Seconds that a whole call may take, connecting and reading included.
+#: Seconds that a whole call may take, connecting and reading included; past them nothing is sent any more.
 DEADLINE_SECONDS = 30
 CONNECT_SECONDS = 5
 #: Seconds of silence after which a call is given up.
@@ -28,7 +35,7 @@ class OutboundError(Exception):
 
 
 class Unreachable(OutboundError):
-    """No connection was made: the other side cannot have acted on the call."""
+    """Not a byte of the call was sent: the other side cannot have acted on it."""
 
 
 class NoAnswer(OutboundError):
@@ -54,10 +61,12 @@ class Client:
         read_timeout_seconds: float = READ_SECONDS,
         deadline_seconds: float = DEADLINE_SECONDS,
         max_bytes: int = MAX_BYTES,
+        pool_size: int = POOL_SIZE,
     ) -> None:
         self._timeouts = (connect_timeout_seconds, read_timeout_seconds)
         self._deadline_seconds = deadline_seconds
         self._max_bytes = max_bytes
+        self._pool_size = pool_size
         self._local = threading.local()
 
     def get(self, url: str, params: Mapping[str, str] | None = None) -> Response:
@@ -69,68 +78,159 @@ class Client:
         return self._call("POST", url, data=body, headers=headers)
 
     def _call(self, method: str, url: str, **arguments: Any) -> Response:
-        deadline = time.monotonic() + self._deadline_seconds
+        _call.begin(self._deadline_seconds)
         try:
             with self._session().request(
                 method, url, timeout=self._timeouts, allow_redirects=False, stream=True, **arguments
             ) as answer:
-                return Response(answer.status_code, answer.headers, self._read(answer, deadline))
-        except (
-            requests.ConnectTimeout,
-            requests.exceptions.InvalidURL,
-            requests.exceptions.InvalidSchema,
-        ) as error:
-            raise Unreachable(_described(error, url)) from None
-        except requests.ConnectionError as error:
-            kind = Unreachable if _never_connected(error) else NoAnswer
-            raise kind(_described(error, url)) from None
-        except requests.RequestException as error:
-            raise NoAnswer(_described(error, url)) from None
+                return Response(answer.status_code, answer.headers, self._read(answer))
+        except (OSError, ValueError, failures.HTTPError, http.client.HTTPException) as error:
+            kind = NoAnswer if _call.sent else Unreachable
+            raise kind(f"{_shown(url)}: {self._described(error)}") from None
 
-    def _read(self, answer: requests.Response, deadline: float) -> bytes:
+    def _read(self, answer: requests.Response) -> bytes:
         body = bytearray()
-        for chunk in answer.iter_content(CHUNK_BYTES if "content-length" in answer.headers else 1024):
+        for chunk in answer.iter_content(CHUNK_BYTES):
             body += chunk
             if len(body) > self._max_bytes:
-                raise NoAnswer(f"{_host(answer.url)}: the answer is larger than {self._max_bytes} bytes")
-            if time.monotonic() > deadline:
-                raise NoAnswer(f"{_host(answer.url)}: no whole answer within {self._deadline_seconds:g} s")
+                raise NoAnswer(f"{_shown(answer.url)}: the answer is larger than {self._max_bytes} bytes")
         return bytes(body)
 
     def _session(self) -> requests.Session:
         if not hasattr(self._local, "session"):
-            self._local.session = _new_session()
+            self._local.session = _new_session(self._pool_size)
         session: requests.Session = self._local.session
         return session
 
+    def _described(self, error: Exception) -> str:
+        """What went wrong, in words of ours: the library's quote the whole address."""
+        if _call.remaining_seconds() <= 0:
+            return f"no whole answer within {self._deadline_seconds:g} s"
+        cause = error.args[0] if error.args and isinstance(error.args[0], Exception) else error
+        cause = getattr(cause, "reason", None) or cause
+        return next((words for kind, words in WORDS if isinstance(cause, kind)), type(cause).__name__)
 
-def _new_session() -> requests.Session:
-    """No retries, proxies, .netrc or CA bundle from the environment: what is called is what is configured."""
-    session = requests.Session()
+
+#: The first that fits is said.
+WORDS: tuple[tuple[type[Exception], str], ...] = (
+    (failures.NameResolutionError, "the name of the host is not known"),
+    (failures.NewConnectionError, "no connection could be made"),
+    (failures.ConnectTimeoutError, "no connection in time"),
+    (failures.ReadTimeoutError, "no answer in time"),
+    (failures.SSLError, "no TLS connection (is its certificate right?)"),
+    (failures.ProtocolError, "the connection was cut"),
+    (requests.exceptions.InvalidURL, "the address is none"),
+    (requests.exceptions.MissingSchema, "the address is none"),
+    (requests.exceptions.InvalidSchema, "the address begins with neither http:// nor https://"),
+)
+
+
+def _shown(url: str) -> str:
+    return log.mask(url.partition("?")[0].partition("#")[0])
+
+
+class _Call(threading.local):
+    """What the thread's own call has come to, as its connection sees it."""
+
+    deadline: float = math.inf
+    #: Whether anything was handed to the network.
+    sent: bool = False
+
+    def begin(self, deadline_seconds: float) -> None:
+        self.deadline = time.monotonic() + deadline_seconds
+        self.sent = False
+
+    def remaining_seconds(self) -> float:
+        return self.deadline - time.monotonic()
+
+    def check(self) -> None:
+        if self.remaining_seconds() <= 0:
+            raise TimeoutError("past the deadline")
+
+
+_call = _Call()
+
+
+class _Bounded(io.RawIOBase):
+    """Reads a socket until the deadline of the call: a timeout alone begins anew with every byte that drips in."""
+
+    def __init__(self, raw: io.RawIOBase, sock: socket.socket) -> None:
+        self._raw = raw
+        self._socket = sock
+        self._silence_seconds = sock.gettimeout() or READ_SECONDS
+        #: Whether the other side has closed the connection.
+        self.ended = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        _call.check()
+        self._socket.settimeout(min(self._silence_seconds, max(_call.remaining_seconds(), 0.001)))
+        count: int | None = self._raw.readinto(buffer)
+        self.ended = count == 0
+        return count
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _BoundedResponse(http.client.HTTPResponse):
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self._bounded = _Bounded(self.fp.detach(), sock)
+        self.fp = io.BufferedReader(self._bounded)
+
+    def begin(self) -> None:
+        """The library takes headers that were cut off for all there are, and so for an empty answer."""
+        super().begin()
+        if self._bounded.ended:
+            raise http.client.RemoteDisconnected("cut off within the headers")
+
+
+class _Watched(urllib3.connection.HTTPConnection):
+    """Knows whether anything was sent, and sends nothing past the deadline."""
+
+    response_class = _BoundedResponse
+
+    def send(self, data: Any) -> None:
+        if self.sock is None:
+            self.connect()
+        _call.check()
+        _call.sent = True
+        super().send(data)
+
+
+class _WatchedTls(_Watched, urllib3.connection.HTTPSConnection):
+    pass
+
+
+class _Pool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _Watched
+
+
+class _TlsPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _WatchedTls
+
+
+class _Adapter(HTTPAdapter):
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+
+
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """None: requests would read the whole body of a redirect, however large, even to not follow it."""
+
+
+def _new_session(pool_size: int) -> requests.Session:
+    """No retries, cookies, proxies, .netrc or CA bundle from outside: what is called is what is configured."""
+    session = _Session()
     session.trust_env = False
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
     for scheme in ("http://", "https://"):
-        session.mount(scheme, HTTPAdapter(pool_connections=POOL_SIZE, pool_maxsize=POOL_SIZE, max_retries=0))
+        session.mount(scheme, _Adapter(pool_connections=pool_size, pool_maxsize=pool_size, max_retries=0))
     session.headers["User-Agent"] = "referans"
     return session
-
-
-def _never_connected(error: requests.ConnectionError) -> bool:
-    reason = getattr(error.args[0] if error.args else None, "reason", None)
-    return "NewConnectionError" in type(reason).__name__ or "NameResolutionError" in type(reason).__name__
-
-
-def _described(error: Exception, url: str) -> str:
-    """What went wrong, in words of ours: the library's quote the whole address."""
-    kinds = {
-        requests.ConnectTimeout: "no connection in time",
-        requests.ReadTimeout: "no answer in time",
-        requests.exceptions.SSLError: "the TLS certificate is not accepted",
-        requests.exceptions.ChunkedEncodingError: "the answer was cut off",
-        requests.ConnectionError: "the connection failed or was cut",
-    }
-    words = next((words for kind, words in kinds.items() if isinstance(error, kind)), type(error).__name__)
-    return f"{_host(url)}: {words}"
-
-
-def _host(url: str) -> str:
-    return log.mask(url.partition("?")[0])

@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from cryptography.fernet import Fernet
@@ -31,8 +32,10 @@ class SettingsError(ValueError):
 
 def _scheme(*schemes: str) -> AfterValidator:
     def check(url: SecretStr) -> SecretStr:
-        if url.get_secret_value().partition("://")[0] not in schemes:
-            raise ValueError(f"a URL that begins with {' or '.join(f'{scheme}://' for scheme in schemes)}")
+        text = url.get_secret_value()
+        if text.partition("://")[0] not in schemes or "://" not in text:
+            raise ValueError("another scheme")
+        _ = urlsplit(text).port  # raises ValueError where it is none
         return url
 
     return AfterValidator(check)
@@ -40,41 +43,45 @@ def _scheme(*schemes: str) -> AfterValidator:
 
 def _fernet_keys(value: Any) -> Any:
     keys = [key.strip() for key in value.split(",") if key.strip()] if isinstance(value, str) else value
-    try:
-        [Fernet(key) for key in keys]
-    except (ValueError, TypeError):
-        raise ValueError("comma-separated Fernet keys (32 random bytes each, in URL-safe base64)") from None
+    if not keys:
+        raise ValueError("no key")
+    for key in keys:
+        Fernet(key)
     return keys
 
 
 def _webhook_secret(secret: SecretStr) -> SecretStr:
     text = secret.get_secret_value()
-    try:
-        base64.b64decode(text.removeprefix("whsec_"), validate=True)
-    except ValueError:
-        text = ""
-    if not text.startswith("whsec_"):
-        raise ValueError("`whsec_` and then base64")
+    if not text.startswith("whsec_") or not base64.b64decode(text.removeprefix("whsec_"), validate=True):
+        raise ValueError("no key")
     return secret
 
 
 def _path(prefix: str) -> str:
     if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", prefix.rstrip("/")):
-        raise ValueError("a path such as /api-dj")
+        raise ValueError("no path")
     return prefix.rstrip("/")
 
 
 def _web_address(url: str) -> str:
     if not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", url):
-        raise ValueError("an address such as https://gateway.example")
+        raise ValueError("no address")
+    _ = urlsplit(url).port
     return url.rstrip("/")
+
+
+def _notify_address(url: str | None) -> str | None:
+    if url is not None and not (re.fullmatch(r"https?://\S+", url) and urlsplit(url).hostname):
+        raise ValueError("no address")
+    _ = urlsplit(url or "").port
+    return url
 
 
 def _timezone(name: str) -> str:
     try:
         ZoneInfo(name)
-    except (ValueError, OSError, LookupError):
-        raise ValueError("a time zone such as Asia/Damascus") from None
+    except (OSError, LookupError) as error:
+        raise ValueError("no such zone") from error
     return name
 
 
@@ -83,62 +90,101 @@ def _minutes(spec: str) -> tuple[int, ...]:
     fields = spec.split()
     if len(fields) != 5 or fields[1:] != ["*"] * 4:
         raise ValueError("not simple")
-    step = re.fullmatch(r"\*(?:/(\d+))?", fields[0])
-    if step:
-        minutes = tuple(range(0, 60, int(step[1] or 1)))
-    else:
-        minutes = tuple(sorted({int(part) for part in fields[0].split(",")}))
-    if not minutes or minutes[-1] > 59:
+    if step := re.fullmatch(r"\*(?:/([0-9]{1,2}))?", fields[0]):
+        return tuple(range(0, 60, int(step[1] or 1)))
+    if not re.fullmatch(r"[0-9]{1,2}(,[0-9]{1,2})*", fields[0]):
+        raise ValueError("not simple")
+    minutes = sorted({int(part) for part in fields[0].split(",")})
+    if minutes[-1] > 59:
         raise ValueError("no such minute")
-    return minutes
+    return tuple(minutes)
 
 
 def _cron(spec: str) -> str:
-    try:
-        _minutes(spec)
-    except ValueError:
-        raise ValueError(
-            "a cron pattern of minutes only, such as */5 * * * *, because others fail silently"
-        ) from None
+    _minutes(spec)
     return " ".join(spec.split())
 
 
+def _count(least: int, most: int) -> Any:
+    return Field(ge=least, le=most, description=f"a whole number from {least} to {most}")
+
+
+#: Ten years in seconds: more than any wait here, and few enough for every database type.
+MOST_SECONDS = 10 * 365 * 86400
 #: Seconds; fractions are allowed, so that tests can run a day's life in seconds.
-Seconds = Annotated[float, Field(gt=0, le=10 * 365 * 86400, allow_inf_nan=False)]
-_EMPTY_IS_NONE = BeforeValidator(lambda value: value or None)
+Seconds = Annotated[
+    float, Field(gt=0, le=MOST_SECONDS, allow_inf_nan=False, description="seconds, more than 0")
+]
+Switch = Annotated[bool, Field(description="1 or 0")]
 
 
 class Settings(BaseModel):
-    """The environment, checked. A field is the variable of the same name in capitals."""
+    """The environment, checked. A field is the variable of the same name in capitals and says what it takes."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    database_url: Annotated[SecretStr, _scheme("postgres", "postgresql")] = SecretStr("")
-    redis_url: Annotated[SecretStr, _scheme("redis", "rediss")] = SecretStr("")
-    redis_tls_verify: bool = True
-    port: Annotated[int, Field(ge=1, le=65535)] = 8000
-    web_concurrency: Annotated[int, Field(ge=1, le=1000)] = 2
-    public_url: Annotated[str, AfterValidator(_web_address)] = Field(default="", validate_default=False)
-    encryption_keys: Annotated[tuple[SecretStr, ...], BeforeValidator(_fernet_keys)] = ()
-    order_api_prefix: Annotated[str, AfterValidator(_path)] = "/api-dj"
+    database_url: Annotated[
+        SecretStr,
+        _scheme("postgres", "postgresql"),
+        Field(description="a URL that begins with postgres:// or postgresql://"),
+    ] = SecretStr("")
+    redis_url: Annotated[
+        SecretStr,
+        _scheme("redis", "rediss"),
+        Field(description="a URL that begins with redis:// or rediss://"),
+    ] = SecretStr("")
+    redis_tls_verify: Switch = True
+    port: Annotated[int, _count(1, 65535)] = 8000
+    web_concurrency: Annotated[int, _count(1, 1000)] = 2
+    public_url: Annotated[
+        str, AfterValidator(_web_address), Field(description="an address such as https://gateway.example")
+    ] = "http://localhost:8000"
+    encryption_keys: Annotated[
+        tuple[SecretStr, ...],
+        BeforeValidator(_fernet_keys),
+        Field(description="comma-separated Fernet keys (32 random bytes each, in URL-safe base64)"),
+    ] = ()
+    order_api_prefix: Annotated[str, AfterValidator(_path), Field(description="a path such as /api-dj")] = (
+        "/api-dj"
+    )
     first_check_delay: Seconds = 60
     backoff_min: Seconds = 30
-    backoff_max: Seconds = 600
-    max_checks: Annotated[int, Field(ge=1, le=10_000)] = 20
+    backoff_max: Seconds = Field(
+        default=600, validate_default=True, description="seconds, no less than BACKOFF_MIN"
+    )
+    max_checks: Annotated[int, _count(1, 10_000)] = 20
     slow_check_interval: Seconds = 1800
     callback_trust: Seconds = 600
     order_timeout: Seconds = 86400
-    sweep_cron: Annotated[str, AfterValidator(_cron)] = "*/5 * * * *"
-    sweep_batch: Annotated[int, Field(ge=1, le=10_000)] = 100
+    sweep_cron: Annotated[
+        str,
+        AfterValidator(_cron),
+        Field(
+            description="a cron pattern of minutes only, such as */5 * * * *, because others fail silently"
+        ),
+    ] = "*/5 * * * *"
+    sweep_batch: Annotated[int, _count(1, 10_000)] = 100
     callback_retention: Seconds = 2592000
-    notify_url: Annotated[str | None, _EMPTY_IS_NONE, Field(pattern=r"^https?://\S+$")] = None
-    notify_secret: Annotated[SecretStr, AfterValidator(_webhook_secret)] | None = None
-    notify_with_pin: bool = False
-    notify_allow_private: bool = False
-    timezone: Annotated[str, AfterValidator(_timezone)] = "Asia/Damascus"
-    log_format: Literal["json", "console"] = "json"
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
-    sentry_dsn: SecretStr | None = None
+    notify_url: Annotated[
+        str | None,
+        AfterValidator(_notify_address),
+        Field(description="an address that begins with http:// or https://"),
+    ] = None
+    notify_secret: Annotated[SecretStr, AfterValidator(_webhook_secret)] | None = Field(
+        default=None, description="`whsec_` and then base64"
+    )
+    notify_with_pin: Switch = False
+    notify_allow_private: Switch = False
+    timezone: Annotated[
+        str, AfterValidator(_timezone), Field(description="a time zone such as Asia/Damascus")
+    ] = "Asia/Damascus"
+    log_format: Literal["json", "console"] = Field(default="json", description="json or console")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="debug, info, warning or error"
+    )
+    sentry_dsn: Annotated[SecretStr, _scheme("http", "https")] | None = Field(
+        default=None, description="a URL that begins with https://"
+    )
 
     @field_validator("log_format", "log_level", mode="before")
     @classmethod
@@ -149,7 +195,7 @@ class Settings(BaseModel):
     @classmethod
     def _not_below_min(cls, value: float, info: ValidationInfo) -> float:
         if value < info.data.get("backoff_min", 0):
-            raise ValueError("no less than BACKOFF_MIN")
+            raise ValueError("less than BACKOFF_MIN")
         return value
 
     @property
@@ -159,21 +205,11 @@ class Settings(BaseModel):
         return 60.0 * max(b - a for a, b in zip(minutes, (*minutes[1:], minutes[0] + 60), strict=True))
 
 
-#: What a variable takes, where pydantic's own words would not tell.
-TAKES = {
-    "DATABASE_URL": "a URL that begins with postgres:// or postgresql://",
-    "REDIS_URL": "a URL that begins with redis:// or rediss://",
-    "LOG_FORMAT": "json or console",
-    "LOG_LEVEL": "debug, info, warning or error",
-    "NOTIFY_URL": "an address that begins with http:// or https://",
-}
-
-
 def load(environ: Mapping[str, str] = os.environ, require: Sequence[str] = REQUIRED) -> Settings:
     """The settings in `environ`. Raises SettingsError for the first variable that is missing or bad."""
     for name in require:
         if not environ.get(name):
-            raise SettingsError(f"{name} is not set: it takes {TAKES[name]}")
+            raise SettingsError(f"{name} is not set: it takes {_takes(name.lower())}")
     given = {name: environ[name.upper()] for name in Settings.model_fields if environ.get(name.upper())}
     given.setdefault("public_url", f"http://localhost:{given.get('port', 8000)}")
     try:
@@ -192,7 +228,9 @@ def load_or_exit(environ: Mapping[str, str] = os.environ, require: Sequence[str]
 
 
 def _one_line(error: ValidationError) -> str:
-    first = error.errors(include_url=False, include_input=False)[0]
-    name = str(first["loc"][0]).upper()
-    takes = TAKES.get(name) or first["msg"].removeprefix("Value error, ")
-    return f"{name} has a bad value: it takes {takes[0].lower() + takes[1:]}"
+    name = str(error.errors(include_url=False, include_input=False)[0]["loc"][0])
+    return f"{name.upper()} has a bad value: it takes {_takes(name)}"
+
+
+def _takes(name: str) -> str:
+    return Settings.model_fields[name].description or ""

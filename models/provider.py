@@ -20,7 +20,7 @@ class Provider:
     #: Which protocol it speaks: a name of `gateway.providers.ADAPTERS`.
     adapter: str
     base_url: str
-    #: How its callbacks are verified: a name of `gateway.signatures.SCHEMES`.
+    #: How its callbacks are verified: a name of `gateway.providers.inbound.VERIFIERS`.
     callback: str
     credentials: dict[str, str] = field(repr=False)
     #: Calls under way at once, over all workers.

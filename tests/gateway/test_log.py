@@ -1,0 +1,263 @@
+"""Every line of a process leaves in one form, once, and without secrets."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.log import MASKED, mask, mask_event
+
+ROOT = Path(__file__).parents[2]
+SETUP = """
+import logging, sys
+from gateway import log
+from gateway.settings import load
+log.configure(load(dict({variables}), require=()))
+logger = log.get("shop")
+"""
+#: What `dramatiq` loads in its worker process.
+WORKER = """
+import dramatiq
+from gateway import broker, log
+from gateway.settings import load
+
+settings = load(require=("REDIS_URL",))
+log.configure(settings)
+dramatiq.set_broker(broker.make_broker(settings, strict=False))
+log.get("shop").info("Loaded with token=abc")
+"""
+
+
+def output_of(code: str, **variables: str) -> str:
+    """What a process of its own, which logs, writes to standard output; nothing may go to standard error."""
+    done = subprocess.run(
+        [sys.executable, "-c", SETUP.format(variables=variables) + code],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        check=True,
+    )
+    assert done.stderr.decode() == ""
+    return done.stdout.decode()
+
+
+def lines_of(code: str, **variables: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in output_of(code, **variables).splitlines()]
+
+
+def test_a_line_is_a_sentence_an_action_and_ids() -> None:
+    [line] = lines_of('logger.info("The order was sent.", action="order_sent", order_id="1")')
+    assert line.pop("timestamp")
+    assert line == {
+        "event": "The order was sent.",
+        "action": "order_sent",
+        "order_id": "1",
+        "level": "info",
+        "logger": "shop",
+    }
+
+
+def test_bound_ids_are_on_every_line_until_cleared() -> None:
+    first, second, third = lines_of("""
+log.bind(request_id="r1")
+logger.info("One.")
+logging.getLogger("gunicorn.error").info("Two.")
+log.clear()
+logger.info("Three.")
+""")
+    assert (first["request_id"], second["request_id"]) == ("r1", "r1")
+    assert "request_id" not in third
+
+
+def test_timestamps_are_in_the_zone_people_read() -> None:
+    [line] = lines_of('logger.info("Now.")', TIMEZONE="Asia/Kolkata")
+    assert line["timestamp"].endswith("+05:30")
+
+
+def test_the_level_holds_for_us_and_for_libraries() -> None:
+    code = """
+for each in (logger, logging.getLogger("dramatiq")):
+    each.info("No."); each.warning("Yes.")
+"""
+    assert [line["event"] for line in lines_of(code, LOG_LEVEL="warning")] == ["Yes.", "Yes."]
+
+
+def test_statements_are_never_logged() -> None:
+    assert lines_of('logging.getLogger("peewee").debug("INSERT")', LOG_LEVEL="debug") == []
+
+
+@pytest.mark.parametrize(
+    "name", ["gunicorn.error", "gunicorn.access", "dramatiq.worker", "periodiq", "peewee", "x"]
+)
+def test_the_lines_of_libraries_are_ours(name: str) -> None:
+    [line] = lines_of(f'logging.getLogger("{name}").info("Booted with %s.", "token=abc")')
+    assert (line["event"], line["level"], line["logger"]) == (f"Booted with token={MASKED}", "info", name)
+
+
+def test_configuring_takes_over_from_whoever_was_there() -> None:
+    """As in a worker of dramatiq, whose command line installs handlers before it loads the actors."""
+    [line] = lines_of("""
+logging.basicConfig(stream=sys.stderr, force=True)
+for name in ("dramatiq", "gunicorn.error", "periodiq"):
+    logging.getLogger(name).addHandler(logging.StreamHandler(sys.stderr))
+    logging.getLogger(name).propagate = False
+sys.stdout = sys.stderr
+log.configure(load({}, require=()))
+log.configure(load({}, require=()))
+logging.getLogger("dramatiq").info("Ready.")
+""")
+    assert line["event"] == "Ready."
+
+
+def test_a_real_worker_logs_to_standard_output(redis_url: str, tmp_path: Path) -> None:
+    (tmp_path / "shop_actors.py").write_text(WORKER)
+    command = [sys.executable, "-m", "dramatiq", "shop_actors", "--processes", "1", "--threads", "1"]
+    environ = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{ROOT}:{tmp_path}", "REDIS_URL": redis_url}
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, env=environ, cwd=tmp_path, stdout=pipe, stderr=pipe) as worker:
+        assert worker.stdout is not None
+        try:
+            events = [json.loads(worker.stdout.readline())["event"] for _ in range(2)]
+        finally:
+            worker.terminate()
+            rest, errors = (stream.decode() for stream in worker.communicate(timeout=30))
+    assert events == [f"Loaded with token={MASKED}", "Worker process is ready for action."]
+    assert "Stopping worker process..." in [json.loads(line)["event"] for line in rest.splitlines()]
+    assert "ready for action" not in errors
+
+
+@pytest.mark.parametrize("source", ["logger", 'logging.getLogger("x")'])
+def test_tracebacks_are_masked(source: str) -> None:
+    [line] = lines_of(f"""
+try:
+    raise ValueError("GET https://panel.example/?kod=12&sifre=hunter2")
+except ValueError:
+    {source}.exception("Failed.")
+""")
+    assert "Traceback" in line["exception"]
+    assert f"kod={MASKED}&sifre={MASKED}" in line["exception"]
+    assert "hunter2" not in json.dumps(line)
+
+
+def test_the_console_form_is_for_people_and_masked_too() -> None:
+    shown = output_of(
+        """
+logger.info("Sent.", pin="1234-5678", order_id="o1")
+try:
+    1 / 0
+except ZeroDivisionError:
+    logger.exception("Oh.")
+""",
+        LOG_FORMAT="console",
+    )
+    assert "Sent." in shown
+    assert "o1" in shown
+    assert "ZeroDivisionError" in shown
+    assert "1234" not in shown
+
+
+def test_text_that_is_no_text_does_not_cost_the_line() -> None:
+    [line] = output_of(r'logger.info("Said \ud800 ş.")').splitlines()
+    assert r"Said \ud800 ş." in line
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "pin", "pin_code", "pinCode", "PIN", "sifre", "şifre", "kod", "bayi_kodu", "password", "token", "tokens",
+        "accessToken", "secret", "clientSecret", "webhook-secret", "Authorization", "api_key", "apiKey", "X-Api-Key",
+        "credentials", "encryption_keys", "SENTRY_DSN", "Set-Cookie",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("value", ["hunter2", 4711, b"hunter2", ["hunter2"], {"user": "hunter2"}])
+def test_what_stands_under_a_secret_name_is_masked(name: str, value: object) -> None:
+    assert mask_event(None, "info", {name: value}) == {name: MASKED}
+
+
+def test_masking_goes_to_any_depth() -> None:
+    event = {"order": {"lines": [{"pinCode": "hunter2", "note": ("sifre=hunter2", {"token=hunter2"})}]}}
+    assert "hunter2" not in str(mask_event(None, "info", event))
+
+
+def test_objects_are_masked_as_they_would_be_shown() -> None:
+    assert mask_event(None, "info", {"error": ValueError("token=abc")}) == {"error": f"token={MASKED}"}
+
+
+@pytest.mark.parametrize(
+    "name", ["order_id", "status_code", "spinning", "opinion", "monkey", "keyboard", "action"]
+)
+@pytest.mark.parametrize("value", ["plain", 3, 0.5])
+def test_other_names_are_left_alone(name: str, value: object) -> None:
+    assert mask_event(None, "info", {name: value}) == {name: value}
+
+
+@pytest.mark.parametrize("value", [None, True, False])
+def test_whether_there_is_one_is_no_secret(value: object) -> None:
+    assert mask_event(None, "info", {"pin": value}) == {"pin": value}
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("https://h/servis?kod=12&sifre=ab%20c&x=1", "https://h/servis?kod=***&sifre=***&x=1"),
+        ("?access_token=abc#top", "?access_token=***"),
+        ("POST /callbacks/znet/s3cret?x=1", "POST /callbacks/znet/***?x=1"),
+        ("Authorization: Bearer rk_abc.def", "Authorization: Bearer ***"),
+        ("Authorization: Basic dXNlcjpw", "Authorization: Basic ***"),
+        ("authorization=bearer abc", "authorization=bearer ***"),
+        ("sent bearer abc.def, twice", "sent bearer ***, twice"),
+        ("key whsec_MfKQ9r8GKYqr+/= is bad", "key *** is bad"),
+        ("key rk_0123456789 is bad", "key *** is bad"),
+        ('{"pin_code": "12 34", "x": 1}', '{"pin_code": ***, "x": 1}'),
+        (r"{\"pinCode\": \"1234\"}", r"{\"pinCode\": ***}"),
+        ("{'pin': '12,34', 'x': b''}", "{'pin': ***, 'x': b''}"),
+        ("{'token': b'ab'}", "{'token': b***}"),
+        ("Şifre: hunter2", "Şifre: ***"),
+        ("redis://:hunter2@host:6379/0", "redis://***@host:6379/0"),
+        ("postgres://user:hun%20ter2@host/d", "postgres://***@host/d"),
+        ("https://abc123@o1.ingest.sentry.io/2", "https://***@o1.ingest.sentry.io/2"),
+        ("pin=1", "pin=***"),
+    ],
+)
+def test_secrets_inside_text_are_masked(text: str, masked: str) -> None:
+    assert mask(text) == masked
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The order was sent.",
+        "2026-05-01T12:00:00.250+03:00",
+        "mapping: a, spin: b, hata kodlari",
+        "https://panel.example:8443/servis/tl_servis.php?oyun=pubg",
+        "GET /callbacks/znet",
+        "no PIN yet",
+        "user@example.com",
+        "",
+    ],
+)
+def test_other_text_is_left_alone(text: str) -> None:
+    assert mask(text) == text
+
+
+fields = st.sampled_from(["pin", "kod", "sifre", "token", "password", "api_key", "secret", "pinCode"])
+
+
+@given(field=fields, secret=st.text("0123456789QXZ", min_size=4), around=st.text(" &?{}\"'", max_size=3))
+def test_no_field_of_a_query_or_of_json_gets_through(field: str, secret: str, around: str) -> None:
+    assert secret not in mask(f"{around}{field}={secret}{around}")
+    assert secret not in mask(json.dumps({field: secret}))
+    assert secret not in mask(json.dumps(json.dumps({field: secret})))
+    assert secret not in mask(repr({field: secret}))
+    assert secret not in mask(f"{field.upper()}: {secret}")
+
+
+@given(st.text())
+def test_masking_takes_any_text_and_masking_again_changes_nothing(text: str) -> None:
+    assert mask(mask(text)) == mask(text)

@@ -1,0 +1,198 @@
+"""Every variable is checked at start; a bad one is named in one line that says what it takes."""
+
+import base64
+import subprocess
+import sys
+
+import pytest
+from cryptography.fernet import Fernet
+
+from gateway.settings import Settings, SettingsError, load, load_or_exit
+
+SERVERS = {"DATABASE_URL": "postgres://u:p@host/name", "REDIS_URL": "redis://host:6379/0"}
+
+
+def given(**variables: str) -> Settings:
+    return load(SERVERS | variables)
+
+
+def refusal(**variables: str) -> str:
+    with pytest.raises(SettingsError) as refused:
+        given(**variables)
+    return str(refused.value)
+
+
+def test_the_defaults_are_those_of_the_contract() -> None:
+    settings = given()
+    assert (settings.port, settings.web_concurrency) == (8000, 2)
+    assert settings.public_url == "http://localhost:8000"
+    assert settings.order_api_prefix == "/api-dj"
+    assert (settings.backoff_min, settings.backoff_max, settings.max_checks) == (30, 600, 20)
+    assert (settings.first_check_delay, settings.slow_check_interval) == (60, 1800)
+    assert (settings.callback_trust, settings.order_timeout) == (600, 86400)
+    assert (settings.sweep_cron, settings.sweep_batch) == ("*/5 * * * *", 100)
+    assert settings.callback_retention == 2592000
+    assert (settings.timezone, settings.log_format, settings.log_level) == ("Asia/Damascus", "json", "info")
+    assert (settings.encryption_keys, settings.notify_url, settings.sentry_dsn) == ((), None, None)
+    assert settings.redis_tls_verify
+    assert not settings.notify_with_pin
+    assert not settings.notify_allow_private
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "REDIS_URL"])
+@pytest.mark.parametrize("value", [None, ""])
+def test_a_missing_server_is_named(name: str, value: str | None) -> None:
+    environ = {key: each for key, each in SERVERS.items() if key != name}
+    with pytest.raises(SettingsError, match=f"^{name} is not set: it takes a URL that begins with "):
+        load(environ if value is None else environ | {name: value})
+
+
+def test_what_is_not_required_may_be_missing() -> None:
+    assert load({}, require=()).database_url.get_secret_value() == ""
+
+
+def test_empty_is_as_good_as_unset() -> None:
+    settings = given(PORT="", NOTIFY_URL="", ENCRYPTION_KEYS="", SENTRY_DSN="", REDIS_TLS_VERIFY="")
+    assert settings == given()
+
+
+def test_the_public_address_follows_the_port() -> None:
+    assert given(PORT="9000").public_url == "http://localhost:9000"
+    assert given(PORT="9000", PUBLIC_URL="https://gateway.example/").public_url == "https://gateway.example"
+
+
+@pytest.mark.parametrize(
+    ("name", "good"),
+    [
+        ("DATABASE_URL", "postgresql:///name?host=/run/postgresql"),
+        ("REDIS_URL", "rediss://:p@host:6380"),
+        ("REDIS_TLS_VERIFY", "0"),
+        ("ENCRYPTION_KEYS", f"{Fernet.generate_key().decode()}, {Fernet.generate_key().decode()}"),
+        ("ORDER_API_PREFIX", "/v1/shop/"),
+        ("BACKOFF_MIN", "0.05"),
+        ("BACKOFF_MAX", "30"),
+        ("SWEEP_CRON", "*  * * * *"),
+        ("NOTIFY_URL", "https://shop.example/hook?x=1"),
+        ("NOTIFY_SECRET", "whsec_" + base64.b64encode(b"0" * 24).decode()),
+        ("NOTIFY_WITH_PIN", "1"),
+        ("TIMEZONE", "Europe/Istanbul"),
+        ("LOG_FORMAT", "Console"),
+        ("LOG_LEVEL", "WARNING"),
+        ("SENTRY_DSN", "https://abc@o1.ingest.sentry.io/2"),
+    ],
+)
+def test_good_values_are_taken(name: str, good: str) -> None:
+    assert getattr(given(**{name: good}), name.lower()) is not None
+
+
+BAD = [
+    *[
+        ("DATABASE_URL", bad)
+        for bad in ("mysql://h/d", "postgres", "postgres:h", "postgres://h:port/d", "postgres://[")
+    ],
+    *[("REDIS_URL", bad) for bad in ("unix:///tmp/s", "REDISS://h", "redis", "http://h", "redis://h:99999")],
+    *[("PORT", bad) for bad in ("0", "65536", "http", "80.5")],
+    *[("WEB_CONCURRENCY", bad) for bad in ("0", "-1", "two")],
+    *[("PUBLIC_URL", bad) for bad in ("gateway.example", "ftp://h", "https://h?x=1", "https://h:port")],
+    *[("ENCRYPTION_KEYS", bad) for bad in ("short", " , ", Fernet.generate_key().decode() + ",ключ")],
+    *[("ORDER_API_PREFIX", bad) for bad in ("api", "/", "/a//b", "/a b", "/{x}")],
+    *[
+        (name, bad)
+        for name in ("FIRST_CHECK_DELAY", "BACKOFF_MIN", "BACKOFF_MAX", "ORDER_TIMEOUT", "CALLBACK_TRUST")
+        for bad in ("0", "-1", "inf", "nan", "1e12", "5 min")
+    ],
+    ("BACKOFF_MAX", "29"),
+    *[(name, bad) for name in ("MAX_CHECKS", "SWEEP_BATCH") for bad in ("0", "1.5", "many")],
+    *[
+        ("SWEEP_CRON", bad)
+        for bad in (
+            "",
+            "* *",
+            "*/0 * * * *",
+            "60 * * * *",
+            "-5 * * * *",
+            "0-9 * * * *",
+            "*/5 3 * * *",
+            "5, * * * *",
+            "٥ * * * *",
+        )
+        if bad
+    ],
+    *[
+        ("NOTIFY_URL", bad)
+        for bad in ("shop.example", "ftp://h", "https://h h", "http://?x", "http://h:port")
+    ],
+    *[("NOTIFY_SECRET", bad) for bad in ("whsec_", "whsec_!!", "c2VjcmV0", "whsec_ключ")],
+    *[(name, "maybe") for name in ("NOTIFY_WITH_PIN", "NOTIFY_ALLOW_PRIVATE", "REDIS_TLS_VERIFY")],
+    *[("TIMEZONE", bad) for bad in ("Mars/Base", "../etc/passwd", "/etc/localtime", "Asia")],
+    ("LOG_FORMAT", "xml"),
+    ("LOG_LEVEL", "loud"),
+    ("SENTRY_DSN", "abc"),
+]
+
+
+@pytest.mark.parametrize(("name", "bad"), BAD)
+def test_a_bad_value_is_refused_in_one_line(name: str, bad: str) -> None:
+    line = refusal(**{name: bad})
+    assert line.startswith(f"{name} has a bad value: it takes ")
+    assert not line.endswith("takes ")
+    assert "\n" not in line
+
+
+def test_a_minimum_above_the_usual_maximum_is_refused() -> None:
+    assert (
+        refusal(BACKOFF_MIN="700")
+        == "BACKOFF_MAX has a bad value: it takes seconds, no less than BACKOFF_MIN"
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["DATABASE_URL", "REDIS_URL", "ENCRYPTION_KEYS", "NOTIFY_SECRET", "SENTRY_DSN"]
+)
+def test_no_secret_is_shown(name: str) -> None:
+    assert "hunter2" not in refusal(**{name: "x://hunter2"})
+
+
+def test_secrets_are_not_in_the_repr() -> None:
+    secrets = {"DATABASE_URL": "postgres://u:hunter2@h/d", "REDIS_URL": "redis://:hunter2@h"}
+    key = Fernet.generate_key().decode()
+    shown = repr(load(secrets | {"ENCRYPTION_KEYS": key, "SENTRY_DSN": "https://hunter2@h/1"}))
+    assert "hunter2" not in shown
+    assert key not in shown
+
+
+def test_every_variable_says_what_it_takes() -> None:
+    assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+@pytest.mark.parametrize(
+    ("cron", "seconds"),
+    [
+        ("*/5 * * * *", 300),
+        ("* * * * *", 60),
+        ("0 * * * *", 3600),
+        ("0,30 * * * *", 1800),
+        ("0,5 * * * *", 3300),
+    ],
+)
+def test_the_sweep_period_is_the_longest_gap(cron: str, seconds: float) -> None:
+    assert given(SWEEP_CRON=cron).sweep_period_seconds == seconds
+
+
+def test_exit_is_one_line_and_status_2(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        load_or_exit(SERVERS | {"PORT": "http"})
+    assert exit_.value.code == 2
+    assert capsys.readouterr() == (
+        "",
+        "error: PORT has a bad value: it takes a whole number from 1 to 65535\n",
+    )
+
+
+def test_a_process_refuses_to_start_without_a_traceback() -> None:
+    code = "from gateway.settings import load_or_exit; load_or_exit()"
+    done = subprocess.run([sys.executable, "-c", code], env={}, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines() == [
+        "error: DATABASE_URL is not set: it takes a URL that begins with postgres:// or postgresql://"
+    ]
