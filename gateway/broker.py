@@ -58,13 +58,26 @@ def make_broker(
     settings: Settings, *, strict: bool, middleware: list[Middleware] | None = None
 ) -> RedisBroker:
     """The broker of this process; nothing connects yet."""
-    return RedisBroker(
+    return PatientBroker(  # type: ignore[no-untyped-call]
         client=make_client(settings, strict=strict),
         middleware=[_NamedWorker(), *(middleware or [])],
         namespace=NAMESPACE,
         heartbeat_timeout=HEARTBEAT_TIMEOUT_MS,
         maintenance_chance=MAINTENANCE_CHANCE,
     )
+
+
+class PatientBroker(RedisBroker):
+    """Loses a tick that cannot be enqueued, and not the scheduler: a platform restarts one later each time."""
+
+    def enqueue(self, message: dramatiq.Message[Any], *, delay: int | None = None) -> dramatiq.Message[Any]:
+        try:
+            return super().enqueue(message, delay=delay)
+        except redis.RedisError as error:
+            if "scheduled_at" not in message.options:
+                raise
+            logger.warning("The queue is away; this tick is lost.", action="tick_lost", error=str(error))
+            return message
 
 
 class _NamedWorker(Middleware):

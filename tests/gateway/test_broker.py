@@ -328,3 +328,15 @@ def test_delayed_messages_are_counted_apart(settings: Settings, client: redis.Re
     lengths = broker.queue_lengths(client)
     assert (lengths["checks"], lengths["checks.DQ"]) == (0, 1)
     assert {name.removesuffix(".DQ") for name in lengths} == set(QUEUES.values())
+
+
+def test_a_tick_is_lost_with_the_queue_and_anything_else_is_said(no_server: str, lines: io.StringIO) -> None:
+    away = broker.make_broker(load({"REDIS_URL": no_server}, require=()), strict=True)
+
+    def message(**options: str) -> dramatiq.Message[Any]:
+        return dramatiq.Message("maintenance", "sweep", (), {}, options)
+
+    away.enqueue(message(scheduled_at="now"))
+    assert actions(lines) == ["tick_lost"]
+    with pytest.raises(redis.ConnectionError):
+        away.enqueue(message())
