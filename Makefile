@@ -19,7 +19,7 @@ demo: .venv ## the same, but end once an order has its PIN
 	$(BIN)/gateway dev --demo
 
 test: lint ## check the code, then run every test
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)
 
 lint: .venv ## style, types, import directions, dependencies
 	$(BIN)/ruff check .

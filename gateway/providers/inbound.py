@@ -3,13 +3,14 @@
 import hashlib
 import hmac
 import json
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
-from gateway import signatures
+from gateway import signatures, strict_json
 from gateway.providers import ADAPTERS
 from gateway.providers.base import UnreadableCallback
 from gateway.providers.znet import clean_pin
@@ -24,6 +25,10 @@ TOKEN_FIELD = "token"
 STATUSES = {status.value: status for status in ExternalStatus if status is not ExternalStatus.NOT_SENT}
 #: Longest reference that the orders table holds.
 MAX_REFERANS = 255
+#: Times that one callback may speak of one order: each takes a turn in the database.
+MAX_TURNS = 10
+#: Longest id of an event; the inbox has an index over them.
+MAX_WEBHOOK_ID = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +70,15 @@ def receive(
     `trust_seconds` is how long an order is not polled after a callback that is not final.
     """
     webhook_id = VERIFIERS[provider.callback](provider, request, now or datetime.now(UTC))
+    if webhook_id:  # what was signed is the body: anybody may have written the query
+        request = replace(request, query={})
     raw = _raw(request)
-    key = f"id:{webhook_id}" if webhook_id else f"content:{_digest(provider, raw)}"
+    digest = _digest(provider, raw)
     try:
         outcomes, acknowledgement = _read(provider, request)
-    except UnreadableCallback as error:
-        raise Unreadable(str(error), key, raw) from None
+    except UnreadableCallback as error:  # under a key of its own: the same event may come again, mended
+        raise Unreadable(str(error), f"invalid:{digest}", raw) from None
+    key = f"id:{webhook_id}" if webhook_id else f"content:{digest}"
     keys = [key] if len(outcomes) == 1 else [f"{key}#{number}" for number in range(len(outcomes))]
     arrivals = [
         Arrival(
@@ -82,12 +90,17 @@ def receive(
 
 
 def _by_standard_webhooks(provider: Provider, request: CallbackRequest, now: datetime) -> str | None:
-    return signatures.verify_standard_webhook(provider.secrets(), request.headers, request.body, now)
+    webhook_id = signatures.verify_standard_webhook(provider.secrets(), request.headers, request.body, now)
+    if len(webhook_id) > MAX_WEBHOOK_ID:
+        raise signatures.BadSignature(f"webhook-id is longer than {MAX_WEBHOOK_ID} characters")
+    return webhook_id
 
 
 def _by_token(provider: Provider, request: CallbackRequest, now: datetime) -> str | None:
-    bearer = request.headers.get("authorization", "").removeprefix("Bearer ").strip()
-    presented = request.token or request.headers.get(TOKEN_HEADER) or request.query.get(TOKEN_FIELD) or bearer
+    scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
+    presented = request.token or request.headers.get(TOKEN_HEADER) or request.query.get(TOKEN_FIELD)
+    if not presented and scheme.lower() == "bearer":
+        presented = bearer.strip()
     signatures.verify_token(provider.secrets(), presented)
     return None
 
@@ -112,7 +125,10 @@ def _read_list(orders: Any) -> list[Outcome]:
         raise UnreadableCallback("`orders` must be a list with at least one order")
     if not all(isinstance(order, dict) for order in orders):
         raise UnreadableCallback("every entry of `orders` must be an object")
-    return [read_neutral(order) for order in orders]
+    outcomes = [read_neutral(order) for order in orders]
+    if max(Counter(outcome.referans for outcome in outcomes).values()) > MAX_TURNS:
+        raise UnreadableCallback(f"`orders` has the same order more than {MAX_TURNS} times")
+    return outcomes
 
 
 def read_neutral(fields: Mapping[str, Any]) -> Outcome:
@@ -164,9 +180,9 @@ def _form(body: bytes) -> dict[str, str]:
 
 def _json(body: bytes) -> Mapping[str, Any]:
     try:
-        fields = json.loads(body)
-    except (ValueError, RecursionError):
-        raise UnreadableCallback("the body is not JSON") from None
+        fields = strict_json.loads(body)
+    except strict_json.NotJson as error:
+        raise UnreadableCallback(f"the body {error}") from None
     if not isinstance(fields, dict):
         raise UnreadableCallback("the body must be a JSON object")
     return fields

@@ -1,7 +1,9 @@
 """Who is calling, and what they may do."""
 
+from threading import Lock
+
 import falcon
-from cachetools import TTLCache
+from cachetools import TTLCache, cachedmethod
 
 from gateway import log
 from gateway.web.errors import Problem
@@ -18,6 +20,7 @@ class Keys:
 
     def __init__(self) -> None:
         self._known: TTLCache[str, ApiKey] = TTLCache(MAX_REMEMBERED, REMEMBER_SECONDS)
+        self._lock = Lock()
 
     def require(self, req: falcon.Request, *scopes: Scope) -> ApiKey:
         """The key of the request, which must have one of `scopes`. Raises a 401 or 403."""
@@ -27,14 +30,12 @@ class Keys:
             raise Problem(403, f"this key lacks the scope {' or '.join(scopes)}")
         return found
 
+    @cachedmethod(lambda self: self._known, lock=lambda self: self._lock, key=lambda self, key: key)
     def _find(self, key: str) -> ApiKey:
-        known = self._known.get(key)
-        if known is None:
-            known = api_key.find(key)
-            if known is None:
-                raise _unauthorized("the API key is not valid")
-            self._known[key] = known
-        return known
+        found = api_key.find(key)
+        if found is None:
+            raise _unauthorized("the API key is not valid")
+        return found
 
 
 def _presented(req: falcon.Request) -> str:

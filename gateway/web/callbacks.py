@@ -1,9 +1,10 @@
 """Callbacks: providers tell us, and the outcome is committed before they get their 2xx."""
 
 from collections.abc import Sequence
+from threading import Lock
 
 import falcon
-from cachetools import TTLCache
+from cachetools import TTLCache, cachedmethod
 
 from gateway import log
 from gateway.providers import inbound
@@ -28,16 +29,15 @@ class ProviderCache:
 
     def __init__(self) -> None:
         self._known: TTLCache[str, Provider] = TTLCache(1000, REMEMBER_SECONDS)
+        self._lock = Lock()
 
+    @cachedmethod(lambda self: self._known, lock=lambda self: self._lock, key=lambda self, id_: id_)
     def get(self, provider_id: str) -> Provider:
         """Raises a 404."""
-        known = self._known.get(provider_id)
-        if known is None:
-            known = provider.find(provider_id) if "\x00" not in provider_id else None
-            if known is None:
-                raise Problem(404, "there is no provider of this id")
-            self._known[provider_id] = known
-        return known
+        found = provider.find(provider_id) if "\x00" not in provider_id else None
+        if found is None:
+            raise Problem(404, "there is no provider of this id")
+        return found
 
 
 class Callbacks:

@@ -17,6 +17,7 @@ from models import order, placing, plan, timeline
 from models.api_key import ApiKey, Scope
 from models.status import Source
 
+NO_ROUTE = "no route leads from this package to a provider; add one with `gateway routes add`"
 IDEMPOTENCY_KEY = re.compile(r"[\x20-\x7e]{1,255}")
 
 
@@ -62,10 +63,8 @@ class Orders:
                 )
             placed = placing.place(new, wake_seconds=self._wake_seconds, made_by=key.name)
             return _as_text(placed), placed
-        except placing.NoRoute as error:
-            raise Problem(
-                422, f"{error}; add one with `gateway routes add`", [_at("/packageId", error)]
-            ) from None
+        except placing.NoRoute:
+            raise Problem(422, NO_ROUTE, [FieldError("/packageId", "has no route")]) from None
         except placing.KeyReused as error:
             raise Problem(422, str(error)) from None
         except peewee.DataError:
@@ -166,7 +165,3 @@ def _idempotency_key(req: falcon.Request) -> str | None:
 
 def _as_text(placed: dict[str, Any]) -> str:
     return json.dumps(schemas.show_order(placed), ensure_ascii=False)
-
-
-def _at(pointer: str, error: Exception) -> FieldError:
-    return FieldError(pointer, str(error))

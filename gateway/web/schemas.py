@@ -16,6 +16,8 @@ from models import placing, status
 #: Orders on a page of the list, unless told.
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 100
+#: Errors named in one answer, so that it stays small whatever came.
+MAX_ERRORS = 20
 
 
 def _storable(text: str) -> str:
@@ -25,8 +27,11 @@ def _storable(text: str) -> str:
 
 
 def _utc(at: datetime) -> datetime:
-    """A time without a zone is UTC."""
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
+    """A time without a zone is UTC; PostgreSQL knows fewer zones than Python."""
+    try:
+        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    except OverflowError:
+        raise ValueError("is no time that we can count to") from None
 
 
 def read_cursor(text: Any) -> tuple[datetime, str] | None:
@@ -34,7 +39,7 @@ def read_cursor(text: Any) -> tuple[datetime, str] | None:
     try:
         at, order_id = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
         return _utc(datetime.fromisoformat(at)), str(UUID(order_id))
-    except (ValueError, TypeError, AttributeError):
+    except (ValueError, TypeError, AttributeError, RecursionError):
         raise ValueError("is no cursor of ours: take `nextCursor` as it is") from None
 
 
@@ -91,7 +96,7 @@ def read_query(params: Mapping[str, Any]) -> ListOrders:
 
 def _field_errors(error: ValidationError) -> list[FieldError]:
     found = error.errors(include_url=False, include_input=False, include_context=False)
-    return [FieldError(_pointer(one["loc"]), _sentence(one["msg"])) for one in found]
+    return [FieldError(_pointer(one["loc"]), _sentence(one["msg"])) for one in found[:MAX_ERRORS]]
 
 
 def _pointer(location: tuple[int | str, ...]) -> str:
@@ -111,7 +116,7 @@ def cursor_after(order: Mapping[str, Any]) -> str:
     return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
 
 
-#: (name in the API, column) of what every order shows, in the contract's order; `pinCode` goes before lastMessage.
+#: (name in the API, column) of what an order shows, in the contract's order; `pinCode` only where it is given.
 FIELDS: tuple[tuple[str, str], ...] = (
     ("id", "id"),
     ("orderNo", "orderNo"),
@@ -125,6 +130,7 @@ FIELDS: tuple[tuple[str, str], ...] = (
     ("providerId", "providerId"),
     ("providerReferans", "provider_referans"),
     ("externalOrderId", "externalOrderId"),
+    ("pinCode", "pinCode"),
     ("lastMessage", "lastMessage"),
     ("createdAt", "createdAt"),
     ("sentAt", "sentAt"),
@@ -138,8 +144,10 @@ NO_PIN: Literal["no pin"] = "no pin"
 def show_order(order: Mapping[str, Any], pin: str | None = NO_PIN) -> dict[str, Any]:
     """The order as the API shows it; with `pinCode` only where a PIN (or None) is given."""
     shown = {name: _plain(order[column]) for name, column in FIELDS}
-    shown["externalStatus"] = _status(order["externalStatus"])
-    return shown if pin is NO_PIN else shown | {"pinCode": pin}
+    shown |= {"externalStatus": _status(order["externalStatus"]), "pinCode": pin}
+    if pin is NO_PIN:
+        del shown["pinCode"]
+    return shown
 
 
 def show_event(event: Mapping[str, Any]) -> dict[str, Any]:

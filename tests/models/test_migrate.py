@@ -105,7 +105,7 @@ def test_orders_are_placed_on_a_table_whose_products_are_uuids(empty_database_ur
 
     with factories.bound(empty_database_url):
         factories.add_provider()
-        new = factories.placing.NewOrder(str(product), factories.some_id(), "player")
+        new = factories.placing.NewOrder(str(product), factories.NO_ORDER, "player")
         placed = factories.placing.place(new, wake_seconds=60, made_by="tests")
 
     assert placed["productId"] == str(product)

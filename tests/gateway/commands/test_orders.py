@@ -1,7 +1,6 @@
 """Orders looked at and checked on the command line."""
 
 import json
-import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +13,7 @@ from models import stuck as statements
 from models.outcome import Arrival, Outcome
 from models.provider import Provider
 from models.status import ExternalStatus, Source
+from tests import factories
 
 from .conftest import Models, Run
 
@@ -102,7 +102,7 @@ def test_an_order_is_shown_with_its_timeline_and_without_its_pin(cli: Run, desk:
     assert "1111-2222" not in str(by_id) + by_referans.out
 
 
-@pytest.mark.parametrize("unknown", [str(uuid.uuid4()), "123456789012345678", "nonsense"])
+@pytest.mark.parametrize("unknown", [factories.NO_ORDER, "123456789012345678", "nonsense"])
 def test_an_order_that_is_not_there_is_one_line(cli: Run, unknown: str) -> None:
     assert f"there is no order {unknown}" in cli("orders", "show", unknown).problem
 

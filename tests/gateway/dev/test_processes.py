@@ -107,7 +107,7 @@ def test_stop_ends_whole_groups_and_reports_nothing(processes: Processes, lines:
     grandchild = first_pid(lines)
     processes.stop()
     assert program.returncode == -signal.SIGTERM
-    assert not is_running(grandchild)
+    wait_until(lambda: not is_running(grandchild))
     assert len(lines) == 1
 
 
@@ -165,8 +165,8 @@ def test_no_orphan_is_left_when_the_supervisor_is_told_to_end(
     child, grandchild = next_pid(supervisor), next_pid(supervisor)
     supervisor.send_signal(signum)
     supervisor.wait(10)
-    assert not is_running(child)
-    assert not is_running(grandchild)
+    wait_until(lambda: not is_running(child))
+    wait_until(lambda: not is_running(grandchild))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells children of their parent's death")

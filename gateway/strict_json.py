@@ -1,0 +1,33 @@
+"""JSON from outside, read so that nobody can read it differently."""
+
+import json
+from typing import Any
+
+
+class NotJson(ValueError):
+    """What came is no JSON; the message says why, and repeats nothing of it."""
+
+
+def loads(text: bytes) -> Any:
+    """The value in `text`: UTF-8, no name twice in an object, no NaN. Raises NotJson."""
+    try:
+        return json.loads(
+            text.decode("utf-8-sig"), parse_constant=_refuse_constant, object_pairs_hook=_unique
+        )
+    except NotJson:
+        raise
+    except UnicodeDecodeError:
+        raise NotJson("is not UTF-8") from None
+    except (ValueError, RecursionError):
+        raise NotJson("is not JSON") from None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise NotJson("has an object with a name twice")
+    return found
+
+
+def _refuse_constant(name: str) -> Any:
+    raise NotJson(f"is not JSON: there is no {name}")

@@ -1,0 +1,92 @@
+"""The same key and order again is the same answer; nothing is placed twice."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from models import api_key, database, route
+from models.api_key import Scope
+from tests.gateway.web import calls
+from tests.gateway.web.conftest import Client, ClientFor
+
+
+def post(client: Client, key: str, path: str = "/orders", **fields: Any) -> Any:
+    return client.simulate_post(path, json=calls.BODY | fields, headers={"Idempotency-Key": key})
+
+
+def orders() -> int:
+    return len(database.rows("SELECT 1 FROM product_orders"))
+
+
+def test_a_repetition_gets_the_first_answer_byte_for_byte(client: Client) -> None:
+    first = post(client, "k", userIdentifier="ş😀")
+    client.simulate_post(f"/orders/{first.json['id']}/cancel")
+    again = post(client, "k", userIdentifier="ş😀")
+    assert (again.status, again.content) == (first.status, first.content)
+    for name in ("location", "content-type"):
+        assert again.headers[name] == first.headers[name]
+    assert (first.headers.get("idempotency-replayed"), again.headers["idempotency-replayed"]) == (
+        None,
+        "true",
+    )
+    assert orders() == 1
+
+
+def test_the_spelling_of_the_json_does_not_matter(client: Client) -> None:
+    first = post(client, "k")
+    body = json.dumps(dict(reversed(calls.BODY.items())) | {"quantity": 1}, indent=4)
+    headers = {"Idempotency-Key": "k", "Content-Type": "application/json"}
+    assert client.simulate_post("/api-dj/orders/", body=body, headers=headers).content == first.content
+
+
+def test_another_body_under_the_same_key_is_refused(client: Client) -> None:
+    post(client, "k")
+    found = calls.problem(post(client, "k", quantity=2), 422)
+    assert "Idempotency-Key" in found["detail"]
+    assert orders() == 1
+
+
+def test_keys_of_different_callers_do_not_meet(client_for: ClientFor) -> None:
+    one, other = client_for(Scope.ORDERS_WRITE), client_for(Scope.ORDERS_WRITE)
+    assert post(one, "k").json["id"] != post(other, "k", quantity=3).json["id"]
+
+
+def test_requests_at_the_same_instant_place_one_order(client: Client) -> None:
+    with ThreadPoolExecutor(4) as threads:
+        answers = list(threads.map(lambda _: post(client, "k"), range(8)))
+    assert {answer.status_code for answer in answers} == {201}
+    assert len({answer.content for answer in answers}) == 1
+    assert len([answer for answer in answers if "idempotency-replayed" not in answer.headers]) == 1
+    assert orders() == 1
+
+
+def test_different_bodies_at_the_same_instant_place_one_order(client: Client) -> None:
+    with ThreadPoolExecutor(4) as threads:
+        answers = list(threads.map(lambda n: post(client, "k", userIdentifier=str(n)), range(4)))
+    assert sorted(answer.status_code for answer in answers) == [201, 422, 422, 422]
+    assert orders() == 1
+
+
+def test_a_refused_order_does_not_use_the_key_up(client: Client) -> None:
+    database.rows("DELETE FROM routes")
+    assert post(client, "k").status_code == 422
+    route.add("*", "*", "sandbox", {})
+    assert post(client, "k").status_code == 201
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "schlüssel", "a\tb"])
+def test_a_key_is_short_and_printable(client: Client, key: str) -> None:
+    calls.problem(post(client, key), 400)
+    assert orders() == 0
+
+
+def test_without_a_key_every_request_places_an_order(client: Client) -> None:
+    assert calls.place(client)["id"] != calls.place(client)["id"]
+
+
+def test_the_answer_that_is_kept_holds_no_key(client: Client) -> None:
+    post(client, "k")
+    kept = database.rows("SELECT * FROM idempotency_keys")
+    assert api_key.PREFIX not in str(kept)
