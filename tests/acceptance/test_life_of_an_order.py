@@ -21,7 +21,9 @@ def system(database_url: str, redis_url: str, tmp_path: Path) -> Iterator[System
 def test_by_callback_an_order_is_never_polled_and_by_polling_it_is_found(
     database_url: str, redis_url: str, tmp_path: Path
 ) -> None:
-    with running(database_url, redis_url, tmp_path, FIRST_CHECK_DELAY="3", settle_after_seconds=0.5) as system:
+    with running(
+        database_url, redis_url, tmp_path, FIRST_CHECK_DELAY="3", settle_after_seconds=0.5
+    ) as system:
         called, polled = system.place("ali"), system.place("veli+poll")
         system.wait_until_final([called, polled], 30, sweeping=False)
         _found_by_callback_and_by_polling(system, called, polled)

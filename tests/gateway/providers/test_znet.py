@@ -1,0 +1,298 @@
+"""The znet protocol: every answer of its document, as raw bytes over real HTTP, and the simulator's own."""
+
+import threading
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from gateway import outbound
+from gateway.dev.simulator import Simulator
+from gateway.providers import adapter_for
+from gateway.providers.base import (
+    InDoubt,
+    NoAnswer,
+    NotReached,
+    QuestionRefused,
+    Refused,
+    Task,
+    UnknownReference,
+    UnreadableCallback,
+)
+from gateway.providers.znet import Znet
+from models.outcome import Outcome
+from models.provider import Provider
+from models.status import ExternalStatus
+
+PROCESSING, COMPLETED, FAILED = ExternalStatus.PROCESSING, ExternalStatus.COMPLETED, ExternalStatus.FAILED
+ROUTE = {"oyun": "1", "kupur": "60"}
+
+
+class Panel(ThreadingHTTPServer):
+    """Answers every call with the same bytes, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.status, self.answer = 200, b""
+        self.asked: dict[str, str] = {}
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Panel
+
+    def do_GET(self) -> None:
+        query = parse_qs(urlsplit(self.path).query, keep_blank_values=True)
+        self.server.asked = {name: values[0] for name, values in query.items()}
+        self.send_response(self.server.status)
+        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Length", str(len(self.server.answer)))
+        self.end_headers()
+        self.wfile.write(self.server.answer)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Quiet."""
+
+
+@pytest.fixture
+def panel() -> Iterator[Panel]:
+    with Panel() as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+@pytest.fixture
+def znet(panel: Panel) -> Znet:
+    return account(f"http://127.0.0.1:{panel.server_port}")
+
+
+def account(base_url: str, kod: str = "dealer", sifre: str = "not-a-real-one") -> Znet:
+    configured = Provider("panel", "znet", base_url, "token", {"kod": kod, "sifre": sifre})
+    adapter = adapter_for(configured, outbound.Client(read_timeout_seconds=2, deadline_seconds=4))
+    assert isinstance(adapter, Znet)
+    return adapter
+
+
+def task(**fields: Any) -> Task:
+    return Task(
+        **{"referans": "123456789012345678", "user_identifier": "5123456789", "params": ROUTE} | fields
+    )
+
+
+def test_what_is_sent(panel: Panel, znet: Znet) -> None:
+    panel.answer = b"OK|10.12|980.88"
+    outcome = znet.send(task())
+    assert panel.asked == {
+        "kod": "dealer",
+        "sifre": "not-a-real-one",
+        "oyun": "1",
+        "kupur": "60",
+        "referans": "123456789012345678",
+        "musteri_tel": "",
+        "oyuncu_bilgi": "5123456789",
+    }
+    assert (outcome.status, outcome.cost, outcome.currency) == (ExternalStatus.SENT, Decimal("10.12"), "TRY")
+
+
+@pytest.mark.parametrize(
+    ("extra", "phone", "player"),
+    [
+        ("+905321234567", "+905321234567", "5123456789"),
+        ("905321234", "905321234", "5123456789"),
+        ("server 7", "", "5123456789 server 7"),
+        ("12345678", "", "5123456789 12345678"),
+        (None, "", "5123456789"),
+    ],
+)
+def test_the_extra_field_goes_where_it_belongs(
+    panel: Panel, znet: Znet, extra: str | None, phone: str, player: str
+) -> None:
+    panel.answer = b"OK|1|1"
+    znet.send(task(extra_field=extra))
+    assert (panel.asked["musteri_tel"], panel.asked["oyuncu_bilgi"]) == (phone, player)
+
+
+@pytest.mark.parametrize("fields", [{"params": {}}, {"params": {"oyun": "1"}}, {"quantity": 2}])
+def test_what_cannot_be_sent_is_refused_before_anything_is(
+    panel: Panel, znet: Znet, fields: dict[str, Any]
+) -> None:
+    with pytest.raises(Refused, match="not sent"):
+        znet.send(task(**fields))
+    assert panel.asked == {}
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        ("3|Kupur Bilgisi Bulunamadı", Refused),
+        ("3|anything a panel may say", Refused),
+        ("8|Bağlantı hatası veya yetersiz bakiye", Refused),
+        ("ERROR|Invalid credentials", Refused),
+        ("3|Bu referans daha önce gönderilmiş", InDoubt),
+        ("4|Daha Önce Gönderilmiş", InDoubt),
+        ("8|DAHA ÖNCE GÖNDERİLDİ", InDoubt),
+        ("4|", InDoubt),
+        ("3|", InDoubt),
+        ("3|Zaman aşımı", InDoubt),
+        ("7|who knows", InDoubt),
+        ("", NoAnswer),
+        ("   \r\n", NoAnswer),
+        ("<html>Bakım</html>", NoAnswer),
+        ("OK", NoAnswer),
+        ("OK|", NoAnswer),
+        ("OK|NaN|1", NoAnswer),
+        ("O", NoAnswer),
+        ("Hata oluştu", NoAnswer),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "windows-1254"])
+def test_answers_to_a_send(
+    panel: Panel, znet: Znet, answer: str, error: type[Exception], encoding: str
+) -> None:
+    panel.answer = answer.encode(encoding)
+    with pytest.raises(error) as raised:
+        znet.send(task())
+    assert type(raised.value) is error
+
+
+def test_the_reason_of_a_refusal_is_read_in_either_encoding(panel: Panel, znet: Znet) -> None:
+    panel.answer = "3|Geçersiz oyuncu, ş ğ İ".encode("windows-1254")
+    with pytest.raises(Refused, match="Geçersiz oyuncu, ş ğ İ"):
+        znet.send(task())
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "pin", "message"),
+    [
+        ("OK|1||", PROCESSING, None, None),
+        ("OK|1||Beklemede", PROCESSING, None, "Beklemede"),
+        ("OK|2|ABCD-1234|Yüklendi", COMPLETED, "ABCD-1234", "Yüklendi"),
+        ("OK|2|ABCD|a|b|c", COMPLETED, "ABCD", "a|b|c"),
+        ("OK|2||Yüklendi", COMPLETED, None, "Yüklendi"),
+        ("OK|2| |x", COMPLETED, None, "x"),
+        ("OK|2|-|x", COMPLETED, None, "x"),
+        ("OK|2| - |x", COMPLETED, None, "x"),
+        ("ok|3||", FAILED, None, None),
+        ("OK|3|-|iptal", FAILED, None, "iptal"),
+        ("\ufeffOK|2|ABCD|x\r\n", COMPLETED, "ABCD", "x"),
+    ],
+)
+def test_answers_to_a_check(
+    panel: Panel, znet: Znet, answer: str, status: ExternalStatus, pin: str | None, message: str | None
+) -> None:
+    panel.answer = answer.encode()
+    outcome = znet.check(task())
+    assert panel.asked["tahsilat_api_islem_id"] == "123456789012345678"
+    assert outcome == Outcome(status, "123456789012345678", pin=pin, message=message)
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        ("3|İşlem bulunamadı", UnknownReference),
+        ("3|Kayıt Bulunamadı", UnknownReference),
+        ("3|Order not found", UnknownReference),
+        ("3|Bayi bulunamadı", QuestionRefused),
+        ("3|Şifre hatalı", QuestionRefused),
+        ("8|Sistem meşgul", QuestionRefused),
+        ("OK|2|ABCD-12", NoAnswer),
+        ("OK|9|x|y", NoAnswer),
+        ("OK", NoAnswer),
+        ("OK|", NoAnswer),
+        ("", NoAnswer),
+        ("<!DOCTYPE html>", NoAnswer),
+    ],
+)
+def test_answers_to_a_check_that_say_nothing_of_the_order(
+    panel: Panel, znet: Znet, answer: str, error: type[Exception]
+) -> None:
+    panel.answer = answer.encode()
+    with pytest.raises(error) as raised:
+        znet.check(task())
+    assert type(raised.value) is error
+
+
+def test_no_error_shows_a_pin(panel: Panel, znet: Znet) -> None:
+    panel.answer = b"OK|2|SECRET-PIN"
+    with pytest.raises(NoAnswer) as raised:
+        znet.check(task())
+    assert "SECRET" not in str(raised.value)
+
+
+@pytest.mark.parametrize("call", [lambda z: z.send(task()), lambda z: z.check(task()), lambda z: z.balance()])
+def test_a_server_error_is_no_answer(panel: Panel, znet: Znet, call: Callable[[Znet], Any]) -> None:
+    panel.status, panel.answer = 500, b"OK|1|1"
+    with pytest.raises(NoAnswer, match="HTTP 500"):
+        call(znet)
+
+
+def test_a_panel_that_is_not_there_was_never_reached() -> None:
+    with pytest.raises(NotReached) as raised:
+        account("http://127.0.0.1:1").send(task())
+    assert "not-a-real-one" not in str(raised.value)
+
+
+def test_balance_with_and_without_a_debt(panel: Panel, znet: Znet) -> None:
+    panel.answer = b"OK|12755.23"
+    assert znet.balance().amount == Decimal("12755.23")
+    panel.answer = b"OK|12755.23|10"
+    assert znet.balance().note == "debt 10"
+    panel.answer = b"3|Yetki yok"
+    with pytest.raises(QuestionRefused):
+        znet.balance()
+
+
+def test_the_catalogue_names_what_a_route_needs(panel: Panel, znet: Znet) -> None:
+    line = '{"id": 7, "adi": "60 UC", "aciklama": "", "oyun_id": "3", "oyun_adi": "PUBG", "fiyat": "25.50",'
+    panel.answer = (
+        f'{{"success": true, "error": null, "result": [{line} "kupur": 60, "oyun_bilgi_id": "1"}}]}}'.encode()
+    )
+    (package,) = znet.catalogue()
+    assert (package.name, package.price, package.params) == ("PUBG 60 UC", Decimal("25.50"), ROUTE)
+    panel.answer = b'{"success": false, "result": null, "error": "Yetki yok"}'
+    with pytest.raises(QuestionRefused, match="Yetki yok"):
+        znet.catalogue()
+    panel.answer = b"<html>"
+    with pytest.raises(NoAnswer):
+        znet.catalogue()
+
+
+@pytest.mark.parametrize(
+    ("fields", "outcome"),
+    [
+        ({"referans": "1", "durum": "2", "pin": "P", "aciklama": "ok"}, (COMPLETED, "P", "ok")),
+        ({"tahsilat_api_islem_id": "1", "durum": 3, "pin": " - "}, (FAILED, None, None)),
+        ({"referans": 1, "durum": 1}, (PROCESSING, None, None)),
+    ],
+)
+def test_callbacks_in_its_own_words(fields: dict[str, Any], outcome: tuple[Any, ...]) -> None:
+    read = Znet.read_callback(fields)
+    assert (read.referans, read.status, read.pin, read.message) == ("1", *outcome)
+
+
+@pytest.mark.parametrize("fields", [{}, {"durum": "2"}, {"referans": "1"}, {"referans": "1", "durum": "4"}])
+def test_callbacks_that_cannot_be_read(fields: dict[str, Any]) -> None:
+    with pytest.raises(UnreadableCallback):
+        Znet.read_callback(fields)
+
+
+def test_the_simulator_is_understood_from_send_to_pin() -> None:
+    with Simulator(
+        kod="dealer", sifre="not-a-real-one", echo=None, default_behaviour="poll+after=0"
+    ) as simulator:
+        znet = account(simulator.url)
+        assert znet.balance().amount == 100_000
+        with pytest.raises(UnknownReference):
+            znet.check(task())
+        assert znet.send(task()).cost is not None
+        with pytest.raises(InDoubt):
+            znet.send(task())
+        assert {package.params["kupur"] for package in znet.catalogue()} >= {"60"}
+        booked = simulator.book.get(task().referans)
+        outcome = znet.check(task())
+        assert (outcome.status, outcome.pin) in ((COMPLETED, booked.pin), (PROCESSING, None))
+        with pytest.raises(NoAnswer, match="does not know the dealer"):
+            account(simulator.url, sifre="wrong").balance()

@@ -1,0 +1,111 @@
+"""While the database is away nothing gets a 2xx; as soon as it is back everything works, and nothing was lost."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from falcon.testing import Result
+
+from gateway.dev.servers import EmbeddedPostgres
+from models import api_key, database
+from models.api_key import Scope
+from models.migrate import migrate
+from tests import factories
+from tests.gateway.web import calls
+from tests.gateway.web.conftest import Client
+
+
+@pytest.fixture(scope="module")
+def server(open_directory: Path) -> Iterator[EmbeddedPostgres]:
+    """A PostgreSQL that these tests may stop."""
+    with EmbeddedPostgres(open_directory / "fragile", durable=False) as server:
+        migrate(server.url, echo=lambda line: None)
+        yield server
+
+
+@pytest.fixture
+def shared_database_url(server: EmbeddedPostgres) -> Iterator[str]:
+    yield server.start()
+    server.start()
+
+
+@pytest.fixture
+def key(pool: database.Pool) -> str:
+    return api_key.create("storefront", list(Scope))
+
+
+def unavailable(answer: Result) -> None:
+    problem = calls.problem(answer, 503)
+    assert "database" in problem["detail"]
+    assert int(answer.headers["retry-after"]) > 0
+
+
+def test_an_outage(server: EmbeddedPostgres, anonymous: Client, key: str) -> None:
+    headers = {"Authorization": f"Bearer {key}", "Idempotency-Key": "1"}
+    order = factories.sent()
+    said = calls.neutral(order["provider_referans"], pin_code="PIN-1")
+    anonymous.simulate_get("/orders", headers=headers)  # the key is remembered, the pool is warm
+    server.stop()
+    for _ in range(2):
+        unavailable(anonymous.simulate_post("/orders", json=calls.BODY, headers=headers))
+        unavailable(anonymous.simulate_get("/orders", headers=headers))
+        unavailable(anonymous.simulate_get(f"/orders/{order['id']}", headers=headers))
+        unavailable(calls.call_back(anonymous, said, webhook_id="1"))
+        unavailable(calls.call_back(anonymous, b"not JSON"))
+        unavailable(anonymous.simulate_post("/callbacks/nobody", body=b"{}"))
+    assert anonymous.simulate_get("/health/live").status_code == 200
+    server.start()
+    assert calls.call_back(anonymous, said, webhook_id="1").json == {"result": "applied"}
+    placed = anonymous.simulate_post("/orders", json=calls.BODY, headers=headers)
+    assert placed.status_code == 201 and "idempotency-replayed" not in placed.headers
+
+
+def test_the_first_request_after_a_restart_succeeds(
+    server: EmbeddedPostgres, anonymous: Client, key: str
+) -> None:
+    headers = {"Authorization": f"Bearer {key}"}
+    order = factories.sent()
+    anonymous.simulate_get("/orders", headers=headers)
+    for end in (server.stop, server.kill):
+        end()
+        server.start()
+        assert anonymous.simulate_get(f"/orders/{order['id']}", headers=headers).status_code == 200
+
+
+def test_connections_that_the_server_ended_are_replaced(anonymous: Client, key: str) -> None:
+    headers = {"Authorization": f"Bearer {key}"}
+    anonymous.simulate_get("/orders", headers=headers)
+    database.rows(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname IS NOT NULL"
+    )
+    assert anonymous.simulate_get("/orders", headers=headers).status_code == 200
+
+
+def test_a_pool_in_use_is_waited_for_and_then_is_a_503(
+    anonymous: Client, key: str, pool: database.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "_max_connections", 1)
+    monkeypatch.setattr(pool, "_wait_timeout", 0.1)
+    body = b"{}"
+    with database.session():
+        order = factories.place()
+        held = pool.connection()
+    assert held is not None and order
+
+
+def test_a_database_that_no_longer_takes_writes_gets_no_2xx(
+    server: EmbeddedPostgres, anonymous: Client, key: str, pool: database.Pool
+) -> None:
+    order = factories.sent()
+    database.rows("ALTER DATABASE postgres SET default_transaction_read_only = on")
+    pool.close()
+    pool.close_all()
+    answers = [
+        calls.call_back(anonymous, calls.neutral(order["provider_referans"])),
+        anonymous.simulate_post("/orders", json=calls.BODY, headers={"Authorization": f"Bearer {key}"}),
+    ]
+    pool.close_all()
+    database.rows("SET default_transaction_read_only = off")
+    database.rows("ALTER DATABASE postgres RESET default_transaction_read_only")
+    for answer in answers:
+        unavailable(answer)
