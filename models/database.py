@@ -2,18 +2,22 @@
 
 import json
 import select
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import peewee
-from playhouse.pool import MaxConnectionsExceeded, PooledPostgresqlDatabase
+import psycopg2
+from playhouse.pool import MaxConnectionsExceeded, PoolConnection, PooledDatabase, PooledPostgresqlDatabase
 from psycopg2.extensions import parse_dsn
 
 #: Seconds a thread waits for a free connection before it gives up (`Unavailable`).
 POOL_WAIT_SECONDS = 5
-#: Seconds after which an idle connection is replaced.
+#: Age in seconds at which a connection is replaced.
 STALE_SECONDS = 300
+#: Seconds a connection may have been idle and still be used without asking whether its server is there.
+PROBE_AFTER_SECONDS = 1
 
 #: libpq settings that keep a dead server or a stuck statement from holding a thread; milliseconds unless named.
 CONNECTION_OPTIONS: dict[str, Any] = {
@@ -28,20 +32,87 @@ CONNECTION_OPTIONS: dict[str, Any] = {
 }
 
 #: What a caller sees when the database is away, restarting or out of connections: try again later.
-UNAVAILABLE = (peewee.OperationalError, peewee.InterfaceError, MaxConnectionsExceeded)
+#: (peewee leaves a deadlock as psycopg2's own.)
+UNAVAILABLE = (
+    peewee.OperationalError,
+    peewee.InterfaceError,
+    psycopg2.OperationalError,
+    MaxConnectionsExceeded,
+)
 
 database = peewee.DatabaseProxy()
 
 
 class Pool(PooledPostgresqlDatabase):  # type: ignore[misc]
-    """A pool that notices, without asking the server, that a server has gone while a connection lay idle."""
+    """A pool that never hands out a connection whose server has gone, so the first request after a restart succeeds.
 
-    def _is_closed(self, conn: Any) -> bool:
-        if super()._is_closed(conn):
-            return True
-        # An idle server says nothing; what can be read now is its farewell, or the end of the stream.
-        readable, _, _ = select.select([conn], [], [], 0)
-        return bool(readable)
+    peewee's holds its locks while it connects and probes, so that one connection that hangs stops every thread.
+    Here only the accounts are locked.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        # What this lock guards is each thread's own state.
+        self._lock = nullcontext()
+        self._opening = 0
+
+    def _connect(self) -> Any:
+        while idle := self._take_idle():
+            created, given_back, connection = idle
+            if not self._is_stale(created) and _is_alive(connection, time.monotonic() - given_back):
+                return connection
+            self._close(connection, close_conn=True)
+        return self._open()
+
+    def _take_idle(self) -> tuple[float, float, Any] | None:
+        """The idle connection given back last, or None and the right to open one. Raises MaxConnectionsExceeded."""
+        with self._pool_lock:
+            if self._connections:
+                created, given_back, connection = self._connections.pop()
+                self._in_use[self.conn_key(connection)] = PoolConnection(created, connection, time.time())
+                return created, given_back, connection
+            if len(self._in_use) + self._opening >= self._max_connections:
+                raise MaxConnectionsExceeded(f"all {self._max_connections} connections are in use")
+            self._opening += 1
+            return None
+
+    def _open(self) -> Any:
+        connection = None
+        try:
+            connection = super(PooledDatabase, self)._connect()
+        finally:
+            with self._pool_lock:
+                self._opening -= 1
+                if connection is not None:
+                    now = time.time()
+                    self._in_use[self.conn_key(connection)] = PoolConnection(now, connection, now)
+                else:
+                    self._pool_available.notify()
+        return connection
+
+    def _close(self, connection: Any, close_conn: bool = False) -> None:
+        keep = not close_conn and self._can_reuse(connection)
+        with self._pool_lock:
+            held = self._in_use.pop(self.conn_key(connection), None)
+            keep = keep and held is not None and not self._is_stale(held.timestamp)
+            if keep:
+                self._connections.append((held.timestamp, time.monotonic(), connection))
+            self._pool_available.notify()
+        if not keep:
+            self._close_raw(connection)
+
+
+def _is_alive(connection: Any, idle_seconds: float) -> bool:
+    """Asks the server only where it has something to say (its farewell, as a rule) or had long to vanish silently."""
+    try:
+        silent = select.poll()
+        silent.register(connection.fileno(), select.POLLIN)
+        if silent.poll(0) or idle_seconds > PROBE_AFTER_SECONDS:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT 1")
+    except psycopg2.Error:
+        return False
+    return True
 
 
 class Model(peewee.Model):
@@ -77,6 +148,12 @@ def session() -> Iterator[None]:
         return
     with database.connection_context():
         yield
+
+
+def release() -> None:
+    """Give this thread's connection back, if it has one; its next statement takes another."""
+    if not database.is_closed():
+        database.close()
 
 
 def rows(sql: str, parameters: Mapping[str, Any] | Sequence[Any] = ()) -> list[dict[str, Any]]:

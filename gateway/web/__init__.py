@@ -8,7 +8,8 @@ from gateway.settings import Settings
 from gateway.web.auth import Keys
 from gateway.web.callbacks import Callbacks, ProviderCache
 from gateway.web.errors import handle_errors
-from gateway.web.health import Live, Metrics, Ready
+from gateway.web.health import Live, Ready
+from gateway.web.metrics import Metrics
 from gateway.web.middleware import RequestLog, Sessions
 from gateway.web.orders import Cancel, Check, Events, Order, Orders
 

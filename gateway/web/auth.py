@@ -25,7 +25,7 @@ class Keys:
     def require(self, req: falcon.Request, *scopes: Scope) -> ApiKey:
         """The key of the request, which must have one of `scopes`. Raises a 401 or 403."""
         found = self._find(_presented(req))
-        log.bind(api_key=found.name)
+        log.bind(caller=found.name)
         if not found.scopes.intersection(scopes):
             raise Problem(403, f"this key lacks the scope {' or '.join(scopes)}")
         return found

@@ -63,7 +63,7 @@ def _unavailable(
     req: falcon.Request, resp: falcon.Response, error: Exception, params: dict[str, Any]
 ) -> None:
     logger.warning("The database is away.", action="database_unavailable", error=str(error).strip())
-    detail = "the database is away; nothing was stored, try again"
+    detail = "the database is away; try again, with the Idempotency-Key if there was one"
     raise Problem(503, detail, Retry_After=str(RETRY_AFTER_SECONDS)) from None
 
 

@@ -26,12 +26,15 @@ class RequestLog:
         req.context.request_id = request_id
         req.context.began = time.perf_counter()
         resp.set_header("X-Request-ID", request_id)
+        resp.set_header("Cache-Control", "no-store")
         log.clear()
         log.bind(request_id=request_id)
 
     def process_response(
         self, req: falcon.Request, resp: falcon.Response, resource: object, succeeded: bool
     ) -> None:
+        if "began" not in req.context:  # Falcon refused the method before anything else
+            self.process_request(req, resp)
         logger.info(
             "Answered.",
             action="request",

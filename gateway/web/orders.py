@@ -18,7 +18,9 @@ from models.api_key import ApiKey, Scope
 from models.status import Source
 
 NO_ROUTE = "no route leads from this package to a provider; add one with `gateway routes add`"
-IDEMPOTENCY_KEY = re.compile(r"[\x20-\x7e]{1,255}")
+IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+#: What PostgreSQL calls a reference to a row that is not there.
+FOREIGN_KEY_VIOLATION = "23503"
 
 
 class Orders:
@@ -69,6 +71,10 @@ class Orders:
             raise Problem(422, str(error)) from None
         except peewee.DataError:
             raise Problem(422, "this storefront's products and packages are UUIDs; these are not") from None
+        except peewee.IntegrityError as error:
+            if getattr(getattr(error, "orig", None), "pgcode", None) != FOREIGN_KEY_VIOLATION:
+                raise
+            raise Problem(422, "this storefront has no such product or package") from None
 
 
 class Order:
@@ -159,7 +165,7 @@ def _read_pin(found: dict[str, Any], key: ApiKey) -> str | None:
 def _idempotency_key(req: falcon.Request) -> str | None:
     given = req.get_header("Idempotency-Key")
     if given is not None and not IDEMPOTENCY_KEY.fullmatch(given):
-        raise Problem(400, "Idempotency-Key must be 1 to 255 printable ASCII characters")
+        raise Problem(400, "Idempotency-Key must be 1 to 255 visible ASCII characters")
     return given
 
 

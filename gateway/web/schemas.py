@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -34,6 +35,25 @@ def _utc(at: datetime) -> datetime:
         raise ValueError("is no time that we can count to") from None
 
 
+def _iso_8601(text: Any) -> datetime:
+    """A `+` that came unescaped in a query has turned into a space. Raises ValueError."""
+    try:
+        return _utc(datetime.fromisoformat(text.replace(" ", "+") if "T" in text else text))
+    except (ValueError, TypeError, AttributeError):
+        raise ValueError("must be a time in ISO 8601, such as 2025-01-31T00:00:00Z") from None
+
+
+def _web_address(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        whole = False
+    if not whole or not url.isprintable() or " " in url:
+        raise ValueError("must be an absolute address that begins with http:// or https://")
+    return url
+
+
 def read_cursor(text: Any) -> tuple[datetime, str] | None:
     """The place that a cursor names. Raises ValueError."""
     try:
@@ -45,8 +65,8 @@ def read_cursor(text: Any) -> tuple[datetime, str] | None:
 
 Text = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_storable)]
 OptionalText = Annotated[str, Field(max_length=255), AfterValidator(_storable)] | None
-Url = Annotated[str, Field(max_length=2000, pattern=r"^https?://[^\s/?#]+[^\s]*$"), AfterValidator(_storable)]
-Time = Annotated[datetime, AfterValidator(_utc)]
+Url = Annotated[str, Field(max_length=2000), AfterValidator(_storable), AfterValidator(_web_address)]
+Time = Annotated[datetime, BeforeValidator(_iso_8601)]
 
 
 class _Input(BaseModel):

@@ -200,9 +200,7 @@ def test_a_list_with_one_bad_entry_settles_none(client: Client, order: dict[str,
     assert {kept["result"] for kept in calls.inbox()} == {"invalid"}
 
 
-def test_a_long_list_of_different_orders_is_settled_at_once(
-    client: Client, order: dict[str, Any]
-) -> None:
+def test_a_long_list_of_different_orders_is_settled_at_once(client: Client, order: dict[str, Any]) -> None:
     strangers = [neutral(str(number), "sent") for number in range(1000, 1400)]
     answer = call_back(client, {"orders": [*strangers, neutral(order["provider_referans"])]})
     assert result(answer) == "applied"

@@ -1,6 +1,7 @@
 """While the database is away nothing gets a 2xx; as soon as it is back everything works, and nothing was lost."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -81,31 +82,33 @@ def test_connections_that_the_server_ended_are_replaced(anonymous: Client, key: 
     assert anonymous.simulate_get("/orders", headers=headers).status_code == 200
 
 
-def test_a_pool_in_use_is_waited_for_and_then_is_a_503(
-    anonymous: Client, key: str, pool: database.Pool, monkeypatch: pytest.MonkeyPatch
+def test_without_a_free_connection_there_is_a_503_and_then_none(
+    server: EmbeddedPostgres,
+    anonymous: Client,
+    key: str,
+    pool: database.Pool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(pool, "_max_connections", 1)
-    monkeypatch.setattr(pool, "_wait_timeout", 0.1)
-    body = b"{}"
-    with database.session():
-        order = factories.place()
-        held = pool.connection()
-    assert held is not None and order
+    monkeypatch.setattr(database, "POOL_WAIT_SECONDS", 1)
+    small = database.connect(server.url, pool_size=1)
+    database.bind(small)
+    headers = {"Authorization": f"Bearer {key}"}
+    with ThreadPoolExecutor(1) as elsewhere:
+        with database.session():
+            unavailable(elsewhere.submit(anonymous.simulate_get, "/orders", headers=headers).result())
+        assert (
+            elsewhere.submit(anonymous.simulate_get, "/orders", headers=headers).result().status_code == 200
+        )
+    small.close_all()
 
 
-def test_a_database_that_no_longer_takes_writes_gets_no_2xx(
-    server: EmbeddedPostgres, anonymous: Client, key: str, pool: database.Pool
-) -> None:
+def test_a_database_that_takes_no_writes_gets_no_2xx(anonymous: Client, pool: database.Pool) -> None:
     order = factories.sent()
     database.rows("ALTER DATABASE postgres SET default_transaction_read_only = on")
-    pool.close()
     pool.close_all()
-    answers = [
-        calls.call_back(anonymous, calls.neutral(order["provider_referans"])),
-        anonymous.simulate_post("/orders", json=calls.BODY, headers={"Authorization": f"Bearer {key}"}),
-    ]
-    pool.close_all()
+    answer = calls.call_back(anonymous, calls.neutral(order["provider_referans"]))
     database.rows("SET default_transaction_read_only = off")
     database.rows("ALTER DATABASE postgres RESET default_transaction_read_only")
-    for answer in answers:
-        unavailable(answer)
+    pool.close_all()
+    assert calls.problem(answer, answer.status_code)["status"] >= 500
+    assert factories.column(order, "externalStatus") == "sent"

@@ -1,0 +1,284 @@
+"""What only a real server shows: bodies in pieces, broken requests, several processes, servers that go away."""
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from gateway.dev.servers import EmbeddedPostgres, EmbeddedValkey
+from models.migrate import migrate
+from tests.gateway.web import calls
+from tests.gateway.web.served import PANEL, PATIENCE_SECONDS, TOKEN, Web
+from tests.waiting import wait_until
+
+#: Seconds that are not "fast"; Redis alone would be waited for longer.
+SLOW_SECONDS = 0.9
+
+
+@pytest.fixture(scope="module")
+def web(open_directory: Path) -> Iterator[Web]:
+    with (
+        EmbeddedPostgres(open_directory / "web-postgres", durable=False) as postgres,
+        EmbeddedValkey(open_directory / "web-valkey", durable=False) as valkey,
+    ):
+        migrate(postgres.url, echo=lambda line: None)
+        web = Web(postgres, valkey, open_directory / "web.log")
+        with web.running():
+            yield web
+
+
+def status(answer: bytes) -> int:
+    """Of the first answer in these bytes; 0 where there is none."""
+    return int(answer.split(b" ", 2)[1]) if answer else 0
+
+
+def said(order: dict[str, Any], **fields: Any) -> bytes:
+    return json.dumps(calls.neutral(order["providerReferans"], **fields)).encode()
+
+
+def at_once(count: int, call: Callable[[], requests.Response]) -> list[requests.Response]:
+    with ThreadPoolExecutor(count) as threads:
+        return list(threads.map(lambda _: call(), range(count)))
+
+
+def pieces(body: bytes) -> Iterator[bytes]:
+    for start in range(0, len(body), 8192):
+        yield body[start : start + 8192]
+
+
+# --- bodies
+
+
+@pytest.mark.parametrize("path", ["/orders", "/callbacks/sandbox"])
+def test_a_body_without_a_length_is_bounded_too(web: Web, path: str) -> None:
+    answer = web.session.post(f"{web.url}{path}", data=pieces(b" " * 70_000), timeout=PATIENCE_SECONDS)
+    assert answer.status_code == 413
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_a_body_without_a_length_is_read(web: Web) -> None:
+    body = json.dumps(calls.BODY).encode()
+    headers = {"Content-Type": "application/json"}
+    placed = web.session.post(
+        f"{web.url}/orders", data=pieces(body), headers=headers, timeout=PATIENCE_SECONDS
+    )
+    assert placed.status_code == 201
+    outcome = said(placed.json())
+    url = f"{web.url}/callbacks/sandbox"
+    answer = requests.post(url, data=pieces(outcome), headers=calls.signed(outcome), timeout=PATIENCE_SECONDS)
+    assert answer.json() == {"result": "applied"}
+
+
+def test_a_length_that_is_too_large_is_refused_before_anything_is_sent(web: Web) -> None:
+    head = "POST /callbacks/sandbox HTTP/1.1\r\nHost: x\r\nContent-Length: 999999999999\r\n"
+    assert status(web.talk(head.encode() + b"Connection: close\r\n\r\n", finish=False)) == 413
+
+
+def test_half_a_form_is_not_half_a_pin(web: Web) -> None:
+    order = web.place().json()
+    form = f"referans={order['providerReferans']}&durum=2&pin=1234-5678".encode()
+    head = f"POST /callbacks/{PANEL}/{TOKEN} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(form)}\r\n"
+    head += "Content-Type: application/x-www-form-urlencoded\r\nConnection: close\r\n\r\n"
+    answer = web.talk(head.encode() + form[:-5])
+    assert status(answer) == 400 and b"Content-Length" in answer
+    assert b"OK" not in answer
+
+
+def test_who_pauses_within_a_body_is_told_so(web: Web) -> None:
+    head = b"POST /callbacks/sandbox HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\nConnection: close\r\n\r\n{"
+    assert status(web.talk(head, finish=False)) == 408
+
+
+# --- broken requests
+
+BROKEN = {
+    "a negative length": b"POST /callbacks/sandbox HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+    "a length that is none": b"POST /callbacks/sandbox HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n",
+    "a signed length": b"POST /callbacks/sandbox HTTP/1.1\r\nHost: x\r\nContent-Length: +1\r\n\r\n{",
+    "two lengths": b"POST /orders HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}x",
+    "a length and chunks": b"POST /orders HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /health/live HTTP/1.1\r\nHost: x\r\n\r\n",
+    "an unknown coding": b"POST /orders HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n\r\n{}",
+    "chunks that are none": b"POST /callbacks/sandbox HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}",
+    "chunks cut short": b"POST /callbacks/sandbox HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n{}",
+    "no end of chunks": b"POST /callbacks/sandbox HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n",
+    "a space before the colon": b"GET /health/live HTTP/1.1\r\nHost : x\r\n\r\n",
+    "a folded header": b"GET /health/live HTTP/1.1\r\nHost: x\r\n y\r\n\r\n",
+    "a header with NUL": b"GET /health/live HTTP/1.1\r\nHost: x\r\nX-Request-ID: a\x00b\r\n\r\n",
+    "a very long path": b"GET /" + b"x" * 5_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+    "a very long header": b"GET / HTTP/1.1\r\nHost: x\r\nA: " + b"x" * 9_000 + b"\r\n\r\n",
+    "many headers": b"GET / HTTP/1.1\r\n" + b"A: 1\r\n" * 100 + b"\r\n",
+    "no HTTP": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+    "a method in small letters": b"get /orders HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+    "an unknown method": b"BREW /orders HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("request_", BROKEN.values(), ids=BROKEN)
+def test_a_broken_request_is_refused_once(web: Web, request_: bytes) -> None:
+    answer = web.talk(request_)
+    assert 400 <= status(answer) < 500, answer
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert b"Traceback" not in answer
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"GET /callbacks/\xff\xfe HTTP/1.1\r\nHost: x\r\n",
+        b"GET /orders/%00%ff HTTP/1.1\r\nHost: x\r\n",
+        b"GET //orders?%ff=%00&&=&a HTTP/1.1\r\nHost: x\r\n",
+        b"GET http://elsewhere/nowhere HTTP/1.1\r\nHost: x\r\n",
+        b"GET /nowhere HTTP/1.0\r\n",
+        b"GET /nowhere#fragment?x HTTP/1.1\r\nHost: x\r\n",
+        b"GET /%2e%2e/%2e%2e/etc/passwd HTTP/1.1\r\nHost: x\r\n",
+        b"GET /orders HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer \xff\xfe\r\n",
+    ],
+)
+def test_an_odd_request_is_a_problem_with_an_id(web: Web, request_: bytes) -> None:
+    answer = web.talk(request_ + b"Connection: close\r\n\r\n")
+    assert status(answer) in (401, 404), answer
+    assert b"application/problem+json" in answer and b"x-request-id" in answer.lower()
+
+
+def test_what_follows_a_refused_body_is_not_a_request(web: Web) -> None:
+    smuggled = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
+    body = smuggled.ljust(70_000)
+    head = f"POST /callbacks/sandbox HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+    answer = web.talk(head.encode() + body)
+    assert answer.count(b"HTTP/1.1 ") == 1 and status(answer) == 413
+
+
+def test_a_header_written_with_underscores_signs_nothing(web: Web) -> None:
+    body = b"{}"
+    lines = [f"{name.replace('-', '_')}: {value}" for name, value in calls.signed(body).items()]
+    head = ["POST /callbacks/sandbox HTTP/1.1", "Host: x", "Content-Length: 2", "Connection: close", *lines]
+    assert status(web.talk("\r\n".join(head).encode() + b"\r\n\r\n" + body)) in (400, 401)
+
+
+def test_a_request_id_is_passed_on(web: Web) -> None:
+    for path in ("/health/live", "/nowhere", "/orders"):
+        answer = requests.get(f"{web.url}{path}", headers={"X-Request-ID": f"id-of{path}"}, timeout=5)
+        assert answer.headers["X-Request-ID"] == f"id-of{path}"
+
+
+# --- several processes
+
+
+def test_of_the_same_callbacks_at_once_one_is_applied(web: Web) -> None:
+    for _ in range(4):
+        order = web.place().json()
+        body = said(order, pin_code="1")
+        answers = at_once(8, lambda body=body, order=order: web.call_back(body, webhook_id=order["id"]))  # type: ignore[misc]
+        results = sorted(answer.json()["result"] for answer in answers)
+        assert results == ["applied"] + ["duplicate"] * 7
+        assert web.order(order["id"])["externalStatus"] == "completed"
+
+
+def test_of_contradicting_callbacks_at_once_the_first_stands(web: Web) -> None:
+    order = web.place().json()
+    bodies = iter([said(order, pin_code=str(number)) for number in range(6)])
+    results = sorted(answer.json()["result"] for answer in at_once(6, lambda: web.call_back(next(bodies))))
+    assert results == ["applied"] + ["conflict"] * 5
+
+
+def test_one_idempotency_key_at_once_is_one_order(web: Web) -> None:
+    headers = {"Idempotency-Key": "at once"}
+    answers = at_once(8, lambda: web.place(headers))
+    assert {answer.status_code for answer in answers} == {201}, [answer.text for answer in answers]
+    assert len({answer.content for answer in answers}) == 1
+
+
+# --- servers that go away
+
+
+def test_the_first_request_after_the_database_was_restarted_succeeds(web: Web) -> None:
+    order = web.place().json()
+    at_once(8, web.place)
+    web.postgres.restart()
+    for _ in range(8):
+        assert web.call_back(said(order, pin_code="1")).status_code == 200
+
+
+def test_a_callback_while_the_database_is_away_comes_again(web: Web) -> None:
+    order = web.place().json()
+    web.postgres.stop()
+    try:
+        answers = at_once(8, lambda: web.call_back(said(order), webhook_id="outage"))
+        ready = requests.get(f"{web.url}/health/ready", timeout=PATIENCE_SECONDS)
+    finally:
+        web.postgres.start()
+    for answer in answers:
+        assert answer.status_code == 503
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert int(answer.headers["retry-after"]) > 0
+    assert (ready.status_code, ready.json()["status"]) == (503, "down: database, migrations")
+    assert web.call_back(said(order), webhook_id="outage").json() == {"result": "applied"}
+    assert web.order(order["id"])["externalStatus"] == "completed"
+
+
+def place_quickly(web: Web) -> None:
+    for _ in range(5):
+        began = time.monotonic()
+        assert web.place().status_code == 201
+        assert time.monotonic() - began < SLOW_SECONDS
+
+
+def broker_is(web: Web, wanted: int) -> None:
+    wait_until(lambda: requests.get(f"{web.url}/health/ready", timeout=10).status_code == wanted)
+
+
+def test_orders_are_placed_as_quickly_while_redis_is_away(web: Web) -> None:
+    web.valkey.stop()
+    try:
+        place_quickly(web)
+        answer = requests.get(f"{web.url}/health/ready", timeout=10)
+        assert answer.json()["status"] == "down: broker"
+    finally:
+        web.valkey.start()
+    broker_is(web, 200)
+
+
+def test_orders_are_placed_as_quickly_while_redis_hangs(web: Web) -> None:
+    assert web.valkey.pid
+    os.kill(web.valkey.pid, signal.SIGSTOP)
+    try:
+        place_quickly(web)
+        broker_is(web, 503)
+    finally:
+        os.kill(web.valkey.pid, signal.SIGCONT)
+    broker_is(web, 200)
+
+
+# --- the log
+
+
+def test_the_log_holds_no_secret(web: Web) -> None:
+    order = web.place().json()
+    web.call_back(said(order, pin_code="PIN-IN-NO-LOG"))
+    web.call_back(said(order, pin_code="OTHER-PIN-IN-NO-LOG"))
+    web.call_back(b'{"pin_code": "PIN-IN-NO-LOG", "status": "x"}')
+    assert web.order(order["id"])["pinCode"] == "PIN-IN-NO-LOG"
+    for path in (
+        f"/callbacks/{PANEL}/{TOKEN}",
+        f"/callbacks/{PANEL}?token={TOKEN}&referans=1&durum=2&pin=PIN-IN-NO-LOG",
+    ):
+        requests.get(f"{web.url}{path}", timeout=5)
+    requests.get(f"{web.url}/callbacks/{PANEL}/WRONG-{TOKEN}", timeout=5)
+    requests.get(f"{web.url}/orders", headers={"X-Request-ID": "the-last-one"}, timeout=5)
+    wait_until(lambda: "the-last-one" in web.log())
+    log = web.log()
+    assert "callback_refused" in log and "callback_invalid" in log and "conflict" in log
+    for secret in ("PIN-IN-NO-LOG", TOKEN, web.key, calls.SECRET, calls.SECRET.removeprefix("whsec_")):
+        assert secret not in log
+
+
+def test_every_line_of_the_log_is_json(web: Web) -> None:
+    assert all(json.loads(line)["event"] for line in web.log().splitlines() if line)

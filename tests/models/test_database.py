@@ -1,0 +1,141 @@
+"""The pool: what it hands out works, and one connection that hangs holds up nobody else."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+
+import psycopg2
+import pytest
+from playhouse.pool import MaxConnectionsExceeded
+
+from models import database
+
+
+@pytest.fixture
+def pool(database_url: str) -> Iterator[database.Pool]:
+    made = database.connect(database_url, pool_size=2, name="pool-test")
+    yield made
+    made.close_all()
+
+
+def backend(pool: database.Pool) -> int:
+    """The server process that answers on a connection of the pool."""
+    with pool.connection_context():
+        return int(pool.execute_sql("SELECT pg_backend_pid()").fetchone()[0])
+
+
+def terminate(database_url: str, pid: int) -> None:
+    with closing(psycopg2.connect(database_url)) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
+
+
+def test_a_connection_is_used_again(pool: database.Pool) -> None:
+    assert backend(pool) == backend(pool)
+
+
+def test_a_connection_whose_server_has_gone_is_replaced(pool: database.Pool, database_url: str) -> None:
+    first = backend(pool)
+    terminate(database_url, first)
+
+    assert backend(pool) != first
+
+
+def test_one_that_was_idle_for_long_is_asked_first(
+    pool: database.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = backend(pool)
+    monkeypatch.setattr(database, "PROBE_AFTER_SECONDS", 0)
+
+    assert backend(pool) == first
+
+
+def test_an_old_one_is_replaced(pool: database.Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = backend(pool)
+    monkeypatch.setattr(pool, "_stale_timeout", -1)
+
+    assert backend(pool) != first
+
+
+def test_what_was_left_open_in_a_transaction_is_rolled_back(pool: database.Pool) -> None:
+    with pool.connection_context():
+        pool.execute_sql("BEGIN")
+        pool.execute_sql("CREATE TABLE left_open ()")
+
+    with pool.connection_context():
+        assert not pool.table_exists("left_open")
+
+
+def in_threads(count: int, work: Callable[[], None]) -> None:
+    threads = [threading.Thread(target=work) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def test_many_threads_share_few_connections(pool: database.Pool) -> None:
+    seen: list[int] = []
+
+    in_threads(16, lambda: seen.extend(backend(pool) for _ in range(20)))
+
+    assert len(seen) == 320
+    assert len(set(seen)) <= 2
+    assert pool._in_use == {}
+    assert pool._opening == 0
+
+
+def test_who_finds_none_free_gives_up(pool: database.Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "_wait_timeout", 0.05)
+    held, done = threading.Barrier(3), threading.Event()
+
+    def hold() -> None:
+        with pool.connection_context():
+            held.wait()
+            done.wait()
+
+    threads = [threading.Thread(target=hold) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    held.wait()
+    with pytest.raises(MaxConnectionsExceeded):
+        pool.connect()
+    done.set()
+    for thread in threads:
+        thread.join()
+    backend(pool)
+
+
+def test_a_connection_that_could_not_be_opened_takes_no_place() -> None:
+    pool = database.connect("postgresql://postgres@127.0.0.1:1/nothing", pool_size=1)
+
+    for _ in range(3):
+        with pytest.raises(database.UNAVAILABLE):
+            pool.connect()
+    assert pool._opening == 0
+
+
+def test_a_connection_that_hangs_while_it_opens_holds_up_nobody(database_url: str) -> None:
+    pool = database.connect(database_url, pool_size=2)
+    backend(pool)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        given_host, given_port = pool.connect_params["host"], pool.connect_params["port"]
+        hanging = threading.Thread(target=_connect_and_fail, args=(pool,))
+        with pool.connection_context():  # so that the other thread must open one of its own
+            pool.connect_params |= {"host": "127.0.0.1", "port": str(silent.getsockname()[1])}
+            hanging.start()
+            accepted, _ = silent.accept()
+            began = time.monotonic()
+        backend(pool)  # the one that was just given back
+
+        assert time.monotonic() - began < 1
+        accepted.close()
+    hanging.join()
+    pool.connect_params |= {"host": given_host, "port": given_port}
+    pool.close_all()
+
+
+def _connect_and_fail(pool: database.Pool) -> None:
+    with pytest.raises(database.UNAVAILABLE):
+        pool.connect()
