@@ -4,18 +4,23 @@ import os
 import socket
 import struct
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from gunicorn.arbiter import Arbiter
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
 from gunicorn.workers.base import Worker
+from gunicorn.workers.gthread import ThreadWorker
 
 from gateway import broker, log
 from gateway.settings import load_or_exit
 
 #: Seconds a client may pause within a request; a half-sent one would hold its thread for ever (gunicorn #2086).
 READ_TIMEOUT_SECONDS = 3
+
+#: Threads that wait for clients to take their last answer.
+CLOSERS = 8
 
 settings = load_or_exit()
 log.configure(settings)
@@ -36,6 +41,29 @@ class RootLogger(Logger):
             super().exception(msg, *args, **kwargs)
 
 
+class Gthread(ThreadWorker):
+    """Waits for a client to take its last answer in a thread, and not where new connections are accepted.
+
+    gunicorn's lingers there for up to two seconds, in which the whole process stands still.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._closers = ThreadPoolExecutor(max_workers=CLOSERS, thread_name_prefix="closer")
+
+    def finish_request(self, conn: Any, fs: Any) -> None:
+        close = conn.close
+
+        def elsewhere(graceful: bool = False) -> None:
+            if graceful:
+                self._closers.submit(close, graceful=True)
+            else:
+                close()
+
+        conn.close = elsewhere
+        super().finish_request(conn, fs)
+
+
 logger_class = RootLogger
 loglevel = settings.log_level
 # One line per request comes from the application, with its ids; gunicorn's would be a second.
@@ -44,7 +72,7 @@ accesslog = None
 bind = f"0.0.0.0:{settings.port}"
 workers = settings.web_concurrency
 # Requests wait for the database and not for the processor: threads, twice the pool of 4 connections per process.
-worker_class = "gthread"
+worker_class = Gthread
 threads = 8
 # Connections per process, idle ones included; the next ones wait in the backlog.
 worker_connections = 1000
