@@ -30,7 +30,12 @@ def _chunked(req: falcon.Request) -> bytes:
     """A body without Content-Length, where the server takes the end of the chunks for the end of the stream."""
     if "chunked" not in (req.get_header("Transfer-Encoding") or "").lower():
         return b""
-    return bytes(req.stream.read(MAX_BYTES + 1))
+    try:
+        return bytes(req.stream.read(MAX_BYTES + 1))
+    except OSError:
+        raise
+    except Exception:  # every server has its own word for chunks that are none
+        raise Problem(400, "the chunks of the body cannot be read") from None
 
 
 def _too_large() -> Problem:

@@ -16,6 +16,8 @@ from tests.gateway.web.conftest import Client
 
 SECRET = factories.CREDENTIALS["callback_secret"]
 BODY = {"productId": "game", "packageId": "60", "userIdentifier": "player"}
+#: A reference that no order has.
+NOBODY = "123456789012345678"
 _numbers = itertools.count()
 
 
@@ -71,6 +73,17 @@ def call_back(
     body = content if isinstance(content, bytes) else json.dumps(content).encode()
     headers = signed(body, webhook_id=webhook_id)
     return client.simulate_post(f"/callbacks/{provider}", body=body, headers=headers)
+
+
+def result(answer: Result, status: int = 200) -> str:
+    """What a callback is said to have done, in an answer of this status."""
+    assert answer.status_code == status, answer.text
+    return str(answer.json["result"])
+
+
+def standing(order: dict[str, Any]) -> str:
+    """The order's externalStatus."""
+    return str(factories.column(order, "externalStatus"))
 
 
 def inbox() -> list[dict[str, Any]]:

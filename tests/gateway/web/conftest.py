@@ -103,3 +103,9 @@ def client(client_for: ClientFor) -> Client:
 def trusted(client_for: ClientFor) -> Client:
     """A client with every scope."""
     return client_for(*Scope)
+
+
+@pytest.fixture
+def order(pool: object) -> dict[str, Any]:
+    """An order that `sandbox` has accepted."""
+    return factories.sent()

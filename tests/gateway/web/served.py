@@ -56,6 +56,7 @@ class Web:
             wait_until(self.answers, 30, what=self.log)
             yield
         finally:
+            self.session.close()
             process.send_signal(signal.SIGTERM)
             process.wait(PATIENCE_SECONDS)
 

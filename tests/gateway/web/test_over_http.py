@@ -98,23 +98,27 @@ def test_who_pauses_within_a_body_is_told_so(web: Web) -> None:
 
 # --- broken requests
 
+POST = b"POST /callbacks/sandbox HTTP/1.1\r\nHost: x\r\n"
+GET = b"GET /health/live HTTP/1.1\r\nHost: x\r\n"
+CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
 BROKEN = {
-    "a negative length": b"POST /callbacks/sandbox HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
-    "a length that is none": b"POST /callbacks/sandbox HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n",
-    "a signed length": b"POST /callbacks/sandbox HTTP/1.1\r\nHost: x\r\nContent-Length: +1\r\n\r\n{",
-    "two lengths": b"POST /orders HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}x",
-    "a length and chunks": b"POST /orders HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n"
-    b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /health/live HTTP/1.1\r\nHost: x\r\n\r\n",
-    "an unknown coding": b"POST /orders HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n\r\n{}",
-    "chunks that are none": b"POST /callbacks/sandbox HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}",
-    "chunks cut short": b"POST /callbacks/sandbox HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n{}",
-    "no end of chunks": b"POST /callbacks/sandbox HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n",
+    "a negative length": POST + b"Content-Length: -1\r\n\r\n",
+    "a length that is none": POST + b"Content-Length: x\r\n\r\n",
+    "a length with a sign": POST + b"Content-Length: +1\r\n\r\n{",
+    "two lengths": POST + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}x",
+    "a length and chunks": POST + b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + GET,
+    "an unknown coding": POST + b"Transfer-Encoding: xchunked\r\n\r\n{}",
+    "chunks that are none": CHUNKED + b"zz\r\n{}",
+    "chunks cut short": CHUNKED + b"9\r\n{}",
+    "chunks without an end": CHUNKED + b"2\r\n{}\r\n",
+    "chunks longer than they say": CHUNKED + b"1\r\n{}\r\n0\r\n\r\n",
     "a space before the colon": b"GET /health/live HTTP/1.1\r\nHost : x\r\n\r\n",
-    "a folded header": b"GET /health/live HTTP/1.1\r\nHost: x\r\n y\r\n\r\n",
-    "a header with NUL": b"GET /health/live HTTP/1.1\r\nHost: x\r\nX-Request-ID: a\x00b\r\n\r\n",
+    "a folded header": GET + b"A: b\r\n c\r\n\r\n",
+    "a header with NUL": GET + b"X-Request-ID: a\x00b\r\n\r\n",
+    "a path that is no text": b"GET /callbacks/\xff\xfe HTTP/1.1\r\nHost: x\r\n\r\n",
     "a very long path": b"GET /" + b"x" * 5_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
-    "a very long header": b"GET / HTTP/1.1\r\nHost: x\r\nA: " + b"x" * 9_000 + b"\r\n\r\n",
-    "many headers": b"GET / HTTP/1.1\r\n" + b"A: 1\r\n" * 100 + b"\r\n",
+    "a very long header": GET + b"A: " + b"x" * 9_000 + b"\r\n\r\n",
+    "many headers": GET + b"A: 1\r\n" * 100 + b"\r\n",
     "no HTTP": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
     "a method in small letters": b"get /orders HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
     "an unknown method": b"BREW /orders HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
@@ -124,7 +128,7 @@ BROKEN = {
 @pytest.mark.parametrize("request_", BROKEN.values(), ids=BROKEN)
 def test_a_broken_request_is_refused_once(web: Web, request_: bytes) -> None:
     answer = web.talk(request_)
-    assert 400 <= status(answer) < 500, answer
+    assert status(answer) == 501 or 400 <= status(answer) < 500, answer
     assert answer.count(b"HTTP/1.1 ") == 1
     assert b"Traceback" not in answer
 
@@ -132,7 +136,6 @@ def test_a_broken_request_is_refused_once(web: Web, request_: bytes) -> None:
 @pytest.mark.parametrize(
     "request_",
     [
-        b"GET /callbacks/\xff\xfe HTTP/1.1\r\nHost: x\r\n",
         b"GET /orders/%00%ff HTTP/1.1\r\nHost: x\r\n",
         b"GET //orders?%ff=%00&&=&a HTTP/1.1\r\nHost: x\r\n",
         b"GET http://elsewhere/nowhere HTTP/1.1\r\nHost: x\r\n",
@@ -190,7 +193,7 @@ def test_of_contradicting_callbacks_at_once_the_first_stands(web: Web) -> None:
 
 
 def test_one_idempotency_key_at_once_is_one_order(web: Web) -> None:
-    headers = {"Idempotency-Key": "at once"}
+    headers = {"Idempotency-Key": "at-once"}
     answers = at_once(8, lambda: web.place(headers))
     assert {answer.status_code for answer in answers} == {201}, [answer.text for answer in answers]
     assert len({answer.content for answer in answers}) == 1
