@@ -32,10 +32,11 @@ CONNECTION_OPTIONS: dict[str, Any] = {
 }
 
 #: What a caller sees when the database is away, restarting or out of connections: try again later.
-#: (peewee leaves a deadlock as psycopg2's own.)
+#: (peewee leaves a deadlock as psycopg2's own; a database that became read-only is an InternalError.)
 UNAVAILABLE = (
     peewee.OperationalError,
     peewee.InterfaceError,
+    peewee.InternalError,
     psycopg2.OperationalError,
     MaxConnectionsExceeded,
 )

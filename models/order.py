@@ -18,6 +18,10 @@ COLUMNS = """
 """
 
 
+#: Outcomes in one statement; its joins grow with the square.
+MAX_BATCH = 100
+
+
 @dataclass(frozen=True, slots=True)
 class Settled:
     """What became of one outcome."""
@@ -48,8 +52,8 @@ def pin_of(order: dict[str, Any]) -> str | None:
 def settle(arrivals: Sequence[Arrival], *, order_timeout_seconds: float) -> list[Settled]:
     """Apply outcomes to their orders, record each, and say what happened to it: one statement, one commit.
 
-    The result is in the order of `arrivals`. Where several are for one order they take turns: each further
-    turn is the same statement again, in the same transaction.
+    The result is in the order of `arrivals`. Where several are for one order they take turns, and more than
+    MAX_BATCH go in parts: each is the same statement again, in the same transaction.
     """
     if len(arrivals) == 1:
         found = _settle_once(arrivals, order_timeout_seconds)
@@ -62,8 +66,9 @@ def _settle_in_turns(arrivals: Sequence[Arrival], order_timeout_seconds: float) 
     settled: dict[int, Settled] = {}
     waiting = list(range(len(arrivals)))
     while waiting:
-        answers = _settle_once([arrivals[index] for index in waiting], order_timeout_seconds)
-        settled |= {waiting[position]: answer for position, answer in answers.items()}
+        chunk = waiting[:MAX_BATCH]
+        answers = _settle_once([arrivals[index] for index in chunk], order_timeout_seconds)
+        settled |= {chunk[position]: answer for position, answer in answers.items()}
         waiting = [index for index in waiting if index not in settled]
     return [settled[index] for index in range(len(arrivals))]
 

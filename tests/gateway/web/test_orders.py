@@ -7,13 +7,11 @@ import dramatiq
 import pytest
 import redis
 
-from gateway.web import auth
-from models import api_key, database, provider, route
-from models.api_key import Scope
+from models import database, provider, route
 from models.status import ExternalStatus
 from tests import factories
 from tests.gateway.web import calls
-from tests.gateway.web.conftest import Client, ClientFor
+from tests.gateway.web.conftest import Client
 from tests.waiting import wait_until
 
 #: The contract's order, word for word; `pinCode` is there for those who may see it.
@@ -209,98 +207,3 @@ def test_older_systems_words_are_read_in_ours(client: Client, stored: str, shown
     assert client.simulate_get(f"/orders/{order['id']}").json["externalStatus"] == shown
     listed = client.simulate_get("/orders", params={"externalStatus": shown}).json["data"]
     assert [one["externalStatus"] for one in listed] == [shown]
-
-
-# --- who may do what
-
-ID = "00000000-0000-4000-8000-000000000000"
-CALLS = [
-    ("POST", "/orders", {Scope.ORDERS_WRITE}),
-    ("GET", "/orders", {Scope.ORDERS_READ}),
-    ("GET", f"/orders/{ID}", {Scope.ORDERS_READ}),
-    ("GET", f"/orders/{ID}/events", {Scope.ORDERS_READ}),
-    ("POST", f"/orders/{ID}/check", {Scope.ORDERS_WRITE, Scope.OPS}),
-    ("POST", f"/orders/{ID}/cancel", {Scope.ORDERS_WRITE}),
-]
-
-
-def test_a_key_may_do_what_its_scopes_say_and_no_more(client_for: ClientFor) -> None:
-    for scope in Scope:
-        alone = client_for(scope)
-        for method, path, enough in CALLS:
-            answer = alone.simulate_request(method, path)
-            assert (answer.status_code == 403) == (scope not in enough), (scope, method, path)
-            if scope not in enough:
-                calls.problem(answer, 403)
-
-
-@pytest.mark.parametrize(
-    "authorization",
-    [
-        None,
-        "",
-        "Bearer",
-        "Bearer ",
-        "Basic dXNlcjpwYXNz",
-        "Bearer rk_nobody",
-        "rk_nobody",
-        "Bearer \xff\xfe",
-        "Bearer " + "x" * 8000,
-    ],
-)
-def test_without_a_valid_key_nothing_is_done(anonymous: Client, authorization: str | None) -> None:
-    headers = {} if authorization is None else {"Authorization": authorization}
-    for method, path, _ in CALLS:
-        answer = anonymous.simulate_request(method, path, headers=headers)
-        assert "rk_nobody" not in str(calls.problem(answer, 401))
-        assert answer.headers["www-authenticate"] == "Bearer"
-
-
-@pytest.fixture
-def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(auth, "REMEMBER_SECONDS", 0.2)
-
-
-def test_a_revoked_key_ends_in_a_moment(forgetful: None, client: Client) -> None:
-    assert client.simulate_get("/orders").status_code == 200
-    database.rows("UPDATE api_keys SET revoked_at = now()")
-    wait_until(lambda: client.simulate_get("/orders").status_code == 401)
-
-
-def test_the_scheme_is_read_in_any_case(anonymous: Client) -> None:
-    key = api_key.create("any case", [Scope.ORDERS_READ])
-    for scheme in ("bearer", "BEARER"):
-        headers = {"Authorization": f"{scheme} {key}"}
-        assert anonymous.simulate_get("/orders", headers=headers).status_code == 200
-
-
-# --- what surrounds every call
-
-
-def test_every_answer_has_a_request_id(client: Client, anonymous: Client) -> None:
-    asked = [
-        client.simulate_get("/orders"),
-        anonymous.simulate_get("/orders"),
-        anonymous.simulate_get("/nowhere"),
-        anonymous.simulate_options("/orders"),
-        anonymous.simulate_get("/health/live"),
-    ]
-    ids = [answer.headers["x-request-id"] for answer in asked]
-    assert len(set(ids)) == len(ids)
-
-
-@pytest.mark.parametrize(
-    ("given", "kept"), [("abc-123", True), ("a b", False), ("x" * 201, False), ("\xe9", False)]
-)
-def test_a_sane_request_id_is_passed_on(anonymous: Client, given: str, kept: bool) -> None:
-    answer = anonymous.simulate_get("/health/live", headers={"X-Request-ID": given})
-    assert (answer.headers["x-request-id"] == given) is kept
-
-
-def test_no_request_keeps_a_connection(client: Client, anonymous: Client, pool: database.Pool) -> None:
-    calls.place(client)
-    for path in ("/orders", f"/orders/{ID}", "/orders?limit=x", "/nowhere", "/health/ready", "/metrics"):
-        client.simulate_get(path)
-        anonymous.simulate_get(path)
-    calls.call_back(client, calls.neutral("1"))
-    assert pool.is_closed() and not pool._in_use
