@@ -123,8 +123,8 @@ def page(wanted: Filter, limit: int, before: tuple[datetime, str] | None = None)
     if before:
         conditions.append('(o."createdAt", o.id) < (%(at)s, %(id)s::uuid)')
         values |= {"at": before[0], "id": before[1]}
-    where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
-    sql = f'SELECT {COLUMNS} FROM product_orders AS o {where} ORDER BY o."createdAt" DESC, o.id DESC LIMIT %(limit)s'
+    where = " AND ".join(['o."createdAt" IS NOT NULL', *conditions])
+    sql = f'SELECT {COLUMNS} FROM product_orders AS o WHERE {where} ORDER BY o."createdAt" DESC, o.id DESC LIMIT %(limit)s'
     return database.rows(sql, values | {"limit": limit})
 
 

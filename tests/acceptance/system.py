@@ -3,9 +3,9 @@
 import itertools
 import os
 import signal
-import socket
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -18,6 +18,8 @@ import redis
 import requests
 
 from gateway.broker import QUEUES, make_broker
+from gateway.dev import embedded
+from gateway.dev.child import spawn
 from gateway.dev.simulator import Simulator
 from gateway.settings import load
 from models import api_key
@@ -67,10 +69,11 @@ class System:
         self._logs = logs
         given = {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "PORT": str(self.port), **FAST, **env}
         self._env = {**os.environ, **given}
-        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._running: dict[str, subprocess.Popen[str]] = {}
         self._broker = make_broker(load(given), strict=True)
+        self.authorization = {"Authorization": f"Bearer {self._prepare()}"}
         self._session = requests.Session()
-        self._session.headers["Authorization"] = f"Bearer {self._prepare()}"
+        self._session.headers.update(self.authorization)
 
     def _prepare(self) -> str:
         with factories.bound(self.database_url, pool_size=2):
@@ -82,20 +85,35 @@ class System:
         with factories.bound(self.database_url, pool_size=2):
             factories.add_provider(provider_id, base_url=self.simulator.url)
 
-    def start(self, name: str, command: list[str]) -> None:
-        """Start a process in a group of its own; what it writes goes to a file of its name."""
+    def start(self, name: str, command: list[str], *, wait: bool = True, **env: str) -> None:
+        """Start a process in a group of its own; what it writes goes to a file of its name.
+
+        The web is waited for, unless `wait` says no. `env` is added to what every process gets.
+        """
         with (self._logs / f"{name}.log").open("ab") as log:
-            self._running[name] = subprocess.Popen(
-                command, cwd=ROOT, env=self._env, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            self._running[name] = spawn(
+                command, cwd=ROOT, env=self._env | env, stdout=log, stderr=subprocess.STDOUT
             )
-        if command is WEB:
-            wait_until(self._web_answers, 20, what=lambda: f"the web\n{self.log(name)}")
+        if wait and command is WEB:
+            wait_until(lambda: web_answers(self.url), 20, what=lambda: f"the web\n{self.log(name)}")
+
+    def running(self) -> dict[str, int]:
+        """The process ids of those that were started and not taken away by `kill`, by name."""
+        return {name: process.pid for name, process in self._running.items()}
+
+    def signal(self, name: str, number: signal.Signals) -> None:
+        """Signal a whole group at once; nothing happens if it has ended."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._running[name].pid, number)
+
+    def exit_status(self, name: str) -> int | None:
+        """Of a group's first process; None while it runs."""
+        return self._running[name].poll()
 
     def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> int:
         """Signal a whole group at once, wait for its end, and return the exit status of its first process."""
-        process = self._running.pop(name)
-        os.killpg(process.pid, number)
-        return process.wait(30)
+        self.signal(name, number)
+        return self._running.pop(name).wait(30)
 
     def terminate(self, name: str) -> int:
         """As a platform does: every process gets the signal, and the parent passes it on."""
@@ -158,11 +176,13 @@ class System:
 
         wait_until(settled, timeout_seconds, what=unsettled, pause_seconds=0.2)
 
-    def _web_answers(self) -> bool:
-        try:
-            return requests.get(f"{self.url}/health/live", timeout=1).ok
-        except requests.RequestException:
-            return False
+
+def web_answers(url: str) -> bool:
+    """Whether the web at `url` is up."""
+    try:
+        return requests.get(f"{url}/health/live", timeout=1).ok
+    except requests.RequestException:
+        return False
 
 
 def _final(row: dict[str, Any]) -> bool:
@@ -170,10 +190,8 @@ def _final(row: dict[str, Any]) -> bool:
 
 
 def free_port() -> int:
-    """A port nobody listens on just now."""
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port nobody listens on just now, and no outgoing connection takes while its server is down."""
+    return embedded.free_port(seed=uuid.uuid4().hex)
 
 
 @contextmanager
