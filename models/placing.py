@@ -124,7 +124,8 @@ def page(wanted: Filter, limit: int, before: tuple[datetime, str] | None = None)
         conditions.append('(o."createdAt", o.id) < (%(at)s, %(id)s::uuid)')
         values |= {"at": before[0], "id": before[1]}
     where = " AND ".join(['o."createdAt" IS NOT NULL', *conditions])
-    sql = f'SELECT {COLUMNS} FROM product_orders AS o WHERE {where} ORDER BY o."createdAt" DESC, o.id DESC LIMIT %(limit)s'
+    newest = 'ORDER BY o."createdAt" DESC, o.id DESC LIMIT %(limit)s'
+    sql = f"SELECT {COLUMNS} FROM product_orders AS o WHERE {where} {newest}"
     return database.rows(sql, values | {"limit": limit})
 
 

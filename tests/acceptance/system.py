@@ -140,8 +140,12 @@ class System:
 
     def sweep(self) -> None:
         """What the scheduler does at each tick."""
+        self.enqueue("sweep")
+
+    def enqueue(self, actor: str, *args: str) -> None:
+        """Send a message, if the queue is there."""
         message: dramatiq.Message[Any] = dramatiq.Message(
-            queue_name=QUEUES["sweep"], actor_name="sweep", args=(), kwargs={}, options={}
+            queue_name=QUEUES[actor], actor_name=actor, args=args, kwargs={}, options={}
         )
         with suppress(redis.RedisError):
             self._broker.enqueue(message)
