@@ -11,6 +11,7 @@ from typing import Any
 import psycopg2
 
 from models import migrate
+from models.status import ExternalStatus
 from tests import factories
 
 #: As TypeORM made it for the storefront; `users` and `products` stand for tables we do not own.
@@ -96,7 +97,7 @@ def _rows(url: str, without: set[str]) -> tuple[int, str]:
         return number, cursor.fetchone()[0]
 
 
-def test_orders_are_placed_on_a_table_whose_products_are_uuids(empty_database_url: str) -> None:
+def test_orders_live_on_a_table_whose_products_are_uuids_and_whose_pins_were_short(empty_database_url: str) -> None:
     with connected(empty_database_url) as cursor:
         cursor.execute(LEGACY_TABLE)
         cursor.execute("SELECT id FROM products LIMIT 1")
@@ -107,6 +108,8 @@ def test_orders_are_placed_on_a_table_whose_products_are_uuids(empty_database_ur
         factories.add_provider()
         new = factories.placing.NewOrder(str(product), factories.NO_ORDER, "player")
         placed = factories.placing.place(new, wake_seconds=60, made_by="tests")
+        # The column was made for 120 characters.
+        assert factories.settle(factories.arrival(placed, ExternalStatus.COMPLETED, "P" * 150)) == ["applied"]
 
     assert placed["productId"] == str(product)
 
