@@ -8,12 +8,13 @@ import queue
 import ssl
 import threading
 import time
+from collections.abc import Iterable
 from typing import Any
 
 import dramatiq
 import redis
 from dramatiq import Broker, Worker
-from dramatiq.brokers.redis import RedisBroker
+from dramatiq.brokers.redis import RedisBroker, _RedisConsumer
 from dramatiq.middleware import Middleware
 from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.retry import Retry
@@ -67,8 +68,26 @@ def make_broker(
     )
 
 
+class PatientConsumer(_RedisConsumer):
+    """Loses hints that cannot be given back, and not the thread that consumes: dramatiq's would never come back."""
+
+    def requeue(self, messages: Iterable[Any]) -> None:
+        try:
+            super().requeue(messages)  # type: ignore[no-untyped-call]
+        except redis.RedisError as error:
+            logger.warning(
+                "The queue is away; delayed messages are lost and the sweep will find their orders.",
+                action="requeue_failed",
+                error=str(error),
+            )
+
+
 class PatientBroker(RedisBroker):
     """Loses a tick that cannot be enqueued, and not the scheduler: a platform restarts one later each time."""
+
+    @property
+    def consumer_class(self) -> type[PatientConsumer]:
+        return PatientConsumer
 
     def enqueue(self, message: dramatiq.Message[Any], *, delay: int | None = None) -> dramatiq.Message[Any]:
         try:

@@ -101,7 +101,7 @@ class System:
         """The process ids of those that were started and not taken away by `kill`, by name."""
         return {name: process.pid for name, process in self._running.items()}
 
-    def signal(self, name: str, number: signal.Signals) -> None:
+    def send_signal(self, name: str, number: signal.Signals) -> None:
         """Signal a whole group at once; nothing happens if it has ended."""
         with suppress(ProcessLookupError):
             os.killpg(self._running[name].pid, number)
@@ -112,7 +112,7 @@ class System:
 
     def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> int:
         """Signal a whole group at once, wait for its end, and return the exit status of its first process."""
-        self.signal(name, number)
+        self.send_signal(name, number)
         return self._running.pop(name).wait(30)
 
     def terminate(self, name: str) -> int:

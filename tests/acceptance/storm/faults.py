@@ -1,0 +1,211 @@
+"""What breaks. Each fault is a generator that breaks something, yields the seconds to wait, and mends it."""
+
+import itertools
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from typing import TypeVar
+
+import psycopg2
+import redis
+
+from tests.acceptance.storm.stage import RESTART_SECONDS, Stage
+from tests.acceptance.system import free_port, web_answers
+
+T = TypeVar("T")
+Script = Iterator[float]
+
+#: Seconds a platform gives a process after SIGTERM.
+GRACE_SECONDS = 25
+#: Seconds by which one worker's clock is off.
+CLOCK_OFF_SECONDS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """`run(stage, chance)` does it; two faults that share a target never overlap."""
+
+    targets: frozenset[str]
+    run: Callable[[Stage, float], Script]
+
+
+def _web_killed(stage: Stage, chance: float) -> Script:
+    stage.system.kill(stage.web)
+    yield RESTART_SECONDS
+    stage.web = stage.start_web(stage.system.port)
+    yield from _until(lambda: web_answers(stage.system.url), 30)
+
+
+def _web_child_killed(stage: Stage, chance: float) -> Script:
+    """Gunicorn starts another."""
+    children = stage.web_children()
+    if children:
+        with suppress(ProcessLookupError):
+            os.kill(_pick(children, chance), signal.SIGKILL)
+    yield RESTART_SECONDS
+
+
+def _worker_killed(stage: Stage, chance: float) -> Script:
+    name = _pick(stage.workers, chance)
+    stage.workers.remove(name)
+    stage.system.kill(name)
+    yield RESTART_SECONDS
+    stage.workers.append(stage.start_worker())
+
+
+def _scheduler_killed(stage: Stage, chance: float) -> Script:
+    name = _pick(stage.schedulers, chance)
+    stage.schedulers.remove(name)
+    stage.system.kill(name)
+    yield RESTART_SECONDS
+    stage.schedulers.append(stage.start_scheduler())
+
+
+def _postgres_stopped(stage: Stage, chance: float) -> Script:
+    stage.postgres.stop()
+    yield 10
+    stage.postgres.start()
+
+
+def _postgres_crashed(stage: Stage, chance: float) -> Script:
+    stage.postgres.kill()
+    yield 1 + 4 * chance
+    stage.postgres.start()
+
+
+def _connections_cut(stage: Stage, chance: float) -> Script:
+    with closing(psycopg2.connect(stage.postgres.url)) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+    yield 0
+
+
+def _valkey_killed(stage: Stage, chance: float) -> Script:
+    """It keeps nothing, so it comes back empty."""
+    stage.valkey.kill()
+    yield 2 + 6 * chance
+    stage.valkey.start()
+
+
+def _valkey_emptied(stage: Stage, chance: float) -> Script:
+    with redis.Redis.from_url(stage.valkey.url) as client:
+        client.flushall()
+    yield 0
+
+
+def _valkey_full(stage: Stage, chance: float) -> Script:
+    with redis.Redis.from_url(stage.valkey.url) as client:
+        client.config_set("maxmemory-policy", "noeviction")
+        client.config_set("maxmemory", 1)
+        yield 4 + 6 * chance
+        client.config_set("maxmemory", 0)
+
+
+def _provider_down(stage: Stage, chance: float) -> Script:
+    """An hour of a day's timeout, scaled."""
+    stage.simulator.stop()
+    yield 5 + 7 * chance
+    stage.simulator.start()
+
+
+def _provider_slow(stage: Stage, chance: float) -> Script:
+    stage.simulator.control.set_fault("slow", 1 + 3 * chance)
+    yield 8
+    stage.simulator.control.set_fault(None)
+
+
+def _provider_broken(stage: Stage, chance: float) -> Script:
+    stage.simulator.control.set_fault(_pick(["html", "empty", "500", "cut"], chance))
+    yield 6
+    stage.simulator.control.set_fault(None)
+
+
+def _provider_flapping(stage: Stage, chance: float) -> Script:
+    for mode in ["500", "cut", "slow", "html", "empty"]:
+        stage.simulator.control.set_fault(mode, 1)
+        yield 0.5 + chance
+        stage.simulator.control.set_fault(None)
+        yield 0.5 + chance
+
+
+def _clock_off(stage: Stage, chance: float) -> Script:
+    """One more worker, half a minute ahead or behind, for a while."""
+    ahead = chance < 0.5
+    name = stage.start_worker(CLOCK_OFF_SECONDS if ahead else -CLOCK_OFF_SECONDS)
+    yield 15
+    yield from _drained(stage, [name])
+
+
+def _messages_repeated(stage: Stage, chance: float) -> Script:
+    """The queue delivers at least once: every waiting order's messages come again, three times."""
+    for order_id, actor in itertools.product(
+        stage.open_orders(100), ("dispatch_order", "check_order_status") * 3
+    ):
+        stage.system.enqueue(actor, order_id)
+    yield 0
+
+
+def _deployment(stage: Stage, chance: float) -> Script:
+    """The new version comes up, the router turns to it, the old one gets SIGTERM under load."""
+    old = [stage.web, *stage.workers]
+    port = free_port()
+    web, stage.workers = stage.start_web(port), [stage.start_worker() for _ in stage.workers]
+    yield from _until(lambda: web_answers(f"http://127.0.0.1:{port}"), 30)
+    stage.send_traffic_to(web, port)
+    yield from _drained(stage, old)
+
+
+def _drained(stage: Stage, names: Sequence[str]) -> Script:
+    """SIGTERM, and the end within the platform's grace."""
+    for name in names:
+        stage.system.send_signal(name, signal.SIGTERM)
+    yield from _until(
+        lambda: all(stage.system.exit_status(name) is not None for name in names), GRACE_SECONDS
+    )
+    for name in names:
+        if (status := stage.system.exit_status(name)) != 0:
+            stage.complaints.append(
+                f"{name} after SIGTERM: {_ending(status)}\n{stage.system.log(name)[-1500:]}"
+            )
+        stage.system.kill(name)
+
+
+def _ending(status: int | None) -> str:
+    return f"still there after {GRACE_SECONDS} s" if status is None else f"exit status {status}"
+
+
+def _until(condition: Callable[[], bool], timeout_seconds: float) -> Script:
+    deadline = time.monotonic() + timeout_seconds
+    while not condition() and time.monotonic() < deadline:
+        yield 0.2
+
+
+def _pick(choices: Sequence[T], chance: float) -> T:
+    return choices[int(chance * len(choices))]
+
+
+def _fault(run: Callable[[Stage, float], Script], *targets: str) -> Fault:
+    return Fault(frozenset(targets), run)
+
+
+FAULTS = {
+    "web killed": _fault(_web_killed, "web"),
+    "web child killed": _fault(_web_child_killed, "web"),
+    "worker killed": _fault(_worker_killed, "worker"),
+    "scheduler killed": _fault(_scheduler_killed, "scheduler"),
+    "PostgreSQL stopped for 10 s": _fault(_postgres_stopped, "postgres"),
+    "PostgreSQL crashed": _fault(_postgres_crashed, "postgres"),
+    "database connections cut": _fault(_connections_cut, "postgres"),
+    "Valkey killed": _fault(_valkey_killed, "valkey"),
+    "Valkey emptied": _fault(_valkey_emptied, "valkey"),
+    "Valkey full": _fault(_valkey_full, "valkey"),
+    "provider down": _fault(_provider_down, "provider"),
+    "provider slow": _fault(_provider_slow, "provider"),
+    "provider broken": _fault(_provider_broken, "provider"),
+    "provider flapping": _fault(_provider_flapping, "provider"),
+    "a clock 30 s off": _fault(_clock_off, "clock"),
+    "messages repeated": _fault(_messages_repeated, "valkey", "postgres"),
+    "deployment": _fault(_deployment, "web", "worker"),
+}

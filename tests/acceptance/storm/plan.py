@@ -1,0 +1,126 @@
+"""What a storm consists of, all of it from one seed: which orders, when, and what breaks at which moment. Pure."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+#: How orders behave at the provider (the simulator's words), and the share of each.
+BEHAVIOURS = {
+    "callback": 30,
+    "poll": 20,
+    "twice": 4,
+    "late=5": 3,
+    "shuffle": 3,
+    "progress": 3,
+    "otherpin": 5,
+    "badsign": 3,
+    "fail": 3,
+    "fail+poll": 3,
+    "refuse": 3,
+    "html": 1,
+    "html=2+poll": 1,
+    "empty": 1,
+    "500": 1,
+    "cut": 1,
+    "cut+poll": 1,
+    "cutafter": 1,
+    "cutafter+poll": 1,
+    "lostanswer": 1,
+    "lostanswer+poll": 1,
+    "half": 1,
+    "duplicate": 1,
+    "duplicate+poll": 1,
+    "nopin": 1,
+    "dash+poll": 1,
+    "pipes+poll": 1,
+    "latin5+poll": 1,
+    "slow=3": 1,
+    "slow=3+poll": 1,
+    "check-html+poll": 1,
+    "check-empty+poll": 1,
+    "check-500+poll": 1,
+    "check-cut+poll": 1,
+    "check-half+poll": 1,
+    "check-slow=3+poll": 1,
+}
+#: Seconds after ORDER_TIMEOUT at which a late success comes.
+LATE_SECONDS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedOrder:
+    """One order of the storefront, `at_seconds` after the storm has begun."""
+
+    number: int
+    at_seconds: float
+    words: str
+
+    @property
+    def user(self) -> str:
+        """The player id, by which the simulator knows what to do."""
+        return f"player{self.number}+{self.words}"
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedFault:
+    """One thing that breaks, `at_seconds` after the storm has begun. `chance`, 0 to 1, decides its details."""
+
+    at_seconds: float
+    kind: str
+    chance: float
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A whole storm. The same seed and numbers make the same one."""
+
+    seed: int
+    seconds: float
+    orders: tuple[PlannedOrder, ...]
+    faults: tuple[PlannedFault, ...]
+
+
+def make(
+    seed: int,
+    *,
+    orders: int,
+    seconds: float,
+    kinds: Sequence[str],
+    fault_every_seconds: float,
+    order_timeout_seconds: float | None,
+) -> Plan:
+    """A storm of `seconds`. Without `order_timeout_seconds` none of its orders waits for the timeout."""
+    dice = random.Random(seed)
+    behaviours = dict(BEHAVIOURS)
+    if order_timeout_seconds is not None:
+        behaviours |= {"never": 2, f"after={order_timeout_seconds + LATE_SECONDS:g}": 2}
+    words = _mix(dice, behaviours, orders)
+    return Plan(
+        seed,
+        seconds,
+        tuple(PlannedOrder(number, seconds * number / orders, words[number]) for number in range(orders)),
+        tuple(_faults(dice, kinds, seconds, fault_every_seconds)),
+    )
+
+
+def _mix(dice: random.Random, behaviours: dict[str, int], count: int) -> list[str]:
+    """Each behaviour once where there is room, the others by their shares."""
+    names = list(behaviours)
+    words = names + dice.choices(names, list(behaviours.values()), k=max(0, count - len(names)))
+    dice.shuffle(words)
+    return words[:count]
+
+
+def _faults(
+    dice: random.Random, kinds: Sequence[str], seconds: float, every_seconds: float
+) -> list[PlannedFault]:
+    """Every kind as often as every other, give or take one; all of them at least once."""
+    count = max(len(kinds), round(seconds / every_seconds))
+    drawn: list[str] = []
+    while len(drawn) < count:
+        drawn += dice.sample(kinds, len(kinds))
+    slot = seconds / count
+    return [
+        PlannedFault(slot * (number + 0.8 * dice.random()), kind, dice.random())
+        for number, kind in enumerate(drawn[:count])
+    ]

@@ -1,0 +1,136 @@
+"""Where the storm takes place: servers of its own, and the processes a platform would run."""
+
+import itertools
+import os
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg2
+
+from gateway.dev.servers import EmbeddedPostgres, EmbeddedValkey
+from gateway.dev.simulator import Simulator
+from models.migrate import migrate
+from tests import factories
+from tests.acceptance.system import SCHEDULER, SECRET, WEB, WORKER, System, free_port
+
+CLOCK = Path(__file__).parent / "clock"
+#: Seconds a platform takes to start what has died.
+RESTART_SECONDS = 1.0
+#: Scaled like the others of `system.FAST`; the timeout is longer than any outage, so that only orders that the
+#: provider never decides may time out.
+PACE = {
+    "FIRST_CHECK_DELAY": "1.5",
+    "BACKOFF_MIN": "0.5",
+    "BACKOFF_MAX": "4",
+    "MAX_CHECKS": "8",
+    "SLOW_CHECK_INTERVAL": "6",
+    "CALLBACK_TRUST": "5",
+    "LOG_LEVEL": "warning",
+}
+
+
+class Stage:
+    """One web, two workers and two schedulers: started by role, found again by name."""
+
+    def __init__(self, postgres: EmbeddedPostgres, valkey: EmbeddedValkey, system: System) -> None:
+        self.postgres, self.valkey, self.system = postgres, valkey, system
+        self.simulator = system.simulator
+        self.web = ""
+        self.workers: list[str] = []
+        self.schedulers: list[str] = []
+        #: What went wrong on the stage itself, such as a process that would not end.
+        self.complaints: list[str] = []
+        self._numbers = itertools.count(1)
+
+    def raise_curtain(self) -> None:
+        """Start everything."""
+        self.web = self.start_web(self.system.port, wait=True)
+        self.workers = [self.start_worker() for _ in range(2)]
+        self.schedulers = [self.start_scheduler() for _ in range(2)]
+
+    def start_web(self, port: int, *, wait: bool = False) -> str:
+        """Its name."""
+        name = f"web-{next(self._numbers)}"
+        self.system.start(name, WEB, wait=wait, PORT=str(port))
+        return name
+
+    def start_worker(self, clock_ahead_seconds: float = 0) -> str:
+        """Its name. Its clock may be off."""
+        name = f"worker-{next(self._numbers)}"
+        self.system.start(name, WORKER, **(_wrong_clock(clock_ahead_seconds) if clock_ahead_seconds else {}))
+        return name
+
+    def start_scheduler(self) -> str:
+        """Its name."""
+        name = f"scheduler-{next(self._numbers)}"
+        self.system.start(name, SCHEDULER)
+        return name
+
+    def send_traffic_to(self, web: str, port: int) -> None:
+        """What a router does once a new version is up: storefront and provider talk to it from now on."""
+        self.web, self.system.port = web, port
+        self.system.url = f"http://127.0.0.1:{port}"
+        self.call_back()
+
+    def call_back(self) -> None:
+        """Have the provider call the web back."""
+        self.simulator.call_back_to(f"{self.system.url}/callbacks/{factories.SANDBOX}", SECRET)
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """Of the storm's database. Raises psycopg2.Error."""
+        with closing(psycopg2.connect(self.postgres.url)) as connection, connection.cursor() as cursor:
+            cursor.execute(sql)
+            return cursor.fetchall()
+
+    def open_orders(self, limit: int) -> list[str]:
+        """The ids of some that are not final."""
+        found = self.rows(f"SELECT id::text FROM product_orders WHERE status = 'pending' LIMIT {limit}")
+        return [order_id for (order_id,) in found]
+
+    def memory_mib(self) -> dict[str, int]:
+        """Of each process and its children, by name."""
+        return {name: _resident_mib(pid) for name, pid in self.system.running().items()}
+
+    def web_children(self) -> list[int]:
+        """The process ids of gunicorn's own workers."""
+        with suppress(psutil.Error):  # it may have ended a moment ago
+            return [
+                child.pid
+                for child in psutil.Process(self.system.running()[self.web]).children(recursive=True)
+            ]
+        return []
+
+
+@contextmanager
+def built(directory: Path, **env: str) -> Iterator[Stage]:
+    """A stage with everything running; its data and logs are in `directory`, and nothing of it outlives the block."""
+    (logs := directory / "logs").mkdir(parents=True)
+    credentials = {name: factories.CREDENTIALS[name] for name in ("kod", "sifre")}
+    with (
+        EmbeddedPostgres(directory / "postgres") as postgres,
+        EmbeddedValkey(directory / "valkey", durable=False) as valkey,
+        Simulator(port=free_port(), settle_after_seconds=1, echo=None, **credentials) as simulator,
+    ):
+        migrate(postgres.url, echo=lambda line: None)
+        stage = Stage(postgres, valkey, System(postgres.url, valkey.url, logs, simulator, **PACE, **env))
+        try:
+            stage.call_back()
+            stage.raise_curtain()
+            yield stage
+        finally:
+            stage.system.close()
+
+
+def _wrong_clock(ahead_seconds: float) -> dict[str, str]:
+    path = os.pathsep.join(filter(None, [str(CLOCK), os.environ.get("PYTHONPATH")]))
+    return {"PYTHONPATH": path, "CLOCK_AHEAD_SECONDS": f"{ahead_seconds:g}"}
+
+
+def _resident_mib(pid: int) -> int:
+    with suppress(psutil.Error):  # it may have ended a moment ago
+        process = psutil.Process(pid)
+        return sum(one.memory_info().rss for one in (process, *process.children(recursive=True))) >> 20
+    return 0

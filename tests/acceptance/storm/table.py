@@ -1,0 +1,67 @@
+"""The one table that a storm ends with, and the timelines of the orders that it caught."""
+
+from collections.abc import Iterator
+
+from tests.acceptance.storm.audit import Audit
+from tests.acceptance.storm.books import Case
+
+#: Orders shown in full for each offence.
+SHOWN = 5
+#: Share of the orders that were known at least as soon as the time shown beside the longest.
+MOST = 0.99
+
+
+def table(audit: Audit) -> str:
+    """What happened, in lines of a name and a figure."""
+    lines = list(_lines(audit))
+    width = max(len(name) for name, _ in lines)
+    rule = "-" * (width + 30)
+    return "\n".join([rule, *(f"{name:<{width}}  {figure}" for name, figure in lines), rule])
+
+
+def _lines(audit: Audit) -> Iterator[tuple[str, str]]:
+    yield "seed", f"{audit.plan.seed}"
+    yield "storm, with the calm after it", f"{audit.stormed_seconds:.0f} s, {audit.took_seconds:.0f} s"
+    yield "orders planned", f"{len(audit.plan.orders)}"
+    yield "orders accepted", f"{len(audit.accepted)} ({audit.retries} tries repeated)"
+    sources = audit.sources()
+    yield "final by callback", f"{sources['callback']}"
+    yield "final by check", f"{sources['poll']}"
+    yield "final by sweep (timeout)", f"{sources['sweep']}"
+    yield "final by the answer to the send", f"{sources['dispatch']}"
+    yield "completed late, after the timeout", f"{audit.late()}"
+    for name, orders in audit.offences.items():
+        yield name, f"{len(orders)}"
+    yield "conflicts shown", f"{audit.conflicts()}"
+    if delays := audit.delays_seconds():
+        yield "longest from their decision to ours", f"{delays[-1][0]:.1f} s"
+        yield f"  {MOST:.0%} of the orders", f"{delays[int(MOST * (len(delays) - 1))][0]:.1f} s"
+    yield "faults injected", f"{audit.injected.total()}"
+    for kind, count in sorted(audit.injected.items()):
+        yield f"  {kind}", f"{count}"
+    for words, memory in zip(("before", "after"), audit.memory_mib, strict=True):
+        yield f"memory {words}, MiB", ", ".join(f"{name} {mib}" for name, mib in sorted(memory.items()))
+
+
+def offenders(audit: Audit) -> str:
+    """The seed, every complaint, and the first few orders of each offence with both sides' words."""
+    lines = [f"seed {audit.plan.seed}", *audit.complaints]
+    for name, orders in audit.offences.items():
+        lines += [
+            f"\n{name}: {order_id}\n{_shown(audit.books.cases.get(order_id))}" for order_id in orders[:SHOWN]
+        ]
+    return "\n".join(lines)
+
+
+def slowest(audit: Audit) -> str:
+    """The timeline of the order that was known last."""
+    delays = audit.delays_seconds()
+    return _shown(audit.books.cases[delays[-1][1]]) if delays else ""
+
+
+def _shown(case: Case | None) -> str:
+    if case is None:
+        return "  it is not in the database"
+    here = f"  {case.row['userIdentifier']}: {case.ending()} here, {case.truth()} there"
+    timeline = [f"    {event}" for event in case.events]
+    return "\n".join([here, f"  the provider: {case.booked and case.booked.as_dict()}", *timeline])
