@@ -97,7 +97,9 @@ def _rows(url: str, without: set[str]) -> tuple[int, str]:
         return number, cursor.fetchone()[0]
 
 
-def test_orders_live_on_a_table_whose_products_are_uuids_and_whose_pins_were_short(empty_database_url: str) -> None:
+def test_orders_live_on_a_table_whose_products_are_uuids_and_whose_pins_were_short(
+    empty_database_url: str,
+) -> None:
     with connected(empty_database_url) as cursor:
         cursor.execute(LEGACY_TABLE)
         cursor.execute("SELECT id FROM products LIMIT 1")
