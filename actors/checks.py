@@ -47,8 +47,8 @@ def check_order_status(order_id: str) -> None:
 
 def _claim(order_id: str, account: Provider) -> dict[str, Any] | None:
     with database.session():
-        if not provider.admits(account.id) and plan.postpone(
-            order_id, provider.PROBE_SECONDS, settings.order_timeout
+        if not provider.admits(account.id, settings.backoff_min) and plan.postpone(
+            order_id, settings.backoff_min, settings.order_timeout
         ):
             return None
         return plan.claim_check(
@@ -91,9 +91,9 @@ def _learned(claimed: dict[str, Any], account: Provider, outcome: Outcome) -> bo
 
 def _learned_nothing(claimed: dict[str, Any], account: Provider, error: ProviderError) -> bool:
     with database.session():
-        provider.failed(account.id, str(error)) if isinstance(error, NoAnswer) else provider.answered(
-            account.id
-        )
+        provider.failed(account.id, str(error), settings.backoff_min) if isinstance(
+            error, NoAnswer
+        ) else provider.answered(account.id)
         timeline.record(
             claimed["id"], Source.POLL, f"checked ({claimed['check_count']}), nothing learned: {error}"
         )

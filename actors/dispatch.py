@@ -131,7 +131,7 @@ def _next_provider(
 def _in_doubt(claimed: dict[str, Any], account: Provider, error: ProviderError) -> None:
     with database.session():
         if isinstance(error, NoAnswer):
-            provider.failed(account.id, str(error))
+            provider.failed(account.id, str(error), settings.backoff_min)
         never_reached = isinstance(error, NotReached)
         plan.in_doubt(claimed["id"], settings.backoff_min, never_reached=never_reached)
         intent = "not reached, will send again" if never_reached else "no clear answer to the send, will ask"

@@ -8,8 +8,6 @@ from models import database, sealed
 
 #: Failed questions in a row after which a provider counts as down.
 BREAKER_THRESHOLD = 5
-#: Seconds between two probes of a provider that is down.
-PROBE_SECONDS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +72,12 @@ def _owner(provider_id: str) -> str:
     return f"provider:{provider_id}"
 
 
-def admits(provider_id: str) -> bool:
-    """Whether a check may go out: always while the provider is up, one probe at a time while it is down."""
+def admits(provider_id: str, probe_seconds: float) -> bool:
+    """Whether a check may go out: always while the provider is up, one probe in `probe_seconds` while it is down."""
     health = database.row(HEALTH, {"id": provider_id, "threshold": BREAKER_THRESHOLD})
     if health is None or not health["down"]:
         return True
-    return bool(health["probe_due"]) and database.row(PROBE, (PROBE_SECONDS, provider_id)) is not None
+    return bool(health["probe_due"]) and database.row(PROBE, (probe_seconds, provider_id)) is not None
 
 
 def answered(provider_id: str) -> None:
@@ -87,9 +85,9 @@ def answered(provider_id: str) -> None:
     database.rows(ANSWERED, (provider_id,))
 
 
-def failed(provider_id: str, error: str) -> None:
-    """A call got no readable answer."""
-    values = {"id": provider_id, "error": error[:500], "threshold": BREAKER_THRESHOLD, "probe": PROBE_SECONDS}
+def failed(provider_id: str, error: str, probe_seconds: float) -> None:
+    """A call got no readable answer; if the provider now counts as down, it is probed in `probe_seconds`."""
+    values = {"id": provider_id, "error": error[:500], "threshold": BREAKER_THRESHOLD, "probe": probe_seconds}
     database.rows(FAILED, values)
 
 

@@ -187,16 +187,16 @@ def test_orders_that_another_system_sent_are_followed_within_the_timeout() -> No
 
 def test_a_provider_that_is_down_gets_one_probe_at_a_time() -> None:
     for _ in range(provider.BREAKER_THRESHOLD - 1):
-        provider.failed("sandbox", "no answer")
-    assert provider.admits("sandbox")
+        provider.failed("sandbox", "no answer", 30)
+    assert provider.admits("sandbox", 30)
 
-    provider.failed("sandbox", "no answer")
-    assert not provider.admits("sandbox")
+    provider.failed("sandbox", "no answer", 30)
+    assert not provider.admits("sandbox", 30)
     database.rows("UPDATE provider_health SET probe_at = now()")
-    assert sum(at_once(5, lambda: provider.admits("sandbox"))) == 1
+    assert sum(at_once(5, lambda: provider.admits("sandbox", 30))) == 1
 
     provider.answered("sandbox")
-    assert provider.admits("sandbox")
+    assert provider.admits("sandbox", 30)
 
 
 def test_while_its_provider_is_down_a_check_waits_but_not_past_the_timeout() -> None:

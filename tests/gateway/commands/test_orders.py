@@ -64,7 +64,7 @@ class Desk:
     def break_provider(self) -> None:
         with self._models():
             for _ in range(provider.BREAKER_THRESHOLD):
-                provider.failed("bayi", "no answer in time")
+                provider.failed("bayi", "no answer in time", 30)
 
     def next_check_is_due(self, found: dict[str, Any]) -> bool:
         with self._models():

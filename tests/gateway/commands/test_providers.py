@@ -141,7 +141,7 @@ def test_the_list_shows_how_each_is_doing(cli: Run, models: Models) -> None:
     add(cli, *SIGNED)
     with models():
         for _ in range(provider.BREAKER_THRESHOLD):
-            provider.failed("bayi", "no answer in time")
+            provider.failed("bayi", "no answer in time", 30)
 
     (listed,) = json.loads(cli("providers", "list", "--json").out)
     assert (listed["id"], listed["down"], listed["lastError"]) == ("bayi", True, "no answer in time")
