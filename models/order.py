@@ -43,9 +43,7 @@ def pin_of(order: dict[str, Any]) -> str | None:
     if not order["pinCode"]:
         return None
     references = (order["provider_referans"], order["externalOrderId"])
-    return sealed.unseal(
-        order["pinCode"], *(owner(order["providerId"], each) for each in references if each)
-    )
+    return sealed.unseal(order["pinCode"], *(owner(order["providerId"], each) for each in references if each))
 
 
 def settle(arrivals: Sequence[Arrival], *, order_timeout_seconds: float) -> list[Settled]:

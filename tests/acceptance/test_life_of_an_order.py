@@ -11,7 +11,6 @@ import redis
 from tests.acceptance.system import FAST, System, running
 from tests.waiting import wait_until
 
-
 #: A delayed message waits for the next look at the queue, a second as a rule, and longer on a busy machine.
 LATE_SECONDS = 6
 
