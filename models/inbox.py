@@ -73,9 +73,18 @@ def _settle_invalid(
     callback_id: int, arrivals: Sequence[Arrival], order_timeout_seconds: float
 ) -> list[order.Settled]:
     with database.database.atomic():
+        _lock_orders(arrivals)
         if not _reopen(callback_id, arrivals[0]):
             database.rows(SUPERSEDE, {"id": callback_id, "key": arrivals[0].dedupe_key})
         return order.settle(arrivals, order_timeout_seconds=order_timeout_seconds)
+
+
+def _lock_orders(arrivals: Sequence[Arrival]) -> None:
+    """Orders before callbacks, as settling locks them: the same event may be coming in over HTTP just now."""
+    outcomes = [arrival.outcome for arrival in arrivals]
+    references = [outcome.referans for outcome in outcomes]
+    numbers = [outcome.external_order_id for outcome in outcomes if not outcome.referans]
+    database.rows(LOCK_ORDERS, (arrivals[0].provider_id, references, numbers))
 
 
 def _reopen(callback_id: int, arrival: Arrival) -> bool:
@@ -206,6 +215,12 @@ KEEP_INVALID = """
 INSERT INTO callback_events (provider_id, dedupe_key, result, raw, message)
 VALUES (%(provider_id)s, %(key)s, 'invalid', %(raw)s, %(reason)s)
 ON CONFLICT (provider_id, dedupe_key) DO NOTHING
+"""
+#: Whatever order may be meant, in the order in which settling locks them.
+LOCK_ORDERS = """
+SELECT o.id FROM product_orders AS o
+WHERE o."providerId" = %s AND (o.provider_referans = ANY (%s::text[]) OR o."externalOrderId" = ANY (%s::text[]))
+ORDER BY o.id FOR UPDATE
 """
 #: An invalid callback that can be read now waits like one whose order is not known, until it is settled.
 REOPEN = """

@@ -1,5 +1,6 @@
 """Reading callbacks: who sent it, and what it says. Pure; the database is the caller's."""
 
+import base64
 import hashlib
 import hmac
 import json
@@ -29,6 +30,8 @@ MAX_REFERANS = 255
 MAX_TURNS = 10
 #: Longest id of an event; the inbox has an index over them.
 MAX_WEBHOOK_ID = 255
+#: What the key of a callback begins with that could not be read.
+INVALID_KEY = "invalid:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,21 +75,40 @@ def receive(
     webhook_id = VERIFIERS[provider.callback](provider, request, now or datetime.now(UTC))
     if webhook_id:  # what was signed is the body: anybody may have written the query
         request = replace(request, query={})
-    raw = _raw(request)
-    digest = _digest(provider, raw)
+    raw = _raw(request, webhook_id)
+    digest = _digest(provider, request)
     try:
         outcomes, acknowledgement = _read(provider, request)
     except UnreadableCallback as error:  # under a key of its own: the same event may come again, mended
-        raise Unreadable(str(error), f"invalid:{digest}", raw) from None
-    key = f"id:{webhook_id}" if webhook_id else f"content:{digest}"
+        raise Unreadable(str(error), f"{INVALID_KEY}{digest}", raw) from None
+    arrivals = _arrivals(provider, outcomes, _key(webhook_id, digest), raw)
+    return Received(
+        [replace(arrival, next_check_seconds=trust_seconds) for arrival in arrivals], acknowledgement
+    )
+
+
+def read_again(provider: Provider, raw: str, dedupe_key: str) -> list[Arrival]:
+    """What a callback says that was kept as Unreadable, by the adapter of today. Raises UnreadableCallback.
+
+    The arrivals have the keys that the same event would have if it came again.
+    """
+    kept = json.loads(raw)
+    body = base64.b64decode(kept["bytes"]) if "bytes" in kept else kept["body"].encode()
+    headers = {"content-type": kept.get("content_type", "")}
+    outcomes, _ = _read(provider, CallbackRequest(kept["method"], None, kept["query"], headers, body))
+    return _arrivals(provider, outcomes, _key(kept.get("id"), dedupe_key.removeprefix(INVALID_KEY)), raw)
+
+
+def _arrivals(provider: Provider, outcomes: list[Outcome], key: str, raw: str) -> list[Arrival]:
     keys = [key] if len(outcomes) == 1 else [f"{key}#{number}" for number in range(len(outcomes))]
-    arrivals = [
-        Arrival(
-            provider.id, Source.CALLBACK, outcome, dedupe_key=each, raw=raw, next_check_seconds=trust_seconds
-        )
+    return [
+        Arrival(provider.id, Source.CALLBACK, outcome, dedupe_key=each, raw=raw)
         for outcome, each in zip(outcomes, keys, strict=True)
     ]
-    return Received(arrivals, acknowledgement)
+
+
+def _key(webhook_id: str | None, digest: str) -> str:
+    return f"id:{webhook_id}" if webhook_id else f"content:{digest}"
 
 
 def _by_standard_webhooks(provider: Provider, request: CallbackRequest, now: datetime) -> str | None:
@@ -188,13 +210,24 @@ def _json(body: bytes) -> Mapping[str, Any]:
     return fields
 
 
-def _raw(request: CallbackRequest) -> str:
-    """What came, for the inbox, without the token."""
+def _raw(request: CallbackRequest, webhook_id: str | None) -> str:
+    """What came, for the inbox, without the token: enough to read it again."""
+    content_type = request.headers.get("content-type")
+    beside = {"content_type": content_type, "id": webhook_id}
+    return json.dumps(_content(request) | {name: value for name, value in beside.items() if value})
+
+
+def _content(request: CallbackRequest) -> dict[str, Any]:
+    """What makes two callbacks the same. Bytes that are no text are kept beside what a person can read of them."""
     query = {name: value for name, value in request.query.items() if name != TOKEN_FIELD}
     body = request.body.decode(errors="replace").replace("\x00", "\ufffd")
-    return json.dumps({"method": request.method, "query": query, "body": body})
+    content = {"method": request.method, "query": query, "body": body}
+    if body.encode() != request.body:
+        content["bytes"] = base64.b64encode(request.body).decode()
+    return content
 
 
-def _digest(provider: Provider, raw: str) -> str:
+def _digest(provider: Provider, request: CallbackRequest) -> str:
     """Keyed, so that nobody who reads the inbox can try PINs against it."""
-    return hmac.new(" ".join(provider.secrets()).encode(), raw.encode(), hashlib.sha256).hexdigest()
+    content = json.dumps(_content(request)).encode()
+    return hmac.new(" ".join(provider.secrets()).encode(), content, hashlib.sha256).hexdigest()

@@ -1,0 +1,251 @@
+"""`gateway callbacks`: what providers told us, and settling it once more."""
+
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+import typer
+
+from gateway import outbound
+from gateway.commands import moments, printing, replaying, sending, unpinned
+from gateway.commands.context import Problem, gateway
+from gateway.commands.replaying import Replay, Replayed
+from gateway.settings import Settings
+from models import inbox, lookup, order, provider
+from models.inbox import Filter, Kept
+from models.status import ExternalStatus
+
+app = typer.Typer(help="Callbacks: what providers told us.", no_args_is_help=True)
+
+#: The largest number that an id can be.
+MAX_ID = 2**63 - 1
+#: Callbacks after which a long replay says how far it is.
+PROGRESS_EVERY = 1000
+
+
+@app.command("list")
+def list_(
+    provider_id: str | None = typer.Option(None, "--provider", help="Only those of this provider."),
+    result: Kept | None = typer.Option(None, help="Only those that became this."),
+    order_id: str | None = typer.Option(None, "--order", metavar="ID", help="Only those of this order."),
+    since: str | None = typer.Option(None, help=moments.SINCE_HELP),
+    limit: int = typer.Option(50, min=1, max=1000, help="At most so many."),
+    json: bool = typer.Option(False, "--json", help="Print JSON."),
+) -> None:
+    """List the callbacks that were kept, newest first. What they said is in `show`.
+
+    Example: gateway callbacks list --result conflict --since 7d
+    """
+    with gateway() as settings:
+        wanted = Filter(provider_id, result, _order_id(order_id), moments.since(since, settings.timezone))
+        found = inbox.page(wanted, limit)
+    if json:
+        return printing.as_json([_listed(row) for row in found])
+    printing.table(
+        ("ID", "Received", "Provider", "Result", "Status", "Reference", "Order", "Reason"),
+        (_columns(row, settings) for row in found),
+        empty="No callbacks.",
+        fold="Reason",
+    )
+
+
+def _order_id(text: str | None) -> str | None:
+    if text is None:
+        return None
+    found = lookup.by_id_or_referans(text)
+    if found is None:
+        raise Problem(f"there is no order {text}; give its id, or the reference its provider knows it by")
+    return str(found["id"])
+
+
+def _listed(row: dict[str, Any]) -> dict[str, Any]:
+    """A callback as a list shows it: why it was not read, but not the provider's message, which may hold a PIN."""
+    shown = {name: value for name, value in row.items() if name != "message"}
+    return shown | {"reason": _reason(row)}
+
+
+def _reason(row: dict[str, Any]) -> str | None:
+    return row["message"] if row["result"] == Kept.INVALID else None
+
+
+def _columns(row: dict[str, Any], settings: Settings) -> tuple[object, ...]:
+    received = printing.at(row["received_at"], settings.timezone)
+    reference = row["referans"] or row["external_order_id"]
+    names = ("provider_id", "result", "status")
+    return (row["id"], received, *(row[name] for name in names), reference, row["order_id"], _reason(row))
+
+
+@app.command()
+def show(
+    callback_id: int = typer.Argument(
+        metavar="ID", min=1, max=MAX_ID, help="The number that `gateway callbacks list` shows."
+    ),
+    json: bool = typer.Option(False, "--json", help="Print JSON."),
+) -> None:
+    """Show a callback: what came, its order, and what it did to it. PINs and secrets are masked.
+
+    Example: gateway callbacks show 1817
+    """
+    with gateway() as settings:
+        row = _by_id([callback_id])[0]
+        shown = _whole(row)
+    if json:
+        return printing.as_json(shown)
+    _print_callback(shown, settings)
+
+
+def _whole(row: dict[str, Any]) -> dict[str, Any]:
+    found = order.find(row["order_id"]) if row["order_id"] else None
+    said = inbox.arrival(row)
+    pins = unpinned.pins(said, found)
+    return {
+        **{name: value for name, value in row.items() if name not in ("dedupe_key", "outcome", "raw")},
+        "message": unpinned.clean(row["message"], pins),
+        "hasPin": bool(said and said.outcome.pin),
+        "order": found and {name: found[name] for name in ("id", "providerId", "externalStatus", "status")},
+        "did": [event | {"message": unpinned.clean(event["message"], pins)} for event in inbox.deeds(row)],
+        "raw": unpinned.raw(row, pins),
+    }
+
+
+def _print_callback(shown: dict[str, Any], settings: Settings) -> None:
+    for name, value in shown.items():
+        if value not in (None, "") and not isinstance(value, (dict, list)):
+            moment = printing.at(value, settings.timezone) if hasattr(value, "astimezone") else value
+            printing.say(f"{name:<18} {moment}")
+    if shown["order"]:
+        printing.say(
+            f"{'now':<18} {shown['order']['externalStatus']}; see: gateway orders show {shown['order_id']}"
+        )
+    printing.say("")
+    printing.table(
+        ("At", "Status", "What it did"),
+        (
+            (printing.at(e["at"], settings.timezone), f"{e['from']} → {e['to']}", e["message"])
+            for e in shown["did"]
+        ),
+        empty="It did nothing to any order.",
+        fold="What it did",
+    )
+    printing.say("")
+    printing.as_json(shown["raw"])
+
+
+@app.command()
+def replay(
+    callback_ids: list[int] = typer.Argument(
+        None, metavar="[ID]…", min=1, max=MAX_ID, help="Numbers that `gateway callbacks list` shows."
+    ),
+    since: str | None = typer.Option(None, help=moments.SINCE_HELP),
+    result: Kept | None = typer.Option(None, help="With --since: only those that became this."),
+    dry_run: bool = typer.Option(False, "--dry-run", help="Say what would be tried, and change nothing."),
+    json: bool = typer.Option(False, "--json", help="Print JSON."),
+) -> None:
+    """Settle callbacks once more, oldest first: unmatched ones whose order is known now, invalid ones that can be
+    read now. Whatever was settled before changes nothing, so a replay may be repeated at will.
+
+    Example: gateway callbacks replay --since 2d --result invalid
+    """
+    if bool(callback_ids) == bool(since):
+        raise typer.BadParameter("give the numbers of callbacks, or --since and not both", param_hint="ID")
+    if result and not since:
+        raise typer.BadParameter("goes with --since", param_hint="--result")
+    with gateway() as settings:
+        rows = _chosen(callback_ids) if callback_ids else _since(since, result, settings)
+        again = Replay(settings.order_timeout, dry_run)
+        done = [_told(one, json) for batch in rows for one in again.run(batch)]
+    _sum_up(done, dry_run, json)
+    if any(one.failed for one in done):
+        raise typer.Exit(1)
+
+
+def _by_id(ids: list[int]) -> list[dict[str, Any]]:
+    found = inbox.find(ids)
+    if missing := sorted(set(ids) - {row["id"] for row in found}):
+        numbers = ", ".join(map(str, missing))
+        raise Problem(
+            f"there is no callback {numbers}, or its retention has ended; see: gateway callbacks list"
+        )
+    return found
+
+
+def _chosen(ids: list[int]) -> Iterator[list[dict[str, Any]]]:
+    found = _by_id(ids)
+    for start in range(0, len(found), replaying.BATCH):
+        yield found[start : start + replaying.BATCH]
+
+
+def _since(text: str | None, result: Kept | None, settings: Settings) -> Iterator[list[dict[str, Any]]]:
+    """Batch after batch of those that are there now, whatever comes or changes meanwhile."""
+    wanted = Filter(result=result, since=moments.since(text, settings.timezone))
+    extent = inbox.extent(wanted)
+    after_id, seen = (extent.first_id - 1 if extent else 0), 0
+    while extent and (batch := inbox.between(wanted, after_id, extent.last_id, replaying.BATCH)):
+        yield batch
+        after_id, seen = batch[-1]["id"], seen + len(batch)
+        if seen % PROGRESS_EVERY == 0 and seen < extent.count:
+            printing.note(f"{seen} of {extent.count} …")
+
+
+def _told(one: Replayed, json: bool) -> Replayed:
+    if not json:
+        became = f"{one.before} → {one.after}" if one.changed else one.after
+        printing.say(f"{one.id:>8}  {one.provider_id}  {one.reference or '-'}  {became}: {one.note}")
+    return one
+
+
+def _sum_up(done: list[Replayed], dry_run: bool, json: bool) -> None:
+    counts = Counter(one.after.value for one in done)
+    summary = {"callbacks": len(done), "changed": sum(one.changed for one in done), "now": dict(counts)}
+    if json:
+        return printing.as_json(
+            {"callbacks": [asdict(one) for one in done], "dry_run": dry_run, "summary": summary}
+        )
+    now = ", ".join(f"{count} {name}" for name, count in counts.most_common()) or "none"
+    changed = "dry run, nothing changed" if dry_run else f"{summary['changed']} changed"
+    printing.say(f"{len(done)} callbacks, {changed}: {now}")
+
+
+@app.command()
+def send(
+    provider_id: str = typer.Argument(
+        metavar="PROVIDER", help="A provider that `gateway providers list` shows."
+    ),
+    referans: str = typer.Argument(metavar="REFERANS", help="The reference of the order it is about."),
+    status: ExternalStatus = typer.Option(help="What it says became of the order."),
+    message: str | None = typer.Option(None, help="What it says beside that."),
+    pin_from_stdin: bool = typer.Option(
+        False, "--pin-from-stdin", help="Read its PIN from standard input; a terminal is asked for it."
+    ),
+    url: str | None = typer.Option(None, help="Where the gateway is, if not at PUBLIC_URL."),
+    json: bool = typer.Option(False, "--json", help="Print JSON."),
+) -> None:
+    """Send a callback to the gateway itself over HTTP, signed as the provider would. It is settled like any other:
+    the order moves.
+
+    Example: gateway callbacks send sandbox 482910573829105738 --status completed
+    """
+    if status is ExternalStatus.NOT_SENT:
+        raise typer.BadParameter("a provider cannot say that", param_hint="--status")
+    with gateway() as settings:
+        account = provider.find(provider_id)
+    if account is None:
+        raise Problem(f"there is no provider {provider_id}; see: gateway providers list")
+    pin = sending.read_pin(sys.stdin, pin_from_stdin, asks=status is ExternalStatus.COMPLETED)
+    said = sending.Said(referans, status, pin, message)
+    try:
+        answer = sending.send(account, said, url or settings.public_url, outbound.Client())
+    except outbound.OutboundError as error:
+        raise Problem(f"{error}; is the gateway there? --url says where it is") from None
+    _print_answer(answer, json)
+
+
+def _print_answer(answer: sending.Answer, json: bool) -> None:
+    if json:
+        printing.as_json(asdict(answer))
+    else:
+        printing.say(f"HTTP {answer.status} from {answer.url}: {answer.text}")
+    if not 200 <= answer.status < 300:
+        raise typer.Exit(1)

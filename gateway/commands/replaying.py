@@ -1,0 +1,136 @@
+"""Replay: kept callbacks settled once more, through the door that every outcome takes."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from gateway.providers import ADAPTERS, inbound
+from gateway.providers.base import UnreadableCallback
+from models import inbox, order, provider, sealed
+from models.inbox import Kept
+from models.outcome import Arrival
+from models.provider import Provider
+from models.status import Result
+
+#: Callbacks read and settled at once.
+BATCH = order.MAX_BATCH
+
+
+class NoReader(Exception):
+    """This version has nothing that reads the provider's callbacks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What became of one callback."""
+
+    id: int
+    provider_id: str
+    #: Ours, or the provider's own number; None where it could not be read.
+    reference: str | None
+    before: Kept
+    after: Kept
+    note: str
+    #: It could not even be tried; somebody has to do something first.
+    failed: bool = False
+
+    @property
+    def changed(self) -> bool:
+        """Whether it is kept as something else now."""
+        return self.before is not self.after
+
+
+@dataclass(slots=True)
+class Replay:
+    """Settles kept callbacks again. A dry run says what would be tried, and writes nothing."""
+
+    order_timeout_seconds: float
+    dry_run: bool = False
+    _providers: dict[str, Provider | None] = field(default_factory=dict)
+
+    def run(self, rows: Sequence[dict[str, Any]]) -> Iterator[Replayed]:
+        """Callbacks as `inbox.find` gives them, in the order in which they came: the first PIN stays."""
+        for invalid, some in itertools.groupby(rows, key=lambda row: row["result"] == Kept.INVALID):
+            if invalid:
+                yield from map(self._read_again, some)
+            else:
+                yield from self._settle_again(list(some))
+
+    def _settle_again(self, rows: list[dict[str, Any]]) -> list[Replayed]:
+        """Each keeps its key, so whatever was settled before is settled already."""
+        said = [_opened(row) for row in rows]
+        arrivals = [each for each in said if isinstance(each, Arrival)]
+        settled = iter([] if self.dry_run else self._settle(arrivals))
+        return [
+            _replayed(row, next(settled, None) if isinstance(each, Arrival) else each)
+            for row, each in zip(rows, said, strict=True)
+        ]
+
+    def _settle(self, arrivals: list[Arrival]) -> list[order.Settled]:
+        return order.settle(arrivals, order_timeout_seconds=self.order_timeout_seconds) if arrivals else []
+
+    def _read_again(self, row: dict[str, Any]) -> Replayed:
+        try:
+            account = self._provider(row["provider_id"])
+            arrivals = inbound.read_again(account, inbox.raw(row), row["dedupe_key"])
+        except (UnreadableCallback, NoReader) as error:
+            return _as(row, Kept.INVALID, f"still invalid: {error}")
+        except sealed.Unsealable as error:
+            return _as(row, Kept.INVALID, str(error), failed=True)
+        if self.dry_run:
+            return _as(row, Kept.INVALID, f"can be read now ({_count(arrivals)}), would be settled")
+        settled = inbox.settle_invalid(row["id"], arrivals, self.order_timeout_seconds)
+        (now,) = inbox.find([row["id"]])
+        return _as(row | now, Kept(now["result"]), _read_note(settled), before=Kept.INVALID)
+
+    def _provider(self, provider_id: str) -> Provider:
+        """Raises NoReader, sealed.Unsealable."""
+        if provider_id not in self._providers:
+            self._providers[provider_id] = provider.find(provider_id)
+        found = self._providers[provider_id]
+        if found is None:
+            raise NoReader(f"there is no provider {provider_id} any more")
+        if found.adapter not in ADAPTERS:
+            raise NoReader(f"this version knows no adapter {found.adapter}")
+        return found
+
+
+def _opened(row: dict[str, Any]) -> Arrival | str | None:
+    """What a callback says; None where it was never read, and why where it does not open."""
+    try:
+        return inbox.arrival(row)
+    except sealed.Unsealable as error:
+        return str(error)
+
+
+def _replayed(row: dict[str, Any], came: order.Settled | str | None) -> Replayed:
+    before = Kept(row["result"])
+    if isinstance(came, str):
+        return _as(row, before, came, failed=True)
+    if before is not Kept.UNMATCHED:
+        return _as(row, before, "settled before, nothing changed")
+    if came is None:
+        return _as(row, before, "would be settled if its order is known now")
+    if came.result is Result.UNMATCHED:
+        return _as(row, before, "no order of this provider has the reference yet")
+    return _as(row, Kept(came.result.value), f"order {came.order_id}: {came.came_from} → {came.went_to}")
+
+
+def _read_note(settled: Sequence[order.Settled]) -> str:
+    first = settled[0]
+    what = f"read; order {first.order_id}: {first.came_from} → {first.went_to}" if first.order_id else "read"
+    others = ", ".join(one.result.value for one in settled[1:])
+    return f"{what}; the others in it: {others}" if others else what
+
+
+def _count(arrivals: Sequence[Arrival]) -> str:
+    return "1 order" if len(arrivals) == 1 else f"{len(arrivals)} orders"
+
+
+def _as(
+    row: dict[str, Any], after: Kept, note: str, *, before: Kept | None = None, failed: bool = False
+) -> Replayed:
+    reference = row["referans"] or row["external_order_id"]
+    standing = before or Kept(row["result"])
+    return Replayed(row["id"], row["provider_id"], reference, standing, after, note, failed)

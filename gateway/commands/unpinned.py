@@ -1,0 +1,72 @@
+"""Callbacks as an operator may see them: everything but PINs and secrets."""
+
+import json
+import re
+from collections.abc import Collection
+from typing import Any
+from urllib.parse import parse_qsl
+
+from gateway import log
+from models import inbox, order
+from models.outcome import Arrival
+
+#: What providers call a PIN or what goes with it, wherever it stands in a name; better one too many.
+PIN_NAME = re.compile(r"pin|code|kod|seri|voucher|epin|key|[sş]ifre|token|secret|pass", re.IGNORECASE)
+#: Characters of the shortest PIN that is looked for inside other texts; a shorter one would stand everywhere.
+SHORTEST_PIN = 4
+
+
+def pins(said: Arrival | None, found: dict[str, Any] | None) -> set[str]:
+    """The PINs that a callback brought and that its order has. Raises sealed.Unsealable."""
+    known = (said.outcome.pin if said else None, order.pin_of(found) if found else None)
+    return {pin for pin in known if pin}
+
+
+def raw(row: dict[str, Any], known_pins: Collection[str]) -> dict[str, Any]:
+    """What came over the wire: `{method, contentType, query, body}`. Raises sealed.Unsealable.
+
+    The body is as its sender wrote it where it is text of no known form, else its fields.
+    """
+    kept = json.loads(inbox.raw(row) or "{}")
+    body = _fields(kept.get("body", ""), kept.get("content_type", ""))
+    return {
+        "method": kept.get("method"),
+        "contentType": kept.get("content_type"),
+        "query": clean(kept.get("query", {}), known_pins),
+        "body": clean(body, known_pins),
+    }
+
+
+def clean(value: Any, known_pins: Collection[str]) -> Any:
+    """`value` without PINs and secrets, by the names they stand under and by what they are, at any depth."""
+    if isinstance(value, dict):
+        return {
+            name: log.MASKED if each and PIN_NAME.search(name) and not isinstance(each, (dict, list))
+            else clean(each, known_pins)
+            for name, each in value.items()
+        }  # fmt: skip
+    if isinstance(value, list):
+        return [clean(each, known_pins) for each in value]
+    if value is None or isinstance(value, bool):
+        return value
+    text = str(value)
+    masked = log.mask(_without(text, known_pins))
+    return value if masked == text else masked
+
+
+def _without(text: str, known_pins: Collection[str]) -> str:
+    for pin in known_pins:
+        if text == pin:
+            return log.MASKED
+        if len(pin) >= SHORTEST_PIN:
+            text = text.replace(pin, log.MASKED)
+    return text
+
+
+def _fields(body: str, content_type: str) -> Any:
+    if "form-urlencoded" in content_type:
+        return dict(parse_qsl(body, keep_blank_values=True)) or body
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return body

@@ -1,0 +1,547 @@
+"""The inbox on the command line: listed, shown, settled again, and filled with a test callback."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar
+from urllib.parse import urlencode
+
+import pytest
+import requests
+from falcon.testing import Result, TestClient
+
+from gateway import broker
+from gateway.dev.embedded import free_port
+from gateway.providers import ADAPTERS
+from gateway.providers.znet import Znet
+from gateway.settings import load
+from gateway.web import create_app
+from models import database, order, sealed
+from models.outcome import Outcome
+from models.status import ExternalStatus
+from tests import factories
+from tests.gateway.web import calls
+from tests.gateway.web.calls import NOBODY, neutral
+from tests.models.conftest import KEY
+from tests.waiting import wait_until
+
+from .conftest import Run
+
+TOKEN = "token-of-the-panel"
+PANEL = "panel"
+PIN = "ABCD-1234-EFGH"
+ROOT = Path(__file__).parents[3]
+#: Seconds.
+PATIENCE_SECONDS = 30
+
+
+class Gateway:
+    """Orders, and providers that call back over the web's own code; every value is sealed."""
+
+    def __init__(self, database_url: str) -> None:
+        self._url = database_url
+        settings = load(
+            {"DATABASE_URL": database_url, "REDIS_URL": "redis://127.0.0.1:9/0", "ENCRYPTION_KEYS": KEY}
+        )
+        self._client = TestClient(create_app(settings, broker.make_client(settings, strict=True)))
+        with self.bound():
+            factories.add_provider()
+            credentials = factories.CREDENTIALS | {"callback_secret": TOKEN}
+            factories.add_provider(PANEL, callback="token", credentials=credentials)
+
+    @contextmanager
+    def bound(self) -> Iterator[None]:
+        sealed.bind([KEY])
+        with factories.bound(self._url, pool_size=2):
+            yield
+
+    def sent(self, provider_id: str = factories.SANDBOX) -> dict[str, Any]:
+        with self.bound():
+            found = factories.sent()
+            factories.put(found, providerId=provider_id)
+            return found
+
+    def rename(self, found: dict[str, Any], referans: str) -> None:
+        with self.bound():
+            factories.put(found, provider_referans=referans)
+
+    def standing(self, found: dict[str, Any]) -> tuple[str, str | None]:
+        """Its status and PIN."""
+        with self.bound():
+            now = order.find(found["id"])
+            assert now is not None
+            return now["externalStatus"], order.pin_of(now)
+
+    @contextmanager
+    def serving(self) -> Iterator[TestClient]:
+        """Without a session: the web opens and gives back its own."""
+        sealed.bind([KEY])
+        pool = database.connect(self._url, pool_size=2)
+        database.bind(pool)
+        yield self._client
+        pool.close_all()
+
+    def signed(self, said: Any, webhook_id: str | None = None) -> Result:
+        with self.serving() as client:
+            return calls.call_back(client, said, webhook_id=webhook_id)
+
+    def by_token(self, body: bytes = b"", content_type: str = "application/json", **query: str) -> Result:
+        with self.serving() as client:
+            return client.simulate_request(
+                "POST" if body else "GET",
+                f"/callbacks/{PANEL}/{TOKEN}",
+                body=body,
+                params=query,
+                headers={"content-type": content_type},
+            )
+
+    def snapshot(self) -> list[Any]:
+        tables = ("product_orders", "order_events", "callback_events")
+        with self.bound():
+            return [
+                database.rows(f"SELECT to_jsonb(t) AS row FROM {table} AS t ORDER BY id") for table in tables
+            ]
+
+    def inbox(self) -> list[str]:
+        with self.bound():
+            return [row["result"] for row in calls.inbox()]
+
+
+@pytest.fixture
+def gateway(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
+    monkeypatch.setenv("ENCRYPTION_KEYS", KEY)
+    yield Gateway(database_url)
+    sealed.bind([])
+
+
+@pytest.fixture
+def cli(gateway: Gateway, cli: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs `gateway …` with the key that everything is sealed under."""
+    monkeypatch.setenv("ENCRYPTION_KEYS", KEY)
+    return cli
+
+
+class Mended(Znet):
+    """The adapter of tomorrow: it knows one more state and one more name."""
+
+    STATES: ClassVar[dict[str, ExternalStatus]] = {"9": ExternalStatus.COMPLETED}
+
+    @staticmethod
+    def read_callback(fields: Any) -> Outcome:
+        if fields.get("durum") in Mended.STATES:
+            return Outcome(Mended.STATES[fields["durum"]], str(fields["referans"]), pin=fields.get("epin"))
+        return Znet.read_callback(fields)
+
+
+@pytest.fixture
+def mend(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Gives the panel's protocol the adapter of tomorrow."""
+    return lambda: monkeypatch.setitem(ADAPTERS, "znet", Mended)
+
+
+def replayed(cli: Run, *arguments: str) -> list[tuple[str, str]]:
+    """(before, after) of each callback."""
+    answer = json.loads(cli("callbacks", "replay", *arguments, "--json").out)
+    return [(one["before"], one["after"]) for one in answer["callbacks"]]
+
+
+def listed(cli: Run, *arguments: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(cli("callbacks", "list", *arguments, "--json").out)
+    return found
+
+
+def of_every_kind(gateway: Gateway) -> dict[str, Any]:
+    """A callback with each result; the order that is completed."""
+    completed, failed = gateway.sent(), gateway.sent()
+    referans = completed["provider_referans"]
+    for said in (
+        neutral(referans, "processing", message="soon"),
+        neutral(referans, pin_code=PIN, message=f"Your PIN is {PIN}"),
+        neutral(referans, pin_code=PIN),
+        neutral(referans, "processing"),
+        neutral(failed["provider_referans"], "failed"),
+        neutral(failed["provider_referans"], pin_code="OTHER-PIN"),
+        neutral(NOBODY, pin_code="EARLY-PIN"),
+        {"status": "completed", "pin_code": "LOST-PIN"},
+    ):
+        gateway.signed(said)
+    gateway.by_token(referans="1", durum="7", pin="QUERY-PIN")
+    return completed
+
+
+PINS = (PIN, "OTHER-PIN", "EARLY-PIN", "LOST-PIN", "QUERY-PIN")
+
+
+# --- list
+
+
+def test_callbacks_are_listed_newest_first_without_what_they_said(cli: Run, gateway: Gateway) -> None:
+    completed = of_every_kind(gateway)
+
+    found = listed(cli)
+    table = cli("callbacks", "list")
+
+    assert [each["result"] for each in found] == [
+        *(
+            "invalid",
+            "invalid",
+            "unmatched",
+            "conflict",
+            "applied",
+            "stale",
+            "duplicate",
+            "applied",
+            "applied",
+        )
+    ]
+    assert found[0]["reason"] == "`durum` must be 1, 2 or 3"
+    assert completed["provider_referans"] in table.out and "no reference" in table.out
+    assert not [pin for pin in PINS if pin in table.out + str(found)]
+
+
+def test_callbacks_are_listed_by_provider_result_order_and_time(cli: Run, gateway: Gateway) -> None:
+    completed = of_every_kind(gateway)
+
+    by_id = listed(cli, "--order", completed["id"])
+    by_referans = listed(cli, "--order", completed["provider_referans"])
+
+    assert by_id == by_referans and {each["orderId"] for each in by_id} == {completed["id"]}
+    assert len(by_id) == 4
+    assert len(listed(cli, "--provider", PANEL)) == 1
+    assert len(listed(cli, "--result", "applied", "--since", "15m")) == 3
+    assert len(listed(cli, "--limit", "2")) == 2
+    assert listed(cli, "--since", "2999-01-01T00:00") == []
+    assert "No callbacks." in cli("callbacks", "list", "--provider", "nobody").err
+
+
+@pytest.mark.parametrize("since", ["soon", "-1h", "3 fortnights", "2026-13-01", "", "9" * 30 + "d"])
+def test_a_time_that_is_none_says_what_is_taken(cli: Run, since: str) -> None:
+    answer = cli("callbacks", "list", "--since", since)
+    assert answer.code == 2 and "takes 15m, 2h, 3d or a time" in " ".join(
+        answer.err.replace("│", " ").split()
+    )
+
+
+def test_callbacks_of_an_order_that_is_not_there_are_one_line(cli: Run) -> None:
+    assert f"there is no order {NOBODY}" in cli("callbacks", "list", "--order", NOBODY).problem
+
+
+# --- show
+
+
+def test_a_callback_is_shown_with_its_order_and_what_it_did(cli: Run, gateway: Gateway) -> None:
+    completed = of_every_kind(gateway)
+    callback_id = str(listed(cli, "--order", completed["id"])[2]["id"])
+
+    shown = json.loads(cli("callbacks", "show", callback_id, "--json").out)
+    printed = cli("callbacks", "show", callback_id).out
+
+    assert (shown["result"], shown["orderId"], shown["hasPin"]) == ("applied", completed["id"], True)
+    assert shown["order"]["externalStatus"] == "completed"
+    assert [(did["from"], did["to"]) for did in shown["did"]] == [("processing", "completed")]
+    assert shown["raw"]["body"] == neutral(
+        completed["provider_referans"], pin_code="***", message="Your PIN is ***"
+    )
+    assert "processing → completed" in printed and f"gateway orders show {completed['id']}" in printed
+
+
+def test_no_callback_shows_a_pin_or_a_secret(cli: Run, gateway: Gateway) -> None:
+    of_every_kind(gateway)
+    for body, content_type in (
+        (
+            urlencode({"referans": NOBODY, "durum": "7", "pin": "FORM-PIN"}).encode(),
+            "application/x-www-form-urlencoded",
+        ),
+        (b'{"pin_code": "TORN-PIN', "application/json"),
+        (b'{"pin_code": "LATIN-PIN", "message": "\xfe"}', "application/json"),
+        (json.dumps({"orders": [{"pins": [{"epin_code": "DEEP-PIN"}]}]}).encode(), "application/json"),
+    ):
+        assert gateway.by_token(body, content_type).status_code == 400
+
+    for each in listed(cli):
+        shown = (
+            cli("callbacks", "show", str(each["id"])).out
+            + cli("callbacks", "show", str(each["id"]), "--json").out
+        )
+        assert "body" in shown
+        assert "-PIN" not in shown and PIN not in shown and TOKEN not in shown
+
+
+def test_a_callback_that_is_not_there_is_one_line(cli: Run) -> None:
+    assert "there is no callback 7" in cli("callbacks", "show", "7").problem
+    assert "there is no callback 7, 8" in cli("callbacks", "replay", "8", "7").problem
+
+
+def test_a_callback_that_does_not_open_names_the_keys(
+    cli: Run, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway.signed(neutral(NOBODY))
+    monkeypatch.delenv("ENCRYPTION_KEYS")
+    assert "ENCRYPTION_KEYS" in cli("callbacks", "show", "1").problem
+    answer = cli("callbacks", "replay", "1")
+    assert answer.code == 1 and "ENCRYPTION_KEYS is not set" in answer.out
+
+
+# --- replay
+
+
+def test_replaying_everything_twice_changes_nothing(cli: Run, gateway: Gateway) -> None:
+    of_every_kind(gateway)
+    before, kept = gateway.snapshot(), gateway.inbox()
+
+    for _ in range(2):
+        assert replayed(cli, "--since", "1d") == [(result, result) for result in kept]
+        assert gateway.snapshot() == before
+
+
+def test_replaying_everything_twice_changes_nothing_after_it_changed_something(
+    cli: Run, gateway: Gateway, mend: Callable[[], None]
+) -> None:
+    of_every_kind(gateway)
+    early, misread = gateway.sent(), gateway.sent(PANEL)
+    gateway.rename(early, NOBODY)
+    gateway.by_token(referans=misread["provider_referans"], durum="9", epin=PIN)
+    mend()
+
+    assert [pair for pair in replayed(cli, "--since", "1d") if pair[0] != pair[1]] == [
+        ("unmatched", "applied"),
+        ("invalid", "applied"),
+    ]
+    before = gateway.snapshot()
+    for _ in range(2):
+        assert not [pair for pair in replayed(cli, "--since", "1d") if pair[0] != pair[1]]
+        assert gateway.snapshot() == before
+    assert gateway.standing(early) == ("completed", "EARLY-PIN")
+    assert gateway.standing(misread) == ("completed", PIN)
+
+
+def test_an_unmatched_callback_is_applied_once_its_order_is_known(cli: Run, gateway: Gateway) -> None:
+    gateway.signed(neutral(NOBODY, pin_code=PIN))
+    assert replayed(cli, "1") == [("unmatched", "unmatched")]
+    found = gateway.sent()
+    gateway.rename(found, NOBODY)
+
+    answer = cli("callbacks", "replay", "1")
+
+    assert f"unmatched → applied: order {found['id']}: sent → completed" in answer.out
+    assert "1 callbacks, 1 changed: 1 applied" in answer.out
+    assert gateway.standing(found) == ("completed", PIN)
+
+
+def test_the_callback_that_came_first_is_applied_first(
+    cli: Run, gateway: Gateway, mend: Callable[[], None]
+) -> None:
+    found = gateway.sent(PANEL)
+    gateway.by_token(referans=NOBODY, durum="9", epin="FIRST-PIN")
+    gateway.by_token(referans=NOBODY, durum="2", pin="SECOND-PIN")
+    gateway.rename(found, NOBODY)
+    mend()
+
+    assert replayed(cli, "2", "1") == [("invalid", "applied"), ("unmatched", "conflict")]
+
+    assert gateway.standing(found) == ("completed", "FIRST-PIN")
+
+
+@pytest.mark.parametrize("form", [True, False])
+def test_an_invalid_callback_is_read_by_the_adapter_of_today(
+    cli: Run, gateway: Gateway, mend: Callable[[], None], form: bool
+) -> None:
+    found = gateway.sent(PANEL)
+    said = {"referans": found["provider_referans"], "durum": "9", "epin": PIN}
+    body, content_type = (
+        (urlencode(said).encode(), "application/x-www-form-urlencoded")
+        if form
+        else (json.dumps(said).encode(), "application/json")
+    )
+    assert gateway.by_token(body, content_type).status_code == 400
+    assert replayed(cli, "1") == [("invalid", "invalid")]
+    mend()
+
+    assert replayed(cli, "1") == [("invalid", "applied")]
+
+    assert gateway.standing(found) == ("completed", PIN)
+    assert calls_result(gateway.by_token(body, content_type)) == "OK"
+    assert gateway.inbox() == ["applied"]
+
+
+def calls_result(answer: Result) -> str:
+    assert answer.status_code == 200, answer.text
+    return str(answer.text)
+
+
+def test_an_invalid_event_that_came_again_mended_is_not_applied_twice(
+    cli: Run, gateway: Gateway, mend: Callable[[], None]
+) -> None:
+    found = gateway.sent()
+    referans = found["provider_referans"]
+    assert (
+        gateway.signed({"referans": referans, "durum": "9", "epin": "WRONG-PIN"}, "event-1").status_code
+        == 400
+    )
+    assert gateway.signed(neutral(referans, pin_code=PIN), "event-1").json == {"result": "applied"}
+    mend()
+
+    assert replayed(cli, "--since", "1h", "--result", "invalid") == [("invalid", "duplicate")]
+
+    assert gateway.standing(found) == ("completed", PIN)
+    assert gateway.inbox() == ["duplicate", "applied"]
+    assert replayed(cli, "--since", "1h") == [("duplicate", "duplicate"), ("applied", "applied")]
+
+
+def test_bytes_that_were_no_text_are_not_taken_for_a_pin(
+    cli: Run, gateway: Gateway, mend: Callable[[], None]
+) -> None:
+    found = gateway.sent(PANEL)
+    said = f'{{"referans": "{found["provider_referans"]}", "durum": "9", "epin": "\xfe-1234"}}'
+    gateway.by_token(said.encode("latin-1"))
+    mend()
+
+    assert replayed(cli, "1") == [("invalid", "invalid")]
+
+    assert gateway.standing(found) == ("sent", None)
+
+
+def test_a_dry_run_tells_and_changes_nothing(cli: Run, gateway: Gateway, mend: Callable[[], None]) -> None:
+    of_every_kind(gateway)
+    misread = gateway.sent(PANEL)
+    gateway.by_token(referans=misread["provider_referans"], durum="9", epin=PIN)
+    gateway.rename(gateway.sent(), NOBODY)
+    mend()
+    before = gateway.snapshot()
+
+    answer = cli("callbacks", "replay", "--since", "1d", "--dry-run")
+
+    assert gateway.snapshot() == before
+    assert "would be settled if its order is known now" in answer.out
+    assert "can be read now (1 order), would be settled" in answer.out
+    assert "settled before, nothing changed" in answer.out
+    assert "10 callbacks, dry run, nothing changed" in answer.out
+
+
+def test_many_callbacks_are_replayed_with_progress(cli: Run, gateway: Gateway) -> None:
+    with gateway.bound():
+        for _ in range(3):
+            strangers = [{"provider_referans": str(number)} for number in range(350)]
+            factories.settle(*(factories.arrival(one, ExternalStatus.COMPLETED) for one in strangers))
+
+    answer = cli("callbacks", "replay", "--since", "1h")
+
+    assert answer.err == "1000 of 1050 …\n"
+    assert len(answer.out.splitlines()) == 1051
+    assert answer.out.splitlines()[-1] == "1050 callbacks, 0 changed: 1050 unmatched"
+
+
+@pytest.mark.parametrize("arguments", [(), ("1", "--since", "1h"), ("1", "--result", "invalid")])
+def test_what_to_replay_must_be_said(cli: Run, arguments: tuple[str, ...]) -> None:
+    assert cli("callbacks", "replay", *arguments).code == 2
+
+
+# --- send
+
+
+@pytest.fixture
+def web(gateway: Gateway, database_url: str, redis_url: str, tmp_path: Path) -> Iterator[str]:
+    """The address of gunicorn, as the Procfile starts it."""
+    port = free_port(seed=str(tmp_path))
+    given = {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "PORT": str(port), "ENCRYPTION_KEYS": KEY}
+    with (tmp_path / "web.log").open("ab") as log:
+        process = subprocess.Popen(
+            [str(Path(sys.executable).parent / "gunicorn"), "gateway.app:app"],
+            cwd=ROOT,
+            env={**os.environ, **given, "WEB_CONCURRENCY": "1"},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        wait_until((tmp_path / "web.log").read_text, PATIENCE_SECONDS)
+        wait_until(lambda: _listens(port), PATIENCE_SECONDS, what=(tmp_path / "web.log").read_text)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(PATIENCE_SECONDS)
+
+
+def _listens(port: int) -> bool:
+    try:
+        return requests.get(f"http://127.0.0.1:{port}/health/live", timeout=2).ok
+    except requests.RequestException:
+        return False
+
+
+def test_a_test_callback_is_signed_sent_and_settled(cli: Run, gateway: Gateway, web: str) -> None:
+    signed, by_token = gateway.sent(), gateway.sent(PANEL)
+
+    first = cli(
+        *("callbacks", "send", factories.SANDBOX, signed["provider_referans"], "--status", "completed"),
+        *("--pin-from-stdin", "--message", "a test", "--url", web),
+        stdin=f"{PIN}\n",
+    )
+    second = cli(
+        *(
+            "callbacks",
+            "send",
+            PANEL,
+            by_token["provider_referans"],
+            "--status",
+            "failed",
+            "--url",
+            web,
+            "--json",
+        )
+    )
+
+    assert (first.code, first.out) == (0, f'HTTP 200 from {web}/callbacks/sandbox: {{"result": "applied"}}\n')
+    assert gateway.standing(signed) == ("completed", PIN)
+    assert json.loads(second.out) == {
+        "url": f"{web}/callbacks/panel",
+        "status": 200,
+        "text": '{"result": "applied"}',
+    }
+    assert gateway.standing(by_token) == ("failed", None)
+    unknown = cli("callbacks", "send", PANEL, NOBODY, "--status", "sent", "--url", web)
+    assert (unknown.code, "HTTP 202" in unknown.out) == (0, True)
+    assert PIN not in first.err and TOKEN not in second.out + second.err
+
+
+def test_what_the_gateway_refuses_is_a_failure(cli: Run, gateway: Gateway, web: str) -> None:
+    refused = cli("callbacks", "send", factories.SANDBOX, "x" * 300, "--status", "sent", "--url", web)
+    assert refused.code == 1 and "HTTP 400" in refused.out
+
+
+def test_a_gateway_that_is_away_is_one_line(cli: Run) -> None:
+    arguments = (
+        "callbacks",
+        "send",
+        factories.SANDBOX,
+        NOBODY,
+        "--status",
+        "sent",
+        "--url",
+        "http://127.0.0.1:9",
+    )
+    assert "no connection could be made; is the gateway there?" in cli(*arguments).problem
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("nobody", NOBODY, "--status", "sent"), "there is no provider nobody"),
+        (
+            (factories.SANDBOX, NOBODY, "--status", "completed", "--pin-from-stdin"),
+            "standard input holds no PIN",
+        ),
+    ],
+)
+def test_a_test_callback_that_cannot_be_sent_is_one_line(
+    cli: Run, arguments: tuple[str, ...], said: str
+) -> None:
+    assert said in cli("callbacks", "send", *arguments).problem
+
+
+def test_a_provider_never_says_that_an_order_was_not_sent(cli: Run) -> None:
+    assert cli("callbacks", "send", factories.SANDBOX, NOBODY, "--status", "not_sent").code == 2
