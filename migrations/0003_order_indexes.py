@@ -3,6 +3,8 @@
 The partial ones hold only orders that are not final, so what rides them costs the same however old the table is.
 """
 
+from models import concurrently
+
 #: A concurrent index build cannot run inside a transaction.
 atomic = False
 
@@ -29,11 +31,4 @@ WHERE index.indrelid = 'product_orders'::regclass AND NOT index.indisvalid
 
 
 def up(migrator, db):
-    # A build waits for older transactions without holding up anybody's writes: let it.
-    db.execute_sql("SET lock_timeout = 0")
-    for (name,) in db.execute_sql(INVALID).fetchall():
-        db.execute_sql(f"DROP INDEX CONCURRENTLY {name}")
-    for statement in filter(None, map(str.strip, SQL.split(";\n"))):
-        db.execute_sql(statement)
-    if db.execute_sql(INVALID).fetchall():
-        raise RuntimeError("an index on product_orders did not build; run `gateway migrate` again")
+    concurrently.build(db, SQL, INVALID)

@@ -4,6 +4,8 @@ The rest rides what is there: time on `received_at`, a rare provider on the uniq
 so that result has no index of its own and costs nothing here.
 """
 
+from models import concurrently
+
 #: A concurrent index build cannot run inside a transaction.
 atomic = False
 
@@ -21,11 +23,4 @@ WHERE index.indrelid = 'callback_events'::regclass AND NOT index.indisvalid
 
 
 def up(migrator, db):
-    # A build waits for older transactions without holding up anybody's writes: let it.
-    db.execute_sql("SET lock_timeout = 0")
-    for (name,) in db.execute_sql(INVALID).fetchall():
-        db.execute_sql(f"DROP INDEX CONCURRENTLY {name}")
-    for statement in filter(None, map(str.strip, SQL.split(";\n"))):
-        db.execute_sql(statement)
-    if db.execute_sql(INVALID).fetchall():
-        raise RuntimeError("an index on callback_events did not build; run `gateway migrate` again")
+    concurrently.build(db, SQL, INVALID)

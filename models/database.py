@@ -151,12 +151,6 @@ def session() -> Iterator[None]:
         yield
 
 
-def release() -> None:
-    """Give this thread's connection back, if it has one; its next statement takes another."""
-    if not database.is_closed():
-        database.close()
-
-
 def rows(sql: str, parameters: Mapping[str, Any] | Sequence[Any] = ()) -> list[dict[str, Any]]:
     """The rows a statement returns, by column name."""
     cursor = database.execute_sql(sql, parameters)
