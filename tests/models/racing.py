@@ -1,0 +1,109 @@
+"""What processes do that race for the same orders; each runs `race` in a Python of its own."""
+
+from typing import Any
+
+from models import database, order, placing, plan
+from models.outcome import Arrival, Outcome
+from models.status import ExternalStatus, FailureReason, Source
+from tests import factories
+
+
+def _callback(one: dict[str, Any], status: ExternalStatus, pin: str | None, key: str) -> str:
+    outcome = Outcome(status, one["provider_referans"], pin=pin)
+    arrival = Arrival(factories.SANDBOX, Source.CALLBACK, outcome, dedupe_key=f"{one['id']}/{key}", raw="{}")
+    return _settle(arrival)
+
+
+def _settle(arrival: Arrival) -> str:
+    settled = order.settle([arrival], order_timeout_seconds=factories.ORDER_TIMEOUT_SECONDS)
+    return str(settled[0].result)
+
+
+def same_callback(one: dict[str, Any], racer: int) -> str:
+    """A provider that calls two web processes back at once."""
+    return _callback(one, ExternalStatus.COMPLETED, "PIN-0", "same")
+
+
+def two_pins(one: dict[str, Any], racer: int) -> str:
+    """Two deliveries that contradict each other."""
+    return _callback(one, ExternalStatus.COMPLETED, f"PIN-{racer}", f"{racer}")
+
+
+def success_and_failure(one: dict[str, Any], racer: int) -> str:
+    """One says yes, the others say no."""
+    status = ExternalStatus.FAILED if racer else ExternalStatus.COMPLETED
+    return _callback(one, status, None if racer else "PIN-0", f"{racer}")
+
+
+def success_and_timeout(one: dict[str, Any], racer: int) -> str:
+    """The callback comes in the moment in which the order is given up."""
+    if racer == 0:
+        return _callback(one, ExternalStatus.COMPLETED, "PIN-0", "late")
+    expired = Outcome(ExternalStatus.FAILED, message="no outcome in time")
+    reason = FailureReason.TIMEOUT
+    return _settle(
+        Arrival(factories.SANDBOX, Source.SWEEP, expired, order_id=one["id"], failure_reason=reason)
+    )
+
+
+def callback_and_check(one: dict[str, Any], racer: int) -> str:
+    """The callback comes while a check brings the same."""
+    if racer == 0:
+        return _callback(one, ExternalStatus.COMPLETED, "PIN-0", "callback")
+    found = Outcome(ExternalStatus.COMPLETED, one["provider_referans"], pin="PIN-0")
+    return _settle(Arrival(factories.SANDBOX, Source.POLL, found, order_id=one["id"]))
+
+
+def dispatch_claims(one: dict[str, Any], racer: int) -> str:
+    """A message that came twice."""
+    return "won" if plan.claim_dispatch(one["id"], 60) else "lost"
+
+
+def dispatch_and_cancel(one: dict[str, Any], racer: int) -> str:
+    """The storefront takes the order back in the moment in which it is sent."""
+    won = plan.claim_dispatch(one["id"], 60) if racer else placing.cancel(one["id"], "tests")
+    return "won" if won else "lost"
+
+
+def check_claims(one: dict[str, Any], racer: int) -> str:
+    """A check that two messages ask for."""
+    claimed = plan.claim_check(
+        one["id"], [60.0], trust_seconds=600, order_timeout_seconds=86400, grace_seconds=60
+    )
+    return "won" if claimed else "lost"
+
+
+#: Each takes an order as `factories` makes it and the number of the racer.
+DISCIPLINES = {
+    act.__name__: act
+    for act in (
+        same_callback,
+        two_pins,
+        success_and_failure,
+        success_and_timeout,
+        callback_and_check,
+        dispatch_claims,
+        dispatch_and_cancel,
+        check_claims,
+    )
+}
+
+
+def race(
+    database_url: str, racer: int, heats: list[tuple[str, dict[str, Any]]], start: Any, results: Any
+) -> None:
+    """Take part in every heat, each at the same instant as all other racers, and hand in what came of it."""
+    got = []
+    with factories.bound(database_url, pool_size=1):
+        for discipline, one in heats:
+            start.wait(60)
+            got.append(DISCIPLINES[discipline](one, racer))
+    results.put((racer, got))
+
+
+def reset(ids: list[str]) -> None:
+    """Let these orders' checks be due."""
+    database.rows(
+        "UPDATE product_orders SET \"nextCheckAt\" = now() - interval '1 s' WHERE id = ANY (%s::uuid[])",
+        (ids,),
+    )

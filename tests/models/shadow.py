@@ -1,0 +1,346 @@
+"""What an order must look like after each thing that happens to it, said in plain Python beside the statements.
+
+Every operation can be run against the database and be applied to a `Shadow`; the two must agree, in results, in
+columns, in the inbox and on the timeline.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from models import database, order, placing, plan
+from models.outcome import Arrival, Outcome
+from models.status import (
+    KINDS,
+    RANKS,
+    Claim,
+    ExternalStatus,
+    FailureReason,
+    Kind,
+    Result,
+    Source,
+    Standing,
+    decide,
+)
+from tests import factories
+
+FIRST, SECOND = "sandbox", "backup"
+#: A line of the timeline: source, from, to, result.
+Event = tuple[str, str | None, str, str | None]
+
+
+@dataclass
+class Shadow:
+    """One order as it should be."""
+
+    id: str
+    referans: str
+    provider: str = FIRST
+    status: str = "not_sent"
+    pin: str | None = None
+    message: str | None = None
+    failure_reason: str | None = None
+    late: bool = False
+    #: The provider's own number, once it is known.
+    number: str | None = None
+    #: Whether there is a plan, and whether it is due.
+    planned: bool = True
+    due: bool = False
+    check_requested: bool = False
+    #: Whether it was claimed or accepted: the provider may know it.
+    reached: bool = False
+    unknown_count: int = 0
+    events: list[Event] = field(default_factory=lambda: [("api", None, "not_sent", None)])
+    #: Result by provider and key.
+    inbox: dict[tuple[str, str], str] = field(default_factory=dict)
+    #: Callbacks whose order was not known when they came, oldest first.
+    waiting: list["Tell"] = field(default_factory=list)
+
+    @property
+    def its_number(self) -> str:
+        """What its provider calls it."""
+        return f"Z-{self.id}"
+
+    @property
+    def kind(self) -> Kind:
+        return KINDS[self.status]
+
+    def facts(self) -> dict[str, Any]:
+        """What the database must show of it."""
+        completed = self.kind is Kind.COMPLETED
+        words = {Kind.OPEN: "pending", Kind.COMPLETED: "approved", Kind.FAILED: "rejected"}
+        return {
+            "externalStatus": self.status,
+            "status": words[self.kind],
+            "providerId": self.provider,
+            "pinCode": self.pin,
+            "providerMessage": self.message,
+            "failureReason": self.failure_reason,
+            "late": self.late,
+            "externalOrderId": self.number,
+            "planned": self.planned,
+            "completed": completed,
+            "timed": completed,
+            "unknownCount": self.unknown_count,
+            "events": self.events,
+            "inbox": self.inbox,
+        }
+
+    def tell(self, source: str, before: str | None, result: str | None = None) -> None:
+        self.events.append((source, before, self.status, result))
+
+
+def facts(order_id: str) -> dict[str, Any]:
+    """What the database shows of an order, in the words of `Shadow.facts`."""
+    found = database.rows(FACTS, (order_id,))[0]
+    told = database.rows(TOLD, (order_id,))
+    kept = database.rows(
+        "SELECT provider_id, dedupe_key, result FROM callback_events WHERE dedupe_key LIKE %s",
+        (f"{order_id}%",),
+    )
+    return found | {
+        "events": [(e["source"], e["before"], e["after"], e["result"]) for e in told],
+        "inbox": {(c["provider_id"], c["dedupe_key"]): c["result"] for c in kept},
+    }
+
+
+class Operation(Protocol):
+    """Something that may happen to an order."""
+
+    def run(self, shadow: Shadow) -> Any:
+        """Do it to the database; what came of it."""
+
+    def on(self, shadow: Shadow) -> Any:
+        """Do it to the shadow; what must come of it."""
+
+
+@dataclass(frozen=True)
+class Tell:
+    """An outcome: of a callback (which has a key), of an answer to a send or a check, or of the sweep."""
+
+    status: ExternalStatus
+    pin: str | None = None
+    message: str | None = None
+    source: Source = Source.CALLBACK
+    key: str | None = None
+    #: Whether it brings the provider's own number; a callback that does has no reference.
+    numbered: bool = False
+    provider: str = FIRST
+    failure_reason: FailureReason = FailureReason.PROVIDER
+    next_check_seconds: float | None = 600.0
+
+    def arrival(self, shadow: Shadow) -> Arrival:
+        asked = self.source is not Source.CALLBACK
+        referans = shadow.referans if asked or not self.numbered else None
+        number = shadow.its_number if self.numbered else None
+        outcome = Outcome(self.status, referans, number, pin=self.pin, message=self.message)
+        return Arrival(
+            self.provider,
+            self.source,
+            outcome,
+            order_id=shadow.id if asked else None,
+            dedupe_key=self._key(shadow),
+            raw="{}" if self.key else None,
+            next_check_seconds=self.next_check_seconds,
+            failure_reason=self.failure_reason,
+        )
+
+    def run(self, shadow: Shadow) -> Any:
+        return settle([self.arrival(shadow)])[0]
+
+    def on(self, shadow: Shadow) -> Any:
+        kept = (self.provider, self._key(shadow) or "")
+        if not self._matches(shadow):
+            if self.key and kept not in shadow.inbox:
+                shadow.inbox[kept] = "unmatched"
+                shadow.waiting.append(self)
+            return "unmatched"
+        if self.key and shadow.inbox.get(kept, "unmatched") != "unmatched":
+            return "duplicate"
+        result = self._settle(shadow)
+        if self.key:
+            shadow.inbox[kept] = result
+            shadow.waiting = [
+                one for one in shadow.waiting if (one.provider, one.key) != (self.provider, self.key)
+            ]
+        return result
+
+    def _key(self, shadow: Shadow) -> str | None:
+        return f"{shadow.id}/{self.key}" if self.key else None
+
+    def _matches(self, shadow: Shadow) -> bool:
+        by_number = self.numbered and self.source is Source.CALLBACK
+        return self.provider == shadow.provider and (not by_number or shadow.number is not None)
+
+    def _settle(self, shadow: Shadow) -> str:
+        before, was_open = shadow.status, shadow.kind is Kind.OPEN
+        standing = Standing(before, shadow.pin, shadow.message, shadow.failure_reason)
+        result = decide(standing, Claim(self.status, self.pin, self.message))
+        if self.numbered:
+            shadow.number = shadow.its_number
+        if result is Result.APPLIED:
+            self._apply(shadow)
+        if was_open and KINDS[shadow.status] is Kind.OPEN and self._plans(result):
+            shadow.due = False
+        shadow.tell(self.source, before, result)
+        return result.value
+
+    def _plans(self, result: Result) -> bool:
+        told = result is Result.APPLIED or self.source is Source.CALLBACK
+        return told and self.next_check_seconds is not None
+
+    def _apply(self, shadow: Shadow) -> None:
+        kind = KINDS[self.status]
+        shadow.late = shadow.late or shadow.kind is Kind.FAILED
+        shadow.status = self.status.value
+        shadow.message = self.message or shadow.message
+        shadow.failure_reason = self.failure_reason.value if kind is Kind.FAILED else None
+        refused = self.source is Source.DISPATCH and kind is Kind.FAILED
+        shadow.reached = shadow.reached or (RANKS[self.status] >= RANKS["sent"] and not refused)
+        if kind is Kind.COMPLETED:
+            shadow.pin = self.pin or shadow.pin
+        if kind is not Kind.OPEN:
+            shadow.planned = shadow.due = False
+
+
+@dataclass(frozen=True)
+class ClaimDispatch:
+    """A worker takes the order for sending."""
+
+    def run(self, shadow: Shadow) -> Any:
+        return plan.claim_dispatch(shadow.id, 60) is not None
+
+    def on(self, shadow: Shadow) -> Any:
+        if shadow.status != "not_sent":
+            return False
+        shadow.status, shadow.due, shadow.reached = "pending", False, True
+        shadow.tell("dispatch", "not_sent")
+        return True
+
+
+@dataclass(frozen=True)
+class ClaimNextProvider:
+    """The first provider has refused; a worker takes the order for the second."""
+
+    def run(self, shadow: Shadow) -> Any:
+        route = {"provider_id": SECOND, "params": {}}
+        return plan.claim_next_provider(shadow.id, FIRST, route, "no stock", 60) is not None
+
+    def on(self, shadow: Shadow) -> Any:
+        if shadow.status != "pending" or shadow.provider != FIRST:
+            return False
+        shadow.provider, shadow.unknown_count, shadow.due = SECOND, 0, False
+        shadow.tell("dispatch", "pending")
+        return True
+
+
+@dataclass(frozen=True)
+class InDoubt:
+    """The send got no clear answer."""
+
+    never_reached: bool
+
+    def run(self, shadow: Shadow) -> Any:
+        return plan.in_doubt(shadow.id, 30, never_reached=self.never_reached)
+
+    def on(self, shadow: Shadow) -> Any:
+        if shadow.status != "pending":
+            return False
+        shadow.due = False
+        shadow.unknown_count = max(shadow.unknown_count, plan.ASKS if self.never_reached else 0)
+        return True
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """The provider says that it does not know the reference."""
+
+    def run(self, shadow: Shadow) -> Any:
+        return plan.unknown_to_provider(shadow.id, 0)
+
+    def on(self, shadow: Shadow) -> Any:
+        if shadow.status != "pending":
+            return 0
+        shadow.unknown_count += 1
+        return shadow.unknown_count
+
+
+@dataclass(frozen=True)
+class ClaimResend:
+    """A worker takes an order for sending again that is certainly not at the provider."""
+
+    def run(self, shadow: Shadow) -> Any:
+        return plan.claim_resend(shadow.id, 60) is not None
+
+    def on(self, shadow: Shadow) -> Any:
+        if shadow.status != "pending" or shadow.unknown_count < plan.ASKS:
+            return False
+        shadow.unknown_count, shadow.due = 0, False
+        shadow.tell("dispatch", "pending")
+        return True
+
+
+@dataclass(frozen=True)
+class ClaimCheck:
+    """A worker takes a due check. How long a callback is trusted is another test's."""
+
+    def run(self, shadow: Shadow) -> Any:
+        claimed = plan.claim_check(
+            shadow.id, [30.0, 60.0], trust_seconds=-3600, order_timeout_seconds=86400, grace_seconds=60
+        )
+        return claimed is not None
+
+    def on(self, shadow: Shadow) -> Any:
+        is_open = shadow.kind is Kind.OPEN
+        if not shadow.due or shadow.status == "not_sent" or not (is_open or shadow.check_requested):
+            return False
+        shadow.due = shadow.check_requested = False
+        shadow.planned = is_open
+        return True
+
+
+@dataclass(frozen=True)
+class Cancel:
+    """The storefront takes it back."""
+
+    def run(self, shadow: Shadow) -> Any:
+        return placing.cancel(shadow.id, "tests")
+
+    def on(self, shadow: Shadow) -> Any:
+        if shadow.status != "not_sent":
+            return False
+        shadow.status, shadow.failure_reason = "failed", "cancelled"
+        shadow.planned = shadow.due = False
+        shadow.tell("api", "not_sent")
+        return True
+
+
+@dataclass(frozen=True)
+class RequestCheck:
+    """An operator wants to know now."""
+
+    def run(self, shadow: Shadow) -> Any:
+        return plan.request_check(shadow.id)
+
+    def on(self, shadow: Shadow) -> Any:
+        if shadow.status == "not_sent" or not shadow.reached:
+            return False
+        shadow.planned = shadow.due = shadow.check_requested = True
+        return True
+
+
+def settle(arrivals: Sequence[Arrival]) -> list[str]:
+    """The results as plain words."""
+    settled = order.settle(arrivals, order_timeout_seconds=factories.ORDER_TIMEOUT_SECONDS)
+    return [one.result.value for one in settled]
+
+
+FACTS = """
+SELECT "externalStatus", status, "providerId", "pinCode", "providerMessage", "failureReason", late, "externalOrderId",
+    "nextCheckAt" IS NOT NULL AS planned, "completedAt" IS NOT NULL AS completed, "durationMs" IS NOT NULL AS timed,
+    "unknownCount"
+FROM product_orders WHERE id = %s
+"""
+TOLD = (
+    'SELECT source, "from" AS before, "to" AS after, result FROM order_events WHERE order_id = %s ORDER BY id'
+)

@@ -1,0 +1,109 @@
+"""Processes that do things to the same order at the same instant, thousands of times: each time one wins."""
+
+import multiprocessing
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from models import database
+from tests import factories
+from tests.models.racing import DISCIPLINES, race, reset
+
+#: Processes, and orders in each discipline.
+RACERS = 3
+ORDERS = 400
+
+#: What three racers may get, sorted; and how the order ends.
+ENDINGS = {
+    "same_callback": ({("applied", "duplicate", "duplicate")}, {"completed"}),
+    "two_pins": ({("applied", "conflict", "conflict")}, {"completed"}),
+    "success_and_failure": (
+        {("applied", "conflict", "duplicate"), ("applied", "conflict", "conflict")},
+        {"completed", "failed"},
+    ),
+    # Given up first, the success is let in late; told first, giving up contradicts it.
+    "success_and_timeout": (
+        {
+            ("applied", "conflict", "conflict"),
+            ("applied", "applied", "conflict"),
+            ("applied", "applied", "duplicate"),
+        },
+        {"completed"},
+    ),
+    "callback_and_check": ({("applied", "duplicate", "duplicate")}, {"completed"}),
+    "dispatch_claims": ({("lost", "lost", "won")}, {"pending"}),
+    "dispatch_and_cancel": ({("lost", "lost", "won")}, {"pending", "failed"}),
+    "check_claims": ({("lost", "lost", "won")}, {"sent"}),
+}
+UNSENT = ("dispatch_claims", "dispatch_and_cancel")
+
+pytestmark = pytest.mark.usefixtures("db")
+
+
+def test_whatever_happens_at_the_same_instant_in_several_processes_happens_once(database_url: str) -> None:
+    heats = [(name, _order(name)) for _ in range(ORDERS) for name in DISCIPLINES]
+    reset([one["id"] for name, one in heats if name == "check_claims"])
+
+    by_racer = _results(database_url, heats)
+
+    seen = {name: Counter[tuple[str, ...]]() for name in DISCIPLINES}
+    for (name, _), *got in zip(heats, *by_racer, strict=True):
+        seen[name][tuple(sorted(got))] += 1
+    assert {
+        name: set(each) - ENDINGS[name][0] for name, each in seen.items() if set(each) - ENDINGS[name][0]
+    } == {}
+    assert _wrong_endings(heats) == []
+    assert _told_more_than_once(heats) == []
+    # Both outcomes were seen where either may win, so that they did meet.
+    assert len(seen["success_and_timeout"]) > 1
+    assert len({row["status"] for row in _rows(heats, "dispatch_and_cancel")}) > 1
+
+
+def _order(discipline: str) -> dict[str, Any]:
+    made = factories.place() if discipline in UNSENT else factories.sent()
+    return {"id": made["id"], "provider_referans": made["provider_referans"]}
+
+
+def _results(database_url: str, heats: list[tuple[str, dict[str, Any]]]) -> list[list[str]]:
+    context = multiprocessing.get_context("spawn")
+    start, results = context.Barrier(RACERS), context.Queue()
+    racers = [
+        context.Process(target=race, args=(database_url, number, heats, start, results), daemon=True)
+        for number in range(RACERS)
+    ]
+    for racer in racers:
+        racer.start()
+    got = dict(results.get(timeout=110) for _ in racers)
+    for racer in racers:
+        racer.join(10)
+    return [got[number] for number in range(RACERS)]
+
+
+def _rows(heats: list[tuple[str, dict[str, Any]]], discipline: str) -> list[dict[str, Any]]:
+    ids = [one["id"] for name, one in heats if name == discipline]
+    return database.rows(ROWS, (ids,))
+
+
+def _wrong_endings(heats: list[tuple[str, dict[str, Any]]]) -> list[Any]:
+    return [
+        (name, row)
+        for name, (_, statuses) in ENDINGS.items()
+        for row in _rows(heats, name)
+        if row["status"] not in statuses
+    ]
+
+
+def _told_more_than_once(heats: list[tuple[str, dict[str, Any]]]) -> list[Any]:
+    """Orders whose timeline has two moves into the same status, or a move that does not begin where one ended."""
+    return database.rows(BROKEN, ([one["id"] for _, one in heats],))
+
+
+ROWS = 'SELECT id::text AS id, "externalStatus" AS status FROM product_orders WHERE id = ANY (%s::uuid[])'
+BROKEN = """
+SELECT * FROM (
+    SELECT order_id, "from", "to", lag("to") OVER (PARTITION BY order_id ORDER BY id) AS before
+    FROM order_events WHERE order_id = ANY (%s::uuid[]) AND "from" IS DISTINCT FROM "to"
+) AS moves
+WHERE "from" IS DISTINCT FROM before
+"""
