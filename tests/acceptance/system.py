@@ -80,10 +80,15 @@ class System:
             factories.add_provider(base_url=self.simulator.url, max_concurrency=64)
             return api_key.create("acceptance", list(Scope))
 
-    def add_second_provider(self, provider_id: str) -> None:
-        """Another account at the same simulator, tried where the first refuses."""
+    def add_second_provider(self, provider_id: str, base_url: str | None = None, **credentials: str) -> None:
+        """Another account, at the same simulator unless `base_url` names another; tried where the first refuses."""
         with factories.bound(self.database_url, pool_size=2):
-            factories.add_provider(provider_id, base_url=self.simulator.url)
+            factories.add_provider(
+                provider_id,
+                base_url=base_url or self.simulator.url,
+                max_concurrency=64,
+                credentials=factories.CREDENTIALS | credentials,
+            )
 
     def start(self, name: str, command: list[str], *, wait: bool = True, **env: str) -> None:
         """Start a process in a group of its own; what it writes goes to a file of its name.

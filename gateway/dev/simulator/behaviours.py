@@ -13,6 +13,7 @@ N counts requests, S is seconds (fractions allowed), an underscore in TEXT stand
     shuffle         calls back with "processing" after the outcome was delivered
     progress        calls back with "processing" first, half-way to the outcome
     otherpin        a second callback, with its own webhook-id and another PIN
+    contradict      a second callback, with its own webhook-id, that says the opposite
     badsign         callbacks carry a wrong signature (or token)
     never           waits for ever
     after=S         settles S seconds after it was booked
@@ -22,6 +23,7 @@ N counts requests, S is seconds (fractions allowed), an underscore in TEXT stand
     pipes           its description contains "|"
     latin5          answers about it are bytes of windows-1254, not UTF-8
     refuse[=TEXT]   every send is refused with 3|TEXT
+    only=KOD        every send of a dealer who is not KOD is refused with 3|Stok yok
     duplicate       booked, but the answer says it had been sent before
     html[=N]        the first N sends (1) are answered with an HTML page; nothing is booked
     empty[=N]       ... with an empty body; nothing is booked
@@ -99,8 +101,10 @@ class Behaviour:
     shuffle: bool = False
     progress: bool = False
     otherpin: bool = False
+    contradict: bool = False
     badsign: bool = False
     refuse_reason: str | None = None
+    only_dealer: str | None = None
     sends: Faults = field(default=Faults())
     checks: Faults = field(default=Faults())
 
@@ -208,6 +212,7 @@ WORDS: dict[str, Word] = {
     "shuffle": _flag(shuffle=True),
     "progress": _flag(progress=True),
     "otherpin": _flag(otherpin=True),
+    "contradict": _flag(contradict=True),
     "badsign": _flag(badsign=True),
     "never": _flag(settles=False),
     "after": _seconds("after_seconds"),
@@ -217,6 +222,7 @@ WORDS: dict[str, Word] = {
     "pipes": _flag(pipes=True),
     "latin5": _flag(latin5=True),
     "refuse": _text("refuse_reason"),
+    "only": _text("only_dealer"),
     "slow": _slow_sends,
     "check-slow": _slow_checks,
     **{word: _send_fault(word) for word in UNBOOKED_FAILURES + BOOKED_FAILURES},

@@ -88,7 +88,15 @@ def outcome_messages(order: Order) -> list[Message]:
     if behaviour.otherpin and order.state is State.COMPLETED:
         other = Message(order.referans, order.state, pin_for(order.referans, "other"), order.description)
         messages.append(replace(other, forged=behaviour.badsign))
+    if behaviour.contradict:
+        messages.append(_opposite(outcome))
     return messages
+
+
+def _opposite(outcome: Message) -> Message:
+    completed = outcome.state is State.COMPLETED
+    state, pin = (State.FAILED, "") if completed else (State.COMPLETED, pin_for(outcome.referans))
+    return Message(outcome.referans, state, pin, outcome.description, outcome.forged)
 
 
 def _check_secret(secret: str | None) -> None:

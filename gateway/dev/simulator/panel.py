@@ -23,6 +23,7 @@ NO_KUPUR = "3|Kupur Bilgisi Bulunamadı"
 NO_OYUN = "3|Oyun Bilgisi Bulunamadı"
 NO_PLAYER = "3|Oyuncu Bilgisi Bulunamadı"
 BAD_REFERANS = "3|Referans numarası sadece rakamlardan oluşmalıdır"
+NO_STOCK = "3|Stok yok"
 NO_BALANCE = "8|Bağlantı hatası veya yetersiz bakiye"
 SENT_BEFORE = "8|Bu referans numarası ile daha önce gönderilmiş bir işlem var"
 
@@ -102,6 +103,8 @@ class Panel:
     def _take(self, order: Order, params: Mapping[str, str]) -> str:
         if refusal := _refusal(order, params):
             return refusal
+        if order.behaviour.only_dealer not in (None, params.get("kod")):
+            return NO_STOCK
         price = price_of(params["oyun"], params["kupur"])
         try:
             left = self._book.book(order, price)

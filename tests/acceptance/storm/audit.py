@@ -1,5 +1,6 @@
 """The books compared: what was promised of every accepted order, and each order of which it does not hold."""
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -110,16 +111,16 @@ def _ends_right(case: Case) -> bool:
 
 
 def _sent_twice(case: Case) -> bool:
-    """Sent again once the provider had it, or more often than the timeline says."""
-    booked = case.booked
-    if booked is None:
-        return False
+    """Sent again once a provider had it, or more often than the timeline says."""
     claims = [
         event for event in case.events if event.source == "dispatch" and "sending" in (event.message or "")
     ]
     firsts = sum(event.before == "not_sent" for event in claims)
-    after_booking = booked.booked_at is not None and any(at > booked.booked_at for at in booked.sent_at)
-    return booked.times_booked > 1 or after_booking or firsts != 1 or booked.requests_seen > len(claims)
+    taken_at = min((entry.booked_at for entry in case.entries if entry.booked_at), default=math.inf)
+    after_booking = any(at > taken_at for entry in case.entries for at in entry.sent_at)
+    bookings = sum(entry.times_booked for entry in case.entries)
+    requests = sum(entry.requests_seen for entry in case.entries)
+    return bookings > 1 or after_booking or (requests > 0 and firsts != 1) or requests > len(claims)
 
 
 def _timeline_holds(case: Case) -> bool:
@@ -137,8 +138,10 @@ def _may_follow(before: str | None, after: str | None) -> bool:
 
 
 def _hides_conflict(case: Case) -> bool:
-    """Two PINs were delivered, and the timeline shows one."""
+    """Two outcomes that contradict each other were delivered, and the timeline shows one."""
     booked = case.booked
-    if booked is None or not booked.behaviour.otherpin or booked.callbacks_delivered < 2:
+    if booked is None or booked.callbacks_delivered < 2:
+        return False
+    if not (booked.behaviour.otherpin or booked.behaviour.contradict):
         return False
     return not any(event.result == "conflict" for event in case.events)

@@ -1,6 +1,7 @@
 """What each side says of every order: the gateway's rows and timelines, the provider's book."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,6 +11,7 @@ import psycopg2
 import psycopg2.extras
 
 from gateway.dev.simulator import Order, State
+from gateway.dev.simulator.book import Book
 from models.status import FailureReason
 from tests.acceptance.storm.stage import Stage
 
@@ -40,11 +42,18 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One order of the gateway, and what the provider says of it (None where it has never heard of it)."""
+    """One order of the gateway, and what the providers say of it."""
 
     row: dict[str, Any]
-    booked: Order | None
+    #: What each provider that was ever asked for it says, the first one first.
+    entries: tuple[Order, ...]
     events: list[Event] = field(default_factory=list)
+
+    @property
+    def booked(self) -> Order | None:
+        """The entry that counts: of the provider that took it, else of the last one that was asked."""
+        taken = [order for order in self.entries if order.times_booked]
+        return taken[0] if taken else self.entries[-1] if self.entries else None
 
     @property
     def status(self) -> str:
@@ -92,7 +101,7 @@ class Books:
 
 def read(stage: Stage) -> Books:
     """Both sides as they are now."""
-    book = stage.simulator.book
+    providers = (stage.simulator.book, stage.backup.book)
     with (
         closing(psycopg2.connect(stage.postgres.url)) as connection,
         connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor,
@@ -105,6 +114,9 @@ def read(stage: Stage) -> Books:
         timelines: dict[str, list[Event]] = defaultdict(list)
         for row in cursor.fetchall():
             timelines[row.pop("key")].append(Event(*row.values()))
-    return Books(
-        {row["key"]: Case(row, book.get(row["provider_referans"]), timelines[row["key"]]) for row in rows}
-    )
+    return Books({row["key"]: Case(row, _entries(providers, row), timelines[row["key"]]) for row in rows})
+
+
+def _entries(providers: Sequence[Book], row: dict[str, Any]) -> tuple[Order, ...]:
+    found = (book.get(row["provider_referans"]) for book in providers)
+    return tuple(order for order in found if order is not None)

@@ -20,6 +20,8 @@ from tests.acceptance.system import SCHEDULER, SECRET, WEB, WORKER, System, free
 CLOCK = Path(__file__).parent / "clock"
 #: TRY on the account: enough for every order, and a hundred times as many.
 BALANCE = Decimal(20_000_000)
+#: The provider that gets what the first refuses.
+BACKUP = "backup"
 #: Seconds a platform takes to start what has died.
 RESTART_SECONDS = 1.0
 #: Scaled like the others of `system.FAST`; the timeout is longer than any outage, so that only orders that the
@@ -36,11 +38,13 @@ PACE = {
 
 
 class Stage:
-    """One web, two workers and two schedulers: started by role, found again by name."""
+    """One web, two workers, two schedulers, two providers: started by role, found again by name."""
 
-    def __init__(self, postgres: EmbeddedPostgres, valkey: EmbeddedValkey, system: System) -> None:
+    def __init__(
+        self, postgres: EmbeddedPostgres, valkey: EmbeddedValkey, system: System, backup: Simulator
+    ) -> None:
         self.postgres, self.valkey, self.system = postgres, valkey, system
-        self.simulator = system.simulator
+        self.simulator, self.backup = system.simulator, backup
         self.web = ""
         self.workers: list[str] = []
         self.schedulers: list[str] = []
@@ -79,8 +83,9 @@ class Stage:
         self.call_back()
 
     def call_back(self) -> None:
-        """Have the provider call the web back."""
+        """Have the providers call the web back."""
         self.simulator.call_back_to(f"{self.system.url}/callbacks/{factories.SANDBOX}", SECRET)
+        self.backup.call_back_to(f"{self.system.url}/callbacks/{BACKUP}", SECRET)
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """Of the storm's database. Raises psycopg2.Error."""
@@ -115,18 +120,23 @@ def built(directory: Path, **env: str) -> Iterator[Stage]:
     with (
         EmbeddedPostgres(directory / "postgres") as postgres,
         EmbeddedValkey(directory / "valkey", durable=False) as valkey,
-        Simulator(
-            port=free_port(), settle_after_seconds=1, balance=BALANCE, echo=None, **credentials
-        ) as simulator,
+        _simulator(**credentials) as simulator,
+        _simulator(**credentials | {"kod": BACKUP}) as backup,
     ):
         migrate(postgres.url, echo=lambda line: None)
-        stage = Stage(postgres, valkey, System(postgres.url, valkey.url, logs, simulator, **PACE, **env))
+        system = System(postgres.url, valkey.url, logs, simulator, **PACE, **env)
+        system.add_second_provider(BACKUP, backup.url, kod=BACKUP)
+        stage = Stage(postgres, valkey, system, backup)
         try:
             stage.call_back()
             stage.raise_curtain()
             yield stage
         finally:
             stage.system.close()
+
+
+def _simulator(**credentials: str) -> Simulator:
+    return Simulator(port=free_port(), settle_after_seconds=1, balance=BALANCE, echo=None, **credentials)
 
 
 def _wrong_clock(ahead_seconds: float) -> dict[str, str]:

@@ -162,6 +162,13 @@ def test_otherpin_contradicts_itself(simulator: Simulator, receiver: Receiver) -
     assert first.webhook_id != second.webhook_id
 
 
+def test_contradict_says_the_opposite(simulator: Simulator, receiver: Receiver) -> None:
+    send(simulator, "7", "ali+contradict")
+    first, second = receiver.wait_for(2)
+    assert [call.verified["status"] for call in (first, second)] == ["completed", "failed"]
+    assert first.webhook_id != second.webhook_id
+
+
 def test_poll_never_calls_back(simulator: Simulator, receiver: Receiver) -> None:
     send(simulator, "7", "ali+poll+twice+progress")
     send(simulator, "8", "veli")
