@@ -1,26 +1,16 @@
 """Every setting of the web server; `gunicorn gateway.app:app` finds this file by itself."""
 
 import os
-import socket
-import struct
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from gunicorn.arbiter import Arbiter
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
 from gunicorn.workers.base import Worker
-from gunicorn.workers.gthread import ThreadWorker
 
-from gateway import broker, log
+from gateway import log, serving
 from gateway.settings import load_or_exit
-
-#: Seconds a client may pause within a request; a half-sent one would hold its thread for ever (gunicorn #2086).
-READ_TIMEOUT_SECONDS = 3
-
-#: Threads that wait for clients to take their last answer.
-CLOSERS = 8
 
 settings = load_or_exit()
 log.configure(settings)
@@ -35,33 +25,10 @@ class RootLogger(Logger):
         self.error_log.propagate = True
 
     def exception(self, msg: str, *args: object, **kwargs: Any) -> None:
-        if isinstance(sys.exception(), BlockingIOError):
+        if isinstance(sys.exception(), TimeoutError):
             self.info("A client paused for too long within its request.")
         else:
             super().exception(msg, *args, **kwargs)
-
-
-class Gthread(ThreadWorker):
-    """Waits for a client to take its last answer in a thread, and not where new connections are accepted.
-
-    gunicorn's lingers there for up to two seconds, in which the whole process stands still.
-    """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._closers = ThreadPoolExecutor(max_workers=CLOSERS, thread_name_prefix="closer")
-
-    def finish_request(self, conn: Any, fs: Any) -> None:
-        close = conn.close
-
-        def elsewhere(graceful: bool = False) -> None:
-            if graceful:
-                self._closers.submit(close, graceful=True)
-            else:
-                close()
-
-        conn.close = elsewhere
-        super().finish_request(conn, fs)
 
 
 logger_class = RootLogger
@@ -71,14 +38,13 @@ accesslog = None
 
 bind = f"0.0.0.0:{settings.port}"
 workers = settings.web_concurrency
-# Requests wait for the database and not for the processor: threads, twice the pool of 4 connections per process.
-worker_class = Gthread
-threads = 8
+# Why greenlets: docs/decisions/0004-gevent-serves.md
+worker_class = serving.Worker
 # Connections per process, idle ones included; the next ones wait in the backlog.
 worker_connections = 1000
 backlog = 512
 
-# Seconds without a heartbeat; threads do not stop it, so this finds a process that hangs as a whole.
+# Seconds without a heartbeat, which stops when anything in a process blocks the whole of it.
 timeout = 30
 # Seconds to finish requests after SIGTERM, under the 25 that all processes have, leaving some to exit.
 graceful_timeout = 20
@@ -94,18 +60,14 @@ limit_request_field_size = 8190
 preload_app = False
 # No second way in.
 control_socket_disable = True
+# Nobody's word on who or where the client is counts; nothing here asks.
+forwarded_allow_ips = ""
 # Heartbeat files in memory, where the disk cannot hold a worker up.
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: PTH112
 
 
-def when_ready(server: Arbiter) -> None:
-    """Connections inherit the listener's read timeout."""
-    for listener in server.LISTENERS:
-        listener.sock.setsockopt(
-            socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", READ_TIMEOUT_SECONDS, 0)
-        )
-
-
 def worker_exit(server: Arbiter, worker: Worker) -> None:
     """The last hints to the workers still go out."""
+    from gateway import broker  # noqa: PLC0415 - importing it above would be before the process is patched
+
     broker.drain(timeout_seconds=1)

@@ -1,0 +1,124 @@
+"""How gunicorn serves: gevent's worker with bounded requests, short farewells, and a psycopg2 that lets others run.
+
+gunicorn loads this before it patches the process, so nothing of ours is imported here.
+"""
+
+import socket
+from contextlib import nullcontext, suppress
+from typing import Any
+
+import gevent
+import psycopg2
+from gevent.socket import wait_read, wait_write
+from gunicorn.workers.ggevent import GeventWorker
+from psycopg2 import extensions
+
+#: Seconds a client may pause within a request; a half-sent one would stay for ever (gunicorn #2086).
+READ_TIMEOUT_SECONDS = 3
+#: Bytes of one request, head and body, that are read at all; the application allows less.
+MAX_REQUEST_BYTES = 256 * 1024
+#: Seconds that a client has to take its last answer, and to stop sending what nobody reads.
+FAREWELL_SECONDS = 2
+#: Seconds without a word from PostgreSQL after which it is away; it ends statements itself before that.
+SILENCE_SECONDS = 20
+#: The same while connecting: libpq's `connect_timeout` does not count for who waits on its socket himself.
+CONNECT_SECONDS = 5
+#: psycopg2's status of a connection that is not there yet; its Python side has no name for it.
+STATUS_CONNECTING = 20
+
+
+class Client:
+    """A client's socket: patient between requests, not within one."""
+
+    def __init__(self, sock: Any, keepalive_seconds: float) -> None:
+        self._sock = sock
+        self._keepalive_seconds = keepalive_seconds
+        self._received = 0
+        self.between_requests = True
+        self.sendall = sock.sendall
+
+    def next_request(self) -> None:
+        """The one before is answered."""
+        self.between_requests = True
+        self._received = 0
+
+    def recv(self, size: int) -> bytes:
+        """Raises TimeoutError where a request stops on its way."""
+        if self._received > MAX_REQUEST_BYTES:
+            return b""
+        data = self._begin(size) if self.between_requests else self._go_on(size)
+        self._received += len(data)
+        return data
+
+    def _begin(self, size: int) -> bytes:
+        self._sock.settimeout(self._keepalive_seconds)
+        with suppress(TimeoutError):
+            return bytes(self._sock.recv(size))
+        return b""
+
+    def _go_on(self, size: int) -> bytes:
+        self._sock.settimeout(READ_TIMEOUT_SECONDS)
+        return bytes(self._sock.recv(size))
+
+    def close(self) -> None:
+        """Say that nothing more comes, and wait for the same: closing on unread bytes destroys the last answer."""
+        with suppress(OSError), gevent.Timeout(FAREWELL_SECONDS, False):
+            self._sock.shutdown(socket.SHUT_WR)
+            self._sock.settimeout(FAREWELL_SECONDS)
+            while self._sock.recv(MAX_REQUEST_BYTES):
+                pass
+        self._sock.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
+
+
+class Worker(GeventWorker):  # type: ignore[misc]
+    """One greenlet for each connection."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._clients: set[Client] = set()
+
+    def patch(self) -> None:
+        """Before anything of ours is imported."""
+        super().patch()
+        extensions.set_wait_callback(wait_for_postgres)
+
+    def timeout_ctx(self) -> Any:
+        """The clients' sockets keep the time."""
+        return nullcontext()
+
+    def handle(self, listener: Any, client: Any, addr: Any) -> None:
+        """Serve one connection to its end."""
+        known = Client(client, self.cfg.keepalive)
+        self._clients.add(known)
+        try:
+            super().handle(listener, known, addr)
+        finally:
+            self._clients.discard(known)
+
+    def handle_request(self, listener_name: Any, req: Any, sock: Client, addr: Any) -> None:
+        """Answer one request."""
+        sock.between_requests = False
+        super().handle_request(listener_name, req, sock, addr)
+        sock.next_request()
+
+    def notify(self) -> None:
+        """Every second a sign of life; after SIGTERM also the end of connections on which nothing is asked."""
+        super().notify()
+        if not self.alive:
+            for client in [client for client in self._clients if client.between_requests]:
+                with suppress(OSError):
+                    client.shutdown(socket.SHUT_RD)
+
+
+def wait_for_postgres(connection: Any) -> None:
+    """What psycopg2 does while it waits: let other greenlets run. Raises psycopg2.OperationalError after a silence."""
+    seconds = CONNECT_SECONDS if connection.status == STATUS_CONNECTING else SILENCE_SECONDS
+    wait = {extensions.POLL_READ: wait_read, extensions.POLL_WRITE: wait_write}
+    while (state := connection.poll()) != extensions.POLL_OK:
+        try:
+            wait[state](connection.fileno(), timeout=seconds)
+        except TimeoutError:
+            raise psycopg2.OperationalError(f"no word from PostgreSQL for {seconds} s") from None
