@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from models import database
+from models.prepared import Prepared
 
 #: Makes a leaked key easy to recognise, for people and for secret scanners.
 PREFIX = "rk_"
@@ -66,5 +67,5 @@ def _digest(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
-FIND = "SELECT id, name, scopes, digest FROM api_keys WHERE digest = %s AND revoked_at IS NULL"
+FIND = Prepared("SELECT id, name, scopes, digest FROM api_keys WHERE digest = %s AND revoked_at IS NULL")
 CREATE = "INSERT INTO api_keys (name, prefix, digest, scopes) VALUES (%s, %s, %s, %s)"

@@ -10,7 +10,10 @@ from typing import Any
 import peewee
 import psycopg2
 from playhouse.pool import MaxConnectionsExceeded, PoolConnection, PooledDatabase, PooledPostgresqlDatabase
-from psycopg2.extensions import parse_dsn
+from psycopg2 import extensions
+
+from models.prepared import Prepared
+from models.turnstile import Turnstile
 
 #: Seconds a thread waits for a free connection before it gives up (`Unavailable`).
 POOL_WAIT_SECONDS = 5
@@ -28,7 +31,7 @@ CONNECTION_OPTIONS: dict[str, Any] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 15_000,
     "options": "-c timezone=UTC -c statement_timeout=15000 -c lock_timeout=10000"
-    " -c idle_in_transaction_session_timeout=30000",
+    " -c idle_in_transaction_session_timeout=30000 -c plan_cache_mode=force_generic_plan",
 }
 
 #: What a caller sees when the database is away, restarting or out of connections: try again later.
@@ -41,7 +44,18 @@ UNAVAILABLE = (
     MaxConnectionsExceeded,
 )
 
+#: What PostgreSQL says of a prepared statement whose columns have changed since, or that is gone.
+OUTDATED = ("0A000", "26000")
+
 database = peewee.DatabaseProxy()
+
+
+class Connection(extensions.connection):
+    """A connection that knows what it has prepared."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.prepared: set[str] = set()
 
 
 class Pool(PooledPostgresqlDatabase):  # type: ignore[misc]
@@ -55,41 +69,36 @@ class Pool(PooledPostgresqlDatabase):  # type: ignore[misc]
         super().__init__(*args, **options)
         # What this lock guards is each thread's own state.
         self._lock = nullcontext()
-        self._opening = 0
+        self._turnstile = Turnstile(self._max_connections)
 
     def _connect(self) -> Any:
+        """Raises MaxConnectionsExceeded where all were in use for too long."""
+        if not self._turnstile.enter(POOL_WAIT_SECONDS):
+            raise MaxConnectionsExceeded(f"all {self._max_connections} connections are in use")
+        try:
+            created, connection = self._idle_and_alive() or (
+                time.time(),
+                super(PooledDatabase, self)._connect(),
+            )
+        except BaseException:
+            self._turnstile.leave()
+            raise
+        with self._pool_lock:
+            self._in_use[self.conn_key(connection)] = PoolConnection(created, connection, time.time())
+        return connection
+
+    def _idle_and_alive(self) -> tuple[float, Any] | None:
+        """The connection given back last whose server is still there, and when it was made."""
         while idle := self._take_idle():
             created, given_back, connection = idle
             if not self._is_stale(created) and _is_alive(connection, time.monotonic() - given_back):
-                return connection
-            self._close(connection, close_conn=True)
-        return self._open()
+                return created, connection
+            self._close_raw(connection)
+        return None
 
     def _take_idle(self) -> tuple[float, float, Any] | None:
-        """The idle connection given back last, or None and the right to open one. Raises MaxConnectionsExceeded."""
         with self._pool_lock:
-            if self._connections:
-                created, given_back, connection = self._connections.pop()
-                self._in_use[self.conn_key(connection)] = PoolConnection(created, connection, time.time())
-                return created, given_back, connection
-            if len(self._in_use) + self._opening >= self._max_connections:
-                raise MaxConnectionsExceeded(f"all {self._max_connections} connections are in use")
-            self._opening += 1
-            return None
-
-    def _open(self) -> Any:
-        connection = None
-        try:
-            connection = super(PooledDatabase, self)._connect()
-        finally:
-            with self._pool_lock:
-                self._opening -= 1
-                if connection is not None:
-                    now = time.time()
-                    self._in_use[self.conn_key(connection)] = PoolConnection(now, connection, now)
-                else:
-                    self._pool_available.notify()
-        return connection
+            return self._connections.pop() if self._connections else None
 
     def _close(self, connection: Any, close_conn: bool = False) -> None:
         keep = not close_conn and self._can_reuse(connection)
@@ -98,7 +107,8 @@ class Pool(PooledPostgresqlDatabase):  # type: ignore[misc]
             keep = keep and held is not None and not self._is_stale(held.timestamp)
             if keep:
                 self._connections.append((held.timestamp, time.monotonic(), connection))
-            self._pool_available.notify()
+        if held:
+            self._turnstile.leave()
         if not keep:
             self._close_raw(connection)
 
@@ -126,12 +136,12 @@ class Model(peewee.Model):
 
 def connect(url: str, *, pool_size: int = 4, name: str = "referans") -> Pool:
     """A pool of at most `pool_size` connections to `url`; none is opened yet. `name` shows in pg_stat_activity."""
-    parameters: dict[str, Any] = {**CONNECTION_OPTIONS, "application_name": name, **parse_dsn(url)}
+    parameters: dict[str, Any] = {**CONNECTION_OPTIONS, "application_name": name, **extensions.parse_dsn(url)}
     return Pool(
         parameters.pop("dbname", None) or "postgres",
+        connection_factory=Connection,
         max_connections=pool_size,
         stale_timeout=STALE_SECONDS,
-        timeout=POOL_WAIT_SECONDS,
         **parameters,
     )
 
@@ -153,9 +163,38 @@ def session() -> Iterator[None]:
 
 def rows(sql: str, parameters: Mapping[str, Any] | Sequence[Any] = ()) -> list[dict[str, Any]]:
     """The rows a statement returns, by column name."""
-    cursor = database.execute_sql(sql, parameters)
+    cursor = (
+        _execute_prepared(sql, parameters)
+        if isinstance(sql, Prepared)
+        else database.execute_sql(sql, parameters)
+    )
     names = [column.name for column in cursor.description or ()]
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()] if names else []
+
+
+def _execute_prepared(sql: Prepared, parameters: Mapping[str, Any] | Sequence[Any]) -> Any:
+    known = _prepare(sql)
+    try:
+        return database.execute_sql(sql.execute, parameters)
+    except peewee.DatabaseError as error:
+        if getattr(getattr(error, "orig", None), "pgcode", None) not in OUTDATED:
+            raise
+        known.clear()
+        if database.in_transaction():  # which has failed as a whole
+            raise
+    _prepare(sql)
+    return database.execute_sql(sql.execute, parameters)
+
+
+def _prepare(sql: Prepared) -> set[str]:
+    """What this connection has prepared, `sql` among it."""
+    known: set[str] = database.connection().prepared
+    if not known:
+        database.execute_sql("DEALLOCATE ALL")
+    if sql.name not in known:
+        database.execute_sql(sql.prepare)
+        known.add(sql.name)
+    return known
 
 
 def row(sql: str, parameters: Mapping[str, Any] | Sequence[Any] = ()) -> dict[str, Any] | None:

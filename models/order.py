@@ -6,6 +6,7 @@ from typing import Any
 
 from models import database, sealed
 from models.outcome import Arrival, as_json, owner
+from models.prepared import Prepared
 from models.status import STAGES, Result
 
 #: The columns that an order is shown with.
@@ -35,7 +36,7 @@ class Settled:
 
 def find(order_id: str) -> dict[str, Any] | None:
     """The order as a row of COLUMNS, or None. `order_id` must be a UUID."""
-    return database.row(f"SELECT {COLUMNS} FROM product_orders AS o WHERE o.id = %s", (order_id,))
+    return database.row(FIND, (order_id,))
 
 
 def pin_of(order: dict[str, Any]) -> str | None:
@@ -50,16 +51,9 @@ def settle(arrivals: Sequence[Arrival], *, order_timeout_seconds: float) -> list
     """Apply outcomes to their orders, record each, and say what happened to it: one statement, one commit.
 
     The result is in the order of `arrivals`. Where several are for one order they take turns, and more than
-    MAX_BATCH go in parts: each is the same statement again, in the same transaction.
+    MAX_BATCH go in parts: each is the same statement again, with a commit of its own. Who fails in between may
+    bring them all again: what was settled is then a duplicate.
     """
-    if len(arrivals) == 1:
-        found = _settle_once(arrivals, order_timeout_seconds)
-        return [found[0]]
-    with database.database.atomic():
-        return _settle_in_turns(arrivals, order_timeout_seconds)
-
-
-def _settle_in_turns(arrivals: Sequence[Arrival], order_timeout_seconds: float) -> list[Settled]:
     settled: dict[int, Settled] = {}
     waiting = list(range(len(arrivals)))
     while waiting:
@@ -110,12 +104,13 @@ def _parameters(position: int, arrival: Arrival) -> tuple[Any, ...]:
     )
 
 
+FIND = Prepared(f"SELECT {COLUMNS} FROM product_orders AS o WHERE o.id = %s")
 _STAGES = ", ".join(f"('{name}', {rank}, '{kind}')" for name, rank, kind in STAGES)
 
 #: Record each outcome (inbox and timeline) and move its order if the lifecycle allows. `models.status.decide`
 #: says in Python what `decided` says here. The order row is locked first, in the order of ids, so whoever comes
 #: second decides on what the first has committed; the unique key of the inbox settles a callback once.
-SETTLE = f"""
+SETTLE = Prepared(f"""
 WITH stages (name, rank, kind) AS (VALUES {_STAGES}),
 incoming AS (
     SELECT i.*, stage.rank, stage.kind
@@ -264,4 +259,4 @@ SELECT r.position, CASE WHEN r.seen_before THEN 'duplicate' ELSE r.result END AS
        r.from_status AS came_from, COALESCE(moved.status, r.from_status) AS went_to,
        NOT r.seen_before AND r.result = 'applied' AND r.from_kind = 'failed' AS late
 FROM recorded AS r LEFT JOIN moved ON moved.id = r.order_id
-"""
+""")

@@ -9,8 +9,10 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from models import database, route
+from models import database
 from models.order import COLUMNS
+from models.prepared import Prepared
+from models.route import NEXT_ROUTE
 from models.status import ExternalStatus, spellings
 
 #: Digits of a reference: znet takes digits only; eighteen fit a 64-bit integer and cannot be guessed.
@@ -52,18 +54,19 @@ def place(new: NewOrder, *, wake_seconds: float, made_by: str) -> dict[str, Any]
     Where nobody dispatches it within `wake_seconds`, the sweep will. Raises NoRoute; peewee.DataError where
     the product or package is no UUID on a table that wants them.
     """
-    found = route.next_for(new.product_id, new.package_id, [])
-    if found is None:
-        raise NoRoute(f"no route for product {new.product_id}, package {new.package_id}")
     values = asdict(new) | {
+        "product": new.product_id,
+        "package": new.package_id,
+        "tried": [],
         "id": str(uuid.uuid4()),
         "referans": new_referans(),
-        "provider_id": found["provider_id"],
-        "params": database.as_json(found["params"]),
         "wake": wake_seconds,
         "note": f"placed with key {made_by}",
     }
-    return database.rows(PLACE, values)[0]
+    placed = database.row(PLACE, values)
+    if placed is None:
+        raise NoRoute(f"no route for product {new.product_id}, package {new.package_id}")
+    return placed
 
 
 def place_once(
@@ -142,23 +145,25 @@ def _conditions(wanted: Filter) -> tuple[list[str], dict[str, Any]]:
     return [condition for condition, _ in used.values()], {name: value for name, (_, value) in used.items()}
 
 
-PLACE = f"""
-WITH placed AS (
+#: The product and package stand here twice: as the order's table has them, UUIDs perhaps, and as the routes have.
+PLACE = Prepared(f"""
+WITH route AS ({NEXT_ROUTE}), placed AS (
     INSERT INTO product_orders (id, "productId", "packageId", quantity, "userIdentifier", "extraField", "notifyUrl",
         "providerId", provider_referans, "routeParams", status, "externalStatus", "nextCheckAt")
-    VALUES (%(id)s, %(product_id)s, %(package_id)s, %(quantity)s, %(user_identifier)s, %(extra_field)s, %(notify_url)s,
-        %(provider_id)s, %(referans)s, %(params)s, 'pending', 'not_sent', now() + make_interval(secs => %(wake)s))
+    SELECT %(id)s, %(product_id)s, %(package_id)s, %(quantity)s, %(user_identifier)s, %(extra_field)s, %(notify_url)s,
+        route.provider_id, %(referans)s, route.params, 'pending', 'not_sent', now() + make_interval(secs => %(wake)s)
+    FROM route
     RETURNING *
 ), told AS (
     INSERT INTO order_events (order_id, source, "to", message) SELECT id, 'api', 'not_sent', %(note)s FROM placed
 )
 SELECT {COLUMNS} FROM placed AS o
-"""
-RESERVE_KEY = """
+""")
+RESERVE_KEY = Prepared("""
 INSERT INTO idempotency_keys (api_key_id, key, fingerprint) VALUES (%s, %s, %s)
 ON CONFLICT (api_key_id, key) DO NOTHING RETURNING key
-"""
-KEEP_ANSWER = "UPDATE idempotency_keys SET answer = %s WHERE api_key_id = %s AND key = %s"
+""")
+KEEP_ANSWER = Prepared("UPDATE idempotency_keys SET answer = %s WHERE api_key_id = %s AND key = %s")
 FIRST_ANSWER = "SELECT fingerprint, answer FROM idempotency_keys WHERE api_key_id = %s AND key = %s"
 FORGET_KEYS = """
 DELETE FROM idempotency_keys WHERE (api_key_id, key) IN (

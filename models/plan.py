@@ -6,6 +6,7 @@
 from typing import Any
 
 from models import database
+from models.prepared import Prepared
 from models.status import OPEN_STATUSES
 
 #: How often a provider must say that it does not know an order in doubt before it is sent again.
@@ -106,7 +107,7 @@ TASK = """
     o.quantity, o."routeParams" AS params, o."externalStatus" AS status, o."productId"::text AS product_id,
     o."packageId"::text AS package_id, o."triedProviders" AS tried, o."checkCount" AS check_count
 """
-CLAIM_DISPATCH = f"""
+CLAIM_DISPATCH = Prepared(f"""
 WITH claimed AS (
     UPDATE product_orders AS o SET "externalStatus" = 'pending', "claimedAt" = now(), attempts = attempts + 1,
         "nextCheckAt" = now() + make_interval(secs => %(grace)s)
@@ -117,8 +118,8 @@ WITH claimed AS (
     SELECT id, 'dispatch', 'not_sent', 'pending', 'claimed; sending to ' || "providerId" FROM claimed
 )
 SELECT {TASK} FROM claimed AS o
-"""
-CLAIM_NEXT_PROVIDER = f"""
+""")
+CLAIM_NEXT_PROVIDER = Prepared(f"""
 WITH claimed AS (
     UPDATE product_orders AS o SET "providerId" = %(provider)s, "routeParams" = %(params)s, attempts = attempts + 1,
         "triedProviders" = o."triedProviders" || %(refused_by)s::text, "unknownCount" = 0, "unknownAt" = NULL,
@@ -130,8 +131,8 @@ WITH claimed AS (
     SELECT id, 'dispatch', 'pending', 'pending', %(note)s FROM claimed
 )
 SELECT {TASK} FROM claimed AS o
-"""
-CLAIM_RESEND = f"""
+""")
+CLAIM_RESEND = Prepared(f"""
 WITH claimed AS (
     UPDATE product_orders AS o SET attempts = attempts + 1, "unknownCount" = 0, "unknownAt" = NULL,
         "nextCheckAt" = now() + make_interval(secs => %(grace)s)
@@ -143,8 +144,8 @@ WITH claimed AS (
         'the order is not at ' || "providerId" || '; sending it again' FROM claimed
 )
 SELECT {TASK} FROM claimed AS o
-"""
-CLAIM_CHECK = f"""
+""")
+CLAIM_CHECK = Prepared(f"""
 WITH claimed AS (
     UPDATE product_orders AS o SET "checkCount" = o."checkCount" + 1, "lastSyncAt" = now(), "checkRequestedAt" = NULL,
         "nextCheckAt" = CASE
@@ -167,39 +168,39 @@ SELECT {TASK}, EXTRACT(EPOCH FROM o."nextCheckAt" - now())::float8 AS next_check
     o."externalStatus" IN ({OPEN_SQL})
         AND COALESCE(o."sentAt", o."claimedAt") + make_interval(secs => %(order_timeout)s) <= now() AS expired
 FROM claimed AS o
-"""
-IN_DOUBT = """
+""")
+IN_DOUBT = Prepared("""
 UPDATE product_orders SET "nextCheckAt" = now() + make_interval(secs => %(delay)s),
     "unknownCount" = GREATEST("unknownCount", %(asks)s)
 WHERE id = %(id)s AND "externalStatus" = 'pending' RETURNING id
-"""
-UNKNOWN = """
+""")
+UNKNOWN = Prepared("""
 UPDATE product_orders AS o SET
     "unknownCount" = o."unknownCount" + CASE WHEN o."unknownAt" IS NULL
         OR o."unknownAt" + make_interval(secs => %(gap)s) <= now() THEN 1 ELSE 0 END,
     "unknownAt" = CASE WHEN o."unknownAt" IS NULL
         OR o."unknownAt" + make_interval(secs => %(gap)s) <= now() THEN now() ELSE o."unknownAt" END
 WHERE o.id = %(id)s AND o."externalStatus" = 'pending' RETURNING "unknownCount"
-"""
+""")
 REQUEST_CHECK = """
 UPDATE product_orders SET "nextCheckAt" = now(), "checkRequestedAt" = now()
 WHERE id = %s AND "externalStatus" <> 'not_sent' AND "providerId" IS NOT NULL AND provider_referans IS NOT NULL
   AND COALESCE("sentAt", "claimedAt") IS NOT NULL RETURNING id
 """
-POSTPONE = f"""
+POSTPONE = Prepared(f"""
 UPDATE product_orders SET "nextCheckAt" = now() + make_interval(secs => %(delay)s)
 WHERE id = %(id)s AND "nextCheckAt" <= now() AND "externalStatus" IN ({OPEN_SQL})
   AND COALESCE("sentAt", "claimedAt") + make_interval(secs => %(order_timeout)s) > now()
 RETURNING id
-"""
+""")
 #: Rides idx_orders_due: its cost follows the number of waiting orders, never the size of the table.
-DUE = f"""
+DUE = Prepared(f"""
 SELECT o.id::text AS id, o."externalStatus" AS status, o."providerId" AS provider_id, o."nextCheckAt" AS next_check_at
 FROM product_orders AS o
 WHERE o."nextCheckAt" <= now() AND o."nextCheckAt" IS NOT NULL AND o."externalStatus" IN ({OPEN_SQL})
   AND (%(at)s::timestamptz IS NULL OR (o."nextCheckAt", o.id) > (%(at)s::timestamptz, %(id)s::uuid))
 ORDER BY o."nextCheckAt", o.id LIMIT %(limit)s
-"""
+""")
 #: Rides idx_orders_unplanned. Older ones than the timeout are left to whoever sent them.
 ADOPT = """
 UPDATE product_orders SET "nextCheckAt" = now() WHERE id IN (

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from models import database, sealed
+from models.prepared import Prepared
 
 #: Failed questions in a row after which a provider counts as down.
 BREAKER_THRESHOLD = 5
@@ -47,7 +48,7 @@ def save(provider: Provider) -> None:
 
 def find(provider_id: str) -> Provider | None:
     """The provider, its credentials in clear, or None. Raises sealed.Unsealable."""
-    row = database.row(f"SELECT {COLUMNS} FROM providers WHERE id = %s", (provider_id,))
+    row = database.row(FIND, (provider_id,))
     return _provider(row) if row else None
 
 
@@ -97,9 +98,10 @@ def health(provider_id: str) -> dict[str, Any] | None:
 
 
 COLUMNS = "id, adapter, base_url, callback, credentials, max_concurrency, max_per_minute"
-OF_ORDER = f"""
+FIND = Prepared(f"SELECT {COLUMNS} FROM providers WHERE id = %s")
+OF_ORDER = Prepared(f"""
 SELECT {COLUMNS} FROM providers WHERE id = (SELECT o."providerId" FROM product_orders AS o WHERE o.id = %s)
-"""
+""")
 SAVE = """
 INSERT INTO providers (id, adapter, base_url, callback, credentials, max_concurrency, max_per_minute)
 VALUES (%(id)s, %(adapter)s, %(base_url)s, %(callback)s, %(credentials)s, %(max_concurrency)s, %(max_per_minute)s)
@@ -107,20 +109,22 @@ ON CONFLICT (id) DO UPDATE SET adapter = excluded.adapter, base_url = excluded.b
     callback = excluded.callback, credentials = excluded.credentials,
     max_concurrency = excluded.max_concurrency, max_per_minute = excluded.max_per_minute, updated_at = now()
 """
-HEALTH = """
+HEALTH = Prepared("""
 SELECT failures, failures >= %(threshold)s AS down, probe_at <= now() AS probe_due, last_error, last_error_at
 FROM provider_health WHERE provider_id = %(id)s
-"""
+""")
 #: One conditional UPDATE, so that of all workers one sends the probe.
-PROBE = """
+PROBE = Prepared("""
 UPDATE provider_health SET probe_at = now() + make_interval(secs => %s)
 WHERE provider_id = %s AND probe_at <= now() RETURNING provider_id
-"""
-ANSWERED = "UPDATE provider_health SET failures = 0, probe_at = NULL WHERE provider_id = %s AND failures > 0"
-FAILED = """
+""")
+ANSWERED = Prepared(
+    "UPDATE provider_health SET failures = 0, probe_at = NULL WHERE provider_id = %s AND failures > 0"
+)
+FAILED = Prepared("""
 INSERT INTO provider_health AS h (provider_id, failures, last_error, last_error_at)
 VALUES (%(id)s, 1, %(error)s, now())
 ON CONFLICT (provider_id) DO UPDATE SET failures = h.failures + 1, last_error = excluded.last_error,
     last_error_at = now(),
     probe_at = CASE WHEN h.failures + 1 >= %(threshold)s THEN now() + make_interval(secs => %(probe)s) END
-"""
+""")

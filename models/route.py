@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from models import database
+from models.prepared import Prepared
 
 #: Stands for any product or any package.
 ANY = "*"
@@ -30,7 +31,7 @@ def next_for(product_id: str, package_id: str, tried: list[str]) -> dict[str, An
 
     The most particular wins (product and package, then product, then package, then any), then the first added.
     """
-    return database.row(NEXT_FOR, {"product": product_id, "package": package_id, "tried": tried})
+    return database.row(NEXT_ROUTE, {"product": product_id, "package": package_id, "tried": tried})
 
 
 ADD = """
@@ -44,9 +45,9 @@ EVERY = """
 SELECT product_id, package_id, provider_id, position, params FROM routes
 ORDER BY product_id = '*', package_id = '*', product_id, package_id, position
 """
-NEXT_FOR = """
+NEXT_ROUTE = Prepared("""
 SELECT provider_id, params FROM routes
-WHERE product_id IN (%(product)s, '*') AND package_id IN (%(package)s, '*')
+WHERE product_id IN (%(product)s::text, '*') AND package_id IN (%(package)s::text, '*')
   AND provider_id <> ALL (%(tried)s::text[])
 ORDER BY product_id = '*', package_id = '*', position LIMIT 1
-"""
+""")

@@ -1,0 +1,40 @@
+"""So many at a time, first come first served; a semaphore lets newcomers pass those who wait."""
+
+import threading
+from collections import deque
+
+
+class Turnstile:
+    """Lets `places` in; who leaves hands the place to whoever waits longest."""
+
+    def __init__(self, places: int) -> None:
+        self._lock = threading.Lock()
+        self._free = places
+        self._waiting: deque[threading.Lock] = deque()
+
+    def enter(self, timeout_seconds: float) -> bool:
+        """Take a place, or False where none came free in time."""
+        with self._lock:
+            if self._free:
+                self._free -= 1
+                return True
+            turn = threading.Lock()
+            turn.acquire()
+            self._waiting.append(turn)
+        return turn.acquire(timeout=timeout_seconds) or not self._gives_up(turn)
+
+    def leave(self) -> None:
+        """Give the place back."""
+        with self._lock:
+            if self._waiting:
+                self._waiting.popleft().release()
+            else:
+                self._free += 1
+
+    def _gives_up(self, turn: threading.Lock) -> bool:
+        """False where the turn came at the last moment."""
+        with self._lock:
+            if turn not in self._waiting:
+                return False
+            self._waiting.remove(turn)
+            return True
