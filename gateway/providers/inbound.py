@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -28,6 +29,8 @@ STATUSES = {status.value: status for status in ExternalStatus if status is not E
 MAX_REFERANS = 255
 #: Times that one callback may speak of one order: each takes a turn in the database.
 MAX_TURNS = 10
+#: Characters that are none: NUL, which PostgreSQL does not take, and half a surrogate pair.
+NO_TEXT = re.compile("[\x00\ud800-\udfff]")
 #: Longest id of an event; the inbox has an index over them.
 MAX_WEBHOOK_ID = 255
 #: What the key of a callback begins with that could not be read.
@@ -76,15 +79,12 @@ def receive(
     if webhook_id:  # what was signed is the body: anybody may have written the query
         request = replace(request, query={})
     raw = _raw(request, webhook_id)
-    digest = _digest(provider, request)
     try:
         outcomes, acknowledgement = _read(provider, request)
     except UnreadableCallback as error:  # under a key of its own: the same event may come again, mended
-        raise Unreadable(str(error), f"{INVALID_KEY}{digest}", raw) from None
-    arrivals = _arrivals(provider, outcomes, _key(webhook_id, digest), raw)
-    return Received(
-        [replace(arrival, next_check_seconds=trust_seconds) for arrival in arrivals], acknowledgement
-    )
+        raise Unreadable(str(error), f"{INVALID_KEY}{_digest(provider, request)}", raw) from None
+    key = f"id:{webhook_id}" if webhook_id else f"content:{_digest(provider, request)}"
+    return Received(_arrivals(provider, outcomes, key, raw, trust_seconds), acknowledgement)
 
 
 def read_again(provider: Provider, raw: str, dedupe_key: str) -> list[Arrival]:
@@ -96,19 +96,25 @@ def read_again(provider: Provider, raw: str, dedupe_key: str) -> list[Arrival]:
     body = base64.b64decode(kept["bytes"]) if "bytes" in kept else kept["body"].encode()
     headers = {"content-type": kept.get("content_type", "")}
     outcomes, _ = _read(provider, CallbackRequest(kept["method"], None, kept["query"], headers, body))
-    return _arrivals(provider, outcomes, _key(kept.get("id"), dedupe_key.removeprefix(INVALID_KEY)), raw)
+    webhook_id, digest = kept.get("id"), dedupe_key.removeprefix(INVALID_KEY)
+    return _arrivals(provider, outcomes, f"id:{webhook_id}" if webhook_id else f"content:{digest}", raw)
 
 
-def _arrivals(provider: Provider, outcomes: list[Outcome], key: str, raw: str) -> list[Arrival]:
+def _arrivals(
+    provider: Provider, outcomes: list[Outcome], key: str, raw: str, trust_seconds: float | None = None
+) -> list[Arrival]:
     keys = [key] if len(outcomes) == 1 else [f"{key}#{number}" for number in range(len(outcomes))]
     return [
-        Arrival(provider.id, Source.CALLBACK, outcome, dedupe_key=each, raw=raw)
+        Arrival(
+            provider.id,
+            Source.CALLBACK,
+            outcome,
+            dedupe_key=each,
+            raw=raw,
+            next_check_seconds=trust_seconds,
+        )
         for outcome, each in zip(outcomes, keys, strict=True)
     ]
-
-
-def _key(webhook_id: str | None, digest: str) -> str:
-    return f"id:{webhook_id}" if webhook_id else f"content:{digest}"
 
 
 def _by_standard_webhooks(provider: Provider, request: CallbackRequest, now: datetime) -> str | None:
@@ -177,7 +183,7 @@ def _sound(outcome: Outcome) -> Outcome:
     if len(outcome.referans or "") > MAX_REFERANS:
         raise UnreadableCallback(f"the reference is longer than {MAX_REFERANS} characters")
     for text in filter(None, (outcome.referans, outcome.pin, outcome.message)):
-        if "\x00" in text or any("\ud800" <= character <= "\udfff" for character in text):
+        if NO_TEXT.search(text):
             raise UnreadableCallback("the text holds characters that are none (NUL or half a surrogate pair)")
     return outcome
 

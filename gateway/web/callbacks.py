@@ -1,6 +1,6 @@
 """Callbacks: providers tell us, and the outcome is committed before they get their 2xx."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from threading import Lock
 
 import falcon
@@ -11,7 +11,8 @@ from gateway.providers import inbound
 from gateway.settings import Settings
 from gateway.signatures import BadSignature
 from gateway.web.errors import Problem
-from models import inbox, order, provider
+from models import database, inbox, order, provider
+from models.gathering import Gathering
 from models.outcome import Arrival
 from models.provider import Provider
 from models.status import Result
@@ -34,20 +35,28 @@ class ProviderCache:
     @cachedmethod(lambda self: self._known, lock=lambda self: self._lock, key=lambda self, id_: id_)
     def get(self, provider_id: str) -> Provider:
         """Raises a 404."""
-        found = provider.find(provider_id) if "\x00" not in provider_id else None
+        found = self._read(provider_id) if "\x00" not in provider_id else None
         if found is None:
             raise Problem(404, "there is no provider of this id")
         return found
 
+    def _read(self, provider_id: str) -> Provider | None:
+        with database.session():
+            return provider.find(provider_id)
+
 
 class Callbacks:
-    """One endpoint for each configured provider; its adapter verifies and reads its format."""
+    """One endpoint for each configured provider; its adapter verifies and reads its format.
 
-    needs_database = True
+    A request has no connection of its own: what comes at once is settled together.
+    """
+
+    needs_body = True
 
     def __init__(self, settings: Settings, providers: ProviderCache) -> None:
         self._settings = settings
         self._providers = providers
+        self._gathering = Gathering(self._settle)
 
     def on_post(
         self, req: falcon.Request, resp: falcon.Response, provider_id: str, token: str | None = None
@@ -55,11 +64,15 @@ class Callbacks:
         account = self._providers.get(provider_id)
         log.bind(provider_id=account.id)
         received = self._receive(account, _as_request(req, token))
-        settled = order.settle(received.arrivals, order_timeout_seconds=self._settings.order_timeout)
+        settled = self._gathering.settle(received.arrivals)
         _log(settled)
         _answer(resp, received, settled)
 
     on_get = on_post
+
+    def _settle(self, arrivals: Sequence[Arrival]) -> list[order.Settled]:
+        with database.session():
+            return order.settle(arrivals, order_timeout_seconds=self._settings.order_timeout)
 
     def _receive(self, account: Provider, request: inbound.CallbackRequest) -> inbound.Received:
         try:
@@ -68,7 +81,8 @@ class Callbacks:
             logger.warning("A callback was not accepted.", action="callback_refused", reason=str(error))
             raise Problem(401, str(error)) from None
         except inbound.Unreadable as error:
-            inbox.keep_invalid(account.id, error.dedupe_key, error.raw, str(error))
+            with database.session():
+                inbox.keep_invalid(account.id, error.dedupe_key, error.raw, str(error))
             logger.warning("A callback could not be read.", action="callback_invalid", reason=str(error))
             raise Problem(400, f"{error}; it is kept in the inbox") from None
 
@@ -80,15 +94,24 @@ def _as_request(req: falcon.Request, token: str | None) -> inbound.CallbackReque
 
 
 def _log(settled: Sequence[order.Settled]) -> None:
+    """What a callback with one order did stands in the line of its request; several get a line each."""
+    if len(settled) == 1:
+        log.bind(order_id=settled[0].order_id, result=settled[0].result.value)
     for one in settled:
-        level = logger.warning if one.result is Result.CONFLICT or one.late else logger.info
-        level(
-            "Callback settled.",
-            action="callback",
-            order_id=one.order_id,
-            result=one.result.value,
-            late=one.late,
-        )
+        if one.result is Result.CONFLICT or one.late:
+            _tell(logger.warning, one)
+        elif len(settled) > 1:
+            _tell(logger.info, one)
+
+
+def _tell(level: Callable[..., None], one: order.Settled) -> None:
+    level(
+        "Callback settled.",
+        action="callback",
+        order_id=one.order_id,
+        result=one.result.value,
+        late=one.late,
+    )
 
 
 def _answer(resp: falcon.Response, received: inbound.Received, settled: Sequence[order.Settled]) -> None:

@@ -47,14 +47,15 @@ class RequestLog:
 
 
 class Sessions:
-    """A database connection, and the body in `req.context`, for each request whose resource wants one."""
+    """The body in `req.context`, and a database connection, for each request whose resource wants them."""
 
     def process_resource(
         self, req: falcon.Request, resp: falcon.Response, resource: Any, params: dict[str, Any]
     ) -> None:
-        if getattr(resource, "needs_database", False):
-            # First the body: who sends it slowly keeps a thread waiting, but no connection.
+        needs_database = getattr(resource, "needs_database", False)
+        if needs_database or getattr(resource, "needs_body", False):
             req.context.body = bodies.read(req)
+        if needs_database:  # after the body: who sends it slowly holds no connection
             database.database.connect(reuse_if_open=True)
 
     def process_response(

@@ -1,0 +1,134 @@
+"""What arrives while a statement is under way goes together in the next one, and only its own faults hurt anybody."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+
+from models import database, order
+from models.gathering import LANES, Gathering
+from models.order import MAX_BATCH, Settled
+from models.outcome import Arrival
+from models.status import ExternalStatus, Result
+from tests import factories
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.usefixtures("db")
+
+
+class Held:
+    """Settles for real, but the first ones (one in each lane) only when they are let go."""
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+        self.let_go = threading.Event()
+        self.gathering = Gathering(self._settle)
+
+    def _settle(self, arrivals: Sequence[Arrival]) -> list[Settled]:
+        self.batches.append(len(arrivals))
+        if len(self.batches) <= LANES:
+            assert self.let_go.wait(10)
+        with database.session():
+            return order.settle(arrivals, order_timeout_seconds=factories.ORDER_TIMEOUT_SECONDS)
+
+    def waiting(self) -> int:
+        return len(self.gathering._waiting)
+
+
+@pytest.fixture
+def held() -> Held:
+    return Held()
+
+
+@pytest.fixture
+def settle(held: Held) -> Iterator[Callable[[Sequence[Arrival]], "Future[list[Settled]]"]]:
+    """Settle in a thread of its own; the first ones fill the lanes."""
+    with ThreadPoolExecutor(200) as threads:
+
+        def begin(arrivals: Sequence[Arrival]) -> "Future[list[Settled]]":
+            known = len(held.batches) + held.waiting()
+            future = threads.submit(held.gathering.settle, arrivals)
+            wait_until(lambda: len(held.batches) + held.waiting() > known)
+            return future
+
+        for _ in range(LANES):
+            begin([completed()])
+        yield begin
+        held.let_go.set()
+
+
+def completed(pin: str = "1", key: str | None = None) -> Arrival:
+    return replace(
+        factories.arrival(factories.sent(), ExternalStatus.COMPLETED, pin), dedupe_key=key, raw="{}"
+    )
+
+
+def bad(message: str = "\x00") -> Arrival:
+    """One that PostgreSQL refuses."""
+    arrival = completed()
+    return replace(arrival, outcome=replace(arrival.outcome, message=message))
+
+
+def results(future: "Future[list[Settled]]") -> list[Result]:
+    return [one.result for one in future.result(10)]
+
+
+def test_what_waits_goes_together_and_everybody_gets_their_own(held: Held, settle) -> None:  # type: ignore[no-untyped-def]
+    single, pair = completed(key="one"), [completed(), completed()]
+    one, two, again = settle([single]), settle(pair), settle([single])
+    held.let_go.set()
+    assert results(one) == [Result.APPLIED]
+    assert results(two) == [Result.APPLIED] * 2
+    assert [each.order_id for each in two.result()] == [order_id(arrival) for arrival in pair]
+    assert results(again) == [Result.DUPLICATE]
+    assert sum(held.batches) == LANES + 4
+    assert max(held.batches) >= 2
+
+
+def order_id(arrival: Arrival) -> str:
+    sql = "SELECT id::text AS id FROM product_orders WHERE provider_referans = %s"
+    return str(database.rows(sql, (arrival.outcome.referans,))[0]["id"])
+
+
+def test_a_bad_one_fails_only_who_brought_it(held: Held, settle) -> None:  # type: ignore[no-untyped-def]
+    good, wrong, other = settle([completed()]), settle([completed(), bad()]), settle([completed()])
+    held.let_go.set()
+    assert results(good) == results(other) == [Result.APPLIED]
+    with pytest.raises(ValueError):
+        wrong.result(10)
+
+
+def test_a_batch_has_its_limit_but_nobody_is_taken_apart(held: Held, settle) -> None:  # type: ignore[no-untyped-def]
+    first = completed()
+    many = [settle([replace(first, dedupe_key=f"k{number}")]) for number in range(MAX_BATCH + 5)]
+    large = settle([replace(first, dedupe_key=f"l{number}") for number in range(10)])
+    held.let_go.set()
+    assert sorted(each for future in many for each in results(future))[0] == Result.APPLIED
+    assert len(results(large)) == 10
+    assert max(held.batches) == MAX_BATCH
+
+
+def test_nobody_waits_for_company() -> None:
+    batches: list[int] = []
+
+    def settle_now(arrivals: Sequence[Arrival]) -> list[Settled]:
+        batches.append(len(arrivals))
+        return order.settle(arrivals, order_timeout_seconds=factories.ORDER_TIMEOUT_SECONDS)
+
+    gathering = Gathering(settle_now)
+    for _ in range(3):
+        assert [one.result for one in gathering.settle([completed()])] == [Result.APPLIED]
+    assert batches == [1, 1, 1]
+
+
+def test_after_a_failure_the_lanes_are_free_again() -> None:
+    def fail(arrivals: Sequence[Arrival]) -> list[Settled]:
+        raise OSError("the database is away")
+
+    gathering = Gathering(fail)
+    for _ in range(LANES * 3):
+        with pytest.raises(OSError):
+            gathering.settle([completed()])
+    assert gathering._free == LANES
