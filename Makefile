@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint bench soak
+.PHONY: help run demo test lint bench soak guards
 
 help: ## list these targets
 	@sed -n 's/^\([a-z.]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; \
@@ -33,6 +33,9 @@ bench: .venv ## run the benchmarks and print their table
 
 soak: .venv ## run real processes with faults for a long time
 	$(BIN)/python -m tests.acceptance.soak
+
+guards: .venv ## take each guard out of a copy and show which test falls
+	$(BIN)/python -m tests.acceptance.guards
 
 .PHONY: .venv
 .venv: $(INSTALLED) ## make the virtual environment, again when setup.cfg changes

@@ -189,6 +189,18 @@ def test_an_invalid_callback_is_settled_once() -> None:
     assert snapshot() == before
 
 
+def test_a_callback_that_was_read_is_not_opened_again() -> None:
+    """Two operators, the second with a stale list and a newer reading, under another key."""
+    placed = factories.sent()
+    kept = kept_invalid()
+    settle_invalid(kept, read_now(placed, key="id:first"))
+    (before,) = everything()
+
+    settle_invalid(kept, read_now(placed, key="id:second"))
+
+    assert before in everything()
+
+
 def test_an_invalid_callback_whose_event_came_again_is_a_duplicate_of_it() -> None:
     placed = factories.sent()
     kept = kept_invalid()

@@ -1,0 +1,417 @@
+"""`make guards`: takes each guard out of a copy of the project, and shows which test falls.
+
+    python -m tests.acceptance.guards [--only NAME ...]
+
+A guard is what keeps an order from being lost, sent twice or shown as something it is not. Ends with exit status 1
+where one is missing in the code, or where it can go without any test noticing.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+COPIED = (
+    "gateway",
+    "actors",
+    "models",
+    "migrations",
+    "tests",
+    "setup.cfg",
+    "pyproject.toml",
+    "gunicorn.conf.py",
+)
+#: Seconds for the tests of one guard; those of most take five.
+TIMEOUT_SECONDS = 240
+FALLEN = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """What is taken out: `text` stands in `file` once, and `instead` takes its place."""
+
+    name: str
+    file: str
+    text: str
+    instead: str
+    #: Files or tests, of which at least one must fall.
+    tests: str
+
+
+PLAN, SETTLE, LIFE = (
+    "tests/models/test_plan.py",
+    "tests/models/test_settle.py",
+    "tests/models/test_lifecycle.py",
+)
+INBOX = "tests/models/test_inbox.py"
+GUARDS = [
+    # --- sending
+    Guard(
+        "an order is claimed by one",
+        "models/plan.py",
+        """o."externalStatus" = 'not_sent' AND o."nextCheckAt" IS NOT NULL""",
+        """o."nextCheckAt" IS NOT NULL""",
+        PLAN,
+    ),
+    Guard(
+        "another system's order is not ours to send",
+        "models/plan.py",
+        """ = 'not_sent' AND o."nextCheckAt" IS NOT NULL""",
+        """ = 'not_sent'""",
+        PLAN,
+    ),
+    Guard("a resend needs two answers", "models/plan.py", """ AND o."unknownCount" >= %(asks)s""", "", PLAN),
+    Guard(
+        "only an order in doubt is sent again",
+        "models/plan.py",
+        """o."externalStatus" = 'pending' AND o."unknownCount" >=""",
+        """o."unknownCount" >=""",
+        PLAN,
+    ),
+    Guard(
+        "the two answers are apart",
+        "models/plan.py",
+        """<= now() THEN 1 ELSE 0 END""",
+        """<= now() THEN 1 ELSE 1 END""",
+        PLAN,
+    ),
+    Guard(
+        "an unclear answer does not allow a resend",
+        "models/plan.py",
+        '"asks": ASKS if never_reached else 0',
+        '"asks": ASKS',
+        "tests/acceptance/test_faults.py::test_an_unclear_answer_to_a_send_ends_in_the_truth_with_one_booking",
+    ),
+    Guard(
+        "only who refused is followed by the next provider",
+        "models/plan.py",
+        """'pending' AND o."providerId" = %(refused_by)s""",
+        """'pending'""",
+        PLAN,
+    ),
+    Guard(
+        "only what was not sent is cancelled",
+        "models/placing.py",
+        """ AND "externalStatus" = 'not_sent' RETURNING id""",
+        " RETURNING id",
+        "tests/gateway/web/test_orders.py",
+    ),
+    Guard(
+        "one idempotency key is one order",
+        "models/placing.py",
+        "if database.row(RESERVE_KEY, (key_id, key, new.fingerprint())) is None:",
+        "if database.row(RESERVE_KEY, (key_id, key, new.fingerprint())) is None and False:",
+        "tests/gateway/web/test_idempotency.py",
+    ),
+    # --- settling
+    Guard("the order is locked", "models/order.py", "    FOR UPDATE\n", "", SETTLE),
+    Guard(
+        "orders are locked in one order",
+        "models/order.py",
+        "    ORDER BY o.id\n    FOR UPDATE",
+        "    ORDER BY random()\n    FOR UPDATE",
+        SETTLE,
+    ),
+    Guard(
+        "the dedupe key settles once",
+        "models/order.py",
+        "d.dedupe_key IS NOT NULL AND inbox.dedupe_key IS NULL AND d.result <> 'unmatched' AS seen_before",
+        "false AS seen_before",
+        SETTLE,
+    ),
+    Guard(
+        "outcomes for one order take turns",
+        "models/order.py",
+        "(order_id IS NULL OR order_turn = 1) AND ",
+        "",
+        SETTLE,
+    ),
+    Guard(
+        "the same event takes turns",
+        "models/order.py",
+        " AND (dedupe_key IS NULL OR key_turn = 1)",
+        "",
+        f"{SETTLE} {LIFE}",
+    ),
+    Guard(
+        "stages never go back",
+        "models/order.py",
+        "WHEN from_kind = 'open' AND rank < from_rank THEN 'stale'",
+        "WHEN from_kind = 'open' AND rank < from_rank THEN 'applied'",
+        SETTLE,
+    ),
+    Guard(
+        "final stays final",
+        "models/order.py",
+        "WHEN kind = 'open' THEN 'stale'",
+        "WHEN kind = 'open' THEN 'applied'",
+        SETTLE,
+    ),
+    Guard(
+        "completed does not fail",
+        "models/order.py",
+        "WHEN from_kind = 'completed' AND kind = 'failed' THEN 'conflict'",
+        "WHEN from_kind = 'completed' AND kind = 'failed' THEN 'applied'",
+        SETTLE,
+    ),
+    Guard(
+        "the first PIN stays",
+        "models/order.py",
+        "WHEN from_kind = 'completed' AND from_pin IS NULL THEN 'applied'",
+        "WHEN from_kind = 'completed' THEN 'applied'",
+        SETTLE,
+    ),
+    Guard(
+        "failed by the provider stays failed",
+        "models/order.py",
+        "WHEN from_reason = 'timeout' THEN 'applied'",
+        "WHEN true THEN 'applied'",
+        SETTLE,
+    ),
+    Guard(
+        "a success after the timeout counts",
+        "models/order.py",
+        "WHEN from_reason = 'timeout' THEN 'applied'",
+        "WHEN false THEN 'applied'",
+        SETTLE,
+    ),
+    Guard(
+        "a reference counts for its provider only",
+        "models/order.py",
+        """o.provider_referans = i.referans AND o."providerId" = i.provider_id""",
+        "o.provider_referans = i.referans",
+        SETTLE,
+    ),
+    Guard(
+        "an answer counts for the order's provider only",
+        "models/order.py",
+        "o.id = matched.id AND o.provider_id = i.provider_id",
+        "o.id = matched.id",
+        SETTLE,
+    ),
+    Guard(
+        "completedAt is set once",
+        "models/order.py",
+        """THEN COALESCE(o."completedAt", now()) ELSE o."completedAt" END""",
+        """THEN now() ELSE o."completedAt" END""",
+        SETTLE,
+    ),
+    Guard(
+        "a conflict is kept in full",
+        "models/order.py",
+        "CASE WHEN r.result = 'conflict' THEN r.outcome END",
+        "NULL::text",
+        f"{SETTLE} tests/gateway/web/test_callbacks.py",
+    ),
+    Guard(
+        "a bad callback fails alone",
+        "models/gathering.py",
+        "            if len(batch) == 1:\n                raise",
+        "            raise",
+        "tests/models/test_gathering.py",
+    ),
+    # --- callbacks
+    Guard(
+        "a callback needs its signature",
+        "gateway/signatures.py",
+        "if not any(_signed_by(secret, headers, body) for secret in secrets):",
+        "if False:",
+        "tests/gateway/test_signatures.py",
+    ),
+    Guard(
+        "a signature grows old",
+        "gateway/signatures.py",
+        "if abs(now.timestamp() - int(timestamp)) > TOLERANCE_SECONDS:",
+        "if False:",
+        "tests/gateway/test_signatures.py",
+    ),
+    Guard(
+        "an unmatched callback is settled later",
+        "models/order.py",
+        "WHERE kept.result = 'unmatched' AND excluded.result <> 'unmatched'",
+        "WHERE false",
+        SETTLE,
+    ),
+    Guard(
+        "the sweep matches the inbox again",
+        "actors/sweep.py",
+        """    "unmatched_settled": _settle_unmatched,\n""",
+        "",
+        "tests/acceptance/test_recovery.py::test_a_sweep_settles_a_callback_whose_order_has_appeared",
+    ),
+    Guard(
+        "the provider's number finds what waited for it",
+        "models/inbox.py",
+        "WHERE c.result = 'unmatched' AND c.provider_id = %s",
+        "WHERE false AND c.provider_id = %s",
+        SETTLE,
+    ),
+    Guard(
+        "only an unread callback is opened again",
+        "models/inbox.py",
+        "c.result = 'invalid' AND NOT EXISTS",
+        "NOT EXISTS",
+        INBOX,
+    ),
+    # --- checks
+    Guard(
+        "a check is claimed by one",
+        "models/plan.py",
+        """WHERE o.id = %(id)s AND o."nextCheckAt" <= now() AND o."externalStatus" <> 'not_sent' AND (""",
+        """WHERE o.id = %(id)s AND o."externalStatus" <> 'not_sent' AND (""",
+        PLAN,
+    ),
+    Guard(
+        "the next plan is written before asking",
+        "models/plan.py",
+        """"checkRequestedAt" = NULL,\n        "nextCheckAt" = CASE""",
+        """"checkRequestedAt" = NULL,\n        "nextCheckAt" = CASE WHEN true THEN o."nextCheckAt\"""",
+        PLAN,
+    ),
+    Guard(
+        "a recent callback spares the check",
+        "models/plan.py",
+        """OR o."lastCallbackAt" + make_interval(secs => %(trust)s) <= now()""",
+        "OR true",
+        PLAN,
+    ),
+    Guard("no plan goes past the timeout", "models/plan.py", "ELSE LEAST(\n", "ELSE GREATEST(\n", PLAN),
+    Guard(
+        "a provider that is down delays no timeout",
+        "models/plan.py",
+        """  AND COALESCE("sentAt", "claimedAt") + make_interval(secs => %(order_timeout)s) > now()\nRETURNING""",
+        "RETURNING",
+        PLAN,
+    ),
+    Guard(
+        "one probe at a time",
+        "models/provider.py",
+        " AND probe_at <= now() RETURNING provider_id",
+        " RETURNING provider_id",
+        PLAN,
+    ),
+    Guard(
+        "workers share one limit",
+        "actors/permits.py",
+        "if slot.acquire(blocking=False):",
+        "if slot.acquire(blocking=False) or True:",
+        "tests/acceptance/test_permits.py",
+    ),
+    # --- processes
+    Guard("one sweep at a time", "models/sweep_run.py", "        yield mine\n", "        yield True\n", PLAN),
+    Guard(
+        "one migration at a time",
+        "models/migrate.py",
+        """while not pool.execute_sql("SELECT pg_try_advisory_lock(%s)", (LOCK_ID,)).fetchone()[0]:""",
+        "while False:",
+        "tests/models/test_migrate.py",
+    ),
+    Guard(
+        "the second signal does not kill",
+        "actors/middleware.py",
+        "        signal.signal(number, signal.SIG_IGN)\n",
+        "",
+        "tests/acceptance/test_faults.py::test_two_signals_do_not_kill_a_worker_in_the_middle_of_a_call",
+    ),
+    Guard(
+        "dead connections are not handed out",
+        "models/database.py",
+        " and _is_alive(connection, time.monotonic() - given_back)",
+        "",
+        "tests/models/test_database.py",
+    ),
+    Guard(
+        "a killed worker's messages are taken over soon",
+        "gateway/broker.py",
+        "maintenance_chance=MAINTENANCE_CHANCE",
+        "maintenance_chance=1",
+        "tests/acceptance/test_recovery.py::test_what_a_killed_worker_had_taken_is_taken_over_on_a_quiet_system",
+    ),
+    Guard(
+        "a consumer outlives a full queue",
+        "gateway/broker.py",
+        "            super().requeue(messages)  # type: ignore[no-untyped-call]\n        except redis.RedisError",
+        "            super().requeue(messages)  # type: ignore[no-untyped-call]\n        except ZeroDivisionError",
+        "tests/gateway/test_consumers.py",
+    ),
+    Guard(
+        "idle clients do not hold a shutdown up",
+        "gateway/serving.py",
+        "                    client.shutdown(socket.SHUT_RD)",
+        "                    pass",
+        "tests/acceptance/test_shutdown.py::test_the_web_ends_in_time_and_kept_all_it_promised",
+    ),
+    # --- secrets
+    Guard(
+        "a sealed value stays where it belongs",
+        "models/sealed.py",
+        "if owner not in belongs_to:",
+        "if False:",
+        "tests/models/test_sealed.py",
+    ),
+]
+
+
+def main() -> int:
+    """The exit status."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="words of the guards' names")
+    wanted = parser.parse_args().only
+    chosen = [guard for guard in GUARDS if not wanted or any(word in guard.name for word in wanted)]
+    held = [_try(guard) for guard in chosen]
+    print(f"\n{sum(held)} of {len(held)} guards are missed by a test when they are gone.")
+    return 0 if held and all(held) else 1
+
+
+def _try(guard: Guard) -> bool:
+    """Whether a test falls without the guard; says which."""
+    with tempfile.TemporaryDirectory(prefix="referans-guards-") as name:
+        copy = Path(name)
+        _copy_to(copy)
+        said = _take_out(guard, copy) or _fallen(guard, copy)
+    test = FALLEN.search(said)
+    print(f"| {guard.name} | {test[1] if test else said} |", flush=True)
+    return test is not None
+
+
+def _copy_to(copy: Path) -> None:
+    copy.chmod(0o755)  # PostgreSQL runs as another user where this runs as root
+    for one in COPIED:
+        if (ROOT / one).is_dir():
+            shutil.copytree(ROOT / one, copy / one, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / one, copy / one)
+
+
+def _take_out(guard: Guard, copy: Path) -> str:
+    """What went wrong, or nothing."""
+    path = copy / guard.file
+    code = path.read_text()
+    if code.count(guard.text) != 1:
+        return f"STANDS {code.count(guard.text)} TIMES IN {guard.file}"
+    path.write_text(code.replace(guard.text, guard.instead))
+    return ""
+
+
+def _fallen(guard: Guard, copy: Path) -> str:
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *guard.tests.split()]
+    env = {**os.environ, "PYTHONPATH": str(copy)}
+    try:
+        run = subprocess.run(
+            command, cwd=copy, env=env, capture_output=True, text=True, check=False, timeout=TIMEOUT_SECONDS
+        )
+    except subprocess.TimeoutExpired:
+        return f"NO END WITHIN {TIMEOUT_SECONDS} s"
+    return run.stdout if FALLEN.search(run.stdout) else f"NO TEST FELL (pytest ended with {run.returncode})"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
