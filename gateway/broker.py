@@ -36,8 +36,9 @@ NAMESPACE = "referans"
 WORKER_PREFIX = "worker-"
 #: Milliseconds without a sign of life after which a worker's messages are handed to others.
 HEARTBEAT_TIMEOUT_MS = 30_000
-#: Commands in a million that also look for dead workers: with a thousandth, a quiet queue takes 17 minutes.
-MAINTENANCE_CHANCE = 20_000
+#: Commands in a million that also look for dead workers' messages, each in its own queue only. A quiet queue sees two
+#: commands a second: with a thousandth it takes 17 minutes, with two hundredths often a minute.
+MAINTENANCE_CHANCE = 200_000
 #: Seconds that the web may spend on one Redis command, connecting included.
 WEB_TIMEOUT_SECONDS = 1
 #: Hints that may wait for Redis; past that they are dropped, and the sweep takes over.
