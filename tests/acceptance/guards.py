@@ -13,8 +13,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from gateway.dev.servers import EmbeddedPostgres
 
 ROOT = Path(__file__).parents[2]
 COPIED = (
@@ -364,19 +369,31 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--only", nargs="+", metavar="NAME", help="words of the guards' names")
-    wanted = parser.parse_args().only
+    parser.add_argument("--jobs", type=int, default=3, help="guards to try at once")
+    options = parser.parse_args()
+    wanted = options.only
     chosen = [guard for guard in GUARDS if not wanted or any(word in guard.name for word in wanted)]
-    held = [_try(guard) for guard in chosen]
+    with _server() as database_url, ThreadPoolExecutor(options.jobs) as threads:
+        held = list(threads.map(lambda guard: _try(guard, database_url), chosen))
     print(f"\n{sum(held)} of {len(held)} guards are missed by a test when they are gone.")
     return 0 if held and all(held) else 1
 
 
-def _try(guard: Guard) -> bool:
+@contextmanager
+def _server() -> Iterator[str]:
+    """One PostgreSQL for all; each test makes databases of its own."""
+    with tempfile.TemporaryDirectory(prefix="referans-guards-") as name:
+        Path(name).chmod(0o755)  # PostgreSQL runs as another user where this runs as root
+        with EmbeddedPostgres(Path(name) / "postgres", durable=False) as server:
+            yield server.url
+
+
+def _try(guard: Guard, database_url: str) -> bool:
     """Whether a test falls without the guard; says which."""
     with tempfile.TemporaryDirectory(prefix="referans-guards-") as name:
         copy = Path(name)
         _copy_to(copy)
-        said = _take_out(guard, copy) or _fallen(guard, copy)
+        said = _take_out(guard, copy) or _fallen(guard, copy, database_url)
     test = FALLEN.search(said)
     print(f"| {guard.name} | {test[1] if test else said} |", flush=True)
     return test is not None
@@ -401,9 +418,9 @@ def _take_out(guard: Guard, copy: Path) -> str:
     return ""
 
 
-def _fallen(guard: Guard, copy: Path) -> str:
+def _fallen(guard: Guard, copy: Path, database_url: str) -> str:
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *guard.tests.split()]
-    env = {**os.environ, "PYTHONPATH": str(copy)}
+    env = {**os.environ, "PYTHONPATH": str(copy), "TEST_DATABASE_URL": database_url}
     try:
         run = subprocess.run(
             command, cwd=copy, env=env, capture_output=True, text=True, check=False, timeout=TIMEOUT_SECONDS

@@ -2,14 +2,18 @@
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
 
+import psycopg2
 import pytest
 
 from models import database, inbox, plan, provider, sweep_run
 from models.status import ExternalStatus, FailureReason, Source
 from tests import factories
 from tests.factories import age, arrival, column, put, settle
+from tests.waiting import wait_until
 
 DELAYS_SECONDS = [30.0, 60.0, 120.0, 1800.0]
 
@@ -197,6 +201,22 @@ def test_a_provider_that_is_down_gets_one_probe_at_a_time() -> None:
 
     provider.answered("sandbox")
     assert provider.admits("sandbox", 30)
+
+
+def test_of_workers_that_all_see_a_probe_due_one_sends_it(database_url: str) -> None:
+    for _ in range(provider.BREAKER_THRESHOLD):
+        provider.failed("sandbox", "no answer", 30)
+    database.rows("UPDATE provider_health SET probe_at = now()")
+    with ThreadPoolExecutor(1) as thread, closing(psycopg2.connect(database_url)) as outsider:
+        # Held until all have looked and want to be the one.
+        outsider.cursor().execute("SELECT FROM provider_health FOR UPDATE")
+        admitted = thread.submit(at_once, 5, lambda: provider.admits("sandbox", 30))
+        wait_until(lambda: len(database.rows(WAITING)) == 5)
+        outsider.rollback()
+        assert sum(admitted.result()) == 1
+
+
+WAITING = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 
 
 def test_while_its_provider_is_down_a_check_waits_but_not_past_the_timeout() -> None:

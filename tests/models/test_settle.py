@@ -2,8 +2,10 @@
 
 import itertools
 import threading
+from contextlib import closing
 from typing import Any
 
+import psycopg2
 import pytest
 
 from models import database, inbox, order, placing, timeline
@@ -11,6 +13,7 @@ from models.outcome import Arrival, Outcome
 from models.status import STAGES, Claim, ExternalStatus, FailureReason, Result, Source, Standing, decide
 from tests import factories
 from tests.factories import arrival, column, put, settle
+from tests.waiting import wait_until
 
 COMPLETED, FAILED, PROCESSING, SENT, PENDING = (
     ExternalStatus.COMPLETED,
@@ -171,6 +174,16 @@ def test_an_order_of_another_provider_does_not_match() -> None:
     assert column(placed, "externalStatus") == "sent"
 
 
+def test_of_orders_with_one_reference_the_providers_own_is_meant() -> None:
+    placed, newer = factories.sent(), factories.sent()
+    factories.add_provider("elsewhere")
+    put(newer, providerId="elsewhere", provider_referans=placed["provider_referans"])
+
+    assert settle(arrival(placed, COMPLETED, "PIN-ONE")) == ["applied"]
+
+    assert (column(placed, "externalStatus"), column(newer, "externalStatus")) == ("completed", "sent")
+
+
 def test_an_answer_to_a_check_counts_only_for_the_provider_that_was_asked() -> None:
     placed = factories.sent()
     outcome = Outcome(COMPLETED, placed["provider_referans"], pin="PIN-ONE")
@@ -288,22 +301,27 @@ def test_the_same_callback_on_two_connections_at_once_is_applied_once() -> None:
     assert [sorted(pair) for pair in zip(*results, strict=True)] == [["applied", "duplicate"]] * len(orders)
 
 
-def test_batches_in_opposite_order_do_not_deadlock() -> None:
-    orders = [factories.sent() for _ in range(60)]
-    barrier = threading.Barrier(2)
+def test_batches_in_opposite_order_do_not_deadlock(database_url: str) -> None:
+    orders = sorted((factories.sent() for _ in range(60)), key=lambda order: str(order["id"]))
     finished: list[int] = []
 
     def deliver(mine: list[dict[str, Any]]) -> None:
-        barrier.wait()
         with database.session():
-            for message in map(str, range(10)):
-                settle(*(arrival(one, PROCESSING, message=message) for one in mine))
+            settle(*(arrival(one, PROCESSING, message="tamam") for one in mine))
         finished.append(1)
 
     threads = [threading.Thread(target=deliver, args=(mine,)) for mine in (orders, orders[::-1])]
-    for thread in threads:
-        thread.start()
+    # Held by an outsider, so that both stand in the middle of what they lock before either goes on.
+    with closing(psycopg2.connect(database_url)) as outsider, outsider.cursor() as cursor:
+        cursor.execute("SELECT FROM product_orders WHERE id = %s FOR UPDATE", (orders[30]["id"],))
+        for thread in threads:
+            thread.start()
+        wait_until(lambda: len(database.rows(WAITING)) == 2)
+        outsider.rollback()
     for thread in threads:
         thread.join()
 
     assert len(finished) == 2
+
+
+WAITING = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
