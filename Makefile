@@ -29,6 +29,7 @@ lint: .venv ## style, types, import directions, dependencies
 	$(BIN)/python -m pip check
 
 bench: .venv ## run the benchmarks and print their table
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,bench]'
 	$(BIN)/python -m tests.benchmarks
 
 soak: .venv ## run real processes with faults for a long time

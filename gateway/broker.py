@@ -120,22 +120,34 @@ class Bell:
         """The thread stays with the parent, and so do its lock and its hints."""
         self._lock = threading.Lock()
         self._waiting: queue.Queue[dramatiq.Message[Any]] = queue.Queue(MAX_WAITING)
+        # Counted here, because gevent's queue tells nobody how much of it is done.
+        self._done = threading.Condition()
+        self._unfinished = 0
         self._thread: threading.Thread | None = None
         self._failing = False
 
     def ring(self, actor_name: str, *args: Any) -> None:
         """Never blocks and never raises."""
         try:
-            self._waiting.put_nowait(_message(actor_name, args))
+            self._count(1)
+            try:
+                self._waiting.put_nowait(_message(actor_name, args))
+            except BaseException:
+                self._count(-1)
+                raise
             self._start()
         except Exception as error:
             self._report(error)
 
     def drain(self, timeout_seconds: float) -> bool:
         """Wait until every hint was sent or given up; False where the time did not suffice."""
-        waiting = self._waiting
-        with waiting.all_tasks_done:
-            return waiting.all_tasks_done.wait_for(lambda: not waiting.unfinished_tasks, timeout_seconds)
+        with self._done:
+            return self._done.wait_for(lambda: not self._unfinished, timeout_seconds)
+
+    def _count(self, change: int) -> None:
+        with self._done:
+            self._unfinished += change
+            self._done.notify_all()
 
     def _start(self) -> None:
         with self._lock:
@@ -147,7 +159,7 @@ class Bell:
     def _run(self, waiting: "queue.Queue[dramatiq.Message[Any]]") -> None:
         while True:
             self._send(waiting.get())
-            waiting.task_done()
+            self._count(-1)
 
     def _send(self, message: dramatiq.Message[Any]) -> None:
         try:

@@ -67,6 +67,7 @@ def test_the_web_ends_in_time_and_kept_all_it_promised(
 
         rows = system.orders()
         assert status == 0
+        assert "Traceback" not in system.log("web")
         assert took_seconds < 10, "an idle connection held the shutdown up"
         assert not load.refused
         assert len(set(load.placed)) == len(load.placed)

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -73,6 +74,12 @@ class Stage:
         """So many orders that their provider has accepted; their references."""
         return [referans for (referans,) in self.sql(SENT, (count,))]
 
+    def numbered_orders_sent(self, count: int) -> int:
+        """So many orders that their provider has accepted, their references one after the other; the one before."""
+        base = 3 * 10**17 + time.time_ns() // 1000
+        self.sql(NUMBERED, (base, count))
+        return base
+
     def callbacks(self, port: int, references: list[str]) -> list[bytes]:
         """A signed callback for each, that completes it."""
         return [self._callback(port, referans) for referans in references]
@@ -98,7 +105,7 @@ class Stage:
 
 
 @contextmanager
-def built(old_orders: int = 200_000) -> Iterator[Stage]:
+def built(old_orders: int = 100_000) -> Iterator[Stage]:
     """A stage whose tables already hold `old_orders` final orders."""
     with tempfile.TemporaryDirectory(prefix="referans-bench-") as name:
         directory = Path(name)
@@ -142,4 +149,11 @@ SELECT 'game', '60', 'player' || n, 'sandbox',
     now() + interval '60 s', '{"oyun": "1", "kupur": "60"}'
 FROM generate_series(1, %s) AS n
 RETURNING provider_referans
+"""
+NUMBERED = """
+INSERT INTO product_orders ("productId", "packageId", "userIdentifier", "providerId", provider_referans, status,
+    "externalStatus", "claimedAt", "sentAt", "nextCheckAt", "routeParams")
+SELECT 'game', '60', 'player' || n, 'sandbox', (%s + n)::text, 'pending', 'sent', now(), now(),
+    now() + interval '60 s', '{"oyun": "1", "kupur": "60"}'
+FROM generate_series(1, %s) AS n
 """

@@ -1,0 +1,36 @@
+"""A provider that answers everything after 50 ms and costs next to nothing: `python -m tests.benchmarks.panel PORT`."""
+
+import asyncio
+import sys
+
+ANSWER_SECONDS = 0.05
+ACCEPTED, WAITING = b"OK|1.00|100.00", b"OK|1||"
+
+
+class Panel(asyncio.Protocol):
+    """Requests without a body, one at a time on each connection."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+        self._received = b""
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        if self._received.endswith(b"\r\n\r\n"):
+            body = ACCEPTED if b"pin_ekle" in self._received.partition(b"\r\n")[0] else WAITING
+            self._received = b""
+            asyncio.get_running_loop().call_later(ANSWER_SECONDS, self._answer, body)
+
+    def _answer(self, body: bytes) -> None:
+        if not self._transport.is_closing():
+            head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+            self._transport.write(head + body)
+
+
+async def serve(port: int) -> None:
+    server = await asyncio.get_running_loop().create_server(Panel, "127.0.0.1", port, backlog=512)
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    asyncio.run(serve(int(sys.argv[1])))

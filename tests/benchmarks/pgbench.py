@@ -1,0 +1,94 @@
+"""What PostgreSQL alone does with our statements: pgbench, prepared, sixteen clients."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from psycopg2.extensions import QuotedString, adapt
+
+from models.order import SETTLE, _parameters
+from models.outcome import Arrival, Outcome
+from models.placing import PLACE
+from models.prepared import PLACE as VALUE
+from models.status import ExternalStatus, Source
+from tests import factories
+from tests.benchmarks.stage import Stage
+
+CLIENTS = 16
+TPS = re.compile(r"^tps = ([\d.]+)", re.MULTILINE)
+#: The next number of each client.
+COUNT = "\\set i :i + 1\n\\set n :client_id * :each + :i\n"
+
+
+def settle(stage: Stage, count: int) -> float:
+    """Callbacks settled a second, one statement and one commit each."""
+    each = count // CLIENTS
+    base = stage.numbered_orders_sent(CLIENTS * (each + 1))
+    outcome = Outcome(ExternalStatus.COMPLETED, "0", pin="PIN-1", message="Yukleme basarili")
+    raw = '{"method": "POST", "query": {}, "body": "' + "x" * 150 + '"}'
+    arrival = Arrival(factories.SANDBOX, Source.CALLBACK, outcome, dedupe_key="", raw=raw)
+    values = {f"a{number}": f"ARRAY[{_sql(value)}]" for number, value in enumerate(_parameters(0, arrival))}
+    values["a4"] = f"ARRAY[({base} + :n)::text]"
+    values["a16"] = f"ARRAY['id-' || ({base} + :n)::text]"  # a colon before letters is a variable to pgbench
+    values["order_timeout"] = "86400"
+    return _run(stage, "settle", _script(SETTLE, values), each)
+
+
+def place(stage: Stage, count: int) -> float:
+    """Orders placed a second."""
+    values = {
+        "id": "gen_random_uuid()",
+        "referans": "(400000000000000000 + :n::bigint)::text",
+        "product": "'game'",
+        "package": "'60'",
+        "product_id": "'game'",
+        "package_id": "'60'",
+        "tried": "'{}'",
+        "quantity": "1",
+        "user_identifier": "'player'",
+        "extra_field": "NULL",
+        "notify_url": "NULL",
+        "wake": "60",
+        "note": "'placed with key benchmark'",
+    }
+    return _run(stage, "place", _script(PLACE, values), count // CLIENTS)
+
+
+def _script(statement: str, values: dict[str, str]) -> str:
+    """The statement with SQL in place of its values."""
+    sql = VALUE.sub(
+        lambda found: "%" if found[0] == "%%" else f"({values[found['name']]}){found['type'] or ''}",
+        statement,
+    )
+    return COUNT + " ".join(line for line in sql.splitlines() if line.strip()) + ";\n"
+
+
+def _sql(value: Any) -> str:
+    adapted = adapt(value)
+    if isinstance(adapted, QuotedString):
+        adapted.encoding = "utf-8"
+    return adapted.getquoted().decode()
+
+
+def _run(stage: Stage, name: str, script: str, each: int) -> float:
+    path = Path(stage.directory) / f"{name}.pgbench"
+    path.write_text(script)
+    command = [
+        str(stage.postgres.binaries / "pgbench"),
+        "-n",
+        "-M",
+        "prepared",
+        "-c",
+        str(CLIENTS),
+        "-j",
+        "2",
+    ]
+    command += ["-t", str(each), "-D", "i=0", "-D", f"each={each}", "-f", str(path), stage.postgres.url]
+    env = {**os.environ, "PGOPTIONS": "-c plan_cache_mode=force_generic_plan"}
+    run = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    found = TPS.search(run.stdout)
+    if run.returncode or found is None or "failed transactions: 0 " not in run.stdout:
+        raise RuntimeError(f"pgbench: {run.stdout}\n{run.stderr}")
+    return float(found[1])
