@@ -60,6 +60,12 @@ class Client:
         self._sock.settimeout(READ_TIMEOUT_SECONDS)
         return bytes(self._sock.recv(size))
 
+    def end_if_idle(self) -> None:
+        """`recv` returns what has arrived, or nothing. gevent's `shutdown` would raise there, whatever had arrived."""
+        if self.between_requests:
+            with suppress(OSError):
+                self._sock._sock.shutdown(socket.SHUT_RD)
+
     def close(self) -> None:
         """Say that nothing more comes, and wait for the same: closing on unread bytes destroys the last answer."""
         with suppress(OSError), gevent.Timeout(FAREWELL_SECONDS, False):
@@ -108,9 +114,8 @@ class Worker(GeventWorker):  # type: ignore[misc]
         """Every second a sign of life; after SIGTERM also the end of connections on which nothing is asked."""
         super().notify()
         if not self.alive:
-            for client in [client for client in self._clients if client.between_requests]:
-                with suppress(OSError):
-                    client.shutdown(socket.SHUT_RD)
+            for client in self._clients:
+                client.end_if_idle()
 
 
 def wait_for_postgres(connection: Any) -> None:

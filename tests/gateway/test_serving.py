@@ -1,0 +1,56 @@
+"""A client's socket at the end of the process that serves it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import gevent
+import pytest
+from gevent import socket
+
+from gateway.serving import Client
+
+#: Seconds until a greenlet that should be done is given up.
+PATIENCE_SECONDS = 5
+
+
+@pytest.fixture
+def ends() -> Iterator[tuple[Any, Client]]:
+    """The client's end of a connection, and ours."""
+    theirs, ours = socket.socketpair()
+    yield theirs, Client(ours, keepalive_seconds=PATIENCE_SECONDS)
+    theirs.close()
+    ours.close()
+
+
+def _reading(client: Client) -> "gevent.Greenlet[[], bytes]":
+    """A greenlet that already waits in `recv`."""
+    reading = gevent.spawn(client.recv, 100)
+    gevent.sleep(0)
+    return reading
+
+
+def test_an_idle_client_has_nothing_more_to_say(ends: tuple[Any, Client]) -> None:
+    _, client = ends
+    reading = _reading(client)
+    client.end_if_idle()
+    assert reading.get(timeout=PATIENCE_SECONDS) == b""
+
+
+def test_a_request_that_arrives_at_the_end_is_read(ends: tuple[Any, Client]) -> None:
+    theirs, client = ends
+    reading = _reading(client)
+    theirs.sendall(b"POST /orders")
+    client.end_if_idle()
+    assert reading.get(timeout=PATIENCE_SECONDS) == b"POST /orders"
+
+
+def test_a_client_within_a_request_goes_on(ends: tuple[Any, Client]) -> None:
+    theirs, client = ends
+    client.between_requests = False
+    reading = _reading(client)
+    client.end_if_idle()
+    theirs.sendall(b"the rest")
+    assert reading.get(timeout=PATIENCE_SECONDS) == b"the rest"
+    client.next_request()
+    client.end_if_idle()
+    assert client.recv(100) == b""
