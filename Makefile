@@ -30,13 +30,13 @@ lint: .venv ## style, types, import directions, dependencies
 
 bench: .venv ## run the benchmarks and print their table
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,bench]'
-	$(BIN)/python -m tests.benchmarks
+	$(BIN)/python -m tests.benchmarks $(ARGS)
 
 soak: .venv ## run real processes with faults for a long time
-	$(BIN)/python -m tests.acceptance.soak
+	$(BIN)/python -m tests.acceptance.soak $(ARGS)
 
 guards: .venv ## take each guard out of a copy and show which test falls
-	$(BIN)/python -m tests.acceptance.guards
+	$(BIN)/python -m tests.acceptance.guards $(ARGS)
 
 .PHONY: .venv
 .venv: $(INSTALLED) ## make the virtual environment, again when setup.cfg changes

@@ -16,6 +16,7 @@ from gateway.broker import HEARTBEAT_TIMEOUT_MS
 from gateway.dev.servers import EmbeddedPostgres, EmbeddedValkey
 from models.migrate import migrate
 from tests import factories
+from tests.acceptance import disk
 from tests.acceptance.system import SECRET, WORKER, System, running
 from tests.waiting import wait_until
 
@@ -112,16 +113,16 @@ def test_after_both_servers_came_back_everything_goes_on_without_a_restart(
 def test_a_full_disk_is_a_clear_error_and_nothing_is_lost(
     database_url: str, redis_url: str, tmp_path: Path
 ) -> None:
-    """PostgreSQL's own words for a full disk, from a trigger: filling a real one would hurt the machine."""
+    disk.install(database_url)
     with running(database_url, redis_url, tmp_path) as system:
         order = system.place("player+poll+after=0")
         wait_until(lambda: system.orders()[order]["externalStatus"] == "sent", 10)
-        execute(database_url, FULL)
+        disk.fill(database_url)
         body = {"productId": "game", "packageId": "60", "userIdentifier": "player"}
         placing = requests.post(f"{system.url}/orders", json=body, headers=system.authorization, timeout=10)
         said = {"provider_referans": system.orders()[order]["provider_referans"], "status": "processing"}
         callback = call_back(system, said)
-        execute(database_url, "DROP FUNCTION disk_is_full CASCADE")
+        disk.free(database_url)
 
         for answer in (placing, callback):
             assert answer.status_code == 503, answer.text
@@ -130,14 +131,3 @@ def test_a_full_disk_is_a_clear_error_and_nothing_is_lost(
         assert "No space left on device" in system.log("web")
         assert call_back(system, said).status_code == 200
         system.wait_until_final([order, system.place("again+after=0")], 30)
-
-
-FULL = """
-CREATE FUNCTION disk_is_full() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    RAISE EXCEPTION 'could not extend file "base/5/16384": No space left on device' USING ERRCODE = '53100';
-END $$;
-CREATE TRIGGER full_orders BEFORE INSERT ON product_orders EXECUTE FUNCTION disk_is_full();
-CREATE TRIGGER full_events BEFORE INSERT ON order_events EXECUTE FUNCTION disk_is_full();
-CREATE TRIGGER full_inbox BEFORE INSERT ON callback_events EXECUTE FUNCTION disk_is_full();
-"""

@@ -12,6 +12,7 @@ from typing import TypeVar
 import psycopg2
 import redis
 
+from tests.acceptance import disk
 from tests.acceptance.storm.stage import RESTART_SECONDS, Stage
 from tests.acceptance.system import free_port, web_answers
 
@@ -80,6 +81,12 @@ def _connections_cut(stage: Stage, chance: float) -> Script:
     with closing(psycopg2.connect(stage.postgres.url)) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
     yield 0
+
+
+def _disk_full(stage: Stage, chance: float) -> Script:
+    disk.fill(stage.postgres.url)
+    yield 2 + 4 * chance
+    disk.free(stage.postgres.url)
 
 
 def _valkey_killed(stage: Stage, chance: float) -> Script:
@@ -198,6 +205,7 @@ FAULTS = {
     "PostgreSQL stopped for 10 s": _fault(_postgres_stopped, "postgres"),
     "PostgreSQL crashed": _fault(_postgres_crashed, "postgres"),
     "database connections cut": _fault(_connections_cut, "postgres"),
+    "disk full": _fault(_disk_full, "postgres"),
     "Valkey killed": _fault(_valkey_killed, "valkey"),
     "Valkey emptied": _fault(_valkey_emptied, "valkey"),
     "Valkey full": _fault(_valkey_full, "valkey"),

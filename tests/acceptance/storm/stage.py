@@ -15,6 +15,7 @@ from gateway.dev.servers import EmbeddedPostgres, EmbeddedValkey
 from gateway.dev.simulator import Simulator
 from models.migrate import migrate
 from tests import factories
+from tests.acceptance import disk
 from tests.acceptance.system import SCHEDULER, SECRET, WEB, WORKER, System, free_port
 
 CLOCK = Path(__file__).parent / "clock"
@@ -124,6 +125,7 @@ def built(directory: Path, **env: str) -> Iterator[Stage]:
         _simulator(**credentials | {"kod": BACKUP}) as backup,
     ):
         migrate(postgres.url, echo=lambda line: None)
+        disk.install(postgres.url)
         system = System(postgres.url, valkey.url, logs, simulator, **PACE, **env)
         system.add_second_provider(BACKUP, backup.url, kod=BACKUP)
         stage = Stage(postgres, valkey, system, backup)
