@@ -5,13 +5,12 @@ from typing import Any
 import dramatiq
 
 from actors.backoff import Backoff
-from actors.dispatch import send, settle, task_of
+from actors.dispatch import account_of, send, settle, task_of
 from actors.middleware import worth_retrying
 from actors.permits import one_call
 from actors.setup import client, dispatch_grace_seconds, settings
-from gateway import log
+from gateway import log, providers
 from gateway.broker import QUEUES
-from gateway.providers import adapter_for
 from gateway.providers.base import NoAnswer, ProviderError, UnknownReference
 from models import database, order, plan, provider, timeline
 from models.outcome import Arrival, Outcome
@@ -31,33 +30,47 @@ def check_order_status(order_id: str) -> None:
 
     A message that comes twice, early or late finds nothing due and ends here.
     """
-    with database.session():
-        account = provider.of_order(order_id)
+    account = account_of(order_id)
     if account is None:
-        logger.warning(
-            "The order has no provider that exists; it cannot be checked.", action="check_without_provider"
-        )
+        _cannot_ask(order_id)
         return
     with one_call(account):
-        claimed = _claim(order_id, account)
+        claimed = _claim_for(account, order_id)
         is_open = claimed is not None and _ask(claimed, account)
     if claimed and is_open and claimed["next_check_seconds"] <= settings.sweep_period_seconds:
         raise dramatiq.Retry("not final yet", delay=round(1000 * claimed["next_check_seconds"]))
 
 
-def _claim(order_id: str, account: Provider) -> dict[str, Any] | None:
+def _claim_for(account: Provider, order_id: str) -> dict[str, Any] | None:
     with database.session():
         if not provider.admits(account.id, settings.backoff_min) and plan.postpone(
             order_id, settings.backoff_min, settings.order_timeout
         ):
             return None
-        return plan.claim_check(
-            order_id,
-            backoff.delays_seconds(),
-            trust_seconds=settings.callback_trust,
-            order_timeout_seconds=settings.order_timeout,
-            grace_seconds=dispatch_grace_seconds,
-        )
+        return _claim(order_id)
+
+
+def _claim(order_id: str) -> dict[str, Any] | None:
+    return plan.claim_check(
+        order_id,
+        backoff.delays_seconds(),
+        trust_seconds=settings.callback_trust,
+        order_timeout_seconds=settings.order_timeout,
+        grace_seconds=dispatch_grace_seconds,
+    )
+
+
+def _cannot_ask(order_id: str) -> None:
+    """There is nobody to ask, and the order still fails when its time is up."""
+    with database.session():
+        claimed = _claim(order_id)
+        if claimed:
+            note = (
+                f"not checked: {claimed['provider_id']} is no provider that can be used; see: gateway doctor"
+            )
+            timeline.record(order_id, Source.POLL, note)
+    if claimed and claimed["expired"]:
+        _expire(claimed)
 
 
 def _ask(claimed: dict[str, Any], account: Provider) -> bool:
@@ -66,14 +79,14 @@ def _ask(claimed: dict[str, Any], account: Provider) -> bool:
     if _send_again(claimed, account):
         return False
     try:
-        outcome = adapter_for(account, client).check(task_of(claimed))
+        outcome = providers.check(account, client, task_of(claimed))
     except UnknownReference as error:
         is_open = _unknown(claimed, account, str(error))
     except ProviderError as error:
         is_open = _learned_nothing(claimed, account, error)
     else:
         is_open = _learned(claimed, account, outcome)
-    return _expire(claimed, account) if is_open and claimed["expired"] else is_open
+    return _expire(claimed) if is_open and claimed["expired"] else is_open
 
 
 def _learned(claimed: dict[str, Any], account: Provider, outcome: Outcome) -> bool:
@@ -120,12 +133,12 @@ def _send_again(claimed: dict[str, Any], account: Provider) -> bool:
     return again is not None
 
 
-def _expire(claimed: dict[str, Any], account: Provider) -> bool:
+def _expire(claimed: dict[str, Any]) -> bool:
     """The last check brought no outcome in time. A success that comes later is still let in."""
     message = f"no outcome within {settings.order_timeout:g} s of sending"
     outcome = Outcome(ExternalStatus.FAILED, message=message)
     expired = Arrival(
-        account.id,
+        claimed["provider_id"],
         Source.SWEEP,
         outcome,
         order_id=claimed["id"],

@@ -8,11 +8,10 @@ from actors.middleware import worth_retrying
 from actors.permits import one_call
 from actors.queue import enqueue_check
 from actors.setup import client, dispatch_grace_seconds, settings
-from gateway import log
+from gateway import log, providers
 from gateway.broker import QUEUES
-from gateway.providers import adapter_for
 from gateway.providers.base import NoAnswer, NotReached, ProviderError, Refused, Task
-from models import database, inbox, order, plan, provider, route, timeline
+from models import database, inbox, order, plan, provider, route, sealed, timeline
 from models.outcome import Arrival, Outcome
 from models.provider import Provider
 from models.status import ExternalStatus, Source
@@ -23,12 +22,8 @@ logger = log.get(__name__)
 @dramatiq.actor(queue_name=QUEUES["dispatch_order"], priority=0, retry_when=worth_retrying)
 def dispatch_order(order_id: str) -> None:
     """Claim the order and send it; does nothing where somebody else has."""
-    with database.session():
-        account = provider.of_order(order_id)
+    account = account_of(order_id)
     if account is None:
-        logger.error(
-            "The order has no provider that exists; add it again.", action="dispatch_without_provider"
-        )
         return
     with one_call(account):
         with database.session():
@@ -37,11 +32,25 @@ def dispatch_order(order_id: str) -> None:
             send(claimed, account)
 
 
+def account_of(order_id: str) -> Provider | None:
+    """The provider to call for an order. None, and an error in the log, where there is none that can be used."""
+    try:
+        with database.session():
+            account = provider.of_order(order_id)
+    except sealed.Unsealable as error:
+        account, reason = None, str(error)
+    else:
+        reason = "it does not exist"
+    if account is None:
+        logger.error("The order's provider cannot be used.", action="no_provider", reason=reason)
+    return account
+
+
 def send(claimed: dict[str, Any], account: Provider) -> None:
     """Send a claimed order and settle the answer. Where it is unclear the order stays `pending`, in doubt."""
     log.bind(provider_id=account.id)
     try:
-        outcome = adapter_for(account, client).send(task_of(claimed))
+        outcome = providers.send(account, client, task_of(claimed))
     except Refused as error:
         _refused(claimed, account, str(error))
     except ProviderError as error:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import dramatiq
+import peewee
 from periodiq import cron
 
 from actors.dispatch import settle
@@ -13,7 +14,8 @@ from actors.queue import enqueue
 from actors.setup import settings
 from gateway import log
 from gateway.broker import QUEUES
-from models import database, inbox, placing, plan, sweep_run
+from models import database, inbox, placing, plan, sealed, sweep_run
+from models.outcome import Arrival
 from models.status import ExternalStatus
 
 logger = log.get(__name__)
@@ -47,24 +49,25 @@ def record_scheduler_tick() -> None:
 
 def _sweep(started_by: str) -> None:
     sweep_id = sweep_run.begin(started_by)
-    counts: dict[str, int] = {}
-    try:
-        _run_steps(counts, deadline=time.monotonic() + MAX_SECONDS)
-    except Exception as error:
-        sweep_run.end(sweep_id, counts, error=f"{type(error).__name__}: {log.mask(str(error))}")
-        logger.exception("The sweep stopped; the next one goes on.", action="sweep_failed", **counts)
-    else:
-        sweep_run.end(sweep_id, counts)
-        logger.info("Swept.", action="swept", started_by=started_by, **counts)
-
-
-def _run_steps(counts: dict[str, int], deadline: float) -> None:
-    """Each step works in batches until nothing is left or the time is up. Outcomes first: they spare checks."""
+    counts = dict.fromkeys(STEPS, 0)
+    errors: list[str] = []
+    deadline = time.monotonic() + MAX_SECONDS
     for name, make_step in STEPS.items():
-        counts[name] = 0
-        step = make_step()
-        while time.monotonic() < deadline and (done := step()):
-            counts[name] += done
+        try:
+            _run_step(name, make_step(), counts, deadline)
+        except Exception as error:  # what one step cannot do holds up none of the others
+            errors.append(f"{name}: {type(error).__name__}: {log.mask(str(error))}")
+            logger.exception(
+                "A step of the sweep failed; the next sweep goes on.", action="sweep_failed", step=name
+            )
+    sweep_run.end(sweep_id, counts, error="; ".join(errors) or None)
+    logger.info("Swept.", action="swept", started_by=started_by, **counts)
+
+
+def _run_step(name: str, step: Callable[[], int], counts: dict[str, int], deadline: float) -> None:
+    """In batches, until nothing is left or the time is up."""
+    while time.monotonic() < deadline and (done := step()):
+        counts[name] += done
 
 
 def _settle_unmatched() -> Callable[[], int]:
@@ -74,11 +77,33 @@ def _settle_unmatched() -> Callable[[], int]:
         nonlocal last_id
         found = inbox.unmatched(settings.sweep_batch, last_id)
         if found:
-            last_id = found[-1][0]
-            settle([arrival for _, arrival in found])
+            last_id = found[-1]["id"]
+            _settle_again(list(filter(None, map(_arrival, found))))
         return len(found)
 
     return step
+
+
+def _arrival(callback: dict[str, Any]) -> Arrival | None:
+    try:
+        return inbox.arrival(callback)
+    except sealed.Unsealable as error:
+        logger.error(
+            "A callback does not open.", action="unsealable", callback_id=callback["id"], reason=str(error)
+        )
+        return None
+
+
+def _settle_again(arrivals: list[Arrival]) -> None:
+    """All at once; where the database refuses one of them, each on its own."""
+    try:
+        settle(arrivals)
+    except peewee.DatabaseError as error:
+        if len(arrivals) == 1:
+            logger.error("A callback cannot be settled.", action="settle_failed", error=str(error))
+            return
+        for arrival in arrivals:
+            _settle_again([arrival])
 
 
 def _adopt() -> Callable[[], int]:
@@ -110,6 +135,7 @@ def _forget_keys() -> Callable[[], int]:
 
 #: Who gets a due order; every other status is checked.
 ACTORS = {ExternalStatus.NOT_SENT.value: "dispatch_order"}
+#: In this order: outcomes first, they spare checks.
 STEPS: dict[str, Callable[[], Callable[[], int]]] = {
     "unmatched_settled": _settle_unmatched,
     "adopted": _adopt,

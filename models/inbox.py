@@ -158,10 +158,9 @@ def deeds(row: dict[str, Any]) -> list[dict[str, Any]]:
     return database.rows(DEEDS, row)
 
 
-def unmatched(limit: int, after_id: int = 0) -> list[tuple[int, Arrival]]:
-    """Up to `limit` callbacks whose reference has appeared since they came, as arrivals to settle, oldest first."""
-    found = database.rows(REAPPEARED, {"limit": limit, "after_id": after_id})
-    return [(row["id"], _arrival(row)) for row in found]
+def unmatched(limit: int, after_id: int = 0) -> list[dict[str, Any]]:
+    """Up to `limit` callbacks whose reference has appeared since they came, oldest first: rows for `arrival`."""
+    return database.rows(REAPPEARED, {"limit": limit, "after_id": after_id})
 
 
 def waiting_for(provider_id: str, external_order_id: str) -> list[Arrival]:

@@ -1,9 +1,12 @@
 """Provider protocols: one file each, all of the shape of `base.Adapter`."""
 
-from gateway import outbound
-from gateway.providers.base import Adapter
+from gateway import log, outbound
+from gateway.providers.base import Adapter, InDoubt, NotReached, ProviderError, Task
 from gateway.providers.znet import Znet
+from models.outcome import Outcome
 from models.provider import Provider
+
+logger = log.get(__name__)
 
 #: Every protocol we speak, by the name that `gateway providers add --adapter` takes.
 ADAPTERS: dict[str, type[Adapter]] = {"znet": Znet}
@@ -12,3 +15,32 @@ ADAPTERS: dict[str, type[Adapter]] = {"znet": Znet}
 def adapter_for(provider: Provider, client: outbound.Client) -> Adapter:
     """The adapter that speaks to `provider`. Raises KeyError for one that this version does not know."""
     return ADAPTERS[provider.adapter](provider, client)
+
+
+def send(provider: Provider, client: outbound.Client, task: Task) -> Outcome:
+    """See `Adapter.send`. Raises ProviderError and nothing else, so that no fault of an adapter loses an order."""
+    return _call("send", provider, client, task)
+
+
+def check(provider: Provider, client: outbound.Client, task: Task) -> Outcome:
+    """See `Adapter.check`. Raises ProviderError and nothing else."""
+    return _call("check", provider, client, task)
+
+
+def _call(name: str, provider: Provider, client: outbound.Client, task: Task) -> Outcome:
+    try:
+        adapter = adapter_for(provider, client)
+    except Exception as error:
+        reason = f"{type(error).__name__} {error}" if isinstance(error, KeyError) else type(error).__name__
+        logger.exception("A provider's settings do not make an adapter.", action="no_adapter", reason=reason)
+        raise NotReached(
+            f"nothing was sent, the settings of {provider.id} make no adapter ({reason})"
+        ) from None
+    try:
+        outcome: Outcome = getattr(adapter, name)(task)
+    except ProviderError:
+        raise
+    except Exception as error:
+        logger.exception("An adapter failed.", action="adapter_failed", call=name)
+        raise InDoubt(f"the adapter {provider.adapter} failed ({type(error).__name__})") from None
+    return outcome

@@ -49,11 +49,7 @@ class Guard:
     tests: str
 
 
-PLAN, SETTLE, LIFE = (
-    "tests/models/test_plan.py",
-    "tests/models/test_settle.py",
-    "tests/models/test_lifecycle.py",
-)
+PLAN, SETTLE = "tests/models/test_plan.py", "tests/models/test_settle.py"
 INBOX = "tests/models/test_inbox.py"
 GUARDS = [
     # --- sending
@@ -120,7 +116,7 @@ GUARDS = [
         "orders are locked in one order",
         "models/order.py",
         "    ORDER BY o.id\n    FOR UPDATE",
-        "    ORDER BY random()\n    FOR UPDATE",
+        "    ORDER BY (SELECT min(m.position) FROM matched AS m WHERE m.id = o.id)\n    FOR UPDATE",
         SETTLE,
     ),
     Guard(
@@ -142,7 +138,7 @@ GUARDS = [
         "models/order.py",
         " AND (dedupe_key IS NULL OR key_turn = 1)",
         "",
-        f"{SETTLE} {LIFE}",
+        SETTLE,
     ),
     Guard(
         "stages never go back",
@@ -251,6 +247,13 @@ GUARDS = [
         "tests/acceptance/test_recovery.py::test_a_sweep_settles_a_callback_whose_order_has_appeared",
     ),
     Guard(
+        "a callback that does not open holds up no other",
+        "actors/sweep.py",
+        "    except sealed.Unsealable as error:",
+        "    except ZeroDivisionError as error:",
+        "tests/acceptance/test_recovery.py::test_a_callback_that_does_not_open_holds_up_no_other",
+    ),
+    Guard(
         "the provider's number finds what waited for it",
         "models/inbox.py",
         "WHERE c.result = 'unmatched' AND c.provider_id = %s",
@@ -287,6 +290,13 @@ GUARDS = [
         PLAN,
     ),
     Guard("no plan goes past the timeout", "models/plan.py", "ELSE LEAST(\n", "ELSE GREATEST(\n", PLAN),
+    Guard(
+        "a fault of an adapter delays no timeout",
+        "gateway/providers/__init__.py",
+        "        adapter = adapter_for(provider, client)\n    except Exception as error:",
+        "        adapter = adapter_for(provider, client)\n    except ZeroDivisionError as error:",
+        "tests/acceptance/test_faults.py::test_an_order_whose_provider_cannot_be_used_times_out_all_the_same",
+    ),
     Guard(
         "a provider that is down delays no timeout",
         "models/plan.py",

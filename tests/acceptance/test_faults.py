@@ -1,9 +1,12 @@
 """What breaks around an order: the queue, a worker, the provider. The order ends right all the same."""
 
+import signal
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
+import psycopg2
 import pytest
 
 from gateway.dev.servers import EmbeddedValkey
@@ -105,10 +108,33 @@ def test_two_signals_do_not_kill_a_worker_in_the_middle_of_a_call(
         order = system.place("player+slow=3")
         wait_until(system.simulator.book.requests_seen, 10)
         began = time.monotonic()
-        # The group gets the signal, and the parent passes it on: every worker sees it twice.
+        system.send_signal("worker", signal.SIGTERM)
+        wait_until(lambda: "Stopping worker process" in system.log("worker"), 10)
         system.terminate("worker")
         assert time.monotonic() - began < 25
         assert system.orders()[order]["externalStatus"] in ("sent", "completed")
+
+
+@pytest.mark.parametrize(
+    "accident",
+    [
+        pytest.param("UPDATE providers SET credentials = '{}'", id="no-credentials"),
+        pytest.param("UPDATE providers SET credentials = 'sealed:under a key that is gone'", id="sealed"),
+        pytest.param("UPDATE providers SET adapter = 'forgotten'", id="no-adapter"),
+        pytest.param("DELETE FROM routes; DELETE FROM providers", id="no-provider"),
+    ],
+)
+def test_an_order_whose_provider_cannot_be_used_times_out_all_the_same(
+    database_url: str, redis_url: str, tmp_path: Path, accident: str
+) -> None:
+    with running(database_url, redis_url, tmp_path, ORDER_TIMEOUT="4") as system:
+        order = system.place("player+poll+after=600")
+        wait_until(lambda: system.orders()[order]["externalStatus"] == "sent", 10)
+        with closing(psycopg2.connect(database_url)) as connection, connection:
+            connection.cursor().execute(accident)
+        system.wait_until_final([order], 30)
+
+        assert system.orders()[order]["failureReason"] == "timeout"
 
 
 def test_an_order_that_never_reached_its_provider_is_sent_as_soon_as_it_is_up(

@@ -56,6 +56,28 @@ def test_a_sweep_settles_a_callback_whose_order_has_appeared(
         assert (row["externalStatus"], row["pinCode"]) == ("completed", "PIN-EARLY")
 
 
+def test_a_callback_that_does_not_open_holds_up_no_other(
+    database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    with running(database_url, redis_url, tmp_path) as system:
+        order = system.place("player+poll+after=60")
+        wait_until(lambda: system.orders()[order]["externalStatus"] == "sent", 10)
+        referans = system.orders()[order]["provider_referans"]
+        execute(database_url, WAITING, "spoilt", referans, "sealed:under a key that is gone")
+        said = {"status": "completed", "referans": referans, "pin": "PIN-WAITING"}
+        execute(database_url, WAITING, "sound", referans, json.dumps(said))
+        system.wait_until_final([order], 10)
+
+        assert system.orders()[order]["pinCode"] == "PIN-WAITING"
+        assert "A callback does not open." in system.log("worker")
+
+
+WAITING = """
+INSERT INTO callback_events (provider_id, dedupe_key, result, referans, outcome)
+VALUES ('sandbox', %s, 'unmatched', %s, %s)
+"""
+
+
 def test_what_a_killed_worker_had_taken_is_taken_over_on_a_quiet_system(
     database_url: str, redis_url: str, tmp_path: Path
 ) -> None:

@@ -222,7 +222,7 @@ def test_an_invalid_callback_for_an_order_that_is_not_there_waits_for_it() -> No
 
     placed = factories.sent()
     factories.put(placed, provider_referans=NOBODY["provider_referans"])
-    ((_, waiting),) = inbox.unmatched(10)
+    (waiting,) = map(inbox.arrival, inbox.unmatched(10))
 
     assert settle(waiting) == ["applied"]
     assert [(row["id"], row["result"]) for row in everything()] == [(kept, "applied")]

@@ -150,7 +150,7 @@ class Lifecycle(RuleBasedStateMachine):
     @rule()
     def a_sweep_settles_what_was_unmatched(self) -> None:
         found = inbox.unmatched(1000)
-        settle([arrival for _, arrival in found]) if found else None
+        settle([inbox.arrival(row) for row in found]) if found else None
         for shadow in self.shadows:
             for tell in list(shadow.waiting):
                 tell.on(shadow)

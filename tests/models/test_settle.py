@@ -202,7 +202,7 @@ def test_an_unmatched_callback_is_applied_when_its_reference_appears() -> None:
 
     placed = factories.sent()
     put(placed, provider_referans=referans)
-    ((_, waiting),) = inbox.unmatched(10)
+    (waiting,) = map(inbox.arrival, inbox.unmatched(10))
 
     assert settle(waiting) == ["applied"]
     assert inbox.unmatched(10) == []
@@ -279,6 +279,39 @@ def test_many_at_the_same_instant_have_one_winner(database_url: str, round_numbe
         "SELECT count(*) AS n FROM order_events WHERE result = 'applied' AND \"from\" <> 'pending'"
     )
     assert events[0]["n"] == len(orders)
+
+
+def test_who_had_to_wait_decides_on_what_the_first_has_committed(database_url: str) -> None:
+    order = factories.sent()
+    results: list[str] = []
+
+    def deliver(pin: str) -> None:
+        with database.session():
+            results.extend(settle(arrival(order, COMPLETED, pin)))
+
+    threads = [threading.Thread(target=deliver, args=(pin,)) for pin in ("PIN-ONE", "PIN-TWO")]
+    with closing(psycopg2.connect(database_url)) as outsider, outsider.cursor() as cursor:
+        cursor.execute("SELECT FROM product_orders WHERE id = %s FOR UPDATE", (order["id"],))
+        for thread in threads:
+            thread.start()
+        wait_until(lambda: len(database.rows(WAITING)) == 2)
+        outsider.rollback()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(results) == ["applied", "conflict"]
+
+
+def test_the_same_event_twice_in_one_batch_takes_turns() -> None:
+    one, other = factories.sent(), factories.sent()
+    nobody = {"provider_referans": placing.new_referans()}
+    assert settle(
+        arrival(one, COMPLETED, "PIN-ONE", dedupe_key="known"),
+        arrival(other, COMPLETED, "PIN-TWO", dedupe_key="known"),
+        arrival(nobody, COMPLETED, "PIN-ONE", dedupe_key="unknown"),
+        arrival(nobody, COMPLETED, "PIN-ONE", dedupe_key="unknown"),
+    ) == ["applied", "duplicate", "unmatched", "unmatched"]
+    assert column(other, "externalStatus") == "sent"
 
 
 def test_the_same_callback_on_two_connections_at_once_is_applied_once() -> None:
