@@ -36,15 +36,26 @@ NO_PIN = {"", "-"}
 PHONE = re.compile(r"\+?\d{9,15}")
 #: All patterns are matched against `fold`ed text: lower case, Turkish letters as their Latin cousins.
 SENT_BEFORE = re.compile(r"daha once gonderil|sent before|already sent|duplicate|ayni referans|mukerrer")
-UNCLEAR = re.compile(r"zaman asimi|timeout|timed out|isleniyor|beklemede")
+#: The panel is at it, or does not know itself what became of it.
+UNCLEAR = re.compile(
+    r"zaman asimi|time ?out|timed out|isleniyor|beklemede|devam ed|alindi|bilinmiyor|bilinmeyen|pending|processing"
+)
+#: Reasons for which a panel cannot have taken an order. "Error" alone is none: its own may come after booking.
 REFUSAL = re.compile(
-    r"yetersiz|bakiye|hata|gecersiz|bulunama|invalid|insufficient|stok|kapali|iptal|yetki|red|izin|eksik|error|denied"
+    r"\b(?:yetersiz|bakiye\w*|insufficient|gecersiz|invalid|hatali|eksik|stok\w*|out of stock|kapali|pasif|yetki\w*"
+    r"|izin\w*|denied|reddedil\w*|rejected|iptal"
+    r"|(?:oyun|kupur|urun|paket|bayi|kullanici|oyuncu)\w*(?: \w+)? bulunama\w*)\b"
 )
+#: A fault between the panel and whoever delivers to it, which may have been reached.
+BROKEN = re.compile(r"baglanti|connection|sunucu|server|supplier|tedarikci|sistem hata|internal")
+_ORDER = r"(?:siparis|islem|referans|kayit|order|reference|transaction|record)"
+#: Says of the order, and of nothing else, that it is not there.
 UNKNOWN = re.compile(
-    r"bulunama|bulunmuyor|kayit yok|islem yok|siparis yok|gecersiz referans|not found|unknown|no such"
+    rf"\b{_ORDER}\w*(?: (?:no|numarasi|kaydi|bilgisi|id|number))?"
+    r" (?:bulunama\w*|bulunmuyor|bulunmamakta\w*|mevcut degil|yok|gecersiz"
+    r"|(?:was |is )?(?:not found|unknown)|does not exist)"
+    rf"|\b(?:gecersiz|unknown|no such|invalid) {_ORDER}\b"
 )
-#: An account that is not found is no order that is not found.
-ABOUT_ACCOUNT = re.compile(r"bayi|kullanici|sifre|yetki|\bip\b|dealer|user|password")
 
 _FOLD = str.maketrans("çğıöşüâîûÇĞİÖŞÜÂÎÛI", "cgiosuaiucgiosuaiui")
 
@@ -181,14 +192,14 @@ def _accepted(task: Task, answer: str, rest: str) -> Outcome:
 
 def _not_accepted(answer: str, head: str, reason: str) -> Refused | InDoubt | NoAnswer:
     said = fold(reason)
+    is_answer = head.isdigit() or head.upper() == "ERROR"
     if SENT_BEFORE.search(fold(answer)) or UNCLEAR.search(said):
         return InDoubt(f"the panel answered {_shown(answer)}")
-    if reason and (
-        head == "3"
-        or ((head.isdigit() or head.upper() == "ERROR") and REFUSAL.search(f"{fold(head)} {said}"))
-    ):
+    if is_answer and REFUSAL.search(said):
         return Refused(reason)
-    if head.isdigit():
+    if head == "3" and reason and not BROKEN.search(said):
+        return Refused(reason)
+    if is_answer:
         return InDoubt(f"the panel answered {_shown(answer)}")
     return NoAnswer(f"the panel's answer cannot be read: {_shown(answer)}")
 
@@ -198,7 +209,7 @@ def _question_failed(answer: str) -> QuestionRefused | UnknownReference | NoAnsw
     said = fold(reason)
     if not bar or not (head.strip().isdigit() or head.strip().upper() == "ERROR"):
         return NoAnswer(f"the panel's answer cannot be read: {_shown(answer)}")
-    if UNKNOWN.search(said) and not ABOUT_ACCOUNT.search(said):
+    if UNKNOWN.search(said):
         return UnknownReference(f"the panel answered {_shown(answer)}")
     return QuestionRefused(f"the panel answered {_shown(answer)}")
 

@@ -40,6 +40,9 @@ class Answer:
         return replace(self, delay_seconds=self.delay_seconds + seconds)
 
 
+#: An error text of no use to anybody.
+MUMBLED = "8|Bilinmeyen hata (unknown error)"
+
 EMPTY = Answer("")
 WRONG_ADDRESS = Answer(HTML_PAGE)
 _CUT = Answer("", arrives=Arrives.NOTHING)
@@ -51,6 +54,7 @@ _INSTEAD: dict[str, Answer] = {
     "500": Answer(ERROR_PAGE, status=500),
     "cut": _CUT,
     "cutafter": _CUT,
+    "mumble": Answer(MUMBLED),
 }
 
 

@@ -32,12 +32,14 @@ N counts requests, S is seconds (fractions allowed), an underscore in TEXT stand
     cutafter        booked, then the connection is cut
     lostanswer      booked, then answered with an HTML page
     half            booked, then half of the answer and the connection is cut
+    mumble          booked, then an error that does not say so
     slow=S[xN]      booked at once, but the first N sends (1) are answered after S seconds
     check-html[=N]  the first N checks (1) are answered with an HTML page
     check-empty[=N] ... with an empty body
     check-500[=N]   ... with status 500
     check-cut[=N]   ... by cutting the connection
     check-half[=N]  ... with half of the answer
+    check-mumble[=N] ... with an error that says nothing of the order
     check-slow=S[xN] the first N checks (1) are answered after S seconds
 """
 
@@ -197,11 +199,11 @@ def _delay(value: str) -> tuple[float, int]:
 
 
 #: Failures of a send after which the panel has the order all the same.
-BOOKED_FAILURES = ("cutafter", "lostanswer", "half", "duplicate")
+BOOKED_FAILURES = ("cutafter", "lostanswer", "half", "duplicate", "mumble")
 #: Failures of a send that happen before anything is booked.
 UNBOOKED_FAILURES = ("html", "empty", "500", "cut")
 #: Failures of a check.
-CHECK_FAILURES = ("html", "empty", "500", "cut", "half")
+CHECK_FAILURES = ("html", "empty", "500", "cut", "half", "mumble")
 
 #: Every word of the table and what it changes.
 WORDS: dict[str, Word] = {
