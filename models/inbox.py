@@ -8,9 +8,12 @@ from typing import Any
 
 import peewee
 
+from gateway import log
 from models import database, order, sealed
 from models.outcome import Arrival, as_json, from_json, owner
 from models.status import Source
+
+logger = log.get(__name__)
 
 
 class Kept(StrEnum):
@@ -163,9 +166,24 @@ def unmatched(limit: int, after_id: int = 0) -> list[dict[str, Any]]:
     return database.rows(REAPPEARED, {"limit": limit, "after_id": after_id})
 
 
-def waiting_for(provider_id: str, external_order_id: str) -> list[Arrival]:
-    """Callbacks that came before the provider's number `external_order_id` was known to us."""
-    return [_arrival(row) for row in database.rows(WAITING_FOR, (provider_id, external_order_id))]
+def waiting_for(provider_id: str, external_order_id: str) -> list[dict[str, Any]]:
+    """Callbacks that came before the provider's number `external_order_id` was known: rows for `arrival`."""
+    return database.rows(WAITING_FOR, (provider_id, external_order_id))
+
+
+def readable(callbacks: Sequence[dict[str, Any]]) -> list[Arrival]:
+    """What those say that open; one that does not holds up no other."""
+    return [said for row in callbacks if (said := _opened(row))]
+
+
+def _opened(row: dict[str, Any]) -> Arrival | None:
+    try:
+        return arrival(row)
+    except sealed.Unsealable as error:
+        logger.error(
+            "A callback does not open.", action="unsealable", callback_id=row["id"], reason=str(error)
+        )
+        return None
 
 
 def purge(retention_seconds: float, limit: int) -> int:

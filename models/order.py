@@ -20,6 +20,8 @@ COLUMNS = """
 
 #: Outcomes in one statement; its joins grow with the square.
 MAX_BATCH = 100
+#: What `costAmount`, numeric(10,2), cannot hold is left out: no nonsense of a provider's costs us its outcome.
+MAX_COST = 10**8
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ def _parameters(position: int, arrival: Arrival) -> tuple[Any, ...]:
         ",".join(digests) if digests else None,
         outcome.message,
         arrival.note or outcome.message,
-        outcome.cost,
+        outcome.cost if outcome.cost is None or abs(outcome.cost) < MAX_COST else None,
         outcome.currency,
         arrival.failure_reason.value,
         arrival.next_check_seconds,
@@ -169,6 +171,7 @@ decided AS (
                  AND (message IS NULL OR message IS NOT DISTINCT FROM from_message) THEN 'duplicate'
             WHEN from_kind = 'open' THEN 'applied'
             WHEN kind = 'open' THEN 'stale'
+            WHEN from_kind = 'completed' AND kind = 'failed' AND failure_reason = 'timeout' THEN 'stale'
             WHEN from_kind = 'completed' AND kind = 'failed' THEN 'conflict'
             WHEN from_kind = 'completed' AND pin IS NULL THEN 'duplicate'
             WHEN from_kind = 'completed' AND from_pin IS NULL THEN 'applied'
@@ -221,9 +224,16 @@ moved AS (
                                WHEN r.kind = 'failed' THEN r.failure_reason END,
         late = o.late OR (r.result = 'applied' AND r.from_kind = 'failed'),
         "sentAt" = COALESCE(o."sentAt", CASE
-            WHEN r.result <> 'applied' OR r.rank < 2 OR (r.source = 'dispatch' AND r.kind = 'failed') THEN NULL
+            WHEN r.result <> 'applied' OR r.rank < 2 OR (r.source = 'dispatch' AND r.kind = 'failed')
+                 OR (r.source = 'sweep' AND r.from_rank = 0) THEN NULL
             WHEN r.source = 'dispatch' THEN now()
             ELSE COALESCE(o."claimedAt", now()) END),
+        "claimedAt" = CASE WHEN r.result = 'applied' AND r.from_rank = 0 AND r.source <> 'sweep'
+                           THEN COALESCE(o."claimedAt", now()) ELSE o."claimedAt" END,
+        "sendingUntil" = CASE WHEN r.source = 'dispatch' THEN NULL ELSE o."sendingUntil" END,
+        "mayBeKnown" = o."mayBeKnown" OR r.source IN ('callback', 'poll'),
+        "unknownCount" = CASE WHEN r.source IN ('dispatch', 'callback', 'poll') THEN 0 ELSE o."unknownCount" END,
+        "unknownAt" = CASE WHEN r.source IN ('dispatch', 'callback', 'poll') THEN NULL ELSE o."unknownAt" END,
         "lastSyncAt" = CASE WHEN r.source IN ('dispatch', 'callback', 'poll') THEN now() ELSE o."lastSyncAt" END,
         "lastCallbackAt" = CASE WHEN r.source = 'callback' THEN now() ELSE o."lastCallbackAt" END,
         "completedAt" = CASE WHEN r.result = 'applied' AND r.kind = 'completed'

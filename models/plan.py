@@ -18,6 +18,23 @@ def claim_dispatch(order_id: str, grace_seconds: float) -> dict[str, Any] | None
     return database.row(CLAIM_DISPATCH, {"id": order_id, "grace": grace_seconds})
 
 
+def unsent(order_id: str, order_timeout_seconds: float) -> dict[str, Any] | None:
+    """An order of ours that waits to be sent, or None; `expired` where it has waited for longer than the timeout."""
+    return database.row(UNSENT, {"id": order_id, "order_timeout": order_timeout_seconds})
+
+
+def reroute(order_id: str, unusable: str | None, route: dict[str, Any]) -> bool:
+    """Give an order that was never sent to another provider of its route. False where somebody was first."""
+    values = {
+        "id": order_id,
+        "unusable": unusable,
+        "provider": route["provider_id"],
+        "params": database.as_json(route["params"]),
+        "note": f"{unusable} cannot be used; routed to {route['provider_id']}",
+    }
+    return database.row(REROUTE, values) is not None
+
+
 def claim_next_provider(
     order_id: str, refused_by: str, route: dict[str, Any], reason: str, grace_seconds: float
 ) -> dict[str, Any] | None:
@@ -64,14 +81,18 @@ def claim_check(
 def in_doubt(order_id: str, delay_seconds: float, *, never_reached: bool = False) -> bool:
     """The send got no clear answer: plan to ask in `delay_seconds`. False where an outcome came meanwhile.
 
-    Where the provider was `never_reached` there is nothing to ask: the order is then sent again.
+    Where the provider was `never_reached`, and cannot know the order from before, there is nothing to ask: the order
+    is then sent again.
     """
-    values = {"id": order_id, "delay": delay_seconds, "asks": ASKS if never_reached else 0}
+    values = {"id": order_id, "delay": delay_seconds, "asks": ASKS, "never_reached": never_reached}
     return database.row(IN_DOUBT, values) is not None
 
 
 def unknown_to_provider(order_id: str, min_gap_seconds: float) -> int:
-    """Count an answer "no such reference" about an order in doubt; answers closer than the gap count once."""
+    """Count an answer "no such reference" about an order in doubt; answers closer than the gap count once.
+
+    While a send is under way the answer says nothing, and does not count.
+    """
     found = database.row(UNKNOWN, {"id": order_id, "gap": min_gap_seconds})
     return int(found["unknownCount"]) if found else 0
 
@@ -110,7 +131,8 @@ TASK = """
 CLAIM_DISPATCH = Prepared(f"""
 WITH claimed AS (
     UPDATE product_orders AS o SET "externalStatus" = 'pending', "claimedAt" = now(), attempts = attempts + 1,
-        "nextCheckAt" = now() + make_interval(secs => %(grace)s)
+        "nextCheckAt" = now() + make_interval(secs => %(grace)s),
+        "sendingUntil" = now() + make_interval(secs => %(grace)s)
     WHERE o.id = %(id)s AND o."externalStatus" = 'not_sent' AND o."nextCheckAt" IS NOT NULL
     RETURNING o.*
 ), told AS (
@@ -119,11 +141,27 @@ WITH claimed AS (
 )
 SELECT {TASK} FROM claimed AS o
 """)
+UNSENT = f"""
+SELECT {TASK}, o."createdAt" + make_interval(secs => %(order_timeout)s) <= now() AS expired
+FROM product_orders AS o WHERE o.id = %(id)s AND o."externalStatus" = 'not_sent' AND o."nextCheckAt" IS NOT NULL
+"""
+REROUTE = """
+WITH routed AS (
+    UPDATE product_orders SET "providerId" = %(provider)s, "routeParams" = %(params)s
+    WHERE id = %(id)s AND "externalStatus" = 'not_sent' AND "providerId" = %(unusable)s
+    RETURNING id
+), told AS (
+    INSERT INTO order_events (order_id, source, "from", "to", message)
+    SELECT id, 'dispatch', 'not_sent', 'not_sent', %(note)s FROM routed
+)
+SELECT id FROM routed
+"""
 CLAIM_NEXT_PROVIDER = Prepared(f"""
 WITH claimed AS (
     UPDATE product_orders AS o SET "providerId" = %(provider)s, "routeParams" = %(params)s, attempts = attempts + 1,
         "triedProviders" = o."triedProviders" || %(refused_by)s::text, "unknownCount" = 0, "unknownAt" = NULL,
-        "nextCheckAt" = now() + make_interval(secs => %(grace)s)
+        "nextCheckAt" = now() + make_interval(secs => %(grace)s),
+        "sendingUntil" = now() + make_interval(secs => %(grace)s), "mayBeKnown" = false
     WHERE o.id = %(id)s AND o."externalStatus" = 'pending' AND o."providerId" = %(refused_by)s
     RETURNING o.*
 ), told AS (
@@ -135,8 +173,11 @@ SELECT {TASK} FROM claimed AS o
 CLAIM_RESEND = Prepared(f"""
 WITH claimed AS (
     UPDATE product_orders AS o SET attempts = attempts + 1, "unknownCount" = 0, "unknownAt" = NULL,
-        "nextCheckAt" = now() + make_interval(secs => %(grace)s)
+        "nextCheckAt" = now() + make_interval(secs => %(grace)s),
+        "mayBeKnown" = o."mayBeKnown" OR o."sendingUntil" IS NOT NULL,
+        "sendingUntil" = now() + make_interval(secs => %(grace)s)
     WHERE o.id = %(id)s AND o."externalStatus" = 'pending' AND o."unknownCount" >= %(asks)s
+      AND (o."sendingUntil" IS NULL OR o."sendingUntil" <= now())
     RETURNING o.*
 ), told AS (
     INSERT INTO order_events (order_id, source, "from", "to", message)
@@ -170,8 +211,9 @@ SELECT {TASK}, EXTRACT(EPOCH FROM o."nextCheckAt" - now())::float8 AS next_check
 FROM claimed AS o
 """)
 IN_DOUBT = Prepared("""
-UPDATE product_orders SET "nextCheckAt" = now() + make_interval(secs => %(delay)s),
-    "unknownCount" = GREATEST("unknownCount", %(asks)s)
+UPDATE product_orders SET "nextCheckAt" = now() + make_interval(secs => %(delay)s), "sendingUntil" = NULL,
+    "unknownCount" = CASE WHEN %(never_reached)s::boolean AND NOT "mayBeKnown" THEN %(asks)s::int ELSE 0 END,
+    "unknownAt" = NULL, "mayBeKnown" = "mayBeKnown" OR NOT %(never_reached)s::boolean
 WHERE id = %(id)s AND "externalStatus" = 'pending' RETURNING id
 """)
 UNKNOWN = Prepared("""
@@ -180,7 +222,8 @@ UPDATE product_orders AS o SET
         OR o."unknownAt" + make_interval(secs => %(gap)s) <= now() THEN 1 ELSE 0 END,
     "unknownAt" = CASE WHEN o."unknownAt" IS NULL
         OR o."unknownAt" + make_interval(secs => %(gap)s) <= now() THEN now() ELSE o."unknownAt" END
-WHERE o.id = %(id)s AND o."externalStatus" = 'pending' RETURNING "unknownCount"
+WHERE o.id = %(id)s AND o."externalStatus" = 'pending' AND (o."sendingUntil" IS NULL OR o."sendingUntil" <= now())
+RETURNING "unknownCount"
 """)
 REQUEST_CHECK = """
 UPDATE product_orders SET "nextCheckAt" = now(), "checkRequestedAt" = now()

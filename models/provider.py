@@ -32,6 +32,23 @@ class Provider:
         return self.credentials.get("callback_secret", "").split()
 
 
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    """The provider of an order, and how both stand: all that a worker needs to see whether a hint was right."""
+
+    provider: Provider
+    #: The order's `externalStatus`.
+    status: str
+    #: Whether its plan says that something is to be done now.
+    is_due: bool
+    #: Failed calls to the provider in a row.
+    failures: int
+
+    @property
+    def is_down(self) -> bool:
+        return self.failures >= BREAKER_THRESHOLD
+
+
 def save(provider: Provider) -> None:
     """Add the provider, or replace the one of the same id."""
     values = {
@@ -52,10 +69,13 @@ def find(provider_id: str) -> Provider | None:
     return _provider(row) if row else None
 
 
-def of_order(order_id: str) -> Provider | None:
-    """The provider that an order is routed to, or None. Raises sealed.Unsealable."""
+def of_order(order_id: str) -> Assigned | None:
+    """The provider that an order is routed to; None where either is not there. Raises sealed.Unsealable."""
     row = database.row(OF_ORDER, (order_id,))
-    return _provider(row) if row else None
+    if row is None:
+        return None
+    status, is_due, failures = row.pop("status"), row.pop("is_due"), row.pop("failures")
+    return Assigned(_provider(row), status, is_due, failures)
 
 
 def every() -> list[Provider]:
@@ -99,8 +119,13 @@ def health(provider_id: str) -> dict[str, Any] | None:
 
 COLUMNS = "id, adapter, base_url, callback, credentials, max_concurrency, max_per_minute"
 FIND = Prepared(f"SELECT {COLUMNS} FROM providers WHERE id = %s")
-OF_ORDER = Prepared(f"""
-SELECT {COLUMNS} FROM providers WHERE id = (SELECT o."providerId" FROM product_orders AS o WHERE o.id = %s)
+OF_ORDER = Prepared("""
+SELECT p.id, p.adapter, p.base_url, p.callback, p.credentials, p.max_concurrency, p.max_per_minute,
+    o."externalStatus" AS status, COALESCE(o."nextCheckAt" <= now(), false) AS is_due,
+    COALESCE(h.failures, 0) AS failures
+FROM product_orders AS o JOIN providers AS p ON p.id = o."providerId"
+    LEFT JOIN provider_health AS h ON h.provider_id = p.id
+WHERE o.id = %s
 """)
 SAVE = """
 INSERT INTO providers (id, adapter, base_url, callback, credentials, max_concurrency, max_per_minute)

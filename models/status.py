@@ -126,6 +126,8 @@ class Claim:
     status: ExternalStatus
     pin: str | None = None
     message: str | None = None
+    #: Not the provider says so, but we: there was no outcome in time.
+    timed_out: bool = False
 
 
 def decide(order: Standing, outcome: Claim) -> Result:
@@ -154,7 +156,7 @@ def _decide_open(order: Standing, outcome: Claim) -> Result:
 
 def _decide_completed(order: Standing, outcome: Claim) -> Result:
     if outcome.status is ExternalStatus.FAILED:
-        return Result.CONFLICT
+        return Result.STALE if outcome.timed_out else Result.CONFLICT
     if outcome.pin is None or outcome.pin == order.pin:
         return Result.DUPLICATE
     return Result.CONFLICT if order.pin else Result.APPLIED

@@ -1,11 +1,11 @@
 """Orders, providers and arrivals for tests, made through the models."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from models import database, placing, plan, provider, route
+from models import database, placing, plan, provider, route, sealed
 from models import order as models_order
 from models.outcome import Arrival, Outcome
 from models.status import ExternalStatus, Source
@@ -21,15 +21,17 @@ _numbers = itertools.count()
 
 
 @contextmanager
-def bound(database_url: str, pool_size: int = 8) -> Iterator[None]:
-    """The models bound to a database, with a session open in this thread."""
+def bound(database_url: str, pool_size: int = 8, *, keys: Sequence[str] = ()) -> Iterator[None]:
+    """The models bound to a database, sealing with `keys`, with a session open in this thread."""
     pool = database.connect(database_url, pool_size=pool_size)
     database.bind(pool)
+    sealed.bind(keys)
     try:
         with database.session():
             yield
     finally:
         pool.close_all()
+        sealed.bind([])
 
 
 def add_provider(provider_id: str = SANDBOX, base_url: str = "http://127.0.0.1:1", **fields: Any) -> None:

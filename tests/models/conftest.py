@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from models import sealed
 from tests import factories
 
 #: A key for tests only.
@@ -14,8 +13,6 @@ KEY = "bm90LWEta2V5LWZvci1hbnl0aGluZy1idXQtdGVzdHM="
 @pytest.fixture
 def db(database_url: str) -> Iterator[None]:
     """The models bound to a fresh database that has the provider `sandbox`, with sealing on."""
-    sealed.bind([KEY])
-    with factories.bound(database_url):
+    with factories.bound(database_url, keys=[KEY]):
         factories.add_provider()
         yield
-    sealed.bind([])

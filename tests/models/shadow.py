@@ -50,6 +50,10 @@ class Shadow:
     #: Whether it was claimed or accepted: the provider may know it.
     reached: bool = False
     unknown_count: int = 0
+    #: Whether a send is "under way", or was "cut off" and never heard of again.
+    sending: str | None = None
+    #: Whether a send ended unclear, or the provider has spoken of the order.
+    may_be_known: bool = False
     events: list[Event] = field(default_factory=lambda: [("api", None, "not_sent", None)])
     #: Result by provider and key.
     inbox: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -82,6 +86,8 @@ class Shadow:
             "completed": completed,
             "timed": completed,
             "unknownCount": self.unknown_count,
+            "sending": self.sending,
+            "mayBeKnown": self.may_be_known,
             "events": self.events,
             "inbox": self.inbox,
         }
@@ -175,11 +181,18 @@ class Tell:
     def _settle(self, shadow: Shadow) -> str:
         before, was_open = shadow.status, shadow.kind is Kind.OPEN
         standing = Standing(before, shadow.pin, shadow.message, shadow.failure_reason)
-        result = decide(standing, Claim(self.status, self.pin, self.message))
+        timed_out = self.failure_reason is FailureReason.TIMEOUT
+        result = decide(standing, Claim(self.status, self.pin, self.message, timed_out))
         if self.numbered:
             shadow.number = shadow.its_number
+        if self.source is not Source.SWEEP:
+            shadow.unknown_count = 0
+        if self.source is Source.DISPATCH:
+            shadow.sending = None
+        elif self.source is not Source.SWEEP:
+            shadow.may_be_known = True
         if result is Result.APPLIED:
-            self._apply(shadow)
+            self._apply(shadow, before)
         if was_open and KINDS[shadow.status] is Kind.OPEN and self._plans(result):
             shadow.due = False
         shadow.tell(self.source, before, result)
@@ -189,14 +202,17 @@ class Tell:
         told = result is Result.APPLIED or self.source is Source.CALLBACK
         return told and self.next_check_seconds is not None
 
-    def _apply(self, shadow: Shadow) -> None:
+    def _apply(self, shadow: Shadow, before: str) -> None:
         kind = KINDS[self.status]
         shadow.late = shadow.late or shadow.kind is Kind.FAILED
         shadow.status = self.status.value
         shadow.message = self.message or shadow.message
         shadow.failure_reason = self.failure_reason.value if kind is Kind.FAILED else None
         refused = self.source is Source.DISPATCH and kind is Kind.FAILED
-        shadow.reached = shadow.reached or (RANKS[self.status] >= RANKS["sent"] and not refused)
+        given_up = self.source is Source.SWEEP and before == "not_sent"
+        sent = RANKS[self.status] >= RANKS["sent"] and not refused and not given_up
+        taken = before == "not_sent" and self.source is not Source.SWEEP
+        shadow.reached = shadow.reached or sent or taken
         if kind is Kind.COMPLETED:
             shadow.pin = self.pin or shadow.pin
         if kind is not Kind.OPEN:
@@ -214,6 +230,7 @@ class ClaimDispatch:
         if shadow.status != "not_sent":
             return False
         shadow.status, shadow.due, shadow.reached = "pending", False, True
+        shadow.sending = "under way"
         shadow.tell("dispatch", "not_sent")
         return True
 
@@ -230,6 +247,7 @@ class ClaimNextProvider:
         if shadow.status != "pending" or shadow.provider != FIRST:
             return False
         shadow.provider, shadow.unknown_count, shadow.due = SECOND, 0, False
+        shadow.sending, shadow.may_be_known = "under way", False
         shadow.tell("dispatch", "pending")
         return True
 
@@ -246,8 +264,9 @@ class InDoubt:
     def on(self, shadow: Shadow) -> Any:
         if shadow.status != "pending":
             return False
-        shadow.due = False
-        shadow.unknown_count = max(shadow.unknown_count, plan.ASKS if self.never_reached else 0)
+        shadow.due, shadow.sending = False, None
+        shadow.unknown_count = plan.ASKS if self.never_reached and not shadow.may_be_known else 0
+        shadow.may_be_known = shadow.may_be_known or not self.never_reached
         return True
 
 
@@ -259,7 +278,7 @@ class Unknown:
         return plan.unknown_to_provider(shadow.id, 0)
 
     def on(self, shadow: Shadow) -> Any:
-        if shadow.status != "pending":
+        if shadow.status != "pending" or shadow.sending == "under way":
             return 0
         shadow.unknown_count += 1
         return shadow.unknown_count
@@ -273,9 +292,11 @@ class ClaimResend:
         return plan.claim_resend(shadow.id, 60) is not None
 
     def on(self, shadow: Shadow) -> Any:
-        if shadow.status != "pending" or shadow.unknown_count < plan.ASKS:
+        if shadow.status != "pending" or shadow.unknown_count < plan.ASKS or shadow.sending == "under way":
             return False
         shadow.unknown_count, shadow.due = 0, False
+        shadow.may_be_known = shadow.may_be_known or shadow.sending is not None
+        shadow.sending = "under way"
         shadow.tell("dispatch", "pending")
         return True
 
@@ -338,7 +359,8 @@ def settle(arrivals: Sequence[Arrival]) -> list[str]:
 FACTS = """
 SELECT "externalStatus", status, "providerId", "pinCode", "providerMessage", "failureReason", late, "externalOrderId",
     "nextCheckAt" IS NOT NULL AS planned, "completedAt" IS NOT NULL AS completed, "durationMs" IS NOT NULL AS timed,
-    "unknownCount"
+    "unknownCount", "mayBeKnown", CASE WHEN "sendingUntil" > now() THEN 'under way'
+        WHEN "sendingUntil" IS NOT NULL THEN 'cut off' END AS sending
 FROM product_orders WHERE id = %s
 """
 TOLD = (

@@ -235,7 +235,8 @@ def test_an_invalid_callback_that_is_known_by_the_providers_number_is_sealed_for
         kept, Arrival(factories.SANDBOX, Source.CALLBACK, outcome, dedupe_key="content:1", raw="{}")
     )
 
-    ((waiting,), row) = inbox.waiting_for(factories.SANDBOX, "Z-77"), everything()[0]
+    (waiting,) = inbox.readable(inbox.waiting_for(factories.SANDBOX, "Z-77"))
+    row = everything()[0]
 
     assert waiting.outcome == outcome
     assert inbox.raw(row) == "{}"
@@ -281,3 +282,25 @@ def test_an_invalid_callback_settled_by_many_at_once_has_one_effect() -> None:
     assert len(events) == len(orders)
     assert set(results()) <= {"applied", "duplicate"}
     assert all(order.find(one["id"])["externalStatus"] == "completed" for one in orders)  # type: ignore[index]
+
+
+def test_among_thousands_unmatched_the_ones_whose_order_appears_are_found_and_no_others() -> None:
+    strangers = [
+        factories.arrival({"provider_referans": f"stranger-{number}"}, COMPLETED) for number in range(3000)
+    ]
+    assert set(settle(*strangers)) == {"unmatched"}
+    appeared = [factories.sent() for _ in range(3)]
+    for number, one in enumerate(appeared):
+        factories.put(one, provider_referans=f"stranger-{1000 * number}")
+
+    explained = " ".join(str(row) for row in database.rows("EXPLAIN " + inbox.REAPPEARED, EVERYTHING))
+    found = inbox.unmatched(100)
+
+    assert "idx_callback_events_unmatched" in explained
+    assert settle(*inbox.readable(found)) == ["applied"] * 3
+    assert inbox.unmatched(100) == []
+    left = inbox.extent(Filter(result=Kept.UNMATCHED))
+    assert left is not None and left.count == len(strangers) - len(appeared)
+
+
+EVERYTHING = {"limit": 100, "after_id": 0}

@@ -139,9 +139,10 @@ class Lifecycle(RuleBasedStateMachine):
 
     @rule(shadow=orders)
     def time_passes(self, shadow: Shadow) -> None:
-        """Until the plan is due."""
+        """Until the plan is due, and a send that is still under way was cut off."""
         database.rows(BECOME_DUE, (shadow.id,))
         shadow.due = shadow.planned
+        shadow.sending = shadow.sending and "cut off"
 
     @rule(shadow=orders)
     def an_operator_asks(self, shadow: Shadow) -> None:
@@ -229,7 +230,9 @@ def _waiting() -> int:
 
 
 BECOME_DUE = """
-UPDATE product_orders SET "nextCheckAt" = now() - interval '1 s' WHERE id = %s AND "nextCheckAt" IS NOT NULL
+UPDATE product_orders SET "sendingUntil" = "sendingUntil" - interval '1 hour',
+    "nextCheckAt" = CASE WHEN "nextCheckAt" IS NOT NULL THEN now() - interval '1 s' END
+WHERE id = %s
 """
 WAITING = """
 SELECT count(*) AS n FROM pg_stat_activity

@@ -122,8 +122,7 @@ def test_the_deadline_is_planned_for_and_marks_the_last_check() -> None:
 
 
 def test_only_two_answers_apart_allow_a_resend() -> None:
-    placed = factories.place()
-    plan.claim_dispatch(placed["id"], 60)
+    placed = in_doubt_order()
 
     assert plan.unknown_to_provider(placed["id"], 30) == 1
     assert plan.unknown_to_provider(placed["id"], 30) == 1
@@ -153,6 +152,80 @@ def test_the_next_provider_takes_over_once() -> None:
 
     assert [claim["provider_id"] for claim in claims] == ["other"]
     assert column(placed, "triedProviders") == ["sandbox"]
+
+
+def in_doubt_order(*, never_reached: bool = False) -> dict[str, Any]:
+    """Sent once, with no clear answer."""
+    placed = factories.place()
+    plan.claim_dispatch(placed["id"], 60)
+    plan.in_doubt(placed["id"], 30, never_reached=never_reached)
+    return placed
+
+
+def deny(placed: dict[str, Any], times: int = 1) -> None:
+    """The provider says that it does not know the order, each time long after the last."""
+    for _ in range(times):
+        plan.unknown_to_provider(placed["id"], 30)
+        age(placed, 31)
+
+
+def resends(placed: dict[str, Any]) -> bool:
+    return plan.claim_resend(placed["id"], 60) is not None
+
+
+def test_what_the_provider_says_while_a_send_is_under_way_allows_no_resend() -> None:
+    placed = factories.place()
+    plan.claim_dispatch(placed["id"], 60)
+    assert plan.unknown_to_provider(placed["id"], 30) == 0
+
+    plan.in_doubt(placed["id"], 30)
+    deny(placed)
+    assert not resends(placed), "one answer after the send, one while it was under way"
+    deny(placed)
+    assert resends(placed)
+
+
+def test_an_order_is_not_sent_again_while_it_is_being_sent_again() -> None:
+    placed = in_doubt_order()
+    deny(placed, 2)
+    assert resends(placed)
+    put(placed, unknownCount=plan.ASKS)
+    assert not resends(placed)
+
+
+def test_an_order_that_was_never_reached_is_sent_again_without_asking() -> None:
+    placed = in_doubt_order(never_reached=True)
+    assert resends(placed)
+    plan.in_doubt(placed["id"], 30, never_reached=True)
+    assert resends(placed)
+
+
+def test_one_unclear_send_and_the_provider_is_asked_before_every_further_one() -> None:
+    placed = in_doubt_order()
+    deny(placed, 2)
+    assert resends(placed)
+    plan.in_doubt(placed["id"], 30, never_reached=True)
+    assert not resends(placed)
+    deny(placed, 2)
+    assert resends(placed)
+
+
+def test_after_a_send_that_was_cut_off_the_provider_is_asked_too() -> None:
+    placed = factories.place()
+    plan.claim_dispatch(placed["id"], 60)
+    put(placed, sendingUntil="2020-01-01T00:00:00Z")
+    deny(placed, 2)
+    assert resends(placed)
+    plan.in_doubt(placed["id"], 30, never_reached=True)
+    assert not resends(placed)
+
+
+def test_a_provider_that_speaks_of_an_order_knows_it() -> None:
+    placed = in_doubt_order(never_reached=True)
+    settle(arrival(placed, ExternalStatus.PENDING))
+    assert not resends(placed)
+    plan.in_doubt(placed["id"], 30, never_reached=True)
+    assert not resends(placed)
 
 
 def test_due_orders_come_in_pages_and_final_ones_not_at_all() -> None:

@@ -22,11 +22,11 @@ ENDINGS = {
         {("applied", "conflict", "duplicate"), ("applied", "conflict", "conflict")},
         {"completed", "failed"},
     ),
-    # Given up first, the success is let in late; told first, giving up contradicts it.
+    # Given up first, the success is let in late; told first, giving up comes too late.
     "success_and_timeout": (
         {
-            ("applied", "conflict", "conflict"),
-            ("applied", "applied", "conflict"),
+            ("applied", "stale", "stale"),
+            ("applied", "applied", "stale"),
             ("applied", "applied", "duplicate"),
         },
         {"completed"},

@@ -3,16 +3,18 @@
 import itertools
 import threading
 from contextlib import closing
+from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import psycopg2
 import pytest
 
-from models import database, inbox, order, placing, timeline
+from models import database, inbox, order, placing, plan, timeline
 from models.outcome import Arrival, Outcome
 from models.status import STAGES, Claim, ExternalStatus, FailureReason, Result, Source, Standing, decide
 from tests import factories
-from tests.factories import arrival, column, put, settle
+from tests.factories import age, arrival, column, put, settle
 from tests.waiting import wait_until
 
 COMPLETED, FAILED, PROCESSING, SENT, PENDING = (
@@ -25,6 +27,7 @@ COMPLETED, FAILED, PROCESSING, SENT, PENDING = (
 PINS = (None, "PIN-ONE", "PIN-TWO")
 MESSAGES = (None, "hello")
 REASONS = (None, *FailureReason)
+PROVIDER, TIMEOUT = FailureReason.PROVIDER, FailureReason.TIMEOUT
 
 pytestmark = pytest.mark.usefixtures("db")
 
@@ -40,10 +43,12 @@ def standings() -> list[Standing]:
 
 def test_sql_decides_as_the_table_says_for_every_combination() -> None:
     claims = [Claim(s, p, m) for s, p, m in itertools.product(ExternalStatus, PINS, MESSAGES)]
+    claims += [Claim(FAILED, message=message, timed_out=True) for message in MESSAGES]
     cases = list(itertools.product(standings(), claims))
     orders = _orders_in([standing for standing, _ in cases])
     arrivals = [
-        arrival(one, c.status, c.pin, message=c.message) for one, (_, c) in zip(orders, cases, strict=True)
+        arrival(one, c.status, c.pin, message=c.message, failure_reason=TIMEOUT if c.timed_out else PROVIDER)
+        for one, (_, c) in zip(orders, cases, strict=True)
     ]
 
     results = settle(*arrivals)
@@ -69,6 +74,28 @@ def _orders_in(wanted: list[Standing]) -> list[dict[str, Any]]:
     )
     by_referans = {one["provider_referans"]: one for one in stored}
     return [by_referans[row[0]] for row in rows]
+
+
+def test_an_order_that_is_told_of_before_it_was_sent_is_in_doubt_and_can_time_out() -> None:
+    placed = factories.place()
+    assert settle(arrival(placed, ExternalStatus.PENDING)) == ["applied"]
+    assert plan.claim_dispatch(placed["id"], 60) is None
+    assert column(placed, "claimedAt") is not None
+    age(placed, 86_401)
+    claimed = plan.claim_check(
+        placed["id"], [60.0], trust_seconds=600, order_timeout_seconds=86_400, grace_seconds=60
+    )
+    assert claimed is not None and claimed["expired"]
+
+
+def test_a_cost_that_no_column_holds_is_left_out() -> None:
+    placed = factories.place()
+    plan.claim_dispatch(placed["id"], 60)
+    accepted = arrival(placed, ExternalStatus.SENT, source=Source.DISPATCH)
+    absurd = replace(accepted.outcome, cost=Decimal("99999999999.00"), currency="TRY")
+
+    assert settle(replace(accepted, outcome=absurd)) == ["applied"]
+    assert column(placed, "costAmount") == 0
 
 
 def test_a_completed_order_shows_everything_at_once() -> None:
@@ -219,7 +246,7 @@ def test_a_callback_by_the_providers_own_number_waits_for_the_number() -> None:
     accepted = Outcome(SENT, placed["provider_referans"], external_order_id="Z-77")
     settle(Arrival("sandbox", Source.DISPATCH, accepted, order_id=placed["id"]))
 
-    assert settle(*inbox.waiting_for("sandbox", "Z-77")) == ["applied"]
+    assert settle(*inbox.readable(inbox.waiting_for("sandbox", "Z-77"))) == ["applied"]
     found = order.find(placed["id"])
     assert found is not None
     assert order.pin_of(found) == "PIN-ONE"
