@@ -44,6 +44,9 @@ worker_class = serving.Worker
 worker_connections = 1000
 backlog = 512
 
+# Answers are held until they are whole (`serving.Client`), which a file that the kernel sends would overtake.
+sendfile = False
+
 # Seconds without a heartbeat, which stops when anything in a process blocks the whole of it.
 timeout = 30
 # Seconds to finish requests after SIGTERM, under the 25 that all processes have, leaving some to exit.

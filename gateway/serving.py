@@ -17,6 +17,8 @@ from psycopg2 import extensions
 READ_TIMEOUT_SECONDS = 3
 #: Bytes of one request, head and body, that are read at all; the application allows less.
 MAX_REQUEST_BYTES = 256 * 1024
+#: Bytes of an answer that are held until it is whole, so that head and body go out in one packet.
+HELD_BYTES = 64 * 1024
 #: Seconds that a client has to take its last answer, and to stop sending what nobody reads.
 FAREWELL_SECONDS = 2
 #: Seconds without a word from PostgreSQL after which it is away; it ends statements itself before that.
@@ -28,19 +30,32 @@ STATUS_CONNECTING = 20
 
 
 class Client:
-    """A client's socket: patient between requests, not within one."""
+    """A client's socket: patient between requests, not within one; an answer goes out as a whole."""
 
     def __init__(self, sock: Any, keepalive_seconds: float) -> None:
         self._sock = sock
         self._keepalive_seconds = keepalive_seconds
         self._received = 0
+        self._held = b""
         self.between_requests = True
-        self.sendall = sock.sendall
 
     def next_request(self) -> None:
         """The one before is answered."""
+        self.flush()
         self.between_requests = True
         self._received = 0
+
+    def sendall(self, data: bytes) -> None:
+        """Keep it for `flush`, unless it is much."""
+        self._held += data
+        if len(self._held) > HELD_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send what was kept."""
+        held, self._held = self._held, b""
+        if held:
+            self._sock.sendall(held)
 
     def recv(self, size: int) -> bytes:
         """Raises TimeoutError where a request stops on its way."""
@@ -69,6 +84,7 @@ class Client:
     def close(self) -> None:
         """Say that nothing more comes, and wait for the same: closing on unread bytes destroys the last answer."""
         with suppress(OSError), gevent.Timeout(FAREWELL_SECONDS, False):
+            self.flush()
             self._sock.shutdown(socket.SHUT_WR)
             self._sock.settimeout(FAREWELL_SECONDS)
             while self._sock.recv(MAX_REQUEST_BYTES):

@@ -7,7 +7,7 @@ import gevent
 import pytest
 from gevent import socket
 
-from gateway.serving import Client
+from gateway.serving import HELD_BYTES, Client
 
 #: Seconds until a greenlet that should be done is given up.
 PATIENCE_SECONDS = 5
@@ -54,3 +54,29 @@ def test_a_client_within_a_request_goes_on(ends: tuple[Any, Client]) -> None:
     client.next_request()
     client.end_if_idle()
     assert client.recv(100) == b""
+
+
+def test_an_answer_goes_out_as_a_whole(ends: tuple[Any, Client]) -> None:
+    theirs, client = ends
+    client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+    client.sendall(b"body")
+    theirs.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        theirs.recv(100)
+    client.next_request()
+    assert theirs.recv(100) == b"HTTP/1.1 200 OK\r\n\r\nbody"
+
+
+def test_a_large_answer_is_not_held(ends: tuple[Any, Client]) -> None:
+    theirs, client = ends
+    client.sendall(b"x" * (HELD_BYTES + 1))
+    assert theirs.recv(100) == b"x" * 100
+
+
+def test_what_is_held_goes_out_before_the_connection_ends(ends: tuple[Any, Client]) -> None:
+    theirs, client = ends
+    client.sendall(b"farewell")
+    closing = gevent.spawn(client.close)
+    assert theirs.recv(100) == b"farewell"
+    theirs.close()
+    closing.get(timeout=PATIENCE_SECONDS)
