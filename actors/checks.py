@@ -5,16 +5,16 @@ from typing import Any
 import dramatiq
 
 from actors.backoff import Backoff
-from actors.dispatch import account_of, send, settle, task_of
-from actors.middleware import worth_retrying
+from actors.dispatch import assigned_to, send, settle, task_of
 from actors.permits import one_call
+from actors.queue import worth_retrying
 from actors.setup import client, dispatch_grace_seconds, settings
 from gateway import log, providers
 from gateway.broker import QUEUES
 from gateway.providers.base import NoAnswer, ProviderError, UnknownReference
 from models import database, order, plan, provider, timeline
 from models.outcome import Arrival, Outcome
-from models.provider import Provider
+from models.provider import Assigned, Provider
 from models.status import OPEN_STATUSES, ExternalStatus, FailureReason, Source
 
 logger = log.get(__name__)
@@ -30,24 +30,31 @@ def check_order_status(order_id: str) -> None:
 
     A message that comes twice, early or late finds nothing due and ends here.
     """
-    account = account_of(order_id)
-    if account is None:
+    assigned = assigned_to(order_id)
+    if assigned is None:
         _cannot_ask(order_id)
         return
-    with one_call(account):
-        claimed = _claim_for(account, order_id)
-        is_open = claimed is not None and _ask(claimed, account)
+    if not assigned.is_due:
+        return
+    with one_call(assigned.provider):
+        claimed = _claim_for(assigned, order_id)
+        is_open = claimed is not None and _ask(claimed, assigned)
     if claimed and is_open and claimed["next_check_seconds"] <= settings.sweep_period_seconds:
         raise dramatiq.Retry("not final yet", delay=round(1000 * claimed["next_check_seconds"]))
 
 
-def _claim_for(account: Provider, order_id: str) -> dict[str, Any] | None:
+def _claim_for(assigned: Assigned, order_id: str) -> dict[str, Any] | None:
     with database.session():
-        if not provider.admits(account.id, settings.backoff_min) and plan.postpone(
-            order_id, settings.backoff_min, settings.order_timeout
-        ):
+        if assigned.is_down and _has_to_wait(assigned.provider, order_id):
             return None
         return _claim(order_id)
+
+
+def _has_to_wait(account: Provider, order_id: str) -> bool:
+    """Its provider is down, and another check is the probe."""
+    return not provider.admits(account.id, settings.backoff_min) and plan.postpone(
+        order_id, settings.backoff_min, settings.order_timeout
+    )
 
 
 def _claim(order_id: str) -> dict[str, Any] | None:
@@ -73,53 +80,60 @@ def _cannot_ask(order_id: str) -> None:
         _expire(claimed)
 
 
-def _ask(claimed: dict[str, Any], account: Provider) -> bool:
+def _ask(claimed: dict[str, Any], assigned: Assigned) -> bool:
     """Ask, and settle what comes. Whether the order is still open, and this was not its last check."""
-    log.bind(provider_id=account.id)
-    if _send_again(claimed, account):
+    log.bind(provider_id=assigned.provider.id)
+    if _send_again(claimed, assigned.provider):
         return False
     try:
-        outcome = providers.check(account, client, task_of(claimed))
+        outcome = providers.check(assigned.provider, client, task_of(claimed))
     except UnknownReference as error:
-        is_open = _unknown(claimed, account, str(error))
+        is_open = _unknown(claimed, assigned, str(error))
     except ProviderError as error:
-        is_open = _learned_nothing(claimed, account, error)
+        is_open = _learned_nothing(claimed, assigned, error)
     else:
-        is_open = _learned(claimed, account, outcome)
+        is_open = _learned(claimed, assigned, outcome)
     return _expire(claimed) if is_open and claimed["expired"] else is_open
 
 
-def _learned(claimed: dict[str, Any], account: Provider, outcome: Outcome) -> bool:
+def _learned(claimed: dict[str, Any], assigned: Assigned, outcome: Outcome) -> bool:
     note = f"checked ({claimed['check_count']}): {outcome.status}" + (
         f", {outcome.message}" if outcome.message else ""
     )
+    arrival = Arrival(assigned.provider.id, Source.POLL, outcome, order_id=claimed["id"], note=note)
     with database.session():
-        settled = settle([Arrival(account.id, Source.POLL, outcome, order_id=claimed["id"], note=note)])[0]
-        provider.answered(account.id)
+        settled = settle([arrival])[0]
+        _answered(assigned)
     logger.info(
         "The provider answered the check.", action="checked", result=settled.result, status=outcome.status
     )
     return settled.went_to in OPEN_STATUSES
 
 
-def _learned_nothing(claimed: dict[str, Any], account: Provider, error: ProviderError) -> bool:
+def _learned_nothing(claimed: dict[str, Any], assigned: Assigned, error: ProviderError) -> bool:
     with database.session():
-        provider.failed(account.id, str(error), settings.backoff_min) if isinstance(
-            error, NoAnswer
-        ) else provider.answered(account.id)
-        timeline.record(
-            claimed["id"], Source.POLL, f"checked ({claimed['check_count']}), nothing learned: {error}"
-        )
+        if isinstance(error, NoAnswer):
+            provider.failed(assigned.provider.id, str(error), settings.backoff_min)
+        else:
+            _answered(assigned)
+        note = f"checked ({claimed['check_count']}), nothing learned: {error}"
+        timeline.record(claimed["id"], Source.POLL, note)
     logger.warning("The check brought no outcome.", action="check_failed", error=str(error))
     return claimed["status"] in OPEN_STATUSES
 
 
-def _unknown(claimed: dict[str, Any], account: Provider, answer: str) -> bool:
+def _answered(assigned: Assigned) -> None:
+    """Its failures end; where there were none when we began there is nothing to write."""
+    if assigned.failures:
+        provider.answered(assigned.provider.id)
+
+
+def _unknown(claimed: dict[str, Any], assigned: Assigned, answer: str) -> bool:
     """Only an order in doubt is sent again, and only after two such answers, BACKOFF_MIN apart."""
-    is_open = _learned_nothing(claimed, account, UnknownReference(answer))
+    is_open = _learned_nothing(claimed, assigned, UnknownReference(answer))
     with database.session():
         plan.unknown_to_provider(claimed["id"], settings.backoff_min)
-    return is_open and not _send_again(claimed, account)
+    return is_open and not _send_again(claimed, assigned.provider)
 
 
 def _send_again(claimed: dict[str, Any], account: Provider) -> bool:

@@ -4,17 +4,16 @@ from typing import Any
 
 import dramatiq
 
-from actors.middleware import worth_retrying
 from actors.permits import one_call
-from actors.queue import enqueue_check
+from actors.queue import Busy, enqueue_check, worth_retrying
 from actors.setup import client, dispatch_grace_seconds, settings
 from gateway import log, providers
 from gateway.broker import QUEUES
 from gateway.providers.base import NoAnswer, NotReached, ProviderError, Refused, Task
 from models import database, inbox, order, plan, provider, route, sealed, timeline
 from models.outcome import Arrival, Outcome
-from models.provider import Provider
-from models.status import ExternalStatus, Source
+from models.provider import Assigned, Provider
+from models.status import ExternalStatus, FailureReason, Source
 
 logger = log.get(__name__)
 
@@ -22,28 +21,59 @@ logger = log.get(__name__)
 @dramatiq.actor(queue_name=QUEUES["dispatch_order"], priority=0, retry_when=worth_retrying)
 def dispatch_order(order_id: str) -> None:
     """Claim the order and send it; does nothing where somebody else has."""
-    account = account_of(order_id)
-    if account is None:
+    assigned = assigned_to(order_id) or _rerouted(order_id)
+    if assigned is None or assigned.status != ExternalStatus.NOT_SENT:
         return
-    with one_call(account):
+    with one_call(assigned.provider):
         with database.session():
             claimed = plan.claim_dispatch(order_id, dispatch_grace_seconds)
         if claimed:
-            send(claimed, account)
+            send(claimed, assigned.provider)
 
 
-def account_of(order_id: str) -> Provider | None:
+def assigned_to(order_id: str) -> Assigned | None:
     """The provider to call for an order. None, and an error in the log, where there is none that can be used."""
     try:
         with database.session():
-            account = provider.of_order(order_id)
+            assigned = provider.of_order(order_id)
     except sealed.Unsealable as error:
-        account, reason = None, str(error)
+        assigned, reason = None, str(error)
     else:
         reason = "it does not exist"
-    if account is None:
+    if assigned is None:
         logger.error("The order's provider cannot be used.", action="no_provider", reason=reason)
-    return account
+    return assigned
+
+
+def _rerouted(order_id: str) -> Assigned | None:
+    """The order with the next provider of its route that can be used; without one it waits, up to the timeout."""
+    with database.session():
+        unsent = plan.unsent(order_id, settings.order_timeout)
+        if unsent is None:
+            return None
+        further = _next_usable(unsent, [unsent["provider_id"]])
+        if further and plan.reroute(order_id, unsent["provider_id"], further[0]):
+            return provider.of_order(order_id)
+        if not further and unsent["expired"]:
+            _give_up(unsent)
+    return None
+
+
+def _give_up(unsent: dict[str, Any]) -> None:
+    message = f"not sent within {settings.order_timeout:g} s: {unsent['provider_id']} cannot be used"
+    failed = Outcome(ExternalStatus.FAILED, message=message)
+    settle(
+        [
+            Arrival(
+                unsent["provider_id"],
+                Source.SWEEP,
+                failed,
+                unsent["id"],
+                failure_reason=FailureReason.TIMEOUT,
+                note=f"timeout: {message}",
+            )
+        ]
+    )
 
 
 def send(claimed: dict[str, Any], account: Provider) -> None:
@@ -97,7 +127,7 @@ def _accepted(claimed: dict[str, Any], account: Provider, outcome: Outcome) -> N
 def _settle_what_waited(account: Provider, outcome: Outcome) -> None:
     """Callbacks that were quicker than the answer that told us the provider's own number."""
     if outcome.external_order_id:
-        waiting = inbox.waiting_for(account.id, outcome.external_order_id)
+        waiting = inbox.readable(inbox.waiting_for(account.id, outcome.external_order_id))
         settle(waiting) if waiting else None
 
 
@@ -121,20 +151,51 @@ def _refused(claimed: dict[str, Any], account: Provider, reason: str) -> None:
             )
     logger.info("The provider refused the order.", action="refused")
     if further:
-        send(*further)
+        _send_next(*further)
+
+
+def _send_next(claimed: dict[str, Any], account: Provider) -> None:
+    """With a permit of its own; where there is none just now, a check finds that nothing was sent, and sends it."""
+    try:
+        with one_call(account):
+            send(claimed, account)
+    except Busy as busy:
+        delay_seconds = (busy.delay or 0) / 1000
+        with database.session():
+            plan.in_doubt(claimed["id"], delay_seconds, never_reached=True)
+        enqueue_check(claimed["id"], delay_seconds)
 
 
 def _next_provider(
     claimed: dict[str, Any], account: Provider, reason: str
 ) -> tuple[dict[str, Any], Provider] | None:
     """The order claimed for the next provider of its route, or None where there is none."""
-    tried = [*(claimed["tried"] or []), account.id]
-    found = route.next_for(claimed["product_id"] or "", claimed["package_id"] or "", tried)
-    following = provider.find(found["provider_id"]) if found else None
-    if found is None or following is None:
+    further = _next_usable(claimed, [*(claimed["tried"] or []), account.id])
+    if further is None:
         return None
+    found, following = further
     moved = plan.claim_next_provider(claimed["id"], account.id, found, reason, dispatch_grace_seconds)
     return (moved, following) if moved else None
+
+
+def _next_usable(claimed: dict[str, Any], tried: list[str]) -> tuple[dict[str, Any], Provider] | None:
+    """The next route of the order's package, with its provider; those that cannot be used are passed over."""
+    product, package = claimed["product_id"] or "", claimed["package_id"] or ""
+    while found := route.next_for(product, package, tried):
+        if following := _usable(found["provider_id"]):
+            return found, following
+        tried = [*tried, found["provider_id"]]
+    return None
+
+
+def _usable(provider_id: str) -> Provider | None:
+    try:
+        return provider.find(provider_id)
+    except sealed.Unsealable as error:
+        logger.error(
+            "A provider cannot be used.", action="no_provider", provider_id=provider_id, reason=str(error)
+        )
+        return None
 
 
 def _in_doubt(claimed: dict[str, Any], account: Provider, error: ProviderError) -> None:

@@ -18,13 +18,6 @@ logger = log.get(__name__)
 WATCH_SECONDS = 15
 
 
-def worth_retrying(retries: int, error: BaseException) -> bool:
-    """A planned wait, or a database that was away for a moment. The sweep takes care of all else."""
-    return isinstance(error, dramatiq.errors.Retry) or (
-        retries < 5 and isinstance(error, database.UNAVAILABLE)
-    )
-
-
 class Periodic(PeriodiqMiddleware):  # type: ignore[misc]
     """periodiq's own: gives actors their `periodic` option."""
 

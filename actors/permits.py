@@ -4,20 +4,18 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-import dramatiq
 import redis
 from dramatiq.rate_limits import WindowRateLimiter
 from dramatiq.rate_limits.backends import RedisBackend
 from redis.lock import Lock
 
+from actors.queue import Busy
 from actors.setup import broker
 from gateway.outbound import DEADLINE_SECONDS
 from models.provider import Provider
 
 #: Seconds after which the permit of a killed worker is free again: no call takes longer, its bookkeeping included.
 PERMIT_SECONDS = DEADLINE_SECONDS + 30
-#: Bounds of the wait, in milliseconds, before an actor that got no permit tries again.
-WAIT_MS = (500, 1500)
 
 _client = broker.client
 _backend = RedisBackend(client=_client)
@@ -25,13 +23,13 @@ _backend = RedisBackend(client=_client)
 
 @contextmanager
 def one_call(provider: Provider) -> Iterator[None]:
-    """Leave to call `provider`. Raises dramatiq.Retry where it has enough to do: nothing was claimed or counted."""
+    """Leave to call `provider`. Raises Busy where it has enough to do."""
     slot = _free_slot(provider)
     if slot is None:
-        raise _later(provider)
+        raise Busy(provider.id)
     try:
         if not _within_rate(provider):
-            raise _later(provider)
+            raise Busy(provider.id)
         yield
     finally:
         with suppress(redis.RedisError):
@@ -55,7 +53,3 @@ def _within_rate(provider: Provider) -> bool:
     )
     with rate.acquire(raise_on_failure=False) as within:
         return bool(within)
-
-
-def _later(provider: Provider) -> dramatiq.Retry:
-    return dramatiq.Retry(f"{provider.id} has enough to do", delay=random.randint(*WAIT_MS))

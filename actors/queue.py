@@ -1,21 +1,50 @@
 """Enqueueing from inside a worker: hints, like every message of ours."""
 
+import random
+from collections.abc import Iterable
+
 import dramatiq
 import redis
 
 from actors.setup import broker, settings
 from gateway import log
-from gateway.broker import QUEUES
+from gateway.broker import QUEUES, queue_lengths
+from models import database
 
 logger = log.get(__name__)
 
+#: Bounds of the wait, in milliseconds, before an actor that got no permit tries again.
+BUSY_WAIT_MS = (500, 1500)
+#: Tries after which it leaves that to the sweep, whose next hint comes by then.
+BUSY_TRIES = round(settings.sweep_period_seconds * 2000 / sum(BUSY_WAIT_MS))
+#: Tries where the database is away for a moment.
+AWAY_TRIES = 5
 
-def enqueue(actor_name: str, order_id: str, delay_seconds: float = 0) -> None:
-    """Hand an order to an actor. Raises redis.RedisError."""
-    message: dramatiq.Message[None] = dramatiq.Message(
-        queue_name=QUEUES[actor_name], actor_name=actor_name, args=(order_id,), kwargs={}, options={}
+
+class Busy(dramatiq.Retry):
+    """A provider has enough to do: nothing was claimed or counted, try again in a moment."""
+
+    def __init__(self, provider_id: str) -> None:
+        super().__init__(f"{provider_id} has enough to do", delay=random.randint(*BUSY_WAIT_MS))
+
+
+def worth_retrying(retries: int, error: BaseException) -> bool:
+    """A planned wait, or something that is away for a moment. The sweep takes care of all else."""
+    if isinstance(error, Busy):
+        return retries < BUSY_TRIES
+    return isinstance(error, dramatiq.Retry) or (
+        retries < AWAY_TRIES and isinstance(error, database.UNAVAILABLE)
     )
-    broker.enqueue(message, delay=round(delay_seconds * 1000) or None)
+
+
+def waiting() -> int:
+    """How many messages wait in all queues. Raises redis.RedisError."""
+    return sum(queue_lengths(broker.client).values())
+
+
+def enqueue_all(orders: Iterable[tuple[str, str]]) -> None:
+    """Hand orders to actors: pairs of an actor's name and an order's id. Raises redis.RedisError."""
+    broker.enqueue_all(_message(actor_name, order_id) for actor_name, order_id in orders)
 
 
 def enqueue_check(order_id: str, delay_seconds: float) -> None:
@@ -26,8 +55,14 @@ def enqueue_check(order_id: str, delay_seconds: float) -> None:
     if delay_seconds > settings.sweep_period_seconds:
         return
     try:
-        enqueue("check_order_status", order_id, delay_seconds)
+        broker.enqueue(_message("check_order_status", order_id), delay=round(delay_seconds * 1000))
     except redis.RedisError as error:
         logger.warning(
             "The check was not enqueued; the sweep will find it.", action="enqueue_failed", error=str(error)
         )
+
+
+def _message(actor_name: str, order_id: str) -> "dramatiq.Message[None]":
+    return dramatiq.Message(
+        queue_name=QUEUES[actor_name], actor_name=actor_name, args=(order_id,), kwargs={}, options={}
+    )

@@ -9,8 +9,7 @@ import peewee
 from periodiq import cron
 
 from actors.dispatch import settle
-from actors.middleware import worth_retrying
-from actors.queue import enqueue
+from actors.queue import enqueue_all, waiting, worth_retrying
 from actors.setup import settings
 from gateway import log
 from gateway.broker import QUEUES
@@ -22,6 +21,8 @@ logger = log.get(__name__)
 
 #: A sweep leaves what it could not do in this time to the next one.
 MAX_SECONDS = 240
+#: Messages that may wait in the queue; what else is due waits in the database, as the workers have enough to do.
+MAX_HINTS = 20_000
 #: How long an Idempotency-Key gives the first answer again: longer than any storefront retries.
 IDEMPOTENCY_SECONDS = 7 * 86_400
 #: What the scheduler is called among the heartbeats.
@@ -71,33 +72,31 @@ def _run_step(name: str, step: Callable[[], int], counts: dict[str, int], deadli
 
 
 def _settle_unmatched() -> Callable[[], int]:
-    last_id = 0
+    last_id = spoilt = 0
 
     def step() -> int:
-        nonlocal last_id
+        nonlocal last_id, spoilt
         found = inbox.unmatched(settings.sweep_batch, last_id)
+        said = inbox.readable(found)
+        spoilt += len(found) - len(said)
         if found:
             last_id = found[-1]["id"]
-            _settle_again(list(filter(None, map(_arrival, found))))
+            _settle_again(said)
+        elif spoilt:
+            raise sealed.Unsealable(
+                f"{spoilt} callbacks do not open; see: gateway callbacks list --result unmatched"
+            )
         return len(found)
 
     return step
-
-
-def _arrival(callback: dict[str, Any]) -> Arrival | None:
-    try:
-        return inbox.arrival(callback)
-    except sealed.Unsealable as error:
-        logger.error(
-            "A callback does not open.", action="unsealable", callback_id=callback["id"], reason=str(error)
-        )
-        return None
 
 
 def _settle_again(arrivals: list[Arrival]) -> None:
     """All at once; where the database refuses one of them, each on its own."""
     try:
         settle(arrivals)
+    except (peewee.OperationalError, peewee.InterfaceError):  # it refuses none of them: it is away
+        raise
     except peewee.DatabaseError as error:
         if len(arrivals) == 1:
             logger.error("A callback cannot be settled.", action="settle_failed", error=str(error))
@@ -111,15 +110,19 @@ def _adopt() -> Callable[[], int]:
 
 
 def _enqueue_due() -> Callable[[], int]:
-    """Lost messages: orders not sent, orders in doubt, checks and expiries that are due."""
+    """Lost messages: orders not sent, orders in doubt, checks and expiries that are due, longest due first."""
     cursor: tuple[Any, str] | None = None
+    room = MAX_HINTS - waiting()
 
     def step() -> int:
-        nonlocal cursor
+        nonlocal cursor, room
+        if room <= 0:
+            return 0
         due = plan.due(settings.sweep_batch, cursor)
-        for order in due:
-            enqueue(ACTORS.get(order["status"], "check_order_status"), order["id"])
-            cursor = (order["next_check_at"], order["id"])
+        if due:
+            enqueue_all((ACTORS.get(one["status"], "check_order_status"), one["id"]) for one in due)
+            cursor = (due[-1]["next_check_at"], due[-1]["id"])
+            room -= len(due)
         return len(due)
 
     return step

@@ -3,6 +3,7 @@
 Messages are hints. PostgreSQL knows what there is to do, and the sweep finds whatever a lost hint left undone.
 """
 
+import copy
 import os
 import queue
 import ssl
@@ -39,6 +40,8 @@ HEARTBEAT_TIMEOUT_MS = 30_000
 #: Commands in a million that also look for dead workers' messages, each in its own queue only. A quiet queue sees two
 #: commands a second: with a thousandth it takes 17 minutes, with two hundredths often a minute.
 MAINTENANCE_CHANCE = 200_000
+#: Milliseconds that a hint is kept which was given up; nobody reads them, the database knows what there is to do.
+DEAD_MESSAGE_TTL_MS = 60_000
 #: Seconds that the web may spend on one Redis command, connecting included.
 WEB_TIMEOUT_SECONDS = 1
 #: Hints that may wait for Redis; past that they are dropped, and the sweep takes over.
@@ -66,6 +69,7 @@ def make_broker(
         namespace=NAMESPACE,
         heartbeat_timeout=HEARTBEAT_TIMEOUT_MS,
         maintenance_chance=MAINTENANCE_CHANCE,
+        dead_message_ttl=DEAD_MESSAGE_TTL_MS,
     )
 
 
@@ -98,6 +102,18 @@ class PatientBroker(RedisBroker):
                 raise
             logger.warning("The queue is away; this tick is lost.", action="tick_lost", error=str(error))
             return message
+
+    def enqueue_all(self, messages: Iterable[dramatiq.Message[Any]]) -> None:
+        """`enqueue` for many, in one round trip. Raises redis.RedisError; some may have been enqueued then."""
+        self._max_unpack_size()  # type: ignore[no-untyped-call]  # asks Redis the first time: a pipeline cannot
+        with self.client.pipeline(transaction=False) as pipeline:
+            beside = copy.copy(self)
+            beside.scripts = {
+                name: pipeline.register_script(one.script) for name, one in self.scripts.items()
+            }
+            for message in messages:
+                super(PatientBroker, beside).enqueue(message)
+            pipeline.execute()
 
 
 class _NamedWorker(Middleware):

@@ -49,3 +49,27 @@ def test_delayed_messages_are_delivered_after_the_queue_was_full(
 
 def _stumbles(caplog: pytest.LogCaptureFixture) -> int:
     return sum("checks.DQ" in one.name and "unexpected error" in one.message for one in caplog.records)
+
+
+def test_many_messages_go_out_together_and_each_is_heard_once(redis_url: str) -> None:
+    broker = make_broker(load({"DATABASE_URL": "postgresql://x", "REDIS_URL": redis_url}), strict=False)
+    heard: list[int] = []
+    hear = dramatiq.actor(heard.append, actor_name="hear", queue_name="checks", broker=broker)
+    broker.enqueue_all(hear.message(number) for number in range(250))
+    worker = dramatiq.Worker(broker, worker_threads=2, worker_timeout=50)
+    worker.start()
+    try:
+        wait_until(lambda: len(heard) >= 250, what="every message")
+        wait_until(lambda: broker.do_qsize("checks") == 0, what="every acknowledgement")
+    finally:
+        worker.stop()
+    assert sorted(heard) == list(range(250))
+
+
+def test_where_the_queue_is_away_whoever_enqueues_many_hears_of_it(valkey: EmbeddedValkey) -> None:
+    broker = make_broker(load({"DATABASE_URL": "postgresql://x", "REDIS_URL": valkey.url}), strict=True)
+    hear = dramatiq.actor(print, actor_name="hear", queue_name="checks", broker=broker)
+    valkey.kill()
+    with pytest.raises(redis.RedisError):
+        broker.enqueue_all([hear.message("nobody")])
+    valkey.start()
