@@ -1,29 +1,21 @@
 """A full disk, in PostgreSQL's own words, from triggers: filling a real one would hurt the machine."""
 
-from contextlib import closing
-
-import psycopg2
+from tests.acceptance.system import execute
 
 
 def install(url: str) -> None:
     """Let the disk of this database become full at a word."""
-    _execute(url, TRIGGERS)
+    execute(url, TRIGGERS)
 
 
 def fill(url: str) -> None:
     """From now on nothing that orders need can be written."""
-    _execute(url, "INSERT INTO disk_full VALUES (true)")
+    execute(url, "INSERT INTO disk_full VALUES (true)")
 
 
 def free(url: str) -> None:
     """There is room again."""
-    _execute(url, "DELETE FROM disk_full")
-
-
-def _execute(url: str, statements: str) -> None:
-    with closing(psycopg2.connect(url)) as connection:
-        connection.autocommit = True
-        connection.cursor().execute(statements)
+    execute(url, "DELETE FROM disk_full")
 
 
 TRIGGERS = """

@@ -186,6 +186,21 @@ class System:
         wait_until(settled, timeout_seconds, what=unsettled, pause_seconds=0.2)
 
 
+def execute(url: str, statement: str, *parameters: object) -> None:
+    """Run a statement on a connection of its own."""
+    with closing(psycopg2.connect(url)) as connection:
+        connection.autocommit = True
+        connection.cursor().execute(statement, parameters)
+
+
+def with_sitecustomize(directory: Path, **env: str) -> dict[str, str]:
+    """The environment of a process that loads `directory`'s sitecustomize at its start."""
+    return {
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(directory), os.environ.get("PYTHONPATH")])),
+        **env,
+    }
+
+
 def web_answers(url: str) -> bool:
     """Whether the web at `url` is up."""
     try:

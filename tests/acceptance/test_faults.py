@@ -3,14 +3,12 @@
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
-import psycopg2
 import pytest
 
 from gateway.dev.servers import EmbeddedValkey
-from tests.acceptance.system import WORKER, System, running
+from tests.acceptance.system import WORKER, System, execute, running
 from tests.waiting import wait_until
 
 
@@ -65,7 +63,10 @@ def _claimed(system: System) -> int:
     return sum(row["externalStatus"] == "pending" for row in system.orders().values())
 
 
-@pytest.mark.parametrize("words", ["html", "empty", "half", "500", "latin5+duplicate", "cutafter", "slow=60"])
+@pytest.mark.parametrize(
+    "words",
+    ["html", "empty", "half", "500", "latin5+duplicate", "cutafter", "mumble+check-mumble=3", "slow=60"],
+)
 def test_an_unclear_answer_to_a_send_ends_in_the_truth_with_one_booking(
     database_url: str, redis_url: str, tmp_path: Path, words: str
 ) -> None:
@@ -115,6 +116,44 @@ def test_two_signals_do_not_kill_a_worker_in_the_middle_of_a_call(
         assert system.orders()[order]["externalStatus"] in ("sent", "completed")
 
 
+LOCKED_OUT = "UPDATE providers SET credentials = 'sealed:under a key that is gone' WHERE id = %s"
+
+
+def test_a_provider_that_cannot_be_used_is_passed_over(
+    database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    with running(database_url, redis_url, tmp_path) as system:
+        for provider in ("second", "third"):
+            system.add_second_provider(provider)
+        execute(database_url, LOCKED_OUT, "second")
+        refused = system.place("player+refuse=stok_yok")
+        system.wait_until_final([refused], 30)
+        row = system.orders()[refused]
+        assert (row["providerId"], row["triedProviders"]) == ("third", ["sandbox"])
+        assert system.simulator.book.get(row["provider_referans"]).requests_seen == 2
+
+        execute(database_url, LOCKED_OUT, "sandbox")
+        unsent = system.place("player+poll+after=0")
+        system.wait_until_final([unsent], 30)
+        row = system.orders()[unsent]
+        assert (row["providerId"], row["externalStatus"]) == ("third", "completed")
+        events = [event["message"] for event in system.get(f"/orders/{unsent}/events")]
+        assert "sandbox cannot be used; routed to third" in events
+
+
+def test_an_order_that_nobody_can_be_given_waits_and_then_fails(
+    database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    with running(database_url, redis_url, tmp_path, ORDER_TIMEOUT="6") as system:
+        execute(database_url, LOCKED_OUT, "sandbox")
+        order = system.place("player")
+        wait_until(lambda: "cannot be used" in system.log("worker"), 10)
+        assert system.orders()[order]["externalStatus"] == "not_sent"
+        system.wait_until_final([order], 20)
+        row = system.orders()[order]
+        assert (row["failureReason"], row["sentAt"], row["attempts"]) == ("timeout", None, 0)
+
+
 @pytest.mark.parametrize(
     "accident",
     [
@@ -130,8 +169,7 @@ def test_an_order_whose_provider_cannot_be_used_times_out_all_the_same(
     with running(database_url, redis_url, tmp_path, ORDER_TIMEOUT="4") as system:
         order = system.place("player+poll+after=600")
         wait_until(lambda: system.orders()[order]["externalStatus"] == "sent", 10)
-        with closing(psycopg2.connect(database_url)) as connection, connection:
-            connection.cursor().execute(accident)
+        execute(database_url, accident)
         system.wait_until_final([order], 30)
 
         assert system.orders()[order]["failureReason"] == "timeout"

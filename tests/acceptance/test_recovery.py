@@ -3,11 +3,9 @@
 import json
 import uuid
 from collections.abc import Iterator
-from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
-import psycopg2
 import pytest
 import requests
 
@@ -17,7 +15,7 @@ from gateway.dev.servers import EmbeddedPostgres, EmbeddedValkey
 from models.migrate import migrate
 from tests import factories
 from tests.acceptance import disk
-from tests.acceptance.system import SECRET, WORKER, System, running
+from tests.acceptance.system import SECRET, WORKER, System, execute, running
 from tests.waiting import wait_until
 
 
@@ -27,12 +25,6 @@ def call_back(system: System, document: dict[str, str]) -> requests.Response:
     headers = signatures.sign_standard_webhook(SECRET, f"msg_{uuid.uuid4().hex}", datetime.now(UTC), body)
     url = f"{system.url}/callbacks/{factories.SANDBOX}"
     return requests.post(url, data=body, headers=headers | {"Content-Type": "application/json"}, timeout=10)
-
-
-def execute(url: str, statement: str, *parameters: object) -> None:
-    with closing(psycopg2.connect(url)) as connection:
-        connection.autocommit = True
-        connection.cursor().execute(statement, parameters)
 
 
 def test_a_sweep_settles_a_callback_whose_order_has_appeared(

@@ -21,6 +21,8 @@ QUICK = (
     "Valkey killed",
     "Valkey emptied",
     "messages repeated",
+    "an operator checks",
+    "an operator replays",
     "deployment",
 )
 #: What lasts, or leaves orders in doubt that are asked for only after half a minute.

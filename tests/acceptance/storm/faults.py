@@ -154,6 +154,22 @@ def _messages_repeated(stage: Stage, chance: float) -> Script:
     yield 0
 
 
+def _operator_checks(stage: Stage, chance: float) -> Script:
+    """Of every waiting order, twice, and in the middle of whatever is happening to it."""
+    for order_id in stage.open_orders(50) * 2:
+        stage.request_check(order_id)
+        yield 0
+
+
+def _operator_replays(stage: Stage, chance: float) -> Script:
+    """Everything that came lately, while more comes in."""
+    name = stage.start_operator("callbacks", "replay", "--since", "2m")
+    yield from _until(lambda: stage.system.exit_status(name) is not None, 60)
+    if status := stage.system.exit_status(name):
+        stage.complaints.append(f"{name} ended with {status}\n{stage.system.log(name)[-1500:]}")
+    stage.system.kill(name)
+
+
 def _deployment(stage: Stage, chance: float) -> Script:
     """The new version comes up, the router turns to it, the old one gets SIGTERM under load."""
     old = [stage.web, *stage.workers]
@@ -215,5 +231,7 @@ FAULTS = {
     "provider flapping": _fault(_provider_flapping, "provider"),
     "a clock 30 s off": _fault(_clock_off, "clock"),
     "messages repeated": _fault(_messages_repeated, "valkey", "postgres"),
+    "an operator checks": _fault(_operator_checks, "web", "postgres"),
+    "an operator replays": _fault(_operator_replays, "postgres"),
     "deployment": _fault(_deployment, "web", "worker"),
 }

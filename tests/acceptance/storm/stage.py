@@ -1,7 +1,6 @@
 """Where the storm takes place: servers of its own, and the processes a platform would run."""
 
 import itertools
-import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from decimal import Decimal
@@ -10,13 +9,14 @@ from typing import Any
 
 import psutil
 import psycopg2
+import requests
 
 from gateway.dev.servers import EmbeddedPostgres, EmbeddedValkey
 from gateway.dev.simulator import Simulator
 from models.migrate import migrate
 from tests import factories
 from tests.acceptance import disk
-from tests.acceptance.system import SCHEDULER, SECRET, WEB, WORKER, System, free_port
+from tests.acceptance.system import BIN, SCHEDULER, SECRET, WEB, WORKER, System, free_port, with_sitecustomize
 
 CLOCK = Path(__file__).parent / "clock"
 #: TRY on the account: enough for every order, and a hundred times as many.
@@ -68,7 +68,12 @@ class Stage:
     def start_worker(self, clock_ahead_seconds: float = 0) -> str:
         """Its name. Its clock may be off."""
         name = f"worker-{next(self._numbers)}"
-        self.system.start(name, WORKER, **(_wrong_clock(clock_ahead_seconds) if clock_ahead_seconds else {}))
+        env = (
+            with_sitecustomize(CLOCK, CLOCK_AHEAD_SECONDS=f"{clock_ahead_seconds:g}")
+            if clock_ahead_seconds
+            else {}
+        )
+        self.system.start(name, WORKER, **env)
         return name
 
     def start_scheduler(self) -> str:
@@ -76,6 +81,18 @@ class Stage:
         name = f"scheduler-{next(self._numbers)}"
         self.system.start(name, SCHEDULER)
         return name
+
+    def start_operator(self, *command: str) -> str:
+        """Its name; `command` is one of `gateway …`."""
+        name = f"operator-{next(self._numbers)}"
+        self.system.start(name, [str(BIN / "gateway"), *command])
+        return name
+
+    def request_check(self, order_id: str) -> None:
+        """As the storefront's people do; nothing comes of it while the web is away."""
+        url = f"{self.system.url}/orders/{order_id}/check"
+        with suppress(requests.RequestException):
+            requests.post(url, headers=self.system.authorization, timeout=2)
 
     def send_traffic_to(self, web: str, port: int) -> None:
         """What a router does once a new version is up: storefront and provider talk to it from now on."""
@@ -139,11 +156,6 @@ def built(directory: Path, **env: str) -> Iterator[Stage]:
 
 def _simulator(**credentials: str) -> Simulator:
     return Simulator(port=free_port(), settle_after_seconds=1, balance=BALANCE, echo=None, **credentials)
-
-
-def _wrong_clock(ahead_seconds: float) -> dict[str, str]:
-    path = os.pathsep.join(filter(None, [str(CLOCK), os.environ.get("PYTHONPATH")]))
-    return {"PYTHONPATH": path, "CLOCK_AHEAD_SECONDS": f"{ahead_seconds:g}"}
 
 
 def _resident_mib(pid: int) -> int:

@@ -56,8 +56,7 @@ class Gateway:
 
     @contextmanager
     def bound(self) -> Iterator[None]:
-        sealed.bind([KEY])
-        with factories.bound(self._url, pool_size=2):
+        with factories.bound(self._url, pool_size=2, keys=[KEY]):
             yield
 
     def sent(self, provider_id: str = factories.SANDBOX) -> dict[str, Any]:
