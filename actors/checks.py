@@ -7,7 +7,7 @@ import dramatiq
 from actors.backoff import Backoff
 from actors.dispatch import assigned_to, send, settle, task_of
 from actors.permits import one_call
-from actors.queue import worth_retrying
+from actors.queue import enqueue_check, worth_retrying
 from actors.setup import client, dispatch_grace_seconds, settings
 from gateway import log, providers
 from gateway.broker import QUEUES
@@ -39,15 +39,15 @@ def check_order_status(order_id: str) -> None:
     with one_call(assigned.provider):
         claimed = _claim_for(assigned, order_id)
         is_open = claimed is not None and _ask(claimed, assigned)
-    if claimed and is_open and claimed["next_check_seconds"] <= settings.sweep_period_seconds:
-        raise dramatiq.Retry("not final yet", delay=round(1000 * claimed["next_check_seconds"]))
+    if claimed and is_open:
+        enqueue_check(order_id, claimed["next_check_seconds"])
 
 
 def _claim_for(assigned: Assigned, order_id: str) -> dict[str, Any] | None:
     with database.session():
         if assigned.is_down and _has_to_wait(assigned.provider, order_id):
             return None
-        return _claim(order_id)
+        return _claim(order_id, assigned.provider.id)
 
 
 def _has_to_wait(account: Provider, order_id: str) -> bool:
@@ -57,20 +57,21 @@ def _has_to_wait(account: Provider, order_id: str) -> bool:
     )
 
 
-def _claim(order_id: str) -> dict[str, Any] | None:
+def _claim(order_id: str, provider_id: str | None) -> dict[str, Any] | None:
     return plan.claim_check(
         order_id,
         backoff.delays_seconds(),
         trust_seconds=settings.callback_trust,
         order_timeout_seconds=settings.order_timeout,
         grace_seconds=dispatch_grace_seconds,
+        provider_id=provider_id,
     )
 
 
 def _cannot_ask(order_id: str) -> None:
     """There is nobody to ask, and the order still fails when its time is up."""
     with database.session():
-        claimed = _claim(order_id)
+        claimed = _claim(order_id, None)
         if claimed:
             note = (
                 f"not checked: {claimed['provider_id']} is no provider that can be used; see: gateway doctor"
@@ -132,7 +133,7 @@ def _unknown(claimed: dict[str, Any], assigned: Assigned, answer: str) -> bool:
     """Only an order in doubt is sent again, and only after two such answers, BACKOFF_MIN apart."""
     is_open = _learned_nothing(claimed, assigned, UnknownReference(answer))
     with database.session():
-        plan.unknown_to_provider(claimed["id"], settings.backoff_min)
+        plan.unknown_to_provider(claimed["id"], settings.backoff_min, assigned.provider.id)
     return is_open and not _send_again(claimed, assigned.provider)
 
 
@@ -141,7 +142,7 @@ def _send_again(claimed: dict[str, Any], account: Provider) -> bool:
     if claimed["status"] != ExternalStatus.PENDING or claimed["expired"]:
         return False
     with database.session():
-        again = plan.claim_resend(claimed["id"], dispatch_grace_seconds)
+        again = plan.claim_resend(claimed["id"], dispatch_grace_seconds, account.id)
     if again:
         send(again, account)
     return again is not None

@@ -1,19 +1,21 @@
 """Giving orders to providers, once."""
 
+from contextlib import ExitStack
 from typing import Any
 
 import dramatiq
+import redis
 
 from actors.permits import one_call
-from actors.queue import Busy, enqueue_check, worth_retrying
+from actors.queue import BUSY_SECONDS, Busy, enqueue_check, worth_retrying
 from actors.setup import client, dispatch_grace_seconds, settings
 from gateway import log, providers
 from gateway.broker import QUEUES
-from gateway.providers.base import NoAnswer, NotReached, ProviderError, Refused, Task
-from models import database, inbox, order, plan, provider, route, sealed, timeline
+from gateway.providers.base import NoAnswer, NotReached, ProviderError, Refused, Task, UnknownReference
+from models import database, inbox, order, plan, provider, route, timeline
 from models.outcome import Arrival, Outcome
 from models.provider import Assigned, Provider
-from models.status import ExternalStatus, FailureReason, Source
+from models.status import ExternalStatus, Source
 
 logger = log.get(__name__)
 
@@ -26,7 +28,7 @@ def dispatch_order(order_id: str) -> None:
         return
     with one_call(assigned.provider):
         with database.session():
-            claimed = plan.claim_dispatch(order_id, dispatch_grace_seconds)
+            claimed = plan.claim_dispatch(order_id, dispatch_grace_seconds, assigned.provider.id)
         if claimed:
             send(claimed, assigned.provider)
 
@@ -36,44 +38,32 @@ def assigned_to(order_id: str) -> Assigned | None:
     try:
         with database.session():
             assigned = provider.of_order(order_id)
-    except sealed.Unsealable as error:
+        reason = providers.fault(assigned.provider, client) if assigned else "there is no such provider"
+    except ValueError as error:  # sealed under another key, or no credentials at all
         assigned, reason = None, str(error)
-    else:
-        reason = "it does not exist"
-    if assigned is None:
+    if reason:
         logger.error("The order's provider cannot be used.", action="no_provider", reason=reason)
-    return assigned
+    return None if reason else assigned
 
 
 def _rerouted(order_id: str) -> Assigned | None:
     """The order with the next provider of its route that can be used; without one it waits, up to the timeout."""
     with database.session():
-        unsent = plan.unsent(order_id, settings.order_timeout)
+        unsent = plan.unsent(order_id)
         if unsent is None:
             return None
         further = _next_usable(unsent, [unsent["provider_id"]])
         if further and plan.reroute(order_id, unsent["provider_id"], further[0]):
             return provider.of_order(order_id)
-        if not further and unsent["expired"]:
-            _give_up(unsent)
+        if not further:
+            _leave(unsent)
     return None
 
 
-def _give_up(unsent: dict[str, Any]) -> None:
-    message = f"not sent within {settings.order_timeout:g} s: {unsent['provider_id']} cannot be used"
-    failed = Outcome(ExternalStatus.FAILED, message=message)
-    settle(
-        [
-            Arrival(
-                unsent["provider_id"],
-                Source.SWEEP,
-                failed,
-                unsent["id"],
-                failure_reason=FailureReason.TIMEOUT,
-                note=f"timeout: {message}",
-            )
-        ]
-    )
+def _leave(unsent: dict[str, Any]) -> None:
+    reason = f"not sent within {settings.order_timeout:g} s: {unsent['provider_id']} cannot be used"
+    if not plan.give_up_unsent(unsent["id"], settings.order_timeout, reason):
+        plan.leave_unsent(unsent["id"], settings.sweep_period_seconds / 2)
 
 
 def send(claimed: dict[str, Any], account: Provider) -> None:
@@ -133,6 +123,8 @@ def _settle_what_waited(account: Provider, outcome: Outcome) -> None:
 
 def _refused(claimed: dict[str, Any], account: Provider, reason: str) -> None:
     log.bind(reason=reason)
+    if claimed["may_be_known"] and not _is_denied(claimed, account):
+        return
     with database.session():
         provider.answered(account.id)
         further = _next_provider(claimed, account, reason)
@@ -154,16 +146,37 @@ def _refused(claimed: dict[str, Any], account: Provider, reason: str) -> None:
         _send_next(*further)
 
 
+def _is_denied(claimed: dict[str, Any], account: Provider) -> bool:
+    """Whether the provider still does not know an order that it was sent before, and now refuses.
+
+    It may refuse the second because it has booked the first: nobody else gets it before that is clear.
+    """
+    try:
+        outcome = providers.check(account, client, task_of(claimed))
+    except UnknownReference:
+        return True
+    except ProviderError as error:
+        _in_doubt(claimed, account, error)
+    else:
+        with database.session():
+            settle(
+                [Arrival(account.id, Source.POLL, outcome, claimed["id"], note="found after it was refused")]
+            )
+        enqueue_check(claimed["id"], settings.backoff_min)
+    return False
+
+
 def _send_next(claimed: dict[str, Any], account: Provider) -> None:
     """With a permit of its own; where there is none just now, a check finds that nothing was sent, and sends it."""
-    try:
-        with one_call(account):
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(one_call(account))
+        except (Busy, redis.RedisError):
+            with database.session():
+                plan.in_doubt(claimed["id"], BUSY_SECONDS, never_reached=True, provider_id=account.id)
+            enqueue_check(claimed["id"], BUSY_SECONDS)
+        else:
             send(claimed, account)
-    except Busy as busy:
-        delay_seconds = (busy.delay or 0) / 1000
-        with database.session():
-            plan.in_doubt(claimed["id"], delay_seconds, never_reached=True)
-        enqueue_check(claimed["id"], delay_seconds)
 
 
 def _next_provider(
@@ -190,12 +203,15 @@ def _next_usable(claimed: dict[str, Any], tried: list[str]) -> tuple[dict[str, A
 
 def _usable(provider_id: str) -> Provider | None:
     try:
-        return provider.find(provider_id)
-    except sealed.Unsealable as error:
+        account = provider.find(provider_id)
+        reason = providers.fault(account, client) if account else "there is no such provider"
+    except ValueError as error:
+        account, reason = None, str(error)
+    if reason:
         logger.error(
-            "A provider cannot be used.", action="no_provider", provider_id=provider_id, reason=str(error)
+            "A provider cannot be used.", action="no_provider", provider_id=provider_id, reason=reason
         )
-        return None
+    return None if reason else account
 
 
 def _in_doubt(claimed: dict[str, Any], account: Provider, error: ProviderError) -> None:
@@ -203,7 +219,9 @@ def _in_doubt(claimed: dict[str, Any], account: Provider, error: ProviderError) 
         if isinstance(error, NoAnswer):
             provider.failed(account.id, str(error), settings.backoff_min)
         never_reached = isinstance(error, NotReached)
-        plan.in_doubt(claimed["id"], settings.backoff_min, never_reached=never_reached)
+        plan.in_doubt(
+            claimed["id"], settings.backoff_min, never_reached=never_reached, provider_id=account.id
+        )
         intent = "not reached, will send again" if never_reached else "no clear answer to the send, will ask"
         timeline.record(claimed["id"], Source.DISPATCH, f"{account.id}: {intent}: {error}")
     logger.warning("The send got no clear answer.", action="in_doubt", intent=intent, error=str(error))

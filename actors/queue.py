@@ -15,8 +15,10 @@ logger = log.get(__name__)
 
 #: Bounds of the wait, in milliseconds, before an actor that got no permit tries again.
 BUSY_WAIT_MS = (500, 1500)
+#: Their mean.
+BUSY_SECONDS = sum(BUSY_WAIT_MS) / 2000
 #: Tries after which it leaves that to the sweep, whose next hint comes by then.
-BUSY_TRIES = round(settings.sweep_period_seconds * 2000 / sum(BUSY_WAIT_MS))
+BUSY_TRIES = round(settings.sweep_period_seconds / BUSY_SECONDS)
 #: Tries where the database is away for a moment.
 AWAY_TRIES = 5
 
@@ -29,17 +31,18 @@ class Busy(dramatiq.Retry):
 
 
 def worth_retrying(retries: int, error: BaseException) -> bool:
-    """A planned wait, or something that is away for a moment. The sweep takes care of all else."""
+    """What may be otherwise in a moment. The sweep takes care of all else."""
     if isinstance(error, Busy):
         return retries < BUSY_TRIES
-    return isinstance(error, dramatiq.Retry) or (
-        retries < AWAY_TRIES and isinstance(error, database.UNAVAILABLE)
-    )
+    return retries < AWAY_TRIES and isinstance(error, database.UNAVAILABLE)
 
 
-def waiting() -> int:
-    """How many messages wait in all queues. Raises redis.RedisError."""
-    return sum(queue_lengths(broker.client).values())
+def waiting(actor_name: str) -> int:
+    """How many messages wait for an actor's workers, those that wait for their time not counted.
+
+    Raises redis.RedisError.
+    """
+    return queue_lengths(broker.client)[QUEUES[actor_name]]
 
 
 def enqueue_all(orders: Iterable[tuple[str, str]]) -> None:

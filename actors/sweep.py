@@ -21,12 +21,16 @@ logger = log.get(__name__)
 
 #: A sweep leaves what it could not do in this time to the next one.
 MAX_SECONDS = 240
-#: Messages that may wait in the queue; what else is due waits in the database, as the workers have enough to do.
+#: Messages that may wait for one actor; what else is due waits in the database, as the workers have enough to do.
 MAX_HINTS = 20_000
+#: Who gets a due order that was never sent, and any other.
+DISPATCH, CHECK = "dispatch_order", "check_order_status"
 #: How long an Idempotency-Key gives the first answer again: longer than any storefront retries.
 IDEMPOTENCY_SECONDS = 7 * 86_400
 #: What the scheduler is called among the heartbeats.
 SCHEDULER = "scheduler"
+#: Does one batch; how much it did, or None where nothing is left.
+Step = Callable[[], int | None]
 
 
 @dramatiq.actor(
@@ -65,28 +69,27 @@ def _sweep(started_by: str) -> None:
     logger.info("Swept.", action="swept", started_by=started_by, **counts)
 
 
-def _run_step(name: str, step: Callable[[], int], counts: dict[str, int], deadline: float) -> None:
-    """In batches, until nothing is left or the time is up."""
-    while time.monotonic() < deadline and (done := step()):
+def _run_step(name: str, step: Step, counts: dict[str, int], deadline: float) -> None:
+    while time.monotonic() < deadline and (done := step()) is not None:
         counts[name] += done
 
 
-def _settle_unmatched() -> Callable[[], int]:
+def _settle_unmatched() -> Step:
     last_id = spoilt = 0
 
-    def step() -> int:
+    def step() -> int | None:
         nonlocal last_id, spoilt
         found = inbox.unmatched(settings.sweep_batch, last_id)
-        said = inbox.readable(found)
-        spoilt += len(found) - len(said)
-        if found:
-            last_id = found[-1]["id"]
-            _settle_again(said)
-        elif spoilt:
+        if not found and spoilt:
             raise sealed.Unsealable(
                 f"{spoilt} callbacks do not open; see: gateway callbacks list --result unmatched"
             )
-        return len(found)
+        if not found:
+            return None
+        last_id, said = found[-1]["id"], inbox.readable(found)
+        spoilt += len(found) - len(said)
+        _settle_again(said)
+        return len(said)
 
     return step
 
@@ -105,41 +108,41 @@ def _settle_again(arrivals: list[Arrival]) -> None:
             _settle_again([arrival])
 
 
-def _adopt() -> Callable[[], int]:
-    return lambda: plan.adopt(settings.order_timeout, settings.sweep_batch)
+def _adopt() -> Step:
+    return lambda: plan.adopt(settings.order_timeout, settings.sweep_batch) or None
 
 
-def _enqueue_due() -> Callable[[], int]:
+def _enqueue_due() -> Step:
     """Lost messages: orders not sent, orders in doubt, checks and expiries that are due, longest due first."""
     cursor: tuple[Any, str] | None = None
-    room = MAX_HINTS - waiting()
+    room = {actor: MAX_HINTS - waiting(actor) for actor in (DISPATCH, CHECK)}
 
-    def step() -> int:
-        nonlocal cursor, room
-        if room <= 0:
-            return 0
+    def step() -> int | None:
+        nonlocal cursor
         due = plan.due(settings.sweep_batch, cursor)
-        if due:
-            enqueue_all((ACTORS.get(one["status"], "check_order_status"), one["id"]) for one in due)
-            cursor = (due[-1]["next_check_at"], due[-1]["id"])
-            room -= len(due)
-        return len(due)
+        if not due:
+            return None
+        cursor = (due[-1]["next_check_at"], due[-1]["id"])
+        hints = [(DISPATCH if one["status"] == ExternalStatus.NOT_SENT else CHECK, one["id"]) for one in due]
+        hints = [hint for hint in hints if room[hint[0]] > 0]
+        enqueue_all(hints)
+        for actor, _ in hints:
+            room[actor] -= 1
+        return len(hints)
 
     return step
 
 
-def _purge() -> Callable[[], int]:
-    return lambda: inbox.purge(settings.callback_retention, settings.sweep_batch)
+def _purge() -> Step:
+    return lambda: inbox.purge(settings.callback_retention, settings.sweep_batch) or None
 
 
-def _forget_keys() -> Callable[[], int]:
-    return lambda: placing.forget_keys(IDEMPOTENCY_SECONDS, settings.sweep_batch)
+def _forget_keys() -> Step:
+    return lambda: placing.forget_keys(IDEMPOTENCY_SECONDS, settings.sweep_batch) or None
 
 
-#: Who gets a due order; every other status is checked.
-ACTORS = {ExternalStatus.NOT_SENT.value: "dispatch_order"}
 #: In this order: outcomes first, they spare checks.
-STEPS: dict[str, Callable[[], Callable[[], int]]] = {
+STEPS: dict[str, Callable[[], Step]] = {
     "unmatched_settled": _settle_unmatched,
     "adopted": _adopt,
     "enqueued": _enqueue_due,

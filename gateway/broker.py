@@ -61,7 +61,7 @@ def make_client(settings: Settings, *, strict: bool) -> redis.Redis:
 
 def make_broker(
     settings: Settings, *, strict: bool, middleware: list[Middleware] | None = None
-) -> RedisBroker:
+) -> "PatientBroker":
     """The broker of this process; nothing connects yet."""
     return PatientBroker(  # type: ignore[no-untyped-call]
         client=make_client(settings, strict=strict),

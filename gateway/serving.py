@@ -41,7 +41,6 @@ class Client:
 
     def next_request(self) -> None:
         """The one before is answered."""
-        self.flush()
         self.between_requests = True
         self._received = 0
 
@@ -123,7 +122,10 @@ class Worker(GeventWorker):  # type: ignore[misc]
     def handle_request(self, listener_name: Any, req: Any, sock: Client, addr: Any) -> None:
         """Answer one request."""
         sock.between_requests = False
-        super().handle_request(listener_name, req, sock, addr)
+        try:
+            super().handle_request(listener_name, req, sock, addr)
+        finally:
+            sock.flush()
         sock.next_request()
 
     def notify(self) -> None:

@@ -21,7 +21,7 @@ COLUMNS = """
 #: Outcomes in one statement; its joins grow with the square.
 MAX_BATCH = 100
 #: What `costAmount`, numeric(10,2), cannot hold is left out: no nonsense of a provider's costs us its outcome.
-MAX_COST = 10**8
+MAX_COST = 10**8 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def _parameters(position: int, arrival: Arrival) -> tuple[Any, ...]:
         ",".join(digests) if digests else None,
         outcome.message,
         arrival.note or outcome.message,
-        outcome.cost if outcome.cost is None or abs(outcome.cost) < MAX_COST else None,
+        outcome.cost if outcome.cost is None or abs(outcome.cost) <= MAX_COST else None,
         outcome.currency,
         arrival.failure_reason.value,
         arrival.next_check_seconds,
@@ -224,11 +224,10 @@ moved AS (
                                WHEN r.kind = 'failed' THEN r.failure_reason END,
         late = o.late OR (r.result = 'applied' AND r.from_kind = 'failed'),
         "sentAt" = COALESCE(o."sentAt", CASE
-            WHEN r.result <> 'applied' OR r.rank < 2 OR (r.source = 'dispatch' AND r.kind = 'failed')
-                 OR (r.source = 'sweep' AND r.from_rank = 0) THEN NULL
+            WHEN r.result <> 'applied' OR r.rank < 2 OR (r.source = 'dispatch' AND r.kind = 'failed') THEN NULL
             WHEN r.source = 'dispatch' THEN now()
             ELSE COALESCE(o."claimedAt", now()) END),
-        "claimedAt" = CASE WHEN r.result = 'applied' AND r.from_rank = 0 AND r.source <> 'sweep'
+        "claimedAt" = CASE WHEN r.result = 'applied' AND r.from_rank = 0
                            THEN COALESCE(o."claimedAt", now()) ELSE o."claimedAt" END,
         "sendingUntil" = CASE WHEN r.source = 'dispatch' THEN NULL ELSE o."sendingUntil" END,
         "mayBeKnown" = o."mayBeKnown" OR r.source IN ('callback', 'poll'),

@@ -1,6 +1,8 @@
 """Who does what next: claims, each one conditional UPDATE. No row back means that somebody was first, or none is due.
 
 `nextCheckAt` is the plan: set exactly while the gateway has something to do for an order. The queue only hints.
+Who claims names the provider that it will call (`provider_id`): an order that has gone to another one meanwhile is
+not its any more.
 """
 
 from typing import Any
@@ -13,14 +15,16 @@ from models.status import OPEN_STATUSES
 ASKS = 2
 
 
-def claim_dispatch(order_id: str, grace_seconds: float) -> dict[str, Any] | None:
+def claim_dispatch(
+    order_id: str, grace_seconds: float, provider_id: str | None = None
+) -> dict[str, Any] | None:
     """Take a `not_sent` order for sending. If nothing is heard of it for `grace_seconds`, it is in doubt."""
-    return database.row(CLAIM_DISPATCH, {"id": order_id, "grace": grace_seconds})
+    return database.row(CLAIM_DISPATCH, {"id": order_id, "grace": grace_seconds, "provider": provider_id})
 
 
-def unsent(order_id: str, order_timeout_seconds: float) -> dict[str, Any] | None:
-    """An order of ours that waits to be sent, or None; `expired` where it has waited for longer than the timeout."""
-    return database.row(UNSENT, {"id": order_id, "order_timeout": order_timeout_seconds})
+def unsent(order_id: str) -> dict[str, Any] | None:
+    """An order of ours that waits to be sent, or None."""
+    return database.row(UNSENT, {"id": order_id})
 
 
 def reroute(order_id: str, unusable: str | None, route: dict[str, Any]) -> bool:
@@ -33,6 +37,17 @@ def reroute(order_id: str, unusable: str | None, route: dict[str, Any]) -> bool:
         "note": f"{unusable} cannot be used; routed to {route['provider_id']}",
     }
     return database.row(REROUTE, values) is not None
+
+
+def leave_unsent(order_id: str, delay_seconds: float) -> None:
+    """Nobody can be given the order now: look again in `delay_seconds`."""
+    database.rows(LEAVE_UNSENT, {"id": order_id, "delay": delay_seconds})
+
+
+def give_up_unsent(order_id: str, order_timeout_seconds: float, reason: str) -> bool:
+    """Fail an order that was never sent, where it has waited for longer than the timeout."""
+    values = {"id": order_id, "order_timeout": order_timeout_seconds, "reason": reason}
+    return database.row(GIVE_UP, values) is not None
 
 
 def claim_next_provider(
@@ -50,9 +65,12 @@ def claim_next_provider(
     return database.row(CLAIM_NEXT_PROVIDER, values)
 
 
-def claim_resend(order_id: str, grace_seconds: float) -> dict[str, Any] | None:
+def claim_resend(
+    order_id: str, grace_seconds: float, provider_id: str | None = None
+) -> dict[str, Any] | None:
     """Take an order in doubt, of which the provider has said ASKS times that it does not know it, for sending."""
-    return database.row(CLAIM_RESEND, {"id": order_id, "grace": grace_seconds, "asks": ASKS})
+    values = {"id": order_id, "grace": grace_seconds, "asks": ASKS, "provider": provider_id}
+    return database.row(CLAIM_RESEND, values)
 
 
 def claim_check(
@@ -62,6 +80,7 @@ def claim_check(
     trust_seconds: float,
     order_timeout_seconds: float,
     grace_seconds: float,
+    provider_id: str | None = None,
 ) -> dict[str, Any] | None:
     """Take an order whose check is due, and write the next plan before the provider is asked.
 
@@ -74,26 +93,35 @@ def claim_check(
         "trust": trust_seconds,
         "order_timeout": order_timeout_seconds,
         "grace": grace_seconds,
+        "provider": provider_id,
     }
     return database.row(CLAIM_CHECK, values)
 
 
-def in_doubt(order_id: str, delay_seconds: float, *, never_reached: bool = False) -> bool:
+def in_doubt(
+    order_id: str, delay_seconds: float, *, never_reached: bool = False, provider_id: str | None = None
+) -> bool:
     """The send got no clear answer: plan to ask in `delay_seconds`. False where an outcome came meanwhile.
 
     Where the provider was `never_reached`, and cannot know the order from before, there is nothing to ask: the order
     is then sent again.
     """
-    values = {"id": order_id, "delay": delay_seconds, "asks": ASKS, "never_reached": never_reached}
+    values = {
+        "id": order_id,
+        "delay": delay_seconds,
+        "asks": ASKS,
+        "never_reached": never_reached,
+        "provider": provider_id,
+    }
     return database.row(IN_DOUBT, values) is not None
 
 
-def unknown_to_provider(order_id: str, min_gap_seconds: float) -> int:
+def unknown_to_provider(order_id: str, min_gap_seconds: float, provider_id: str | None = None) -> int:
     """Count an answer "no such reference" about an order in doubt; answers closer than the gap count once.
 
     While a send is under way the answer says nothing, and does not count.
     """
-    found = database.row(UNKNOWN, {"id": order_id, "gap": min_gap_seconds})
+    found = database.row(UNKNOWN, {"id": order_id, "gap": min_gap_seconds, "provider": provider_id})
     return int(found["unknownCount"]) if found else 0
 
 
@@ -119,6 +147,8 @@ def adopt(order_timeout_seconds: float, limit: int) -> int:
     return len(database.rows(ADOPT, {"order_timeout": order_timeout_seconds, "limit": limit}))
 
 
+#: The order is still with the provider that is meant; where none is named, whoever it is.
+HIS = '(%(provider)s::text IS NULL OR o."providerId" = %(provider)s::text)'
 OPEN_SQL = ", ".join(f"'{name}'" for name in OPEN_STATUSES)
 
 #: What sending and asking need to know of an order.
@@ -126,14 +156,15 @@ TASK = """
     o.id::text AS id, o."providerId" AS provider_id, o.provider_referans AS referans,
     o."externalOrderId" AS external_order_id, o."userIdentifier" AS user_identifier, o."extraField" AS extra_field,
     o.quantity, o."routeParams" AS params, o."externalStatus" AS status, o."productId"::text AS product_id,
-    o."packageId"::text AS package_id, o."triedProviders" AS tried, o."checkCount" AS check_count
+    o."packageId"::text AS package_id, o."triedProviders" AS tried, o."checkCount" AS check_count,
+    COALESCE(o."mayBeKnown", true) AS may_be_known
 """
 CLAIM_DISPATCH = Prepared(f"""
 WITH claimed AS (
     UPDATE product_orders AS o SET "externalStatus" = 'pending', "claimedAt" = now(), attempts = attempts + 1,
         "nextCheckAt" = now() + make_interval(secs => %(grace)s),
-        "sendingUntil" = now() + make_interval(secs => %(grace)s)
-    WHERE o.id = %(id)s AND o."externalStatus" = 'not_sent' AND o."nextCheckAt" IS NOT NULL
+        "sendingUntil" = now() + make_interval(secs => %(grace)s), "mayBeKnown" = false
+    WHERE o.id = %(id)s AND o."externalStatus" = 'not_sent' AND o."nextCheckAt" IS NOT NULL AND {HIS}
     RETURNING o.*
 ), told AS (
     INSERT INTO order_events (order_id, source, "from", "to", message)
@@ -142,7 +173,7 @@ WITH claimed AS (
 SELECT {TASK} FROM claimed AS o
 """)
 UNSENT = f"""
-SELECT {TASK}, o."createdAt" + make_interval(secs => %(order_timeout)s) <= now() AS expired
+SELECT {TASK}
 FROM product_orders AS o WHERE o.id = %(id)s AND o."externalStatus" = 'not_sent' AND o."nextCheckAt" IS NOT NULL
 """
 REROUTE = """
@@ -156,12 +187,29 @@ WITH routed AS (
 )
 SELECT id FROM routed
 """
+LEAVE_UNSENT = """
+UPDATE product_orders SET "nextCheckAt" = now() + make_interval(secs => %(delay)s)
+WHERE id = %(id)s AND "externalStatus" = 'not_sent' AND "nextCheckAt" IS NOT NULL RETURNING id
+"""
+GIVE_UP = """
+WITH failed AS (
+    UPDATE product_orders SET "externalStatus" = 'failed', status = 'rejected', "failureReason" = 'timeout',
+        "lastMessage" = left(%(reason)s, 250), "providerMessage" = %(reason)s, "nextCheckAt" = NULL
+    WHERE id = %(id)s AND "externalStatus" = 'not_sent' AND "nextCheckAt" IS NOT NULL
+      AND "createdAt" + make_interval(secs => %(order_timeout)s) <= now()
+    RETURNING id
+), told AS (
+    INSERT INTO order_events (order_id, source, "from", "to", message)
+    SELECT id, 'sweep', 'not_sent', 'failed', 'timeout: ' || %(reason)s FROM failed
+)
+SELECT id FROM failed
+"""
 CLAIM_NEXT_PROVIDER = Prepared(f"""
 WITH claimed AS (
     UPDATE product_orders AS o SET "providerId" = %(provider)s, "routeParams" = %(params)s, attempts = attempts + 1,
         "triedProviders" = o."triedProviders" || %(refused_by)s::text, "unknownCount" = 0, "unknownAt" = NULL,
         "nextCheckAt" = now() + make_interval(secs => %(grace)s),
-        "sendingUntil" = now() + make_interval(secs => %(grace)s), "mayBeKnown" = false
+        "sendingUntil" = now() + make_interval(secs => %(grace)s), "mayBeKnown" = false, "lastCallbackAt" = NULL
     WHERE o.id = %(id)s AND o."externalStatus" = 'pending' AND o."providerId" = %(refused_by)s
     RETURNING o.*
 ), told AS (
@@ -177,7 +225,7 @@ WITH claimed AS (
         "mayBeKnown" = o."mayBeKnown" OR o."sendingUntil" IS NOT NULL,
         "sendingUntil" = now() + make_interval(secs => %(grace)s)
     WHERE o.id = %(id)s AND o."externalStatus" = 'pending' AND o."unknownCount" >= %(asks)s
-      AND (o."sendingUntil" IS NULL OR o."sendingUntil" <= now())
+      AND (o."sendingUntil" IS NULL OR o."sendingUntil" <= now()) AND {HIS}
     RETURNING o.*
 ), told AS (
     INSERT INTO order_events (order_id, source, "from", "to", message)
@@ -197,7 +245,7 @@ WITH claimed AS (
                 now() + make_interval(secs => (%(delays)s::float8[])[
                     LEAST(o."checkCount" + 1, array_length(%(delays)s::float8[], 1))]),
                 COALESCE(o."sentAt", o."claimedAt") + make_interval(secs => %(order_timeout)s)) END
-    WHERE o.id = %(id)s AND o."nextCheckAt" <= now() AND o."externalStatus" <> 'not_sent' AND (
+    WHERE o.id = %(id)s AND o."nextCheckAt" <= now() AND o."externalStatus" <> 'not_sent' AND {HIS} AND (
         o."checkRequestedAt" IS NOT NULL
         OR o."externalStatus" IN ({OPEN_SQL}) AND (
             o."lastCallbackAt" IS NULL
@@ -210,19 +258,20 @@ SELECT {TASK}, EXTRACT(EPOCH FROM o."nextCheckAt" - now())::float8 AS next_check
         AND COALESCE(o."sentAt", o."claimedAt") + make_interval(secs => %(order_timeout)s) <= now() AS expired
 FROM claimed AS o
 """)
-IN_DOUBT = Prepared("""
-UPDATE product_orders SET "nextCheckAt" = now() + make_interval(secs => %(delay)s), "sendingUntil" = NULL,
-    "unknownCount" = CASE WHEN %(never_reached)s::boolean AND NOT "mayBeKnown" THEN %(asks)s::int ELSE 0 END,
-    "unknownAt" = NULL, "mayBeKnown" = "mayBeKnown" OR NOT %(never_reached)s::boolean
-WHERE id = %(id)s AND "externalStatus" = 'pending' RETURNING id
+IN_DOUBT = Prepared(f"""
+UPDATE product_orders AS o SET "nextCheckAt" = now() + make_interval(secs => %(delay)s), "sendingUntil" = NULL,
+    "unknownCount" = CASE WHEN %(never_reached)s::boolean AND NOT o."mayBeKnown" THEN %(asks)s::int ELSE 0 END,
+    "unknownAt" = NULL, "mayBeKnown" = o."mayBeKnown" OR NOT %(never_reached)s::boolean
+WHERE o.id = %(id)s AND o."externalStatus" = 'pending' AND {HIS} RETURNING o.id
 """)
-UNKNOWN = Prepared("""
+UNKNOWN = Prepared(f"""
 UPDATE product_orders AS o SET
     "unknownCount" = o."unknownCount" + CASE WHEN o."unknownAt" IS NULL
         OR o."unknownAt" + make_interval(secs => %(gap)s) <= now() THEN 1 ELSE 0 END,
     "unknownAt" = CASE WHEN o."unknownAt" IS NULL
         OR o."unknownAt" + make_interval(secs => %(gap)s) <= now() THEN now() ELSE o."unknownAt" END
 WHERE o.id = %(id)s AND o."externalStatus" = 'pending' AND (o."sendingUntil" IS NULL OR o."sendingUntil" <= now())
+  AND {HIS}
 RETURNING "unknownCount"
 """)
 REQUEST_CHECK = """

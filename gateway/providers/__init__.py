@@ -17,6 +17,17 @@ def adapter_for(provider: Provider, client: outbound.Client) -> Adapter:
     return ADAPTERS[provider.adapter](provider, client)
 
 
+def fault(provider: Provider, client: outbound.Client) -> str | None:
+    """Why no adapter can be made of a provider's settings; None where one can."""
+    try:
+        adapter_for(provider, client)
+    except KeyError as error:
+        return f"{error} is missing, or nothing that this version knows"
+    except Exception as error:
+        return type(error).__name__
+    return None
+
+
 def send(provider: Provider, client: outbound.Client, task: Task) -> Outcome:
     """See `Adapter.send`. Raises ProviderError and nothing else, so that no fault of an adapter loses an order."""
     return _call("send", provider, client, task)
@@ -28,16 +39,10 @@ def check(provider: Provider, client: outbound.Client, task: Task) -> Outcome:
 
 
 def _call(name: str, provider: Provider, client: outbound.Client, task: Task) -> Outcome:
+    if reason := fault(provider, client):
+        raise NotReached(f"nothing was sent: the settings of {provider.id} make no adapter: {reason}")
     try:
-        adapter = adapter_for(provider, client)
-    except Exception as error:
-        reason = f"{type(error).__name__} {error}" if isinstance(error, KeyError) else type(error).__name__
-        logger.exception("A provider's settings do not make an adapter.", action="no_adapter", reason=reason)
-        raise NotReached(
-            f"nothing was sent, the settings of {provider.id} make no adapter ({reason})"
-        ) from None
-    try:
-        outcome: Outcome = getattr(adapter, name)(task)
+        outcome: Outcome = getattr(adapter_for(provider, client), name)(task)
     except ProviderError:
         raise
     except Exception as error:

@@ -35,27 +35,37 @@ NO_PIN = {"", "-"}
 
 PHONE = re.compile(r"\+?\d{9,15}")
 #: All patterns are matched against `fold`ed text: lower case, Turkish letters as their Latin cousins.
-SENT_BEFORE = re.compile(r"daha once gonderil|sent before|already sent|duplicate|ayni referans|mukerrer")
-#: The panel is at it, or does not know itself what became of it.
+SENT_BEFORE = re.compile(
+    r"daha once (?:gonderil|kullanil)|sent before|already (?:sent|exists|used)|duplicate|ayni referans|mukerrer"
+    r"|zaten (?:mevcut|var)"
+)
+#: Money or goods were missing: nothing can have been bought, whatever else the answer says.
+WITHOUT_MEANS = re.compile(r"yetersiz|bakiye|insufficient|not enough|\bstok|out of stock")
+#: A fault between the panel and whoever delivers to it, or a panel that is at it: the order may have been taken.
 UNCLEAR = re.compile(
-    r"zaman asimi|time ?out|timed out|isleniyor|beklemede|devam ed|alindi|bilinmiyor|bilinmeyen|pending|processing"
+    r"zaman asimi|time ?out|timed out|isleniyor|\bbeklemede|islem\w* devam ed|(?:siparis|islem)\w* alindi|bilinmiyor"
+    r"|bilinmeyen hata|\bpending\b|\bprocessing\b"
+    r"|baglanti|connection|supplier|tedarikci|sistem\w* hata|internal"
+    r"|sunucu(?:dan|ya|lar)|sunucu\w* (?:hata|mesgul|cevap)"
+    r"|server (?:error|busy|down|unavailable)"
 )
-#: Reasons for which a panel cannot have taken an order. "Error" alone is none: its own may come after booking.
+#: What a panel says of an order that it does not take. "Error" alone is no such word: its own may come after booking.
 REFUSAL = re.compile(
-    r"\b(?:yetersiz|bakiye\w*|insufficient|gecersiz|invalid|hatali|eksik|stok\w*|out of stock|kapali|pasif|yetki\w*"
-    r"|izin\w*|denied|reddedil\w*|rejected|iptal"
-    r"|(?:oyun|kupur|urun|paket|bayi|kullanici|oyuncu)\w*(?: \w+)? bulunama\w*)\b"
+    r"\b(?:gecersiz\w*|invalid|hatali\w*|eksik\w*|kapali\w*|pasif\w*|yetki\w*|izin\w*|denied|unauthorized|authentication"
+    r"|sifre\w*|password|reddedil\w*|rejected|iptal\w*"
+    r"|(?:oyun|kupur|urun|paket|bayi|kullanici|product|package|player)\w*(?: \w+)? (?:bulunama\w*|not found|yok))\b"
 )
-#: A fault between the panel and whoever delivers to it, which may have been reached.
-BROKEN = re.compile(r"baglanti|connection|sunucu|server|supplier|tedarikci|sistem hata|internal")
-_ORDER = r"(?:siparis|islem|referans|kayit|order|reference|transaction|record)"
+_ORDER = r"(?:siparis|islem|referans|kayit|tahsilat|order|reference|transaction|record)\w*"
+_BETWEEN = r"(?: (?:api|islem|no|numarasi|kaydi|bilgisi|sistemde|id|number|\d+)){0,3}"
 #: Says of the order, and of nothing else, that it is not there.
 UNKNOWN = re.compile(
-    rf"\b{_ORDER}\w*(?: (?:no|numarasi|kaydi|bilgisi|id|number))?"
-    r" (?:bulunama\w*|bulunmuyor|bulunmamakta\w*|mevcut degil|yok|gecersiz"
-    r"|(?:was |is )?(?:not found|unknown)|does not exist)"
-    rf"|\b(?:gecersiz|unknown|no such|invalid) {_ORDER}\b"
+    rf"^\W*bulunamadi\W*$|\b{_ORDER}{_BETWEEN} (?:bulunama\w*|bulunmuyor|bulunmamakta\w*|mevcut degil|yok"
+    r"|(?:was |is )?(?:not found|unknown)|does not exist)\W*$"
+    r"|\b(?:gecersiz (?:referans|siparis)(?: no| numarasi)?|(?:no such|unknown) (?:order|reference|transaction))\W*$"
+    r"|\bno (?:order|record|transaction) found\W*$"
 )
+#: An account that is not found, or nothing that waits, is no order that is not found.
+ABOUT_OTHERS = re.compile(r"bayi|kullanici|sifre|yetki|\bip\b|dealer|user|password|bekleyen|pending")
 
 _FOLD = str.maketrans("çğıöşüâîûÇĞİÖŞÜÂÎÛI", "cgiosuaiucgiosuaiui")
 
@@ -193,15 +203,18 @@ def _accepted(task: Task, answer: str, rest: str) -> Outcome:
 def _not_accepted(answer: str, head: str, reason: str) -> Refused | InDoubt | NoAnswer:
     said = fold(reason)
     is_answer = head.isdigit() or head.upper() == "ERROR"
-    if SENT_BEFORE.search(fold(answer)) or UNCLEAR.search(said):
-        return InDoubt(f"the panel answered {_shown(answer)}")
-    if is_answer and REFUSAL.search(said):
+    if not is_answer:
+        return NoAnswer(f"the panel's answer cannot be read: {_shown(answer)}")
+    if not SENT_BEFORE.search(said) and _says_no(head, said):
         return Refused(reason)
-    if head == "3" and reason and not BROKEN.search(said):
-        return Refused(reason)
-    if is_answer:
-        return InDoubt(f"the panel answered {_shown(answer)}")
-    return NoAnswer(f"the panel's answer cannot be read: {_shown(answer)}")
+    return InDoubt(f"the panel answered {_shown(answer)}")
+
+
+def _says_no(head: str, said: str) -> bool:
+    """Whether an answer other than OK means that the order was not taken; 3 is the panel's own word for it."""
+    if WITHOUT_MEANS.search(said):
+        return True
+    return not UNCLEAR.search(said) and bool(REFUSAL.search(said) or (head == "3" and said))
 
 
 def _question_failed(answer: str) -> QuestionRefused | UnknownReference | NoAnswer:
@@ -209,7 +222,7 @@ def _question_failed(answer: str) -> QuestionRefused | UnknownReference | NoAnsw
     said = fold(reason)
     if not bar or not (head.strip().isdigit() or head.strip().upper() == "ERROR"):
         return NoAnswer(f"the panel's answer cannot be read: {_shown(answer)}")
-    if UNKNOWN.search(said):
+    if UNKNOWN.search(said.replace("_", " ")) and not ABOUT_OTHERS.search(said):
         return UnknownReference(f"the panel answered {_shown(answer)}")
     return QuestionRefused(f"the panel answered {_shown(answer)}")
 

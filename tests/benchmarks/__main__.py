@@ -1,9 +1,12 @@
 """`make bench`: everything that is measured, side by side in one run, and its table in docs/benchmarks.md.
 
-python -m tests.benchmarks [--rounds 3] [--rows 5000000] [--seconds 60]
+    python -m tests.benchmarks [--only rates sweep] [--rounds 3] [--rows 5000000] [--seconds 60] [--many 1000000]
+
+A whole run takes most of an hour; with --only it prints its table and leaves the page as it is.
 """
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.benchmarks import stage, web, work
@@ -17,23 +20,49 @@ already hold 100,000 old orders; load generator, web and PostgreSQL share the ma
 Callbacks are signed and committed before they are answered, over 32 connections to two processes. The peers are in
 `tests/benchmarks/peers/`."""
 
+Part = Callable[[stage.Stage, Report, argparse.Namespace], None]
+PARTS: dict[str, Part] = {
+    "rates": lambda built, report, options: web.rates(built, report, options.rounds),
+    "latencies": lambda built, report, options: web.latencies(built, report, options.rounds),
+    "work": lambda built, report, options: work.speed(built, report, options.seconds, options.rounds),
+    "memory": lambda built, report, options: _memory(built, report, options.many),
+    "table": lambda built, report, options: work.table_size(built, report, options.rows),
+}
+#: What a part needs the figures of.
+NEEDS = {"latencies": "rates"}
+
 
 def main() -> None:
-    """Takes about a quarter of an hour."""
+    """Says where the page is."""
+    options = _options()
+    chosen = [name for name in PARTS if name in {*options.only, *(NEEDS.get(one) for one in options.only)}]
+    report, postgres = Report(), ""
+    for name in chosen:
+        print(f"{name}:", flush=True)
+        with stage.built() as built:
+            PARTS[name](built, report, options)
+            postgres = built.sql("SELECT version()")[0][0].partition(" on ")[0]
+    print(f"\n{report.table()}\n")
+    if len(chosen) == len(PARTS):
+        write(PAGE, report.document(postgres, WORDS))
+        print(f"written to {PAGE}")
+
+
+def _memory(built: stage.Stage, report: Report, many: int) -> None:
+    web.memory(built, report, many)
+    work.memory(built, report, many)
+
+
+def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--only", nargs="+", choices=list(PARTS), default=list(PARTS), metavar="PART")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--rows", type=int, default=5_000_000, help="of the large table")
     parser.add_argument("--seconds", type=int, default=60, help="of orders, from placing to sending")
-    options = parser.parse_args()
-    report = Report()
-    with stage.built() as built:
-        web.measure(built, report, options.rounds)
-        work.measure(built, report, seconds=options.seconds, rows=options.rows)
-        postgres = built.sql("SELECT version()")[0][0].partition(" on ")[0]
-    write(PAGE, report.document(postgres, WORDS))
-    print(f"\n{report.table()}\n\nwritten to {PAGE}")
+    parser.add_argument("--many", type=int, default=1_000_000, help="callbacks and messages, for memory")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

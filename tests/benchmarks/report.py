@@ -1,8 +1,9 @@
-"""The figures of one run, and their table: medians, and ratios to what they are held against."""
+"""The figures of one run, and their table: medians, ratios to what they are held against, and what was wanted."""
 
 import platform
 import statistics
 from collections import defaultdict
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -19,8 +20,24 @@ PACKAGES = (
     "django",
     "celery",
     "fastapi",
+    "asyncpg",
+    "uvicorn",
 )
-PACKAGES += ("asyncpg", "uvicorn")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A bound on a figure, or on the ratio of ours to it."""
+
+    bound: float
+    at_most: bool
+    of_ratio: bool
+
+    def __str__(self) -> str:
+        return f"{'≤' if self.at_most else '≥'} {self.bound:g}"
+
+    def is_met_by(self, value: float) -> bool:
+        return value <= self.bound if self.at_most else value >= self.bound
 
 
 class Report:
@@ -28,6 +45,7 @@ class Report:
 
     def __init__(self) -> None:
         self._figures: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+        self._wanted: dict[tuple[str, str], Wanted] = {}
         self._plans: dict[str, str] = {}
 
     def add(self, what: str, whose: str, figure: float) -> None:
@@ -35,9 +53,32 @@ class Report:
         self._figures[what][whose].append(figure)
         print(f"  {what}: {whose}: {figure:,.2f}", flush=True)
 
+    def want(
+        self, what: str, whose: str, *, at_least: float | None = None, at_most: float | None = None
+    ) -> None:
+        """A bound on that figure itself."""
+        self._want(what, whose, at_least, at_most, of_ratio=False)
+
+    def want_ratio(
+        self, what: str, whose: str, *, at_least: float | None = None, at_most: float | None = None
+    ) -> None:
+        """A bound on our figure, divided by that one."""
+        self._want(what, whose, at_least, at_most, of_ratio=True)
+
+    def _want(
+        self, what: str, whose: str, at_least: float | None, at_most: float | None, *, of_ratio: bool
+    ) -> None:
+        bound = at_least if at_least is not None else at_most
+        assert bound is not None
+        self._wanted[what, whose] = Wanted(bound, at_least is None, of_ratio)
+
     def add_plan(self, name: str, plan: str) -> None:
         """What EXPLAIN says of a statement."""
         self._plans[name] = plan
+
+    def names(self, what: str) -> list[str]:
+        """Whose figures there are."""
+        return list(self._figures[what])
 
     def median(self, what: str, whose: str) -> float:
         """Of all rounds."""
@@ -45,14 +86,22 @@ class Report:
 
     def table(self) -> str:
         """In Markdown."""
-        lines = ["| figure | of | median | rounds | ours / theirs |", "|---|---|---|---|---|"]
-        for what, by_whom in self._figures.items():
-            ours = statistics.median(by_whom[OURS]) if OURS in by_whom else None
-            for whose, figures in by_whom.items():
-                median = statistics.median(figures)
-                ratio = f"{ours / median:.2f}" if ours and whose != OURS else ""
-                lines.append(f"| {what} | {whose} | {_number(median)} | {len(figures)} | {ratio} |")
+        lines = [
+            "| figure | of | median | rounds | ours / theirs | wanted | |",
+            "|---|---|---|---|---|---|---|",
+        ]
+        lines += [self._line(what, whose) for what, by_whom in self._figures.items() for whose in by_whom]
         return "\n".join(lines)
+
+    def _line(self, what: str, whose: str) -> str:
+        figures, median = self._figures[what][whose], self.median(what, whose)
+        has_ratio = whose != OURS and OURS in self._figures[what] and median
+        ratio = self.median(what, OURS) / median if has_ratio else None
+        wanted = self._wanted.get((what, whose))
+        value = ratio if wanted and wanted.of_ratio else median
+        met = "" if wanted is None or value is None else "met" if wanted.is_met_by(value) else "**missed**"
+        shown = "" if ratio is None else f"{ratio:.2f}"
+        return f"| {what} | {whose} | {_number(median)} | {len(figures)} | {shown} | {wanted or ''} | {met} |"
 
     def document(self, postgres: str, words: str) -> str:
         """The page of the documentation."""

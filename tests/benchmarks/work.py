@@ -4,21 +4,23 @@ import statistics
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import dramatiq
+import psutil
 import psycopg2
+import redis
 
-from gateway.broker import QUEUES, make_broker
+from gateway.broker import NAMESPACE, QUEUES, PatientBroker, make_broker
 from gateway.settings import load as load_settings
-from models.plan import DUE
+from models import inbox, placing, plan
 from tests import factories
 from tests.acceptance.system import WORKER, free_port
 from tests.benchmarks.load import Load
 from tests.benchmarks.panel import ANSWER_SECONDS
-from tests.benchmarks.report import Report
+from tests.benchmarks.report import OURS, Report
 from tests.benchmarks.stage import Stage
-from tests.benchmarks.web import REFERANS
+from tests.benchmarks.web import MEMORY, REFERANS
 from tests.waiting import wait_until
 
 THREADS = 8
@@ -26,15 +28,70 @@ DUE_ORDERS = 10_000
 BATCH = 100
 LOOKS = 50
 ORDERS_A_SECOND = 50
+MILLION = 1_000_000
+#: Messages of one round that find nothing to do.
+NOTHING_TO_DO = 15_000
+#: Messages after which memory is looked at first, and that wait in the queue at once.
+EARLY, CHUNK = 10_000, 20_000
+BARE = "bare Dramatiq, an empty actor"
+MACHINERIES = {
+    BARE: "tests.benchmarks.peers.bare_dramatiq",
+    OURS: "tests.benchmarks.idle",
+    "Referans, a hint that is wrong: looked up, and done": "actors",
+}
+
+SENT = f"created → sent, {ORDERS_A_SECOND} orders/s, ms"
+SWEEP, ONE_BATCH = (
+    f"{DUE_ORDERS:,} due orders found and enqueued, s",
+    f"a batch of {BATCH} out of {DUE_ORDERS:,} due, ms",
+)
+CHECKS, ALLOWED = "checks/s, one worker", "what eight threads and a provider at 50 ms allow"
+MESSAGES = "messages/s through queue and worker"
 
 
-def measure(stage: Stage, report: Report, *, seconds: int, rows: int) -> None:
-    """`seconds` of orders for the way from placing to sending; `rows` for the large table."""
+def speed(stage: Stage, report: Report, seconds: int, rounds: int) -> None:
+    """Sends for `seconds`, checks, the sweep that finds them, and messages that have nothing to do."""
     with _provider(stage):
         _placed_to_sent(stage, report, seconds)
-        _checks(stage, report)
+        for _ in range(rounds):
+            _checks(stage, report)
+    for _ in range(rounds):
+        for whose, module in MACHINERIES.items():
+            report.add(MESSAGES, whose, _messages(stage, module))
+    report.want(SENT, "p99", at_most=500)
+    report.want(SWEEP, "one sweep", at_most=10)
+    report.want_ratio(CHECKS, ALLOWED, at_least=0.8)
+    report.want_ratio(MESSAGES, BARE, at_least=1)
+
+
+def table_size(stage: Stage, report: Report, rows: int) -> None:
+    """The sweep's queries on a small and on a large table."""
     stage.sql('DELETE FROM product_orders WHERE "nextCheckAt" IS NOT NULL')
-    _batches(stage, report, rows)
+    for count in (100_000, rows):
+        _fill(stage, count)
+        median_ms = _batch(stage, report, count)
+        report.add(
+            ONE_BATCH, f"{count:,} rows" if count != rows else f"{count:,} rows, the large table", median_ms
+        )
+    small, large = (report.median(ONE_BATCH, name) for name in report.names(ONE_BATCH))
+    report.add(ONE_BATCH, "large / small", large / small)
+    report.want(ONE_BATCH, "large / small", at_most=1.3)
+
+
+def memory(stage: Stage, report: Report, messages: int) -> None:
+    """What a worker weighs after ten thousand messages, and after many more; each looks its order up."""
+    with stage.process("worker", WORKER) as worker:
+        _work_off(stage, EARLY)
+        before = _memory_mib(worker.pid)
+        report.add(MEMORY, f"worker, MiB, after {EARLY:,}", before)
+        for begin in range(EARLY, messages, CHUNK):
+            _work_off(stage, min(CHUNK, messages - begin))
+            if begin % (10 * CHUNK) == EARLY:
+                print(f"  {begin:,} of {messages:,} messages", flush=True)
+        after = _memory_mib(worker.pid)
+    report.add(MEMORY, f"worker, MiB, after {messages:,}", after)
+    report.add(MEMORY, "worker, the one / the other", after / before)
+    report.want(MEMORY, "worker, the one / the other", at_most=1.1)
 
 
 @contextmanager
@@ -58,8 +115,8 @@ def _placed_to_sent(stage: Stage, report: Report, seconds: int) -> None:
         load.close()
         wait_until(lambda: stage.sql(NOT_SENT, (began,))[0][0] == 0, 60, what="every order sent")
         p50, p99 = stage.sql(WAITED_MS, (began, count))[0]
-    report.add("created → sent, ms, 50 orders/s", "p50", p50)
-    report.add("created → sent, ms, 50 orders/s", "p99", p99)
+    report.add(SENT, "p50", p50)
+    report.add(SENT, "p99", p99)
 
 
 def _checks(stage: Stage, report: Report) -> None:
@@ -68,57 +125,118 @@ def _checks(stage: Stage, report: Report) -> None:
     stage.numbered_orders_sent(DUE_ORDERS)
     stage.sql('UPDATE product_orders SET "nextCheckAt" = now() WHERE "nextCheckAt" IS NOT NULL')
     since = stage.sql("SELECT now()")[0][0]
-    given = {"DATABASE_URL": stage.postgres.url, "REDIS_URL": stage.valkey.url}
-    broker = make_broker(load_settings(given), strict=True)
-    broker.enqueue(
-        dramatiq.Message(queue_name=QUEUES["sweep"], actor_name="sweep", args=(), kwargs={}, options={})
-    )
+    broker = _broker(stage)
+    broker.enqueue(_message("sweep"))
     with stage.process("worker", WORKER):
         wait_until(lambda: stage.sql(SWEPT, (since,)), 120, what="the sweep")
-        report.add("10,000 due orders found and enqueued, s", "one sweep", stage.sql(SWEPT, (since,))[0][0])
+        report.add(SWEEP, "one sweep", stage.sql(SWEPT, (since,))[0][0])
         first = stage.sql(CHECKED, (since,))[0][0]
         began = time.perf_counter()
         time.sleep(15)  # the span that is measured
         rate = (stage.sql(CHECKED, (since,))[0][0] - first) / (time.perf_counter() - began)
     broker.close()
-    report.add("checks/s, one worker", "Referans", rate)
-    report.add("checks/s, one worker", "what the provider's 50 ms allow", THREADS / ANSWER_SECONDS)
+    report.add(CHECKS, OURS, rate)
+    report.add(CHECKS, ALLOWED, THREADS / ANSWER_SECONDS)
 
 
-def _batches(stage: Stage, report: Report, rows: int) -> None:
-    """The sweep's query for its first batch, on a small and on a large table."""
-    for count in (100_000, rows):
-        missing = count - stage.sql("SELECT count(*) FROM product_orders")[0][0]
-        if missing > 0:
-            print(f"  making {missing:,} old orders", flush=True)
-            stage.sql(FINAL, (missing,))
-        stage.sql('DELETE FROM product_orders WHERE "nextCheckAt" IS NOT NULL')
-        stage.numbered_orders_sent(DUE_ORDERS)
-        stage.sql('UPDATE product_orders SET "nextCheckAt" = now() WHERE "nextCheckAt" IS NOT NULL')
-        stage.sql("VACUUM ANALYZE product_orders")
-        median_ms, plan = _batch(stage)
-        report.add("one batch of 100 of 10,000 due, ms", f"{count:,} rows", median_ms)
-        report.add_plan(f"One batch of the sweep, {count:,} rows", plan)
+def _messages(stage: Stage, module: str) -> float:
+    """Messages a second that a worker takes off a full queue, from when it is warm."""
+    with closing(redis.Redis.from_url(stage.valkey.url)) as client:
+        client.flushdb()  # what an earlier part has left
+    _enqueue(stage, NOTHING_TO_DO)
+    command = [sys.executable, "-m", "dramatiq", module, *WORKER[2:]]
+    with stage.process(module, command):
+        wait_until(lambda: _left(stage) < NOTHING_TO_DO - 1_000, 60, what="the worker")
+        began, first = time.perf_counter(), _left(stage)
+        wait_until(lambda: _left(stage) < 1_000, 120, what="the worker")
+        rate = (first - _left(stage)) / (time.perf_counter() - began)
+        wait_until(lambda: _left(stage) == 0, 60, what="the last message")
+    return rate
 
 
-def _batch(stage: Stage) -> tuple[float, str]:
-    values = {"limit": BATCH, "at": None, "id": None}
+def _work_off(stage: Stage, count: int) -> None:
+    _enqueue(stage, count)
+    wait_until(lambda: _left(stage) == 0, 300, what="every message", pause_seconds=0.2)
+
+
+def _enqueue(stage: Stage, count: int) -> None:
+    """Hints for an order that is final: looked up, and done."""
+    order_id = stage.sql(
+        "SELECT id::text FROM product_orders WHERE \"externalStatus\" = 'completed' LIMIT 1"
+    )[0][0]
+    broker = _broker(stage)
+    for begin in range(0, count, 1_000):
+        broker.enqueue_all(_message("check_order_status", order_id) for _ in range(min(1_000, count - begin)))
+    broker.close()
+
+
+def _left(stage: Stage) -> int:
+    with closing(redis.Redis.from_url(stage.valkey.url)) as client:
+        return client.hlen(f"{NAMESPACE}:{QUEUES['check_order_status']}.msgs")
+
+
+def _broker(stage: Stage) -> PatientBroker:
+    given = {"DATABASE_URL": stage.postgres.url, "REDIS_URL": stage.valkey.url}
+    return make_broker(load_settings(given), strict=True)
+
+
+def _message(actor_name: str, *args: str) -> "dramatiq.Message[None]":
+    return dramatiq.Message(
+        queue_name=QUEUES[actor_name], actor_name=actor_name, args=args, kwargs={}, options={}
+    )
+
+
+def _memory_mib(pid: int) -> float:
+    """Resident memory of a process and its children."""
+    process = psutil.Process(pid)
+    return sum(one.memory_info().rss for one in (process, *process.children(recursive=True))) / 2**20
+
+
+def _fill(stage: Stage, count: int) -> None:
+    missing = count - stage.sql("SELECT count(*) FROM product_orders")[0][0]
+    for begin in range(0, missing, MILLION):
+        print(f"  making {min(MILLION, missing - begin):,} old orders", flush=True)
+        stage.sql(FINAL, (begin, min(begin + MILLION, missing)))
+    stage.sql('DELETE FROM product_orders WHERE "nextCheckAt" IS NOT NULL')
+    stage.numbered_orders_sent(DUE_ORDERS)
+    stage.sql('UPDATE product_orders SET "nextCheckAt" = now() WHERE "nextCheckAt" IS NOT NULL')
+    stage.sql("VACUUM ANALYZE")
+
+
+def _batch(stage: Stage, report: Report, count: int) -> float:
+    """Milliseconds that the first batch takes; and the plan of every query of the sweep."""
     took: list[float] = []
-    connection = psycopg2.connect(stage.postgres.url)
-    connection.autocommit = True
-    with connection.cursor() as cursor:
-        cursor.execute(DUE.prepare)
+    with closing(psycopg2.connect(stage.postgres.url)) as connection, connection.cursor() as cursor:
+        connection.autocommit = True
+        cursor.execute("SET plan_cache_mode = force_generic_plan")
+        cursor.execute(plan.DUE.prepare)
         for _ in range(LOOKS):
             began = time.perf_counter()
-            cursor.execute(DUE.execute, values)
+            cursor.execute(plan.DUE.execute, FIRST_BATCH)
             assert len(cursor.fetchall()) == BATCH
             took.append(1000 * (time.perf_counter() - began))
-        cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS, COSTS OFF) {DUE.execute}", values)
-        plan = "\n".join(line for (line,) in cursor.fetchall())
-    connection.close()
-    return statistics.median(took), plan
+        for name, statement in QUERIES.items():
+            cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS, COSTS OFF) {statement}", FIRST_BATCH)
+            lines = "\n".join(line for (line,) in cursor.fetchall())
+            report.add_plan(f"The sweep: {name}, {count:,} rows", lines)
+    return statistics.median(took)
 
 
+FIRST_BATCH = {
+    "limit": BATCH,
+    "at": None,
+    "id": None,
+    "after_id": 0,
+    "order_timeout": 86_400,
+    "retention": 2_592_000,
+}
+QUERIES = {
+    "what is due": plan.DUE.execute,
+    "orders that another system sent": plan.ADOPT,
+    "callbacks whose order has appeared": inbox.REAPPEARED,
+    "callbacks past their retention": inbox.PURGE,
+    "idempotency keys past theirs": placing.FORGET_KEYS,
+}
 NOT_SENT = 'SELECT count(*) FROM product_orders WHERE "createdAt" > %s AND "sentAt" IS NULL'
 WAITED_MS = """
 SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY ms), percentile_cont(0.99) WITHIN GROUP (ORDER BY ms)
@@ -134,5 +252,5 @@ FINAL = """
 INSERT INTO product_orders ("productId", "packageId", "userIdentifier", "providerId", provider_referans, status,
     "externalStatus", "pinCode", "createdAt", "sentAt", "completedAt", "durationMs")
 SELECT 'game', '60', 'player', 'sandbox', (6 * 10^17)::bigint + n, 'approved', 'completed', 'PIN', at, at, at, 60000
-FROM generate_series(1, %s) AS n, LATERAL (SELECT now() - make_interval(secs => n) AS at) AS t
+FROM generate_series(%s + 1, %s) AS n, LATERAL (SELECT now() - make_interval(secs => n) AS at) AS t
 """

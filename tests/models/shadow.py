@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from models import database, order, placing, plan
+from models import database, inbox, order, placing, plan
 from models.outcome import Arrival, Outcome
 from models.status import (
     KINDS,
@@ -53,7 +53,7 @@ class Shadow:
     #: Whether a send is "under way", or was "cut off" and never heard of again.
     sending: str | None = None
     #: Whether a send ended unclear, or the provider has spoken of the order.
-    may_be_known: bool = False
+    may_be_known: bool | None = None
     events: list[Event] = field(default_factory=lambda: [("api", None, "not_sent", None)])
     #: Result by provider and key.
     inbox: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -90,6 +90,7 @@ class Shadow:
             "mayBeKnown": self.may_be_known,
             "events": self.events,
             "inbox": self.inbox,
+            "waiting": {one.kept(self): (one.status.value, one.pin, one.message) for one in self.waiting},
         }
 
     def tell(self, source: str, before: str | None, result: str | None = None) -> None:
@@ -100,13 +101,19 @@ def facts(order_id: str) -> dict[str, Any]:
     """What the database shows of an order, in the words of `Shadow.facts`."""
     found = database.rows(FACTS, (order_id,))[0]
     told = database.rows(TOLD, (order_id,))
-    kept = database.rows(
-        "SELECT provider_id, dedupe_key, result FROM callback_events WHERE dedupe_key LIKE %s",
-        (f"{order_id}%",),
-    )
+    kept = database.rows("SELECT * FROM callback_events WHERE dedupe_key LIKE %s", (f"{order_id}%",))
+    waiting = [arrival for row in kept if row["result"] == "unmatched" and (arrival := inbox.arrival(row))]
     return found | {
         "events": [(e["source"], e["before"], e["after"], e["result"]) for e in told],
         "inbox": {(c["provider_id"], c["dedupe_key"]): c["result"] for c in kept},
+        "waiting": {
+            (one.provider_id, one.dedupe_key): (
+                one.outcome.status.value,
+                one.outcome.pin,
+                one.outcome.message,
+            )
+            for one in waiting
+        },
     }
 
 
@@ -155,7 +162,7 @@ class Tell:
         return settle([self.arrival(shadow)])[0]
 
     def on(self, shadow: Shadow) -> Any:
-        kept = (self.provider, self._key(shadow) or "")
+        kept = self.kept(shadow)
         if not self._matches(shadow):
             if self.key and kept not in shadow.inbox:
                 shadow.inbox[kept] = "unmatched"
@@ -170,6 +177,10 @@ class Tell:
                 one for one in shadow.waiting if (one.provider, one.key) != (self.provider, self.key)
             ]
         return result
+
+    def kept(self, shadow: Shadow) -> tuple[str, str]:
+        """Under what the inbox has it."""
+        return self.provider, self._key(shadow) or ""
 
     def _key(self, shadow: Shadow) -> str | None:
         return f"{shadow.id}/{self.key}" if self.key else None
@@ -209,10 +220,8 @@ class Tell:
         shadow.message = self.message or shadow.message
         shadow.failure_reason = self.failure_reason.value if kind is Kind.FAILED else None
         refused = self.source is Source.DISPATCH and kind is Kind.FAILED
-        given_up = self.source is Source.SWEEP and before == "not_sent"
-        sent = RANKS[self.status] >= RANKS["sent"] and not refused and not given_up
-        taken = before == "not_sent" and self.source is not Source.SWEEP
-        shadow.reached = shadow.reached or sent or taken
+        sent = RANKS[self.status] >= RANKS["sent"] and not refused
+        shadow.reached = shadow.reached or sent or before == "not_sent"
         if kind is Kind.COMPLETED:
             shadow.pin = self.pin or shadow.pin
         if kind is not Kind.OPEN:
@@ -230,7 +239,7 @@ class ClaimDispatch:
         if shadow.status != "not_sent":
             return False
         shadow.status, shadow.due, shadow.reached = "pending", False, True
-        shadow.sending = "under way"
+        shadow.sending, shadow.may_be_known = "under way", False
         shadow.tell("dispatch", "not_sent")
         return True
 
@@ -265,8 +274,8 @@ class InDoubt:
         if shadow.status != "pending":
             return False
         shadow.due, shadow.sending = False, None
-        shadow.unknown_count = plan.ASKS if self.never_reached and not shadow.may_be_known else 0
-        shadow.may_be_known = shadow.may_be_known or not self.never_reached
+        shadow.unknown_count = plan.ASKS if self.never_reached and shadow.may_be_known is False else 0
+        shadow.may_be_known = shadow.may_be_known if self.never_reached else True
         return True
 
 
@@ -295,7 +304,7 @@ class ClaimResend:
         if shadow.status != "pending" or shadow.unknown_count < plan.ASKS or shadow.sending == "under way":
             return False
         shadow.unknown_count, shadow.due = 0, False
-        shadow.may_be_known = shadow.may_be_known or shadow.sending is not None
+        shadow.may_be_known = shadow.may_be_known if shadow.sending is None else True
         shadow.sending = "under way"
         shadow.tell("dispatch", "pending")
         return True

@@ -335,3 +335,53 @@ def test_a_check_of_an_order_in_doubt_may_end_it() -> None:
     answer = arrival(placed, ExternalStatus.FAILED, source=Source.POLL, failure_reason=FailureReason.PROVIDER)
     assert settle(answer) == ["applied"]
     assert column(placed, "sentAt") is not None
+
+
+def test_whoever_claims_for_a_provider_that_has_the_order_no_more_gets_nothing() -> None:
+    placed = factories.place()
+    assert plan.claim_dispatch(placed["id"], 60, "other") is None
+    assert plan.claim_dispatch(placed["id"], 60, "sandbox") is not None
+    assert not plan.in_doubt(placed["id"], 30, never_reached=True, provider_id="other")
+    assert plan.in_doubt(placed["id"], 30, provider_id="sandbox")
+    assert plan.unknown_to_provider(placed["id"], 30, "other") == 0
+    put(placed, unknownCount=plan.ASKS)
+    age(placed, 61)
+    due = {"trust_seconds": 600, "order_timeout_seconds": 86400, "grace_seconds": 60}
+    assert plan.claim_check(placed["id"], DELAYS_SECONDS, provider_id="other", **due) is None
+    assert plan.claim_resend(placed["id"], 60, "other") is None
+    assert plan.claim_check(placed["id"], DELAYS_SECONDS, provider_id="sandbox", **due) is not None
+    assert plan.claim_resend(placed["id"], 60, "sandbox") is not None
+
+
+def test_an_order_that_nobody_can_be_given_makes_way_and_fails_in_the_end() -> None:
+    placed = factories.place()
+    age(placed, 61)
+    assert [one["id"] for one in plan.due(10, None)] == [placed["id"]]
+    assert not plan.give_up_unsent(placed["id"], 86400, "nobody")
+    plan.leave_unsent(placed["id"], 150)
+    assert plan.due(10, None) == []
+
+    age(placed, 86400)
+    assert plan.give_up_unsent(placed["id"], 86400, "nobody")
+    assert (column(placed, "status"), column(placed, "failureReason"), column(placed, "nextCheckAt")) == (
+        "rejected",
+        "timeout",
+        None,
+    )
+
+
+def test_an_order_that_is_being_sent_is_not_given_up() -> None:
+    placed = factories.place()
+    age(placed, 86401)
+    plan.claim_dispatch(placed["id"], 60)
+    assert not plan.give_up_unsent(placed["id"], 86400, "nobody")
+    plan.leave_unsent(placed["id"], 150)
+    assert column(placed, "externalStatus") == "pending"
+    assert not plan.reroute(placed["id"], "sandbox", {"provider_id": "other", "params": {}})
+
+
+def test_an_order_that_was_claimed_before_there_was_anything_to_remember_is_asked_for() -> None:
+    placed = in_doubt_order(never_reached=True)
+    put(placed, mayBeKnown=None, unknownCount=0)
+    plan.in_doubt(placed["id"], 30, never_reached=True)
+    assert not resends(placed)
