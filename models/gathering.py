@@ -5,14 +5,18 @@ company. A batch that fails is taken apart, so that one bad outcome fails only w
 """
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
 from models.order import MAX_BATCH, Settled
 from models.outcome import Arrival
 
-#: Statements under way at once in one process: a row that somebody has locked holds up no more than one of them.
+#: Statements under way at once in one process, at most.
 LANES = 2
+#: Seconds after which a statement counts as held up (by a row that somebody has locked, as a rule), so that the next
+#: one goes beside it. Before that one lane is faster than two: its batches are larger.
+PATIENCE_SECONDS = 0.1
 
 
 class _Share:
@@ -21,7 +25,7 @@ class _Share:
     def __init__(self, arrivals: Sequence[Arrival]) -> None:
         self.arrivals = arrivals
         self.settled: list[Settled] | None = None
-        #: The batch that this caller is to settle for all of them; empty where there is nobody to do it.
+        #: The batch that this caller is to settle for all of them; empty where somebody else does.
         self.batch: list[_Share] = []
         # Held until there is news; a plain lock wakes faster than an event.
         self._news = threading.Lock()
@@ -37,31 +41,43 @@ class _Share:
 class Gathering:
     """`settle` takes outcomes like `order.settle`, from any number of threads."""
 
-    def __init__(self, settle: Callable[[Sequence[Arrival]], list[Settled]]) -> None:
+    def __init__(
+        self,
+        settle: Callable[[Sequence[Arrival]], list[Settled]],
+        patience_seconds: float = PATIENCE_SECONDS,
+    ) -> None:
         self._settle = settle
+        self._patience_seconds = patience_seconds
         self._lock = threading.Lock()
-        self._free = LANES
         self._waiting: deque[_Share] = deque()
+        self._under_way = 0
+        #: When the last statement began.
+        self._began_at = 0.0
 
     def settle(self, arrivals: Sequence[Arrival]) -> list[Settled]:
         """Settle these, alone or together with others; what became of each. Raises what settling them raises."""
         share = _Share(arrivals)
-        if self._begins(share):
-            share.batch = [share]
-        else:
-            share.wait()
+        self._join(share)
+        share.wait()
         if share.batch:
             self._settle_batch(share.batch)
         return self._settle(arrivals) if share.settled is None else share.settled
 
-    def _begins(self, share: _Share) -> bool:
-        """Whether there is a free lane; otherwise the share waits for one."""
+    def _join(self, share: _Share) -> None:
+        """Wait with the others; where a lane is free, all who wait go now."""
         with self._lock:
-            if self._free:
-                self._free -= 1
-                return True
             self._waiting.append(share)
-            return False
+            if not self._may_begin():
+                return
+            self._under_way += 1
+            first = self._next_batch()
+        if first:
+            first.wake()
+
+    def _may_begin(self) -> bool:
+        if self._under_way in (0, LANES):
+            return not self._under_way
+        return time.monotonic() - self._began_at >= self._patience_seconds
 
     def _settle_batch(self, batch: list[_Share]) -> None:
         """One statement for all; where it fails, everybody is left to settle alone."""
@@ -79,15 +95,23 @@ class Gathering:
                 share.wake()
 
     def _hand_on(self) -> None:
-        """The lane goes to whoever waits longest, with as many of those behind as fit into one statement."""
+        """The lane goes to those who wait, if there are any."""
         with self._lock:
-            batch: list[_Share] = []
-            room = MAX_BATCH
-            while self._waiting and (not batch or len(self._waiting[0].arrivals) <= room):
-                batch.append(self._waiting.popleft())
-                room -= len(batch[-1].arrivals)
-            if not batch:
-                self._free += 1
-        if batch:
-            batch[0].batch = batch
-            batch[0].wake()
+            first = self._next_batch()
+            if first is None:
+                self._under_way -= 1
+        if first:
+            first.wake()
+
+    def _next_batch(self) -> _Share | None:
+        """Whoever waits longest, to settle for as many of those behind as fit into one statement."""
+        batch: list[_Share] = []
+        room = MAX_BATCH
+        while self._waiting and (not batch or len(self._waiting[0].arrivals) <= room):
+            batch.append(self._waiting.popleft())
+            room -= len(batch[-1].arrivals)
+        if not batch:
+            return None
+        self._began_at = time.monotonic()
+        batch[0].batch = batch
+        return batch[0]
