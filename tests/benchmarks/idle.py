@@ -8,9 +8,9 @@ import dramatiq
 from actors import setup
 from gateway.broker import QUEUES
 
-__all__ = ["check_order_status", "setup"]
+__all__ = ["nothing", "setup"]
 
 
 @dramatiq.actor(queue_name=QUEUES["check_order_status"], priority=10)
-def check_order_status(order_id: str) -> None:
+def nothing(order_id: str) -> None:
     """Nothing."""
