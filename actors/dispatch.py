@@ -63,7 +63,7 @@ def _rerouted(order_id: str) -> Assigned | None:
 def _leave(unsent: dict[str, Any]) -> None:
     reason = f"not sent within {settings.order_timeout:g} s: {unsent['provider_id']} cannot be used"
     if not plan.give_up_unsent(unsent["id"], settings.order_timeout, reason):
-        plan.leave_unsent(unsent["id"], settings.sweep_period_seconds / 2)
+        plan.leave_unsent(unsent["id"], settings.sweep_period_seconds / 2, settings.order_timeout)
 
 
 def send(claimed: dict[str, Any], account: Provider) -> None:

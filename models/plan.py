@@ -39,9 +39,10 @@ def reroute(order_id: str, unusable: str | None, route: dict[str, Any]) -> bool:
     return database.row(REROUTE, values) is not None
 
 
-def leave_unsent(order_id: str, delay_seconds: float) -> None:
-    """Nobody can be given the order now: look again in `delay_seconds`."""
-    database.rows(LEAVE_UNSENT, {"id": order_id, "delay": delay_seconds})
+def leave_unsent(order_id: str, delay_seconds: float, order_timeout_seconds: float) -> None:
+    """Nobody can be given the order now: look again in `delay_seconds`, or when its time is up."""
+    values = {"id": order_id, "delay": delay_seconds, "order_timeout": order_timeout_seconds}
+    database.rows(LEAVE_UNSENT, values)
 
 
 def give_up_unsent(order_id: str, order_timeout_seconds: float, reason: str) -> bool:
@@ -188,7 +189,8 @@ WITH routed AS (
 SELECT id FROM routed
 """
 LEAVE_UNSENT = """
-UPDATE product_orders SET "nextCheckAt" = now() + make_interval(secs => %(delay)s)
+UPDATE product_orders SET "nextCheckAt" = LEAST(now() + make_interval(secs => %(delay)s),
+    "createdAt" + make_interval(secs => %(order_timeout)s))
 WHERE id = %(id)s AND "externalStatus" = 'not_sent' AND "nextCheckAt" IS NOT NULL RETURNING id
 """
 GIVE_UP = """

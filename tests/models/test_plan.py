@@ -358,7 +358,7 @@ def test_an_order_that_nobody_can_be_given_makes_way_and_fails_in_the_end() -> N
     age(placed, 61)
     assert [one["id"] for one in plan.due(10, None)] == [placed["id"]]
     assert not plan.give_up_unsent(placed["id"], 86400, "nobody")
-    plan.leave_unsent(placed["id"], 150)
+    plan.leave_unsent(placed["id"], 150, 86400)
     assert plan.due(10, None) == []
 
     age(placed, 86400)
@@ -375,7 +375,7 @@ def test_an_order_that_is_being_sent_is_not_given_up() -> None:
     age(placed, 86401)
     plan.claim_dispatch(placed["id"], 60)
     assert not plan.give_up_unsent(placed["id"], 86400, "nobody")
-    plan.leave_unsent(placed["id"], 150)
+    plan.leave_unsent(placed["id"], 150, 86400)
     assert column(placed, "externalStatus") == "pending"
     assert not plan.reroute(placed["id"], "sandbox", {"provider_id": "other", "params": {}})
 
