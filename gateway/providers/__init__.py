@@ -21,11 +21,15 @@ def fault(provider: Provider, client: outbound.Client) -> str | None:
     """Why no adapter can be made of a provider's settings; None where one can."""
     try:
         adapter_for(provider, client)
-    except KeyError as error:
-        return f"{error} is missing, or nothing that this version knows"
     except Exception as error:
-        return type(error).__name__
+        return _described(error)
     return None
+
+
+def _described(error: Exception) -> str:
+    if isinstance(error, KeyError):
+        return f"{error} is missing, or nothing that this version knows"
+    return type(error).__name__
 
 
 def send(provider: Provider, client: outbound.Client, task: Task) -> Outcome:
@@ -39,10 +43,15 @@ def check(provider: Provider, client: outbound.Client, task: Task) -> Outcome:
 
 
 def _call(name: str, provider: Provider, client: outbound.Client, task: Task) -> Outcome:
-    if reason := fault(provider, client):
-        raise NotReached(f"nothing was sent: the settings of {provider.id} make no adapter: {reason}")
     try:
-        outcome: Outcome = getattr(adapter_for(provider, client), name)(task)
+        adapter = adapter_for(provider, client)
+    except Exception as error:
+        reason = _described(error)
+        raise NotReached(
+            f"nothing was sent: the settings of {provider.id} make no adapter: {reason}"
+        ) from None
+    try:
+        outcome: Outcome = getattr(adapter, name)(task)
     except ProviderError:
         raise
     except Exception as error:

@@ -317,14 +317,7 @@ def test_who_had_to_wait_decides_on_what_the_first_has_committed(database_url: s
             results.extend(settle(arrival(order, COMPLETED, pin)))
 
     threads = [threading.Thread(target=deliver, args=(pin,)) for pin in ("PIN-ONE", "PIN-TWO")]
-    with closing(psycopg2.connect(database_url)) as outsider, outsider.cursor() as cursor:
-        cursor.execute("SELECT FROM product_orders WHERE id = %s FOR UPDATE", (order["id"],))
-        for thread in threads:
-            thread.start()
-        wait_until(lambda: len(database.rows(WAITING)) == 2)
-        outsider.rollback()
-    for thread in threads:
-        thread.join()
+    _let_all_wait_for(database_url, order, threads)
 
     assert sorted(results) == ["applied", "conflict"]
 
@@ -371,17 +364,22 @@ def test_batches_in_opposite_order_do_not_deadlock(database_url: str) -> None:
         finished.append(1)
 
     threads = [threading.Thread(target=deliver, args=(mine,)) for mine in (orders, orders[::-1])]
-    # Held by an outsider, so that both stand in the middle of what they lock before either goes on.
+    # In the middle, so that both have locked some of what the other wants before either goes on.
+    _let_all_wait_for(database_url, orders[30], threads)
+
+    assert len(finished) == 2
+
+
+def _let_all_wait_for(database_url: str, order: dict[str, Any], threads: list[threading.Thread]) -> None:
+    """Run them to their end; an outsider holds the order until each of them waits."""
     with closing(psycopg2.connect(database_url)) as outsider, outsider.cursor() as cursor:
-        cursor.execute("SELECT FROM product_orders WHERE id = %s FOR UPDATE", (orders[30]["id"],))
+        cursor.execute("SELECT FROM product_orders WHERE id = %s FOR UPDATE", (order["id"],))
         for thread in threads:
             thread.start()
-        wait_until(lambda: len(database.rows(WAITING)) == 2)
+        wait_until(lambda: len(database.rows(WAITING)) == len(threads))
         outsider.rollback()
     for thread in threads:
         thread.join()
-
-    assert len(finished) == 2
 
 
 WAITING = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
