@@ -1,16 +1,17 @@
-"""Settling together what arrives at once: one statement and one commit for many callbacks.
+"""Doing together what arrives at once: one statement and one commit for many callbacks, or for many orders.
 
 What arrives while a statement is under way waits for its end and goes together in the next one; nobody waits for
-company. A batch that fails is taken apart, so that one bad outcome fails only whoever brought it.
+company. A batch that fails is taken apart, so that one bad item fails only whoever brought it.
 """
 
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
 
-from models.order import MAX_BATCH, Settled
-from models.outcome import Arrival
+Item = TypeVar("Item")
+Done = TypeVar("Done")
 
 #: Statements under way at once in one process, at most.
 LANES = 2
@@ -19,14 +20,14 @@ LANES = 2
 PATIENCE_SECONDS = 0.1
 
 
-class _Share:
+class _Share(Generic[Item, Done]):
     """What one caller brought, and what became of it."""
 
-    def __init__(self, arrivals: Sequence[Arrival]) -> None:
-        self.arrivals = arrivals
-        self.settled: list[Settled] | None = None
-        #: The batch that this caller is to settle for all of them; empty where somebody else does.
-        self.batch: list[_Share] = []
+    def __init__(self, items: Sequence[Item]) -> None:
+        self.items = items
+        self.done: list[Done] | None = None
+        #: Whether this caller has a lane, and is to act for all who wait.
+        self.leads = False
         # Held until there is news; a plain lock wakes faster than an event.
         self._news = threading.Lock()
         self._news.acquire()
@@ -37,81 +38,90 @@ class _Share:
     def wake(self) -> None:
         self._news.release()
 
+    def lead(self) -> None:
+        """Act for all who wait."""
+        self.leads = True
+        self.wake()
 
-class Gathering:
-    """`settle` takes outcomes like `order.settle`, from any number of threads."""
+
+class Gathering(Generic[Item, Done]):
+    """`run` takes items like `do`, from any number of threads; `do` gets up to `limit` of them from all of these.
+
+    `do` answers each item, in their order, and either does all or raises and leaves nothing done that it would not
+    do again.
+    """
 
     def __init__(
         self,
-        settle: Callable[[Sequence[Arrival]], list[Settled]],
+        do: Callable[[Sequence[Item]], list[Done]],
+        limit: int,
         patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
-        self._settle = settle
+        self._do = do
+        self._limit = limit
         self._patience_seconds = patience_seconds
         self._lock = threading.Lock()
-        self._waiting: deque[_Share] = deque()
+        self._waiting: deque[_Share[Item, Done]] = deque()
         self._under_way = 0
         #: When the last statement began.
         self._began_at = 0.0
 
-    def settle(self, arrivals: Sequence[Arrival]) -> list[Settled]:
-        """Settle these, alone or together with others; what became of each. Raises what settling them raises."""
-        share = _Share(arrivals)
+    def run(self, items: Sequence[Item]) -> list[Done]:
+        """Do these, alone or together with others'; what became of each. Raises what doing them raises."""
+        share = _Share[Item, Done](items)
         self._join(share)
         share.wait()
-        if share.batch:
-            self._settle_batch(share.batch)
-        return self._settle(arrivals) if share.settled is None else share.settled
+        if share.leads:
+            self._run_batch(self._gather(share))
+        return self._do(items) if share.done is None else share.done
 
-    def _join(self, share: _Share) -> None:
-        """Wait with the others; where a lane is free, all who wait go now."""
+    def _join(self, share: _Share[Item, Done]) -> None:
+        """Wait with the others; where a lane is free, whoever waits longest takes it."""
         with self._lock:
             self._waiting.append(share)
             if not self._may_begin():
                 return
             self._under_way += 1
-            first = self._next_batch()
-        if first:
-            first.wake()
+            self._began_at = time.monotonic()
+            first = self._waiting.popleft()
+        first.lead()
 
     def _may_begin(self) -> bool:
         if self._under_way in (0, LANES):
             return not self._under_way
         return time.monotonic() - self._began_at >= self._patience_seconds
 
-    def _settle_batch(self, batch: list[_Share]) -> None:
-        """One statement for all; where it fails, everybody is left to settle alone."""
+    def _gather(self, first: _Share[Item, Done]) -> list[_Share[Item, Done]]:
+        """As many of those who wait as fit into one statement, after whatever has arrived was read."""
+        time.sleep(0)
+        batch, room = [first], self._limit - len(first.items)
+        with self._lock:
+            while self._waiting and len(self._waiting[0].items) <= room:
+                batch.append(self._waiting.popleft())
+                room -= len(batch[-1].items)
+            self._began_at = time.monotonic()
+        return batch
+
+    def _run_batch(self, batch: list[_Share[Item, Done]]) -> None:
+        """One statement for all; where it fails, everybody is left to go alone."""
         try:
-            settled = iter(self._settle([arrival for share in batch for arrival in share.arrivals]))
+            done = iter(self._do([item for share in batch for item in share.items]))
         except Exception:
             if len(batch) == 1:
                 raise
         else:
             for share in batch:
-                share.settled = [next(settled) for _ in share.arrivals]
+                share.done = [next(done) for _ in share.items]
         finally:
             self._hand_on()
             for share in batch[1:]:
                 share.wake()
 
     def _hand_on(self) -> None:
-        """The lane goes to those who wait, if there are any."""
+        """The lane goes to whoever waits longest, if anybody does."""
         with self._lock:
-            first = self._next_batch()
+            first = self._waiting.popleft() if self._waiting else None
             if first is None:
                 self._under_way -= 1
         if first:
-            first.wake()
-
-    def _next_batch(self) -> _Share | None:
-        """Whoever waits longest, to settle for as many of those behind as fit into one statement."""
-        batch: list[_Share] = []
-        room = MAX_BATCH
-        while self._waiting and (not batch or len(self._waiting[0].arrivals) <= room):
-            batch.append(self._waiting.popleft())
-            room -= len(batch[-1].arrivals)
-        if not batch:
-            return None
-        self._began_at = time.monotonic()
-        batch[0].batch = batch
-        return batch[0]
+            first.lead()

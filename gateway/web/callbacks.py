@@ -13,6 +13,7 @@ from gateway.signatures import BadSignature
 from gateway.web.errors import Problem
 from models import database, inbox, order, provider
 from models.gathering import Gathering
+from models.order import MAX_BATCH
 from models.outcome import Arrival
 from models.provider import Provider
 from models.status import Result
@@ -56,7 +57,7 @@ class Callbacks:
     def __init__(self, settings: Settings, providers: ProviderCache) -> None:
         self._settings = settings
         self._providers = providers
-        self._gathering = Gathering(self._settle)
+        self._gathering = Gathering(self._settle, MAX_BATCH)
 
     def on_post(
         self, req: falcon.Request, resp: falcon.Response, provider_id: str, token: str | None = None
@@ -64,7 +65,7 @@ class Callbacks:
         account = self._providers.get(provider_id)
         log.bind(provider_id=account.id)
         received = self._receive(account, _as_request(req, token))
-        settled = self._gathering.settle(received.arrivals)
+        settled = self._gathering.run(received.arrivals)
         _log(settled)
         _answer(resp, received, settled)
 

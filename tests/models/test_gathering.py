@@ -24,7 +24,7 @@ class Held:
     def __init__(self, count: int = 1, patience_seconds: float = 60) -> None:
         self.batches: list[int] = []
         self.let_go = threading.Event()
-        self.gathering = Gathering(self._settle, patience_seconds)
+        self.gathering = Gathering(self._settle, MAX_BATCH, patience_seconds)
         self._count = count
 
     def _settle(self, arrivals: Sequence[Arrival]) -> list[Settled]:
@@ -50,7 +50,7 @@ def settle(held: Held) -> Iterator[Callable[[Sequence[Arrival]], "Future[list[Se
 
         def begin(arrivals: Sequence[Arrival]) -> "Future[list[Settled]]":
             known = len(held.batches) + held.waiting()
-            future = threads.submit(held.gathering.settle, arrivals)
+            future = threads.submit(held.gathering.run, arrivals)
             wait_until(lambda: len(held.batches) + held.waiting() > known)
             return future
 
@@ -112,9 +112,9 @@ def test_a_batch_has_its_limit_but_nobody_is_taken_apart(held: Held, settle) -> 
 def test_what_comes_behind_a_statement_that_is_held_up_goes_beside_it() -> None:
     held = Held(count=1, patience_seconds=0)
     with ThreadPoolExecutor(3) as threads:
-        stuck = threads.submit(held.gathering.settle, [completed()])
+        stuck = threads.submit(held.gathering.run, [completed()])
         wait_until(lambda: held.batches)
-        assert results(threads.submit(held.gathering.settle, [completed()])) == [Result.APPLIED]
+        assert results(threads.submit(held.gathering.run, [completed()])) == [Result.APPLIED]
         assert not stuck.done()
         held.let_go.set()
         assert results(stuck) == [Result.APPLIED]
@@ -125,9 +125,9 @@ def test_no_more_go_beside_it_than_there_are_lanes() -> None:
     with ThreadPoolExecutor(LANES + 1) as threads:
         futures = []
         for number in range(LANES):
-            futures.append(threads.submit(held.gathering.settle, [completed()]))
+            futures.append(threads.submit(held.gathering.run, [completed()]))
             wait_until(lambda: len(held.batches) == number + 1)  # noqa: B023 - used at once
-        futures.append(threads.submit(held.gathering.settle, [completed()]))
+        futures.append(threads.submit(held.gathering.run, [completed()]))
         wait_until(lambda: held.waiting() == 1)
         held.let_go.set()
         assert [results(future) for future in futures] == [[Result.APPLIED]] * (LANES + 1)
@@ -140,9 +140,9 @@ def test_nobody_waits_for_company() -> None:
         batches.append(len(arrivals))
         return order.settle(arrivals, order_timeout_seconds=factories.ORDER_TIMEOUT_SECONDS)
 
-    gathering = Gathering(settle_now)
+    gathering = Gathering(settle_now, MAX_BATCH)
     for _ in range(3):
-        assert [one.result for one in gathering.settle([completed()])] == [Result.APPLIED]
+        assert [one.result for one in gathering.run([completed()])] == [Result.APPLIED]
     assert batches == [1, 1, 1]
 
 
@@ -150,8 +150,8 @@ def test_after_a_failure_the_lanes_are_free_again() -> None:
     def fail(arrivals: Sequence[Arrival]) -> list[Settled]:
         raise OSError("the database is away")
 
-    gathering = Gathering(fail)
+    gathering = Gathering(fail, MAX_BATCH)
     for _ in range(LANES * 3):
         with pytest.raises(OSError):
-            gathering.settle([completed()])
+            gathering.run([completed()])
     assert gathering._under_way == 0
