@@ -10,6 +10,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 import dramatiq
@@ -44,6 +45,8 @@ MAINTENANCE_CHANCE = 200_000
 DEAD_MESSAGE_TTL_MS = 60_000
 #: Seconds that the web may spend on one Redis command, connecting included.
 WEB_TIMEOUT_SECONDS = 1
+#: Hints that go to Redis in one round trip.
+MAX_AT_ONCE = 100
 #: Hints that may wait for Redis; past that they are dropped, and the sweep takes over.
 MAX_WAITING = 10_000
 
@@ -127,7 +130,7 @@ class _NamedWorker(Middleware):
 class Bell:
     """Hands hints to a thread of its own, so that nobody waits for Redis. Works on both sides of a fork."""
 
-    def __init__(self, broker: RedisBroker) -> None:
+    def __init__(self, broker: PatientBroker) -> None:
         self._broker = broker
         self._begin()
         os.register_at_fork(after_in_child=self._begin)
@@ -142,18 +145,22 @@ class Bell:
         self._thread: threading.Thread | None = None
         self._failing = False
 
-    def ring(self, actor_name: str, *args: Any) -> None:
-        """Never blocks and never raises."""
+    def ring(self, actor_name: str, *order_ids: str) -> None:
+        """A hint for each order. Never blocks and never raises."""
         try:
-            self._count(1)
-            try:
-                self._waiting.put_nowait(_message(actor_name, args))
-            except BaseException:
-                self._count(-1)
-                raise
+            for order_id in order_ids:
+                self._put(_message(actor_name, order_id))
             self._start()
         except Exception as error:
             self._report(error)
+
+    def _put(self, message: dramatiq.Message[Any]) -> None:
+        self._count(1)
+        try:
+            self._waiting.put_nowait(message)
+        except BaseException:
+            self._count(-1)
+            raise
 
     def drain(self, timeout_seconds: float) -> bool:
         """Wait until every hint was sent or given up; False where the time did not suffice."""
@@ -174,12 +181,16 @@ class Bell:
 
     def _run(self, waiting: "queue.Queue[dramatiq.Message[Any]]") -> None:
         while True:
-            self._send(waiting.get())
-            self._count(-1)
+            messages = [waiting.get()]
+            with suppress(queue.Empty):
+                while len(messages) < MAX_AT_ONCE:
+                    messages.append(waiting.get_nowait())
+            self._send(messages)
+            self._count(-len(messages))
 
-    def _send(self, message: dramatiq.Message[Any]) -> None:
+    def _send(self, messages: list[dramatiq.Message[Any]]) -> None:
         try:
-            self._broker.enqueue(message)
+            self._broker.enqueue_all(messages)
         except Exception as error:
             self._report(error)
         else:
@@ -197,9 +208,9 @@ class Bell:
             )
 
 
-def _message(actor_name: str, args: tuple[Any, ...]) -> dramatiq.Message[Any]:
+def _message(actor_name: str, order_id: str) -> dramatiq.Message[Any]:
     return dramatiq.Message(
-        queue_name=QUEUES[actor_name], actor_name=actor_name, args=args, kwargs={}, options={}
+        queue_name=QUEUES[actor_name], actor_name=actor_name, args=(order_id,), kwargs={}, options={}
     )
 
 
@@ -212,12 +223,12 @@ def install(bell: Bell | None) -> None:
     _bell = bell
 
 
-def wake(actor_name: str, *args: Any) -> None:
-    """Hint to a worker that there is something to do. Best effort: never waited for, never trusted."""
+def wake(actor_name: str, *order_ids: str) -> None:
+    """Hint to workers that these orders need them. Best effort: never waited for, never trusted."""
     if _bell is None:
         logger.debug("No bell is installed; the sweep will find it.", action="wake_skipped", actor=actor_name)
     else:
-        _bell.ring(actor_name, *args)
+        _bell.ring(actor_name, *order_ids)
 
 
 def drain(timeout_seconds: float) -> bool:

@@ -68,9 +68,9 @@ def settle(arrivals: Sequence[Arrival], *, order_timeout_seconds: float) -> list
 
 def _settle_once(arrivals: Sequence[Arrival], order_timeout_seconds: float) -> dict[int, Settled]:
     """By position: the answers of those whose turn it was."""
-    columns = list(zip(*map(_parameters, range(len(arrivals)), arrivals), strict=True))
-    names = [f"a{number}" for number in range(len(columns))]
-    parameters = dict(zip(names, map(list, columns), strict=True)) | {"order_timeout": order_timeout_seconds}
+    columns = zip(*map(_parameters, range(len(arrivals)), arrivals), strict=True)
+    parameters: dict[str, Any] = {f"a{number}": database.array(each) for number, each in enumerate(columns)}
+    parameters["order_timeout"] = order_timeout_seconds
     return {
         row["position"]: Settled(
             Result(row["result"]), row["order_id"], row["came_from"], row["went_to"], row["late"]

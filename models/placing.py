@@ -4,7 +4,8 @@ import hashlib
 import json
 import secrets
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -12,9 +13,11 @@ from typing import Any
 from models import database
 from models.order import COLUMNS
 from models.prepared import Prepared
-from models.route import NEXT_ROUTE
+from models.route import FIRST_ROUTE
 from models.status import ExternalStatus, spellings
 
+#: Orders placed in one statement.
+MAX_BATCH = 100
 #: Digits of a reference: znet takes digits only; eighteen fit a 64-bit integer and cannot be guessed.
 REFERANS_DIGITS = 18
 
@@ -43,60 +46,111 @@ class NewOrder:
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
 
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """An order to be placed, and who wants it."""
+
+    new: NewOrder
+    #: The API key's id and name.
+    key_id: int
+    made_by: str
+    #: The same key and order again is the same order.
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """The answer to a placement."""
+
+    answer: str
+    order_id: str
+    #: False where it is the answer of an earlier request with the same idempotency key.
+    is_new: bool
+
+
 def new_referans() -> str:
     """A reference that is unique, unguessable and digits only; it never starts with 0."""
     return str(10 ** (REFERANS_DIGITS - 1) + secrets.randbelow(9 * 10 ** (REFERANS_DIGITS - 1)))
 
 
-def place(new: NewOrder, *, wake_seconds: float, made_by: str) -> dict[str, Any]:
-    """Store the order, its reference chosen, and return its row.
+def place(
+    placements: Sequence[Placement], answer: Callable[[dict[str, Any]], str], *, wake_seconds: float
+) -> list[Placed | NoRoute | KeyReused]:
+    """Store orders, their references chosen, all in one commit; what became of each, in their order.
 
-    Where nobody dispatches it within `wake_seconds`, the sweep will. Raises NoRoute; peewee.DataError where
-    the product or package is no UUID on a table that wants them.
+    `answer` renders an order as a row of COLUMNS; under an idempotency key it is kept, and given again for the same key
+    and order, byte for byte. A request whose key is in use waits until the other has committed. Where nobody dispatches
+    an order within `wake_seconds`, the sweep will. Raises peewee.DataError where a product or package is no UUID on a
+    table that wants them, and peewee.IntegrityError where that table refers to others that do not have them.
     """
-    values = asdict(new) | {
-        "product": new.product_id,
-        "package": new.package_id,
-        "tried": [],
-        "id": str(uuid.uuid4()),
-        "referans": new_referans(),
-        "wake": wake_seconds,
-        "note": f"placed with key {made_by}",
+    keyed = any(each.idempotency_key for each in placements)
+    with database.database.atomic() if keyed else nullcontext():
+        placed = _insert(placements, wake_seconds)
+        answers = {position: answer(row) for position, row in placed.items()}
+        if keyed:
+            _keep(placements, answers)
+    first = _first_answers([each for position, each in enumerate(placements) if position not in placed])
+    return [
+        Placed(answers[position], placed[position]["id"], is_new=True)
+        if position in placed
+        else _again(each, first.get((each.key_id, each.idempotency_key)))
+        for position, each in enumerate(placements)
+    ]
+
+
+def _insert(placements: Sequence[Placement], wake_seconds: float) -> dict[int, dict[str, Any]]:
+    """The rows of those that are new and have a route, by position."""
+    columns = zip(*map(_parameters, placements), strict=True)
+    values: dict[str, Any] = {
+        name: database.array(each) for name, each in zip(PARAMETERS, columns, strict=True)
     }
-    placed = database.row(PLACE, values)
-    if placed is None:
-        raise NoRoute(f"no route for product {new.product_id}, package {new.package_id}")
-    return placed
+    values |= {"position": database.array(range(len(placements))), "wake": wake_seconds}
+    return {row["position"]: row for row in database.rows(PLACE, values)}
 
 
-def place_once(
-    new: NewOrder,
-    key: str,
-    key_id: int,
-    answer: Callable[[dict[str, Any]], str],
-    *,
-    wake_seconds: float,
-    made_by: str,
-) -> tuple[str, dict[str, Any] | None]:
-    """Place the order if `key` was not used before; the answer, and the new row or None where it is a repetition.
-
-    `answer` renders the row; what it returns is kept and given again for the same key and order, byte for
-    byte. A second request with the key waits until the first has committed. Raises KeyReused, NoRoute.
-    """
-    with database.database.atomic():
-        if database.row(RESERVE_KEY, (key_id, key, new.fingerprint())) is None:
-            return _first_answer(new, key, key_id), None
-        placed = place(new, wake_seconds=wake_seconds, made_by=made_by)
-        text = answer(placed)
-        database.rows(KEEP_ANSWER, (text, key_id, key))
-        return text, placed
+def _parameters(each: Placement) -> tuple[Any, ...]:
+    new, key = each.new, each.idempotency_key
+    return (
+        uuid.uuid4(),
+        new.product_id,
+        new.product_id,
+        new.package_id,
+        new.package_id,
+        new.quantity,
+        new.user_identifier,
+        new.extra_field,
+        new.notify_url,
+        new_referans(),
+        f"placed with key {each.made_by}",
+        each.key_id,
+        key,
+        new.fingerprint() if key else None,
+    )
 
 
-def _first_answer(new: NewOrder, key: str, key_id: int) -> str:
-    first = database.rows(FIRST_ANSWER, (key_id, key))[0]
+def _keep(placements: Sequence[Placement], answers: Mapping[int, str]) -> None:
+    keyed = [(placements[position], text) for position, text in answers.items()]
+    rows = [(each.key_id, each.idempotency_key, text) for each, text in keyed if each.idempotency_key]
+    if rows:
+        database.rows(KEEP_ANSWERS, [database.array(column) for column in zip(*rows, strict=True)])
+
+
+def _first_answers(placements: Sequence[Placement]) -> dict[tuple[int, str | None], dict[str, Any]]:
+    """What was answered to those whose key was used before."""
+    keys = {(each.key_id, each.idempotency_key) for each in placements if each.idempotency_key}
+    if not keys:
+        return {}
+    found = database.rows(FIRST_ANSWERS, [database.array(column) for column in zip(*keys, strict=True)])
+    return {(row["api_key_id"], row["key"]): row for row in found}
+
+
+def _again(placement: Placement, first: dict[str, Any] | None) -> Placed | NoRoute | KeyReused:
+    new = placement.new
+    if first is None:
+        return NoRoute(f"no route for product {new.product_id}, package {new.package_id}")
     if first["fingerprint"] != new.fingerprint():
-        raise KeyReused("the Idempotency-Key was used before with another body")
-    return str(first["answer"])
+        return KeyReused("the Idempotency-Key was used before with another body")
+    return Placed(first["answer"], json.loads(first["answer"])["id"], is_new=False)
 
 
 def forget_keys(retention_seconds: float, limit: int) -> int:
@@ -145,26 +199,75 @@ def _conditions(wanted: Filter) -> tuple[list[str], dict[str, Any]]:
     return [condition for condition, _ in used.values()], {name: value for name, (_, value) in used.items()}
 
 
-#: The product and package stand here twice: as the order's table has them, UUIDs perhaps, and as the routes have.
+#: The columns of `_parameters`.
+PARAMETERS = (
+    "id",
+    "product",
+    "product_id",
+    "package",
+    "package_id",
+    "quantity",
+    "user_identifier",
+    "extra_field",
+    "notify_url",
+    "referans",
+    "note",
+    "key_id",
+    "key",
+    "fingerprint",
+)
+#: The product and package stand here twice: as the routes have them, and as the order's table does, UUIDs perhaps. Keys
+#: are reserved in their own order, so that two batches with the same ones cannot wait for each other.
 PLACE = Prepared(f"""
-WITH route AS ({NEXT_ROUTE}), placed AS (
+WITH incoming AS (
+    SELECT i.* FROM unnest(
+        %(position)s::int[], %(id)s::uuid[], %(product)s::text[], %(package)s::text[],
+        COALESCE((SELECT array_agg("productId") FROM product_orders WHERE false), %(product_id)s),
+        COALESCE((SELECT array_agg("packageId") FROM product_orders WHERE false), %(package_id)s),
+        %(quantity)s::int[], %(user_identifier)s::text[], %(extra_field)s::text[], %(notify_url)s::text[],
+        %(referans)s::text[], %(note)s::text[], %(key_id)s::bigint[], %(key)s::text[], %(fingerprint)s::text[]
+    ) AS i (
+        position, id, product, package, product_id, package_id, quantity, user_identifier, extra_field, notify_url,
+        referans, note, key_id, key, fingerprint
+    )
+),
+routed AS (
+    SELECT i.*, route.provider_id, route.params,
+        row_number() OVER (PARTITION BY i.key_id, i.key ORDER BY i.position) AS turn
+    FROM incoming AS i
+    CROSS JOIN LATERAL ({FIRST_ROUTE.format(product="i.product", package="i.package", usable="true")}) AS route
+),
+reserved AS (
+    INSERT INTO idempotency_keys (api_key_id, key, fingerprint)
+    SELECT key_id, key, fingerprint FROM routed WHERE key IS NOT NULL AND turn = 1 ORDER BY key_id, key
+    ON CONFLICT (api_key_id, key) DO NOTHING RETURNING api_key_id, key
+),
+placed AS (
     INSERT INTO product_orders (id, "productId", "packageId", quantity, "userIdentifier", "extraField", "notifyUrl",
         "providerId", provider_referans, "routeParams", status, "externalStatus", "nextCheckAt")
-    SELECT %(id)s, %(product_id)s, %(package_id)s, %(quantity)s, %(user_identifier)s, %(extra_field)s, %(notify_url)s,
-        route.provider_id, %(referans)s, route.params, 'pending', 'not_sent', now() + make_interval(secs => %(wake)s)
-    FROM route
+    SELECT r.id, r.product_id, r.package_id, r.quantity, r.user_identifier, r.extra_field, r.notify_url,
+        r.provider_id, r.referans, r.params, 'pending', 'not_sent', now() + make_interval(secs => %(wake)s)
+    FROM routed AS r LEFT JOIN reserved ON reserved.api_key_id = r.key_id AND reserved.key = r.key
+    WHERE r.key IS NULL OR (r.turn = 1 AND reserved.key IS NOT NULL)
+    ORDER BY r.position
     RETURNING *
-), told AS (
-    INSERT INTO order_events (order_id, source, "to", message) SELECT id, 'api', 'not_sent', %(note)s FROM placed
+),
+told AS (
+    INSERT INTO order_events (order_id, source, "to", message)
+    SELECT o.id, 'api', 'not_sent', i.note FROM placed AS o JOIN incoming AS i ON i.id = o.id ORDER BY i.position
 )
-SELECT {COLUMNS} FROM placed AS o
+SELECT i.position, {COLUMNS} FROM placed AS o JOIN incoming AS i ON i.id = o.id
 """)
-RESERVE_KEY = Prepared("""
-INSERT INTO idempotency_keys (api_key_id, key, fingerprint) VALUES (%s, %s, %s)
-ON CONFLICT (api_key_id, key) DO NOTHING RETURNING key
+KEEP_ANSWERS = Prepared("""
+UPDATE idempotency_keys AS k SET answer = kept.answer
+FROM unnest(%s::bigint[], %s::text[], %s::text[]) AS kept (key_id, key, answer)
+WHERE k.api_key_id = kept.key_id AND k.key = kept.key
 """)
-KEEP_ANSWER = Prepared("UPDATE idempotency_keys SET answer = %s WHERE api_key_id = %s AND key = %s")
-FIRST_ANSWER = "SELECT fingerprint, answer FROM idempotency_keys WHERE api_key_id = %s AND key = %s"
+FIRST_ANSWERS = """
+SELECT k.api_key_id, k.key, k.fingerprint, k.answer
+FROM unnest(%s::bigint[], %s::text[]) AS asked (key_id, key)
+JOIN idempotency_keys AS k ON k.api_key_id = asked.key_id AND k.key = asked.key
+"""
 FORGET_KEYS = """
 DELETE FROM idempotency_keys WHERE (api_key_id, key) IN (
     SELECT api_key_id, key FROM idempotency_keys

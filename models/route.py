@@ -45,9 +45,16 @@ EVERY = """
 SELECT product_id, package_id, provider_id, position, params FROM routes
 ORDER BY product_id = '*', package_id = '*', product_id, package_id, position
 """
-NEXT_ROUTE = Prepared("""
+#: The first route for an SQL product and package.
+FIRST_ROUTE = """
 SELECT provider_id, params FROM routes
-WHERE product_id IN (%(product)s::text, '*') AND package_id IN (%(package)s::text, '*')
-  AND provider_id <> ALL (%(tried)s::text[])
+WHERE product_id IN ({product}, '*') AND package_id IN ({package}, '*') AND {usable}
 ORDER BY product_id = '*', package_id = '*', position LIMIT 1
-""")
+"""
+NEXT_ROUTE = Prepared(
+    FIRST_ROUTE.format(
+        product="%(product)s::text",
+        package="%(package)s::text",
+        usable="provider_id <> ALL (%(tried)s::text[])",
+    )
+)

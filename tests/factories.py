@@ -43,8 +43,18 @@ def add_provider(provider_id: str = SANDBOX, base_url: str = "http://127.0.0.1:1
 
 def place(user: str = "player", **fields: Any) -> dict[str, Any]:
     """A placed order: `not_sent`."""
-    new = placing.NewOrder(product_id="game", package_id="60", user_identifier=user, **fields)
-    return placing.place(new, wake_seconds=60, made_by="tests")
+    return place_new(placing.NewOrder(product_id="game", package_id="60", user_identifier=user, **fields))
+
+
+def place_new(new: placing.NewOrder) -> dict[str, Any]:
+    """An order as it was asked for: `not_sent`."""
+    placement = placing.Placement(new, key_id=0, made_by="tests")
+    [placed] = placing.place([placement], lambda row: str(row["id"]), wake_seconds=60)
+    if not isinstance(placed, placing.Placed):
+        raise placed
+    found = models_order.find(placed.order_id)
+    assert found
+    return found
 
 
 def sent(user: str = "player") -> dict[str, Any]:

@@ -7,7 +7,7 @@ from cachetools import TTLCache, cachedmethod
 
 from gateway import log
 from gateway.web.errors import Problem
-from models import api_key
+from models import api_key, database
 from models.api_key import ApiKey, Scope
 
 #: Seconds that a key is remembered, and so the longest that a revoked one still works.
@@ -32,7 +32,8 @@ class Keys:
 
     @cachedmethod(lambda self: self._known, lock=lambda self: self._lock, key=lambda self, key: key)
     def _find(self, key: str) -> ApiKey:
-        found = api_key.find(key)
+        with database.session():
+            found = api_key.find(key)
         if found is None:
             raise _unauthorized("the API key is not valid")
         return found

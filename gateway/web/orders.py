@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -13,8 +14,9 @@ from gateway.settings import Settings
 from gateway.web import bodies, schemas
 from gateway.web.auth import Keys
 from gateway.web.errors import FieldError, Problem
-from models import order, placing, plan, timeline
+from models import database, order, placing, plan, timeline
 from models.api_key import ApiKey, Scope
+from models.gathering import Gathering
 from models.status import Source
 
 NO_ROUTE = "no route leads from this package to a provider; add one with `gateway routes add`"
@@ -24,57 +26,62 @@ FOREIGN_KEY_VIOLATION = "23503"
 
 
 class Orders:
-    """Placing and listing."""
+    """Placing and listing.
 
-    needs_database = True
+    Placing has no connection of its own: orders that come at once are placed together.
+    """
+
+    needs_body = True
 
     def __init__(self, keys: Keys, settings: Settings) -> None:
         self._keys = keys
         self._wake_seconds = settings.first_check_delay
+        self._gathering = Gathering(self._place_all, placing.MAX_BATCH)
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         key = self._keys.require(req, Scope.ORDERS_WRITE)
         new = schemas.read_order(bodies.read_json(req))
-        text, placed = self._place(new, _idempotency_key(req), key)
-        if placed:
-            broker.wake("dispatch_order", placed["id"])
-        else:
+        placed = self._place(placing.Placement(new, key.id, key.name, _idempotency_key(req)))
+        if not placed.is_new:
             resp.set_header("Idempotency-Replayed", "true")
         resp.status = falcon.HTTP_201
-        resp.location = f"{req.path}/{json.loads(text)['id']}"
+        resp.location = f"{req.path}/{placed.order_id}"
         resp.content_type = falcon.MEDIA_JSON
-        resp.data = text.encode()
+        resp.data = placed.answer.encode()
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         self._keys.require(req, Scope.ORDERS_READ)
         query = schemas.read_query(req.params)
         wanted = placing.Filter(**query.model_dump(exclude={"limit", "cursor"}))
-        found = placing.page(wanted, query.limit + 1, query.cursor)
+        with database.session():
+            found = placing.page(wanted, query.limit + 1, query.cursor)
         page = found[: query.limit]
         following = schemas.cursor_after(page[-1]) if len(found) > len(page) else None
         resp.media = {"data": [schemas.show_order(one) for one in page], "nextCursor": following}
 
-    def _place(
-        self, new: placing.NewOrder, idempotency_key: str | None, key: ApiKey
-    ) -> tuple[str, dict[str, Any] | None]:
-        """The answer as text, and the order unless it is the answer of an earlier request."""
+    def _place(self, placement: placing.Placement) -> placing.Placed:
         try:
-            if idempotency_key is not None:
-                return placing.place_once(
-                    new, idempotency_key, key.id, _as_text, wake_seconds=self._wake_seconds, made_by=key.name
-                )
-            placed = placing.place(new, wake_seconds=self._wake_seconds, made_by=key.name)
-            return _as_text(placed), placed
-        except placing.NoRoute:
-            raise Problem(422, NO_ROUTE, [FieldError("/packageId", "has no route")]) from None
-        except placing.KeyReused as error:
-            raise Problem(422, str(error)) from None
+            [placed] = self._gathering.run([placement])
         except peewee.DataError:
             raise Problem(422, "this storefront's products and packages are UUIDs; these are not") from None
         except peewee.IntegrityError as error:
             if getattr(getattr(error, "orig", None), "pgcode", None) != FOREIGN_KEY_VIOLATION:
                 raise
             raise Problem(422, "this storefront has no such product or package") from None
+        if isinstance(placed, placing.NoRoute):
+            raise Problem(422, NO_ROUTE, [FieldError("/packageId", "has no route")])
+        if isinstance(placed, placing.KeyReused):
+            raise Problem(422, str(placed))
+        return placed
+
+    def _place_all(
+        self, placements: Sequence[placing.Placement]
+    ) -> list[placing.Placed | placing.NoRoute | placing.KeyReused]:
+        with database.session():
+            placed = placing.place(placements, _as_text, wake_seconds=self._wake_seconds)
+        new = [one.order_id for one in placed if isinstance(one, placing.Placed) and one.is_new]
+        broker.wake("dispatch_order", *new)
+        return placed
 
 
 class Order:

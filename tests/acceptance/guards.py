@@ -162,9 +162,23 @@ GUARDS = [
     Guard(
         "one idempotency key is one order",
         "models/placing.py",
-        "if database.row(RESERVE_KEY, (key_id, key, new.fingerprint())) is None:",
-        "if database.row(RESERVE_KEY, (key_id, key, new.fingerprint())) is None and False:",
+        "WHERE r.key IS NULL OR (r.turn = 1 AND reserved.key IS NOT NULL)",
+        "WHERE r.key IS NULL OR r.turn = 1",
         "tests/gateway/web/test_idempotency.py",
+    ),
+    Guard(
+        "one idempotency key twice at once is one order",
+        "models/placing.py",
+        "WHERE r.key IS NULL OR (r.turn = 1 AND reserved.key IS NOT NULL)",
+        "WHERE r.key IS NULL OR reserved.key IS NOT NULL",
+        "tests/models/test_placing.py",
+    ),
+    Guard(
+        "keys are reserved in one order",
+        "models/placing.py",
+        "turn = 1 ORDER BY key_id, key",
+        "turn = 1 ORDER BY position",
+        "tests/models/test_placing.py",
     ),
     # --- settling
     Guard("the order is locked", "models/order.py", "    FOR UPDATE\n", "", SETTLE),

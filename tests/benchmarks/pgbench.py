@@ -39,19 +39,22 @@ def settle(stage: Stage, count: int) -> float:
 def place(stage: Stage, count: int) -> float:
     """Orders placed a second."""
     values = {
-        "id": "gen_random_uuid()",
-        "referans": "(400000000000000000 + :n::bigint)::text",
-        "product": "'game'",
-        "package": "'60'",
-        "product_id": "'game'",
-        "package_id": "'60'",
-        "tried": "'{}'",
-        "quantity": "1",
-        "user_identifier": "'player'",
-        "extra_field": "NULL",
-        "notify_url": "NULL",
+        "position": "ARRAY[0]",
+        "id": "ARRAY[gen_random_uuid()]",
+        "referans": "ARRAY[(400000000000000000 + :n::bigint)::text]",
+        "product": "ARRAY['game']",
+        "package": "ARRAY['60']",
+        "product_id": "ARRAY['game']",
+        "package_id": "ARRAY['60']",
+        "quantity": "ARRAY[1]",
+        "user_identifier": "ARRAY['player']",
+        "extra_field": "ARRAY[NULL]",
+        "notify_url": "ARRAY[NULL]",
+        "note": "ARRAY['placed with key benchmark']",
+        "key_id": "ARRAY[1]",
+        "key": "ARRAY[NULL]",
+        "fingerprint": "ARRAY[NULL]",
         "wake": "60",
-        "note": "'placed with key benchmark'",
     }
     return _run(stage, "place", _script(PLACE, values), count // CLIENTS)
 

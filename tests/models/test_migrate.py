@@ -109,7 +109,7 @@ def test_orders_live_on_a_table_whose_products_are_uuids_and_whose_pins_were_sho
     with factories.bound(empty_database_url):
         factories.add_provider()
         new = factories.placing.NewOrder(str(product), factories.NO_ORDER, "player")
-        placed = factories.placing.place(new, wake_seconds=60, made_by="tests")
+        placed = factories.place_new(new)
         # The column was made for 120 characters.
         assert factories.settle(factories.arrival(placed, ExternalStatus.COMPLETED, "P" * 150)) == ["applied"]
 

@@ -32,7 +32,7 @@ class Desk:
 
     def placed(self) -> dict[str, Any]:
         with self._models():
-            return placing.place(placing.NewOrder("p", "q", "ali"), wake_seconds=60, made_by="shop")
+            return factories.place_new(placing.NewOrder("p", "q", "ali"))
 
     def sent(self) -> dict[str, Any]:
         found = self.claimed()

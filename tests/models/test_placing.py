@@ -1,0 +1,132 @@
+"""Orders that come at once are placed in one statement, and each gets what it would have got alone."""
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from typing import Any
+
+import peewee
+import psycopg2
+import pytest
+
+from models import api_key, database, placing, route
+from models.api_key import Scope
+from models.placing import KeyReused, NewOrder, NoRoute, Placed, Placement
+from tests import factories
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.usefixtures("db")
+
+
+@pytest.fixture
+def key_id(db: None) -> int:
+    """An API key."""
+    known = api_key.find(api_key.create("shop", [Scope.ORDERS_WRITE]))
+    assert known
+    return known.id
+
+
+def place(*placements: Placement) -> list[Placed | NoRoute | KeyReused]:
+    def answer(row: dict[str, Any]) -> str:
+        return f'{{"id": "{row["id"]}", "user": "{row["userIdentifier"]}"}}'
+
+    return placing.place(placements, answer, wake_seconds=60)
+
+
+def wanted(user: str, key_id: int = 0, key: str | None = None, package: str = "60") -> Placement:
+    return Placement(NewOrder("game", package, user), key_id, "shop", key)
+
+
+def users() -> list[str]:
+    found = database.rows('SELECT "userIdentifier" AS name FROM product_orders ORDER BY "orderNo"')
+    return [row["name"] for row in found]
+
+
+def test_each_gets_its_own_answer(key_id: int) -> None:
+    names = ["ali", 've"li', "a,b", "{}", "NULL", "back\\slash", "şükrü 😀", "line\nbreak"]
+    placed = place(*(wanted(name, key_id, f"k{n}" if n % 2 else None) for n, name in enumerate(names)))
+    ids = [one.order_id for one in placed if isinstance(one, Placed) and one.is_new]
+    found = [
+        database.rows('SELECT "userIdentifier" AS u FROM product_orders WHERE id = %s', (i,)) for i in ids
+    ]
+    assert [row["u"] for [row] in found] == names == users()
+
+
+def test_what_is_placed_stands_on_its_timeline() -> None:
+    place(wanted("ali"), wanted("veli"))
+    told = database.rows("SELECT order_id, source, message FROM order_events")
+    assert [(row["source"], row["message"]) for row in told] == [("api", "placed with key shop")] * 2
+    assert len({row["order_id"] for row in told}) == 2
+
+
+def test_one_key_twice_at_once_is_one_order(key_id: int) -> None:
+    first, again, other = place(
+        wanted("ali", key_id, "k"), wanted("ali", key_id, "k"), wanted("veli", key_id, "k")
+    )
+    assert isinstance(first, Placed) and first.is_new
+    assert again == Placed(first.answer, first.order_id, is_new=False)
+    assert isinstance(other, KeyReused)
+    assert users() == ["ali"]
+
+
+def test_old_keys_and_new_orders_go_together(key_id: int) -> None:
+    [first] = place(wanted("ali", key_id, "k"))
+    new, again, unkeyed = place(
+        wanted("veli", key_id, "l"), wanted("ali", key_id, "k"), wanted("ali", key_id)
+    )
+    assert isinstance(first, Placed)
+    assert again == Placed(first.answer, first.order_id, is_new=False)
+    assert [isinstance(one, Placed) and one.is_new for one in (new, unkeyed)] == [True, True]
+    assert users() == ["ali", "veli", "ali"]
+
+
+def test_who_has_no_route_uses_no_key_up_and_stops_nobody(key_id: int) -> None:
+    database.rows("DELETE FROM routes")
+    route.add("game", "60", factories.SANDBOX, {})
+    placed, refused = place(wanted("ali", key_id, "k"), wanted("veli", key_id, "l", package="61"))
+    assert isinstance(placed, Placed) and isinstance(refused, NoRoute)
+    route.add("game", "61", factories.SANDBOX, {})
+    [now] = place(wanted("veli", key_id, "l", package="61"))
+    assert isinstance(now, Placed) and now.is_new
+
+
+def test_a_repetition_needs_no_route(key_id: int) -> None:
+    [first] = place(wanted("ali", key_id, "k"))
+    database.rows("DELETE FROM routes")
+    [again] = place(wanted("ali", key_id, "k"))
+    assert isinstance(first, Placed) and isinstance(again, Placed)
+    assert (again.answer, again.is_new) == (first.answer, False)
+
+
+def test_where_products_are_uuids_one_that_is_none_leaves_nothing(key_id: int) -> None:
+    for column in ("productId", "packageId"):
+        database.rows(f'ALTER TABLE product_orders ALTER "{column}" TYPE uuid USING "{column}"::uuid')
+    ids = (factories.NO_ORDER, factories.NO_ORDER)
+    good = Placement(NewOrder(*ids, "ali"), key_id, "shop", "k")
+    with pytest.raises(peewee.DataError):
+        place(good, wanted("veli"))
+    assert users() == []
+    [placed] = place(good)
+    assert isinstance(placed, Placed) and placed.is_new
+
+
+def test_two_batches_with_the_same_keys_do_not_wait_for_each_other(database_url: str, key_id: int) -> None:
+    """The other one has `a` and then wants `z`; ours, which came with `z` in front, must not hold that already."""
+    reserve = "INSERT INTO idempotency_keys (api_key_id, key, fingerprint, answer) VALUES (%s, %s, %s, %s)"
+    fingerprint = NewOrder("game", "60", "ali").fingerprint()
+
+    def ours() -> list[Placed | NoRoute | KeyReused]:
+        with database.session():
+            return place(wanted("ali", key_id, "z"), wanted("ali", key_id, "a"))
+
+    with ThreadPoolExecutor(1) as thread, closing(psycopg2.connect(database_url)) as other:
+        cursor = other.cursor()
+        cursor.execute(reserve, (key_id, "a", fingerprint, '{"id": "a"}'))
+        placing_ours = thread.submit(ours)
+        waits = (
+            "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        wait_until(lambda: database.rows(waits), what="our batch to wait for the other")
+        cursor.execute(reserve, (key_id, "z", fingerprint, '{"id": "z"}'))
+        other.commit()
+        answers = placing_ours.result(20)
+    assert answers == [Placed('{"id": "z"}', "z", is_new=False), Placed('{"id": "a"}', "a", is_new=False)]
