@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import dramatiq
@@ -109,14 +110,26 @@ class PatientBroker(RedisBroker):
     def enqueue_all(self, messages: Iterable[dramatiq.Message[Any]]) -> None:
         """`enqueue` for many, in one round trip. Raises redis.RedisError; some may have been enqueued then."""
         self._max_unpack_size()  # type: ignore[no-untyped-call]  # asks Redis the first time: a pipeline cannot
+        together = list(messages)
+        try:
+            self._enqueue_together(together)
+        except redis.exceptions.NoScriptError:  # nothing was enqueued: the server is a new one
+            for script in self.scripts.values():
+                self.client.script_load(script.script)
+            self._enqueue_together(together)
+
+    def _enqueue_together(self, messages: list[dramatiq.Message[Any]]) -> None:
         with self.client.pipeline(transaction=False) as pipeline:
             beside = copy.copy(self)
-            beside.scripts = {
-                name: pipeline.register_script(one.script) for name, one in self.scripts.items()
-            }
+            beside.scripts = {name: partial(_run, pipeline, one.sha) for name, one in self.scripts.items()}
             for message in messages:
                 super(PatientBroker, beside).enqueue(message)
             pipeline.execute()
+
+
+def _run(pipeline: Any, sha: str, *, keys: list[Any], args: list[Any]) -> None:
+    """A script that is there already; redis-py would ask for it before every pipeline."""
+    pipeline.evalsha(sha, len(keys), *keys, *args)
 
 
 class _NamedWorker(Middleware):

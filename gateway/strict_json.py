@@ -11,9 +11,7 @@ class NotJson(ValueError):
 def loads(text: bytes) -> Any:
     """The value in `text`: UTF-8, no name twice in an object, no NaN. Raises NotJson."""
     try:
-        return json.loads(
-            text.decode("utf-8-sig"), parse_constant=_refuse_constant, object_pairs_hook=_unique
-        )
+        return DECODER.decode(text.decode("utf-8-sig"))
     except NotJson:
         raise
     except UnicodeDecodeError:
@@ -31,3 +29,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> Any:
     raise NotJson(f"is not JSON: there is no {name}")
+
+
+#: Made once; `json.loads` would make one for every text.
+DECODER = json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=_unique)

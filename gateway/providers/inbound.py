@@ -76,7 +76,7 @@ def receive(
     `trust_seconds` is how long an order is not polled after a callback that is not final.
     """
     webhook_id = VERIFIERS[provider.callback](provider, request, now or datetime.now(UTC))
-    if webhook_id:  # what was signed is the body: anybody may have written the query
+    if webhook_id and request.query:  # what was signed is the body: anybody may have written the query
         request = replace(request, query={})
     raw = _raw(request, webhook_id)
     try:

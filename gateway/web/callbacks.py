@@ -1,5 +1,6 @@
 """Callbacks: providers tell us, and the outcome is committed before they get their 2xx."""
 
+import json
 from collections.abc import Callable, Sequence
 from threading import Lock
 
@@ -22,6 +23,8 @@ logger = log.get(__name__)
 
 #: What a callback with several orders answers: the first of these that any of them got.
 TELLING = (Result.CONFLICT, Result.APPLIED, Result.STALE, Result.DUPLICATE, Result.UNMATCHED)
+#: What a callback with one order answers, ready to be sent.
+ANSWERS = {result: json.dumps({"result": result.value}).encode() for result in TELLING}
 #: Seconds until a changed provider is seen.
 REMEMBER_SECONDS = 2
 
@@ -90,8 +93,7 @@ class Callbacks:
 
 def _as_request(req: falcon.Request, token: str | None) -> inbound.CallbackRequest:
     query = {name: value if isinstance(value, str) else value[-1] for name, value in req.params.items()}
-    headers = {name.lower(): value for name, value in req.headers.items()}
-    return inbound.CallbackRequest(req.method, token, query, headers, req.context.body)
+    return inbound.CallbackRequest(req.method, token, query, req.headers_lower, req.context.body)
 
 
 def _log(settled: Sequence[order.Settled]) -> None:
@@ -124,15 +126,12 @@ def _answer(resp: falcon.Response, received: inbound.Received, settled: Sequence
         resp.content_type = falcon.MEDIA_TEXT
         resp.text = received.acknowledgement
         return
-    resp.media = {"result": telling.value} | _each(received.arrivals, results)
+    if len(results) == 1:
+        resp.content_type, resp.data = falcon.MEDIA_JSON, ANSWERS[telling]
+    else:
+        resp.media = {"result": telling.value, "results": _each(received.arrivals, results)}
 
 
-def _each(arrivals: Sequence[Arrival], results: Sequence[Result]) -> dict[str, list[dict[str, str | None]]]:
-    if len(arrivals) == 1:
-        return {}
+def _each(arrivals: Sequence[Arrival], results: Sequence[Result]) -> list[dict[str, str | None]]:
     pairs = zip(arrivals, results, strict=True)
-    return {
-        "results": [
-            {"provider_referans": one.outcome.referans, "result": result.value} for one, result in pairs
-        ]
-    }
+    return [{"provider_referans": one.outcome.referans, "result": result.value} for one, result in pairs]

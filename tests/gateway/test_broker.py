@@ -139,6 +139,16 @@ def test_a_burst_arrives_whole_and_soon(bell: Bell, client: redis.Redis) -> None
     }
 
 
+def test_a_server_that_is_new_gets_its_hints_too(bell: Bell, client: redis.Redis, lines: io.StringIO) -> None:
+    for known in (False, True):
+        if not known:
+            client.script_flush()
+        bell.ring("dispatch_order", "1", "2")
+        assert bell.drain(10)
+    assert client.llen(f"{NAMESPACE}:dispatch") == 4
+    assert actions(lines) == []
+
+
 def test_threads_may_ring_together(bell: Bell, client: redis.Redis) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda number: bell.ring("dispatch_order", str(number)), range(200)))
