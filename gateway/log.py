@@ -45,7 +45,7 @@ SECRET_TEXT = re.compile(
 HINTS = ("ifre", "token", "pass", "secret", "api", "pin", "auth", "kod", "bearer", "://", "c_", "rk_")
 #: Only a callback's path that goes on behind the provider's id has a token in it.
 TOKEN_PATH = re.compile(r"/callbacks/[^/\s?\"']+/", re.IGNORECASE)
-#: What stands on every line of this request or message. structlog keeps a variable for each name, at a third of a line's cost.
+#: What stands on every line of this request or message. structlog has a variable for each name, at a third of a line.
 _ids: ContextVar[Mapping[str, Any]] = ContextVar("ids", default=MappingProxyType({}))
 #: Characters of the shortest text that can hold one, `pin=1`.
 SHORTEST = 5
