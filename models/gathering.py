@@ -68,7 +68,7 @@ class Gathering(Generic[Item, Done]):
 
     def run(self, items: Sequence[Item]) -> list[Done]:
         """Do these, alone or together with others'; what became of each. Raises what doing them raises."""
-        share = _Share[Item, Done](items)
+        share: _Share[Item, Done] = _Share(items)
         self._join(share)
         share.wait()
         if share.leads:

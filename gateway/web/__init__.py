@@ -6,7 +6,7 @@ import falcon
 
 from gateway.settings import Settings
 from gateway.web.auth import Keys
-from gateway.web.callbacks import Callbacks, ProviderCache
+from gateway.web.callbacks import Callbacks
 from gateway.web.errors import handle_errors
 from gateway.web.health import Live, Ready
 from gateway.web.metrics import Metrics
@@ -30,7 +30,7 @@ def create_app(settings: Settings, redis_client: Any) -> falcon.App[Any, Any]:
         app.add_route(f"{prefix}/orders/{{order_id}}/check", Check(keys))
         app.add_route(f"{prefix}/orders/{{order_id}}/cancel", Cancel(keys))
 
-    callbacks = Callbacks(settings, ProviderCache())
+    callbacks = Callbacks(settings)
     app.add_route("/callbacks/{provider_id}", callbacks)
     app.add_route("/callbacks/{provider_id}/{token}", callbacks)
 

@@ -1,41 +1,31 @@
 """Who is calling, and what they may do."""
 
-from threading import Lock
-
 import falcon
-from cachetools import TTLCache, cachedmethod
 
 from gateway import log
 from gateway.web.errors import Problem
-from models import api_key, database
+from gateway.web.remembered import Remembered
+from models import api_key
 from models.api_key import ApiKey, Scope
 
 #: Seconds that a key is remembered, and so the longest that a revoked one still works.
 REMEMBER_SECONDS = 3
-MAX_REMEMBERED = 1000
 
 
 class Keys:
     """Finds the key of a request, and remembers it for a moment."""
 
     def __init__(self) -> None:
-        self._known: TTLCache[str, ApiKey] = TTLCache(MAX_REMEMBERED, REMEMBER_SECONDS)
-        self._lock = Lock()
+        self._known = Remembered(api_key.find, REMEMBER_SECONDS)
 
     def require(self, req: falcon.Request, *scopes: Scope) -> ApiKey:
         """The key of the request, which must have one of `scopes`. Raises a 401 or 403."""
-        found = self._find(_presented(req))
+        found = self._known.get(_presented(req))
+        if found is None:
+            raise _unauthorized("the API key is not valid")
         log.bind(caller=found.name)
         if not found.scopes.intersection(scopes):
             raise Problem(403, f"this key lacks the scope {' or '.join(scopes)}")
-        return found
-
-    @cachedmethod(lambda self: self._known, lock=lambda self: self._lock, key=lambda self, key: key)
-    def _find(self, key: str) -> ApiKey:
-        with database.session():
-            found = api_key.find(key)
-        if found is None:
-            raise _unauthorized("the API key is not valid")
         return found
 
 

@@ -2,16 +2,15 @@
 
 import json
 from collections.abc import Callable, Sequence
-from threading import Lock
 
 import falcon
-from cachetools import TTLCache, cachedmethod
 
 from gateway import log
 from gateway.providers import inbound
 from gateway.settings import Settings
 from gateway.signatures import BadSignature
 from gateway.web.errors import Problem
+from gateway.web.remembered import Remembered
 from models import database, inbox, order, provider
 from models.gathering import Gathering
 from models.order import MAX_BATCH
@@ -25,28 +24,8 @@ logger = log.get(__name__)
 TELLING = (Result.CONFLICT, Result.APPLIED, Result.STALE, Result.DUPLICATE, Result.UNMATCHED)
 #: What a callback with one order answers, ready to be sent.
 ANSWERS = {result: json.dumps({"result": result.value}).encode() for result in TELLING}
-#: Seconds until a changed provider is seen.
-REMEMBER_SECONDS = 2
-
-
-class ProviderCache:
-    """Providers by id, remembered for a moment."""
-
-    def __init__(self) -> None:
-        self._known: TTLCache[str, Provider] = TTLCache(1000, REMEMBER_SECONDS)
-        self._lock = Lock()
-
-    @cachedmethod(lambda self: self._known, lock=lambda self: self._lock, key=lambda self, id_: id_)
-    def get(self, provider_id: str) -> Provider:
-        """Raises a 404."""
-        found = self._read(provider_id) if "\x00" not in provider_id else None
-        if found is None:
-            raise Problem(404, "there is no provider of this id")
-        return found
-
-    def _read(self, provider_id: str) -> Provider | None:
-        with database.session():
-            return provider.find(provider_id)
+#: Seconds until a changed provider is seen by those who would be let in by the old one, and by those who would not.
+REMEMBER_SECONDS, LOOK_AGAIN_SECONDS = 2, 0.1
 
 
 class Callbacks:
@@ -57,15 +36,15 @@ class Callbacks:
 
     needs_body = True
 
-    def __init__(self, settings: Settings, providers: ProviderCache) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._providers = providers
+        self._providers = Remembered(provider.find, REMEMBER_SECONDS)
         self._gathering = Gathering(self._settle, MAX_BATCH)
 
     def on_post(
         self, req: falcon.Request, resp: falcon.Response, provider_id: str, token: str | None = None
     ) -> None:
-        account = self._providers.get(provider_id)
+        account = self._account(provider_id)
         log.bind(provider_id=account.id)
         received = self._receive(account, _as_request(req, token))
         settled = self._gathering.run(received.arrivals)
@@ -78,9 +57,16 @@ class Callbacks:
         with database.session():
             return order.settle(arrivals, order_timeout_seconds=self._settings.order_timeout)
 
+    def _account(self, provider_id: str, max_age_seconds: float | None = None) -> Provider:
+        """Raises a 404."""
+        found = self._providers.get(provider_id, max_age_seconds) if "\x00" not in provider_id else None
+        if found is None:
+            raise Problem(404, "there is no provider of this id")
+        return found
+
     def _receive(self, account: Provider, request: inbound.CallbackRequest) -> inbound.Received:
         try:
-            return inbound.receive(account, request, trust_seconds=self._settings.callback_trust)
+            return self._read(account, request)
         except BadSignature as error:
             logger.warning("A callback was not accepted.", action="callback_refused", reason=str(error))
             raise Problem(401, str(error)) from None
@@ -89,6 +75,15 @@ class Callbacks:
                 inbox.keep_invalid(account.id, error.dedupe_key, error.raw, str(error))
             logger.warning("A callback could not be read.", action="callback_invalid", reason=str(error))
             raise Problem(400, f"{error}; it is kept in the inbox") from None
+
+    def _read(self, account: Provider, request: inbound.CallbackRequest) -> inbound.Received:
+        """A signature that is bad is looked at once more: the provider's secret may be new."""
+        trust_seconds = self._settings.callback_trust
+        try:
+            return inbound.receive(account, request, trust_seconds=trust_seconds)
+        except BadSignature:
+            now = self._account(account.id, LOOK_AGAIN_SECONDS)
+            return inbound.receive(now, request, trust_seconds=trust_seconds)
 
 
 def _as_request(req: falcon.Request, token: str | None) -> inbound.CallbackRequest:

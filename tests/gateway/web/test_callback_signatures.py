@@ -136,6 +136,22 @@ def test_a_secret_that_is_changed_is_seen_in_a_moment(forgetful: None, anonymous
     wait_until(lambda: call_back(anonymous, neutral(NOBODY)).status_code == 401)
 
 
+def test_a_new_secret_is_taken_almost_at_once(anonymous: Client) -> None:
+    """A provider that was just told its secret is not refused until the old one is forgotten."""
+    assert call_back(anonymous, neutral(NOBODY)).status_code == 202
+    factories.add_provider(credentials=factories.CREDENTIALS | {"callback_secret": OTHER_SECRET})
+    body = json.dumps(neutral(NOBODY)).encode()
+    wait_until(
+        lambda: (
+            anonymous.simulate_post(
+                "/callbacks/sandbox", body=body, headers=calls.signed(body, secret=OTHER_SECRET)
+            ).status_code
+            == 202
+        ),
+        timeout_seconds=callbacks.REMEMBER_SECONDS / 2,
+    )
+
+
 @pytest.mark.parametrize("length", [MAX_BYTES + 1, 20 * MAX_BYTES])
 def test_a_body_that_is_too_large_is_refused(anonymous: Client, length: int) -> None:
     calls.problem(call_back(anonymous, b" " * length), 413)
