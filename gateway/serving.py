@@ -4,13 +4,17 @@ gunicorn loads this before it patches the process, so nothing of ours is importe
 """
 
 import socket
+import time
 from contextlib import nullcontext, suppress
+from email.utils import formatdate
+from functools import lru_cache
 from typing import Any
 
 import gevent
 import psycopg2
 from gevent.server import StreamServer
 from gevent.socket import wait_read, wait_write
+from gunicorn import util
 from gunicorn.workers import ggevent
 from psycopg2 import extensions
 
@@ -114,8 +118,17 @@ class Listener(StreamServer):  # type: ignore[misc]
         return accepted
 
 
-# gunicorn has no setting for it.
+_date = lru_cache(maxsize=1)(formatdate)
+
+
+def http_date(timestamp: float | None = None) -> str:
+    """The header `Date`, made once a second and not for every answer."""
+    return _date(int(time.time() if timestamp is None else timestamp), usegmt=True)
+
+
+# gunicorn has no settings for these.
 ggevent.StreamServer = Listener
+util.http_date = http_date
 
 
 class Worker(ggevent.GeventWorker):  # type: ignore[misc]

@@ -6,6 +6,9 @@ from decimal import Decimal
 
 from models.status import ExternalStatus, FailureReason, Source
 
+#: Made once; `json.dumps` would make one for every text.
+ENCODER = json.JSONEncoder(ensure_ascii=False)
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -59,7 +62,7 @@ def as_json(outcome: Outcome) -> str:
         "pin": outcome.pin,
         "message": outcome.message,
     }
-    return json.dumps({name: value for name, value in said.items() if value is not None}, ensure_ascii=False)
+    return ENCODER.encode({name: value for name, value in said.items() if value is not None})
 
 
 def from_json(text: str) -> Outcome:

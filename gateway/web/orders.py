@@ -20,6 +20,8 @@ from models.gathering import Gathering
 from models.status import Source
 
 NO_ROUTE = "no route leads from this package to a provider; add one with `gateway routes add`"
+#: Made once; `json.dumps` would make one for every text.
+ENCODER = json.JSONEncoder(ensure_ascii=False)
 IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 #: What PostgreSQL calls a reference to a row that is not there.
 FOREIGN_KEY_VIOLATION = "23503"
@@ -177,4 +179,4 @@ def _idempotency_key(req: falcon.Request) -> str | None:
 
 
 def _as_text(placed: dict[str, Any]) -> str:
-    return json.dumps(schemas.show_order(placed), ensure_ascii=False)
+    return ENCODER.encode(schemas.show_order(placed))
