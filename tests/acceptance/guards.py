@@ -288,6 +288,13 @@ GUARDS = [
         f"{SETTLE} tests/gateway/web/test_callbacks.py",
     ),
     Guard(
+        "connections go to every process",
+        "gateway/serving.py",
+        "            self.stop_accepting()\n",
+        "",
+        "tests/gateway/test_serving.py",
+    ),
+    Guard(
         "a bad callback fails alone",
         "models/gathering.py",
         "            if len(batch) == 1:\n                raise",

@@ -121,9 +121,21 @@ def built(old_orders: int = 100_000) -> Iterator[Stage]:
             stage = Stage(postgres, valkey, directory, key)
             stage.sql(OLD, (old_orders,))
             stage.sql("VACUUM ANALYZE")
+            _use_in(stage)
             yield stage
 
 
+def _use_in(stage: Stage) -> None:
+    """A server that has run for a day uses its WAL segments again; a fresh one stops for 60 ms to make each of them."""
+    stage.sql("ALTER SYSTEM SET min_wal_size = '1GB'")
+    stage.sql("SELECT pg_reload_conf()")
+    for _ in range(WAL_SEGMENTS):
+        stage.sql("SELECT pg_logical_emit_message(false, 'benchmark', ''), pg_switch_wal()")
+    stage.sql("CHECKPOINT")
+
+
+#: Of 16 MB; what `min_wal_size` keeps, less one that is in use.
+WAL_SEGMENTS = 63
 #: Orders of years ago, each with the timeline and the callback it had.
 OLD = """
 WITH made AS (

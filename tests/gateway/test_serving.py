@@ -1,13 +1,16 @@
 """A client's socket at the end of the process that serves it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import gevent
 import pytest
 from gevent import socket
+from gevent.event import Event
+from gevent.pool import Pool
 
-from gateway.serving import HELD_BYTES, Client
+from gateway import serving
+from gateway.serving import HELD_BYTES, Client, Listener
 
 #: Seconds until a greenlet that should be done is given up.
 PATIENCE_SECONDS = 5
@@ -80,3 +83,46 @@ def test_what_is_held_goes_out_before_the_connection_ends(ends: tuple[Any, Clien
     assert theirs.recv(100) == b"farewell"
     theirs.close()
     closing.get(timeout=PATIENCE_SECONDS)
+
+
+def test_who_has_a_connection_leaves_the_next_one_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "PAUSE_SECONDS", PATIENCE_SECONDS * 2)
+    monkeypatch.setattr(serving, "LONGEST_PAUSE_SECONDS", PATIENCE_SECONDS * 2)
+    shared = socket.socket()
+    shared.bind(("127.0.0.1", 0))
+    shared.listen()
+    over = Event()
+    one, other = (Listener(shared, handle=lambda *_: over.wait(), spawn=Pool(10)) for _ in range(2))
+    clients = []
+
+    def connect() -> None:
+        clients.append(socket.create_connection(shared.getsockname()))
+        _let_others_run()
+
+    try:
+        one.start()
+        _let_others_run()
+        connect()  # which no connection stands behind yet
+        connect()
+        assert len(one.pool) == 2
+        connect()
+        assert len(one.pool) == 2
+        other.start()
+        assert _within_patience(lambda: len(other.pool) == 1)
+    finally:
+        over.set()
+        for each in (*clients, one, other):
+            each.close()
+
+
+def _let_others_run() -> None:
+    """Rounds of the loop, in which whoever may take a connection does."""
+    for _ in range(20):
+        gevent.sleep(0)
+
+
+def _within_patience(condition: Callable[[], bool]) -> bool:
+    with gevent.Timeout(PATIENCE_SECONDS, False):
+        while not condition():
+            gevent.sleep(0.01)
+    return condition()
