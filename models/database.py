@@ -44,6 +44,8 @@ UNAVAILABLE = (
     MaxConnectionsExceeded,
 )
 
+#: What PostgreSQL may say though it has committed all the same: the connection fails, or its server stops.
+UNCLEAR = ("08", "57P")
 #: What PostgreSQL says of a prepared statement whose columns have changed since, or that is gone.
 OUTDATED = ("0A000", "26000")
 
@@ -177,7 +179,7 @@ def _execute_prepared(sql: Prepared, parameters: Mapping[str, Any] | Sequence[An
     try:
         return database.execute_sql(sql.execute, parameters)
     except peewee.DatabaseError as error:
-        if getattr(getattr(error, "orig", None), "pgcode", None) not in OUTDATED:
+        if sqlstate(error) not in OUTDATED:
             raise
         known.clear()
         if database.in_transaction():  # which has failed as a whole
@@ -203,6 +205,17 @@ def row(sql: str, parameters: Mapping[str, Any] | Sequence[Any] = ()) -> dict[st
     return found[0] if found else None
 
 
+def sqlstate(error: BaseException) -> str | None:
+    """What PostgreSQL called the error; None where it was not PostgreSQL that said it: the connection is lost."""
+    return getattr(getattr(error, "orig", error), "pgcode", None)
+
+
+def was_undone(error: BaseException) -> bool:
+    """Whether it is certain that nothing of the statement, or of its transaction, was committed."""
+    state = sqlstate(error)
+    return state is not None and not state.startswith(UNCLEAR)
+
+
 def array(values: Iterable[object]) -> str:
     """`values` as one parameter for an array of their type; psycopg2's own `ARRAY[…]` costs both sides more."""
     return f"{{{','.join(map(_element, values))}}}"
@@ -215,6 +228,5 @@ def _element(value: object) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def as_json(value: object) -> str:
-    """`value` as a parameter for a jsonb column."""
-    return json.dumps(value, ensure_ascii=False)
+#: `value` as JSON, for a parameter. The encoder is made once; `json.dumps` would make one for every text.
+as_json = json.JSONEncoder(ensure_ascii=False).encode

@@ -1,7 +1,8 @@
 """Doing together what arrives at once: one statement and one commit for many callbacks, or for many orders.
 
 What arrives while a statement is under way waits for its end and goes together in the next one; nobody waits for
-company. A batch that fails is taken apart, so that one bad item fails only whoever brought it.
+company. A batch that fails is taken apart, so that one bad item fails only whoever brought it; but only after errors
+that say that nothing was done, or where doing it again does no harm.
 """
 
 import threading
@@ -20,12 +21,17 @@ LANES = 2
 PATIENCE_SECONDS = 0.1
 
 
+class Stopped(RuntimeError):
+    """Whoever acted for this caller was stopped, and nobody knows how far it had come."""
+
+
 class _Share(Generic[Item, Done]):
     """What one caller brought, and what became of it."""
 
     def __init__(self, items: Sequence[Item]) -> None:
         self.items = items
         self.done: list[Done] | None = None
+        self.error: Exception | None = None
         #: Whether this caller has a lane, and is to act for all who wait.
         self.leads = False
         # Held until there is news; a plain lock wakes faster than an event.
@@ -47,18 +53,21 @@ class _Share(Generic[Item, Done]):
 class Gathering(Generic[Item, Done]):
     """`run` takes items like `do`, from any number of threads; `do` gets up to `limit` of them from all of these.
 
-    `do` answers each item, in their order, and either does all or raises and leaves nothing done that it would not
-    do again.
+    `do` answers each item, in their order. After an error that `may_repeat` allows everybody goes alone; any other, a
+    lost connection say, may have come when all was done, and is everybody's.
     """
 
     def __init__(
         self,
         do: Callable[[Sequence[Item]], list[Done]],
         limit: int,
+        *,
+        may_repeat: Callable[[BaseException], bool],
         patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
         self._do = do
         self._limit = limit
+        self._may_repeat = may_repeat
         self._patience_seconds = patience_seconds
         self._lock = threading.Lock()
         self._waiting: deque[_Share[Item, Done]] = deque()
@@ -72,7 +81,9 @@ class Gathering(Generic[Item, Done]):
         self._join(share)
         share.wait()
         if share.leads:
-            self._run_batch(self._gather(share))
+            self._run_batch(share)
+        if share.error:
+            raise share.error
         return self._do(items) if share.done is None else share.done
 
     def _join(self, share: _Share[Item, Done]) -> None:
@@ -91,23 +102,26 @@ class Gathering(Generic[Item, Done]):
             return not self._under_way
         return time.monotonic() - self._began_at >= self._patience_seconds
 
-    def _gather(self, first: _Share[Item, Done]) -> list[_Share[Item, Done]]:
-        """As many of those who wait as fit into one statement, after whatever has arrived was read."""
+    def _gather(self, batch: list[_Share[Item, Done]]) -> list[Item]:
+        """Let as many of those who wait join as fit into one statement, after whatever has arrived was read."""
         time.sleep(0)
-        batch, room = [first], self._limit - len(first.items)
+        room = self._limit - len(batch[0].items)
         with self._lock:
             while self._waiting and len(self._waiting[0].items) <= room:
                 batch.append(self._waiting.popleft())
                 room -= len(batch[-1].items)
             self._began_at = time.monotonic()
-        return batch
+        return [item for share in batch for item in share.items]
 
-    def _run_batch(self, batch: list[_Share[Item, Done]]) -> None:
-        """One statement for all; where it fails, everybody is left to go alone."""
+    def _run_batch(self, first: _Share[Item, Done]) -> None:
+        """One statement for all, whose first has the lane."""
+        batch = [first]
         try:
-            done = iter(self._do([item for share in batch for item in share.items]))
-        except Exception:
-            if len(batch) == 1:
+            done = iter(self._do(self._gather(batch)))
+        except BaseException as error:
+            if len(batch) == 1 or not self._may_repeat(error):
+                for share in batch:
+                    share.error = error if isinstance(error, Exception) else Stopped("within a statement")
                 raise
         else:
             for share in batch:

@@ -4,10 +4,8 @@ import json
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from models import database
 from models.status import ExternalStatus, FailureReason, Source
-
-#: Made once; `json.dumps` would make one for every text.
-ENCODER = json.JSONEncoder(ensure_ascii=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +60,7 @@ def as_json(outcome: Outcome) -> str:
         "pin": outcome.pin,
         "message": outcome.message,
     }
-    return ENCODER.encode({name: value for name, value in said.items() if value is not None})
+    return database.as_json({name: value for name, value in said.items() if value is not None})
 
 
 def from_json(text: str) -> Outcome:

@@ -18,6 +18,10 @@ from models.status import ExternalStatus, spellings
 
 #: Orders placed in one statement.
 MAX_BATCH = 100
+#: How long those wait who hold others up, for a key that somebody's open transaction holds.
+IMPATIENT = "SET LOCAL lock_timeout = '200ms'"
+#: What PostgreSQL calls the end of that wait.
+LOCK_NOT_AVAILABLE = "55P03"
 #: Digits of a reference: znet takes digits only; eighteen fit a 64-bit integer and cannot be guessed.
 REFERANS_DIGITS = 18
 
@@ -74,22 +78,32 @@ def new_referans() -> str:
 
 
 def place(
-    placements: Sequence[Placement], answer: Callable[[dict[str, Any]], str], *, wake_seconds: float
+    placements: Sequence[Placement],
+    answer: Callable[[dict[str, Any]], str],
+    *,
+    wake_seconds: float,
+    impatient: bool = False,
 ) -> list[Placed | NoRoute | KeyReused]:
     """Store orders, their references chosen, all in one commit; what became of each, in their order.
 
     `answer` renders an order as a row of COLUMNS; under an idempotency key it is kept, and given again for the same key
     and order, byte for byte. A request whose key is in use waits until the other has committed. Where nobody dispatches
     an order within `wake_seconds`, the sweep will. Raises peewee.DataError where a product or package is no UUID on a
-    table that wants them, and peewee.IntegrityError where that table refers to others that do not have them.
+    table that wants them, and peewee.IntegrityError where that table refers to others that do not have them; impatient,
+    also LOCK_NOT_AVAILABLE where a key stays in use.
     """
     keyed = any(each.idempotency_key for each in placements)
     with database.database.atomic() if keyed else nullcontext():
+        if keyed and impatient:
+            database.rows(IMPATIENT)
         placed = _insert(placements, wake_seconds)
         answers = {position: answer(row) for position, row in placed.items()}
+        first = {}
         if keyed:
             _keep(placements, answers)
-    first = _first_answers([each for position, each in enumerate(placements) if position not in placed])
+            first = _first_answers(
+                [each for position, each in enumerate(placements) if position not in placed]
+            )
     return [
         Placed(answers[position], placed[position]["id"], is_new=True)
         if position in placed
@@ -100,32 +114,31 @@ def place(
 
 def _insert(placements: Sequence[Placement], wake_seconds: float) -> dict[int, dict[str, Any]]:
     """The rows of those that are new and have a route, by position."""
-    columns = zip(*map(_parameters, placements), strict=True)
-    values: dict[str, Any] = {
-        name: database.array(each) for name, each in zip(PARAMETERS, columns, strict=True)
-    }
-    values |= {"position": database.array(range(len(placements))), "wake": wake_seconds}
-    return {row["position"]: row for row in database.rows(PLACE, values)}
+    given = [_parameters(position, each) for position, each in enumerate(placements)]
+    values: dict[str, Any] = {name: database.array(each[name] for each in given) for name in given[0]}
+    return {row["position"]: row for row in database.rows(PLACE, values | {"wake": wake_seconds})}
 
 
-def _parameters(each: Placement) -> tuple[Any, ...]:
+def _parameters(position: int, each: Placement) -> dict[str, Any]:
+    """Product and package are there twice: as the routes have them, and as the order's table does, UUIDs perhaps."""
     new, key = each.new, each.idempotency_key
-    return (
-        uuid.uuid4(),
-        new.product_id,
-        new.product_id,
-        new.package_id,
-        new.package_id,
-        new.quantity,
-        new.user_identifier,
-        new.extra_field,
-        new.notify_url,
-        new_referans(),
-        f"placed with key {each.made_by}",
-        each.key_id,
-        key,
-        new.fingerprint() if key else None,
-    )
+    return {
+        "position": position,
+        "id": uuid.uuid4(),
+        "product": new.product_id,
+        "product_id": new.product_id,
+        "package": new.package_id,
+        "package_id": new.package_id,
+        "quantity": new.quantity,
+        "user_identifier": new.user_identifier,
+        "extra_field": new.extra_field,
+        "notify_url": new.notify_url,
+        "referans": new_referans(),
+        "note": f"placed with key {each.made_by}",
+        "key_id": each.key_id,
+        "key": key,
+        "fingerprint": new.fingerprint() if key else None,
+    }
 
 
 def _keep(placements: Sequence[Placement], answers: Mapping[int, str]) -> None:
@@ -199,25 +212,7 @@ def _conditions(wanted: Filter) -> tuple[list[str], dict[str, Any]]:
     return [condition for condition, _ in used.values()], {name: value for name, (_, value) in used.items()}
 
 
-#: The columns of `_parameters`.
-PARAMETERS = (
-    "id",
-    "product",
-    "product_id",
-    "package",
-    "package_id",
-    "quantity",
-    "user_identifier",
-    "extra_field",
-    "notify_url",
-    "referans",
-    "note",
-    "key_id",
-    "key",
-    "fingerprint",
-)
-#: The product and package stand here twice: as the routes have them, and as the order's table does, UUIDs perhaps. Keys
-#: are reserved in their own order, so that two batches with the same ones cannot wait for each other.
+#: Keys are reserved in their own order, so that two batches with the same ones cannot wait for each other.
 PLACE = Prepared(f"""
 WITH incoming AS (
     SELECT i.* FROM unnest(

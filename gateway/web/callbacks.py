@@ -39,7 +39,8 @@ class Callbacks:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._providers = Remembered(provider.find, REMEMBER_SECONDS)
-        self._gathering = Gathering(self._settle, MAX_BATCH)
+        # The inbox takes a callback once, however often it is settled.
+        self._gathering = Gathering(self._settle, MAX_BATCH, may_repeat=lambda error: True)
 
     def on_post(
         self, req: falcon.Request, resp: falcon.Response, provider_id: str, token: str | None = None

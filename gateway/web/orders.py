@@ -1,6 +1,5 @@
 """The order API."""
 
-import json
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -20,11 +19,12 @@ from models.gathering import Gathering
 from models.status import Source
 
 NO_ROUTE = "no route leads from this package to a provider; add one with `gateway routes add`"
-#: Made once; `json.dumps` would make one for every text.
-ENCODER = json.JSONEncoder(ensure_ascii=False)
 IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 #: What PostgreSQL calls a reference to a row that is not there.
 FOREIGN_KEY_VIOLATION = "23503"
+
+
+Result = placing.Placed | placing.NoRoute | placing.KeyReused
 
 
 class Orders:
@@ -38,7 +38,7 @@ class Orders:
     def __init__(self, keys: Keys, settings: Settings) -> None:
         self._keys = keys
         self._wake_seconds = settings.first_check_delay
-        self._gathering = Gathering(self._place_all, placing.MAX_BATCH)
+        self._gathering = Gathering(self._place_now, placing.MAX_BATCH, may_repeat=database.was_undone)
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         key = self._keys.require(req, Scope.ORDERS_WRITE)
@@ -63,11 +63,11 @@ class Orders:
 
     def _place(self, placement: placing.Placement) -> placing.Placed:
         try:
-            [placed] = self._gathering.run([placement])
+            [placed] = self._place_soon(placement)
         except peewee.DataError:
             raise Problem(422, "this storefront's products and packages are UUIDs; these are not") from None
         except peewee.IntegrityError as error:
-            if getattr(getattr(error, "orig", None), "pgcode", None) != FOREIGN_KEY_VIOLATION:
+            if database.sqlstate(error) != FOREIGN_KEY_VIOLATION:
                 raise
             raise Problem(422, "this storefront has no such product or package") from None
         if isinstance(placed, placing.NoRoute):
@@ -76,11 +76,18 @@ class Orders:
             raise Problem(422, str(placed))
         return placed
 
-    def _place_all(
-        self, placements: Sequence[placing.Placement]
-    ) -> list[placing.Placed | placing.NoRoute | placing.KeyReused]:
+    def _place_soon(self, placement: placing.Placement) -> list[Result]:
+        """With others, unless it has to wait for its idempotency key: that holds up nobody else."""
+        try:
+            return self._gathering.run([placement])
+        except peewee.OperationalError as error:
+            if database.sqlstate(error) != placing.LOCK_NOT_AVAILABLE:
+                raise
+        return self._place_now([placement], impatient=False)
+
+    def _place_now(self, placements: Sequence[placing.Placement], *, impatient: bool = True) -> list[Result]:
         with database.session():
-            placed = placing.place(placements, _as_text, wake_seconds=self._wake_seconds)
+            placed = placing.place(placements, _as_text, wake_seconds=self._wake_seconds, impatient=impatient)
         new = [one.order_id for one in placed if isinstance(one, placing.Placed) and one.is_new]
         broker.wake("dispatch_order", *new)
         return placed
@@ -179,4 +186,4 @@ def _idempotency_key(req: falcon.Request) -> str | None:
 
 
 def _as_text(placed: dict[str, Any]) -> str:
-    return ENCODER.encode(schemas.show_order(placed))
+    return database.as_json(schemas.show_order(placed))

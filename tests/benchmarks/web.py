@@ -49,7 +49,9 @@ FASTAPI_ASYNCPG, DJANGO_CELERY, PGBENCH = (
 )
 PEERS = {OURS: REFERANS, FASTAPI_ASYNCPG: FASTAPI, DJANGO_CELERY: DJANGO}
 #: Requests of one round, by how fast who answers them is.
-REQUESTS = {OURS: 12_000, FASTAPI_ASYNCPG: 6_000, DJANGO_CELERY: 2_000}
+REQUESTS = {OURS: 24_000, FASTAPI_ASYNCPG: 10_000, DJANGO_CELERY: 3_000}
+#: Requests before that, until every connection has prepared its statements.
+WARM_UP = 1_000
 BURST = 10_000
 BURST_SECONDS = 5
 #: Callbacks after which memory is looked at first, and that are made ready at once.
@@ -91,16 +93,16 @@ def _loaded(stage: Stage, name: str) -> Iterator[tuple[int, Load]]:
 
 def _callbacks(stage: Stage, report: Report, name: str) -> None:
     with _loaded(stage, name) as (port, load):
-        requests = stage.callbacks(port, stage.orders_sent(REQUESTS[name] + 500))
-        load.closed_loop(requests[:500])
-        answers = load.closed_loop(requests[500:])
+        requests = stage.callbacks(port, stage.orders_sent(REQUESTS[name] + WARM_UP))
+        load.closed_loop(requests[:WARM_UP])
+        answers = load.closed_loop(requests[WARM_UP:])
     _check(answers, 200)
     report.add(CALLBACKS, name, answers.rate)
 
 
 def _orders(stage: Stage, report: Report, name: str) -> None:
     with _loaded(stage, name) as (port, load):
-        load.closed_loop(stage.orders(port, 300))
+        load.closed_loop(stage.orders(port, WARM_UP))
         answers = load.closed_loop(stage.orders(port, REQUESTS[name] // 2))
     _check(answers, 201)
     report.add(ORDERS, name, answers.rate)

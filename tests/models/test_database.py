@@ -1,5 +1,6 @@
 """The pool: what it hands out works, and one connection that hangs holds up nobody else."""
 
+import os
 import socket
 import threading
 import time
@@ -138,3 +139,28 @@ def test_a_connection_that_hangs_while_it_opens_holds_up_nobody(database_url: st
 def _connect_and_fail(pool: database.Pool) -> None:
     with pytest.raises(database.UNAVAILABLE):
         pool.connect()
+
+
+@pytest.mark.parametrize(
+    ("sql", "undone"),
+    [
+        ("SELECT 1 / 0", True),
+        ("INSERT INTO order_events (order_id, source) VALUES (NULL, 'api')", True),
+        ("SELECT pg_terminate_backend(pg_backend_pid())", False),
+    ],
+)
+def test_only_postgresql_itself_says_that_nothing_was_committed(
+    pool: database.Pool, sql: str, undone: bool
+) -> None:
+    with pool.connection_context(), pytest.raises(peewee.DatabaseError) as raised:
+        pool.execute_sql(sql, ())
+    assert database.was_undone(raised.value) is undone
+
+
+def test_a_lost_connection_says_nothing(pool: database.Pool) -> None:
+    with pool.connection_context():
+        with socket.socket(fileno=os.dup(pool.connection().fileno())) as wire:
+            wire.shutdown(socket.SHUT_RDWR)
+        with pytest.raises(peewee.DatabaseError) as raised:
+            pool.execute_sql("SELECT 1")
+    assert not database.was_undone(raised.value)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from models import database, order
-from models.gathering import LANES, Gathering
+from models.gathering import LANES, Gathering, Stopped
 from models.order import MAX_BATCH, Settled
 from models.outcome import Arrival
 from models.status import ExternalStatus, Result
@@ -24,7 +24,9 @@ class Held:
     def __init__(self, count: int = 1, patience_seconds: float = 60) -> None:
         self.batches: list[int] = []
         self.let_go = threading.Event()
-        self.gathering = Gathering(self._settle, MAX_BATCH, patience_seconds)
+        self.gathering = Gathering(
+            self._settle, MAX_BATCH, may_repeat=lambda error: True, patience_seconds=patience_seconds
+        )
         self._count = count
 
     def _settle(self, arrivals: Sequence[Arrival]) -> list[Settled]:
@@ -140,7 +142,7 @@ def test_nobody_waits_for_company() -> None:
         batches.append(len(arrivals))
         return order.settle(arrivals, order_timeout_seconds=factories.ORDER_TIMEOUT_SECONDS)
 
-    gathering = Gathering(settle_now, MAX_BATCH)
+    gathering = Gathering(settle_now, MAX_BATCH, may_repeat=lambda error: True)
     for _ in range(3):
         assert [one.result for one in gathering.run([completed()])] == [Result.APPLIED]
     assert batches == [1, 1, 1]
@@ -150,8 +152,48 @@ def test_after_a_failure_the_lanes_are_free_again() -> None:
     def fail(arrivals: Sequence[Arrival]) -> list[Settled]:
         raise OSError("the database is away")
 
-    gathering = Gathering(fail, MAX_BATCH)
+    gathering = Gathering(fail, MAX_BATCH, may_repeat=lambda error: True)
     for _ in range(LANES * 3):
         with pytest.raises(OSError):
             gathering.run([completed()])
     assert gathering._under_way == 0
+
+
+class Unclear:
+    """Does what it is asked to, and then fails: whoever gathers cannot know that it was done."""
+
+    def __init__(self, error: BaseException, count: int) -> None:
+        self.done: list[str] = []
+        self.gathering = Gathering(
+            self._do, MAX_BATCH, may_repeat=lambda error: isinstance(error, ValueError)
+        )
+        self._error = error
+        self._let_go = threading.Event()
+        with ThreadPoolExecutor(count + 1) as threads:
+            first = threads.submit(self.gathering.run, ["first"])
+            wait_until(lambda: self.done)
+            self.others = [threads.submit(self.gathering.run, [f"other {n}"]) for n in range(count)]
+            wait_until(lambda: len(self.gathering._waiting) == count)
+            self._let_go.set()
+            assert first.exception(10) is None
+
+    def _do(self, items: Sequence[str]) -> list[str]:
+        self.done += items
+        if items == ["first"]:
+            assert self._let_go.wait(10)
+        elif len(items) > 1:
+            raise self._error
+        return list(items)
+
+
+@pytest.mark.parametrize("error", [OSError("the connection is lost"), SystemExit("stopped")])
+def test_what_may_have_been_done_is_not_done_again(error: BaseException) -> None:
+    unclear = Unclear(error, count=3)
+    assert sorted(unclear.done) == ["first", "other 0", "other 1", "other 2"]
+    assert all(isinstance(other.exception(10), (type(error), Stopped)) for other in unclear.others)
+    assert unclear.gathering._under_way == 0
+
+
+def test_what_was_certainly_not_done_is_done_alone() -> None:
+    unclear = Unclear(ValueError("bad"), count=3)
+    assert [other.result(10) for other in unclear.others] == [[f"other {n}"] for n in range(3)]
