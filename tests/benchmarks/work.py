@@ -52,8 +52,8 @@ MESSAGES = "messages/s through queue and worker"
 def speed(stage: Stage, report: Report, seconds: int, rounds: int) -> None:
     """Sends for `seconds`, checks, the sweep that finds them, and messages that have nothing to do."""
     with _provider(stage):
-        _placed_to_sent(stage, report, seconds)
         for _ in range(rounds):
+            _placed_to_sent(stage, report, seconds)
             _checks(stage, report)
     for _ in range(rounds):
         for whose, (module, actor_name) in MACHINERIES.items():
