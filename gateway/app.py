@@ -1,6 +1,6 @@
 """What gunicorn loads: settings from the environment, models handed their database, the app. Connects nothing."""
 
-from gateway import broker, log, sentry
+from gateway import broker, log, sentry, serving
 from gateway import settings as settings_module
 from gateway.web import create_app
 from models import database, sealed
@@ -17,4 +17,4 @@ database.bind(
 sealed.bind(key.get_secret_value() for key in settings.encryption_keys)
 broker.install(broker.Bell(broker.make_broker(settings, strict=True)))
 
-app = create_app(settings, broker.make_client(settings, strict=True))
+app = create_app(settings, broker.make_client(settings, strict=True), pause=serving.until_idle)

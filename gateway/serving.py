@@ -28,6 +28,8 @@ HELD_BYTES = 64 * 1024
 FAREWELL_SECONDS = 2
 #: Seconds that a process leaves the next connection to the others, for each that it has, and at most.
 PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.000_05, 0.001
+#: Seconds that who waits until the process is idle waits at most.
+IDLE_SECONDS = 0.01
 #: Seconds without a word from PostgreSQL after which it is away; it ends statements itself before that.
 SILENCE_SECONDS = 20
 #: The same while connecting: libpq's `connect_timeout` does not count for who waits on its socket himself.
@@ -171,6 +173,12 @@ class Worker(ggevent.GeventWorker):  # type: ignore[misc]
         if not self.alive:
             for client in self._clients:
                 client.end_if_idle()
+
+
+def until_idle() -> None:
+    """Let all others run until whatever has arrived is read; not longer, where there is no end of it."""
+    with gevent.Timeout(IDLE_SECONDS, False):
+        gevent.idle()
 
 
 def wait_for_postgres(connection: Any) -> None:

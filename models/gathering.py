@@ -54,7 +54,8 @@ class Gathering(Generic[Item, Done]):
     """`run` takes items like `do`, from any number of threads; `do` gets up to `limit` of them from all of these.
 
     `do` answers each item, in their order. After an error that `may_repeat` allows everybody goes alone; any other, a
-    lost connection say, may have come when all was done, and is everybody's.
+    lost connection say, may have come when all was done, and is everybody's. `pause` lets callers run who are there but
+    have not joined yet.
     """
 
     def __init__(
@@ -63,11 +64,13 @@ class Gathering(Generic[Item, Done]):
         limit: int,
         *,
         may_repeat: Callable[[BaseException], bool],
+        pause: Callable[[], None],
         patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
         self._do = do
         self._limit = limit
         self._may_repeat = may_repeat
+        self._pause = pause
         self._patience_seconds = patience_seconds
         self._lock = threading.Lock()
         self._waiting: deque[_Share[Item, Done]] = deque()
@@ -104,7 +107,7 @@ class Gathering(Generic[Item, Done]):
 
     def _gather(self, batch: list[_Share[Item, Done]]) -> list[Item]:
         """Let as many of those who wait join as fit into one statement, after whatever has arrived was read."""
-        time.sleep(0)
+        self._pause()
         room = self._limit - len(batch[0].items)
         with self._lock:
             while self._waiting and len(self._waiting[0].items) <= room:

@@ -1,5 +1,7 @@
 """The web face: HTTP in, one call, HTTP out."""
 
+import time
+from collections.abc import Callable
 from typing import Any
 
 import falcon
@@ -14,8 +16,13 @@ from gateway.web.middleware import RequestLog, Sessions
 from gateway.web.orders import Cancel, Check, Events, Order, Orders
 
 
-def create_app(settings: Settings, redis_client: Any) -> falcon.App[Any, Any]:
-    """The application. `redis_client` is only ever asked how it is; the caller has bound the models."""
+def create_app(
+    settings: Settings, redis_client: Any, *, pause: Callable[[], None] = lambda: time.sleep(0)
+) -> falcon.App[Any, Any]:
+    """The application. `redis_client` is only ever asked how it is; the caller has bound the models.
+
+    `pause` lets other requests of the process run, before those that are there are settled or placed together.
+    """
     middleware: list[Any] = [RequestLog(), Sessions()]
     app: falcon.App[Any, Any] = falcon.App(middleware=middleware)
     app.req_options.strip_url_path_trailing_slash = True
@@ -24,13 +31,13 @@ def create_app(settings: Settings, redis_client: Any) -> falcon.App[Any, Any]:
     keys = Keys()
 
     for prefix in ("", settings.order_api_prefix):
-        app.add_route(f"{prefix}/orders", Orders(keys, settings))
+        app.add_route(f"{prefix}/orders", Orders(keys, settings, pause))
         app.add_route(f"{prefix}/orders/{{order_id}}", Order(keys))
         app.add_route(f"{prefix}/orders/{{order_id}}/events", Events(keys))
         app.add_route(f"{prefix}/orders/{{order_id}}/check", Check(keys))
         app.add_route(f"{prefix}/orders/{{order_id}}/cancel", Cancel(keys))
 
-    callbacks = Callbacks(settings)
+    callbacks = Callbacks(settings, pause)
     app.add_route("/callbacks/{provider_id}", callbacks)
     app.add_route("/callbacks/{provider_id}/{token}", callbacks)
 

@@ -36,11 +36,11 @@ class Callbacks:
 
     needs_body = True
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, pause: Callable[[], None]) -> None:
         self._settings = settings
         self._providers = Remembered(provider.find, REMEMBER_SECONDS)
         # The inbox takes a callback once, however often it is settled.
-        self._gathering = Gathering(self._settle, MAX_BATCH, may_repeat=lambda error: True)
+        self._gathering = Gathering(self._settle, MAX_BATCH, may_repeat=lambda error: True, pause=pause)
 
     def on_post(
         self, req: falcon.Request, resp: falcon.Response, provider_id: str, token: str | None = None

@@ -1,7 +1,7 @@
 """The order API."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -35,10 +35,12 @@ class Orders:
 
     needs_body = True
 
-    def __init__(self, keys: Keys, settings: Settings) -> None:
+    def __init__(self, keys: Keys, settings: Settings, pause: Callable[[], None]) -> None:
         self._keys = keys
         self._wake_seconds = settings.first_check_delay
-        self._gathering = Gathering(self._place_now, placing.MAX_BATCH, may_repeat=database.was_undone)
+        self._gathering = Gathering(
+            self._place_now, placing.MAX_BATCH, may_repeat=database.was_undone, pause=pause
+        )
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         key = self._keys.require(req, Scope.ORDERS_WRITE)

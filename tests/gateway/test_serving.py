@@ -126,3 +126,31 @@ def _within_patience(condition: Callable[[], bool]) -> bool:
         while not condition():
             gevent.sleep(0.01)
     return condition()
+
+
+def test_who_waits_until_idle_lets_all_others_go_first() -> None:
+    done = []
+
+    def work(number: int) -> None:
+        for _ in range(number):
+            gevent.sleep(0)
+        done.append(number)
+
+    workers = [gevent.spawn(work, number) for number in range(5)]
+    serving.until_idle()
+    assert done == list(range(5))
+    gevent.joinall(workers)
+
+
+def test_nobody_waits_for_ever_until_the_process_is_idle() -> None:
+    over = Event()
+
+    def never_idle() -> None:
+        while not over.is_set():
+            gevent.sleep(0)
+
+    busy = gevent.spawn(never_idle)
+    with gevent.Timeout(PATIENCE_SECONDS):
+        serving.until_idle()
+    over.set()
+    busy.join()

@@ -18,6 +18,10 @@ from tests.waiting import wait_until
 pytestmark = pytest.mark.usefixtures("db")
 
 
+def at_once() -> None:
+    """Nobody is waited for."""
+
+
 class Held:
     """Settles for real, but the first so many only when they are let go."""
 
@@ -25,7 +29,11 @@ class Held:
         self.batches: list[int] = []
         self.let_go = threading.Event()
         self.gathering = Gathering(
-            self._settle, MAX_BATCH, may_repeat=lambda error: True, patience_seconds=patience_seconds
+            self._settle,
+            MAX_BATCH,
+            may_repeat=lambda error: True,
+            pause=at_once,
+            patience_seconds=patience_seconds,
         )
         self._count = count
 
@@ -142,7 +150,7 @@ def test_nobody_waits_for_company() -> None:
         batches.append(len(arrivals))
         return order.settle(arrivals, order_timeout_seconds=factories.ORDER_TIMEOUT_SECONDS)
 
-    gathering = Gathering(settle_now, MAX_BATCH, may_repeat=lambda error: True)
+    gathering = Gathering(settle_now, MAX_BATCH, may_repeat=lambda error: True, pause=at_once)
     for _ in range(3):
         assert [one.result for one in gathering.run([completed()])] == [Result.APPLIED]
     assert batches == [1, 1, 1]
@@ -152,7 +160,7 @@ def test_after_a_failure_the_lanes_are_free_again() -> None:
     def fail(arrivals: Sequence[Arrival]) -> list[Settled]:
         raise OSError("the database is away")
 
-    gathering = Gathering(fail, MAX_BATCH, may_repeat=lambda error: True)
+    gathering = Gathering(fail, MAX_BATCH, may_repeat=lambda error: True, pause=at_once)
     for _ in range(LANES * 3):
         with pytest.raises(OSError):
             gathering.run([completed()])
@@ -165,7 +173,7 @@ class Unclear:
     def __init__(self, error: BaseException, count: int) -> None:
         self.done: list[str] = []
         self.gathering = Gathering(
-            self._do, MAX_BATCH, may_repeat=lambda error: isinstance(error, ValueError)
+            self._do, MAX_BATCH, may_repeat=lambda error: isinstance(error, ValueError), pause=at_once
         )
         self._error = error
         self._let_go = threading.Event()
