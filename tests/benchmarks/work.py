@@ -107,6 +107,7 @@ def _provider(stage: Stage) -> Iterator[None]:
 
 
 def _placed_to_sent(stage: Stage, report: Report, seconds: int) -> None:
+    _forget_hints(stage)
     began = stage.sql("SELECT now()")[0][0]
     with stage.process("worker", WORKER), stage.web("web", REFERANS, WEB_CONCURRENCY="2") as port:
         load, count = Load(port, 8), ORDERS_A_SECOND * seconds
@@ -121,6 +122,7 @@ def _placed_to_sent(stage: Stage, report: Report, seconds: int) -> None:
 
 def _checks(stage: Stage, report: Report) -> None:
     """Due orders found by one sweep, which the same worker enqueues and checks."""
+    _forget_hints(stage)
     stage.sql('UPDATE product_orders SET "nextCheckAt" = NULL WHERE "nextCheckAt" IS NOT NULL')
     stage.numbered_orders_sent(DUE_ORDERS)
     stage.sql('UPDATE product_orders SET "nextCheckAt" = now() WHERE "nextCheckAt" IS NOT NULL')
@@ -141,8 +143,7 @@ def _checks(stage: Stage, report: Report) -> None:
 
 def _messages(stage: Stage, module: str, actor_name: str) -> float:
     """Messages a second that a worker takes off a full queue, from when it is warm."""
-    with closing(redis.Redis.from_url(stage.valkey.url)) as client:
-        client.flushdb()  # what an earlier part has left
+    _forget_hints(stage)
     _enqueue(stage, NOTHING_TO_DO, actor_name)
     command = [sys.executable, "-m", "dramatiq", module, *WORKER[2:]]
     with stage.process(module, command):
@@ -152,6 +153,12 @@ def _messages(stage: Stage, module: str, actor_name: str) -> float:
         rate = (first - _left(stage)) / (time.perf_counter() - began)
         wait_until(lambda: _left(stage) == 0, 60, what="the last message")
     return rate
+
+
+def _forget_hints(stage: Stage) -> None:
+    """What an earlier part has left; a sweep adds no more than there is room for."""
+    with closing(redis.Redis.from_url(stage.valkey.url)) as client:
+        client.flushdb()
 
 
 def _work_off(stage: Stage, count: int) -> None:
