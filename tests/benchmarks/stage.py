@@ -47,6 +47,27 @@ class Stage:
                 return cursor.fetchall() if cursor.description else []
 
     @contextmanager
+    def between_vacuums(self) -> Iterator[None]:
+        """Without autovacuum, which comes to tables this small every minute and takes a core for seconds."""
+        self._set("autovacuum", "off")
+        self.sql("VACUUM ANALYZE")
+        try:
+            yield
+        finally:
+            self._set("autovacuum", "on")
+
+    def _set(self, name: str, value: str) -> None:
+        self.sql(f"ALTER SYSTEM SET {name} = '{value}'")
+        self.sql("SELECT pg_reload_conf()")
+
+    def use_in(self) -> None:
+        """A server that has run for a day uses its WAL segments again; a fresh one stops for 60 ms to make each."""
+        self._set("min_wal_size", "1GB")
+        for _ in range(WAL_SEGMENTS):
+            self.sql("SELECT pg_logical_emit_message(false, 'benchmark', ''), pg_switch_wal()")
+        self.sql("CHECKPOINT")
+
+    @contextmanager
     def process(self, name: str, command: list[str], **env: str) -> Iterator[subprocess.Popen[str]]:
         """A process for as long as the block runs; what it writes goes to a file of its name."""
         given = {"DATABASE_URL": self.postgres.url, "REDIS_URL": self.valkey.url}
@@ -121,17 +142,8 @@ def built(old_orders: int = 100_000) -> Iterator[Stage]:
             stage = Stage(postgres, valkey, directory, key)
             stage.sql(OLD, (old_orders,))
             stage.sql("VACUUM ANALYZE")
-            _use_in(stage)
+            stage.use_in()
             yield stage
-
-
-def _use_in(stage: Stage) -> None:
-    """A server that has run for a day uses its WAL segments again; a fresh one stops for 60 ms to make each of them."""
-    stage.sql("ALTER SYSTEM SET min_wal_size = '1GB'")
-    stage.sql("SELECT pg_reload_conf()")
-    for _ in range(WAL_SEGMENTS):
-        stage.sql("SELECT pg_logical_emit_message(false, 'benchmark', ''), pg_switch_wal()")
-    stage.sql("CHECKPOINT")
 
 
 #: Of 16 MB; what `min_wal_size` keeps, less one that is in use.

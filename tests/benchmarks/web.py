@@ -66,12 +66,13 @@ def rates(stage: Stage, report: Report, rounds: int) -> None:
     """Everybody's rates side by side, round after round."""
     for number in range(rounds):
         print(f"round {number + 1} of {rounds}", flush=True)
-        report.add(CALLBACKS, PGBENCH, pgbench.settle(stage, 32_000))
-        report.add(ORDERS, PGBENCH, pgbench.place(stage, 32_000))
-        for name in PEERS:
-            _callbacks(stage, report, name)
-        for name in (OURS, DJANGO_CELERY):
-            _orders(stage, report, name)
+        with stage.between_vacuums():
+            report.add(CALLBACKS, PGBENCH, pgbench.settle(stage, 32_000))
+            report.add(ORDERS, PGBENCH, pgbench.place(stage, 32_000))
+            for name in PEERS:
+                _callbacks(stage, report, name)
+            for name in (OURS, DJANGO_CELERY):
+                _orders(stage, report, name)
     report.want_ratio(CALLBACKS, PGBENCH, at_least=0.5)
     report.want_ratio(CALLBACKS, FASTAPI_ASYNCPG, at_least=2)
     report.want_ratio(CALLBACKS, DJANGO_CELERY, at_least=10)
@@ -112,7 +113,7 @@ def latencies(stage: Stage, report: Report, rounds: int) -> None:
     """How long a callback takes at a share of the rate that `rates` found, and in a burst."""
     rate = report.median(CALLBACKS, OURS)
     for _ in range(rounds):
-        with _loaded(stage, OURS) as (port, load):
+        with stage.between_vacuums(), _loaded(stage, OURS) as (port, load):
             _check(load.closed_loop(stage.callbacks(port, stage.orders_sent(2_000))), 200)
             for what, share in ((AT_70, 0.7), (VISIBLE, 0.2)):
                 requests = stage.callbacks(port, stage.orders_sent(int(rate * share * 10)))
