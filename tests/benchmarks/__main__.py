@@ -17,8 +17,8 @@ WORDS = """# Benchmarks
 
 `make bench` writes the table below: every contestant in turn, round after round, on durable servers whose tables
 already hold 100,000 old orders; load generator, web and PostgreSQL share the machine, so only the ratios mean anything.
-Rates and latencies are taken between two vacuums. Callbacks are signed and committed before they are answered, over 32 connections to two processes. The peers are in
-`tests/benchmarks/peers/`."""
+Rates and latencies are taken between two vacuums. Callbacks are signed and committed before they are answered, over 32
+connections to two processes. The peers are in `tests/benchmarks/peers/`."""
 
 Part = Callable[[stage.Stage, Report, argparse.Namespace], None]
 PARTS: dict[str, Part] = {

@@ -61,8 +61,12 @@ class Stage:
         self.sql("SELECT pg_reload_conf()")
 
     def use_in(self) -> None:
-        """A server that has run for a day uses its WAL segments again; a fresh one stops for 60 ms to make each."""
+        """A server that has run for a day uses its WAL segments again; a fresh one stops for 60 ms to make each.
+
+        And one for such a load has no checkpoint because its WAL is full.
+        """
         self._set("min_wal_size", "1GB")
+        self._set("max_wal_size", "8GB")
         for _ in range(WAL_SEGMENTS):
             self.sql("SELECT pg_logical_emit_message(false, 'benchmark', ''), pg_switch_wal()")
         self.sql("CHECKPOINT")
