@@ -113,9 +113,8 @@ class PatientBroker(RedisBroker):
         together = list(messages)
         try:
             self._enqueue_together(together)
-        except (
-            redis.exceptions.NoScriptError
-        ):  # the server is a new one; what came in all the same comes in twice
+        except redis.exceptions.NoScriptError:
+            # The server is a new one; what came in all the same comes in twice.
             for script in self.scripts.values():
                 self.client.script_load(script.script)
             self._enqueue_together(together)

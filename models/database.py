@@ -46,6 +46,8 @@ UNAVAILABLE = (
 
 #: What PostgreSQL may say though it has committed all the same: the connection fails, or its server stops.
 UNCLEAR = ("08", "57P")
+#: What PostgreSQL says where `lock_timeout` has passed.
+LOCK_NOT_AVAILABLE = "55P03"
 #: What PostgreSQL says of a prepared statement whose columns have changed since, or that is gone.
 OUTDATED = ("0A000", "26000")
 

@@ -18,7 +18,6 @@ LOCK_TIMEOUT_MS = 700
 #: Tries at a lock that a long transaction holds, with a pause between them that lets writers through.
 LOCK_TRIES = 60
 PAUSE_SECONDS = 0.5
-LOCK_NOT_AVAILABLE = "55P03"
 MIGRATIONS = Path(migrations.__file__).parent
 
 
@@ -109,7 +108,7 @@ def _apply(pool: database.Pool, name: str, echo: Callable[[str], None]) -> None:
             _runner(pool).up(name)
             return
         except peewee.OperationalError as error:
-            if getattr(getattr(error, "orig", None), "pgcode", None) != LOCK_NOT_AVAILABLE:
+            if database.sqlstate(error) != database.LOCK_NOT_AVAILABLE:
                 raise
             echo(f"{name}: the orders table is locked by another transaction; trying again")
             time.sleep(PAUSE_SECONDS)

@@ -20,8 +20,6 @@ from models.status import ExternalStatus, spellings
 MAX_BATCH = 100
 #: How long those wait who hold others up, for a key that somebody's open transaction holds.
 IMPATIENT = "SET LOCAL lock_timeout = '200ms'"
-#: What PostgreSQL calls the end of that wait.
-LOCK_NOT_AVAILABLE = "55P03"
 #: Digits of a reference: znet takes digits only; eighteen fit a 64-bit integer and cannot be guessed.
 REFERANS_DIGITS = 18
 
@@ -72,6 +70,10 @@ class Placed:
     is_new: bool
 
 
+#: What becomes of a placement.
+Result = Placed | NoRoute | KeyReused
+
+
 def new_referans() -> str:
     """A reference that is unique, unguessable and digits only; it never starts with 0."""
     return str(10 ** (REFERANS_DIGITS - 1) + secrets.randbelow(9 * 10 ** (REFERANS_DIGITS - 1)))
@@ -83,14 +85,14 @@ def place(
     *,
     wake_seconds: float,
     impatient: bool = False,
-) -> list[Placed | NoRoute | KeyReused]:
+) -> list[Result]:
     """Store orders, their references chosen, all in one commit; what became of each, in their order.
 
     `answer` renders an order as a row of COLUMNS; under an idempotency key it is kept, and given again for the same key
     and order, byte for byte. A request whose key is in use waits until the other has committed. Where nobody dispatches
     an order within `wake_seconds`, the sweep will. Raises peewee.DataError where a product or package is no UUID on a
     table that wants them, and peewee.IntegrityError where that table refers to others that do not have them; impatient,
-    also LOCK_NOT_AVAILABLE where a key stays in use.
+    also database.LOCK_NOT_AVAILABLE where a key stays in use.
     """
     keyed = any(each.idempotency_key for each in placements)
     with database.database.atomic() if keyed else nullcontext():
@@ -98,12 +100,8 @@ def place(
             database.rows(IMPATIENT)
         placed = _insert(placements, wake_seconds)
         answers = {position: answer(row) for position, row in placed.items()}
-        first = {}
-        if keyed:
-            _keep(placements, answers)
-            first = _first_answers(
-                [each for position, each in enumerate(placements) if position not in placed]
-            )
+        _keep(placements, answers)
+        first = _first_answers([each for position, each in enumerate(placements) if position not in placed])
     return [
         Placed(answers[position], placed[position]["id"], is_new=True)
         if position in placed
@@ -157,7 +155,7 @@ def _first_answers(placements: Sequence[Placement]) -> dict[tuple[int, str | Non
     return {(row["api_key_id"], row["key"]): row for row in found}
 
 
-def _again(placement: Placement, first: dict[str, Any] | None) -> Placed | NoRoute | KeyReused:
+def _again(placement: Placement, first: dict[str, Any] | None) -> Result:
     new = placement.new
     if first is None:
         return NoRoute(f"no route for product {new.product_id}, package {new.package_id}")

@@ -8,6 +8,10 @@ T = TypeVar("T")
 
 #: Seconds between two looks.
 PAUSE_SECONDS = 0.01
+#: The connections to a database that wait for a lock.
+LOCK_WAITS = (
+    "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+)
 
 
 def wait_until(

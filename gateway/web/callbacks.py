@@ -13,7 +13,6 @@ from gateway.web.errors import Problem
 from gateway.web.remembered import Remembered
 from models import database, inbox, order, provider
 from models.gathering import Gathering
-from models.order import MAX_BATCH
 from models.outcome import Arrival
 from models.provider import Provider
 from models.status import Result
@@ -40,7 +39,7 @@ class Callbacks:
         self._settings = settings
         self._providers = Remembered(provider.find, REMEMBER_SECONDS)
         # The inbox takes a callback once, however often it is settled.
-        self._gathering = Gathering(self._settle, MAX_BATCH, may_repeat=lambda error: True, pause=pause)
+        self._gathering = Gathering(self._settle, order.MAX_BATCH, may_repeat=lambda error: True, pause=pause)
 
     def on_post(
         self, req: falcon.Request, resp: falcon.Response, provider_id: str, token: str | None = None

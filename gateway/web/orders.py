@@ -24,9 +24,6 @@ IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 FOREIGN_KEY_VIOLATION = "23503"
 
 
-Result = placing.Placed | placing.NoRoute | placing.KeyReused
-
-
 class Orders:
     """Placing and listing.
 
@@ -78,16 +75,18 @@ class Orders:
             raise Problem(422, str(placed))
         return placed
 
-    def _place_soon(self, placement: placing.Placement) -> list[Result]:
+    def _place_soon(self, placement: placing.Placement) -> list[placing.Result]:
         """With others, unless it has to wait for its idempotency key: that holds up nobody else."""
         try:
             return self._gathering.run([placement])
         except peewee.OperationalError as error:
-            if database.sqlstate(error) != placing.LOCK_NOT_AVAILABLE:
+            if database.sqlstate(error) != database.LOCK_NOT_AVAILABLE:
                 raise
         return self._place_now([placement], impatient=False)
 
-    def _place_now(self, placements: Sequence[placing.Placement], *, impatient: bool = True) -> list[Result]:
+    def _place_now(
+        self, placements: Sequence[placing.Placement], *, impatient: bool = True
+    ) -> list[placing.Result]:
         with database.session():
             placed = placing.place(placements, _as_text, wake_seconds=self._wake_seconds, impatient=impatient)
         new = [one.order_id for one in placed if isinstance(one, placing.Placed) and one.is_new]

@@ -10,9 +10,9 @@ import pytest
 
 from models import api_key, database, placing, route
 from models.api_key import Scope
-from models.placing import KeyReused, NewOrder, NoRoute, Placed, Placement
+from models.placing import KeyReused, NewOrder, NoRoute, Placed, Placement, Result
 from tests import factories
-from tests.waiting import wait_until
+from tests.waiting import LOCK_WAITS, wait_until
 
 pytestmark = pytest.mark.usefixtures("db")
 
@@ -25,7 +25,7 @@ def key_id(db: None) -> int:
     return known.id
 
 
-def place(*placements: Placement) -> list[Placed | NoRoute | KeyReused]:
+def place(*placements: Placement) -> list[Result]:
     def answer(row: dict[str, Any]) -> str:
         return f'{{"id": "{row["id"]}", "user": "{row["userIdentifier"]}"}}'
 
@@ -114,7 +114,7 @@ def test_two_batches_with_the_same_keys_do_not_wait_for_each_other(database_url:
     reserve = "INSERT INTO idempotency_keys (api_key_id, key, fingerprint, answer) VALUES (%s, %s, %s, %s)"
     fingerprint = NewOrder("game", "60", "ali").fingerprint()
 
-    def ours() -> list[Placed | NoRoute | KeyReused]:
+    def ours() -> list[Result]:
         with database.session():
             return place(wanted("ali", key_id, "z"), wanted("ali", key_id, "a"))
 
@@ -122,10 +122,7 @@ def test_two_batches_with_the_same_keys_do_not_wait_for_each_other(database_url:
         cursor = other.cursor()
         cursor.execute(reserve, (key_id, "a", fingerprint, '{"id": "a"}'))
         placing_ours = thread.submit(ours)
-        waits = (
-            "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        )
-        wait_until(lambda: database.rows(waits), what="our batch to wait for the other")
+        wait_until(lambda: database.rows(LOCK_WAITS), what="our batch to wait for the other")
         cursor.execute(reserve, (key_id, "z", fingerprint, '{"id": "z"}'))
         other.commit()
         answers = placing_ours.result(20)

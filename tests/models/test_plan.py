@@ -13,7 +13,7 @@ from models import database, inbox, plan, provider, sweep_run
 from models.status import ExternalStatus, FailureReason, Source
 from tests import factories
 from tests.factories import age, arrival, column, put, settle
-from tests.waiting import wait_until
+from tests.waiting import LOCK_WAITS, wait_until
 
 DELAYS_SECONDS = [30.0, 60.0, 120.0, 1800.0]
 
@@ -284,12 +284,9 @@ def test_of_workers_that_all_see_a_probe_due_one_sends_it(database_url: str) -> 
         # Held until all have looked and want to be the one.
         outsider.cursor().execute("SELECT FROM provider_health FOR UPDATE")
         admitted = thread.submit(at_once, 5, lambda: provider.admits("sandbox", 30))
-        wait_until(lambda: len(database.rows(WAITING)) == 5)
+        wait_until(lambda: len(database.rows(LOCK_WAITS)) == 5)
         outsider.rollback()
         assert sum(admitted.result()) == 1
-
-
-WAITING = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 
 
 def test_while_its_provider_is_down_a_check_waits_but_not_past_the_timeout() -> None:

@@ -15,7 +15,7 @@ from models.outcome import Arrival, Outcome
 from models.status import STAGES, Claim, ExternalStatus, FailureReason, Result, Source, Standing, decide
 from tests import factories
 from tests.factories import age, arrival, column, put, settle
-from tests.waiting import wait_until
+from tests.waiting import LOCK_WAITS, wait_until
 
 COMPLETED, FAILED, PROCESSING, SENT, PENDING = (
     ExternalStatus.COMPLETED,
@@ -376,10 +376,7 @@ def _let_all_wait_for(database_url: str, order: dict[str, Any], threads: list[th
         cursor.execute("SELECT FROM product_orders WHERE id = %s FOR UPDATE", (order["id"],))
         for thread in threads:
             thread.start()
-        wait_until(lambda: len(database.rows(WAITING)) == len(threads))
+        wait_until(lambda: len(database.rows(LOCK_WAITS)) == len(threads))
         outsider.rollback()
     for thread in threads:
         thread.join()
-
-
-WAITING = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"

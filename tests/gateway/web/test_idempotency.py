@@ -13,7 +13,7 @@ from models.api_key import Scope
 from models.gathering import LANES
 from tests.gateway.web import calls
 from tests.gateway.web.conftest import Client, ClientFor
-from tests.waiting import wait_until
+from tests.waiting import LOCK_WAITS, wait_until
 
 
 def post(client: Client, key: str, path: str = "/orders", **fields: Any) -> Any:
@@ -99,13 +99,14 @@ def test_the_answer_that_is_kept_holds_no_key(client: Client) -> None:
 def test_who_waits_for_a_key_holds_up_nobody_else(client: Client, database_url: str) -> None:
     """As many as may be under way at once wait for keys that an open transaction holds."""
     reserve = "INSERT INTO idempotency_keys (api_key_id, key, fingerprint) SELECT id, %s, '' FROM api_keys"
-    waits = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     keys = [f"k{number}" for number in range(LANES)]
     with ThreadPoolExecutor(LANES) as threads, closing(psycopg2.connect(database_url)) as other:
         for key in keys:
             other.cursor().execute(reserve, (key,))
         waiting = [threads.submit(post, client, key) for key in keys]
-        wait_until(lambda: len(database.rows(waits)) == LANES, what="the requests to wait for their keys")
+        wait_until(
+            lambda: len(database.rows(LOCK_WAITS)) == LANES, what="the requests to wait for their keys"
+        )
         assert calls.place(client)["id"]
         assert not any(each.done() for each in waiting)
         other.rollback()
