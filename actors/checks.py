@@ -1,7 +1,5 @@
 """Asking a provider about an order of which it has not told us."""
 
-from typing import Any
-
 import dramatiq
 
 from actors.backoff import Backoff
@@ -12,7 +10,9 @@ from actors.setup import client, dispatch_grace_seconds, settings
 from gateway import log, providers
 from gateway.broker import QUEUES
 from gateway.providers.base import NoAnswer, ProviderError, UnknownReference
-from models import database, order, plan, provider, timeline
+from models import claims, order, provider, timeline
+from models.claims import ClaimedCheck
+from models.db import database
 from models.outcome import Arrival, Outcome
 from models.provider import Assigned, Provider
 from models.status import OPEN_STATUSES, ExternalStatus, FailureReason, Source
@@ -39,11 +39,11 @@ def check_order_status(order_id: str) -> None:
     with one_call(assigned.provider):
         claimed = _claim_for(assigned, order_id)
         is_open = claimed is not None and _ask(claimed, assigned)
-    if claimed and is_open:
-        enqueue_check(order_id, claimed["next_check_seconds"])
+    if claimed and is_open and claimed.next_check_seconds is not None:
+        enqueue_check(order_id, claimed.next_check_seconds)
 
 
-def _claim_for(assigned: Assigned, order_id: str) -> dict[str, Any] | None:
+def _claim_for(assigned: Assigned, order_id: str) -> ClaimedCheck | None:
     with database.session():
         if assigned.is_down and _has_to_wait(assigned.provider, order_id):
             return None
@@ -52,13 +52,13 @@ def _claim_for(assigned: Assigned, order_id: str) -> dict[str, Any] | None:
 
 def _has_to_wait(account: Provider, order_id: str) -> bool:
     """Its provider is down, and another check is the probe."""
-    return not provider.admits(account.id, settings.backoff_min) and plan.postpone(
+    return not provider.admits(account.id, settings.backoff_min) and claims.postpone(
         order_id, settings.backoff_min, settings.order_timeout
     )
 
 
-def _claim(order_id: str, provider_id: str | None) -> dict[str, Any] | None:
-    return plan.claim_check(
+def _claim(order_id: str, provider_id: str | None) -> ClaimedCheck | None:
+    return claims.claim_check(
         order_id,
         backoff.delays_seconds(),
         trust_seconds=settings.callback_trust,
@@ -73,15 +73,13 @@ def _cannot_ask(order_id: str) -> None:
     with database.session():
         claimed = _claim(order_id, None)
         if claimed:
-            note = (
-                f"not checked: {claimed['provider_id']} is no provider that can be used; see: gateway doctor"
-            )
+            note = f"not checked: {claimed.provider_id} is no provider that can be used; see: gateway doctor"
             timeline.record(order_id, Source.POLL, note)
-    if claimed and claimed["expired"]:
+    if claimed and claimed.expired:
         _expire(claimed)
 
 
-def _ask(claimed: dict[str, Any], assigned: Assigned) -> bool:
+def _ask(claimed: ClaimedCheck, assigned: Assigned) -> bool:
     """Ask, and settle what comes. Whether the order is still open, and this was not its last check."""
     log.bind(provider_id=assigned.provider.id)
     if _send_again(claimed, assigned.provider):
@@ -94,14 +92,14 @@ def _ask(claimed: dict[str, Any], assigned: Assigned) -> bool:
         is_open = _learned_nothing(claimed, assigned, error)
     else:
         is_open = _learned(claimed, assigned, outcome)
-    return _expire(claimed) if is_open and claimed["expired"] else is_open
+    return _expire(claimed) if is_open and claimed.expired else is_open
 
 
-def _learned(claimed: dict[str, Any], assigned: Assigned, outcome: Outcome) -> bool:
-    note = f"checked ({claimed['check_count']}): {outcome.status}" + (
+def _learned(claimed: ClaimedCheck, assigned: Assigned, outcome: Outcome) -> bool:
+    note = f"checked ({claimed.check_count}): {outcome.status}" + (
         f", {outcome.message}" if outcome.message else ""
     )
-    arrival = Arrival(assigned.provider.id, Source.POLL, outcome, order_id=claimed["id"], note=note)
+    arrival = Arrival(assigned.provider.id, Source.POLL, outcome, order_id=claimed.id, note=note)
     with database.session():
         settled = settle([arrival])[0]
         _answered(assigned)
@@ -111,16 +109,16 @@ def _learned(claimed: dict[str, Any], assigned: Assigned, outcome: Outcome) -> b
     return settled.went_to in OPEN_STATUSES
 
 
-def _learned_nothing(claimed: dict[str, Any], assigned: Assigned, error: ProviderError) -> bool:
+def _learned_nothing(claimed: ClaimedCheck, assigned: Assigned, error: ProviderError) -> bool:
     with database.session():
         if isinstance(error, NoAnswer):
             provider.failed(assigned.provider.id, str(error), settings.backoff_min)
         else:
             _answered(assigned)
-        note = f"checked ({claimed['check_count']}), nothing learned: {error}"
-        timeline.record(claimed["id"], Source.POLL, note)
+        note = f"checked ({claimed.check_count}), nothing learned: {error}"
+        timeline.record(claimed.id, Source.POLL, note)
     logger.warning("The check brought no outcome.", action="check_failed", error=str(error))
-    return claimed["status"] in OPEN_STATUSES
+    return claimed.external_status in OPEN_STATUSES
 
 
 def _answered(assigned: Assigned) -> None:
@@ -129,34 +127,34 @@ def _answered(assigned: Assigned) -> None:
         provider.answered(assigned.provider.id)
 
 
-def _unknown(claimed: dict[str, Any], assigned: Assigned, answer: str) -> bool:
+def _unknown(claimed: ClaimedCheck, assigned: Assigned, answer: str) -> bool:
     """Only an order in doubt is sent again, and only after two such answers, BACKOFF_MIN apart."""
     is_open = _learned_nothing(claimed, assigned, UnknownReference(answer))
     with database.session():
-        plan.unknown_to_provider(claimed["id"], settings.backoff_min, assigned.provider.id)
+        claims.unknown_to_provider(claimed.id, settings.backoff_min, assigned.provider.id)
     return is_open and not _send_again(claimed, assigned.provider)
 
 
-def _send_again(claimed: dict[str, Any], account: Provider) -> bool:
+def _send_again(claimed: ClaimedCheck, account: Provider) -> bool:
     """Send an order that is certainly not at the provider. What comes after is planned by the send."""
-    if claimed["status"] != ExternalStatus.PENDING or claimed["expired"]:
+    if claimed.external_status != ExternalStatus.PENDING or claimed.expired:
         return False
     with database.session():
-        again = plan.claim_resend(claimed["id"], dispatch_grace_seconds, account.id)
+        again = claims.claim_resend(claimed.id, dispatch_grace_seconds, account.id)
     if again:
         send(again, account)
     return again is not None
 
 
-def _expire(claimed: dict[str, Any]) -> bool:
+def _expire(claimed: ClaimedCheck) -> bool:
     """The last check brought no outcome in time. A success that comes later is still let in."""
     message = f"no outcome within {settings.order_timeout:g} s of sending"
     outcome = Outcome(ExternalStatus.FAILED, message=message)
     expired = Arrival(
-        claimed["provider_id"],
+        claimed.provider_id,
         Source.SWEEP,
         outcome,
-        order_id=claimed["id"],
+        order_id=claimed.id,
         failure_reason=FailureReason.TIMEOUT,
         note=f"timeout: {message}, one last check included",
     )

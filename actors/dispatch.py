@@ -1,7 +1,6 @@
 """Giving orders to providers, once."""
 
 from contextlib import ExitStack
-from typing import Any
 
 import dramatiq
 import redis
@@ -12,9 +11,12 @@ from actors.setup import client, dispatch_grace_seconds, settings
 from gateway import log, providers
 from gateway.broker import QUEUES
 from gateway.providers.base import NoAnswer, NotReached, ProviderError, Refused, Task, UnknownReference
-from models import database, inbox, order, plan, provider, route, timeline
+from models import claims, inbox, order, provider, route, timeline
+from models.claims import ClaimedOrder
+from models.db import database
 from models.outcome import Arrival, Outcome
 from models.provider import Assigned, Provider
+from models.route import Route
 from models.status import ExternalStatus, Source
 
 logger = log.get(__name__)
@@ -28,7 +30,7 @@ def dispatch_order(order_id: str) -> None:
         return
     with one_call(assigned.provider):
         with database.session():
-            claimed = plan.claim_dispatch(order_id, dispatch_grace_seconds, assigned.provider.id)
+            claimed = claims.claim_dispatch(order_id, dispatch_grace_seconds, assigned.provider.id)
         if claimed:
             send(claimed, assigned.provider)
 
@@ -49,24 +51,24 @@ def assigned_to(order_id: str) -> Assigned | None:
 def _rerouted(order_id: str) -> Assigned | None:
     """The order with the next provider of its route that can be used; without one it waits, up to the timeout."""
     with database.session():
-        unsent = plan.unsent(order_id)
+        unsent = claims.unsent(order_id)
         if unsent is None:
             return None
-        further = _next_usable(unsent, [unsent["provider_id"]])
-        if further and plan.reroute(order_id, unsent["provider_id"], further[0]):
+        further = _next_usable(unsent, [unsent.provider_id])
+        if further and claims.reroute(order_id, unsent.provider_id, further[0]):
             return provider.of_order(order_id)
         if not further:
             _leave(unsent)
     return None
 
 
-def _leave(unsent: dict[str, Any]) -> None:
-    reason = f"not sent within {settings.order_timeout:g} s: {unsent['provider_id']} cannot be used"
-    if not plan.give_up_unsent(unsent["id"], settings.order_timeout, reason):
-        plan.leave_unsent(unsent["id"], settings.sweep_period_seconds / 2, settings.order_timeout)
+def _leave(unsent: ClaimedOrder) -> None:
+    reason = f"not sent within {settings.order_timeout:g} s: {unsent.provider_id} cannot be used"
+    if not claims.give_up_unsent(unsent.id, settings.order_timeout, reason):
+        claims.leave_unsent(unsent.id, settings.sweep_period_seconds / 2, settings.order_timeout)
 
 
-def send(claimed: dict[str, Any], account: Provider) -> None:
+def send(claimed: ClaimedOrder, account: Provider) -> None:
     """Send a claimed order and settle the answer. Where it is unclear the order stays `pending`, in doubt."""
     log.bind(provider_id=account.id)
     try:
@@ -79,15 +81,15 @@ def send(claimed: dict[str, Any], account: Provider) -> None:
         _accepted(claimed, account, outcome)
 
 
-def task_of(claimed: dict[str, Any]) -> Task:
+def task_of(claimed: ClaimedOrder) -> Task:
     """What an adapter needs of a claimed order."""
     return Task(
-        referans=claimed["referans"],
-        user_identifier=claimed["user_identifier"] or "",
-        extra_field=claimed["extra_field"],
-        quantity=claimed["quantity"] or 1,
-        external_order_id=claimed["external_order_id"],
-        params=claimed["params"] or {},
+        referans=claimed.provider_referans,
+        user_identifier=claimed.user_identifier or "",
+        extra_field=claimed.extra_field,
+        quantity=claimed.quantity or 1,
+        external_order_id=claimed.external_order_id,
+        params=claimed.route_params or {},
     )
 
 
@@ -96,13 +98,13 @@ def settle(arrivals: list[Arrival]) -> list[order.Settled]:
     return order.settle(arrivals, order_timeout_seconds=settings.order_timeout)
 
 
-def _accepted(claimed: dict[str, Any], account: Provider, outcome: Outcome) -> None:
+def _accepted(claimed: ClaimedOrder, account: Provider, outcome: Outcome) -> None:
     cost = f", cost {outcome.cost} {outcome.currency}" if outcome.cost is not None else ""
     arrival = Arrival(
         account.id,
         Source.DISPATCH,
         outcome,
-        order_id=claimed["id"],
+        order_id=claimed.id,
         next_check_seconds=settings.first_check_delay,
         note=f"accepted by {account.id}{cost}",
     )
@@ -111,7 +113,7 @@ def _accepted(claimed: dict[str, Any], account: Provider, outcome: Outcome) -> N
         _settle_what_waited(account, outcome)
         provider.answered(account.id)
     logger.info("The provider accepted the order.", action="dispatched")
-    enqueue_check(claimed["id"], settings.first_check_delay)
+    enqueue_check(claimed.id, settings.first_check_delay)
 
 
 def _settle_what_waited(account: Provider, outcome: Outcome) -> None:
@@ -121,9 +123,9 @@ def _settle_what_waited(account: Provider, outcome: Outcome) -> None:
         settle(waiting) if waiting else None
 
 
-def _refused(claimed: dict[str, Any], account: Provider, reason: str) -> None:
+def _refused(claimed: ClaimedOrder, account: Provider, reason: str) -> None:
     log.bind(reason=reason)
-    if claimed["may_be_known"] and not _is_denied(claimed, account):
+    if claimed.may_be_known and not _is_denied(claimed, account):
         return
     with database.session():
         provider.answered(account.id)
@@ -136,7 +138,7 @@ def _refused(claimed: dict[str, Any], account: Provider, reason: str) -> None:
                         account.id,
                         Source.DISPATCH,
                         failed,
-                        claimed["id"],
+                        claimed.id,
                         note=f"{account.id} refused: {reason}",
                     )
                 ]
@@ -146,7 +148,7 @@ def _refused(claimed: dict[str, Any], account: Provider, reason: str) -> None:
         _send_next(*further)
 
 
-def _is_denied(claimed: dict[str, Any], account: Provider) -> bool:
+def _is_denied(claimed: ClaimedOrder, account: Provider) -> bool:
     """Whether the provider still does not know an order that it was sent before, and now refuses.
 
     It may refuse the second because it has booked the first: nobody else gets it before that is clear.
@@ -159,45 +161,43 @@ def _is_denied(claimed: dict[str, Any], account: Provider) -> bool:
         _in_doubt(claimed, account, error)
     else:
         with database.session():
-            settle(
-                [Arrival(account.id, Source.POLL, outcome, claimed["id"], note="found after it was refused")]
-            )
-        enqueue_check(claimed["id"], settings.backoff_min)
+            settle([Arrival(account.id, Source.POLL, outcome, claimed.id, note="found after it was refused")])
+        enqueue_check(claimed.id, settings.backoff_min)
     return False
 
 
-def _send_next(claimed: dict[str, Any], account: Provider) -> None:
+def _send_next(claimed: ClaimedOrder, account: Provider) -> None:
     """With a permit of its own; where there is none just now, a check finds that nothing was sent, and sends it."""
     with ExitStack() as stack:
         try:
             stack.enter_context(one_call(account))
         except (Busy, redis.RedisError):
             with database.session():
-                plan.in_doubt(claimed["id"], BUSY_SECONDS, never_reached=True, provider_id=account.id)
-            enqueue_check(claimed["id"], BUSY_SECONDS)
+                claims.in_doubt(claimed.id, BUSY_SECONDS, never_reached=True, provider_id=account.id)
+            enqueue_check(claimed.id, BUSY_SECONDS)
         else:
             send(claimed, account)
 
 
 def _next_provider(
-    claimed: dict[str, Any], account: Provider, reason: str
-) -> tuple[dict[str, Any], Provider] | None:
+    claimed: ClaimedOrder, account: Provider, reason: str
+) -> tuple[ClaimedOrder, Provider] | None:
     """The order claimed for the next provider of its route, or None where there is none."""
-    further = _next_usable(claimed, [*(claimed["tried"] or []), account.id])
+    further = _next_usable(claimed, [*(claimed.tried_providers or []), account.id])
     if further is None:
         return None
     found, following = further
-    moved = plan.claim_next_provider(claimed["id"], account.id, found, reason, dispatch_grace_seconds)
+    moved = claims.claim_next_provider(claimed.id, account.id, found, reason, dispatch_grace_seconds)
     return (moved, following) if moved else None
 
 
-def _next_usable(claimed: dict[str, Any], tried: list[str]) -> tuple[dict[str, Any], Provider] | None:
+def _next_usable(claimed: ClaimedOrder, tried: list[str]) -> tuple[Route, Provider] | None:
     """The next route of the order's package, with its provider; those that cannot be used are passed over."""
-    product, package = claimed["product_id"] or "", claimed["package_id"] or ""
+    product, package = claimed.product_id or "", claimed.package_id or ""
     while found := route.next_for(product, package, tried):
-        if following := _usable(found["provider_id"]):
+        if following := _usable(found.provider_id):
             return found, following
-        tried = [*tried, found["provider_id"]]
+        tried = [*tried, found.provider_id]
     return None
 
 
@@ -214,15 +214,13 @@ def _usable(provider_id: str) -> Provider | None:
     return None if reason else account
 
 
-def _in_doubt(claimed: dict[str, Any], account: Provider, error: ProviderError) -> None:
+def _in_doubt(claimed: ClaimedOrder, account: Provider, error: ProviderError) -> None:
     with database.session():
         if isinstance(error, NoAnswer):
             provider.failed(account.id, str(error), settings.backoff_min)
         never_reached = isinstance(error, NotReached)
-        plan.in_doubt(
-            claimed["id"], settings.backoff_min, never_reached=never_reached, provider_id=account.id
-        )
+        claims.in_doubt(claimed.id, settings.backoff_min, never_reached=never_reached, provider_id=account.id)
         intent = "not reached, will send again" if never_reached else "no clear answer to the send, will ask"
-        timeline.record(claimed["id"], Source.DISPATCH, f"{account.id}: {intent}: {error}")
+        timeline.record(claimed.id, Source.DISPATCH, f"{account.id}: {intent}: {error}")
     logger.warning("The send got no clear answer.", action="in_doubt", intent=intent, error=str(error))
-    enqueue_check(claimed["id"], settings.backoff_min)
+    enqueue_check(claimed.id, settings.backoff_min)

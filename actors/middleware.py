@@ -10,7 +10,8 @@ from dramatiq.middleware import Middleware
 from periodiq import PeriodiqMiddleware
 
 from gateway import log
-from models import database, sweep_run
+from models import sweep_run
+from models.db import database
 
 logger = log.get(__name__)
 

@@ -9,7 +9,7 @@ import redis
 from actors.setup import broker, settings
 from gateway import log
 from gateway.broker import QUEUES, queue_lengths
-from models import database
+from models.db import database
 
 logger = log.get(__name__)
 

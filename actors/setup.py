@@ -7,7 +7,7 @@ from actors import middleware
 from gateway import log, outbound, sentry
 from gateway import settings as settings_module
 from gateway.broker import make_broker
-from models import database, sealed
+from models.db import database, sealed
 
 #: Connections of one worker process; each is held only while a statement runs, never while a provider is asked.
 POOL_SIZE = 6

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 import dramatiq
 import peewee
@@ -13,7 +12,9 @@ from actors.queue import enqueue_all, waiting, worth_retrying
 from actors.setup import settings
 from gateway import log
 from gateway.broker import QUEUES
-from models import database, inbox, placing, plan, sealed, sweep_run
+from models import claims, inbox, placing, sweep_run
+from models.claims import DueOrder
+from models.db import database, sealed
 from models.outcome import Arrival
 from models.status import ExternalStatus
 
@@ -109,21 +110,23 @@ def _settle_again(arrivals: list[Arrival]) -> None:
 
 
 def _adopt() -> Step:
-    return lambda: plan.adopt(settings.order_timeout, settings.sweep_batch) or None
+    return lambda: claims.adopt(settings.order_timeout, settings.sweep_batch) or None
 
 
 def _enqueue_due() -> Step:
     """Lost messages: orders not sent, orders in doubt, checks and expiries that are due, longest due first."""
-    cursor: tuple[Any, str] | None = None
+    after: DueOrder | None = None
     room = {actor: MAX_HINTS - waiting(actor) for actor in (DISPATCH, CHECK)}
 
     def step() -> int | None:
-        nonlocal cursor
-        due = plan.due(settings.sweep_batch, cursor)
+        nonlocal after
+        due = claims.due(settings.sweep_batch, after)
         if not due:
             return None
-        cursor = (due[-1]["next_check_at"], due[-1]["id"])
-        hints = [(DISPATCH if one["status"] == ExternalStatus.NOT_SENT else CHECK, one["id"]) for one in due]
+        after = due[-1]
+        hints = [
+            (DISPATCH if one.external_status == ExternalStatus.NOT_SENT else CHECK, one.id) for one in due
+        ]
         hints = [hint for hint in hints if room[hint[0]] > 0]
         enqueue_all(hints)
         for actor, _ in hints:

@@ -3,7 +3,7 @@
 from gateway import broker, log, sentry, serving
 from gateway import settings as settings_module
 from gateway.web import create_app
-from models import database, sealed
+from models.db import database, sealed
 
 #: Connections of one web process: two processes and a worker fit a plan of twenty.
 POOL_SIZE = 4

@@ -3,7 +3,7 @@
 The partial ones hold only orders that are not final, so what rides them costs the same however old the table is.
 """
 
-from models import concurrently
+from migrations import indexes
 
 #: A concurrent index build cannot run inside a transaction.
 atomic = False
@@ -31,4 +31,4 @@ WHERE index.indrelid = 'product_orders'::regclass AND NOT index.indisvalid
 
 
 def up(migrator, db):
-    concurrently.build(db, SQL, INVALID)
+    indexes.build(db, SQL, INVALID)

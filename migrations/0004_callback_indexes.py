@@ -4,7 +4,7 @@ The rest rides what is there: time on `received_at`, a rare provider on the uniq
 so that result has no index of its own and costs nothing here.
 """
 
-from models import concurrently
+from migrations import indexes
 
 #: A concurrent index build cannot run inside a transaction.
 atomic = False
@@ -23,4 +23,4 @@ WHERE index.indrelid = 'callback_events'::regclass AND NOT index.indisvalid
 
 
 def up(migrator, db):
-    concurrently.build(db, SQL, INVALID)
+    indexes.build(db, SQL, INVALID)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from models import database
-from models.prepared import Prepared
+from models.db import database
+from models.db.prepared import Prepared
 
 #: Makes a leaked key easy to recognise, for people and for secret scanners.
 PREFIX = "rk_"

@@ -9,7 +9,8 @@ from typing import Any
 import peewee
 
 from gateway import log
-from models import database, order, sealed
+from models import order
+from models.db import database, sealed
 from models.outcome import Arrival, as_json, from_json, owner
 from models.status import Source
 

@@ -3,7 +3,7 @@
 import uuid
 from typing import Any
 
-from models import database
+from models.db import database
 from models.order import COLUMNS, find
 
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from models import database, sealed
+from models.db import database, sealed
+from models.db.prepared import Prepared
 from models.outcome import Arrival, as_json, owner
-from models.prepared import Prepared
 from models.status import STAGES, Result
 
 #: The columns that an order is shown with.

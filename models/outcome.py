@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from models import database
+from models.db import database
 from models.status import ExternalStatus, FailureReason, Source
 
 

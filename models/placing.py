@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from models import database
+from models.db import database
+from models.db.prepared import Prepared
 from models.order import COLUMNS
-from models.prepared import Prepared
 from models.route import FIRST_ROUTE
 from models.status import ExternalStatus, spellings
 

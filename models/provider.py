@@ -4,8 +4,8 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from models import database, sealed
-from models.prepared import Prepared
+from models.db import database, sealed
+from models.db.prepared import Prepared
 
 #: Failed questions in a row after which a provider counts as down.
 BREAKER_THRESHOLD = 5

@@ -1,13 +1,23 @@
 """Routes: which provider gets the orders for a product and package, and in what words."""
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
-from models import database
-from models.prepared import Prepared
+from models.db import database
+from models.db.prepared import Prepared
 
 #: Stands for any product or any package.
 ANY = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where an order goes."""
+
+    provider_id: str
+    #: What the product is called at this provider.
+    params: dict[str, str]
 
 
 def add(product_id: str, package_id: str, provider_id: str, params: dict[str, str]) -> None:
@@ -26,12 +36,14 @@ def every() -> list[dict[str, Any]]:
     return database.rows(EVERY)
 
 
-def next_for(product_id: str, package_id: str, tried: list[str]) -> dict[str, Any] | None:
-    """The route to use, or to use next when the providers in `tried` have refused: `{provider_id, params}`.
+def next_for(product_id: str, package_id: str, tried: list[str]) -> Route | None:
+    """The route to use, or to use next when the providers in `tried` have refused.
 
     The most particular wins (product and package, then product, then package, then any), then the first added.
     """
-    return database.row(NEXT_ROUTE, {"product": product_id, "package": package_id, "tried": tried})
+    return database.load_one(
+        Route, NEXT_ROUTE, {"product": product_id, "package": package_id, "tried": tried}
+    )
 
 
 ADD = """

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from models import database
+from models.db import database
 from models.order import COLUMNS
 from models.provider import BREAKER_THRESHOLD
 from models.status import OPEN_STATUSES

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from models import database
+from models.db import database
 
 #: Any number will do, as long as every version of the gateway takes the same one.
 LOCK_ID = 7_261_002

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from models import database
+from models.db import database
 from models.status import Source
 
 

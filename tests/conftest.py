@@ -14,8 +14,11 @@ import pytest
 import redis
 
 from gateway.dev.servers import EmbeddedPostgres, EmbeddedValkey
-from models.migrate import migrate
+from models.db.migrate import migrate
+from tests import factories
 
+#: A key for tests only.
+KEY = "bm90LWEta2V5LWZvci1hbnl0aGluZy1idXQtdGVzdHM="
 #: Logical databases of a Redis server, of which an empty one is chosen.
 REDIS_DATABASES = range(15, -1, -1)
 
@@ -59,6 +62,14 @@ def empty_database_url(postgres_url: str) -> Iterator[str]:
     """A database of this test's own, with nothing in it."""
     with _database(postgres_url) as url:
         yield url
+
+
+@pytest.fixture
+def db(database_url: str) -> Iterator[None]:
+    """The models bound to a fresh database that has the provider `sandbox`, with sealing on."""
+    with factories.bound(database_url, keys=[KEY]):
+        factories.add_provider()
+        yield
 
 
 @pytest.fixture(scope="session")

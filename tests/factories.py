@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from models import database, placing, plan, provider, route, sealed
+from models import claims, placing, provider, route
 from models import order as models_order
+from models.db import database, sealed
 from models.outcome import Arrival, Outcome
 from models.status import ExternalStatus, Source
 
@@ -60,7 +61,7 @@ def place_new(new: placing.NewOrder) -> dict[str, Any]:
 def sent(user: str = "player") -> dict[str, Any]:
     """An order that its provider has accepted."""
     order = place(user)
-    plan.claim_dispatch(order["id"], grace_seconds=60)
+    claims.claim_dispatch(order["id"], grace_seconds=60)
     settle(arrival(order, ExternalStatus.SENT, source=Source.DISPATCH, next_check_seconds=60))
     return order
 

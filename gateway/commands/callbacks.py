@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from gateway import outbound
-from gateway.commands import moments, printing, replaying, sending, unpinned
+from gateway.commands import durations, masking, printing, replaying, sending
 from gateway.commands.context import Problem, gateway
 from gateway.commands.replaying import Replay, Replayed
 from gateway.settings import Settings
@@ -30,7 +30,7 @@ def list_(
     provider_id: str | None = typer.Option(None, "--provider", help="Only those of this provider."),
     result: Kept | None = typer.Option(None, help="Only those that became this."),
     order_id: str | None = typer.Option(None, "--order", metavar="ID", help="Only those of this order."),
-    since: str | None = typer.Option(None, help=moments.SINCE_HELP),
+    since: str | None = typer.Option(None, help=durations.SINCE_HELP),
     limit: int = typer.Option(50, min=1, max=1000, help="At most so many."),
     json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
@@ -39,7 +39,7 @@ def list_(
     Example: gateway callbacks list --result conflict --since 7d
     """
     with gateway() as settings:
-        wanted = Filter(provider_id, result, _order_id(order_id), moments.since(since, settings.timezone))
+        wanted = Filter(provider_id, result, _order_id(order_id), durations.since(since, settings.timezone))
         found = inbox.page(wanted, limit)
     if json:
         return printing.as_json([_listed(row) for row in found])
@@ -99,14 +99,14 @@ def show(
 def _whole(row: dict[str, Any]) -> dict[str, Any]:
     found = order.find(row["order_id"]) if row["order_id"] else None
     said = inbox.arrival(row)
-    pins = unpinned.pins(said, found)
+    pins = masking.pins(said, found)
     return {
         **{name: value for name, value in row.items() if name not in ("dedupe_key", "outcome", "raw")},
-        "message": unpinned.clean(row["message"], pins),
+        "message": masking.clean(row["message"], pins),
         "hasPin": bool(said and said.outcome.pin),
         "order": found and {name: found[name] for name in ("id", "providerId", "externalStatus", "status")},
-        "did": [event | {"message": unpinned.clean(event["message"], pins)} for event in inbox.deeds(row)],
-        "raw": unpinned.raw(row, pins),
+        "did": [event | {"message": masking.clean(event["message"], pins)} for event in inbox.deeds(row)],
+        "raw": masking.raw(row, pins),
     }
 
 
@@ -138,7 +138,7 @@ def replay(
     callback_ids: list[int] = typer.Argument(
         None, metavar="[ID]…", min=1, max=MAX_ID, help="Numbers that `gateway callbacks list` shows."
     ),
-    since: str | None = typer.Option(None, help=moments.SINCE_HELP),
+    since: str | None = typer.Option(None, help=durations.SINCE_HELP),
     result: Kept | None = typer.Option(None, help="With --since: only those that became this."),
     dry_run: bool = typer.Option(False, "--dry-run", help="Say what would be tried, and change nothing."),
     json: bool = typer.Option(False, "--json", help="Print JSON."),
@@ -179,7 +179,7 @@ def _chosen(ids: list[int]) -> Iterator[list[dict[str, Any]]]:
 
 def _since(text: str | None, result: Kept | None, settings: Settings) -> Iterator[list[dict[str, Any]]]:
     """Batch after batch of those that are there now, whatever comes or changes meanwhile."""
-    wanted = Filter(result=result, since=moments.since(text, settings.timezone))
+    wanted = Filter(result=result, since=durations.since(text, settings.timezone))
     extent = inbox.extent(wanted)
     after_id, seen = (extent.first_id - 1 if extent else 0), 0
     while extent and (batch := inbox.between(wanted, after_id, extent.last_id, replaying.BATCH)):

@@ -7,7 +7,7 @@ import peewee
 
 from gateway import settings
 from gateway.log import mask
-from models import database, sealed
+from models.db import database, sealed
 
 #: Connections of a command; it does one thing at a time, and doctor a few.
 POOL_SIZE = 2

@@ -25,7 +25,7 @@ from gateway.dev.servers import ServerError
 from gateway.dev.stack import ChildEnded, NotReady
 from gateway.dev.stopping import Stopped, ignore_signals, stoppable
 from gateway.settings import Settings
-from models import database
+from models.db import database
 
 #: Lines of a demo's log that are shown when it fails.
 TAIL_LINES = 30

@@ -11,7 +11,7 @@ from gateway.commands import printing, probes
 from gateway.commands.context import Problem
 from gateway.commands.probes import Finding, Status
 from gateway.settings import Settings, SettingsError
-from models import database, sealed
+from models.db import database, sealed
 
 #: Connections for the probes that run side by side.
 POOL_SIZE = 6

@@ -8,8 +8,8 @@ import typer
 from gateway import settings
 from gateway.commands.context import Problem, explained, first_line
 from gateway.commands.printing import note, say
-from models import database
-from models import migrate as schema
+from models.db import database
+from models.db import migrate as schema
 
 #: How long a release waits for a database that is being started or moved.
 PATIENCE_SECONDS = 30.0

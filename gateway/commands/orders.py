@@ -9,7 +9,7 @@ from gateway import broker
 from gateway.commands import printing
 from gateway.commands.context import Problem, gateway
 from gateway.settings import Settings
-from models import lookup, placing, plan, stuck, timeline
+from models import claims, lookup, placing, stuck, timeline
 from models.status import ExternalStatus, Source
 
 app = typer.Typer(help="Orders: what became of one, and which wait too long.", no_args_is_help=True)
@@ -135,7 +135,7 @@ def check(
     """
     with gateway() as settings:
         found = _find(order_id)
-        if not plan.request_check(found["id"]):
+        if not claims.request_check(found["id"]):
             raise Problem(
                 f"order {found['id']} is {found['externalStatus']} and was never sent: nobody can be asked"
             )

@@ -18,7 +18,8 @@ from gateway.commands.providers import state
 from gateway.providers import adapter_for
 from gateway.providers.base import ProviderError
 from gateway.settings import Settings
-from models import database, migrate, provider, sealed, stuck, sweep_run
+from models import provider, stuck, sweep_run
+from models.db import database, migrate, sealed
 from models.provider import Provider
 
 #: Seconds that a probe may take.

@@ -7,7 +7,8 @@ from typing import Any
 
 from gateway.providers import ADAPTERS, inbound
 from gateway.providers.base import UnreadableCallback
-from models import inbox, order, provider, sealed
+from models import inbox, order, provider
+from models.db import sealed
 from models.inbox import Kept
 from models.outcome import Arrival
 from models.provider import Provider

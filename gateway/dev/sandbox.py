@@ -5,8 +5,9 @@ import secrets
 from pathlib import Path
 
 from gateway.dev.stack import PROVIDER, kept, write_private
-from models import api_key, provider, route, sealed
+from models import api_key, provider, route
 from models.api_key import Scope
+from models.db import sealed
 from models.provider import Provider
 
 #: What the simulator lets in when it was told nothing else.

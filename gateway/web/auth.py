@@ -3,8 +3,8 @@
 import falcon
 
 from gateway import log
+from gateway.web.cache import Cache
 from gateway.web.errors import Problem
-from gateway.web.remembered import Remembered
 from models import api_key
 from models.api_key import ApiKey, Scope
 
@@ -16,7 +16,7 @@ class Keys:
     """Finds the key of a request, and remembers it for a moment."""
 
     def __init__(self) -> None:
-        self._known = Remembered(api_key.find, REMEMBER_SECONDS)
+        self._known = Cache(api_key.find, REMEMBER_SECONDS)
 
     def require(self, req: falcon.Request, *scopes: Scope) -> ApiKey:
         """The key of the request, which must have one of `scopes`. Raises a 401 or 403."""

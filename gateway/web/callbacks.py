@@ -9,10 +9,11 @@ from gateway import log
 from gateway.providers import inbound
 from gateway.settings import Settings
 from gateway.signatures import BadSignature
+from gateway.web.batching import Batcher
+from gateway.web.cache import Cache
 from gateway.web.errors import Problem
-from gateway.web.remembered import Remembered
-from models import database, inbox, order, provider
-from models.gathering import Gathering
+from models import inbox, order, provider
+from models.db import database
 from models.outcome import Arrival
 from models.provider import Provider
 from models.status import Result
@@ -37,9 +38,9 @@ class Callbacks:
 
     def __init__(self, settings: Settings, pause: Callable[[], None]) -> None:
         self._settings = settings
-        self._providers = Remembered(provider.find, REMEMBER_SECONDS)
+        self._providers = Cache(provider.find, REMEMBER_SECONDS)
         # The inbox takes a callback once, however often it is settled.
-        self._gathering = Gathering(self._settle, order.MAX_BATCH, may_repeat=lambda error: True, pause=pause)
+        self._batcher = Batcher(self._settle, order.MAX_BATCH, may_repeat=lambda error: True, pause=pause)
 
     def on_post(
         self, req: falcon.Request, resp: falcon.Response, provider_id: str, token: str | None = None
@@ -47,7 +48,7 @@ class Callbacks:
         account = self._account(provider_id)
         log.bind(provider_id=account.id)
         received = self._receive(account, _as_request(req, token))
-        settled = self._gathering.run(received.arrivals)
+        settled = self._batcher.run(received.arrivals)
         _log(settled)
         _answer(resp, received, settled)
 

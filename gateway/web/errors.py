@@ -9,7 +9,7 @@ from typing import Any
 import falcon
 
 from gateway import log
-from models import database, sealed
+from models.db import database, sealed
 
 logger = log.get(__name__)
 

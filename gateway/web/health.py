@@ -7,7 +7,7 @@ import falcon
 import redis
 
 from gateway.web.probe import ANSWER_SECONDS, OK, Probe
-from models import database, migrate
+from models.db import database, migrate
 
 
 class Live:

@@ -10,7 +10,8 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from gateway import broker
-from models import database, figures
+from models import gauges
+from models.db import database
 
 
 class Metrics:
@@ -50,17 +51,17 @@ class _Gauges(Collector):
 def _stored() -> list[Metric]:
     try:
         with database.session():
-            waiting, singles = figures.waiting(), figures.singles()
+            waiting, singles = gauges.waiting(), gauges.singles()
     except database.UNAVAILABLE:
         return []
-    gauges = [
+    others = [
         GaugeMetricFamily(name, text, value=value)
         for name, (text, value) in singles.items()
         if value is not None
     ]
     return [
         _labelled("referans_orders_waiting", "Orders that are not final.", "external_status", waiting),
-        *gauges,
+        *others,
     ]
 
 

@@ -9,7 +9,7 @@ import falcon
 
 from gateway import log
 from gateway.web import bodies
-from models import database
+from models.db import database
 
 logger = log.get(__name__)
 

@@ -12,10 +12,11 @@ from gateway import broker, log
 from gateway.settings import Settings
 from gateway.web import bodies, schemas
 from gateway.web.auth import Keys
+from gateway.web.batching import Batcher
 from gateway.web.errors import FieldError, Problem
-from models import database, order, placing, plan, timeline
+from models import claims, order, placing, timeline
 from models.api_key import ApiKey, Scope
-from models.gathering import Gathering
+from models.db import database
 from models.status import Source
 
 NO_ROUTE = "no route leads from this package to a provider; add one with `gateway routes add`"
@@ -35,7 +36,7 @@ class Orders:
     def __init__(self, keys: Keys, settings: Settings, pause: Callable[[], None]) -> None:
         self._keys = keys
         self._wake_seconds = settings.first_check_delay
-        self._gathering = Gathering(
+        self._batcher = Batcher(
             self._place_now, placing.MAX_BATCH, may_repeat=database.was_undone, pause=pause
         )
 
@@ -78,7 +79,7 @@ class Orders:
     def _place_soon(self, placement: placing.Placement) -> list[placing.Result]:
         """With others, unless it has to wait for its idempotency key: that holds up nobody else."""
         try:
-            return self._gathering.run([placement])
+            return self._batcher.run([placement])
         except peewee.OperationalError as error:
             if database.sqlstate(error) != database.LOCK_NOT_AVAILABLE:
                 raise
@@ -136,7 +137,7 @@ class Check:
     def on_post(self, req: falcon.Request, resp: falcon.Response, order_id: str) -> None:
         key = self._keys.require(req, Scope.ORDERS_WRITE, Scope.OPS)
         found = _find(order_id)
-        if not plan.request_check(found["id"]):
+        if not claims.request_check(found["id"]):
             raise Problem(409, "the order was never sent, so its provider cannot be asked")
         timeline.record(found["id"], Source.API, f"check requested with key {key.name}")
         broker.wake("check_order_status", found["id"])

@@ -49,70 +49,72 @@ class Guard:
     tests: str
 
 
-PLAN, SETTLE = "tests/models/test_plan.py", "tests/models/test_settle.py"
+PLAN, SETTLE = "tests/models/test_claims.py", "tests/models/test_settle.py"
 INBOX = "tests/models/test_inbox.py"
 GUARDS = [
     # --- sending
     Guard(
         "an order is claimed by one",
-        "models/plan.py",
+        "models/claims.py",
         """o."externalStatus" = 'not_sent' AND o."nextCheckAt" IS NOT NULL AND {HIS}\n    RETURNING""",
         """o."nextCheckAt" IS NOT NULL AND {HIS}\n    RETURNING""",
         PLAN,
     ),
     Guard(
         "another system's order is not ours to send",
-        "models/plan.py",
+        "models/claims.py",
         """ = 'not_sent' AND o."nextCheckAt" IS NOT NULL AND {HIS}\n    RETURNING""",
         """ = 'not_sent' AND {HIS}\n    RETURNING""",
         PLAN,
     ),
-    Guard("a resend needs two answers", "models/plan.py", """ AND o."unknownCount" >= %(asks)s""", "", PLAN),
+    Guard(
+        "a resend needs two answers", "models/claims.py", """ AND o."unknownCount" >= %(asks)s""", "", PLAN
+    ),
     Guard(
         "only an order in doubt is sent again",
-        "models/plan.py",
+        "models/claims.py",
         """o."externalStatus" = 'pending' AND o."unknownCount" >=""",
         """o."unknownCount" >=""",
         PLAN,
     ),
     Guard(
         "the two answers are apart",
-        "models/plan.py",
+        "models/claims.py",
         """<= now() THEN 1 ELSE 0 END""",
         """<= now() THEN 1 ELSE 1 END""",
         PLAN,
     ),
     Guard(
         "an unclear answer does not allow a resend",
-        "models/plan.py",
+        "models/claims.py",
         """%(never_reached)s::boolean AND NOT o."mayBeKnown" THEN""",
         """true THEN""",
         "tests/acceptance/test_faults.py::test_an_unclear_answer_to_a_send_ends_in_the_truth_with_one_booking",
     ),
     Guard(
         "one unclear send and the provider is always asked",
-        "models/plan.py",
+        "models/claims.py",
         """%(never_reached)s::boolean AND NOT o."mayBeKnown" THEN""",
         """%(never_reached)s::boolean THEN""",
         PLAN,
     ),
     Guard(
         "a send that was cut off counts as unclear",
-        "models/plan.py",
+        "models/claims.py",
         """o."mayBeKnown" OR o."sendingUntil" IS NOT NULL,""",
         """o."mayBeKnown",""",
         PLAN,
     ),
     Guard(
         "what is said while a send is under way does not count",
-        "models/plan.py",
+        "models/claims.py",
         """'pending' AND (o."sendingUntil" IS NULL OR o."sendingUntil" <= now())\n  AND {HIS}""",
         """'pending'\n  AND {HIS}""",
         PLAN,
     ),
     Guard(
         "nothing is sent again while it is being sent",
-        "models/plan.py",
+        "models/claims.py",
         """      AND (o."sendingUntil" IS NULL OR o."sendingUntil" <= now()) AND {HIS}\n    RETURNING""",
         """      AND {HIS}\n    RETURNING""",
         PLAN,
@@ -147,7 +149,7 @@ GUARDS = [
     ),
     Guard(
         "only who refused is followed by the next provider",
-        "models/plan.py",
+        "models/claims.py",
         """'pending' AND o."providerId" = %(refused_by)s""",
         """'pending'""",
         PLAN,
@@ -189,10 +191,10 @@ GUARDS = [
     ),
     Guard(
         "what may have been committed is not repeated",
-        "models/database.py",
+        "models/db/database.py",
         "return state is not None and not state.startswith(UNCLEAR)",
         "return True",
-        "tests/models/test_database.py",
+        "tests/models/db/test_database.py",
     ),
     # --- settling
     Guard("the order is locked", "models/order.py", "    FOR UPDATE\n", "", SETTLE),
@@ -310,17 +312,17 @@ GUARDS = [
     ),
     Guard(
         "orders that may have been placed are not placed again",
-        "models/gathering.py",
+        "gateway/web/batching.py",
         "if len(batch) == 1 or not self._may_repeat(error):",
         "if len(batch) == 1:",
-        "tests/models/test_gathering.py",
+        "tests/gateway/web/test_batching.py",
     ),
     Guard(
         "a bad callback fails alone",
-        "models/gathering.py",
+        "gateway/web/batching.py",
         "if len(batch) == 1 or not self._may_repeat(error):",
         "if True:",
-        "tests/models/test_gathering.py",
+        "tests/gateway/web/test_batching.py",
     ),
     # --- callbacks
     Guard(
@@ -382,36 +384,36 @@ GUARDS = [
     # --- checks
     Guard(
         "a check is claimed by one",
-        "models/plan.py",
+        "models/claims.py",
         """WHERE o.id = %(id)s AND o."nextCheckAt" <= now() AND o."externalStatus" <> 'not_sent' AND {HIS}""",
         """WHERE o.id = %(id)s AND o."externalStatus" <> 'not_sent' AND {HIS}""",
         PLAN,
     ),
     Guard(
         "the next plan is written before asking",
-        "models/plan.py",
+        "models/claims.py",
         """"checkRequestedAt" = NULL,\n        "nextCheckAt" = CASE""",
         """"checkRequestedAt" = NULL,\n        "nextCheckAt" = CASE WHEN true THEN o."nextCheckAt\"""",
         PLAN,
     ),
     Guard(
         "a recent callback spares the check",
-        "models/plan.py",
+        "models/claims.py",
         """OR o."lastCallbackAt" + make_interval(secs => %(trust)s) <= now()""",
         "OR true",
         PLAN,
     ),
-    Guard("no plan goes past the timeout", "models/plan.py", "ELSE LEAST(\n", "ELSE GREATEST(\n", PLAN),
+    Guard("no plan goes past the timeout", "models/claims.py", "ELSE LEAST(\n", "ELSE GREATEST(\n", PLAN),
     Guard(
         "an order is claimed only for the provider that is called",
-        "models/plan.py",
+        "models/claims.py",
         """(%(provider)s::text IS NULL OR o."providerId" = %(provider)s::text)""",
         """(%(provider)s::text IS NULL OR true)""",
         PLAN,
     ),
     Guard(
         "an order that is being sent is not given up",
-        "models/plan.py",
+        "models/claims.py",
         """"externalStatus" = 'not_sent' AND "nextCheckAt" IS NOT NULL\n      AND "createdAt\"""",
         """"nextCheckAt" IS NOT NULL\n      AND "createdAt\"""",
         PLAN,
@@ -425,7 +427,7 @@ GUARDS = [
     ),
     Guard(
         "a provider that is down delays no timeout",
-        "models/plan.py",
+        "models/claims.py",
         """  AND COALESCE("sentAt", "claimedAt") + make_interval(secs => %(order_timeout)s) > now()\nRETURNING""",
         "RETURNING",
         PLAN,
@@ -448,10 +450,10 @@ GUARDS = [
     Guard("one sweep at a time", "models/sweep_run.py", "        yield mine\n", "        yield True\n", PLAN),
     Guard(
         "one migration at a time",
-        "models/migrate.py",
+        "models/db/migrate.py",
         """while not pool.execute_sql("SELECT pg_try_advisory_lock(%s)", (LOCK_ID,)).fetchone()[0]:""",
         "while False:",
-        "tests/models/test_migrate.py",
+        "tests/models/db/test_migrate.py",
     ),
     Guard(
         "the second signal does not kill",
@@ -462,10 +464,10 @@ GUARDS = [
     ),
     Guard(
         "dead connections are not handed out",
-        "models/database.py",
+        "models/db/database.py",
         " and _is_alive(connection, time.monotonic() - given_back)",
         "",
-        "tests/models/test_database.py",
+        "tests/models/db/test_database.py",
     ),
     Guard(
         "a killed worker's messages are taken over soon",
@@ -491,10 +493,10 @@ GUARDS = [
     # --- secrets
     Guard(
         "a sealed value stays where it belongs",
-        "models/sealed.py",
+        "models/db/sealed.py",
         "if owner not in belongs_to:",
         "if False:",
-        "tests/models/test_sealed.py",
+        "tests/models/db/test_sealed.py",
     ),
 ]
 

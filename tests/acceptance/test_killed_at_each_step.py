@@ -11,16 +11,16 @@ DYING = Path(__file__).parent / "dying"
 #: The steps of a send in their order, of one that is repeated, and of one that goes on to the next provider.
 STEPS = [
     ("actors.dispatch:assigned_to:before", "callback"),
-    ("models.plan:claim_dispatch:after", "poll"),
+    ("models.claims:claim_dispatch:after", "poll"),
     ("gateway.providers:send:after", "poll"),
     ("models.order:settle:after", "poll"),
     ("actors.queue:enqueue_check:before", "poll"),
-    ("models.plan:in_doubt:before", "mumble+poll"),
-    ("models.plan:claim_resend:before", "cut+poll"),
-    ("models.plan:claim_resend:after", "cut+poll"),
-    ("models.plan:claim_next_provider:before", "refuse"),
-    ("models.plan:claim_next_provider:after", "refuse"),
-    ("models.plan:claim_check:after", "poll"),
+    ("models.claims:in_doubt:before", "mumble+poll"),
+    ("models.claims:claim_resend:before", "cut+poll"),
+    ("models.claims:claim_resend:after", "cut+poll"),
+    ("models.claims:claim_next_provider:before", "refuse"),
+    ("models.claims:claim_next_provider:after", "refuse"),
+    ("models.claims:claim_check:after", "poll"),
     ("gateway.providers:check:after", "poll"),
 ]
 

@@ -12,7 +12,7 @@ import requests
 from gateway import signatures
 from gateway.broker import HEARTBEAT_TIMEOUT_MS
 from gateway.dev.servers import EmbeddedPostgres, EmbeddedValkey
-from models.migrate import migrate
+from models.db.migrate import migrate
 from tests import factories
 from tests.acceptance import disk
 from tests.acceptance.system import SECRET, WORKER, System, execute, running

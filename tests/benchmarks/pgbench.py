@@ -8,10 +8,10 @@ from typing import Any
 
 from psycopg2.extensions import QuotedString, adapt
 
+from models.db.prepared import PLACE as VALUE
 from models.order import SETTLE, _parameters
 from models.outcome import Arrival, Outcome
 from models.placing import PLACE
-from models.prepared import PLACE as VALUE
 from models.status import ExternalStatus, Source
 from tests import factories
 from tests.benchmarks.stage import Stage

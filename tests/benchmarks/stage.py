@@ -20,7 +20,7 @@ from gateway.dev.child import spawn
 from gateway.dev.servers import EmbeddedPostgres, EmbeddedValkey
 from models import api_key
 from models.api_key import Scope
-from models.migrate import migrate
+from models.db.migrate import migrate
 from tests import factories
 from tests.acceptance.system import ROOT, free_port, web_answers
 from tests.benchmarks.load import request

@@ -13,7 +13,7 @@ import redis
 
 from gateway.broker import NAMESPACE, QUEUES, PatientBroker, make_broker
 from gateway.settings import load as load_settings
-from models import inbox, placing, plan
+from models import claims, inbox, placing
 from tests import factories
 from tests.acceptance.system import WORKER, free_port
 from tests.benchmarks.load import Load
@@ -216,10 +216,10 @@ def _batch(stage: Stage, report: Report, count: int) -> float:
     with closing(psycopg2.connect(stage.postgres.url)) as connection, connection.cursor() as cursor:
         connection.autocommit = True
         cursor.execute("SET plan_cache_mode = force_generic_plan")
-        cursor.execute(plan.DUE.prepare)
+        cursor.execute(claims.DUE.prepare)
         for _ in range(LOOKS):
             began = time.perf_counter()
-            cursor.execute(plan.DUE.execute, FIRST_BATCH)
+            cursor.execute(claims.DUE.execute, FIRST_BATCH)
             assert len(cursor.fetchall()) == BATCH
             took.append(1000 * (time.perf_counter() - began))
         for name, statement in QUERIES.items():
@@ -238,8 +238,8 @@ FIRST_BATCH = {
     "retention": 2_592_000,
 }
 QUERIES = {
-    "what is due": plan.DUE.execute,
-    "orders that another system sent": plan.ADOPT,
+    "what is due": claims.DUE.execute,
+    "orders that another system sent": claims.ADOPT,
     "callbacks whose order has appeared": inbox.REAPPEARED,
     "callbacks past their retention": inbox.PURGE,
     "idempotency keys past theirs": placing.FORGET_KEYS,

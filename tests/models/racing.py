@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from models import database, order, placing, plan
+from models import claims, order, placing
+from models.db import database
 from models.outcome import Arrival, Outcome
 from models.status import ExternalStatus, FailureReason, Source
 from tests import factories
@@ -56,18 +57,18 @@ def callback_and_check(one: dict[str, Any], racer: int) -> str:
 
 def dispatch_claims(one: dict[str, Any], racer: int) -> str:
     """A message that came twice."""
-    return "won" if plan.claim_dispatch(one["id"], 60) else "lost"
+    return "won" if claims.claim_dispatch(one["id"], 60) else "lost"
 
 
 def dispatch_and_cancel(one: dict[str, Any], racer: int) -> str:
     """The storefront takes the order back in the moment in which it is sent."""
-    won = plan.claim_dispatch(one["id"], 60) if racer else placing.cancel(one["id"], "tests")
+    won = claims.claim_dispatch(one["id"], 60) if racer else placing.cancel(one["id"], "tests")
     return "won" if won else "lost"
 
 
 def check_claims(one: dict[str, Any], racer: int) -> str:
     """A check that two messages ask for."""
-    claimed = plan.claim_check(
+    claimed = claims.claim_check(
         one["id"], [60.0], trust_seconds=600, order_timeout_seconds=86400, grace_seconds=60
     )
     return "won" if claimed else "lost"

@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from models import database, inbox, order, placing, plan
+from models import claims, inbox, order, placing
+from models.db import database
 from models.outcome import Arrival, Outcome
+from models.route import Route
 from models.status import (
     KINDS,
     RANKS,
@@ -233,7 +235,7 @@ class ClaimDispatch:
     """A worker takes the order for sending."""
 
     def run(self, shadow: Shadow) -> Any:
-        return plan.claim_dispatch(shadow.id, 60) is not None
+        return claims.claim_dispatch(shadow.id, 60) is not None
 
     def on(self, shadow: Shadow) -> Any:
         if shadow.status != "not_sent":
@@ -249,8 +251,8 @@ class ClaimNextProvider:
     """The first provider has refused; a worker takes the order for the second."""
 
     def run(self, shadow: Shadow) -> Any:
-        route = {"provider_id": SECOND, "params": {}}
-        return plan.claim_next_provider(shadow.id, FIRST, route, "no stock", 60) is not None
+        route = Route(SECOND, {})
+        return claims.claim_next_provider(shadow.id, FIRST, route, "no stock", 60) is not None
 
     def on(self, shadow: Shadow) -> Any:
         if shadow.status != "pending" or shadow.provider != FIRST:
@@ -268,13 +270,13 @@ class InDoubt:
     never_reached: bool
 
     def run(self, shadow: Shadow) -> Any:
-        return plan.in_doubt(shadow.id, 30, never_reached=self.never_reached)
+        return claims.in_doubt(shadow.id, 30, never_reached=self.never_reached)
 
     def on(self, shadow: Shadow) -> Any:
         if shadow.status != "pending":
             return False
         shadow.due, shadow.sending = False, None
-        shadow.unknown_count = plan.ASKS if self.never_reached and shadow.may_be_known is False else 0
+        shadow.unknown_count = claims.ASKS if self.never_reached and shadow.may_be_known is False else 0
         shadow.may_be_known = shadow.may_be_known if self.never_reached else True
         return True
 
@@ -284,7 +286,7 @@ class Unknown:
     """The provider says that it does not know the reference."""
 
     def run(self, shadow: Shadow) -> Any:
-        return plan.unknown_to_provider(shadow.id, 0)
+        return claims.unknown_to_provider(shadow.id, 0)
 
     def on(self, shadow: Shadow) -> Any:
         if shadow.status != "pending" or shadow.sending == "under way":
@@ -298,10 +300,10 @@ class ClaimResend:
     """A worker takes an order for sending again that is certainly not at the provider."""
 
     def run(self, shadow: Shadow) -> Any:
-        return plan.claim_resend(shadow.id, 60) is not None
+        return claims.claim_resend(shadow.id, 60) is not None
 
     def on(self, shadow: Shadow) -> Any:
-        if shadow.status != "pending" or shadow.unknown_count < plan.ASKS or shadow.sending == "under way":
+        if shadow.status != "pending" or shadow.unknown_count < claims.ASKS or shadow.sending == "under way":
             return False
         shadow.unknown_count, shadow.due = 0, False
         shadow.may_be_known = shadow.may_be_known if shadow.sending is None else True
@@ -315,7 +317,7 @@ class ClaimCheck:
     """A worker takes a due check. How long a callback is trusted is another test's."""
 
     def run(self, shadow: Shadow) -> Any:
-        claimed = plan.claim_check(
+        claimed = claims.claim_check(
             shadow.id, [30.0, 60.0], trust_seconds=-3600, order_timeout_seconds=86400, grace_seconds=60
         )
         return claimed is not None
@@ -350,7 +352,7 @@ class RequestCheck:
     """An operator wants to know now."""
 
     def run(self, shadow: Shadow) -> Any:
-        return plan.request_check(shadow.id)
+        return claims.request_check(shadow.id)
 
     def on(self, shadow: Shadow) -> Any:
         if shadow.status == "not_sent" or not shadow.reached:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from models import database, inbox, order
+from models import inbox, order
+from models.db import database
 from models.inbox import Filter, Kept
 from models.outcome import Arrival, Outcome
 from models.status import ExternalStatus, Source

@@ -26,7 +26,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from models import database, inbox
+from models import inbox
+from models.db import database
 from models.status import RANKS, ExternalStatus, FailureReason, Source
 from tests import factories
 from tests.models.shadow import (

@@ -8,8 +8,9 @@ import peewee
 import psycopg2
 import pytest
 
-from models import api_key, database, placing, route
+from models import api_key, placing, route
 from models.api_key import Scope
+from models.db import database
 from models.placing import KeyReused, NewOrder, NoRoute, Placed, Placement, Result
 from tests import factories
 from tests.waiting import LOCK_WAITS, wait_until

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from models import database
+from models.db import database
 from tests import factories
 from tests.models.racing import DISCIPLINES, race, reset
 

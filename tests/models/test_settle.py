@@ -10,7 +10,8 @@ from typing import Any
 import psycopg2
 import pytest
 
-from models import database, inbox, order, placing, plan, timeline
+from models import claims, inbox, order, placing, timeline
+from models.db import database
 from models.outcome import Arrival, Outcome
 from models.status import STAGES, Claim, ExternalStatus, FailureReason, Result, Source, Standing, decide
 from tests import factories
@@ -79,18 +80,18 @@ def _orders_in(wanted: list[Standing]) -> list[dict[str, Any]]:
 def test_an_order_that_is_told_of_before_it_was_sent_is_in_doubt_and_can_time_out() -> None:
     placed = factories.place()
     assert settle(arrival(placed, ExternalStatus.PENDING)) == ["applied"]
-    assert plan.claim_dispatch(placed["id"], 60) is None
+    assert claims.claim_dispatch(placed["id"], 60) is None
     assert column(placed, "claimedAt") is not None
     age(placed, 86_401)
-    claimed = plan.claim_check(
+    claimed = claims.claim_check(
         placed["id"], [60.0], trust_seconds=600, order_timeout_seconds=86_400, grace_seconds=60
     )
-    assert claimed is not None and claimed["expired"]
+    assert claimed is not None and claimed.expired
 
 
 def test_a_cost_that_no_column_holds_is_left_out() -> None:
     placed = factories.place()
-    plan.claim_dispatch(placed["id"], 60)
+    claims.claim_dispatch(placed["id"], 60)
     accepted = arrival(placed, ExternalStatus.SENT, source=Source.DISPATCH)
     absurd = replace(accepted.outcome, cost=Decimal("99999999999.00"), currency="TRY")
 

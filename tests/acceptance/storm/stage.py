@@ -13,7 +13,7 @@ import requests
 
 from gateway.dev.servers import EmbeddedPostgres, EmbeddedValkey
 from gateway.dev.simulator import Simulator
-from models.migrate import migrate
+from models.db.migrate import migrate
 from tests import factories
 from tests.acceptance import disk
 from tests.acceptance.system import BIN, SCHEDULER, SECRET, WEB, WORKER, System, free_port, with_sitecustomize

@@ -11,7 +11,7 @@ import pytest
 
 from gateway.__main__ import main
 from gateway.dev.simulator import Simulator
-from models import database, sealed
+from models.db import database, sealed
 
 
 @dataclass(frozen=True)

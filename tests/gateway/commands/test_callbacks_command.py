@@ -21,13 +21,14 @@ from gateway.providers import ADAPTERS
 from gateway.providers.znet import Znet
 from gateway.settings import load
 from gateway.web import create_app
-from models import database, order, sealed
+from models import order
+from models.db import database, sealed
 from models.outcome import Outcome
 from models.status import ExternalStatus
 from tests import factories
+from tests.conftest import KEY
 from tests.gateway.web import calls
 from tests.gateway.web.calls import NOBODY, neutral
-from tests.models.conftest import KEY
 from tests.waiting import wait_until
 
 from .conftest import Run

@@ -11,6 +11,7 @@ from gateway.dev import plan, sandbox, stack
 from gateway.dev.plan import Plan, Taken
 from models import api_key, provider, route
 from models.api_key import Scope
+from models.route import Route
 
 from .conftest import Models, Run
 
@@ -71,7 +72,7 @@ def test_the_sandbox_keeps_its_secret_when_it_moves(models: Models) -> None:
         routed = route.next_for("anything", "at all", [])
     assert found is not None and found.base_url == "http://127.0.0.1:2"
     assert found.secrets() == [secret]
-    assert routed == {"provider_id": "sandbox", "params": {"oyun": "1", "kupur": "60"}}
+    assert routed == Route("sandbox", {"oyun": "1", "kupur": "60"})
 
 
 def test_the_development_key_is_kept_until_it_is_revoked(models: Models, tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ import pytest
 import redis
 
 from gateway.broker import QUEUES, queue_lengths
-from models import database, order, placing, plan, provider, route
+from models import claims, order, placing, provider, route
 from models import stuck as statements
+from models.db import database
 from models.outcome import Arrival, Outcome
 from models.provider import Provider
 from models.status import ExternalStatus, Source
@@ -42,7 +43,7 @@ class Desk:
     def claimed(self) -> dict[str, Any]:
         found = self.placed()
         with self._models():
-            assert plan.claim_dispatch(found["id"], grace_seconds=60)
+            assert claims.claim_dispatch(found["id"], grace_seconds=60)
         return found
 
     def completed(self, pin: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from models import route
+from models.route import Route
 
 from .conftest import Models, Run
 
@@ -25,7 +26,7 @@ def test_a_route_carries_what_the_provider_calls_the_package(routed: Run, models
     assert added.code == 0
     with models():
         found = route.next_for("pubg", "60uc", [])
-    assert found == {"provider_id": "first", "params": {"oyun": "1", "oyun_adi": "a=b"}}
+    assert found == Route("first", {"oyun": "1", "oyun_adi": "a=b"})
 
 
 def test_routes_are_listed_in_the_order_they_are_tried(routed: Run) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from falcon.testing import Result
 
-from models import database
+from models.db import database
 from tests import factories
 from tests.gateway.web.conftest import Client
 

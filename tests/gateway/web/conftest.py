@@ -12,11 +12,12 @@ from falcon.testing import TestClient
 from gateway import broker
 from gateway.settings import Settings, load
 from gateway.web import create_app
-from models import api_key, database, sealed
+from models import api_key
 from models.api_key import Scope
+from models.db import database, sealed
 from tests import factories
+from tests.conftest import KEY
 from tests.conftest import _database as create_database
-from tests.models.conftest import KEY
 
 #: Connections of the application under test; a test sees at once where a request keeps one.
 POOL_SIZE = 4

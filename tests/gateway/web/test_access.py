@@ -3,8 +3,9 @@
 import pytest
 
 from gateway.web import auth
-from models import api_key, database
+from models import api_key
 from models.api_key import Scope
+from models.db import database
 from tests.gateway.web import calls
 from tests.gateway.web.conftest import Client, ClientFor
 from tests.waiting import wait_until

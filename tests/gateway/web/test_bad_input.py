@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from gateway.web.bodies import MAX_BYTES
-from models import database
+from models.db import database
 from tests import factories
 from tests.gateway.web import calls
 from tests.gateway.web.conftest import Client

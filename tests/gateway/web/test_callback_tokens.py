@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 import pytest
 from falcon.testing import Result
 
-from models import database, sealed
+from models.db import database, sealed
 from tests import factories
 from tests.gateway.web import calls
 from tests.gateway.web.calls import NOBODY, neutral, result, standing

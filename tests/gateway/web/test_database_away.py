@@ -8,9 +8,10 @@ import pytest
 from falcon.testing import Result
 
 from gateway.dev.servers import EmbeddedPostgres
-from models import api_key, database
+from models import api_key
 from models.api_key import Scope
-from models.migrate import migrate
+from models.db import database
+from models.db.migrate import migrate
 from tests import factories
 from tests.gateway.web import calls
 from tests.gateway.web.conftest import Client

@@ -13,7 +13,7 @@ from gateway import broker
 from gateway.dev.embedded import free_port
 from gateway.settings import Settings
 from gateway.web import create_app
-from models import database
+from models.db import database
 from models.status import ExternalStatus
 from tests import factories
 from tests.gateway.web import calls

@@ -8,9 +8,10 @@ from typing import Any
 import psycopg2
 import pytest
 
-from models import api_key, database, route
+from gateway.web.batching import LANES
+from models import api_key, route
 from models.api_key import Scope
-from models.gathering import LANES
+from models.db import database
 from tests.gateway.web import calls
 from tests.gateway.web.conftest import Client, ClientFor
 from tests.waiting import LOCK_WAITS, wait_until

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from models import database
+from models.db import database
 from models.status import ExternalStatus
 from tests import factories
 from tests.gateway.web import calls

@@ -7,7 +7,8 @@ import dramatiq
 import pytest
 import redis
 
-from models import database, provider, route
+from models import provider, route
+from models.db import database
 from models.status import ExternalStatus
 from tests import factories
 from tests.gateway.web import calls

@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from gateway.dev.servers import EmbeddedPostgres, EmbeddedValkey
-from models.migrate import migrate
+from models.db.migrate import migrate
 from tests.gateway.web import calls
 from tests.gateway.web.served import PANEL, PATIENCE_SECONDS, TOKEN, Web
 from tests.waiting import wait_until

@@ -9,7 +9,9 @@ from typing import Any
 import psycopg2
 import pytest
 
-from models import database, inbox, plan, provider, sweep_run
+from models import claims, inbox, provider, sweep_run
+from models.db import database
+from models.route import Route
 from models.status import ExternalStatus, FailureReason, Source
 from tests import factories
 from tests.factories import age, arrival, column, put, settle
@@ -20,8 +22,8 @@ DELAYS_SECONDS = [30.0, 60.0, 120.0, 1800.0]
 pytestmark = pytest.mark.usefixtures("db")
 
 
-def claim_check(order: dict[str, Any]) -> dict[str, Any] | None:
-    return plan.claim_check(
+def claim_check(order: dict[str, Any]) -> claims.ClaimedCheck | None:
+    return claims.claim_check(
         order["id"], DELAYS_SECONDS, trust_seconds=600, order_timeout_seconds=86400, grace_seconds=60
     )
 
@@ -48,23 +50,23 @@ def at_once(number: int, act: Callable[[], Any]) -> list[Any]:
 def test_of_many_workers_one_dispatches() -> None:
     for _ in range(20):
         placed = factories.place()
-        claims = at_once(6, lambda placed=placed: plan.claim_dispatch(placed["id"], 60))
-        assert sum(claim is not None for claim in claims) == 1
+        taken = at_once(6, lambda placed=placed: claims.claim_dispatch(placed["id"], 60))
+        assert sum(claim is not None for claim in taken) == 1
         assert column(placed, "attempts") == 1
 
 
 def test_an_order_that_another_system_made_is_never_dispatched() -> None:
     placed = factories.place()
     put(placed, nextCheckAt=None)
-    assert plan.claim_dispatch(placed["id"], 60) is None
+    assert claims.claim_dispatch(placed["id"], 60) is None
 
 
 def test_of_many_workers_one_checks() -> None:
     for _ in range(20):
         placed = factories.sent()
         age(placed, 61)
-        claims = at_once(6, lambda placed=placed: claim_check(placed))
-        assert sum(claim is not None for claim in claims) == 1
+        taken = at_once(6, lambda placed=placed: claim_check(placed))
+        assert sum(claim is not None for claim in taken) == 1
         assert column(placed, "checkCount") == 1
 
 
@@ -77,7 +79,7 @@ def test_each_check_writes_the_next_plan_before_the_provider_is_asked() -> None:
         age(placed, 2000)
         claimed = claim_check(placed)
         assert claimed is not None
-        waits.append(round(claimed["next_check_seconds"]))
+        waits.append(round(claimed.next_check_seconds))
 
     assert waits == [30, 60, 120, 1800, 1800, 1800]
 
@@ -94,7 +96,7 @@ def test_a_recent_callback_spares_the_check() -> None:
 def test_a_requested_check_is_due_at_once_also_after_a_callback() -> None:
     placed = factories.sent()
     settle(arrival(placed, ExternalStatus.COMPLETED))
-    assert plan.request_check(placed["id"])
+    assert claims.request_check(placed["id"])
     assert claim_check(placed) is not None
     assert claim_check(placed) is None
     assert column(placed, "nextCheckAt") is None
@@ -102,7 +104,7 @@ def test_a_requested_check_is_due_at_once_also_after_a_callback() -> None:
 
 def test_an_order_that_was_never_sent_cannot_be_checked() -> None:
     placed = factories.place()
-    assert not plan.request_check(placed["id"])
+    assert not claims.request_check(placed["id"])
     age(placed, 3600)
     assert claim_check(placed) is None
 
@@ -112,73 +114,73 @@ def test_the_deadline_is_planned_for_and_marks_the_last_check() -> None:
     age(placed, 86400 - 10)
     claimed = claim_check(placed)
     assert claimed is not None
-    assert not claimed["expired"]
-    assert claimed["next_check_seconds"] <= 10
+    assert not claimed.expired
+    assert claimed.next_check_seconds <= 10
 
     age(placed, 11)
     last = claim_check(placed)
     assert last is not None
-    assert last["expired"]
+    assert last.expired
 
 
 def test_only_two_answers_apart_allow_a_resend() -> None:
     placed = in_doubt_order()
 
-    assert plan.unknown_to_provider(placed["id"], 30) == 1
-    assert plan.unknown_to_provider(placed["id"], 30) == 1
-    assert plan.claim_resend(placed["id"], 60) is None
+    assert claims.unknown_to_provider(placed["id"], 30) == 1
+    assert claims.unknown_to_provider(placed["id"], 30) == 1
+    assert claims.claim_resend(placed["id"], 60) is None
     age(placed, 31)
-    assert plan.unknown_to_provider(placed["id"], 30) == 2
-    claims = at_once(6, lambda: plan.claim_resend(placed["id"], 60))
+    assert claims.unknown_to_provider(placed["id"], 30) == 2
+    taken = at_once(6, lambda: claims.claim_resend(placed["id"], 60))
 
-    assert sum(claim is not None for claim in claims) == 1
+    assert sum(claim is not None for claim in taken) == 1
 
 
 def test_an_order_that_the_provider_accepted_is_never_sent_again() -> None:
     placed = factories.sent()
     put(placed, unknownCount=5)
-    assert plan.claim_resend(placed["id"], 60) is None
+    assert claims.claim_resend(placed["id"], 60) is None
 
 
 def test_the_next_provider_takes_over_once() -> None:
     placed = factories.place()
-    plan.claim_dispatch(placed["id"], 60)
-    route = {"provider_id": "other", "params": {"oyun": "2"}}
+    claims.claim_dispatch(placed["id"], 60)
+    further = Route("other", {"oyun": "2"})
 
     def take() -> Any:
-        return plan.claim_next_provider(placed["id"], "sandbox", route, "stok yok", 60)
+        return claims.claim_next_provider(placed["id"], "sandbox", further, "stok yok", 60)
 
-    claims = [claim for claim in at_once(4, take) if claim]
+    taken = [claim for claim in at_once(4, take) if claim]
 
-    assert [claim["provider_id"] for claim in claims] == ["other"]
+    assert [claim.provider_id for claim in taken] == ["other"]
     assert column(placed, "triedProviders") == ["sandbox"]
 
 
 def in_doubt_order(*, never_reached: bool = False) -> dict[str, Any]:
     """Sent once, with no clear answer."""
     placed = factories.place()
-    plan.claim_dispatch(placed["id"], 60)
-    plan.in_doubt(placed["id"], 30, never_reached=never_reached)
+    claims.claim_dispatch(placed["id"], 60)
+    claims.in_doubt(placed["id"], 30, never_reached=never_reached)
     return placed
 
 
 def deny(placed: dict[str, Any], times: int = 1) -> None:
     """The provider says that it does not know the order, each time long after the last."""
     for _ in range(times):
-        plan.unknown_to_provider(placed["id"], 30)
+        claims.unknown_to_provider(placed["id"], 30)
         age(placed, 31)
 
 
 def resends(placed: dict[str, Any]) -> bool:
-    return plan.claim_resend(placed["id"], 60) is not None
+    return claims.claim_resend(placed["id"], 60) is not None
 
 
 def test_what_the_provider_says_while_a_send_is_under_way_allows_no_resend() -> None:
     placed = factories.place()
-    plan.claim_dispatch(placed["id"], 60)
-    assert plan.unknown_to_provider(placed["id"], 30) == 0
+    claims.claim_dispatch(placed["id"], 60)
+    assert claims.unknown_to_provider(placed["id"], 30) == 0
 
-    plan.in_doubt(placed["id"], 30)
+    claims.in_doubt(placed["id"], 30)
     deny(placed)
     assert not resends(placed), "one answer after the send, one while it was under way"
     deny(placed)
@@ -189,14 +191,14 @@ def test_an_order_is_not_sent_again_while_it_is_being_sent_again() -> None:
     placed = in_doubt_order()
     deny(placed, 2)
     assert resends(placed)
-    put(placed, unknownCount=plan.ASKS)
+    put(placed, unknownCount=claims.ASKS)
     assert not resends(placed)
 
 
 def test_an_order_that_was_never_reached_is_sent_again_without_asking() -> None:
     placed = in_doubt_order(never_reached=True)
     assert resends(placed)
-    plan.in_doubt(placed["id"], 30, never_reached=True)
+    claims.in_doubt(placed["id"], 30, never_reached=True)
     assert resends(placed)
 
 
@@ -204,7 +206,7 @@ def test_one_unclear_send_and_the_provider_is_asked_before_every_further_one() -
     placed = in_doubt_order()
     deny(placed, 2)
     assert resends(placed)
-    plan.in_doubt(placed["id"], 30, never_reached=True)
+    claims.in_doubt(placed["id"], 30, never_reached=True)
     assert not resends(placed)
     deny(placed, 2)
     assert resends(placed)
@@ -212,11 +214,11 @@ def test_one_unclear_send_and_the_provider_is_asked_before_every_further_one() -
 
 def test_after_a_send_that_was_cut_off_the_provider_is_asked_too() -> None:
     placed = factories.place()
-    plan.claim_dispatch(placed["id"], 60)
+    claims.claim_dispatch(placed["id"], 60)
     put(placed, sendingUntil="2020-01-01T00:00:00Z")
     deny(placed, 2)
     assert resends(placed)
-    plan.in_doubt(placed["id"], 30, never_reached=True)
+    claims.in_doubt(placed["id"], 30, never_reached=True)
     assert not resends(placed)
 
 
@@ -224,7 +226,7 @@ def test_a_provider_that_speaks_of_an_order_knows_it() -> None:
     placed = in_doubt_order(never_reached=True)
     settle(arrival(placed, ExternalStatus.PENDING))
     assert not resends(placed)
-    plan.in_doubt(placed["id"], 30, never_reached=True)
+    claims.in_doubt(placed["id"], 30, never_reached=True)
     assert not resends(placed)
 
 
@@ -235,10 +237,10 @@ def test_due_orders_come_in_pages_and_final_ones_not_at_all() -> None:
         age(one, 61)
     settle(arrival(done, ExternalStatus.COMPLETED))
 
-    first = plan.due(3, None)
-    second = plan.due(3, (first[-1]["next_check_at"], first[-1]["id"]))
+    first = claims.due(3, None)
+    second = claims.due(3, first[-1])
 
-    assert {one["id"] for one in first + second} == {one["id"] for one in waiting}
+    assert {one.id for one in first + second} == {one["id"] for one in waiting}
 
 
 def test_what_is_due_is_found_by_the_partial_index() -> None:
@@ -247,7 +249,7 @@ def test_what_is_due_is_found_by_the_partial_index() -> None:
         SELECT 'completed', now() FROM generate_series(1, 20000)""")
     database.rows("ANALYZE product_orders")
     parameters = {"limit": 100, "at": None, "id": None}
-    explained = " ".join(str(row) for row in database.rows("EXPLAIN " + plan.DUE, parameters))
+    explained = " ".join(str(row) for row in database.rows("EXPLAIN " + claims.DUE, parameters))
     assert "idx_orders_due" in explained
 
 
@@ -257,8 +259,8 @@ def test_orders_that_another_system_sent_are_followed_within_the_timeout() -> No
         put(one, nextCheckAt=None)
     age(old, 86401)
 
-    assert plan.adopt(86400, 100) == 1
-    assert plan.adopt(86400, 100) == 0
+    assert claims.adopt(86400, 100) == 1
+    assert claims.adopt(86400, 100) == 0
     assert claim_check(young) is not None
 
 
@@ -292,10 +294,10 @@ def test_of_workers_that_all_see_a_probe_due_one_sends_it(database_url: str) -> 
 def test_while_its_provider_is_down_a_check_waits_but_not_past_the_timeout() -> None:
     placed = factories.sent()
     age(placed, 61)
-    assert plan.postpone(placed["id"], 30, order_timeout_seconds=86400)
+    assert claims.postpone(placed["id"], 30, order_timeout_seconds=86400)
     assert claim_check(placed) is None
     age(placed, 86400)
-    assert not plan.postpone(placed["id"], 30, order_timeout_seconds=86400)
+    assert not claims.postpone(placed["id"], 30, order_timeout_seconds=86400)
     assert claim_check(placed) is not None
 
 
@@ -327,7 +329,7 @@ def test_old_callbacks_are_deleted_in_batches() -> None:
 
 def test_a_check_of_an_order_in_doubt_may_end_it() -> None:
     placed = factories.place()
-    plan.claim_dispatch(placed["id"], 0)
+    claims.claim_dispatch(placed["id"], 0)
     assert claim_check(placed) is not None
     answer = arrival(placed, ExternalStatus.FAILED, source=Source.POLL, failure_reason=FailureReason.PROVIDER)
     assert settle(answer) == ["applied"]
@@ -336,30 +338,30 @@ def test_a_check_of_an_order_in_doubt_may_end_it() -> None:
 
 def test_whoever_claims_for_a_provider_that_has_the_order_no_more_gets_nothing() -> None:
     placed = factories.place()
-    assert plan.claim_dispatch(placed["id"], 60, "other") is None
-    assert plan.claim_dispatch(placed["id"], 60, "sandbox") is not None
-    assert not plan.in_doubt(placed["id"], 30, never_reached=True, provider_id="other")
-    assert plan.in_doubt(placed["id"], 30, provider_id="sandbox")
-    assert plan.unknown_to_provider(placed["id"], 30, "other") == 0
-    put(placed, unknownCount=plan.ASKS)
+    assert claims.claim_dispatch(placed["id"], 60, "other") is None
+    assert claims.claim_dispatch(placed["id"], 60, "sandbox") is not None
+    assert not claims.in_doubt(placed["id"], 30, never_reached=True, provider_id="other")
+    assert claims.in_doubt(placed["id"], 30, provider_id="sandbox")
+    assert claims.unknown_to_provider(placed["id"], 30, "other") == 0
+    put(placed, unknownCount=claims.ASKS)
     age(placed, 61)
     due = {"trust_seconds": 600, "order_timeout_seconds": 86400, "grace_seconds": 60}
-    assert plan.claim_check(placed["id"], DELAYS_SECONDS, provider_id="other", **due) is None
-    assert plan.claim_resend(placed["id"], 60, "other") is None
-    assert plan.claim_check(placed["id"], DELAYS_SECONDS, provider_id="sandbox", **due) is not None
-    assert plan.claim_resend(placed["id"], 60, "sandbox") is not None
+    assert claims.claim_check(placed["id"], DELAYS_SECONDS, provider_id="other", **due) is None
+    assert claims.claim_resend(placed["id"], 60, "other") is None
+    assert claims.claim_check(placed["id"], DELAYS_SECONDS, provider_id="sandbox", **due) is not None
+    assert claims.claim_resend(placed["id"], 60, "sandbox") is not None
 
 
 def test_an_order_that_nobody_can_be_given_makes_way_and_fails_in_the_end() -> None:
     placed = factories.place()
     age(placed, 61)
-    assert [one["id"] for one in plan.due(10, None)] == [placed["id"]]
-    assert not plan.give_up_unsent(placed["id"], 86400, "nobody")
-    plan.leave_unsent(placed["id"], 150, 86400)
-    assert plan.due(10, None) == []
+    assert [one.id for one in claims.due(10, None)] == [placed["id"]]
+    assert not claims.give_up_unsent(placed["id"], 86400, "nobody")
+    claims.leave_unsent(placed["id"], 150, 86400)
+    assert claims.due(10, None) == []
 
     age(placed, 86400)
-    assert plan.give_up_unsent(placed["id"], 86400, "nobody")
+    assert claims.give_up_unsent(placed["id"], 86400, "nobody")
     assert (column(placed, "status"), column(placed, "failureReason"), column(placed, "nextCheckAt")) == (
         "rejected",
         "timeout",
@@ -370,15 +372,15 @@ def test_an_order_that_nobody_can_be_given_makes_way_and_fails_in_the_end() -> N
 def test_an_order_that_is_being_sent_is_not_given_up() -> None:
     placed = factories.place()
     age(placed, 86401)
-    plan.claim_dispatch(placed["id"], 60)
-    assert not plan.give_up_unsent(placed["id"], 86400, "nobody")
-    plan.leave_unsent(placed["id"], 150, 86400)
+    claims.claim_dispatch(placed["id"], 60)
+    assert not claims.give_up_unsent(placed["id"], 86400, "nobody")
+    claims.leave_unsent(placed["id"], 150, 86400)
     assert column(placed, "externalStatus") == "pending"
-    assert not plan.reroute(placed["id"], "sandbox", {"provider_id": "other", "params": {}})
+    assert not claims.reroute(placed["id"], "sandbox", Route("other", {}))
 
 
 def test_an_order_that_was_claimed_before_there_was_anything_to_remember_is_asked_for() -> None:
     placed = in_doubt_order(never_reached=True)
     put(placed, mayBeKnown=None, unknownCount=0)
-    plan.in_doubt(placed["id"], 30, never_reached=True)
+    claims.in_doubt(placed["id"], 30, never_reached=True)
     assert not resends(placed)

@@ -5,36 +5,82 @@ Who claims names the provider that it will call (`provider_id`): an order that h
 not its any more.
 """
 
-from typing import Any
+from dataclasses import dataclass
+from datetime import datetime
 
-from models import database
-from models.prepared import Prepared
+from models.db import database
+from models.db.prepared import Prepared
+from models.route import Route
 from models.status import OPEN_STATUSES
 
 #: How often a provider must say that it does not know an order in doubt before it is sent again.
 ASKS = 2
 
 
+@dataclass(frozen=True, slots=True)
+class ClaimedOrder:
+    """What sending and asking need to know of an order."""
+
+    id: str
+    provider_id: str
+    provider_referans: str
+    external_order_id: str | None
+    user_identifier: str | None
+    extra_field: str | None
+    quantity: int | None
+    #: From the route: what the product is called at the provider.
+    route_params: dict[str, str] | None
+    external_status: str
+    product_id: str | None
+    package_id: str | None
+    #: Providers that refused it.
+    tried_providers: list[str]
+    check_count: int
+    #: Whether its provider may have it, so that it is asked before anything is sent again.
+    may_be_known: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedCheck(ClaimedOrder):
+    """An order whose check was due."""
+
+    #: Seconds until the next check, as the plan now says.
+    next_check_seconds: float | None
+    #: This is its last check: its time is up.
+    expired: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DueOrder:
+    """An order whose plan is due."""
+
+    id: str
+    external_status: str
+    provider_id: str | None
+    next_check_at: datetime
+
+
 def claim_dispatch(
     order_id: str, grace_seconds: float, provider_id: str | None = None
-) -> dict[str, Any] | None:
+) -> ClaimedOrder | None:
     """Take a `not_sent` order for sending. If nothing is heard of it for `grace_seconds`, it is in doubt."""
-    return database.row(CLAIM_DISPATCH, {"id": order_id, "grace": grace_seconds, "provider": provider_id})
+    values = {"id": order_id, "grace": grace_seconds, "provider": provider_id}
+    return database.load_one(ClaimedOrder, CLAIM_DISPATCH, values)
 
 
-def unsent(order_id: str) -> dict[str, Any] | None:
+def unsent(order_id: str) -> ClaimedOrder | None:
     """An order of ours that waits to be sent, or None."""
-    return database.row(UNSENT, {"id": order_id})
+    return database.load_one(ClaimedOrder, UNSENT, {"id": order_id})
 
 
-def reroute(order_id: str, unusable: str | None, route: dict[str, Any]) -> bool:
+def reroute(order_id: str, unusable: str | None, route: Route) -> bool:
     """Give an order that was never sent to another provider of its route. False where somebody was first."""
     values = {
         "id": order_id,
         "unusable": unusable,
-        "provider": route["provider_id"],
-        "params": database.as_json(route["params"]),
-        "note": f"{unusable} cannot be used; routed to {route['provider_id']}",
+        "provider": route.provider_id,
+        "params": database.as_json(route.params),
+        "note": f"{unusable} cannot be used; routed to {route.provider_id}",
     }
     return database.row(REROUTE, values) is not None
 
@@ -52,26 +98,24 @@ def give_up_unsent(order_id: str, order_timeout_seconds: float, reason: str) -> 
 
 
 def claim_next_provider(
-    order_id: str, refused_by: str, route: dict[str, Any], reason: str, grace_seconds: float
-) -> dict[str, Any] | None:
+    order_id: str, refused_by: str, route: Route, reason: str, grace_seconds: float
+) -> ClaimedOrder | None:
     """Take an order that `refused_by` refused for sending to the next provider of its route."""
     values = {
         "id": order_id,
         "refused_by": refused_by,
-        "provider": route["provider_id"],
-        "params": database.as_json(route["params"]),
-        "note": f"{refused_by} refused: {reason}; sending to {route['provider_id']}",
+        "provider": route.provider_id,
+        "params": database.as_json(route.params),
+        "note": f"{refused_by} refused: {reason}; sending to {route.provider_id}",
         "grace": grace_seconds,
     }
-    return database.row(CLAIM_NEXT_PROVIDER, values)
+    return database.load_one(ClaimedOrder, CLAIM_NEXT_PROVIDER, values)
 
 
-def claim_resend(
-    order_id: str, grace_seconds: float, provider_id: str | None = None
-) -> dict[str, Any] | None:
+def claim_resend(order_id: str, grace_seconds: float, provider_id: str | None = None) -> ClaimedOrder | None:
     """Take an order in doubt, of which the provider has said ASKS times that it does not know it, for sending."""
     values = {"id": order_id, "grace": grace_seconds, "asks": ASKS, "provider": provider_id}
-    return database.row(CLAIM_RESEND, values)
+    return database.load_one(ClaimedOrder, CLAIM_RESEND, values)
 
 
 def claim_check(
@@ -82,7 +126,7 @@ def claim_check(
     order_timeout_seconds: float,
     grace_seconds: float,
     provider_id: str | None = None,
-) -> dict[str, Any] | None:
+) -> ClaimedCheck | None:
     """Take an order whose check is due, and write the next plan before the provider is asked.
 
     `delays_seconds[n]` is the wait after check n + 1; the last one repeats. `expired` in the answer means that
@@ -96,7 +140,7 @@ def claim_check(
         "grace": grace_seconds,
         "provider": provider_id,
     }
-    return database.row(CLAIM_CHECK, values)
+    return database.load_one(ClaimedCheck, CLAIM_CHECK, values)
 
 
 def in_doubt(
@@ -137,10 +181,10 @@ def postpone(order_id: str, delay_seconds: float, order_timeout_seconds: float) 
     return database.row(POSTPONE, values) is not None
 
 
-def due(limit: int, after: tuple[Any, str] | None) -> list[dict[str, Any]]:
-    """Orders whose plan is due: `{id, externalStatus, next_check_at}`, longest due first, after the cursor."""
-    at, order_id = after or (None, None)
-    return database.rows(DUE, {"limit": limit, "at": at, "id": order_id})
+def due(limit: int, after: DueOrder | None) -> list[DueOrder]:
+    """Up to `limit` orders whose plan is due, longest due first, behind `after`."""
+    at, order_id = (after.next_check_at, after.id) if after else (None, None)
+    return database.load(DueOrder, DUE, {"limit": limit, "at": at, "id": order_id})
 
 
 def adopt(order_timeout_seconds: float, limit: int) -> int:
@@ -154,11 +198,10 @@ OPEN_SQL = ", ".join(f"'{name}'" for name in OPEN_STATUSES)
 
 #: What sending and asking need to know of an order.
 TASK = """
-    o.id::text AS id, o."providerId" AS provider_id, o.provider_referans AS referans,
-    o."externalOrderId" AS external_order_id, o."userIdentifier" AS user_identifier, o."extraField" AS extra_field,
-    o.quantity, o."routeParams" AS params, o."externalStatus" AS status, o."productId"::text AS product_id,
-    o."packageId"::text AS package_id, o."triedProviders" AS tried, o."checkCount" AS check_count,
-    COALESCE(o."mayBeKnown", true) AS may_be_known
+    o.id::text AS id, o."providerId" AS provider_id, o.provider_referans, o."externalOrderId" AS external_order_id,
+    o."userIdentifier" AS user_identifier, o."extraField" AS extra_field, o.quantity, o."routeParams" AS route_params,
+    o."externalStatus" AS external_status, o."productId"::text AS product_id, o."packageId"::text AS package_id,
+    o."triedProviders" AS tried_providers, o."checkCount" AS check_count, COALESCE(o."mayBeKnown", true) AS may_be_known
 """
 CLAIM_DISPATCH = Prepared(f"""
 WITH claimed AS (
@@ -289,7 +332,8 @@ RETURNING id
 """)
 #: Rides idx_orders_due: its cost follows the number of waiting orders, never the size of the table.
 DUE = Prepared(f"""
-SELECT o.id::text AS id, o."externalStatus" AS status, o."providerId" AS provider_id, o."nextCheckAt" AS next_check_at
+SELECT o.id::text AS id, o."externalStatus" AS external_status, o."providerId" AS provider_id,
+    o."nextCheckAt" AS next_check_at
 FROM product_orders AS o
 WHERE o."nextCheckAt" <= now() AND o."nextCheckAt" IS NOT NULL AND o."externalStatus" IN ({OPEN_SQL})
   AND (%(at)s::timestamptz IS NULL OR (o."nextCheckAt", o.id) > (%(at)s::timestamptz, %(id)s::uuid))

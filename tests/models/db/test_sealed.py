@@ -3,7 +3,7 @@
 import pytest
 from cryptography.fernet import Fernet
 
-from models.sealed import Sealer, Unsealable
+from models.db.sealed import Sealer, Unsealable
 
 OLD, NEW = Fernet.generate_key().decode(), Fernet.generate_key().decode()
 

@@ -5,15 +5,15 @@ import select
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from typing import Any
+from typing import Any, TypeVar
 
 import peewee
 import psycopg2
 from playhouse.pool import MaxConnectionsExceeded, PoolConnection, PooledDatabase, PooledPostgresqlDatabase
 from psycopg2 import extensions
 
-from models.prepared import Prepared
-from models.turnstile import Turnstile
+from models.db.fair_semaphore import FairSemaphore
+from models.db.prepared import Prepared
 
 #: Seconds a thread waits for a free connection before it gives up (`Unavailable`).
 POOL_WAIT_SECONDS = 5
@@ -51,6 +51,9 @@ LOCK_NOT_AVAILABLE = "55P03"
 #: What PostgreSQL says of a prepared statement whose columns have changed since, or that is gone.
 OUTDATED = ("0A000", "26000")
 
+#: A dataclass whose fields are the columns of a statement.
+Row = TypeVar("Row")
+
 database = peewee.DatabaseProxy()
 
 
@@ -73,11 +76,11 @@ class Pool(PooledPostgresqlDatabase):  # type: ignore[misc]
         super().__init__(*args, **options)
         # What this lock guards is each thread's own state.
         self._lock = nullcontext()
-        self._turnstile = Turnstile(self._max_connections)
+        self._places = FairSemaphore(self._max_connections)
 
     def _connect(self) -> Any:
         """Raises MaxConnectionsExceeded where all were in use for too long."""
-        if not self._turnstile.enter(POOL_WAIT_SECONDS):
+        if not self._places.acquire(POOL_WAIT_SECONDS):
             raise MaxConnectionsExceeded(f"all {self._max_connections} connections are in use")
         try:
             created, connection = self._idle_and_alive() or (
@@ -85,7 +88,7 @@ class Pool(PooledPostgresqlDatabase):  # type: ignore[misc]
                 super(PooledDatabase, self)._connect(),
             )
         except BaseException:
-            self._turnstile.leave()
+            self._places.release()
             raise
         with self._pool_lock:
             self._in_use[self.conn_key(connection)] = PoolConnection(created, connection, time.time())
@@ -112,7 +115,7 @@ class Pool(PooledPostgresqlDatabase):  # type: ignore[misc]
             if keep:
                 self._connections.append((held.timestamp, time.monotonic(), connection))
         if held:
-            self._turnstile.leave()
+            self._places.release()
         if not keep:
             self._close_raw(connection)
 
@@ -204,6 +207,17 @@ def _prepare(sql: Prepared) -> set[str]:
 def row(sql: str, parameters: Mapping[str, Any] | Sequence[Any] = ()) -> dict[str, Any] | None:
     """The first row a statement returns, or None."""
     found = rows(sql, parameters)
+    return found[0] if found else None
+
+
+def load(kind: type[Row], sql: str, parameters: Mapping[str, Any] | Sequence[Any] = ()) -> list[Row]:
+    """The rows a statement returns, as the dataclass `kind`. A column that is missing or not known is a TypeError."""
+    return [kind(**each) for each in rows(sql, parameters)]
+
+
+def load_one(kind: type[Row], sql: str, parameters: Mapping[str, Any] | Sequence[Any] = ()) -> Row | None:
+    """The first row a statement returns, as the dataclass `kind`, or None."""
+    found = load(kind, sql, parameters)
     return found[0] if found else None
 
 

@@ -9,7 +9,7 @@ import peewee
 from playhouse.migrations import Migration, Runner
 
 import migrations
-from models import database
+from models.db import database
 
 #: Any number will do, as long as every version of the gateway takes the same one.
 LOCK_ID = 7_261_001

@@ -1,18 +1,18 @@
-"""So many at a time, first come first served; a semaphore lets newcomers pass those who wait."""
+"""A semaphore that is fair: first come, first served. `threading.Semaphore` lets newcomers pass those who wait."""
 
 import threading
 from collections import deque
 
 
-class Turnstile:
-    """Lets `places` in; who leaves hands the place to whoever waits longest."""
+class FairSemaphore:
+    """Lets `places` threads in; a released place goes to the thread that has waited longest."""
 
     def __init__(self, places: int) -> None:
         self._lock = threading.Lock()
         self._free = places
         self._waiting: deque[threading.Lock] = deque()
 
-    def enter(self, timeout_seconds: float) -> bool:
+    def acquire(self, timeout_seconds: float) -> bool:
         """Take a place, or False where none came free in time."""
         with self._lock:
             if self._free:
@@ -23,8 +23,8 @@ class Turnstile:
             self._waiting.append(turn)
         return turn.acquire(timeout=timeout_seconds) or not self._gives_up(turn)
 
-    def leave(self) -> None:
-        """Give the place back."""
+    def release(self) -> None:
+        """Give a place back."""
         with self._lock:
             if self._waiting:
                 self._waiting.popleft().release()

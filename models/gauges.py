@@ -1,7 +1,7 @@
 """Figures about what is waiting, each from an index over what is not final, so that they cost little at any size."""
 
-from models import database
-from models.plan import OPEN_SQL
+from models.claims import OPEN_SQL
+from models.db import database
 
 
 def waiting() -> dict[str, int]:

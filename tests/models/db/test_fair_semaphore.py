@@ -2,24 +2,24 @@
 
 import threading
 
-from models.turnstile import Turnstile
+from models.db.fair_semaphore import FairSemaphore
 from tests.waiting import wait_until
 
 
 def test_who_waits_longest_is_next() -> None:
-    turnstile, entered = Turnstile(1), []
-    assert turnstile.enter(0)
+    semaphore, entered = FairSemaphore(1), []
+    assert semaphore.acquire(0)
 
     def wait_and_enter(number: int) -> None:
-        assert turnstile.enter(10)
+        assert semaphore.acquire(10)
         entered.append(number)
-        turnstile.leave()
+        semaphore.release()
 
     threads = [threading.Thread(target=wait_and_enter, args=(number,)) for number in range(5)]
     for waiting, thread in enumerate(threads, 1):
         thread.start()
-        wait_until(lambda waiting=waiting: len(turnstile._waiting) == waiting)  # type: ignore[misc]
-    turnstile.leave()
+        wait_until(lambda waiting=waiting: len(semaphore._waiting) == waiting)  # type: ignore[misc]
+    semaphore.release()
     for thread in threads:
         thread.join()
 
@@ -27,9 +27,9 @@ def test_who_waits_longest_is_next() -> None:
 
 
 def test_who_gave_up_is_not_counted() -> None:
-    turnstile = Turnstile(1)
-    assert turnstile.enter(0)
-    assert not turnstile.enter(0.01)
-    turnstile.leave()
-    assert turnstile.enter(0)
-    assert not turnstile.enter(0.01)
+    semaphore = FairSemaphore(1)
+    assert semaphore.acquire(0)
+    assert not semaphore.acquire(0.01)
+    semaphore.release()
+    assert semaphore.acquire(0)
+    assert not semaphore.acquire(0.01)

@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg2
 
-from models import migrate
+from models.db import migrate
 from models.status import ExternalStatus
 from tests import factories
 
@@ -117,7 +117,8 @@ def test_orders_live_on_a_table_whose_products_are_uuids_and_whose_pins_were_sho
 
 
 def test_several_at_once_apply_each_migration_once(empty_database_url: str) -> None:
-    script = f"from models.migrate import migrate; print(len(migrate({empty_database_url!r}, echo=lambda line: None)))"
+    apply = f"migrate({empty_database_url!r}, echo=lambda line: None)"
+    script = f"from models.db.migrate import migrate; print(len({apply}))"
     runs = [
         subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) for _ in range(4)
     ]

@@ -50,7 +50,7 @@ class _Share(Generic[Item, Done]):
         self.wake()
 
 
-class Gathering(Generic[Item, Done]):
+class Batcher(Generic[Item, Done]):
     """`run` takes items like `do`, from any number of threads; `do` gets up to `limit` of them from all of these.
 
     `do` answers each item, in their order. After an error that `may_repeat` allows everybody goes alone; any other, a

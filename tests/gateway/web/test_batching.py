@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from models import database, order
-from models.gathering import LANES, Gathering, Stopped
+from gateway.web.batching import LANES, Batcher, Stopped
+from models import order
+from models.db import database
 from models.order import MAX_BATCH, Settled
 from models.outcome import Arrival
 from models.status import ExternalStatus, Result
@@ -28,7 +29,7 @@ class Held:
     def __init__(self, count: int = 1, patience_seconds: float = 60) -> None:
         self.batches: list[int] = []
         self.let_go = threading.Event()
-        self.gathering = Gathering(
+        self.batcher = Batcher(
             self._settle,
             MAX_BATCH,
             may_repeat=lambda error: True,
@@ -45,7 +46,7 @@ class Held:
             return order.settle(arrivals, order_timeout_seconds=factories.ORDER_TIMEOUT_SECONDS)
 
     def waiting(self) -> int:
-        return len(self.gathering._waiting)
+        return len(self.batcher._waiting)
 
 
 @pytest.fixture
@@ -60,7 +61,7 @@ def settle(held: Held) -> Iterator[Callable[[Sequence[Arrival]], "Future[list[Se
 
         def begin(arrivals: Sequence[Arrival]) -> "Future[list[Settled]]":
             known = len(held.batches) + held.waiting()
-            future = threads.submit(held.gathering.run, arrivals)
+            future = threads.submit(held.batcher.run, arrivals)
             wait_until(lambda: len(held.batches) + held.waiting() > known)
             return future
 
@@ -122,9 +123,9 @@ def test_a_batch_has_its_limit_but_nobody_is_taken_apart(held: Held, settle) -> 
 def test_what_comes_behind_a_statement_that_is_held_up_goes_beside_it() -> None:
     held = Held(count=1, patience_seconds=0)
     with ThreadPoolExecutor(3) as threads:
-        stuck = threads.submit(held.gathering.run, [completed()])
+        stuck = threads.submit(held.batcher.run, [completed()])
         wait_until(lambda: held.batches)
-        assert results(threads.submit(held.gathering.run, [completed()])) == [Result.APPLIED]
+        assert results(threads.submit(held.batcher.run, [completed()])) == [Result.APPLIED]
         assert not stuck.done()
         held.let_go.set()
         assert results(stuck) == [Result.APPLIED]
@@ -135,9 +136,9 @@ def test_no_more_go_beside_it_than_there_are_lanes() -> None:
     with ThreadPoolExecutor(LANES + 1) as threads:
         futures = []
         for number in range(LANES):
-            futures.append(threads.submit(held.gathering.run, [completed()]))
+            futures.append(threads.submit(held.batcher.run, [completed()]))
             wait_until(lambda: len(held.batches) == number + 1)  # noqa: B023 - used at once
-        futures.append(threads.submit(held.gathering.run, [completed()]))
+        futures.append(threads.submit(held.batcher.run, [completed()]))
         wait_until(lambda: held.waiting() == 1)
         held.let_go.set()
         assert [results(future) for future in futures] == [[Result.APPLIED]] * (LANES + 1)
@@ -150,9 +151,9 @@ def test_nobody_waits_for_company() -> None:
         batches.append(len(arrivals))
         return order.settle(arrivals, order_timeout_seconds=factories.ORDER_TIMEOUT_SECONDS)
 
-    gathering = Gathering(settle_now, MAX_BATCH, may_repeat=lambda error: True, pause=at_once)
+    batcher = Batcher(settle_now, MAX_BATCH, may_repeat=lambda error: True, pause=at_once)
     for _ in range(3):
-        assert [one.result for one in gathering.run([completed()])] == [Result.APPLIED]
+        assert [one.result for one in batcher.run([completed()])] == [Result.APPLIED]
     assert batches == [1, 1, 1]
 
 
@@ -160,11 +161,11 @@ def test_after_a_failure_the_lanes_are_free_again() -> None:
     def fail(arrivals: Sequence[Arrival]) -> list[Settled]:
         raise OSError("the database is away")
 
-    gathering = Gathering(fail, MAX_BATCH, may_repeat=lambda error: True, pause=at_once)
+    batcher = Batcher(fail, MAX_BATCH, may_repeat=lambda error: True, pause=at_once)
     for _ in range(LANES * 3):
         with pytest.raises(OSError):
-            gathering.run([completed()])
-    assert gathering._under_way == 0
+            batcher.run([completed()])
+    assert batcher._under_way == 0
 
 
 class Unclear:
@@ -172,16 +173,16 @@ class Unclear:
 
     def __init__(self, error: BaseException, count: int) -> None:
         self.done: list[str] = []
-        self.gathering = Gathering(
+        self.batcher = Batcher(
             self._do, MAX_BATCH, may_repeat=lambda error: isinstance(error, ValueError), pause=at_once
         )
         self._error = error
         self._let_go = threading.Event()
         with ThreadPoolExecutor(count + 1) as threads:
-            first = threads.submit(self.gathering.run, ["first"])
+            first = threads.submit(self.batcher.run, ["first"])
             wait_until(lambda: self.done)
-            self.others = [threads.submit(self.gathering.run, [f"other {n}"]) for n in range(count)]
-            wait_until(lambda: len(self.gathering._waiting) == count)
+            self.others = [threads.submit(self.batcher.run, [f"other {n}"]) for n in range(count)]
+            wait_until(lambda: len(self.batcher._waiting) == count)
             self._let_go.set()
             assert first.exception(10) is None
 
@@ -199,7 +200,7 @@ def test_what_may_have_been_done_is_not_done_again(error: BaseException) -> None
     unclear = Unclear(error, count=3)
     assert sorted(unclear.done) == ["first", "other 0", "other 1", "other 2"]
     assert all(isinstance(other.exception(10), (type(error), Stopped)) for other in unclear.others)
-    assert unclear.gathering._under_way == 0
+    assert unclear.batcher._under_way == 0
 
 
 def test_what_was_certainly_not_done_is_done_alone() -> None:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from models import database
+from models.db import database
 
 Value = TypeVar("Value")
 
@@ -13,7 +13,7 @@ Value = TypeVar("Value")
 LIMIT = 1000
 
 
-class Remembered(Generic[Value]):
+class Cache(Generic[Value]):
     """Values by name. What `find` does not find is asked for again each time."""
 
     def __init__(self, find: Callable[[str], Value | None], seconds: float) -> None:

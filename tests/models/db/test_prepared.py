@@ -3,8 +3,8 @@
 import peewee
 import pytest
 
-from models import database
-from models.prepared import Prepared
+from models.db import database
+from models.db.prepared import Prepared
 
 pytestmark = pytest.mark.usefixtures("db")
 

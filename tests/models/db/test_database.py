@@ -12,7 +12,7 @@ import psycopg2
 import pytest
 from playhouse.pool import MaxConnectionsExceeded
 
-from models import database
+from models.db import database
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""The plumbing under the models: connections, prepared statements, migrations, sealed fields."""
