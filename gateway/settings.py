@@ -156,6 +156,10 @@ class Settings(BaseModel):
     slow_check_interval: Seconds = 1800
     callback_trust: Seconds = 600
     order_timeout: Seconds = 86400
+    #: Longest time of one call to a provider. Tests shorten it; no deployment should need to.
+    call_timeout: Seconds = 30
+    #: Time without a sign of life after which a worker's messages go to others. For tests, as above.
+    heartbeat_timeout: Seconds = 30
     sweep_cron: Annotated[
         str,
         AfterValidator(_cron),

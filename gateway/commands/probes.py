@@ -15,6 +15,7 @@ from gateway.commands.context import explained, first_line
 from gateway.commands.orders import limits
 from gateway.commands.printing import duration
 from gateway.commands.providers import state
+from gateway.dev.stack import COMMANDS
 from gateway.providers import adapter_for
 from gateway.providers.base import ProviderError
 from gateway.settings import Settings
@@ -136,10 +137,9 @@ def redis_server(settings: Settings) -> Finding:
 
 def workers(settings: Settings) -> Finding:
     """A worker gave a sign of life."""
-    alive = broker.workers_alive(broker.make_client(settings, strict=True))
+    alive = broker.workers_alive(broker.make_client(settings, strict=True), settings.heartbeat_timeout)
     if not alive:
-        command = "dramatiq actors --processes 1 --threads 8 --worker-shutdown-timeout 20000"
-        return Finding("workers", Status.FAILED, "none is alive", f"start one: {command}")
+        return Finding("workers", Status.FAILED, "none is alive", f"start one: {COMMANDS['worker']}")
     return Finding("workers", Status.OK, f"{alive} alive")
 
 
@@ -147,7 +147,7 @@ def scheduler(_: Settings) -> Finding:
     """The scheduler's minute tick came through queue and worker."""
     with database.session():
         silence = sweep_run.silence_seconds("scheduler")
-    start = "start it: periodiq actors (and a worker); its sign comes each minute"
+    start = f"start it: {COMMANDS['scheduler']} (and a worker); its sign comes each minute"
     if silence is None:
         return Finding("scheduler", Status.FAILED, "never seen", start)
     if silence >= SCHEDULER_SILENCE_SECONDS:

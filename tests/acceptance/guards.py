@@ -142,7 +142,7 @@ GUARDS = [
     ),
     Guard(
         "a provider that cannot be used is passed over",
-        "actors/dispatch.py",
+        "gateway/fulfilment/routing.py",
         "    while found := route.next_for(product, package, tried):",
         "    if found := route.next_for(product, package, tried):",
         "tests/acceptance/test_faults.py::test_a_provider_that_cannot_be_used_is_passed_over",
@@ -355,7 +355,7 @@ GUARDS = [
     ),
     Guard(
         "the sweep matches the inbox again",
-        "actors/sweep.py",
+        "gateway/fulfilment/sweeping.py",
         """    "unmatched_settled": _settle_unmatched,\n""",
         "",
         "tests/acceptance/test_recovery.py::test_a_sweep_settles_a_callback_whose_order_has_appeared",
@@ -420,8 +420,8 @@ GUARDS = [
     ),
     Guard(
         "a provider that cannot be used delays no timeout",
-        "actors/checks.py",
-        "        _cannot_ask(order_id)\n",
+        "gateway/fulfilment/checking.py",
+        "        _cannot_ask(worker, order_id)\n",
         "",
         "tests/acceptance/test_faults.py::test_an_order_whose_provider_cannot_be_used_times_out_all_the_same",
     ),
@@ -441,7 +441,7 @@ GUARDS = [
     ),
     Guard(
         "workers share one limit",
-        "actors/permits.py",
+        "gateway/fulfilment/permits.py",
         "if slot.acquire(blocking=False):",
         "if slot.acquire(blocking=False) or True:",
         "tests/acceptance/test_permits.py",

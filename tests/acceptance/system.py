@@ -11,16 +11,16 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import dramatiq
 import psycopg2
 import psycopg2.extras
 import redis
 import requests
 
-from gateway.broker import QUEUES, make_broker
+from gateway.broker import make_broker, message
 from gateway.dev import embedded
 from gateway.dev.child import spawn
 from gateway.dev.simulator import Simulator
+from gateway.dev.stack import COMMANDS
 from gateway.settings import load
 from models import api_key
 from models.api_key import Scope
@@ -30,18 +30,10 @@ from tests.waiting import wait_until
 BIN = Path(sys.executable).parent
 ROOT = Path(__file__).parents[2]
 #: The Procfile's commands.
-WEB = [str(BIN / "gunicorn"), "gateway.app:app"]
-WORKER = [
-    str(BIN / "dramatiq"),
-    "actors",
-    "--processes",
-    "1",
-    "--threads",
-    "8",
-    "--worker-shutdown-timeout",
-    "20000",
-]
-SCHEDULER = [str(BIN / "periodiq"), "actors"]
+WEB, WORKER, SCHEDULER = (
+    [str(BIN / program), *arguments]
+    for program, *arguments in (COMMANDS[name].split() for name in ("web", "worker", "scheduler"))
+)
 SECRET = factories.CREDENTIALS["callback_secret"]
 #: A day's life of an order in half a minute.
 FAST = {
@@ -149,11 +141,8 @@ class System:
 
     def enqueue(self, actor: str, *args: str) -> None:
         """Send a message, if the queue is there."""
-        message: dramatiq.Message[Any] = dramatiq.Message(
-            queue_name=QUEUES[actor], actor_name=actor, args=args, kwargs={}, options={}
-        )
         with suppress(redis.RedisError):
-            self._broker.enqueue(message)
+            self._broker.enqueue(message(actor, *args))
 
     def orders(self) -> dict[str, dict[str, Any]]:
         """Every order's row, by id."""

@@ -10,11 +10,11 @@ from tests.waiting import wait_until
 DYING = Path(__file__).parent / "dying"
 #: The steps of a send in their order, of one that is repeated, and of one that goes on to the next provider.
 STEPS = [
-    ("actors.dispatch:assigned_to:before", "callback"),
+    ("gateway.fulfilment.routing:of_order:before", "callback"),
     ("models.claims:claim_dispatch:after", "poll"),
     ("gateway.providers:send:after", "poll"),
     ("models.order:settle:after", "poll"),
-    ("actors.queue:enqueue_check:before", "poll"),
+    ("gateway.broker:Hints.check_later:before", "poll"),
     ("models.claims:in_doubt:before", "mumble+poll"),
     ("models.claims:claim_resend:before", "cut+poll"),
     ("models.claims:claim_resend:after", "cut+poll"),
