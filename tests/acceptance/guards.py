@@ -51,6 +51,9 @@ class Guard:
 
 PLAN, SETTLE = "tests/models/test_claims.py", "tests/models/test_settle.py"
 INBOX = "tests/models/test_inbox.py"
+DISPATCHING, CHECKING, SWEEPING, PERMITS = (
+    f"tests/gateway/fulfilment/test_{name}.py" for name in ("dispatching", "checking", "sweeping", "permits")
+)
 GUARDS = [
     # --- sending
     Guard(
@@ -89,7 +92,7 @@ GUARDS = [
         "models/claims.py",
         """%(never_reached)s::boolean AND NOT o."mayBeKnown" THEN""",
         """true THEN""",
-        "tests/acceptance/test_faults.py::test_an_unclear_answer_to_a_send_ends_in_the_truth_with_one_booking",
+        DISPATCHING,
     ),
     Guard(
         "one unclear send and the provider is always asked",
@@ -145,7 +148,49 @@ GUARDS = [
         "gateway/fulfilment/routing.py",
         "    while found := route.next_for(product, package, tried):",
         "    if found := route.next_for(product, package, tried):",
-        "tests/acceptance/test_faults.py::test_a_provider_that_cannot_be_used_is_passed_over",
+        DISPATCHING,
+    ),
+    Guard(
+        "a provider that refuses a resend is asked",
+        "gateway/fulfilment/dispatching.py",
+        "    if claimed.may_be_known and not _is_denied(worker, claimed, account):\n        return\n",
+        "",
+        DISPATCHING,
+    ),
+    Guard(
+        "an order that its provider does not deny goes to no other",
+        "gateway/fulfilment/dispatching.py",
+        "    return False\n",
+        "    return True\n",
+        DISPATCHING,
+    ),
+    Guard(
+        "an order that a busy provider never got is sent to it",
+        "gateway/fulfilment/dispatching.py",
+        "BUSY_SECONDS, never_reached=True,",
+        "BUSY_SECONDS, never_reached=False,",
+        DISPATCHING,
+    ),
+    Guard(
+        "no fault of an adapter loses an order",
+        "gateway/providers/__init__.py",
+        """    except Exception as error:\n        logger.exception""",
+        """    except ZeroDivisionError as error:\n        logger.exception""",
+        DISPATCHING,
+    ),
+    Guard(
+        "nothing is sent without a permit",
+        "gateway/fulfilment/dispatching.py",
+        "    with worker.permits.one_call(assigned.provider):\n",
+        "    with ExitStack():\n",
+        DISPATCHING,
+    ),
+    Guard(
+        "an order whose time is up is not sent again",
+        "gateway/fulfilment/checking.py",
+        " or claimed.expired:\n        return False",
+        ":\n        return False",
+        CHECKING,
     ),
     Guard(
         "only who refused is followed by the next provider",
@@ -358,14 +403,28 @@ GUARDS = [
         "gateway/fulfilment/sweeping.py",
         """    "unmatched_settled": _settle_unmatched,\n""",
         "",
-        "tests/acceptance/test_recovery.py::test_a_sweep_settles_a_callback_whose_order_has_appeared",
+        SWEEPING,
+    ),
+    Guard(
+        "a callback that the database refuses holds up no other",
+        "gateway/fulfilment/sweeping.py",
+        "            _settle(worker, [arrival])\n",
+        "            raise\n",
+        SWEEPING,
+    ),
+    Guard(
+        "a step of the sweep that fails holds up no other",
+        "gateway/fulfilment/sweeping.py",
+        "            except Exception as error:  # a step",
+        "            except ZeroDivisionError as error:  # a step",
+        SWEEPING,
     ),
     Guard(
         "a callback that does not open holds up no other",
         "models/inbox.py",
         "    except sealed.Unsealable as error:",
         "    except ZeroDivisionError as error:",
-        "tests/acceptance/test_recovery.py::test_a_callback_that_does_not_open_holds_up_no_other",
+        SWEEPING,
     ),
     Guard(
         "the provider's number finds what waited for it",
@@ -423,7 +482,7 @@ GUARDS = [
         "gateway/fulfilment/checking.py",
         "        _cannot_ask(worker, order_id)\n",
         "",
-        "tests/acceptance/test_faults.py::test_an_order_whose_provider_cannot_be_used_times_out_all_the_same",
+        CHECKING,
     ),
     Guard(
         "a provider that is down delays no timeout",
@@ -444,7 +503,14 @@ GUARDS = [
         "gateway/fulfilment/permits.py",
         "if slot.acquire(blocking=False):",
         "if slot.acquire(blocking=False) or True:",
-        "tests/acceptance/test_permits.py",
+        PERMITS,
+    ),
+    Guard(
+        "workers share one limit a minute",
+        "gateway/fulfilment/permits.py",
+        "if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[1]) then return 0 end\n",
+        "",
+        PERMITS,
     ),
     # --- processes
     Guard("one sweep at a time", "models/sweep_run.py", "        yield mine\n", "        yield True\n", PLAN),

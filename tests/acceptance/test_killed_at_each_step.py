@@ -31,7 +31,7 @@ def test_a_worker_killed_at_this_step_loses_nothing_and_sends_nothing_twice(
     database_url: str, redis_url: str, tmp_path: Path, step: str, words: str
 ) -> None:
     mortal = with_sitecustomize(DYING, DIE_AT=step, DIE_ONCE=str(tmp_path / "died"))
-    with running(database_url, redis_url, tmp_path, ORDER_TIMEOUT="180") as system:
+    with running(database_url, redis_url, tmp_path, ORDER_TIMEOUT="180", CALL_TIMEOUT="2") as system:
         system.add_second_provider("backup")
         system.kill("worker")
         system.start("worker", WORKER, **mortal)

@@ -348,3 +348,43 @@ def test_a_tick_is_lost_with_the_queue_and_anything_else_is_said(no_server: str,
     assert actions(lines) == ["tick_lost"]
     with pytest.raises(redis.ConnectionError):
         away.enqueue(broker.message("sweep"))
+
+
+class TestHints:
+    """What a worker says of orders that need another look."""
+
+    @pytest.fixture
+    def hints(self, settings: Settings) -> broker.Hints:
+        return broker.Hints(broker.make_broker(settings, strict=True), longest_delay_seconds=300)
+
+    def test_orders_are_handed_to_their_actors(self, hints: broker.Hints, client: redis.Redis) -> None:
+        hints.send([("dispatch_order", "1"), ("check_order_status", "2"), ("check_order_status", "3")])
+        assert [each["args"] for each in messages(client, "dispatch")] == [["1"]]
+        assert (hints.waiting("dispatch_order"), hints.waiting("check_order_status")) == (1, 2)
+
+    def test_a_check_waits_until_it_is_due(self, hints: broker.Hints, client: redis.Redis) -> None:
+        hints.check_later("1", 45)
+        assert hints.waiting("check_order_status") == 0
+        [delayed] = messages(client, "checks.DQ")
+        assert (delayed["actor_name"], delayed["args"]) == ("check_order_status", ["1"])
+        assert 44 < delayed["options"]["eta"] / 1000 - time.time() <= 45
+
+    def test_a_check_after_the_next_sweep_is_left_to_it(
+        self, hints: broker.Hints, client: redis.Redis
+    ) -> None:
+        hints.check_later("1", 300.1)
+        assert not client.keys("*")
+        hints.check_later("1", 300)
+        assert client.llen(f"{NAMESPACE}:checks.DQ") == 1
+
+    def test_without_redis_a_check_is_left_to_the_sweep_and_the_sweep_hears_of_it(
+        self, no_server: str, lines: io.StringIO
+    ) -> None:
+        away = broker.make_broker(load({"REDIS_URL": no_server}, require=()), strict=True)
+        hints = broker.Hints(away, longest_delay_seconds=300)
+        hints.check_later("1", 45)
+        assert actions(lines) == ["enqueue_failed"]
+        with pytest.raises(redis.RedisError):
+            hints.send([("dispatch_order", "1")])
+        with pytest.raises(redis.RedisError):
+            hints.waiting("dispatch_order")
