@@ -17,7 +17,6 @@ from tests.acceptance import disk
 from tests.acceptance.system import SECRET, WORKER, System, execute, running
 from tests.waiting import wait_until
 
-
 #: A tenth of what a deployment has.
 HEARTBEAT_TIMEOUT_SECONDS = 3
 
