@@ -46,10 +46,11 @@ def test_orders_come_in_while_the_queue_is_down_and_go_out_when_it_is_back(
 def test_a_worker_killed_between_claim_and_answer_loses_nothing_and_sends_nothing_twice(
     database_url: str, redis_url: str, tmp_path: Path
 ) -> None:
-    with running(database_url, redis_url, tmp_path, ORDER_TIMEOUT="120", CALL_TIMEOUT="4") as system:
+    env = {"ORDER_TIMEOUT": "120", "CALL_TIMEOUT": "4"}
+    with running(database_url, redis_url, tmp_path, processes=["worker"], **env) as system:
         # The simulator books at once and answers after three seconds: the kill falls between the two.
-        booked = [system.place(f"booked{number}+slow=3+poll+after=0") for number in range(3)]
-        lost = system.place("lost+cut+slow=3")
+        users = [f"booked{number}+slow=3+poll+after=0" for number in range(3)]
+        *booked, lost = system.place_without_web(*users, "lost+cut+slow=3+poll")
         wait_until(lambda: _claimed(system) == 4 and len(system.simulator.book.requests_seen()) == 4, 20)
         system.kill("worker")
         assert {row["externalStatus"] for row in system.orders().values()} == {"pending"}
@@ -70,8 +71,8 @@ def _claimed(system: System) -> int:
 def test_two_signals_do_not_kill_a_worker_in_the_middle_of_a_call(
     database_url: str, redis_url: str, tmp_path: Path
 ) -> None:
-    with running(database_url, redis_url, tmp_path) as system:
-        order = system.place("player+slow=3")
+    with running(database_url, redis_url, tmp_path, processes=["worker"]) as system:
+        [order] = system.place_without_web("player+slow=3+poll")
         wait_until(system.simulator.book.requests_seen, 10)
         began = time.monotonic()
         system.send_signal("worker", signal.SIGTERM)

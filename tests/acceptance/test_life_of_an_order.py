@@ -50,8 +50,9 @@ def _found_by_callback_and_by_polling(system: System, called: str, polled: str) 
 def test_checks_follow_the_plan_and_the_timeout_comes_after_one_last_check(
     database_url: str, redis_url: str, tmp_path: Path
 ) -> None:
-    with running(database_url, redis_url, tmp_path, ORDER_TIMEOUT="12", BACKOFF_MAX="2") as system:
-        waiting = system.place("ayşe+never")
+    env = {"ORDER_TIMEOUT": "12", "BACKOFF_MAX": "2"}
+    with running(database_url, redis_url, tmp_path, processes=["worker"], **env) as system:
+        [waiting] = system.place_without_web("ayşe+never")
         system.wait_until_final([waiting], 60, sweeping=False)
         _checked_as_planned(system, system.orders()[waiting], timeout_seconds=12)
 

@@ -38,9 +38,9 @@ def test_what_a_killed_worker_had_taken_is_taken_over_on_a_quiet_system(
         "ORDER_TIMEOUT": "600",
         "HEARTBEAT_TIMEOUT": f"{HEARTBEAT_TIMEOUT_SECONDS}",
     }
-    with running(database_url, redis_url, tmp_path, **quiet) as system:
+    with running(database_url, redis_url, tmp_path, processes=["worker"], **quiet) as system:
         execute(database_url, "INSERT INTO sweeps (started_by, finished_at) VALUES ('test', now())")
-        taken = [system.place(f"player{number}+slow=20+poll+after=0") for number in range(12)]
+        taken = system.place_without_web(*(f"player{number}+slow=20+poll+after=0" for number in range(12)))
         wait_until(lambda: len(system.simulator.book.requests_seen()) == 8, 20)
         not_sent = [one for one in taken if system.orders()[one]["externalStatus"] == "not_sent"]
         assert not_sent, "every order was taken: the test shows nothing"
