@@ -133,7 +133,7 @@ def _is_denied(worker: Worker, claimed: ClaimedOrder, account: Provider) -> bool
 def _claim_for_next(
     worker: Worker, claimed: ClaimedOrder, account: Provider, reason: str
 ) -> tuple[ClaimedOrder, Provider] | None:
-    """The order claimed for the next usable provider, with that provider; None if there is none."""
+    """The order claimed for the next usable provider, with that provider, or None."""
     tried = [*(claimed.tried_providers or []), account.id]
     further = routing.first_usable(worker, claimed, tried)
     if further is None:

@@ -1,9 +1,9 @@
-"""`make guards`: takes each guard out of a copy of the project, and shows which test falls.
+"""`make guards`: takes each guard out of a copy of the project, and shows which test fails.
 
     python -m tests.acceptance.guards [--only NAME ...]
 
 A guard is what keeps an order from being lost, sent twice or shown as something it is not. Ends with exit status 1
-where one is missing in the code, or where it can go without any test noticing.
+if a guard is not found in the code, or if every test passes without it.
 """
 
 import argparse
@@ -130,7 +130,7 @@ GUARDS = [
         PLAN,
     ),
     Guard(
-        "an error alone is no refusal",
+        "an error alone is not a refusal",
         "gateway/providers/znet.py",
         'bool(REFUSAL.search(said) or (head == "3" and said))',
         "bool(said)",
@@ -193,7 +193,7 @@ GUARDS = [
         CHECKING,
     ),
     Guard(
-        "only who refused is followed by the next provider",
+        "the next provider follows only the one that refused",
         "models/claims.py",
         """'pending' AND o."providerId" = %(refused_by)s""",
         """'pending'""",
@@ -228,7 +228,7 @@ GUARDS = [
         "tests/models/test_placing.py",
     ),
     Guard(
-        "who waits for a key holds up nobody else",
+        "a request that waits for a key delays no other",
         "models/placing.py",
         "if keyed and impatient:",
         "if False:",
@@ -293,7 +293,7 @@ GUARDS = [
         SETTLE,
     ),
     Guard(
-        "our own timeout contradicts nobody",
+        "our own timeout is not a conflict",
         "models/order.py",
         "kind = 'failed' AND failure_reason = 'timeout' THEN 'stale'",
         "kind = 'failed' AND failure_reason = 'timeout' THEN 'conflict'",
@@ -406,21 +406,21 @@ GUARDS = [
         SWEEPING,
     ),
     Guard(
-        "a callback that the database refuses holds up no other",
+        "a callback that the database refuses delays no other",
         "gateway/fulfilment/sweeping.py",
         "            _settle(worker, [arrival])\n",
         "            raise\n",
         SWEEPING,
     ),
     Guard(
-        "a step of the sweep that fails holds up no other",
+        "a step of the sweep that fails delays no other",
         "gateway/fulfilment/sweeping.py",
         "            except Exception as error:  # a step",
         "            except ZeroDivisionError as error:  # a step",
         SWEEPING,
     ),
     Guard(
-        "a callback that does not open holds up no other",
+        "a callback that does not open delays no other",
         "models/inbox.py",
         "    except sealed.Unsealable as error:",
         "    except ZeroDivisionError as error:",
@@ -550,7 +550,7 @@ GUARDS = [
         "tests/gateway/test_consumers.py",
     ),
     Guard(
-        "idle clients do not hold a shutdown up",
+        "idle clients do not delay a shutdown",
         "gateway/serving.py",
         "                client.end_if_idle()",
         "                pass",

@@ -211,7 +211,7 @@ def _final(row: dict[str, Any]) -> bool:
 
 
 def free_port() -> int:
-    """A port nobody listens on just now, and no outgoing connection takes while its server is down."""
+    """A port that is free, and that no outgoing connection takes while its server is down."""
     return embedded.free_port(seed=uuid.uuid4().hex)
 
 

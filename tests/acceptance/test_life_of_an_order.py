@@ -112,7 +112,7 @@ def test_with_the_queue_emptied_in_the_middle_every_order_ends_right_and_was_sen
             lambda: _final_share(system) > 0.7,
         ):
             wait_until(lambda reached=reached: system.sweep() or reached(), 30, pause_seconds=0.5)
-            queue.flushdb()  # all that is ours; the server may be somebody's
+            queue.flushdb()  # only our database; the server may hold others
 
     system.wait_until_final(wanted, 100)
 

@@ -1,4 +1,4 @@
-"""The queue on a real server, and a bell that nobody waits for: before a fork and after it, with Redis and without."""
+"""The queue on a real server; hints, and the bell that never blocks: on both sides of a fork, without Redis too."""
 
 import io
 import json
@@ -73,7 +73,7 @@ def silent_server(elsewhere: Elsewhere) -> Iterator[str]:
 
 @pytest.fixture
 def no_server() -> Iterator[str]:
-    """A port on which nobody listens, kept by us so that nobody will."""
+    """A port without a listener, held by us so that it stays so."""
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         yield f"redis://127.0.0.1:{holder.getsockname()[1]}"
@@ -197,7 +197,7 @@ def test_what_waits_at_a_fork_is_sent_by_the_parent_only(elsewhere: Elsewhere, s
     assert child.exitcode == 0
 
 
-def test_nobody_waits_for_a_server_that_says_nothing(elsewhere: Elsewhere, silent_server: str) -> None:
+def test_a_silent_server_blocks_no_caller(elsewhere: Elsewhere, silent_server: str) -> None:
     bell = elsewhere(silent_server)
     began = time.monotonic()
     for number in range(20):
@@ -216,7 +216,7 @@ def test_an_outage_is_logged_once_and_nothing_is_raised(
     assert actions(lines) == ["wake_failed"]
 
 
-def test_an_outage_is_logged_once_whoever_rings(bell: Bell, lines: io.StringIO) -> None:
+def test_an_outage_is_logged_once_over_all_threads(bell: Bell, lines: io.StringIO) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda number: bell.ring("no_such_actor", number), range(400)))
     assert actions(lines) == ["wake_failed"]
@@ -272,7 +272,7 @@ class TestWake:
         assert broker.drain(10)
         assert [each["args"] for each in messages(client, "checks")] == [["order-1"]]
 
-    def test_without_a_bell_it_says_so_to_who_debugs(self, lines: io.StringIO) -> None:
+    def test_without_a_bell_it_logs_a_debug_line(self, lines: io.StringIO) -> None:
         broker.wake("dispatch_order", "order-1")
         assert broker.drain(0)
         assert [(json.loads(line)["level"]) for line in lines.getvalue().splitlines()] == ["debug"]
@@ -289,7 +289,7 @@ def test_ping_fails_at_once_where_it_is_refused(no_server: str) -> None:
     assert time.monotonic() - began < 0.5
 
 
-def test_ping_fails_soon_where_nobody_answers(silent_server: str) -> None:
+def test_ping_fails_soon_without_an_answer(silent_server: str) -> None:
     began = time.monotonic()
     with pytest.raises(redis.RedisError):
         broker.ping(load({"REDIS_URL": silent_server}, require=()))
@@ -305,7 +305,7 @@ def test_certificates_are_verified_unless_told_otherwise(verify: str, mode: str)
 
 
 class TestWorkersAlive:
-    def test_who_only_rings_is_no_worker(self, bell: Bell, client: redis.Redis) -> None:
+    def test_a_process_that_only_rings_does_not_count(self, bell: Bell, client: redis.Redis) -> None:
         bell.ring("dispatch_order", "order-1")
         assert bell.drain(10)
         assert client.zcard(f"{NAMESPACE}:__heartbeats__") == 1

@@ -33,6 +33,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
     assert (settings.callback_trust, settings.order_timeout) == (600, 86400)
     assert (settings.sweep_cron, settings.sweep_batch) == ("*/5 * * * *", 100)
     assert settings.callback_retention == 2592000
+    assert (settings.call_timeout, settings.heartbeat_timeout) == (30, 30)
     assert (settings.timezone, settings.log_format, settings.log_level) == ("Asia/Damascus", "json", "info")
     assert (settings.encryption_keys, settings.notify_url, settings.sentry_dsn) == ((), None, None)
     assert settings.redis_tls_verify

@@ -66,7 +66,7 @@ class TestUnmatchedCallbacks:
         assert sweep(worker)["counts"]["unmatched_settled"] == 5
         assert {status(order) for order in orders} == {"completed"}
 
-    def test_one_that_does_not_open_holds_up_no_other_and_is_reported(self, worker: Worker) -> None:
+    def test_one_that_does_not_open_delays_no_other_and_is_reported(self, worker: Worker) -> None:
         came_early("77", "PIN-SPOILT")
         came_early("78", "PIN-SOUND")
         spoilt, sound = sent_as(worker, "77"), sent_as(worker, "78")
@@ -76,7 +76,7 @@ class TestUnmatchedCallbacks:
         assert found["counts"]["unmatched_settled"] == 1
         assert "1 callbacks do not open" in found["error"]
 
-    def test_one_that_the_database_refuses_holds_up_no_other(self, worker: Worker, lines: Lines) -> None:
+    def test_one_that_the_database_refuses_delays_no_other(self, worker: Worker, lines: Lines) -> None:
         for number in range(4):
             came_early(f"77{number}", f"PIN-{number}")
         orders = [sent_as(worker, f"77{number}") for number in range(4)]
@@ -145,7 +145,7 @@ class TestDueOrders:
         assert sweep(worker)["counts"]["enqueued"] == 0
         assert len(queue.hints()) == 3
 
-    def test_a_queue_that_is_away_holds_up_no_other_step(self, worker_for: WorkerFor) -> None:
+    def test_a_queue_that_is_away_delays_no_other_step(self, worker_for: WorkerFor) -> None:
         age(place(), 61)
         keep_callback(days_old=31)
         with closing(broker.make_broker(load({"REDIS_URL": "redis://127.0.0.1:1"}, ()), strict=True)) as away:
