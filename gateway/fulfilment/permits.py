@@ -12,6 +12,8 @@ from models.provider import Provider
 
 #: Time for the statements around a call, in seconds, after which the permit of a killed worker is free again.
 SPARE_SECONDS = 30
+#: The span of `max_per_minute`, in microseconds.
+MINUTE_US = 60_000_000
 #: Bounds of the wait, in seconds, for another try to get a permit.
 BUSY_WAIT_SECONDS = (0.5, 1.5)
 #: Their mean.
@@ -26,14 +28,11 @@ class Busy(Exception):
 
 
 class Permits:
-    """Permits for calls that take up to `call_seconds`; `window_seconds` is the minute of `max_per_minute`."""
+    """Permits for calls that take up to `call_seconds`."""
 
-    def __init__(
-        self, client: redis.Redis, *, call_seconds: float = DEADLINE_SECONDS, window_seconds: float = 60
-    ) -> None:
+    def __init__(self, client: redis.Redis, *, call_seconds: float = DEADLINE_SECONDS) -> None:
         self._client = client
         self._expiry_seconds = call_seconds + SPARE_SECONDS
-        self._window_us = round(window_seconds * 1_000_000)
         self._count_call = client.register_script(COUNT_CALL)
 
     @contextmanager
@@ -63,7 +62,7 @@ class Permits:
         if provider.max_per_minute is None:
             return True
         key = f"referans:calls-by-time:{provider.id}"
-        return bool(self._count_call(keys=[key], args=[provider.max_per_minute, self._window_us]))
+        return bool(self._count_call(keys=[key], args=[provider.max_per_minute, MINUTE_US]))
 
 
 #: Counts one call if fewer than ARGV[1] were counted in the last ARGV[2] microseconds; 1 if it did. The server's clock

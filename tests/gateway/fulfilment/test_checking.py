@@ -76,8 +76,9 @@ class TestAnswered:
         assert waits == [30, 60, 120, 240]
 
     def test_an_answer_ends_the_providers_failures(self, worker: Worker) -> None:
+        order = sent(worker)
         provider.failed(SANDBOX, "no answer", probe_seconds=30)
-        checking.check(worker, sent(worker))
+        checking.check(worker, order)
         health = provider.health(SANDBOX)
         assert health and health["failures"] == 0
 
@@ -177,6 +178,7 @@ class TestExpired:
         age(order, DAY)
         checking.check(worker, order)
         assert (status(order), row(order)["failureReason"]) == ("completed", None)
+        assert events(order)[-1].startswith("checked (1): completed, ")
 
     @pytest.mark.parametrize("answer", ["html", "mumble"])
     def test_a_last_check_that_brings_nothing_delays_nothing(self, worker: Worker, answer: str) -> None:

@@ -136,6 +136,12 @@ class TestRefused:
         assert (found["lastMessage"], found["providerId"]) == ("stok yok", BACKUP)
         assert booked(simulator, order).requests_seen == 2
 
+    def test_a_refusal_ends_the_providers_failures(self, worker: Worker) -> None:
+        provider.failed(SANDBOX, "no answer", probe_seconds=30)
+        dispatching.dispatch(worker, place("refuse"))
+        health = provider.health(SANDBOX)
+        assert health and health["failures"] == 0
+
     def test_a_next_provider_that_is_busy_gets_it_with_its_first_check(
         self, worker: Worker, simulator: Simulator, queue: Queue
     ) -> None:
