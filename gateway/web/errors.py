@@ -43,9 +43,8 @@ class Problem(falcon.HTTPError):
 def handle_errors(app: falcon.App[Any, Any]) -> None:
     """Let `app` answer every error as a problem."""
     app.set_error_serializer(_serialize)
-    app.add_error_handler(
-        Exception, _unexpected
-    )  # Falcon's own for HTTPError and HTTPStatus are more specific
+    # For HTTPError and HTTPStatus, Falcon's own handlers are more specific.
+    app.add_error_handler(Exception, _unexpected)
     for kind in database.UNAVAILABLE:
         app.add_error_handler(kind, _unavailable)
     app.add_error_handler(sealed.Unsealable, _unsealable)
