@@ -156,7 +156,7 @@ def replay(
     with gateway() as settings:
         rows = _chosen(callback_ids) if callback_ids else _since(since, result, settings)
         again = Replay(settings.order_timeout, dry_run)
-        done = [_told(one, json) for batch in rows for one in again.run(batch)]
+        done = [_printed(one, json) for batch in rows for one in again.run(batch)]
     _sum_up(done, dry_run, json)
     if any(one.failed for one in done):
         raise typer.Exit(1)
@@ -190,7 +190,7 @@ def _since(text: str | None, result: Kept | None, settings: Settings) -> Iterato
             printing.note(f"{seen} of {extent.count} …")
 
 
-def _told(one: Replayed, json: bool) -> Replayed:
+def _printed(one: Replayed, json: bool) -> Replayed:
     if not json:
         became = f"{one.before} → {one.after}" if one.changed else one.after
         printing.say(f"{one.id:>8}  {one.provider_id}  {one.reference or '-'}  {became}: {one.note}")

@@ -23,11 +23,11 @@ from models.status import Result
 logger = log.get(__name__)
 
 #: The answer to a callback with several orders is the first of these that one of them got.
-TELLING = (Result.CONFLICT, Result.APPLIED, Result.STALE, Result.DUPLICATE, Result.UNMATCHED)
+PRECEDENCE = (Result.CONFLICT, Result.APPLIED, Result.STALE, Result.DUPLICATE, Result.UNMATCHED)
 #: The answer to a callback with one order, ready to be sent.
-ANSWERS = {result: json.dumps({"result": result.value}).encode() for result in TELLING}
+ANSWERS = {result: json.dumps({"result": result.value}).encode() for result in PRECEDENCE}
 #: Seconds until a changed provider is seen by callbacks that the former settings accept, and by those they refuse.
-REMEMBER_SECONDS, LOOK_AGAIN_SECONDS = 2, 0.1
+CACHE_SECONDS, LOOK_AGAIN_SECONDS = 2, 0.1
 
 
 class NotAllowed(Exception):
@@ -44,7 +44,7 @@ class Callbacks:
 
     def __init__(self, settings: Settings, pause: Callable[[], None]) -> None:
         self._settings = settings
-        self._providers = Cache(provider.find, REMEMBER_SECONDS)
+        self._providers = Cache(provider.find, CACHE_SECONDS)
         # Settling a batch again is harmless: the inbox takes each callback once.
         self._batcher = Batcher(self._settle, order.MAX_BATCH, may_repeat=lambda error: True, pause=pause)
 
@@ -112,12 +112,12 @@ def _log(settled: Sequence[order.Settled]) -> None:
         log.bind(order_id=settled[0].order_id, result=settled[0].result.value)
     for one in settled:
         if one.result is Result.CONFLICT or one.late:
-            _tell(logger.warning, one)
+            _log_one(logger.warning, one)
         elif len(settled) > 1:
-            _tell(logger.info, one)
+            _log_one(logger.info, one)
 
 
-def _tell(level: Callable[..., None], one: order.Settled) -> None:
+def _log_one(level: Callable[..., None], one: order.Settled) -> None:
     level(
         "Callback settled.",
         action="callback",
@@ -129,17 +129,17 @@ def _tell(level: Callable[..., None], one: order.Settled) -> None:
 
 def _answer(resp: falcon.Response, received: reading.Received, settled: Sequence[order.Settled]) -> None:
     results = [one.result for one in settled]
-    telling = next(result for result in TELLING if result in results)
-    if telling is Result.UNMATCHED:
+    first = next(result for result in PRECEDENCE if result in results)
+    if first is Result.UNMATCHED:
         resp.status = falcon.HTTP_202
     elif received.acknowledgement is not None:
         resp.content_type = falcon.MEDIA_TEXT
         resp.text = received.acknowledgement
         return
     if len(results) == 1:
-        resp.content_type, resp.data = falcon.MEDIA_JSON, ANSWERS[telling]
+        resp.content_type, resp.data = falcon.MEDIA_JSON, ANSWERS[first]
     else:
-        resp.media = {"result": telling.value, "results": _each(received.arrivals, results)}
+        resp.media = {"result": first.value, "results": _each(received.arrivals, results)}
 
 
 def _each(arrivals: Sequence[Arrival], results: Sequence[Result]) -> list[dict[str, str | None]]:

@@ -233,7 +233,7 @@ def test_a_provider_that_does_not_know_us_is_told_with_what_to_check(cli: Run, p
 
     problem = cli("providers", "test", "box").problem
 
-    assert "answered with nothing" in problem and "API right" in problem
+    assert "answer is empty" in problem and "API right" in problem
     assert "geheim" not in problem
 
 
