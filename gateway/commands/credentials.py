@@ -19,25 +19,22 @@ def read(adapter_names: Sequence[str], kind: Verifier) -> dict[str, str]:
     given = _prompted(wanted) if sys.stdin.isatty() else _piped(wanted)
     if unknown := sorted(given.keys() - set(wanted)):
         raise Problem(f"unknown credential {', '.join(unknown)}; this provider takes {', '.join(wanted)}")
-    if missing := [name for name in required if not given.get(name)]:
+    if missing := [name for name in required if not given.get(name, "").strip()]:
         raise Problem(f"missing credential {', '.join(missing)}; {_how(wanted)}")
     try:
         kind.check_credentials(given)
     except ValueError as error:
         raise Problem(str(error)) from None
-    return {name: value for name, value in given.items() if value}
+    return {name: value for name, value in given.items() if value.strip()}
 
 
 def _prompted(names: Sequence[str]) -> dict[str, str]:
-    return {name: _ask(name) for name in names}
-
-
-def _ask(name: str) -> str:
-    if name != CALLBACK_SECRET:
-        given: str = typer.prompt(name, hide_input=True, err=True)
-    else:
-        ask = f"{name} (leave empty to have one made)"
-        given = typer.prompt(ask, default="", show_default=False, hide_input=True, err=True)
+    given = {}
+    for name in names:
+        made = name == CALLBACK_SECRET
+        ask = f"{name} (leave empty to have one made)" if made else name
+        default = "" if made else None
+        given[name] = typer.prompt(ask, default=default, show_default=False, hide_input=True, err=True)
     return given
 
 

@@ -55,7 +55,7 @@ def test_credentials_are_sealed_with_the_encryption_keys(
 def test_a_callback_secret_is_made_where_none_is_given(cli: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PUBLIC_URL", "https://gateway.example")
 
-    signed = json.loads(add(cli, *SIGNED, "--json").out)
+    signed = json.loads(add(cli, *SIGNED, "--json", callback_secret=" ").out)
     token = json.loads(add(cli, *TOKEN, "--json", "--replace").out)
 
     assert len(base64.b64decode(signed["callbackSecret"].removeprefix("whsec_"))) == 32
@@ -188,6 +188,7 @@ def test_an_existing_provider_is_changed_only_on_purpose(cli: Run, models: Model
         ("[1]", "one JSON object"),
         ('{"kod": 4711, "sifre": "geheim"}', "one JSON object of strings"),
         ('{"kod": "4711"}', "missing credential sifre"),
+        ('{"kod": "4711", "sifre": " "}', "missing credential sifre"),
         ('{"kod": "4711", "sifre": "geheim", "password": "x"}', "unknown credential password"),
         ('{"kod": "4711", "sifre": "geheim", "callback_secret": "whsec_!"}', "base64"),
         ('{"kod": "4711", "sifre": "geheim", "callback_secret": "secret"}', "whsec_"),
