@@ -94,7 +94,7 @@ def test_a_sweep_that_failed_or_is_old_is_told(
         sweep_run.end(sweep_run.begin("worker"), {})
     assert report(well("doctor", "--json"))["sweep"][0] == "ok"
     monkeypatch.setattr(probes, "SWEEP_SLACK_SECONDS", -1000.0)
-    assert "the last began" in report(well("doctor", "--json"))["sweep"][1]
+    assert "the last one began" in report(well("doctor", "--json"))["sweep"][1]
 
 
 def test_a_provider_that_is_down_fails(well: Run, models: Models) -> None:
