@@ -65,7 +65,7 @@ limit_request_field_size = 8190
 preload_app = False
 # No other interface than HTTP.
 control_socket_disable = True
-# No proxy header is trusted: the client's address is not used.
+# gunicorn itself trusts no proxy header; `gateway.web.addresses` reads X-Forwarded-For by TRUSTED_PROXIES.
 forwarded_allow_ips = ""
 # Heartbeat files in memory, so that a slow disk cannot delay a worker.
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: PTH112

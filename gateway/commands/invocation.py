@@ -6,9 +6,9 @@ import shutil
 import sys
 from pathlib import Path
 
-#: `gateway` in front of one of its commands.
+#: `gateway` in front of one of its commands; in backticks it is a name and not to be pasted.
 COMMAND = re.compile(
-    r"(?<![\w./-])gateway(?= (?:migrate|dev|simulator|keys|providers|routes|orders|callbacks|doctor)\b)"
+    r"(?<![\w./`-])gateway(?= (?:migrate|dev|simulator|keys|providers|routes|orders|callbacks|doctor)\b)"
 )
 
 

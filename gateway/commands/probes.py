@@ -30,6 +30,9 @@ VERSION = """
 SELECT current_setting('server_version_num')::int AS number,
        split_part(current_setting('server_version'), ' ', 1) AS text
 """
+SCHEMA_AGE = """
+SELECT EXTRACT(EPOCH FROM (now() AT TIME ZONE 'UTC') - min(applied))::float8 AS seconds FROM schema_migration
+"""
 #: Seconds without a tick after which the scheduler counts as dead; it ticks each minute, through queue and worker.
 SCHEDULER_SILENCE_SECONDS = 150.0
 #: How late a sweep may be, beyond two periods, in seconds.
@@ -156,16 +159,21 @@ def scheduler(_: Settings) -> Finding:
 
 
 def sweep(settings: Settings) -> Finding:
-    """The last sweep is recent and has succeeded."""
+    """The last sweep is recent and has succeeded; a new system may not have had one yet."""
+    latest = 2 * settings.sweep_period_seconds + SWEEP_SLACK_SECONDS
     with database.session():
         last = sweep_run.last()
+        is_new = database.rows(SCHEMA_AGE)[0]["seconds"] < latest
+    if last is None and is_new:
+        soon = f"the first one comes within {duration(settings.sweep_period_seconds)}"
+        return Finding("sweep", Status.WARNING, "none yet", soon)
     start = "check that a worker is running: it sweeps even without the scheduler"
     if last is None:
         return Finding("sweep", Status.FAILED, "never run", start)
     age = duration(last["age_seconds"])
     if last["error"]:
         return Finding("sweep", Status.FAILED, f"failed {age} ago: {last['error']}", "see the worker's log")
-    if last["age_seconds"] > 2 * settings.sweep_period_seconds + SWEEP_SLACK_SECONDS:
+    if last["age_seconds"] > latest:
         return Finding("sweep", Status.FAILED, f"the last one began {age} ago", start)
     return Finding("sweep", Status.OK, f"{age} ago, by the {last['started_by']}")
 
@@ -173,7 +181,8 @@ def sweep(settings: Settings) -> Finding:
 def encryption(settings: Settings) -> Finding:
     """PINs and credentials are encrypted at rest."""
     if settings.encryption_keys:
-        return Finding("encryption", Status.OK, f"{len(settings.encryption_keys)} keys")
+        many = len(settings.encryption_keys)
+        return Finding("encryption", Status.OK, f"{many} key{'s' if many > 1 else ''}")
     make = "set ENCRYPTION_KEYS to a Fernet key"
     return Finding("encryption", Status.WARNING, "PINs and credentials are stored in clear", make)
 
