@@ -1,4 +1,4 @@
-"""`gateway orders`: what became of an order, and which ones wait too long."""
+"""`gateway orders`: find orders, see their timelines, have them checked."""
 
 from typing import Any
 
@@ -8,31 +8,36 @@ import typer
 from gateway import broker
 from gateway.commands import printing
 from gateway.commands.context import Problem, gateway
+from gateway.commands.invocation import as_typed
 from gateway.settings import Settings
 from models import claims, lookup, placing, stuck, timeline
 from models.status import ExternalStatus, Source
 
-app = typer.Typer(help="Orders: what became of one, and which wait too long.", no_args_is_help=True)
+app = typer.Typer(
+    help="Orders: their state, their timelines, and which ones are stuck.", no_args_is_help=True
+)
 
-#: Seconds that a hint to the workers may take.
+#: Time limit of a hint to the workers, in seconds.
 BELL_SECONDS = 3.0
-#: Columns that a command never prints.
+#: Columns that are never printed.
 HIDDEN = ("pinCode",)
 
 
 @app.command("list")
 def list_(
-    only_stuck: bool = typer.Option(False, "--stuck", help="Only those that wait too long, and why."),
+    only_stuck: bool = typer.Option(
+        False, "--stuck", help="Only stuck orders, each with the reason and what to do."
+    ),
     status: ExternalStatus | None = typer.Option(None, help="Only those with this externalStatus."),
-    limit: int = typer.Option(50, min=1, max=1000, help="At most so many."),
+    limit: int = typer.Option(50, min=1, max=1000, help="Highest number of orders to list."),
     json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
-    """List orders, newest first; with --stuck those that need a look, longest due first, each with what to do.
+    """List orders, newest first, or those that are stuck, longest overdue first.
 
     Example: gateway orders list --stuck
     """
     if only_stuck and status:
-        raise typer.BadParameter("takes no --status beside it", param_hint="--stuck")
+        raise typer.BadParameter("cannot be combined with --status", param_hint="--stuck")
     if only_stuck:
         return _list_stuck(limit, json)
     with gateway() as settings:
@@ -56,14 +61,14 @@ def _list_stuck(limit: int, json: bool) -> None:
         return printing.as_json([{**_shown(order), "reasons": stuck.reasons(order)} for order in found])
     printing.table(
         ("ID", "Status", "Reason"),
-        ((each["id"], each["externalStatus"], "; ".join(stuck.reasons(each))) for each in found),
+        ((each["id"], each["externalStatus"], as_typed("; ".join(stuck.reasons(each)))) for each in found),
         empty="No order is stuck.",
         fold="Reason",
     )
 
 
 def limits(settings: Settings) -> stuck.Limits:
-    """What counts as stuck under these settings."""
+    """From when on an order counts as stuck, by these settings."""
     return stuck.Limits(settings.sweep_period_seconds, settings.max_checks)
 
 
@@ -72,7 +77,7 @@ def _created(order: dict[str, Any], settings: Settings) -> str | None:
 
 
 def _shown(order: dict[str, Any]) -> dict[str, Any]:
-    """An order as a program reads it: without its PIN, but whether there is one."""
+    """An order for a program: `hasPin` instead of the PIN."""
     shown = {name: value for name, value in order.items() if name not in HIDDEN}
     return {**shown, "hasPin": bool(order["pinCode"])}
 
@@ -80,7 +85,7 @@ def _shown(order: dict[str, Any]) -> dict[str, Any]:
 @app.command()
 def show(
     order_id: str = typer.Argument(
-        metavar="ID", help="The order's id, or the reference its provider knows it by."
+        metavar="ID", help="The order's id, or its referans (the number its provider knows it by)."
     ),
     json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
@@ -98,7 +103,7 @@ def show(
     printing.table(
         ("At", "Source", "Status", "What happened"),
         ((printing.at(e["at"], settings.timezone), e["source"], _move(e), e["message"]) for e in events),
-        empty="Nothing is on its timeline.",
+        empty="Its timeline is empty.",
         fold="What happened",
     )
 
@@ -106,15 +111,17 @@ def show(
 def _find(order_id: str) -> dict[str, Any]:
     found = lookup.by_id_or_referans(order_id)
     if found is None:
-        raise Problem(f"there is no order {order_id}; give its id, or the reference its provider knows it by")
+        raise Problem(
+            f"order {order_id} not found; give its id, or its referans (the number its provider knows it by)"
+        )
     return found
 
 
 def _print_order(order: dict[str, Any], settings: Settings) -> None:
     for name, value in _shown(order).items():
         if value not in (None, ""):
-            moment = printing.at(value, settings.timezone) if hasattr(value, "astimezone") else value
-            printing.say(f"{name:<18} {moment}")
+            shown = printing.at(value, settings.timezone) if hasattr(value, "astimezone") else value
+            printing.say(f"{name:<18} {shown}")
 
 
 def _move(event: dict[str, Any]) -> str:
@@ -125,11 +132,13 @@ def _move(event: dict[str, Any]) -> str:
 @app.command()
 def check(
     order_id: str = typer.Argument(
-        metavar="ID", help="The order's id, or the reference its provider knows it by."
+        metavar="ID", help="The order's id, or its referans (the number its provider knows it by)."
     ),
     json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
-    """Have the provider asked about an order now, also where a callback came. A worker asks; see the timeline.
+    """Ask the provider about an order now, even after a callback.
+
+    A worker asks; `gateway orders show` then shows the answer.
 
     Example: gateway orders check 482910573829105738
     """
@@ -137,18 +146,18 @@ def check(
         found = _find(order_id)
         if not claims.request_check(found["id"]):
             raise Problem(
-                f"order {found['id']} is {found['externalStatus']} and was never sent: nobody can be asked"
+                f"order {found['id']} is {found['externalStatus']} and was never sent: no provider knows it"
             )
-        timeline.record(found["id"], Source.OPERATOR, "a check was asked for on the command line")
+        timeline.record(found["id"], Source.OPERATOR, "a check was requested on the command line")
     rung = _ring(settings, found["id"])
     if json:
         return printing.as_json({"id": found["id"], "planned": True, "woken": rung})
-    printing.say(f"{found['providerId']} is asked about {found['provider_referans']} {_when(rung)}.")
-    printing.say(f"See what it says: gateway orders show {found['id']}")
+    printing.say(f"{found['providerId']} will be asked about {found['provider_referans']} {_when(rung)}.")
+    printing.say(as_typed(f"To see the answer: gateway orders show {found['id']}"))
 
 
 def _ring(settings: Settings, order_id: str) -> bool:
-    """Whether a worker was told; the sweep finds the planned check otherwise."""
+    """True if a worker was told; otherwise the sweep finds the planned check."""
     if not settings.redis_url.get_secret_value():
         return False
     try:

@@ -136,15 +136,14 @@ BAD = [
 @pytest.mark.parametrize(("name", "bad"), BAD)
 def test_a_bad_value_is_refused_in_one_line(name: str, bad: str) -> None:
     line = refusal(**{name: bad})
-    assert line.startswith(f"{name} has a bad value: it takes ")
+    assert line.startswith(f"{name} is not valid: it takes ")
     assert not line.endswith("takes ")
     assert "\n" not in line
 
 
 def test_a_minimum_above_the_usual_maximum_is_refused() -> None:
     assert (
-        refusal(BACKOFF_MIN="700")
-        == "BACKOFF_MAX has a bad value: it takes seconds, no less than BACKOFF_MIN"
+        refusal(BACKOFF_MIN="700") == "BACKOFF_MAX is not valid: it takes seconds, no less than BACKOFF_MIN"
     )
 
 
@@ -186,7 +185,7 @@ def test_exit_is_one_line_and_status_2(capsys: pytest.CaptureFixture[str]) -> No
     assert exit_.value.code == 2
     assert capsys.readouterr() == (
         "",
-        "error: PORT has a bad value: it takes a whole number from 1 to 65535\n",
+        "error: PORT is not valid: it takes a whole number from 1 to 65535\n",
     )
 
 
