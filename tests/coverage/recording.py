@@ -2,6 +2,7 @@
 
 import os
 import re
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -39,9 +40,9 @@ def recording(root: Path, lines: Path, site_packages: Path) -> Iterator[Recordin
     """Record what runs with the virtual environment of `site_packages` and `Recording.env`, until the block ends.
 
     A `.pth` file does it, because a sitecustomize would hide those of the tests, or be hidden by them. If this process
-    is killed, the file stays and does nothing. Only one recording at a time can use a virtual environment.
+    is killed, the file stays and does nothing.
     """
-    pth = site_packages / "record-lines.pth"
+    pth = site_packages / f"record-lines-{uuid.uuid4().hex}.pth"
     pth.write_text(PTH)
     try:
         yield Recording(root, lines)

@@ -133,7 +133,11 @@ def render(packages: list[Package]) -> Iterator[str]:
         for number, reason in file.accepted.items():
             yield f"accepted: {file.name}:{number}  {file.texts[number - 1]}  ({reason})"
     for package in packages:
-        yield f"{package.name:<20} {package.percent:6.2f} %   {package.missing} of {package.counted} lines have not run"
+        accepted = sum(len(file.accepted) for file in package.files)
+        yield (
+            f"{package.name:<20} {package.percent:6.2f} %   {package.missing} of {package.counted} lines have not run"
+            f"{f', and {accepted} accepted' if accepted else ''}"
+        )
 
 
 def _render_range(file: File, numbers: tuple[int, ...]) -> Iterator[str]:

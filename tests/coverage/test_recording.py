@@ -203,6 +203,16 @@ def test_nothing_is_left_behind(tmp_path: Path, site_packages: Path) -> None:
     assert set(site_packages.iterdir()) == before
 
 
+def test_two_recordings_at_once_are_apart(
+    run: Run, recorded: Recording, tmp_path: Path, site_packages: Path
+) -> None:
+    with recording(tmp_path, tmp_path / "other lines", site_packages) as other:
+        assert run("within = True\n") == 0
+    assert run("after = True\nended = True\n") == 0
+    assert recorded.has_run() == {"models/sample.py": {1, 2}}
+    assert other.has_run() == {}
+
+
 def test_a_line_that_was_cut_off_is_not_counted(tmp_path: Path) -> None:
     lines = tmp_path / "lines"
     lines.write_text("models/sample.py:1\nmodels/sample.py:2")
