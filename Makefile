@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint bench soak guards
+.PHONY: help run demo test coverage lint bench soak guards
 
 help: ## list these targets
 	@sed -n 's/^\([a-z.]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; \
@@ -21,6 +21,9 @@ demo: .venv ## the same, but exit once an order has its PIN
 
 test: lint ## check the code, then run every test
 	$(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)
+
+coverage: .venv ## run every test and show the lines that no process has run
+	$(BIN)/python -m tests.coverage $(ARGS)
 
 lint: .venv ## check style, types, import directions and dependencies
 	$(BIN)/ruff check .
