@@ -5,12 +5,12 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
+from gateway.inputs import http_url, storable
 from gateway.web.errors import FieldError, Problem
 from models import placing, status
 
@@ -19,12 +19,6 @@ DEFAULT_LIMIT = 50
 MAX_LIMIT = 100
 #: Errors named in one answer, so that it stays small whatever came.
 MAX_ERRORS = 20
-
-
-def _storable(text: str) -> str:
-    if "\x00" in text or any("\ud800" <= character <= "\udfff" for character in text):
-        raise ValueError("holds a character that is none (NUL or half a surrogate pair)")
-    return text
 
 
 def _utc(at: datetime) -> datetime:
@@ -43,14 +37,8 @@ def _iso_8601(text: Any) -> datetime:
         raise ValueError("must be a time in ISO 8601, such as 2025-01-31T00:00:00Z") from None
 
 
-def _web_address(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        whole = False
-    if not whole or not url.isprintable() or " " in url:
-        raise ValueError("must be an absolute address that begins with http:// or https://")
+def _http_url(url: str) -> str:
+    http_url(url)
     return url
 
 
@@ -63,9 +51,9 @@ def read_cursor(text: Any) -> tuple[datetime, str] | None:
         raise ValueError("is no cursor of ours: take `nextCursor` as it is") from None
 
 
-Text = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_storable)]
-OptionalText = Annotated[str, Field(max_length=255), AfterValidator(_storable)] | None
-Url = Annotated[str, Field(max_length=2000), AfterValidator(_storable), AfterValidator(_web_address)]
+Text = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(storable)]
+OptionalText = Annotated[str, Field(max_length=255), AfterValidator(storable)] | None
+Url = Annotated[str, Field(max_length=2000), AfterValidator(storable), AfterValidator(_http_url)]
 Time = Annotated[datetime, BeforeValidator(_iso_8601)]
 
 
