@@ -10,7 +10,7 @@ from actors.setup import client, dispatch_grace_seconds, settings
 from gateway import log, providers
 from gateway.broker import QUEUES
 from gateway.providers.base import NoAnswer, ProviderError, UnknownReference
-from models import claims, order, provider, timeline
+from models import claims, order, plans, provider, timeline
 from models.claims import ClaimedCheck
 from models.db import database
 from models.outcome import Arrival, Outcome
@@ -52,7 +52,7 @@ def _claim_for(assigned: Assigned, order_id: str) -> ClaimedCheck | None:
 
 def _has_to_wait(account: Provider, order_id: str) -> bool:
     """Its provider is down, and another check is the probe."""
-    return not provider.admits(account.id, settings.backoff_min) and claims.postpone(
+    return not provider.admits(account.id, settings.backoff_min) and plans.postpone(
         order_id, settings.backoff_min, settings.order_timeout
     )
 

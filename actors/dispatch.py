@@ -11,7 +11,7 @@ from actors.setup import client, dispatch_grace_seconds, settings
 from gateway import log, providers
 from gateway.broker import QUEUES
 from gateway.providers.base import NoAnswer, NotReached, ProviderError, Refused, Task, UnknownReference
-from models import claims, inbox, order, provider, route, timeline
+from models import claims, inbox, order, provider, route, timeline, unsent
 from models.claims import ClaimedOrder
 from models.db import database
 from models.outcome import Arrival, Outcome
@@ -51,21 +51,21 @@ def assigned_to(order_id: str) -> Assigned | None:
 def _rerouted(order_id: str) -> Assigned | None:
     """The order with the next provider of its route that can be used; without one it waits, up to the timeout."""
     with database.session():
-        unsent = claims.unsent(order_id)
-        if unsent is None:
+        waiting = unsent.find(order_id)
+        if waiting is None:
             return None
-        further = _next_usable(unsent, [unsent.provider_id])
-        if further and claims.reroute(order_id, unsent.provider_id, further[0]):
+        further = _next_usable(waiting, [waiting.provider_id])
+        if further and unsent.reroute(order_id, waiting.provider_id, further[0]):
             return provider.of_order(order_id)
         if not further:
-            _leave(unsent)
+            _leave(waiting)
     return None
 
 
-def _leave(unsent: ClaimedOrder) -> None:
-    reason = f"not sent within {settings.order_timeout:g} s: {unsent.provider_id} cannot be used"
-    if not claims.give_up_unsent(unsent.id, settings.order_timeout, reason):
-        claims.leave_unsent(unsent.id, settings.sweep_period_seconds / 2, settings.order_timeout)
+def _leave(waiting: ClaimedOrder) -> None:
+    reason = f"not sent within {settings.order_timeout:g} s: {waiting.provider_id} cannot be used"
+    if not unsent.give_up(waiting.id, settings.order_timeout, reason):
+        unsent.put_off(waiting.id, settings.sweep_period_seconds / 2, settings.order_timeout)
 
 
 def send(claimed: ClaimedOrder, account: Provider) -> None:

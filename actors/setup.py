@@ -7,7 +7,7 @@ from actors import middleware
 from gateway import log, outbound, sentry
 from gateway import settings as settings_module
 from gateway.broker import make_broker
-from models.db import database, sealed
+from models.db import binding
 
 #: Connections of one worker process; each is held only while a statement runs, never while a provider is asked.
 POOL_SIZE = 6
@@ -15,10 +15,12 @@ POOL_SIZE = 6
 settings = settings_module.load_or_exit()
 log.configure(settings)
 sentry.configure(settings)
-database.bind(
-    database.connect(settings.database_url.get_secret_value(), pool_size=POOL_SIZE, name="referans-worker")
+binding.bind(
+    settings.database_url.get_secret_value(),
+    (key.get_secret_value() for key in settings.encryption_keys),
+    pool_size=POOL_SIZE,
+    name="referans-worker",
 )
-sealed.bind(key.get_secret_value() for key in settings.encryption_keys)
 
 #: The way out to providers; shared by all threads.
 client = outbound.Client()

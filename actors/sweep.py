@@ -12,10 +12,10 @@ from actors.queue import enqueue_all, waiting, worth_retrying
 from actors.setup import settings
 from gateway import log
 from gateway.broker import QUEUES
-from models import claims, inbox, placing, sweep_run
-from models.claims import DueOrder
+from models import idempotency, inbox, plans, sweep_run
 from models.db import database, sealed
 from models.outcome import Arrival
+from models.plans import DueOrder
 from models.status import ExternalStatus
 
 logger = log.get(__name__)
@@ -87,7 +87,7 @@ def _settle_unmatched() -> Step:
             )
         if not found:
             return None
-        last_id, said = found[-1]["id"], inbox.readable(found)
+        last_id, said = found[-1].id, inbox.readable(found)
         spoilt += len(found) - len(said)
         _settle_again(said)
         return len(said)
@@ -110,7 +110,7 @@ def _settle_again(arrivals: list[Arrival]) -> None:
 
 
 def _adopt() -> Step:
-    return lambda: claims.adopt(settings.order_timeout, settings.sweep_batch) or None
+    return lambda: plans.adopt(settings.order_timeout, settings.sweep_batch) or None
 
 
 def _enqueue_due() -> Step:
@@ -120,7 +120,7 @@ def _enqueue_due() -> Step:
 
     def step() -> int | None:
         nonlocal after
-        due = claims.due(settings.sweep_batch, after)
+        due = plans.due(settings.sweep_batch, after)
         if not due:
             return None
         after = due[-1]
@@ -141,7 +141,7 @@ def _purge() -> Step:
 
 
 def _forget_keys() -> Step:
-    return lambda: placing.forget_keys(IDEMPOTENCY_SECONDS, settings.sweep_batch) or None
+    return lambda: idempotency.forget(IDEMPOTENCY_SECONDS, settings.sweep_batch) or None
 
 
 #: In this order: outcomes first, they spare checks.

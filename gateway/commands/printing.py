@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from models.timeline import Event
+
 #: Columns of an output that is no terminal, so that a file or a pipe never gets a table squeezed to fit.
 PIPE_COLUMNS = 200
 
@@ -64,19 +66,28 @@ def duration(seconds: float) -> str:
     return f"{hours // 24} d {hours % 24} h"
 
 
+def event(one: Event) -> dict[str, Any]:
+    """An event of a timeline, for `as_json`."""
+    return {
+        "at": one.at,
+        "source": one.source,
+        "from": one.came_from,
+        "to": one.went_to,
+        "message": one.message,
+    }
+
+
+def camel(name: str) -> str:
+    """A field of ours as it is shown: `provider_id` becomes `providerId`."""
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
 def _camel(value: Any) -> Any:
     """Renames columns only: a mapping inside a row is data, whose names are somebody else's."""
     if isinstance(value, Mapping):
-        return {
-            _camel_name(name): _camel(item) if isinstance(item, list) else item
-            for name, item in value.items()
-        }
+        return {camel(name): _camel(item) if isinstance(item, list) else item for name, item in value.items()}
     return [_camel(item) for item in value] if isinstance(value, list) else value
-
-
-def _camel_name(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(word.capitalize() for word in rest)
 
 
 def _plain(value: object) -> str:

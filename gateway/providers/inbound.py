@@ -4,7 +4,6 @@ import base64
 import hashlib
 import hmac
 import json
-import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from gateway import signatures, strict_json
 from gateway.providers import ADAPTERS
 from gateway.providers.base import UnreadableCallback
 from gateway.providers.znet import clean_pin
+from models.db.text import INVALID, is_storable
 from models.outcome import Arrival, Outcome
 from models.provider import Provider
 from models.status import ExternalStatus, Source
@@ -29,8 +29,6 @@ STATUSES = {status.value: status for status in ExternalStatus if status is not E
 MAX_REFERANS = 255
 #: Times that one callback may speak of one order: each takes a turn in the database.
 MAX_TURNS = 10
-#: Characters that are none: NUL, which PostgreSQL does not take, and half a surrogate pair.
-NO_TEXT = re.compile("[\x00\ud800-\udfff]")
 #: Longest id of an event; the inbox has an index over them.
 MAX_WEBHOOK_ID = 255
 #: What the key of a callback begins with that could not be read.
@@ -183,8 +181,8 @@ def _sound(outcome: Outcome) -> Outcome:
     if len(outcome.referans or "") > MAX_REFERANS:
         raise UnreadableCallback(f"the reference is longer than {MAX_REFERANS} characters")
     for text in filter(None, (outcome.referans, outcome.pin, outcome.message)):
-        if NO_TEXT.search(text):
-            raise UnreadableCallback("the text holds characters that are none (NUL or half a surrogate pair)")
+        if not is_storable(text):
+            raise UnreadableCallback(f"the text {INVALID}")
     return outcome
 
 

@@ -14,6 +14,7 @@ from gateway.web.cache import Cache
 from gateway.web.errors import Problem
 from models import inbox, order, provider
 from models.db import database
+from models.db.text import is_storable
 from models.outcome import Arrival
 from models.provider import Provider
 from models.status import Result
@@ -60,7 +61,7 @@ class Callbacks:
 
     def _account(self, provider_id: str, max_age_seconds: float | None = None) -> Provider:
         """Raises a 404."""
-        found = self._providers.get(provider_id, max_age_seconds) if "\x00" not in provider_id else None
+        found = self._providers.get(provider_id, max_age_seconds) if is_storable(provider_id) else None
         if found is None:
             raise Problem(404, "there is no provider of this id")
         return found

@@ -237,6 +237,11 @@ def array(values: Iterable[object]) -> str:
     return f"{{{','.join(map(_element, values))}}}"
 
 
+def arrays(rows: Sequence[Mapping[str, object]]) -> dict[str, str]:
+    """One parameter for each name of `rows`, which all have the same names: the array of its values."""
+    return {name: array(row[name] for row in rows) for name in rows[0]}
+
+
 def _element(value: object) -> str:
     if value is None:
         return "NULL"

@@ -62,8 +62,12 @@ def dispatch_claims(one: dict[str, Any], racer: int) -> str:
 
 def dispatch_and_cancel(one: dict[str, Any], racer: int) -> str:
     """The storefront takes the order back in the moment in which it is sent."""
-    won = claims.claim_dispatch(one["id"], 60) if racer else placing.cancel(one["id"], "tests")
+    won = claims.claim_dispatch(one["id"], 60) if racer else _cancel(one["id"])
     return "won" if won else "lost"
+
+
+def _cancel(order_id: str) -> bool:
+    return placing.cancel(order_id, "tests", order_timeout_seconds=factories.ORDER_TIMEOUT_SECONDS)
 
 
 def check_claims(one: dict[str, Any], racer: int) -> str:
