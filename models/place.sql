@@ -104,8 +104,5 @@ told AS (
     JOIN incoming AS i ON i.id = o.id
     ORDER BY i.position
 )
-SELECT
-    i.position,
-    {columns}
+SELECT {columns}
 FROM placed AS o
-JOIN incoming AS i ON i.id = o.id

@@ -119,9 +119,10 @@ def place(
 
 def _insert(placements: Sequence[Placement], wake_seconds: float) -> dict[int, Order]:
     """The orders of those that are new and have a route, by position."""
-    values = database.arrays([_parameters(position, each) for position, each in enumerate(placements)])
-    rows = database.rows(PLACE, {**values, "wake": wake_seconds})
-    return {row.pop("position"): Order(**row) for row in rows}
+    given = [_parameters(position, each) for position, each in enumerate(placements)]
+    positions = {each["id"]: each["position"] for each in given}
+    orders = database.load(Order, PLACE, {**database.arrays(given), "wake": wake_seconds})
+    return {positions[order.id]: order for order in orders}
 
 
 def _parameters(position: int, each: Placement) -> dict[str, Any]:
@@ -129,7 +130,7 @@ def _parameters(position: int, each: Placement) -> dict[str, Any]:
     new, key = each.new, each.idempotency_key
     return {
         "position": position,
-        "id": uuid.uuid4(),
+        "id": str(uuid.uuid4()),
         "product": new.product_id,
         "product_id": new.product_id,
         "package": new.package_id,

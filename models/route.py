@@ -63,7 +63,7 @@ VALUES (%(product)s, %(package)s, %(provider)s, %(params)s,
 ON CONFLICT (product_id, package_id, provider_id) DO UPDATE SET params = excluded.params
 """
 EVERY = """
-SELECT product_id, package_id, provider_id, position, params FROM routes
+SELECT provider_id, params, product_id, package_id, position FROM routes
 ORDER BY product_id = '*', package_id = '*', product_id, package_id, position
 """
 #: The first route for an SQL product and package.

@@ -112,11 +112,11 @@ paired AS (
         o.id AS order_id,
         o.status AS from_status,
         o.pin AS from_pin,
+        o.pin_digest AS from_digest,
+        o.message AS from_message,
         COALESCE(stage.rank, 4) AS from_rank,
         COALESCE(stage.kind, 'failed') AS from_kind,
         o.failure_reason AS from_reason,
-        i.message IS NOT NULL AND i.message IS DISTINCT FROM o.message AS says_more,
-        o.pin_digest = ANY (string_to_array(i.pin_digests, ',')) AS same_pin,
         row_number() OVER (PARTITION BY o.id ORDER BY i.position) AS order_turn,
         row_number() OVER (PARTITION BY i.provider_id, i.dedupe_key ORDER BY i.position) AS key_turn
     FROM incoming AS i
@@ -133,14 +133,15 @@ decided AS (
         CASE
             WHEN order_id IS NULL THEN 'unmatched'
             WHEN from_kind = 'open' AND rank < from_rank THEN 'stale'
-            WHEN from_kind = 'open' AND rank = from_rank AND NOT says_more THEN 'duplicate'
+            WHEN from_kind = 'open' AND rank = from_rank
+                AND (message IS NULL OR message IS NOT DISTINCT FROM from_message) THEN 'duplicate'
             WHEN from_kind = 'open' THEN 'applied'
             WHEN kind = 'open' THEN 'stale'
             WHEN from_kind = 'completed' AND kind = 'failed' AND failure_reason = 'timeout' THEN 'stale'
             WHEN from_kind = 'completed' AND kind = 'failed' THEN 'conflict'
             WHEN from_kind = 'completed' AND pin IS NULL THEN 'duplicate'
             WHEN from_kind = 'completed' AND from_pin IS NULL THEN 'applied'
-            WHEN from_kind = 'completed' AND same_pin THEN 'duplicate'
+            WHEN from_kind = 'completed' AND from_digest = ANY (string_to_array(pin_digests, ',')) THEN 'duplicate'
             WHEN from_kind = 'completed' THEN 'conflict'
             WHEN kind = 'failed' THEN 'duplicate'
             WHEN from_reason = 'timeout' THEN 'applied'

@@ -5,7 +5,7 @@ import select
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from typing import Any, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import peewee
 import psycopg2
@@ -51,8 +51,15 @@ LOCK_NOT_AVAILABLE = "55P03"
 #: What PostgreSQL says of a prepared statement whose columns have changed since, or that is gone.
 OUTDATED = ("0A000", "26000")
 
+
+class Dataclass(Protocol):
+    """Any dataclass."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+
 #: A dataclass whose fields are the columns of a statement.
-Row = TypeVar("Row")
+Row = TypeVar("Row", bound="Dataclass")
 
 database = peewee.DatabaseProxy()
 
@@ -170,13 +177,22 @@ def session() -> Iterator[None]:
 
 def rows(sql: str, parameters: Mapping[str, Any] | Sequence[Any] = ()) -> list[dict[str, Any]]:
     """The rows a statement returns, by column name."""
+    names, found = _execute(sql, parameters)
+    return [dict(zip(names, row, strict=True)) for row in found]
+
+
+def _execute(
+    sql: str, parameters: Mapping[str, Any] | Sequence[Any]
+) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
+    """The names of the columns that a statement returns, and its rows."""
     cursor = (
         _execute_prepared(sql, parameters)
         if isinstance(sql, Prepared)
         else database.execute_sql(sql, parameters)
     )
-    names = [column.name for column in cursor.description or ()]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()] if names else []
+    if cursor.description is None:
+        return (), []
+    return tuple(column.name for column in cursor.description), cursor.fetchall()
 
 
 def _execute_prepared(sql: Prepared, parameters: Mapping[str, Any] | Sequence[Any]) -> Any:
@@ -211,8 +227,15 @@ def row(sql: str, parameters: Mapping[str, Any] | Sequence[Any] = ()) -> dict[st
 
 
 def load(kind: type[Row], sql: str, parameters: Mapping[str, Any] | Sequence[Any] = ()) -> list[Row]:
-    """The rows a statement returns, as the dataclass `kind`. A column that is missing or not known is a TypeError."""
-    return [kind(**each) for each in rows(sql, parameters)]
+    """The rows a statement returns, as the dataclass `kind`.
+
+    Raises TypeError unless its columns are the fields of `kind`, in their order.
+    """
+    names, found = _execute(sql, parameters)
+    expected = tuple(kind.__dataclass_fields__)
+    if names != expected:
+        raise TypeError(f"{kind.__name__} has the fields {expected}, the statement returns {names}")
+    return [kind(*each) for each in found]
 
 
 def load_one(kind: type[Row], sql: str, parameters: Mapping[str, Any] | Sequence[Any] = ()) -> Row | None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from models import claims, inbox, order, placing, plans
+from models import claims, inbox, order, placing, plans, unsent
 from models.db import database
 from models.outcome import Arrival, Outcome
 from models.route import Route
@@ -336,6 +336,24 @@ class Cancel:
         shadow.message = "cancelled before it was sent"
         shadow.planned = shadow.due = False
         shadow.tell("api", "not_sent", "applied")
+        return True
+
+
+@dataclass(frozen=True)
+class GiveUp:
+    """No provider could be given it; its time is up, or is not."""
+
+    overdue: bool
+
+    def run(self, shadow: Shadow) -> Any:
+        return unsent.give_up(shadow.id, 0 if self.overdue else 86400, "no provider")
+
+    def on(self, shadow: Shadow) -> Any:
+        if shadow.status != "not_sent" or not self.overdue:
+            return False
+        shadow.status, shadow.failure_reason, shadow.message = "failed", "timeout", "no provider"
+        shadow.planned = shadow.due = False
+        shadow.tell("sweep", "not_sent", "applied")
         return True
 
 

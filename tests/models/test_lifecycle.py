@@ -38,6 +38,7 @@ from tests.models.shadow import (
     ClaimDispatch,
     ClaimNextProvider,
     ClaimResend,
+    GiveUp,
     InDoubt,
     Operation,
     RequestCheck,
@@ -92,6 +93,7 @@ steps = st.one_of(
     callbacks_by_number,
     st.sampled_from([ClaimDispatch(), ClaimNextProvider(), ClaimResend(), ClaimCheck(), Cancel(), Unknown()]),
     st.builds(InDoubt, st.booleans()),
+    st.builds(GiveUp, st.booleans()),
 )
 
 

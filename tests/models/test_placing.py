@@ -2,12 +2,13 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from typing import Any
 
 import peewee
 import psycopg2
 import pytest
 
-from models import api_key, idempotency, placing, route
+from models import api_key, claims, idempotency, order, placing, route, timeline
 from models.api_key import Scope
 from models.db import database
 from models.placing import KeyReused, NewOrder, NoRoute, Placed, Placement, Repeated, Result
@@ -112,6 +113,48 @@ def test_where_products_are_uuids_one_that_is_none_leaves_nothing(key_id: int) -
     assert users() == []
     [placed] = place(good)
     assert isinstance(placed, Placed) and placed.is_new
+
+
+def cancel(placed: dict[str, Any]) -> bool:
+    return placing.cancel(placed["id"], "shop", order_timeout_seconds=factories.ORDER_TIMEOUT_SECONDS)
+
+
+def test_a_cancelled_order_was_never_sent() -> None:
+    placed = factories.place()
+    assert cancel(placed)
+
+    found = order.find(placed["id"])
+    assert found is not None
+    assert (found.external_status, found.status, found.failure_reason) == ("failed", "rejected", "cancelled")
+    assert found.last_message == "cancelled before it was sent"
+    assert (found.sent_at, found.completed_at, found.last_sync_at) == (None, None, None)
+    for name in ("claimedAt", "nextCheckAt"):
+        assert factories.column(placed, name) is None
+    [_, told] = timeline.events(placed["id"])
+    assert (told.source, told.came_from, told.went_to, told.message) == (
+        "api",
+        "not_sent",
+        "failed",
+        "cancelled with key shop",
+    )
+
+
+def test_an_order_that_was_claimed_is_not_cancelled_and_nothing_is_recorded() -> None:
+    placed = factories.place()
+    assert claims.claim_dispatch(placed["id"], 60)
+    before = order.find(placed["id"]), timeline.events(placed["id"])
+
+    assert not cancel(placed)
+
+    assert (order.find(placed["id"]), timeline.events(placed["id"])) == before
+
+
+def test_an_order_that_has_no_provider_can_be_cancelled() -> None:
+    placed = factories.place()
+    factories.put(placed, providerId=None, nextCheckAt=None)
+    assert cancel(placed)
+    assert not cancel(placed)
+    assert not cancel({"id": factories.NO_ORDER})
 
 
 def test_two_batches_with_the_same_keys_do_not_wait_for_each_other(database_url: str, key_id: int) -> None:
