@@ -56,15 +56,15 @@ GUARDS = [
     Guard(
         "an order is claimed by one",
         "models/claims.py",
-        """o."externalStatus" = 'not_sent' AND o."nextCheckAt" IS NOT NULL AND {HIS}\n    RETURNING""",
-        """o."nextCheckAt" IS NOT NULL AND {HIS}\n    RETURNING""",
+        """o."externalStatus" = 'not_sent' AND o."nextCheckAt" IS NOT NULL AND {WITH_PROVIDER}\n    RETURNING""",
+        """o."nextCheckAt" IS NOT NULL AND {WITH_PROVIDER}\n    RETURNING""",
         PLAN,
     ),
     Guard(
         "another system's order is not ours to send",
         "models/claims.py",
-        """ = 'not_sent' AND o."nextCheckAt" IS NOT NULL AND {HIS}\n    RETURNING""",
-        """ = 'not_sent' AND {HIS}\n    RETURNING""",
+        """ = 'not_sent' AND o."nextCheckAt" IS NOT NULL AND {WITH_PROVIDER}\n    RETURNING""",
+        """ = 'not_sent' AND {WITH_PROVIDER}\n    RETURNING""",
         PLAN,
     ),
     Guard(
@@ -108,15 +108,15 @@ GUARDS = [
     Guard(
         "what is said while a send is under way does not count",
         "models/claims.py",
-        """'pending' AND (o."sendingUntil" IS NULL OR o."sendingUntil" <= now())\n  AND {HIS}""",
-        """'pending'\n  AND {HIS}""",
+        """'pending' AND (o."sendingUntil" IS NULL OR o."sendingUntil" <= now())\n  AND {WITH_PROVIDER}""",
+        """'pending'\n  AND {WITH_PROVIDER}""",
         PLAN,
     ),
     Guard(
         "nothing is sent again while it is being sent",
         "models/claims.py",
-        """      AND (o."sendingUntil" IS NULL OR o."sendingUntil" <= now()) AND {HIS}\n    RETURNING""",
-        """      AND {HIS}\n    RETURNING""",
+        """      AND (o."sendingUntil" IS NULL OR o."sendingUntil" <= now()) AND {WITH_PROVIDER}\n    RETURNING""",
+        """      AND {WITH_PROVIDER}\n    RETURNING""",
         PLAN,
     ),
     Guard(
@@ -385,8 +385,8 @@ GUARDS = [
     Guard(
         "a check is claimed by one",
         "models/claims.py",
-        """WHERE o.id = %(id)s AND o."nextCheckAt" <= now() AND o."externalStatus" <> 'not_sent' AND {HIS}""",
-        """WHERE o.id = %(id)s AND o."externalStatus" <> 'not_sent' AND {HIS}""",
+        """WHERE o.id = %(id)s AND o."nextCheckAt" <= now() AND o."externalStatus" <> 'not_sent' AND {WITH_PROVIDER}""",
+        """WHERE o.id = %(id)s AND o."externalStatus" <> 'not_sent' AND {WITH_PROVIDER}""",
         PLAN,
     ),
     Guard(
