@@ -32,9 +32,9 @@ PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.000_05, 0.001
 IDLE_SECONDS = 0.01
 #: Seconds without a word from PostgreSQL after which it is away; it ends statements itself before that.
 SILENCE_SECONDS = 20
-#: The same while connecting: libpq's `connect_timeout` does not count for who waits on its socket himself.
+#: The same while connecting, since libpq's `connect_timeout` does not apply where its socket is waited for elsewhere.
 CONNECT_SECONDS = 5
-#: psycopg2's status of a connection that is not there yet; its Python side has no name for it.
+#: psycopg2's status of a connection that is being made, from the first poll on; it has no name in Python.
 STATUS_CONNECTING = 20
 
 
@@ -182,10 +182,10 @@ def until_idle() -> None:
 
 
 def wait_for_postgres(connection: Any) -> None:
-    """What psycopg2 does while it waits: let other greenlets run. Raises psycopg2.OperationalError after a silence."""
-    seconds = CONNECT_SECONDS if connection.status == STATUS_CONNECTING else SILENCE_SECONDS
+    """Let other greenlets run while psycopg2 waits. Raises psycopg2.OperationalError after a silence."""
     wait = {extensions.POLL_READ: wait_read, extensions.POLL_WRITE: wait_write}
     while (state := connection.poll()) != extensions.POLL_OK:
+        seconds = CONNECT_SECONDS if connection.status == STATUS_CONNECTING else SILENCE_SECONDS
         try:
             wait[state](connection.fileno(), timeout=seconds)
         except TimeoutError:

@@ -1,4 +1,4 @@
-"""Every environment variable, read and checked once at start. Imports nothing of ours."""
+"""Every environment variable, read and checked once at start."""
 
 import base64
 import os
@@ -21,6 +21,8 @@ from pydantic import (
     ValidationInfo,
     field_validator,
 )
+
+from gateway.inputs import http_url
 
 #: What every process but `gateway dev` needs.
 REQUIRED = ("DATABASE_URL", "REDIS_URL")
@@ -63,17 +65,16 @@ def _path(prefix: str) -> str:
     return prefix.rstrip("/")
 
 
-def _web_address(url: str) -> str:
-    if not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", url):
-        raise ValueError("no address")
-    _ = urlsplit(url).port
+def _base_url(url: str) -> str:
+    http_url(url)
+    if "?" in url or "#" in url:
+        raise ValueError("a query or a fragment")
     return url.rstrip("/")
 
 
-def _notify_address(url: str | None) -> str | None:
-    if url is not None and not (re.fullmatch(r"https?://\S+", url) and urlsplit(url).hostname):
-        raise ValueError("no address")
-    _ = urlsplit(url or "").port
+def _url(url: str | None) -> str | None:
+    if url is not None:
+        http_url(url)
     return url
 
 
@@ -137,7 +138,7 @@ class Settings(BaseModel):
     port: Annotated[int, _count(1, 65535)] = 8000
     web_concurrency: Annotated[int, _count(1, 1000)] = 2
     public_url: Annotated[
-        str, AfterValidator(_web_address), Field(description="an address such as https://gateway.example")
+        str, AfterValidator(_base_url), Field(description="a URL such as https://gateway.example")
     ] = "http://localhost:8000"
     encryption_keys: Annotated[
         tuple[SecretStr, ...],
@@ -167,14 +168,16 @@ class Settings(BaseModel):
     callback_retention: Seconds = 2592000
     notify_url: Annotated[
         str | None,
-        AfterValidator(_notify_address),
-        Field(description="an address that begins with http:// or https://"),
+        AfterValidator(_url),
+        Field(description="a URL that begins with http:// or https://"),
     ] = None
     notify_secret: Annotated[SecretStr, AfterValidator(_webhook_secret)] | None = Field(
         default=None, description="`whsec_` and then base64"
     )
     notify_with_pin: Switch = False
     notify_allow_private: Switch = False
+    #: Entries of `X-Forwarded-For`, counted from its end, that are written by proxies of ours.
+    trusted_proxies: Annotated[int, _count(0, 20)] = 0
     timezone: Annotated[
         str, AfterValidator(_timezone), Field(description="a time zone such as Asia/Damascus")
     ] = "Asia/Damascus"

@@ -59,7 +59,7 @@ def find_order(text: str) -> Order:
     """The order with this id or referans; needs an open session. Raises Problem."""
     found = lookup.by_id_or_referans(text)
     if found is None:
-        raise Problem(f"there is no order {text}; give its id, or the reference its provider knows it by")
+        raise Problem(f"order {text} not found; pass its id, or the reference that its provider knows it by")
     return found
 
 

@@ -1,9 +1,8 @@
 """The provider `sandbox`, which is the simulator, and a key to place orders with."""
 
-import base64
-import secrets
 from pathlib import Path
 
+from gateway.callbacks.verifiers import StandardWebhooks
 from gateway.dev.stack import PROVIDER, kept, write_private
 from models import api_key, provider, route
 from models.api_key import Scope
@@ -22,9 +21,10 @@ def add_provider(simulator_url: str) -> str:
 
     Needs an open session.
     """
-    secret = _present_secret() or "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+    kind = StandardWebhooks()
+    secret = _present_secret() or kind.new_secret()
     credentials = {"kod": KOD, "sifre": SIFRE, "callback_secret": secret}
-    provider.save(Provider(PROVIDER, "znet", simulator_url, "standard-webhooks", credentials))
+    provider.save(Provider(PROVIDER, "znet", simulator_url, kind.name, credentials))
     route.add(route.ANY, route.ANY, PROVIDER, PARAMS)
     return secret
 

@@ -17,6 +17,7 @@ from standardwebhooks.webhooks import EmptyWebhookSecretError
 
 from gateway.dev.simulator.book import Order, State
 from gateway.dev.simulator.pins import pin_for
+from gateway.inputs import http_url
 
 #: Signs what must not verify.
 WRONG_SECRET = "whsec_" + base64.b64encode(b"not the secret of anybody").decode()
@@ -63,8 +64,10 @@ class Target:
     def __post_init__(self) -> None:
         if self.style not in STYLES:
             raise ValueError(f"callback_style takes one of {', '.join(STYLES)}, not {self.style!r}")
-        if urlsplit(self.url).scheme not in ("http", "https"):
-            raise ValueError("callback_url takes a full http or https address")
+        try:
+            http_url(self.url)
+        except ValueError as error:
+            raise ValueError(f"callback_url {error}") from None
         if self.style == "standard-webhooks":
             _check_secret(self.secret)
 

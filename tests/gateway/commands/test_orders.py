@@ -105,7 +105,7 @@ def test_an_order_is_shown_with_its_timeline_and_without_its_pin(cli: Run, desk:
 
 @pytest.mark.parametrize("unknown", [factories.NO_ORDER, "123456789012345678", "nonsense"])
 def test_an_order_that_is_not_there_is_one_line(cli: Run, unknown: str) -> None:
-    assert f"there is no order {unknown}" in cli("orders", "show", unknown).problem
+    assert f"order {unknown} not found" in cli("orders", "show", unknown).problem
 
 
 def test_orders_are_listed_newest_first_by_status(cli: Run, desk: Desk) -> None:

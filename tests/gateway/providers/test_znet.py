@@ -356,5 +356,5 @@ def test_the_simulator_is_understood_from_send_to_pin() -> None:
         booked = simulator.book.get(task().referans)
         outcome = znet.check(task())
         assert (outcome.status, outcome.pin) in ((COMPLETED, booked.pin), (PROCESSING, None))
-        with pytest.raises(NoAnswer, match="does not know the dealer"):
+        with pytest.raises(NoAnswer, match="the dealer code is wrong"):
             account(simulator.url, sifre="wrong").balance()
