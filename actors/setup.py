@@ -9,7 +9,7 @@ from gateway import settings as settings_module
 from gateway.broker import Hints, make_broker
 from gateway.fulfilment.permits import Permits
 from gateway.fulfilment.worker import Worker
-from models.db import database, sealed
+from models.db import binding
 
 #: Connections of one worker process; each is held only while a statement runs, never during a call to a provider.
 POOL_SIZE = 6
@@ -17,10 +17,12 @@ POOL_SIZE = 6
 settings = settings_module.load_or_exit()
 log.configure(settings)
 sentry.configure(settings)
-database.bind(
-    database.connect(settings.database_url.get_secret_value(), pool_size=POOL_SIZE, name="referans-worker")
+binding.bind(
+    settings.database_url.get_secret_value(),
+    (key.get_secret_value() for key in settings.encryption_keys),
+    pool_size=POOL_SIZE,
+    name="referans-worker",
 )
-sealed.bind(key.get_secret_value() for key in settings.encryption_keys)
 
 broker = make_broker(
     settings,

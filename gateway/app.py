@@ -3,7 +3,7 @@
 from gateway import broker, log, sentry, serving
 from gateway import settings as settings_module
 from gateway.web import create_app
-from models.db import database, sealed
+from models.db import binding
 
 #: Connections of one web process: two processes and a worker fit a plan of twenty.
 POOL_SIZE = 4
@@ -11,10 +11,12 @@ POOL_SIZE = 4
 settings = settings_module.load_or_exit()
 log.configure(settings)
 sentry.configure(settings)
-database.bind(
-    database.connect(settings.database_url.get_secret_value(), pool_size=POOL_SIZE, name="referans-web")
+binding.bind(
+    settings.database_url.get_secret_value(),
+    (key.get_secret_value() for key in settings.encryption_keys),
+    pool_size=POOL_SIZE,
+    name="referans-web",
 )
-sealed.bind(key.get_secret_value() for key in settings.encryption_keys)
 broker.install(broker.Bell(broker.make_broker(settings, strict=True)))
 
 app = create_app(settings, broker.make_client(settings, strict=True), pause=serving.until_idle)

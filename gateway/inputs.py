@@ -17,8 +17,13 @@ def http_url(text: str) -> SplitResult:
     return parts
 
 
+def is_storable(text: str) -> bool:
+    """Whether the database can store `text`."""
+    return INVALID_CHARACTER.search(text) is None
+
+
 def storable(text: str) -> str:
     """`text`, which the database can store. Raises ValueError."""
-    if INVALID_CHARACTER.search(text):
+    if not is_storable(text):
         raise ValueError("contains an invalid character (NUL or a lone surrogate)")
     return text

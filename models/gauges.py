@@ -1,7 +1,7 @@
-"""Figures about what is waiting, each from an index over what is not final, so that they cost little at any size."""
+"""Gauges of what is waiting, each from an index of what is not final, so that they cost little at any size."""
 
-from models.claims import OPEN_SQL
 from models.db import database
+from models.status import OPEN_SQL
 
 
 def waiting() -> dict[str, int]:
@@ -10,14 +10,14 @@ def waiting() -> dict[str, int]:
 
 
 def singles() -> dict[str, tuple[str, float | None]]:
-    """Other gauges by name: what it is, and the value where there is one."""
+    """Other gauges by name: what it is, and its value if there is one."""
     row = database.rows(SINGLES)[0]
     return {f"referans_{name}": (text, row[name]) for name, text in TEXTS.items()}
 
 
 TEXTS = {
     "checks_due": "Orders whose next step is due.",
-    "oldest_due_seconds": "How long the longest waiting step is overdue.",
+    "oldest_due_seconds": "Seconds by which the longest waiting step is overdue.",
     "callbacks_unmatched": "Callbacks whose reference is not known yet.",
     "last_sweep_age_seconds": "Seconds since the last sweep began.",
 }

@@ -1,8 +1,9 @@
-"""What a provider said of an order, in our words, and how it reached us."""
+"""What a provider said about an order, in our words, and how it reached us."""
 
 import json
 from dataclasses import dataclass, field
 from decimal import Decimal
+from enum import StrEnum
 
 from models.db import database
 from models.status import ExternalStatus, FailureReason, Source
@@ -10,10 +11,9 @@ from models.status import ExternalStatus, FailureReason, Source
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a provider said of one order.
+    """What a provider said about one order.
 
-    The order is known by `referans` (ours) or, where a provider uses only its own number, by
-    `external_order_id`.
+    The order is known by `referans` (ours) or, for a provider that uses only its own number, by `external_order_id`.
     """
 
     status: ExternalStatus
@@ -25,22 +25,34 @@ class Outcome:
     currency: str | None = None
 
 
+class OnlyIf(StrEnum):
+    """What must hold of an order for an outcome that is our own decision, at the moment in which it is settled."""
+
+    #: It was not sent to any provider.
+    UNSENT = "unsent"
+    #: It was not sent to any provider, and its time (the order timeout) is up.
+    UNSENT_AND_OVERDUE = "unsent_and_overdue"
+
+
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """An outcome on its way to the order: who brought it, and what to do where it applies."""
+    """An outcome on its way to its order: who brought it, and what to do if it is applied."""
 
-    provider_id: str
+    #: It applies only while the order is with this provider. None: whichever provider the order is with.
+    provider_id: str | None
     source: Source
     outcome: Outcome
-    #: Known where we asked; a callback is matched by its reference instead.
+    #: Known if we asked; a callback is matched by its reference instead.
     order_id: str | None = None
+    #: If it does not hold, the outcome is `unmatched`, and nothing is recorded.
+    only_if: OnlyIf | None = None
     #: Callbacks only: the same key is settled once.
     dedupe_key: str | None = None
     #: Callbacks only: what came over the wire, kept sealed in the inbox.
     raw: str | None = field(default=None, repr=False)
-    #: Seconds until the provider is asked again, where the order stays open. None leaves the plan as it is.
+    #: Seconds until the provider is asked again, if the order stays open. None leaves the plan as it is.
     next_check_seconds: float | None = None
-    #: Kept on an order that this outcome fails.
+    #: Why the order failed, if this outcome fails it.
     failure_reason: FailureReason = FailureReason.PROVIDER
     #: For the timeline, in place of the provider's message.
     note: str | None = None

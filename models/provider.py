@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from models.db import database, sealed
@@ -41,7 +42,7 @@ class Provider:
 
 @dataclass(frozen=True, slots=True)
 class Assigned:
-    """The provider of an order and the state of both: all that a worker needs to see whether a hint was right."""
+    """The provider of an order, and the state of both: what a worker needs to see whether there is work to do."""
 
     provider: Provider
     #: The order's `externalStatus`.
@@ -54,6 +55,19 @@ class Assigned:
     @property
     def is_down(self) -> bool:
         return self.failures >= BREAKER_THRESHOLD
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How the last calls to a provider went."""
+
+    #: Failed calls in a row.
+    failures: int
+    down: bool
+    #: While it is down: whether the next probe is due. None while it is up.
+    probe_due: bool | None
+    last_error: str | None
+    last_error_at: datetime | None
 
 
 def save(provider: Provider) -> None:
@@ -79,7 +93,7 @@ def find(provider_id: str) -> Provider | None:
 
 
 def of_order(order_id: str) -> Assigned | None:
-    """The provider that an order is routed to, or None if either does not exist. Raises sealed.Unsealable."""
+    """The provider that an order is routed to; None if either does not exist. Raises sealed.Unsealable."""
     row = database.row(OF_ORDER, (order_id,))
     if row is None:
         return None
@@ -103,26 +117,26 @@ def _owner(provider_id: str) -> str:
 
 def admits(provider_id: str, probe_seconds: float) -> bool:
     """Whether a check may go out: always while the provider is up, one probe in `probe_seconds` while it is down."""
-    health = database.row(HEALTH, {"id": provider_id, "threshold": BREAKER_THRESHOLD})
-    if health is None or not health["down"]:
+    now = health(provider_id)
+    if now is None or not now.down:
         return True
-    return bool(health["probe_due"]) and database.row(PROBE, (probe_seconds, provider_id)) is not None
+    return bool(now.probe_due) and database.row(PROBE, (probe_seconds, provider_id)) is not None
 
 
 def answered(provider_id: str) -> None:
-    """The provider gave a readable answer, so it is up."""
+    """Record that the provider gave a readable answer: it is up."""
     database.rows(ANSWERED, (provider_id,))
 
 
 def failed(provider_id: str, error: str, probe_seconds: float) -> None:
-    """A call got no readable answer; if the provider now counts as down, it is probed in `probe_seconds`."""
+    """Record that a call got no readable answer; a provider that now counts as down is probed in `probe_seconds`."""
     values = {"id": provider_id, "error": error[:500], "threshold": BREAKER_THRESHOLD, "probe": probe_seconds}
     database.rows(FAILED, values)
 
 
-def health(provider_id: str) -> dict[str, Any] | None:
-    """`{failures, down, probe_due, last_error, last_error_at}`, or None where it has never failed."""
-    return database.row(HEALTH, {"id": provider_id, "threshold": BREAKER_THRESHOLD})
+def health(provider_id: str) -> Health | None:
+    """How the last calls to the provider went; None if none has ever failed."""
+    return database.load_one(Health, HEALTH, {"id": provider_id, "threshold": BREAKER_THRESHOLD})
 
 
 NAMES = (

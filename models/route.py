@@ -1,8 +1,7 @@
-"""Routes: which provider gets the orders for a product and package, and in what words."""
+"""Routes: which provider gets the orders for a product and package, and what the provider calls the product."""
 
 import json
 from dataclasses import dataclass
-from typing import Any
 
 from models.db import database
 from models.db.prepared import Prepared
@@ -20,8 +19,18 @@ class Route:
     params: dict[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class ListedRoute(Route):
+    """A route, and the orders it is for."""
+
+    product_id: str
+    package_id: str
+    #: Among the routes of the same product and package, from 1.
+    position: int
+
+
 def add(product_id: str, package_id: str, provider_id: str, params: dict[str, str]) -> None:
-    """Add a route behind those that the package has already, or change the params of this one."""
+    """Add a route after those that the package has, or change the params of the one it has to this provider."""
     values = {
         "product": product_id,
         "package": package_id,
@@ -31,15 +40,15 @@ def add(product_id: str, package_id: str, provider_id: str, params: dict[str, st
     database.rows(ADD, values)
 
 
-def every() -> list[dict[str, Any]]:
-    """All routes: `{product_id, package_id, provider_id, position, params}`, in the order they are tried."""
-    return database.rows(EVERY)
+def every() -> list[ListedRoute]:
+    """All routes, in the order in which they are tried."""
+    return database.load(ListedRoute, EVERY)
 
 
 def next_for(product_id: str, package_id: str, tried: list[str]) -> Route | None:
     """The route to use, or to use next when the providers in `tried` have refused.
 
-    The most particular wins (product and package, then product, then package, then any), then the first added.
+    The most specific wins (product and package, then product, then package, then any), then the first added.
     """
     return database.load_one(
         Route, NEXT_ROUTE, {"product": product_id, "package": package_id, "tried": tried}
@@ -54,7 +63,7 @@ VALUES (%(product)s, %(package)s, %(provider)s, %(params)s,
 ON CONFLICT (product_id, package_id, provider_id) DO UPDATE SET params = excluded.params
 """
 EVERY = """
-SELECT product_id, package_id, provider_id, position, params FROM routes
+SELECT provider_id, params, product_id, package_id, position FROM routes
 ORDER BY product_id = '*', package_id = '*', product_id, package_id, position
 """
 #: The first route for an SQL product and package.

@@ -1,4 +1,4 @@
-"""The life of an order: its stages, and what an outcome may do to it. Pure.
+"""The life of an order: its stages. What an outcome may do to it is decided in settle.sql. Pure.
 
 not_sent ──claim──▶ pending ──accepted──▶ sent ──provider──▶ processing
                        │                    │                    │
@@ -7,7 +7,6 @@ not_sent ──claim──▶ pending ──accepted──▶ sent ──provide
 failed (reason timeout) ──late success──▶ completed
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -45,7 +44,7 @@ class Result(StrEnum):
     DUPLICATE = "duplicate"
     #: Older than what is known; nothing changed.
     STALE = "stale"
-    #: Contradicts the final state; nothing changed, kept in full for an operator.
+    #: Contradicts the final state; nothing changed, kept in full for a person.
     CONFLICT = "conflict"
     #: No order of that provider has the reference (yet).
     UNMATCHED = "unmatched"
@@ -60,7 +59,7 @@ class FailureReason(StrEnum):
 
 
 class Source(StrEnum):
-    """Who caused an event on an order's timeline."""
+    """What caused an event on an order's timeline."""
 
     API = "api"
     DISPATCH = "dispatch"
@@ -97,6 +96,8 @@ RANKS = {name: rank for name, rank, _ in STAGES}
 KINDS = {name: kind for name, _, kind in STAGES}
 #: Not final; the partial indexes of the migrations name the same five.
 OPEN_STATUSES = tuple(name for name, _, kind in STAGES if kind is Kind.OPEN)
+#: The same as a list in SQL.
+OPEN_SQL = ", ".join(f"'{name}'" for name in OPEN_STATUSES)
 
 
 def read(value: str) -> ExternalStatus:
@@ -107,62 +108,3 @@ def read(value: str) -> ExternalStatus:
 def spellings(status: ExternalStatus) -> list[str]:
     """Every value of the column that reads as `status`."""
     return [name for name, _, _ in STAGES if read(name) is status]
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What deciding needs to know of an order."""
-
-    status: str
-    pin: str | None = None
-    message: str | None = None
-    failure_reason: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """What an outcome claims about an order."""
-
-    status: ExternalStatus
-    pin: str | None = None
-    message: str | None = None
-    #: Not the provider says so, but we: there was no outcome in time.
-    timed_out: bool = False
-
-
-def decide(order: Standing, outcome: Claim) -> Result:
-    """What `outcome` may do to `order`.
-
-    The settle statement says the same in SQL, where it holds under concurrency; a test compares the two
-    over every combination.
-    """
-    if KINDS[order.status] is Kind.OPEN:
-        return _decide_open(order, outcome)
-    if KINDS[outcome.status] is Kind.OPEN:
-        return Result.STALE
-    if KINDS[order.status] is Kind.COMPLETED:
-        return _decide_completed(order, outcome)
-    return _decide_failed(order, outcome)
-
-
-def _decide_open(order: Standing, outcome: Claim) -> Result:
-    if RANKS[outcome.status] < RANKS[order.status]:
-        return Result.STALE
-    says_more = outcome.message is not None and outcome.message != order.message
-    if RANKS[outcome.status] == RANKS[order.status] and not says_more:
-        return Result.DUPLICATE
-    return Result.APPLIED
-
-
-def _decide_completed(order: Standing, outcome: Claim) -> Result:
-    if outcome.status is ExternalStatus.FAILED:
-        return Result.STALE if outcome.timed_out else Result.CONFLICT
-    if outcome.pin is None or outcome.pin == order.pin:
-        return Result.DUPLICATE
-    return Result.CONFLICT if order.pin else Result.APPLIED
-
-
-def _decide_failed(order: Standing, outcome: Claim) -> Result:
-    if outcome.status is ExternalStatus.FAILED:
-        return Result.DUPLICATE
-    return Result.APPLIED if order.failure_reason == FailureReason.TIMEOUT else Result.CONFLICT

@@ -1,15 +1,15 @@
 """Orders that wait longer than they should, and why; what an operator looks at first."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from models.db import database
-from models.order import COLUMNS
+from models.order import COLUMNS, Order
 from models.provider import BREAKER_THRESHOLD
-from models.status import OPEN_STATUSES
+from models.status import OPEN_SQL, ExternalStatus
 
-#: Seconds that an order may be in doubt before somebody should look.
+#: Seconds that an order may be in doubt before it counts as stuck.
 IN_DOUBT_SECONDS = 300
 
 
@@ -19,24 +19,57 @@ class Limits:
 
     #: A plan that is overdue by more was missed by a whole sweep.
     sweep_period_seconds: float
-    #: Checks an order gets by backoff; after them only the sweep asks, slowly.
+    #: Checks that an order gets by backoff; after them it is asked about by the sweep only, slowly.
     max_checks: int
 
 
-def orders(limits: Limits, limit: int) -> list[dict[str, Any]]:
-    """Up to `limit` stuck orders, longest due first: the COLUMNS of an order, and what `reasons` reads."""
-    return database.rows(STUCK, {**_parameters(limits), "limit": limit})
+@dataclass(frozen=True, slots=True)
+class StuckOrder(Order):
+    """An order that waits longer than it should, and what shows that it does."""
+
+    next_check_at: datetime
+    check_count: int
+    overdue: bool
+    overdue_seconds: float
+    is_in_doubt: bool
+    #: Seconds since it was claimed for sending; None if it was not.
+    in_doubt_seconds: float | None
+    used_up: bool
+    provider_down: bool
+    provider_error: str | None
+
+    def reasons(self) -> list[str]:
+        """Why it is stuck and what to do, in sentences without a full stop; the gravest first."""
+        found = []
+        if self.provider_down:
+            found.append(
+                f"{self.provider_id} is down ({self.provider_error}); checks go on when it answers,"
+                f" see: gateway providers test {self.provider_id}"
+            )
+        if self.overdue:
+            step = "sending" if self.external_status == ExternalStatus.NOT_SENT else "check"
+            late = f"its {step} is overdue by {self.overdue_seconds / 60:.0f} min"
+            found.append(f"{late}; is a worker running? see: gateway doctor")
+        if self.is_in_doubt:
+            found.append(
+                f"in doubt for {(self.in_doubt_seconds or 0) / 60:.0f} min: {self.provider_id} may have it;"
+                f" look for {self.provider_referans} there, never send it again by hand"
+            )
+        if self.used_up:
+            slowly = f"no outcome after {self.check_count} checks, now asked slowly"
+            found.append(f"{slowly}; ask {self.provider_id} about it")
+        return found
+
+
+def orders(limits: Limits, limit: int) -> list[StuckOrder]:
+    """Up to `limit` stuck orders, longest due first."""
+    return database.load(StuckOrder, STUCK, {**_parameters(limits), "limit": limit})
 
 
 def count(limits: Limits, up_to: int) -> int:
     """How many orders are stuck, counted up to `up_to`."""
     found = database.rows(COUNT, {**_parameters(limits), "limit": up_to})
     return int(found[0]["count"])
-
-
-def reasons(row: dict[str, Any]) -> list[str]:
-    """Why an order of `orders()` is stuck and what to do, in sentences without a full stop; the gravest first."""
-    return [describe(row) for column, describe in REASONS.items() if row[column]]
 
 
 def _parameters(limits: Limits) -> dict[str, Any]:
@@ -48,39 +81,7 @@ def _parameters(limits: Limits) -> dict[str, Any]:
     }
 
 
-def _provider_down(row: dict[str, Any]) -> str:
-    return (
-        f"{row['providerId']} is down ({row['provider_error']}); checks go on when it answers,"
-        f" see: gateway providers test {row['providerId']}"
-    )
-
-
-def _overdue(row: dict[str, Any]) -> str:
-    step = "sending" if row["externalStatus"] == "not_sent" else "check"
-    return f"its {step} is overdue by {row['overdue_seconds'] / 60:.0f} min; is a worker running? see: gateway doctor"
-
-
-def _in_doubt(row: dict[str, Any]) -> str:
-    minutes = row["in_doubt_seconds"] / 60
-    return (
-        f"in doubt for {minutes:.0f} min: {row['providerId']} may have it; look for {row['provider_referans']} there,"
-        " never send it again by hand"
-    )
-
-
-def _used_up(row: dict[str, Any]) -> str:
-    return f"no outcome after {row['checkCount']} checks, now asked slowly; ask {row['providerId']} about it"
-
-
-REASONS: dict[str, Callable[[dict[str, Any]], str]] = {
-    "provider_down": _provider_down,
-    "overdue": _overdue,
-    "is_in_doubt": _in_doubt,
-    "used_up": _used_up,
-}
-
-_OPEN = ", ".join(f"'{name}'" for name in OPEN_STATUSES)
-#: Everything the gateway has to do stands in idx_orders_due: the cost follows the number of waiting orders.
+#: Uses idx_orders_due: its cost follows the number of waiting orders.
 _WAITING = f"""
 FROM (
     SELECT o.*,
@@ -93,13 +94,13 @@ FROM (
         COALESCE(health.failures >= %(threshold)s, false) AS provider_down,
         health.last_error AS provider_error
     FROM product_orders AS o LEFT JOIN provider_health AS health ON health.provider_id = o."providerId"
-    WHERE o."nextCheckAt" IS NOT NULL AND o."externalStatus" IN ({_OPEN})
+    WHERE o."nextCheckAt" IS NOT NULL AND o."externalStatus" IN ({OPEN_SQL})
 ) AS o
 WHERE o.overdue OR o.is_in_doubt OR o.used_up OR o.provider_down
 """
 STUCK = f"""
-SELECT {COLUMNS}, o."nextCheckAt", o."checkCount", o.overdue, o.overdue_seconds, o.is_in_doubt, o.in_doubt_seconds,
-    o.used_up, o.provider_down, o.provider_error
+SELECT {COLUMNS}, o."nextCheckAt" AS next_check_at, o."checkCount" AS check_count, o.overdue, o.overdue_seconds,
+    o.is_in_doubt, o.in_doubt_seconds, o.used_up, o.provider_down, o.provider_error
 {_WAITING} ORDER BY o."nextCheckAt", o.id LIMIT %(limit)s
 """
 COUNT = f"SELECT count(*)::int AS count FROM (SELECT o.id {_WAITING} LIMIT %(limit)s) AS stuck"

@@ -1,20 +1,36 @@
-"""The record of sweeps: one row each, for the ops page and `doctor`; and the lock that lets only one run."""
+"""Sweeps: one row each, for `doctor`; the lock that lets only one run; and signs of life of processes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
+from datetime import datetime
 
 from models.db import database
 
-#: Any number will do, as long as every version of the gateway takes the same one.
+#: The advisory lock of a sweep: an arbitrary number, the same in every version of the gateway.
 LOCK_ID = 7_261_002
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """A sweep that has begun."""
+
+    started_at: datetime
+    #: None while it runs, or if it was killed.
+    finished_at: datetime | None
+    started_by: str
+    #: By step, how much was done.
+    counts: dict[str, int]
+    error: str | None
+    #: Seconds since it began.
+    age_seconds: float
 
 
 @contextmanager
 def only_one() -> Iterator[bool]:
-    """Whether this is the one sweep; needs an open session, whose connection holds the lock.
+    """Whether no other sweep runs; needs an open session, whose connection holds the lock.
 
-    The lock goes with the connection, so a sweep that was killed holds up nobody.
+    The lock ends with the connection, so that a killed sweep does not block the next one.
     """
     mine = bool(database.rows("SELECT pg_try_advisory_lock(%s) AS mine", (LOCK_ID,))[0]["mine"])
     try:
@@ -25,39 +41,38 @@ def only_one() -> Iterator[bool]:
 
 
 def begin(started_by: str) -> int:
-    """A row for the sweep that begins now; its id."""
-    return int(
-        database.rows("INSERT INTO sweeps (started_by) VALUES (%s) RETURNING id", (started_by,))[0]["id"]
-    )
+    """Record that a sweep begins now; returns its id."""
+    return int(database.rows(BEGIN, (started_by,))[0]["id"])
 
 
 def end(sweep_id: int, counts: dict[str, int], error: str | None = None) -> None:
-    """How it went."""
+    """Record that the sweep has ended, and how it went."""
     database.rows(END, (database.as_json(counts), error, sweep_id))
 
 
-def last() -> dict[str, Any] | None:
-    """The last sweep: `{started_at, finished_at, started_by, counts, error, age_seconds}`, or None."""
-    return database.row(LAST)
+def last() -> Sweep | None:
+    """The last sweep, or None if there was none."""
+    return database.load_one(Sweep, LAST)
 
 
 def overdue(older_than_seconds: float) -> bool:
     """Whether the last sweep began so long ago that the scheduler must be dead."""
     found = last()
-    return found is None or float(found["age_seconds"]) > older_than_seconds
+    return found is None or found.age_seconds > older_than_seconds
 
 
 def beat(process: str) -> None:
-    """Note that `process` was alive just now."""
+    """Record that `process` is alive now."""
     database.rows(BEAT, (process,))
 
 
 def silence_seconds(process: str) -> float | None:
-    """Seconds since `process` was last known to be alive; None where it never was."""
+    """Seconds since `process` was last known to be alive; None if it never was."""
     found = database.row(SILENCE, (process,))
     return float(found["seconds"]) if found else None
 
 
+BEGIN = "INSERT INTO sweeps (started_by) VALUES (%s) RETURNING id"
 END = "UPDATE sweeps SET finished_at = now(), counts = %s, error = %s WHERE id = %s"
 LAST = """
 SELECT started_at, finished_at, started_by, counts, error,

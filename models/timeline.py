@@ -1,19 +1,36 @@
 """What happened to an order, for people to read."""
 
-from typing import Any
+from dataclasses import dataclass
+from datetime import datetime
 
 from models.db import database
 from models.status import Source
 
 
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened to an order."""
+
+    at: datetime
+    source: str
+    #: The order's externalStatus before and after.
+    came_from: str | None
+    went_to: str | None
+    message: str | None
+
+
+#: The fields of an Event, in SQL.
+COLUMNS = 'e.at, e.source, e."from" AS came_from, e."to" AS went_to, e.message'
+
+
 def record(order_id: str, source: Source, message: str) -> None:
-    """Note something that changed no status."""
+    """Record something that changed no status."""
     database.rows(RECORD, {"order_id": order_id, "source": source.value, "message": message})
 
 
-def events(order_id: str) -> list[dict[str, Any]]:
+def events(order_id: str) -> list[Event]:
     """An order's timeline, oldest first."""
-    return database.rows(EVENTS, (order_id,))
+    return database.load(Event, EVENTS, (order_id,))
 
 
 #: The status stands on both sides, so that a reader sees where the order was.
@@ -22,6 +39,4 @@ INSERT INTO order_events (order_id, source, "from", "to", message)
 SELECT o.id, %(source)s, o."externalStatus", o."externalStatus", %(message)s
 FROM product_orders AS o WHERE o.id = %(order_id)s
 """
-EVENTS = """
-SELECT at, source, "from", "to", message FROM order_events WHERE order_id = %s ORDER BY id
-"""
+EVENTS = f"SELECT {COLUMNS} FROM order_events AS e WHERE e.order_id = %s ORDER BY e.id"

@@ -3,11 +3,12 @@
 import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Any
 
 from models import claims, placing, provider, route
 from models import order as models_order
-from models.db import database, sealed
+from models.db import binding, database, sealed
 from models.outcome import Arrival, Outcome
 from models.status import ExternalStatus, Source
 
@@ -24,9 +25,7 @@ _numbers = itertools.count()
 @contextmanager
 def bound(database_url: str, pool_size: int = 8, *, keys: Sequence[str] = ()) -> Iterator[None]:
     """The models bound to a database, sealing with `keys`, with a session open in this thread."""
-    pool = database.connect(database_url, pool_size=pool_size)
-    database.bind(pool)
-    sealed.bind(keys)
+    pool = binding.bind(database_url, keys, pool_size=pool_size, name="referans-test")
     try:
         with database.session():
             yield
@@ -43,19 +42,16 @@ def add_provider(provider_id: str = SANDBOX, base_url: str = "http://127.0.0.1:1
 
 
 def place(user: str = "player", **fields: Any) -> dict[str, Any]:
-    """A placed order: `not_sent`."""
+    """A placed order, `not_sent`: the fields of `models.order.Order`."""
     return place_new(placing.NewOrder(product_id="game", package_id="60", user_identifier=user, **fields))
 
 
 def place_new(new: placing.NewOrder) -> dict[str, Any]:
     """An order as it was asked for: `not_sent`."""
     placement = placing.Placement(new, key_id=0, made_by="tests")
-    [placed] = placing.place([placement], lambda row: str(row["id"]), wake_seconds=60)
-    if not isinstance(placed, placing.Placed):
-        raise placed
-    found = models_order.find(placed.order_id)
-    assert found
-    return found
+    with placing.place([placement], wake_seconds=60) as [placed]:
+        assert isinstance(placed, placing.Placed)
+    return asdict(placed.order)
 
 
 def sent(user: str = "player") -> dict[str, Any]:

@@ -10,11 +10,11 @@ import typer
 
 from gateway import outbound
 from gateway.commands import durations, masking, printing, replaying, sending
-from gateway.commands.context import Problem, gateway
+from gateway.commands.context import Problem, find_order, gateway
 from gateway.commands.replaying import Replay, Replayed
 from gateway.settings import Settings
-from models import inbox, lookup, order, provider
-from models.inbox import Filter, Kept
+from models import inbox, order, provider
+from models.inbox import Callback, Filter, Kept, WholeCallback
 from models.outcome import Outcome
 from models.status import ExternalStatus
 
@@ -40,7 +40,8 @@ def list_(
     Example: gateway callbacks list --result conflict --since 7d
     """
     with gateway() as settings:
-        wanted = Filter(provider_id, result, _order_id(order_id), durations.since(since, settings.timezone))
+        order_id = find_order(order_id).id if order_id is not None else None
+        wanted = Filter(provider_id, result, order_id, durations.since(since, settings.timezone))
         found = inbox.page(wanted, limit)
     if json:
         return printing.as_json([_listed(row) for row in found])
@@ -52,30 +53,20 @@ def list_(
     )
 
 
-def _order_id(text: str | None) -> str | None:
-    if text is None:
-        return None
-    found = lookup.by_id_or_referans(text)
-    if found is None:
-        raise Problem(f"order {text} not found; pass its id, or the reference that its provider knows it by")
-    return str(found["id"])
-
-
-def _listed(row: dict[str, Any]) -> dict[str, Any]:
+def _listed(one: Callback) -> dict[str, Any]:
     """A callback in a list: why it is invalid, but not the provider's message, which may contain a PIN."""
-    shown = {name: value for name, value in row.items() if name != "message"}
-    return shown | {"reason": _reason(row)}
+    shown = {name: value for name, value in asdict(one).items() if name != "message"}
+    return shown | {"reason": _reason(one)}
 
 
-def _reason(row: dict[str, Any]) -> str | None:
-    return row["message"] if row["result"] == Kept.INVALID else None
+def _reason(one: Callback) -> str | None:
+    return one.message if one.result == Kept.INVALID else None
 
 
-def _columns(row: dict[str, Any], settings: Settings) -> tuple[object, ...]:
-    received = printing.at(row["received_at"], settings.timezone)
-    reference = row["referans"] or row["external_order_id"]
-    names = ("provider_id", "result", "status")
-    return (row["id"], received, *(row[name] for name in names), reference, row["order_id"], _reason(row))
+def _columns(one: Callback, settings: Settings) -> tuple[object, ...]:
+    received = printing.at(one.received_at, settings.timezone)
+    about = (one.provider_id, one.result, one.status, one.reference, one.order_id)
+    return (one.id, received, *about, _reason(one))
 
 
 @app.command()
@@ -90,24 +81,32 @@ def show(
     Example: gateway callbacks show 1817
     """
     with gateway() as settings:
-        row = _by_id([callback_id])[0]
-        shown = _whole(row)
+        shown = _whole(_by_id([callback_id])[0])
     if json:
         return printing.as_json(shown)
     _print_callback(shown, settings)
 
 
-def _whole(row: dict[str, Any]) -> dict[str, Any]:
-    found = order.find(row["order_id"]) if row["order_id"] else None
-    said = inbox.arrival(row)
+def _whole(one: WholeCallback) -> dict[str, Any]:
+    found = order.find(one.order_id) if one.order_id else None
+    said = inbox.arrival(one)
     pins = masking.pins(said, found)
+    events = [printing.event(event) for event in inbox.events(one)]
     return {
-        **{name: value for name, value in row.items() if name not in ("dedupe_key", "outcome", "raw")},
-        "message": masking.clean(row["message"], pins),
+        **{
+            name: value for name, value in asdict(one).items() if name not in ("dedupe_key", "outcome", "raw")
+        },
+        "message": masking.clean(one.message, pins),
         "hasPin": bool(said and said.outcome.pin),
-        "order": found and {name: found[name] for name in ("id", "providerId", "externalStatus", "status")},
-        "did": [event | {"message": masking.clean(event["message"], pins)} for event in inbox.deeds(row)],
-        "raw": masking.raw(row, pins),
+        "order": found
+        and {
+            "id": found.id,
+            "providerId": found.provider_id,
+            "externalStatus": found.external_status,
+            "status": found.status,
+        },
+        "did": [event | {"message": masking.clean(event["message"], pins)} for event in events],
+        "raw": masking.raw(one, pins),
     }
 
 
@@ -162,9 +161,9 @@ def replay(
         raise typer.Exit(1)
 
 
-def _by_id(ids: list[int]) -> list[dict[str, Any]]:
+def _by_id(ids: list[int]) -> list[WholeCallback]:
     found = inbox.find(ids)
-    if missing := sorted(set(ids) - {row["id"] for row in found}):
+    if missing := sorted(set(ids) - {one.id for one in found}):
         numbers = ", ".join(map(str, missing))
         raise Problem(
             f"callback {numbers} not found; it may be past its retention; see: gateway callbacks list"
@@ -172,20 +171,20 @@ def _by_id(ids: list[int]) -> list[dict[str, Any]]:
     return found
 
 
-def _chosen(ids: list[int]) -> Iterator[list[dict[str, Any]]]:
+def _chosen(ids: list[int]) -> Iterator[list[WholeCallback]]:
     found = _by_id(ids)
     for start in range(0, len(found), replaying.BATCH):
         yield found[start : start + replaying.BATCH]
 
 
-def _since(text: str | None, result: Kept | None, settings: Settings) -> Iterator[list[dict[str, Any]]]:
+def _since(text: str | None, result: Kept | None, settings: Settings) -> Iterator[list[WholeCallback]]:
     """Batches of the callbacks that are there now; those that come meanwhile are not included."""
     wanted = Filter(result=result, since=durations.since(text, settings.timezone))
     extent = inbox.extent(wanted)
     after_id, seen = (extent.first_id - 1 if extent else 0), 0
     while extent and (batch := inbox.between(wanted, after_id, extent.last_id, replaying.BATCH)):
         yield batch
-        after_id, seen = batch[-1]["id"], seen + len(batch)
+        after_id, seen = batch[-1].id, seen + len(batch)
         if seen % PROGRESS_EVERY == 0 and seen < extent.count:
             printing.note(f"{seen} of {extent.count} …")
 

@@ -7,7 +7,9 @@ import peewee
 
 from gateway import settings
 from gateway.log import mask
-from models.db import database, sealed
+from models import lookup
+from models.db import binding, database, sealed
+from models.order import Order
 
 #: Connections of a command, which does one thing at a time.
 POOL_SIZE = 2
@@ -28,9 +30,12 @@ def gateway(require: Sequence[str] = ("DATABASE_URL",)) -> Iterator[settings.Set
 @contextmanager
 def bound(found: settings.Settings, pool_size: int) -> Iterator[None]:
     """Bind the models to the database of these settings and to its encryption keys while the block runs."""
-    pool = database.connect(found.database_url.get_secret_value(), pool_size=pool_size, name="referans-cli")
-    database.bind(pool)
-    sealed.bind(key.get_secret_value() for key in found.encryption_keys)
+    pool = binding.bind(
+        found.database_url.get_secret_value(),
+        (key.get_secret_value() for key in found.encryption_keys),
+        pool_size=pool_size,
+        name="referans-cli",
+    )
     try:
         yield
     finally:
@@ -48,6 +53,14 @@ def explained() -> Iterator[None]:
         raise Problem(f"the database is not ready ({first_line(error)}); run: gateway migrate") from None
     except sealed.Unsealable as error:
         raise Problem(f"{error}; set ENCRYPTION_KEYS to the keys that sealed it") from None
+
+
+def find_order(text: str) -> Order:
+    """The order with this id or referans; needs an open session. Raises Problem."""
+    found = lookup.by_id_or_referans(text)
+    if found is None:
+        raise Problem(f"order {text} not found; pass its id, or the reference that its provider knows it by")
+    return found
 
 
 def first_line(error: BaseException) -> str:

@@ -12,7 +12,7 @@ from gateway.commands.context import Problem
 from gateway.commands.invocation import as_typed
 from gateway.commands.probes import Finding, Status
 from gateway.settings import Settings, SettingsError
-from models.db import database, sealed
+from models.db import binding
 
 #: Connections for the probes, which run side by side.
 POOL_SIZE = 6
@@ -80,10 +80,13 @@ def _settings() -> tuple[Finding, Settings | None]:
 
 
 def _bind(settings: Settings) -> None:
-    """The pool is not closed: that would wait for a server that hangs."""
-    url = settings.database_url.get_secret_value()
-    database.bind(database.connect(url, pool_size=POOL_SIZE, name="referans-doctor"))
-    sealed.bind(key.get_secret_value() for key in settings.encryption_keys)
+    """The pool is left to the end of this process: closing it would wait for a server that hangs."""
+    binding.bind(
+        settings.database_url.get_secret_value(),
+        (key.get_secret_value() for key in settings.encryption_keys),
+        pool_size=POOL_SIZE,
+        name="referans-doctor",
+    )
 
 
 def _on_servers(settings: Settings, postgres: Finding, broker: Finding) -> list[Finding]:

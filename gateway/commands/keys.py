@@ -1,5 +1,7 @@
 """`gateway keys`: keys for the order API."""
 
+from dataclasses import asdict
+
 import typer
 
 from gateway.commands import printing
@@ -42,17 +44,17 @@ def list_(json: bool = typer.Option(False, "--json", help="Print JSON.")) -> Non
     with gateway() as settings:
         found = api_key.every()
     if json:
-        return printing.as_json(found)
+        return printing.as_json([asdict(key) for key in found])
     printing.table(
         ("ID", "Name", "Key", "Scopes", "Created", "Revoked"),
         (
             (
-                key["id"],
-                key["name"],
-                f"{key['prefix']}…",
-                " ".join(key["scopes"]),
-                printing.at(key["created_at"], settings.timezone),
-                printing.at(key["revoked_at"], settings.timezone),
+                key.id,
+                key.name,
+                f"{key.prefix}…",
+                " ".join(key.scopes),
+                printing.at(key.created_at, settings.timezone),
+                printing.at(key.revoked_at, settings.timezone),
             )
             for key in found
         ),

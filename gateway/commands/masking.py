@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl
 
 from gateway import log
 from models import inbox, order
+from models.inbox import WholeCallback
 from models.outcome import Arrival
 
 #: Parts of names under which providers send a PIN or what belongs to it; it rather masks too much.
@@ -16,18 +17,18 @@ PIN_NAME = re.compile(r"pin|code|kod|seri|voucher|epin|key|[sş]ifre|token|secre
 SHORTEST_PIN = 4
 
 
-def pins(said: Arrival | None, found: dict[str, Any] | None) -> set[str]:
-    """The PINs of a callback and of its order. Raises sealed.Unsealable."""
+def pins(said: Arrival | None, found: order.Order | None) -> set[str]:
+    """The PINs that a callback brought and that its order has. Raises sealed.Unsealable."""
     known = (said.outcome.pin if said else None, order.pin_of(found) if found else None)
     return {pin for pin in known if pin}
 
 
-def raw(row: dict[str, Any], known_pins: Collection[str]) -> dict[str, Any]:
+def raw(callback: WholeCallback, known_pins: Collection[str]) -> dict[str, Any]:
     """The request as it arrived: `{method, contentType, query, body}`. Raises sealed.Unsealable.
 
     The body is its fields if it is a form or JSON, otherwise its text.
     """
-    kept = json.loads(inbox.raw(row) or "{}")
+    kept = json.loads(inbox.raw(callback) or "{}")
     body = _fields(kept.get("body", ""), kept.get("content_type", ""))
     return {
         "method": kept.get("method"),

@@ -1,5 +1,6 @@
 """`gateway orders`: find orders, see their timelines, have them checked."""
 
+from dataclasses import asdict
 from typing import Any
 
 import redis
@@ -7,10 +8,11 @@ import typer
 
 from gateway import broker
 from gateway.commands import printing
-from gateway.commands.context import Problem, gateway
+from gateway.commands.context import Problem, find_order, gateway
 from gateway.commands.invocation import as_typed
 from gateway.settings import Settings
-from models import claims, lookup, placing, stuck, timeline
+from models import lookup, plans, stuck, timeline
+from models.order import Order
 from models.status import ExternalStatus, Source
 
 app = typer.Typer(
@@ -19,8 +21,8 @@ app = typer.Typer(
 
 #: Time limit of a hint to the workers, in seconds.
 BELL_SECONDS = 3.0
-#: Columns that are never printed.
-HIDDEN = ("pinCode",)
+#: Fields of an order that a command never prints.
+HIDDEN = ("pin_code",)
 
 
 @app.command("list")
@@ -41,13 +43,13 @@ def list_(
     if only_stuck:
         return _list_stuck(limit, json)
     with gateway() as settings:
-        found = placing.page(placing.Filter(external_status=status), limit)
+        found = lookup.page(lookup.Filter(external_status=status), limit)
     if json:
         return printing.as_json([_shown(order) for order in found])
     printing.table(
         ("ID", "Provider", "Status", "Created"),
         (
-            (each["id"], each["providerId"], each["externalStatus"], _created(each, settings))
+            (each.id, each.provider_id, each.external_status, printing.at(each.created_at, settings.timezone))
             for each in found
         ),
         empty="No orders.",
@@ -58,10 +60,10 @@ def _list_stuck(limit: int, json: bool) -> None:
     with gateway() as settings:
         found = stuck.orders(limits(settings), limit)
     if json:
-        return printing.as_json([{**_shown(order), "reasons": stuck.reasons(order)} for order in found])
+        return printing.as_json([{**_shown(order), "reasons": order.reasons()} for order in found])
     printing.table(
         ("ID", "Status", "Reason"),
-        ((each["id"], each["externalStatus"], as_typed("; ".join(stuck.reasons(each)))) for each in found),
+        ((each.id, each.external_status, as_typed("; ".join(each.reasons()))) for each in found),
         empty="No order is stuck.",
         fold="Reason",
     )
@@ -72,14 +74,14 @@ def limits(settings: Settings) -> stuck.Limits:
     return stuck.Limits(settings.sweep_period_seconds, settings.max_checks)
 
 
-def _created(order: dict[str, Any], settings: Settings) -> str | None:
-    return printing.at(order["createdAt"], settings.timezone)
+def _created(order: Order, settings: Settings) -> str | None:
+    return printing.at(order.created_at, settings.timezone)
 
 
-def _shown(order: dict[str, Any]) -> dict[str, Any]:
-    """An order for a program: `hasPin` instead of the PIN."""
-    shown = {name: value for name, value in order.items() if name not in HIDDEN}
-    return {**shown, "hasPin": bool(order["pinCode"])}
+def _shown(order: Order) -> dict[str, Any]:
+    """An order as a program reads it: whether it has a PIN, but not the PIN."""
+    shown = {name: value for name, value in asdict(order).items() if name not in HIDDEN}
+    return {**shown, "has_pin": bool(order.pin_code)}
 
 
 @app.command()
@@ -94,39 +96,31 @@ def show(
     Example: gateway orders show 482910573829105738
     """
     with gateway() as settings:
-        found = _find(order_id)
-        events = timeline.events(found["id"])
+        found = find_order(order_id)
+        events = timeline.events(found.id)
     if json:
-        return printing.as_json({**_shown(found), "events": events})
+        return printing.as_json({**_shown(found), "events": [printing.event(each) for each in events]})
     _print_order(found, settings)
     printing.say("")
     printing.table(
         ("At", "Source", "Status", "What happened"),
-        ((printing.at(e["at"], settings.timezone), e["source"], _move(e), e["message"]) for e in events),
+        ((printing.at(e.at, settings.timezone), e.source, _move(e), e.message) for e in events),
         empty="Its timeline is empty.",
         fold="What happened",
     )
 
 
-def _find(order_id: str) -> dict[str, Any]:
-    found = lookup.by_id_or_referans(order_id)
-    if found is None:
-        raise Problem(
-            f"order {order_id} not found; give its id, or its referans (the number its provider knows it by)"
-        )
-    return found
-
-
-def _print_order(order: dict[str, Any], settings: Settings) -> None:
+def _print_order(order: Order, settings: Settings) -> None:
     for name, value in _shown(order).items():
         if value not in (None, ""):
-            shown = printing.at(value, settings.timezone) if hasattr(value, "astimezone") else value
-            printing.say(f"{name:<18} {shown}")
+            moment = printing.at(value, settings.timezone) if hasattr(value, "astimezone") else value
+            printing.say(f"{printing.camel(name):<18} {moment}")
 
 
-def _move(event: dict[str, Any]) -> str:
-    came_from, went_to = event["from"], event["to"]
-    return f"{came_from} → {went_to}" if came_from and came_from != went_to else str(went_to or "")
+def _move(event: timeline.Event) -> str:
+    if event.came_from and event.came_from != event.went_to:
+        return f"{event.came_from} → {event.went_to}"
+    return event.went_to or ""
 
 
 @app.command()
@@ -143,17 +137,17 @@ def check(
     Example: gateway orders check 482910573829105738
     """
     with gateway() as settings:
-        found = _find(order_id)
-        if not claims.request_check(found["id"]):
+        found = find_order(order_id)
+        if not plans.request_check(found.id):
             raise Problem(
-                f"order {found['id']} is {found['externalStatus']} and was never sent: no provider knows it"
+                f"order {found.id} is {found.external_status} and was never sent: no provider knows it"
             )
-        timeline.record(found["id"], Source.OPERATOR, "a check was requested on the command line")
-    rung = _ring(settings, found["id"])
+        timeline.record(found.id, Source.OPERATOR, "a check was requested on the command line")
+    rung = _ring(settings, found.id)
     if json:
-        return printing.as_json({"id": found["id"], "planned": True, "woken": rung})
-    printing.say(f"{found['providerId']} will be asked about {found['provider_referans']} {_when(rung)}.")
-    printing.say(as_typed(f"To see the answer: gateway orders show {found['id']}"))
+        return printing.as_json({"id": found.id, "planned": True, "woken": rung})
+    printing.say(f"{found.provider_id} will be asked about {found.provider_referans} {_when(rung)}.")
+    printing.say(as_typed(f"To see the answer: gateway orders show {found.id}"))
 
 
 def _ring(settings: Settings, order_id: str) -> bool:

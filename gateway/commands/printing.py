@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway.commands.invocation import as_typed
+from models.timeline import Event
 
 #: Width of an output that is not a terminal, in characters; tables in files and pipes are not squeezed.
 PIPE_COLUMNS = 200
@@ -66,19 +67,28 @@ def duration(seconds: float) -> str:
     return f"{hours // 24} d {hours % 24} h"
 
 
+def event(one: Event) -> dict[str, Any]:
+    """An event of a timeline, for `as_json`."""
+    return {
+        "at": one.at,
+        "source": one.source,
+        "from": one.came_from,
+        "to": one.went_to,
+        "message": one.message,
+    }
+
+
+def camel(name: str) -> str:
+    """A field of ours as it is shown: `provider_id` becomes `providerId`."""
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
 def _camel(value: Any) -> Any:
     """Rename columns only: a mapping inside a row is data, with names of its own."""
     if isinstance(value, Mapping):
-        return {
-            _camel_name(name): _camel(item) if isinstance(item, list) else item
-            for name, item in value.items()
-        }
+        return {camel(name): _camel(item) if isinstance(item, list) else item for name, item in value.items()}
     return [_camel(item) for item in value] if isinstance(value, list) else value
-
-
-def _camel_name(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(word.capitalize() for word in rest)
 
 
 def _plain(value: object) -> str:

@@ -170,12 +170,12 @@ def sweep(settings: Settings) -> Finding:
     start = "check that a worker is running: it sweeps even without the scheduler"
     if last is None:
         return Finding("sweep", Status.FAILED, "never run", start)
-    age = duration(last["age_seconds"])
-    if last["error"]:
-        return Finding("sweep", Status.FAILED, f"failed {age} ago: {last['error']}", "see the worker's log")
-    if last["age_seconds"] > latest:
+    age = duration(last.age_seconds)
+    if last.error:
+        return Finding("sweep", Status.FAILED, f"failed {age} ago: {last.error}", "see the worker's log")
+    if last.age_seconds > latest:
         return Finding("sweep", Status.FAILED, f"the last one began {age} ago", start)
-    return Finding("sweep", Status.OK, f"{age} ago, by the {last['started_by']}")
+    return Finding("sweep", Status.OK, f"{age} ago, by the {last.started_by}")
 
 
 def encryption(settings: Settings) -> Finding:
@@ -206,12 +206,12 @@ def providers() -> list[Provider]:
 def health(account: Provider) -> Finding:
     """Whether the last calls to the provider succeeded."""
     with database.session():
-        row = provider.health(account.id) or {}
+        found = provider.health(account.id)
     name = f"provider {account.id}"
-    if not row.get("failures"):
-        return Finding(name, Status.OK, state(row))
-    status = Status.FAILED if row["down"] else Status.WARNING
-    return Finding(name, status, state(row), f"see: gateway providers test {account.id}")
+    if found is None or not found.failures:
+        return Finding(name, Status.OK, state(found))
+    status = Status.FAILED if found.down else Status.WARNING
+    return Finding(name, status, state(found), f"see: gateway providers test {account.id}")
 
 
 def balance(account: Provider) -> Finding:

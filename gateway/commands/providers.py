@@ -17,7 +17,7 @@ from gateway.providers import ADAPTERS, adapter_for
 from gateway.providers.base import ProviderError
 from gateway.settings import Settings
 from models import provider
-from models.provider import CALLBACK_SECRET, Provider
+from models.provider import CALLBACK_SECRET, Health, Provider
 
 app = typer.Typer(help="Providers: the accounts that orders are given to.", no_args_is_help=True)
 
@@ -197,29 +197,33 @@ def list_(json: bool = typer.Option(False, "--json", help="Print JSON.")) -> Non
     Example: gateway providers list
     """
     with gateway() as settings:
-        found = [(each, provider.health(each.id) or {}) for each in provider.every()]
+        found = [(each, provider.health(each.id)) for each in provider.every()]
     if json:
         return printing.as_json(
-            [{**_row(each), **_told(_instructions(settings, each)), **_health(row)} for each, row in found]
+            [
+                {**_row(each), **_told(_instructions(settings, each)), **_health(health)}
+                for each, health in found
+            ]
         )
     printing.table(
         ("ID", "Adapter", "Base URL", "Callback", "State"),
-        ((each.id, each.adapter, each.base_url, each.callback, state(row)) for each, row in found),
+        ((each.id, each.adapter, each.base_url, each.callback, state(health)) for each, health in found),
         empty="No providers yet. Add one: gateway providers add --help",
         fold="State",
     )
 
 
-def _health(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: row.get(name) for name in ("failures", "down", "last_error", "last_error_at")}
+def _health(health: Health | None) -> dict[str, Any]:
+    names = ("failures", "down", "last_error", "last_error_at")
+    return {name: getattr(health, name) if health else None for name in names}
 
 
-def state(health: dict[str, Any]) -> str:
+def state(health: Health | None) -> str:
     """The state of a provider in words."""
-    if not health.get("failures"):
+    if health is None or not health.failures:
         return "up"
-    calls = f"{health['failures']} calls in a row failed: {health['last_error']}"
-    return f"down, {calls}" if health["down"] else f"up, but {calls}"
+    calls = f"{health.failures} calls in a row failed: {health.last_error}"
+    return f"down, {calls}" if health.down else f"up, but {calls}"
 
 
 @app.command()

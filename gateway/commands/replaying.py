@@ -3,14 +3,13 @@
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from gateway.callbacks import reading
 from gateway.providers import ADAPTERS
 from gateway.providers.base import UnreadableCallback
-from models import inbox, order, provider
+from models import inbox, order, provider, rereading
 from models.db import sealed
-from models.inbox import Kept
+from models.inbox import Kept, WholeCallback
 from models.outcome import Arrival
 from models.provider import Provider
 from models.status import Result
@@ -51,15 +50,15 @@ class Replay:
     dry_run: bool = False
     _providers: dict[str, Provider | None] = field(default_factory=dict)
 
-    def run(self, rows: Sequence[dict[str, Any]]) -> Iterator[Replayed]:
+    def run(self, rows: Sequence[WholeCallback]) -> Iterator[Replayed]:
         """Replay callbacks from `inbox.find` in the order in which they came, since the first PIN stays."""
-        for invalid, some in itertools.groupby(rows, key=lambda row: row["result"] == Kept.INVALID):
+        for invalid, some in itertools.groupby(rows, key=lambda row: row.result == Kept.INVALID):
             if invalid:
                 yield from map(self._read_again, some)
             else:
                 yield from self._settle_again(list(some))
 
-    def _settle_again(self, rows: list[dict[str, Any]]) -> list[Replayed]:
+    def _settle_again(self, rows: list[WholeCallback]) -> list[Replayed]:
         """Each keeps its dedupe key, so a callback that is settled already changes nothing."""
         said = [_opened(row) for row in rows]
         arrivals = [each for each in said if isinstance(each, Arrival)]
@@ -72,19 +71,19 @@ class Replay:
     def _settle(self, arrivals: list[Arrival]) -> list[order.Settled]:
         return order.settle(arrivals, order_timeout_seconds=self.order_timeout_seconds) if arrivals else []
 
-    def _read_again(self, row: dict[str, Any]) -> Replayed:
+    def _read_again(self, row: WholeCallback) -> Replayed:
         try:
-            account = self._provider(row["provider_id"])
-            arrivals = reading.read_again(account, inbox.raw(row), row["dedupe_key"])
+            account = self._provider(row.provider_id)
+            arrivals = reading.read_again(account, inbox.raw(row), row.dedupe_key)
         except (UnreadableCallback, NoReader) as error:
             return _as(row, Kept.INVALID, f"still invalid: {error}")
         except sealed.Unsealable as error:
             return _as(row, Kept.INVALID, str(error), failed=True)
         if self.dry_run:
             return _as(row, Kept.INVALID, f"can be read now ({_count(arrivals)}), would be settled")
-        settled = inbox.settle_invalid(row["id"], arrivals, self.order_timeout_seconds)
-        (now,) = inbox.find([row["id"]])
-        return _as(row | now, Kept(now["result"]), _read_note(settled), before=Kept.INVALID)
+        settled = rereading.settle_invalid(row.id, arrivals, self.order_timeout_seconds)
+        (now,) = inbox.find([row.id])
+        return _as(now, Kept(now.result), _read_note(settled), before=Kept.INVALID)
 
     def _provider(self, provider_id: str) -> Provider:
         """Raises NoReader, sealed.Unsealable."""
@@ -98,7 +97,7 @@ class Replay:
         return found
 
 
-def _opened(row: dict[str, Any]) -> Arrival | str | None:
+def _opened(row: WholeCallback) -> Arrival | str | None:
     """What a callback says; None if it was never read, a reason if it cannot be unsealed."""
     try:
         return inbox.arrival(row)
@@ -106,8 +105,8 @@ def _opened(row: dict[str, Any]) -> Arrival | str | None:
         return str(error)
 
 
-def _replayed(row: dict[str, Any], came: order.Settled | str | None) -> Replayed:
-    before = Kept(row["result"])
+def _replayed(row: WholeCallback, came: order.Settled | str | None) -> Replayed:
+    before = Kept(row.result)
     if isinstance(came, str):
         return _as(row, before, came, failed=True)
     if before is not Kept.UNMATCHED:
@@ -131,8 +130,7 @@ def _count(arrivals: Sequence[Arrival]) -> str:
 
 
 def _as(
-    row: dict[str, Any], after: Kept, note: str, *, before: Kept | None = None, failed: bool = False
+    row: WholeCallback, after: Kept, note: str, *, before: Kept | None = None, failed: bool = False
 ) -> Replayed:
-    reference = row["referans"] or row["external_order_id"]
-    standing = before or Kept(row["result"])
-    return Replayed(row["id"], row["provider_id"], reference, standing, after, note, failed)
+    standing = before or Kept(row.result)
+    return Replayed(row.id, row.provider_id, row.reference, standing, after, note, failed)

@@ -1,5 +1,7 @@
 """`gateway routes`: which provider gets the orders for a product and package."""
 
+from dataclasses import asdict
+
 import typer
 
 from gateway.commands import printing
@@ -57,13 +59,10 @@ def list_(json: bool = typer.Option(False, "--json", help="Print JSON.")) -> Non
     with gateway():
         found = route.every()
     if json:
-        return printing.as_json(found)
+        return printing.as_json([asdict(each) for each in found])
     printing.table(
         ("Product", "Package", "Provider", "Params"),
-        (
-            (each["product_id"], each["package_id"], each["provider_id"], _shown(each["params"]))
-            for each in found
-        ),
+        ((each.product_id, each.package_id, each.provider_id, _shown(each.params)) for each in found),
         empty="No routes yet. Add one: gateway routes add '*' '*' PROVIDER",
     )
 

@@ -5,7 +5,7 @@ from gateway.fulfilment import routing
 from gateway.fulfilment.dispatching import send, task_of
 from gateway.fulfilment.worker import Worker
 from gateway.providers.base import NoAnswer, ProviderError, UnknownReference
-from models import claims, provider, timeline
+from models import claims, plans, provider, timeline
 from models.claims import ClaimedCheck
 from models.db import database
 from models.outcome import Arrival, Outcome
@@ -39,7 +39,7 @@ def check(worker: Worker, order_id: str) -> None:
 def _must_wait(worker: Worker, account: Provider, order_id: str) -> bool:
     """Whether the order's check was put off: its provider is down, and another check is the probe."""
     backoff_min = worker.settings.backoff_min
-    return not provider.admits(account.id, backoff_min) and claims.postpone(
+    return not provider.admits(account.id, backoff_min) and plans.postpone(
         order_id, backoff_min, worker.settings.order_timeout
     )
 

@@ -9,7 +9,7 @@ from gateway.fulfilment import routing
 from gateway.fulfilment.permits import BUSY_SECONDS, Busy
 from gateway.fulfilment.worker import Worker
 from gateway.providers.base import NoAnswer, NotReached, ProviderError, Refused, Task, UnknownReference
-from models import claims, inbox, provider, timeline
+from models import claims, inbox, provider, timeline, unsent
 from models.claims import ClaimedOrder
 from models.db import database
 from models.outcome import Arrival, Outcome
@@ -35,15 +35,15 @@ def _reroute(worker: Worker, order_id: str) -> Assigned | None:
     """Move an unsent order to the next usable provider of its route; without one it waits, up to the timeout."""
     settings = worker.settings
     with database.session():
-        unsent = claims.unsent(order_id)
-        if unsent is None:
+        waiting = unsent.find(order_id)
+        if waiting is None:
             return None
-        if further := routing.first_usable(worker, unsent, [unsent.provider_id]):
-            rerouted = claims.reroute(order_id, unsent.provider_id, further[0])
+        if further := routing.first_usable(worker, waiting, [waiting.provider_id]):
+            rerouted = unsent.reroute(order_id, waiting.provider_id, further[0])
             return provider.of_order(order_id) if rerouted else None
-        reason = f"not sent within {settings.order_timeout:g} s: {unsent.provider_id} cannot be used"
-        if not claims.give_up_unsent(order_id, settings.order_timeout, reason):
-            claims.leave_unsent(order_id, settings.sweep_period_seconds / 2, settings.order_timeout)
+        reason = f"not sent within {settings.order_timeout:g} s: {waiting.provider_id} cannot be used"
+        if not unsent.give_up(order_id, settings.order_timeout, reason):
+            unsent.put_off(order_id, settings.sweep_period_seconds / 2, settings.order_timeout)
     return None
 
 

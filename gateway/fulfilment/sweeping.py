@@ -6,10 +6,10 @@ import peewee
 
 from gateway import log
 from gateway.fulfilment.worker import CHECK, DISPATCH, Worker
-from models import claims, inbox, placing, sweep_run
-from models.claims import DueOrder
+from models import idempotency, inbox, plans, sweep_run
 from models.db import database, sealed
 from models.outcome import Arrival
+from models.plans import DueOrder
 from models.status import ExternalStatus
 
 logger = log.get(__name__)
@@ -59,7 +59,7 @@ def _settle_unmatched(worker: Worker) -> Iterator[int]:
     """Settle callbacks whose order has appeared. Raises Unsealable at the end if some of them do not open."""
     last_id = unopened = 0
     while found := inbox.unmatched(worker.settings.sweep_batch, last_id):
-        last_id, arrivals = found[-1]["id"], inbox.readable(found)
+        last_id, arrivals = found[-1].id, inbox.readable(found)
         unopened += len(found) - len(arrivals)
         _settle(worker, arrivals)
         yield len(arrivals)
@@ -85,7 +85,7 @@ def _settle(worker: Worker, arrivals: list[Arrival]) -> None:
 
 def _adopt(worker: Worker) -> Iterator[int]:
     """Plan checks for orders that another system sent."""
-    while adopted := claims.adopt(worker.settings.order_timeout, worker.settings.sweep_batch):
+    while adopted := plans.adopt(worker.settings.order_timeout, worker.settings.sweep_batch):
         yield adopted
 
 
@@ -93,7 +93,7 @@ def _enqueue_due(worker: Worker) -> Iterator[int]:
     """Replace lost hints: orders not sent, orders in doubt, checks and expiries that are due, longest due first."""
     after: DueOrder | None = None
     room = {actor: MAX_HINTS - worker.hints.waiting(actor) for actor in (DISPATCH, CHECK)}
-    while due := claims.due(worker.settings.sweep_batch, after):
+    while due := plans.due(worker.settings.sweep_batch, after):
         after = due[-1]
         hints = [
             (DISPATCH if one.external_status == ExternalStatus.NOT_SENT else CHECK, one.id) for one in due
@@ -111,7 +111,7 @@ def _purge_callbacks(worker: Worker) -> Iterator[int]:
 
 
 def _forget_keys(worker: Worker) -> Iterator[int]:
-    while forgotten := placing.forget_keys(IDEMPOTENCY_SECONDS, worker.settings.sweep_batch):
+    while forgotten := idempotency.forget(IDEMPOTENCY_SECONDS, worker.settings.sweep_batch):
         yield forgotten
 
 

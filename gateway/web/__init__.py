@@ -35,7 +35,7 @@ def create_app(
         app.add_route(f"{prefix}/orders/{{order_id}}", Order(keys))
         app.add_route(f"{prefix}/orders/{{order_id}}/events", Events(keys))
         app.add_route(f"{prefix}/orders/{{order_id}}/check", Check(keys))
-        app.add_route(f"{prefix}/orders/{{order_id}}/cancel", Cancel(keys))
+        app.add_route(f"{prefix}/orders/{{order_id}}/cancel", Cancel(keys, settings))
 
     callbacks = Callbacks(settings, pause)
     app.add_route("/callbacks/{provider_id}", callbacks)

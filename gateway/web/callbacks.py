@@ -8,6 +8,7 @@ import falcon
 from gateway import log
 from gateway.callbacks import allow_list, reading
 from gateway.callbacks.verifiers import VERIFIERS, CallbackRequest
+from gateway.inputs import is_storable
 from gateway.settings import Settings
 from gateway.signatures import BadSignature
 from gateway.web.addresses import client_address
@@ -66,7 +67,7 @@ class Callbacks:
 
     def _account(self, provider_id: str, max_age_seconds: float | None = None) -> Provider:
         """Raises a 404."""
-        found = self._providers.get(provider_id, max_age_seconds) if "\x00" not in provider_id else None
+        found = self._providers.get(provider_id, max_age_seconds) if is_storable(provider_id) else None
         if found is None:
             raise Problem(404, "provider not found")
         return found

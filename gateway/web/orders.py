@@ -1,9 +1,9 @@
 """The order API."""
 
+import json
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
-from uuid import UUID
+from dataclasses import dataclass
 
 import falcon
 import peewee
@@ -14,21 +14,31 @@ from gateway.web import bodies, schemas
 from gateway.web.auth import Keys
 from gateway.web.batching import Batcher
 from gateway.web.errors import FieldError, Problem
-from models import claims, order, placing, timeline
+from models import idempotency, lookup, order, placing, plans, timeline
 from models.api_key import ApiKey, Scope
 from models.db import database
+from models.placing import KeyReused, NoRoute, Placement, Repeated
 from models.status import Source
 
 NO_ROUTE = "no route leads from this package to a provider; add one with `gateway routes add`"
 IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
-#: What PostgreSQL calls a reference to a row that is not there.
+#: The SQLSTATE of a reference to a row that does not exist.
 FOREIGN_KEY_VIOLATION = "23503"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a placement is answered: JSON, the same bytes each time the idempotency key is used."""
+
+    order_id: str
+    text: str
+    is_new: bool
 
 
 class Orders:
     """Placing and listing.
 
-    Placing has no connection of its own: orders that come at once are placed together.
+    Placing has no connection of its own: orders that arrive at the same time are placed in one statement.
     """
 
     needs_body = True
@@ -43,41 +53,45 @@ class Orders:
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         key = self._keys.require(req, Scope.ORDERS_WRITE)
         new = schemas.read_order(bodies.read_json(req))
-        placed = self._place(placing.Placement(new, key.id, key.name, _idempotency_key(req)))
-        if not placed.is_new:
+        answer = self._place(Placement(new, key.id, key.name, _idempotency_key(req)))
+        if not answer.is_new:
             resp.set_header("Idempotency-Replayed", "true")
         resp.status = falcon.HTTP_201
-        resp.location = f"{req.path}/{placed.order_id}"
+        resp.location = f"{req.path}/{answer.order_id}"
         resp.content_type = falcon.MEDIA_JSON
-        resp.data = placed.answer.encode()
+        resp.data = answer.text.encode()
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         self._keys.require(req, Scope.ORDERS_READ)
         query = schemas.read_query(req.params)
-        wanted = placing.Filter(**query.model_dump(exclude={"limit", "cursor"}))
+        wanted = lookup.Filter(**query.model_dump(exclude={"limit", "cursor"}))
         with database.session():
-            found = placing.page(wanted, query.limit + 1, query.cursor)
+            found = lookup.page(wanted, query.limit + 1, query.cursor)
         page = found[: query.limit]
         following = schemas.cursor_after(page[-1]) if len(found) > len(page) else None
         resp.media = {"data": [schemas.show_order(one) for one in page], "nextCursor": following}
 
-    def _place(self, placement: placing.Placement) -> placing.Placed:
+    def _place(self, placement: Placement) -> Answer:
+        """Raises a 422."""
         try:
             [placed] = self._place_soon(placement)
         except peewee.DataError:
-            raise Problem(422, "this storefront's products and packages are UUIDs; these are not") from None
+            detail = (
+                "this storefront's product and package ids are UUIDs; `productId` and `packageId` are not"
+            )
+            raise Problem(422, detail) from None
         except peewee.IntegrityError as error:
             if database.sqlstate(error) != FOREIGN_KEY_VIOLATION:
                 raise
             raise Problem(422, "this storefront has no such product or package") from None
-        if isinstance(placed, placing.NoRoute):
+        if isinstance(placed, NoRoute):
             raise Problem(422, NO_ROUTE, [FieldError("/packageId", "has no route")])
-        if isinstance(placed, placing.KeyReused):
+        if isinstance(placed, KeyReused):
             raise Problem(422, str(placed))
         return placed
 
-    def _place_soon(self, placement: placing.Placement) -> list[placing.Result]:
-        """With others, unless it has to wait for its idempotency key: that holds up nobody else."""
+    def _place_soon(self, placement: Placement) -> list[Answer | NoRoute | KeyReused]:
+        """In a batch, or alone if it must wait for its idempotency key, so that no other order waits for it."""
         try:
             return self._batcher.run([placement])
         except peewee.OperationalError as error:
@@ -86,13 +100,29 @@ class Orders:
         return self._place_now([placement], impatient=False)
 
     def _place_now(
-        self, placements: Sequence[placing.Placement], *, impatient: bool = True
-    ) -> list[placing.Result]:
-        with database.session():
-            placed = placing.place(placements, _as_text, wake_seconds=self._wake_seconds, impatient=impatient)
-        new = [one.order_id for one in placed if isinstance(one, placing.Placed) and one.is_new]
-        broker.wake("dispatch_order", *new)
+        self, placements: Sequence[Placement], *, impatient: bool = True
+    ) -> list[Answer | NoRoute | KeyReused]:
+        with (
+            database.session(),
+            placing.place(placements, wake_seconds=self._wake_seconds, impatient=impatient) as placed,
+        ):
+            answers = [_answer(one) for one in placed]
+            new = [
+                (placement.key, answer)
+                for placement, answer in zip(placements, answers, strict=True)
+                if isinstance(answer, Answer) and answer.is_new
+            ]
+            idempotency.keep([(key, answer.text) for key, answer in new if key])
+        broker.wake("dispatch_order", *(answer.order_id for _, answer in new))
+        return answers
+
+
+def _answer(placed: placing.Result) -> Answer | NoRoute | KeyReused:
+    if isinstance(placed, (NoRoute, KeyReused)):
         return placed
+    if isinstance(placed, Repeated):
+        return Answer(json.loads(placed.answer)["id"], placed.answer, is_new=False)
+    return Answer(placed.order.id, database.as_json(schemas.show_order(placed.order)), placed.is_new)
 
 
 class Order:
@@ -123,11 +153,11 @@ class Events:
     def on_get(self, req: falcon.Request, resp: falcon.Response, order_id: str) -> None:
         self._keys.require(req, Scope.ORDERS_READ)
         found = _find(order_id)
-        resp.media = [schemas.show_event(event) for event in timeline.events(found["id"])]
+        resp.media = [schemas.show_event(event) for event in timeline.events(found.id)]
 
 
 class Check:
-    """Asking the provider now."""
+    """Asking the provider about an order now."""
 
     needs_database = True
 
@@ -137,46 +167,45 @@ class Check:
     def on_post(self, req: falcon.Request, resp: falcon.Response, order_id: str) -> None:
         key = self._keys.require(req, Scope.ORDERS_WRITE, Scope.OPS)
         found = _find(order_id)
-        if not claims.request_check(found["id"]):
+        if not plans.request_check(found.id):
             raise Problem(409, "the order was never sent, so its provider cannot be asked")
-        timeline.record(found["id"], Source.API, f"check requested with key {key.name}")
-        broker.wake("check_order_status", found["id"])
+        timeline.record(found.id, Source.API, f"check requested with key {key.name}")
+        broker.wake("check_order_status", found.id)
         resp.status = falcon.HTTP_202
         resp.media = schemas.show_order(found)
 
 
 class Cancel:
-    """Cancelling what was not sent yet."""
+    """Cancelling an order that was not sent yet."""
 
     needs_database = True
 
-    def __init__(self, keys: Keys) -> None:
+    def __init__(self, keys: Keys, settings: Settings) -> None:
         self._keys = keys
+        self._order_timeout_seconds = settings.order_timeout
 
     def on_post(self, req: falcon.Request, resp: falcon.Response, order_id: str) -> None:
         key = self._keys.require(req, Scope.ORDERS_WRITE)
         found = _find(order_id)
-        if not placing.cancel(found["id"], key.name):
-            raise Problem(409, f"the order is {found['externalStatus']} and can no longer be cancelled")
+        if not placing.cancel(found.id, key.name, order_timeout_seconds=self._order_timeout_seconds):
+            raise Problem(409, f"the order is {found.external_status} and can no longer be cancelled")
         resp.media = schemas.show_order(_find(order_id))
 
 
-def _find(order_id: str) -> dict[str, Any]:
-    try:
-        found = order.find(str(UUID(order_id)))
-    except ValueError:
-        found = None
+def _find(order_id: str) -> order.Order:
+    """Raises a 404."""
+    found = order.find(order_id)
     if found is None:
-        raise Problem(404, "there is no order of this id")
-    log.bind(order_id=found["id"])
+        raise Problem(404, "no order has this id")
+    log.bind(order_id=found.id)
     return found
 
 
-def _read_pin(found: dict[str, Any], key: ApiKey) -> str | None:
-    """The PIN in clear; that it was read goes on the timeline."""
+def _read_pin(found: order.Order, key: ApiKey) -> str | None:
+    """The PIN in clear; the reading is recorded on the timeline."""
     pin = order.pin_of(found)
     if pin is not None:
-        timeline.record(found["id"], Source.API, f"PIN read with key {key.name}")
+        timeline.record(found.id, Source.API, f"PIN read with key {key.name}")
     return pin
 
 
@@ -185,7 +214,3 @@ def _idempotency_key(req: falcon.Request) -> str | None:
     if given is not None and not IDEMPOTENCY_KEY.fullmatch(given):
         raise Problem(400, "Idempotency-Key must be 1 to 255 visible ASCII characters")
     return given
-
-
-def _as_text(placed: dict[str, Any]) -> str:
-    return database.as_json(schemas.show_order(placed))

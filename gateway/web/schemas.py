@@ -1,4 +1,4 @@
-"""What the order API takes and shows."""
+"""What the order API accepts and shows."""
 
 import base64
 import json
@@ -13,11 +13,13 @@ from pydantic.alias_generators import to_camel
 from gateway.inputs import http_url, storable
 from gateway.web.errors import FieldError, Problem
 from models import placing, status
+from models.order import Order
+from models.timeline import Event
 
-#: Orders on a page of the list, unless told.
+#: Orders on a page of the list, unless `limit` is given.
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 100
-#: Errors named in one answer, so that it stays small whatever came.
+#: Errors listed in one answer, so that it stays small.
 MAX_ERRORS = 20
 
 
@@ -26,13 +28,13 @@ def _utc(at: datetime) -> datetime:
     try:
         return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
     except OverflowError:
-        raise ValueError("is no time that we can count to") from None
+        raise ValueError("is out of range") from None
 
 
-def _iso_8601(text: Any) -> datetime:
-    """A `+` that came unescaped in a query has turned into a space. Raises ValueError."""
+def _iso_8601(value: Any) -> datetime:
+    """A `+` that was not escaped in a query has become a space. Raises ValueError."""
     try:
-        return _utc(datetime.fromisoformat(text.replace(" ", "+") if "T" in text else text))
+        return _utc(datetime.fromisoformat(value.replace(" ", "+") if "T" in value else value))
     except (ValueError, TypeError, AttributeError):
         raise ValueError("must be a time in ISO 8601, such as 2025-01-31T00:00:00Z") from None
 
@@ -42,13 +44,13 @@ def _http_url(url: str) -> str:
     return url
 
 
-def read_cursor(text: Any) -> tuple[datetime, str] | None:
-    """The place that a cursor names. Raises ValueError."""
+def read_cursor(value: Any) -> tuple[datetime, str] | None:
+    """Where the page that a cursor names begins. Raises ValueError."""
     try:
-        at, order_id = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        at, order_id = json.loads(base64.urlsafe_b64decode(value + "=" * (-len(value) % 4)))
         return _utc(datetime.fromisoformat(at)), str(UUID(order_id))
     except (ValueError, TypeError, AttributeError, RecursionError):
-        raise ValueError("is no cursor of ours: take `nextCursor` as it is") from None
+        raise ValueError("is not a valid cursor; pass `nextCursor` back unchanged") from None
 
 
 Text = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(storable)]
@@ -87,19 +89,19 @@ class ListOrders(BaseModel):
 
 
 def read_order(body: Mapping[str, Any]) -> placing.NewOrder:
-    """The order that a body asks for. Raises a 422 that says what is wrong, and where."""
+    """The order that a body describes. Raises a 422 that says what is wrong, and where."""
     try:
         return placing.NewOrder(**PlaceOrder.model_validate(body).model_dump())
     except ValidationError as error:
-        raise Problem(422, "the order cannot be taken as it is", _field_errors(error)) from None
+        raise Problem(422, "the order is not valid", _field_errors(error)) from None
 
 
 def read_query(params: Mapping[str, Any]) -> ListOrders:
-    """The list that a query asks for. Raises a 400 that says what is wrong, and where."""
+    """The list that a query describes. Raises a 400 that says what is wrong, and where."""
     try:
         return ListOrders.model_validate(params)
     except ValidationError as error:
-        raise Problem(400, "the query cannot be taken as it is", _field_errors(error)) from None
+        raise Problem(400, "the query is not valid", _field_errors(error)) from None
 
 
 def _field_errors(error: ValidationError) -> list[FieldError]:
@@ -113,58 +115,68 @@ def _pointer(location: tuple[int | str, ...]) -> str:
 
 
 def _sentence(message: str) -> str:
-    return {"Extra inputs are not permitted": "is not a field of this call"}.get(
+    return {"Extra inputs are not permitted": "is not a field of this request"}.get(
         message, message.removeprefix("Value error, ")
     )
 
 
-def cursor_after(order: Mapping[str, Any]) -> str:
+def cursor_after(order: Order) -> str:
     """Where the page after this order begins; opaque to callers."""
-    place = json.dumps([order["createdAt"].isoformat(), order["id"]])
+    place = json.dumps([order.created_at.isoformat(), order.id])
     return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
 
 
-#: (name in the API, column) of what an order shows, in the contract's order; `pinCode` only where it is given.
-FIELDS: tuple[tuple[str, str], ...] = (
-    ("id", "id"),
-    ("orderNo", "orderNo"),
-    ("productId", "productId"),
-    ("packageId", "packageId"),
-    ("quantity", "quantity"),
-    ("userIdentifier", "userIdentifier"),
-    ("extraField", "extraField"),
-    ("status", "status"),
-    ("externalStatus", "externalStatus"),
-    ("providerId", "providerId"),
-    ("providerReferans", "provider_referans"),
-    ("externalOrderId", "externalOrderId"),
-    ("pinCode", "pinCode"),
-    ("lastMessage", "lastMessage"),
-    ("createdAt", "createdAt"),
-    ("sentAt", "sentAt"),
-    ("lastSyncAt", "lastSyncAt"),
-    ("completedAt", "completedAt"),
-    ("durationMs", "durationMs"),
+#: The fields of an order that the API shows, in the order of the contract; `pin_code` only to keys that may read it.
+FIELDS = (
+    "id",
+    "order_no",
+    "product_id",
+    "package_id",
+    "quantity",
+    "user_identifier",
+    "extra_field",
+    "status",
+    "external_status",
+    "provider_id",
+    "provider_referans",
+    "external_order_id",
+    "pin_code",
+    "last_message",
+    "created_at",
+    "sent_at",
+    "last_sync_at",
+    "completed_at",
+    "duration_ms",
 )
+#: The fields of an order that the API does not show. A new field stands in one of the two.
+HIDDEN = ("notify_url", "failure_reason")
+#: (field, name in the API) of what is shown.
+NAMES = tuple((field, to_camel(field)) for field in FIELDS)
 NO_PIN: Literal["no pin"] = "no pin"
 
 
-def show_order(order: Mapping[str, Any], pin: str | None = NO_PIN) -> dict[str, Any]:
-    """The order as the API shows it; with `pinCode` only where a PIN (or None) is given."""
-    shown = {name: _plain(order[column]) for name, column in FIELDS}
-    shown |= {"externalStatus": _status(order["externalStatus"]), "pinCode": pin}
+def show_order(order: Order, pin: str | None = NO_PIN) -> dict[str, Any]:
+    """The order as the API shows it; with `pinCode` only if a PIN (or None) is given."""
+    shown = {name: _plain(getattr(order, field)) for field, name in NAMES}
+    shown |= {"externalStatus": _status(order.external_status), "pinCode": pin}
     if pin is NO_PIN:
         del shown["pinCode"]
     return shown
 
 
-def show_event(event: Mapping[str, Any]) -> dict[str, Any]:
+def show_event(event: Event) -> dict[str, Any]:
     """One event of a timeline."""
-    return {name: _plain(event[name]) for name in ("at", "source", "from", "to", "message")}
+    return {
+        "at": _plain(event.at),
+        "source": event.source,
+        "from": event.came_from,
+        "to": event.went_to,
+        "message": event.message,
+    }
 
 
 def _status(value: str) -> str:
-    """Our word for what the column holds; a word nobody knows is shown as it is."""
+    """Our word for what the column holds; a word that is not known is shown as it is."""
     return status.read(value).value if value in status.KINDS else value
 
 

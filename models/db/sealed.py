@@ -63,7 +63,7 @@ _sealer = Sealer()
 
 
 def bind(keys: Iterable[str]) -> None:
-    """Use these keys from now on; called once by each process beside `database.bind`."""
+    """Use these keys from now on; called by `binding.bind`."""
     global _sealer  # noqa: PLW0603
     _sealer = Sealer(list(keys))
 

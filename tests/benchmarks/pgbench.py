@@ -9,7 +9,7 @@ from typing import Any
 from psycopg2.extensions import QuotedString, adapt
 
 from models.db.prepared import PLACE as VALUE
-from models.order import SETTLE, _parameters
+from models.order import SETTLE, parameters
 from models.outcome import Arrival, Outcome
 from models.placing import PLACE
 from models.status import ExternalStatus, Source
@@ -29,9 +29,11 @@ def settle(stage: Stage, count: int) -> float:
     outcome = Outcome(ExternalStatus.COMPLETED, "0", pin="PIN-1", message="Yukleme basarili")
     raw = '{"method": "POST", "query": {}, "body": "' + "x" * 150 + '"}'
     arrival = Arrival(factories.SANDBOX, Source.CALLBACK, outcome, dedupe_key="", raw=raw)
-    values = {f"a{number}": f"ARRAY[{_sql(value)}]" for number, value in enumerate(_parameters(0, arrival))}
-    values["a4"] = f"ARRAY[({base} + :n)::text]"
-    values["a16"] = f"ARRAY['id-' || ({base} + :n)::text]"  # a colon before letters is a variable to pgbench
+    values = {name: f"ARRAY[{_sql(value)}]" for name, value in parameters(0, arrival).items()}
+    values["referans"] = f"ARRAY[({base} + :n)::text]"
+    values["dedupe_key"] = (
+        f"ARRAY['id-' || ({base} + :n)::text]"  # a colon before letters is a variable to pgbench
+    )
     values["order_timeout"] = "86400"
     return _run(stage, "settle", _script(SETTLE, values), each)
 
@@ -65,7 +67,8 @@ def _script(statement: str, values: dict[str, str]) -> str:
         lambda found: "%" if found[0] == "%%" else f"({values[found['name']]}){found['type'] or ''}",
         statement,
     )
-    return COUNT + " ".join(line for line in sql.splitlines() if line.strip()) + ";\n"
+    lines = (line.partition("--")[0].strip() for line in sql.splitlines())
+    return COUNT + " ".join(line for line in lines if line) + ";\n"
 
 
 def _sql(value: Any) -> str:

@@ -13,7 +13,7 @@ import redis
 
 from gateway.broker import NAMESPACE, QUEUES, PatientBroker, make_broker, message
 from gateway.settings import load as load_settings
-from models import claims, inbox, placing
+from models import idempotency, inbox, plans
 from tests import factories
 from tests.acceptance.system import WORKER, free_port
 from tests.benchmarks.load import Load
@@ -215,10 +215,10 @@ def _batch(stage: Stage, report: Report, count: int) -> float:
     with closing(psycopg2.connect(stage.postgres.url)) as connection, connection.cursor() as cursor:
         connection.autocommit = True
         cursor.execute("SET plan_cache_mode = force_generic_plan")
-        cursor.execute(claims.DUE.prepare)
+        cursor.execute(plans.DUE.prepare)
         for _ in range(LOOKS):
             began = time.perf_counter()
-            cursor.execute(claims.DUE.execute, FIRST_BATCH)
+            cursor.execute(plans.DUE.execute, FIRST_BATCH)
             assert len(cursor.fetchall()) == BATCH
             took.append(1000 * (time.perf_counter() - began))
         for name, statement in QUERIES.items():
@@ -237,11 +237,11 @@ FIRST_BATCH = {
     "retention": 2_592_000,
 }
 QUERIES = {
-    "what is due": claims.DUE.execute,
-    "orders that another system sent": claims.ADOPT,
+    "what is due": plans.DUE.execute,
+    "orders that another system sent": plans.ADOPT,
     "callbacks whose order has appeared": inbox.REAPPEARED,
     "callbacks past their retention": inbox.PURGE,
-    "idempotency keys past theirs": placing.FORGET_KEYS,
+    "idempotency keys past theirs": idempotency.FORGET,
 }
 NOT_SENT = 'SELECT count(*) FROM product_orders WHERE "createdAt" > %s AND "sentAt" IS NULL'
 WAITED_MS = """

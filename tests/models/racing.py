@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from models import claims, order, placing
+from models import claims, order, placing, unsent
 from models.db import database
 from models.outcome import Arrival, Outcome
 from models.status import ExternalStatus, FailureReason, Source
@@ -62,8 +62,18 @@ def dispatch_claims(one: dict[str, Any], racer: int) -> str:
 
 def dispatch_and_cancel(one: dict[str, Any], racer: int) -> str:
     """The storefront takes the order back in the moment in which it is sent."""
-    won = claims.claim_dispatch(one["id"], 60) if racer else placing.cancel(one["id"], "tests")
+    won = claims.claim_dispatch(one["id"], 60) if racer else _cancel(one["id"])
     return "won" if won else "lost"
+
+
+def dispatch_and_give_up(one: dict[str, Any], racer: int) -> str:
+    """A provider takes the order in the moment in which its time is up."""
+    won = claims.claim_dispatch(one["id"], 60) if racer else unsent.give_up(one["id"], 0, "no provider")
+    return "won" if won else "lost"
+
+
+def _cancel(order_id: str) -> bool:
+    return placing.cancel(order_id, "tests", order_timeout_seconds=factories.ORDER_TIMEOUT_SECONDS)
 
 
 def check_claims(one: dict[str, Any], racer: int) -> str:
@@ -85,6 +95,7 @@ DISCIPLINES = {
         callback_and_check,
         dispatch_claims,
         dispatch_and_cancel,
+        dispatch_and_give_up,
         check_claims,
     )
 }

@@ -8,23 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from models import claims, inbox, order, placing
+from models import claims, inbox, order, placing, plans, unsent
 from models.db import database
 from models.outcome import Arrival, Outcome
 from models.route import Route
-from models.status import (
-    KINDS,
-    RANKS,
-    Claim,
-    ExternalStatus,
-    FailureReason,
-    Kind,
-    Result,
-    Source,
-    Standing,
-    decide,
-)
+from models.status import KINDS, RANKS, ExternalStatus, FailureReason, Kind, Result, Source
 from tests import factories
+from tests.models.lifecycle_table import Claim, Standing, decide
 
 FIRST, SECOND = "sandbox", "backup"
 #: A line of the timeline: source, from, to, result.
@@ -103,11 +93,12 @@ def facts(order_id: str) -> dict[str, Any]:
     """What the database shows of an order, in the words of `Shadow.facts`."""
     found = database.rows(FACTS, (order_id,))[0]
     told = database.rows(TOLD, (order_id,))
-    kept = database.rows("SELECT * FROM callback_events WHERE dedupe_key LIKE %s", (f"{order_id}%",))
-    waiting = [arrival for row in kept if row["result"] == "unmatched" and (arrival := inbox.arrival(row))]
+    ids = database.rows("SELECT id FROM callback_events WHERE dedupe_key LIKE %s", (f"{order_id}%",))
+    kept = inbox.find([row["id"] for row in ids])
+    waiting = [arrival for one in kept if one.result == "unmatched" and (arrival := inbox.arrival(one))]
     return found | {
         "events": [(e["source"], e["before"], e["after"], e["result"]) for e in told],
-        "inbox": {(c["provider_id"], c["dedupe_key"]): c["result"] for c in kept},
+        "inbox": {(one.provider_id, one.dedupe_key): one.result for one in kept},
         "waiting": {
             (one.provider_id, one.dedupe_key): (
                 one.outcome.status.value,
@@ -336,14 +327,33 @@ class Cancel:
     """The storefront takes it back."""
 
     def run(self, shadow: Shadow) -> Any:
-        return placing.cancel(shadow.id, "tests")
+        return placing.cancel(shadow.id, "tests", order_timeout_seconds=factories.ORDER_TIMEOUT_SECONDS)
 
     def on(self, shadow: Shadow) -> Any:
         if shadow.status != "not_sent":
             return False
         shadow.status, shadow.failure_reason = "failed", "cancelled"
+        shadow.message = "cancelled before it was sent"
         shadow.planned = shadow.due = False
-        shadow.tell("api", "not_sent")
+        shadow.tell("api", "not_sent", "applied")
+        return True
+
+
+@dataclass(frozen=True)
+class GiveUp:
+    """No provider could be given it; its time is up, or is not."""
+
+    overdue: bool
+
+    def run(self, shadow: Shadow) -> Any:
+        return unsent.give_up(shadow.id, 0 if self.overdue else 86400, "no provider")
+
+    def on(self, shadow: Shadow) -> Any:
+        if shadow.status != "not_sent" or not self.overdue:
+            return False
+        shadow.status, shadow.failure_reason, shadow.message = "failed", "timeout", "no provider"
+        shadow.planned = shadow.due = False
+        shadow.tell("sweep", "not_sent", "applied")
         return True
 
 
@@ -352,7 +362,7 @@ class RequestCheck:
     """An operator wants to know now."""
 
     def run(self, shadow: Shadow) -> Any:
-        return claims.request_check(shadow.id)
+        return plans.request_check(shadow.id)
 
     def on(self, shadow: Shadow) -> Any:
         if shadow.status == "not_sent" or not shadow.reached:

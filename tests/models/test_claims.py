@@ -9,7 +9,7 @@ from typing import Any
 import psycopg2
 import pytest
 
-from models import claims, inbox, provider, sweep_run
+from models import claims, inbox, plans, provider, sweep_run, unsent
 from models.db import database
 from models.route import Route
 from models.status import ExternalStatus, FailureReason, Source
@@ -96,7 +96,7 @@ def test_a_recent_callback_spares_the_check() -> None:
 def test_a_requested_check_is_due_at_once_also_after_a_callback() -> None:
     placed = factories.sent()
     settle(arrival(placed, ExternalStatus.COMPLETED))
-    assert claims.request_check(placed["id"])
+    assert plans.request_check(placed["id"])
     assert claim_check(placed) is not None
     assert claim_check(placed) is None
     assert column(placed, "nextCheckAt") is None
@@ -104,7 +104,7 @@ def test_a_requested_check_is_due_at_once_also_after_a_callback() -> None:
 
 def test_an_order_that_was_never_sent_cannot_be_checked() -> None:
     placed = factories.place()
-    assert not claims.request_check(placed["id"])
+    assert not plans.request_check(placed["id"])
     age(placed, 3600)
     assert claim_check(placed) is None
 
@@ -237,8 +237,8 @@ def test_due_orders_come_in_pages_and_final_ones_not_at_all() -> None:
         age(one, 61)
     settle(arrival(done, ExternalStatus.COMPLETED))
 
-    first = claims.due(3, None)
-    second = claims.due(3, first[-1])
+    first = plans.due(3, None)
+    second = plans.due(3, first[-1])
 
     assert {one.id for one in first + second} == {one["id"] for one in waiting}
 
@@ -249,7 +249,7 @@ def test_what_is_due_is_found_by_the_partial_index() -> None:
         SELECT 'completed', now() FROM generate_series(1, 20000)""")
     database.rows("ANALYZE product_orders")
     parameters = {"limit": 100, "at": None, "id": None}
-    explained = " ".join(str(row) for row in database.rows("EXPLAIN " + claims.DUE, parameters))
+    explained = " ".join(str(row) for row in database.rows("EXPLAIN " + plans.DUE, parameters))
     assert "idx_orders_due" in explained
 
 
@@ -259,8 +259,8 @@ def test_orders_that_another_system_sent_are_followed_within_the_timeout() -> No
         put(one, nextCheckAt=None)
     age(old, 86401)
 
-    assert claims.adopt(86400, 100) == 1
-    assert claims.adopt(86400, 100) == 0
+    assert plans.adopt(86400, 100) == 1
+    assert plans.adopt(86400, 100) == 0
     assert claim_check(young) is not None
 
 
@@ -294,10 +294,10 @@ def test_of_workers_that_all_see_a_probe_due_one_sends_it(database_url: str) -> 
 def test_while_its_provider_is_down_a_check_waits_but_not_past_the_timeout() -> None:
     placed = factories.sent()
     age(placed, 61)
-    assert claims.postpone(placed["id"], 30, order_timeout_seconds=86400)
+    assert plans.postpone(placed["id"], 30, order_timeout_seconds=86400)
     assert claim_check(placed) is None
     age(placed, 86400)
-    assert not claims.postpone(placed["id"], 30, order_timeout_seconds=86400)
+    assert not plans.postpone(placed["id"], 30, order_timeout_seconds=86400)
     assert claim_check(placed) is not None
 
 
@@ -355,13 +355,13 @@ def test_whoever_claims_for_a_provider_that_has_the_order_no_more_gets_nothing()
 def test_an_order_that_nobody_can_be_given_makes_way_and_fails_in_the_end() -> None:
     placed = factories.place()
     age(placed, 61)
-    assert [one.id for one in claims.due(10, None)] == [placed["id"]]
-    assert not claims.give_up_unsent(placed["id"], 86400, "nobody")
-    claims.leave_unsent(placed["id"], 150, 86400)
-    assert claims.due(10, None) == []
+    assert [one.id for one in plans.due(10, None)] == [placed["id"]]
+    assert not unsent.give_up(placed["id"], 86400, "nobody")
+    unsent.put_off(placed["id"], 150, 86400)
+    assert plans.due(10, None) == []
 
     age(placed, 86400)
-    assert claims.give_up_unsent(placed["id"], 86400, "nobody")
+    assert unsent.give_up(placed["id"], 86400, "nobody")
     assert (column(placed, "status"), column(placed, "failureReason"), column(placed, "nextCheckAt")) == (
         "rejected",
         "timeout",
@@ -373,10 +373,10 @@ def test_an_order_that_is_being_sent_is_not_given_up() -> None:
     placed = factories.place()
     age(placed, 86401)
     claims.claim_dispatch(placed["id"], 60)
-    assert not claims.give_up_unsent(placed["id"], 86400, "nobody")
-    claims.leave_unsent(placed["id"], 150, 86400)
+    assert not unsent.give_up(placed["id"], 86400, "nobody")
+    unsent.put_off(placed["id"], 150, 86400)
     assert column(placed, "externalStatus") == "pending"
-    assert not claims.reroute(placed["id"], "sandbox", Route("other", {}))
+    assert not unsent.reroute(placed["id"], "sandbox", Route("other", {}))
 
 
 def test_an_order_that_was_claimed_before_there_was_anything_to_remember_is_asked_for() -> None:

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from models import inbox, order
+from models import inbox, rereading
 from models.db import database
-from models.inbox import Filter, Kept
+from models.inbox import Filter, Kept, WholeCallback
 from models.outcome import Arrival, Outcome
 from models.status import ExternalStatus, Source
 from tests import factories
@@ -27,13 +27,13 @@ def snapshot() -> list[Any]:
     return [database.rows(f"SELECT to_jsonb(t) AS row FROM {table} AS t ORDER BY id") for table in tables]
 
 
-def everything() -> list[dict[str, Any]]:
+def everything() -> list[WholeCallback]:
     found = inbox.extent(Filter())
     return inbox.between(Filter(), 0, found.last_id, 1000) if found else []
 
 
 def results() -> list[str]:
-    return [row["result"] for row in everything()]
+    return [row.result for row in everything()]
 
 
 def kept_invalid(key: str = "invalid:1", raw: str = '{"pin": "PIN-ONE"}') -> int:
@@ -47,7 +47,9 @@ def read_now(found: dict[str, Any], *, key: str = "content:1", pin: str = "PIN-O
 
 
 def settle_invalid(callback_id: int, *arrivals: Arrival) -> list[str]:
-    return [one.result.value for one in inbox.settle_invalid(callback_id, arrivals, ORDER_TIMEOUT_SECONDS)]
+    return [
+        one.result.value for one in rereading.settle_invalid(callback_id, arrivals, ORDER_TIMEOUT_SECONDS)
+    ]
 
 
 def of_every_kind() -> None:
@@ -75,13 +77,13 @@ def test_callbacks_are_found_newest_first_by_what_they_are_about() -> None:
 
     newest = inbox.page(Filter(), 100)
 
-    assert [row["id"] for row in newest] == sorted((row["id"] for row in newest), reverse=True)
-    assert {row["result"] for row in newest} == set(Kept)
+    assert [row.id for row in newest] == sorted((row.id for row in newest), reverse=True)
+    assert {row.result for row in newest} == set(Kept)
     for result in Kept:
         found = inbox.page(Filter(result=result), 100)
-        assert found == [row for row in newest if row["result"] == result]
-    assert [row["provider_id"] for row in inbox.page(Filter(provider_id="other"), 100)] == ["other"]
-    ((order_id, count),) = {(row["order_id"], 2) for row in newest if row["result"] == "conflict"}
+        assert found == [row for row in newest if row.result == result]
+    assert [row.provider_id for row in inbox.page(Filter(provider_id="other"), 100)] == ["other"]
+    ((order_id, count),) = {(row.order_id, 2) for row in newest if row.result == "conflict"}
     assert len(inbox.page(Filter(order_id=order_id), 100)) == count
     assert inbox.page(Filter(), 2) == newest[:2]
 
@@ -94,9 +96,9 @@ def test_callbacks_are_found_by_when_they_came() -> None:
 
     since = datetime.now(UTC) - timedelta(hours=1)
 
-    assert "invalid" not in {row["result"] for row in inbox.page(Filter(since=since), 100)}
-    assert "invalid" not in {row["result"] for row in inbox.page(Filter(since=timedelta(hours=1)), 100)}
-    assert "invalid" in {row["result"] for row in inbox.page(Filter(since=timedelta(hours=3)), 100)}
+    assert "invalid" not in {row.result for row in inbox.page(Filter(since=since), 100)}
+    assert "invalid" not in {row.result for row in inbox.page(Filter(since=timedelta(hours=1)), 100)}
+    assert "invalid" in {row.result for row in inbox.page(Filter(since=timedelta(hours=3)), 100)}
 
 
 @pytest.mark.parametrize(
@@ -117,8 +119,11 @@ def test_a_list_reads_no_whole_inbox(wanted: Filter, monkeypatch: pytest.MonkeyP
         FROM generate_series(1, 20000) AS n""")
     database.rows("ANALYZE callback_events")
 
-    monkeypatch.setattr(inbox, "PAGE", "EXPLAIN " + inbox.PAGE)
-    plan = "\n".join(row["QUERY PLAN"] for row in inbox.page(wanted, 50))
+    asked: list[Any] = []
+    monkeypatch.setattr(database, "load", lambda *given: asked.append(given))
+    inbox.page(wanted, 50)
+    [(_, sql, values)] = asked
+    plan = "\n".join(row["QUERY PLAN"] for row in database.rows("EXPLAIN " + sql, values))
 
     assert "idx_callback_events" in plan or "callback_events_provider_id_dedupe_key_key" in plan
     assert "Seq Scan" not in plan
@@ -142,7 +147,7 @@ def test_what_a_callback_did_is_on_its_orders_timeline() -> None:
     settle(arrival(placed, COMPLETED, "PIN-ONE", message="Enjoy"))
     settle(arrival(placed, FAILED))
 
-    did = [[(one["to"], one["message"]) for one in inbox.deeds(row)] for row in everything()]
+    did = [[(one.went_to, one.message) for one in inbox.events(row)] for row in everything()]
 
     assert did == [[("processing", "soon")], [("completed", "Enjoy")], [("completed", "conflict: failed")]]
 
@@ -169,9 +174,9 @@ def test_an_invalid_callback_that_can_be_read_becomes_what_it_does() -> None:
     assert settle_invalid(kept, read_now(placed)) == ["applied"]
 
     (row,) = everything()
-    assert (row["id"], row["result"], row["order_id"]) == (kept, "applied", placed["id"])
-    assert row["status"] == "completed" and row["message"] is None and row["settled_at"]
-    assert "PIN-ONE" not in row["raw"] + row["outcome"]
+    assert (row.id, row.result, row.order_id) == (kept, "applied", placed["id"])
+    assert row.status == "completed" and row.message is None and row.settled_at
+    assert "PIN-ONE" not in row.raw + row.outcome
     assert inbox.raw(row) == '{"pin": "PIN-ONE"}'
     said = inbox.arrival(row)
     assert said is not None and said.outcome.pin == "PIN-ONE"
@@ -210,10 +215,10 @@ def test_an_invalid_callback_whose_event_came_again_is_a_duplicate_of_it() -> No
     assert settle_invalid(kept, read_now(placed, key="id:mended", pin="PIN-TWO")) == ["duplicate"]
 
     row, other = everything()
-    assert (row["result"], row["order_id"]) == ("duplicate", placed["id"])
-    assert row["message"] == f"no reference; the same event is callback {other['id']}"
+    assert (row.result, row.order_id) == ("duplicate", placed["id"])
+    assert row.message == f"no reference; the same event is callback {other.id}"
     assert inbox.raw(row) == '{"pin": "PIN-ONE"}' and inbox.arrival(row) is None
-    assert len(inbox.deeds(other)) == 1 and inbox.deeds(row) == []
+    assert len(inbox.events(other)) == 1 and inbox.events(row) == []
 
 
 def test_an_invalid_callback_for_an_order_that_is_not_there_waits_for_it() -> None:
@@ -226,7 +231,7 @@ def test_an_invalid_callback_for_an_order_that_is_not_there_waits_for_it() -> No
     (waiting,) = map(inbox.arrival, inbox.unmatched(10))
 
     assert settle(waiting) == ["applied"]
-    assert [(row["id"], row["result"]) for row in everything()] == [(kept, "applied")]
+    assert [(row.id, row.result) for row in everything()] == [(kept, "applied")]
 
 
 def test_an_invalid_callback_that_is_known_by_the_providers_number_is_sealed_for_it() -> None:
@@ -251,7 +256,7 @@ def test_an_invalid_callback_with_several_orders_settles_each() -> None:
     assert settle_invalid(kept, *several) == ["applied", "applied"]
     assert settle_invalid(kept, *several) == ["duplicate", "duplicate"]
 
-    assert [(row["order_id"], row["result"]) for row in everything()] == [
+    assert [(row.order_id, row.result) for row in everything()] == [
         (first["id"], "applied"),
         (second["id"], "applied"),
     ]
@@ -282,7 +287,7 @@ def test_an_invalid_callback_settled_by_many_at_once_has_one_effect() -> None:
     events = database.rows("SELECT order_id FROM order_events WHERE source = 'callback'")
     assert len(events) == len(orders)
     assert set(results()) <= {"applied", "duplicate"}
-    assert all(order.find(one["id"])["externalStatus"] == "completed" for one in orders)  # type: ignore[index]
+    assert all(factories.column(one, "externalStatus") == "completed" for one in orders)
 
 
 def test_among_thousands_unmatched_the_ones_whose_order_appears_are_found_and_no_others() -> None:

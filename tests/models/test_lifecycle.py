@@ -27,7 +27,7 @@ from hypothesis.stateful import (
 )
 
 from models import inbox
-from models.db import database
+from models.db import binding, database
 from models.status import RANKS, ExternalStatus, FailureReason, Source
 from tests import factories
 from tests.models.shadow import (
@@ -38,6 +38,7 @@ from tests.models.shadow import (
     ClaimDispatch,
     ClaimNextProvider,
     ClaimResend,
+    GiveUp,
     InDoubt,
     Operation,
     RequestCheck,
@@ -92,6 +93,7 @@ steps = st.one_of(
     callbacks_by_number,
     st.sampled_from([ClaimDispatch(), ClaimNextProvider(), ClaimResend(), ClaimCheck(), Cancel(), Unknown()]),
     st.builds(InDoubt, st.booleans()),
+    st.builds(GiveUp, st.booleans()),
 )
 
 
@@ -161,7 +163,7 @@ class Lifecycle(RuleBasedStateMachine):
     @rule()
     def an_operator_replays_everything_twice(self) -> None:
         kept = database.rows("SELECT id, result FROM callback_events WHERE result <> 'unmatched' ORDER BY id")
-        arrivals = [inbox.arrival(row) for row in inbox.find([row["id"] for row in kept])]
+        arrivals = [inbox.arrival(one) for one in inbox.find([row["id"] for row in kept])]
         again = [arrival for arrival in arrivals if arrival]
         before = {shadow.id: facts(shadow.id) for shadow in self.shadows}
         for _ in range(2):
@@ -243,8 +245,7 @@ WHERE application_name = %s AND wait_event_type = 'Lock' AND datname = current_d
 
 @pytest.mark.timeout(300)
 def test_an_order_lives_as_the_table_says(database_url: str) -> None:
-    pool = database.connect(database_url, pool_size=8, name=NAME)
-    database.bind(pool)
+    pool = binding.bind(database_url, [], pool_size=8, name=NAME)
     try:
         with database.session():
             factories.add_provider()

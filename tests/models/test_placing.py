@@ -8,10 +8,10 @@ import peewee
 import psycopg2
 import pytest
 
-from models import api_key, placing, route
+from models import api_key, claims, idempotency, order, placing, route, timeline
 from models.api_key import Scope
 from models.db import database
-from models.placing import KeyReused, NewOrder, NoRoute, Placed, Placement, Result
+from models.placing import KeyReused, NewOrder, NoRoute, Placed, Placement, Repeated, Result
 from tests import factories
 from tests.waiting import LOCK_WAITS, wait_until
 
@@ -27,10 +27,17 @@ def key_id(db: None) -> int:
 
 
 def place(*placements: Placement) -> list[Result]:
-    def answer(row: dict[str, Any]) -> str:
-        return f'{{"id": "{row["id"]}", "user": "{row["userIdentifier"]}"}}'
+    """Place, and keep an answer under each key, as the web does."""
+    with placing.place(placements, wake_seconds=60) as placed:
+        results = list(zip(placements, placed, strict=True))
+        new = [(placement.key, one) for placement, one in results if isinstance(one, Placed) and one.is_new]
+        idempotency.keep([(key, answer(one)) for key, one in new if key])
+    return placed
 
-    return placing.place(placements, answer, wake_seconds=60)
+
+def answer(placed: Result) -> str:
+    assert isinstance(placed, Placed)
+    return f'{{"id": "{placed.order.id}", "user": "{placed.order.user_identifier}"}}'
 
 
 def wanted(user: str, key_id: int = 0, key: str | None = None, package: str = "60") -> Placement:
@@ -45,7 +52,7 @@ def users() -> list[str]:
 def test_each_gets_its_own_answer(key_id: int) -> None:
     names = ["ali", 've"li', "a,b", "{}", "NULL", "back\\slash", "şükrü 😀", "line\nbreak"]
     placed = place(*(wanted(name, key_id, f"k{n}" if n % 2 else None) for n, name in enumerate(names)))
-    ids = [one.order_id for one in placed if isinstance(one, Placed) and one.is_new]
+    ids = [one.order.id for one in placed if isinstance(one, Placed) and one.is_new]
     found = [
         database.rows('SELECT "userIdentifier" AS u FROM product_orders WHERE id = %s', (i,)) for i in ids
     ]
@@ -64,7 +71,7 @@ def test_one_key_twice_at_once_is_one_order(key_id: int) -> None:
         wanted("ali", key_id, "k"), wanted("ali", key_id, "k"), wanted("veli", key_id, "k")
     )
     assert isinstance(first, Placed) and first.is_new
-    assert again == Placed(first.answer, first.order_id, is_new=False)
+    assert again == Placed(first.order, is_new=False)
     assert isinstance(other, KeyReused)
     assert users() == ["ali"]
 
@@ -74,8 +81,7 @@ def test_old_keys_and_new_orders_go_together(key_id: int) -> None:
     new, again, unkeyed = place(
         wanted("veli", key_id, "l"), wanted("ali", key_id, "k"), wanted("ali", key_id)
     )
-    assert isinstance(first, Placed)
-    assert again == Placed(first.answer, first.order_id, is_new=False)
+    assert again == Repeated(answer(first))
     assert [isinstance(one, Placed) and one.is_new for one in (new, unkeyed)] == [True, True]
     assert users() == ["ali", "veli", "ali"]
 
@@ -94,8 +100,7 @@ def test_a_repetition_needs_no_route(key_id: int) -> None:
     [first] = place(wanted("ali", key_id, "k"))
     database.rows("DELETE FROM routes")
     [again] = place(wanted("ali", key_id, "k"))
-    assert isinstance(first, Placed) and isinstance(again, Placed)
-    assert (again.answer, again.is_new) == (first.answer, False)
+    assert again == Repeated(answer(first))
 
 
 def test_where_products_are_uuids_one_that_is_none_leaves_nothing(key_id: int) -> None:
@@ -108,6 +113,48 @@ def test_where_products_are_uuids_one_that_is_none_leaves_nothing(key_id: int) -
     assert users() == []
     [placed] = place(good)
     assert isinstance(placed, Placed) and placed.is_new
+
+
+def cancel(placed: dict[str, Any]) -> bool:
+    return placing.cancel(placed["id"], "shop", order_timeout_seconds=factories.ORDER_TIMEOUT_SECONDS)
+
+
+def test_a_cancelled_order_was_never_sent() -> None:
+    placed = factories.place()
+    assert cancel(placed)
+
+    found = order.find(placed["id"])
+    assert found is not None
+    assert (found.external_status, found.status, found.failure_reason) == ("failed", "rejected", "cancelled")
+    assert found.last_message == "cancelled before it was sent"
+    assert (found.sent_at, found.completed_at, found.last_sync_at) == (None, None, None)
+    for name in ("claimedAt", "nextCheckAt"):
+        assert factories.column(placed, name) is None
+    [_, told] = timeline.events(placed["id"])
+    assert (told.source, told.came_from, told.went_to, told.message) == (
+        "api",
+        "not_sent",
+        "failed",
+        "cancelled with key shop",
+    )
+
+
+def test_an_order_that_was_claimed_is_not_cancelled_and_nothing_is_recorded() -> None:
+    placed = factories.place()
+    assert claims.claim_dispatch(placed["id"], 60)
+    before = order.find(placed["id"]), timeline.events(placed["id"])
+
+    assert not cancel(placed)
+
+    assert (order.find(placed["id"]), timeline.events(placed["id"])) == before
+
+
+def test_an_order_that_has_no_provider_can_be_cancelled() -> None:
+    placed = factories.place()
+    factories.put(placed, providerId=None, nextCheckAt=None)
+    assert cancel(placed)
+    assert not cancel(placed)
+    assert not cancel({"id": factories.NO_ORDER})
 
 
 def test_two_batches_with_the_same_keys_do_not_wait_for_each_other(database_url: str, key_id: int) -> None:
@@ -127,4 +174,4 @@ def test_two_batches_with_the_same_keys_do_not_wait_for_each_other(database_url:
         cursor.execute(reserve, (key_id, "z", fingerprint, '{"id": "z"}'))
         other.commit()
         answers = placing_ours.result(20)
-    assert answers == [Placed('{"id": "z"}', "z", is_new=False), Placed('{"id": "a"}', "a", is_new=False)]
+    assert answers == [Repeated('{"id": "z"}'), Repeated('{"id": "a"}')]

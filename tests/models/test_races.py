@@ -34,9 +34,10 @@ ENDINGS = {
     "callback_and_check": ({("applied", "duplicate", "duplicate")}, {"completed"}),
     "dispatch_claims": ({("lost", "lost", "won")}, {"pending"}),
     "dispatch_and_cancel": ({("lost", "lost", "won")}, {"pending", "failed"}),
+    "dispatch_and_give_up": ({("lost", "lost", "won")}, {"pending", "failed"}),
     "check_claims": ({("lost", "lost", "won")}, {"sent"}),
 }
-UNSENT = ("dispatch_claims", "dispatch_and_cancel")
+UNSENT = ("dispatch_claims", "dispatch_and_cancel", "dispatch_and_give_up")
 
 pytestmark = pytest.mark.usefixtures("db")
 
@@ -57,7 +58,8 @@ def test_whatever_happens_at_the_same_instant_in_several_processes_happens_once(
     assert _told_more_than_once(heats) == []
     # Both outcomes were seen where either may win, so that they did meet.
     assert len(seen["success_and_timeout"]) > 1
-    assert len({row["status"] for row in _rows(heats, "dispatch_and_cancel")}) > 1
+    for name in ("dispatch_and_cancel", "dispatch_and_give_up"):
+        assert len({row["status"] for row in _rows(heats, name)}) > 1
 
 
 def _order(discipline: str) -> dict[str, Any]:

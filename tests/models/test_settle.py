@@ -13,9 +13,10 @@ import pytest
 from models import claims, inbox, order, placing, timeline
 from models.db import database
 from models.outcome import Arrival, Outcome
-from models.status import STAGES, Claim, ExternalStatus, FailureReason, Result, Source, Standing, decide
+from models.status import STAGES, ExternalStatus, FailureReason, Result, Source
 from tests import factories
 from tests.factories import age, arrival, column, put, settle
+from tests.models.lifecycle_table import Claim, Standing, decide
 from tests.waiting import LOCK_WAITS, wait_until
 
 COMPLETED, FAILED, PROCESSING, SENT, PENDING = (
@@ -106,15 +107,11 @@ def test_a_completed_order_shows_everything_at_once() -> None:
 
     found = order.find(placed["id"])
     assert found is not None
-    assert (found["externalStatus"], found["status"], found["lastMessage"]) == (
-        "completed",
-        "approved",
-        "tamam",
-    )
+    assert (found.external_status, found.status, found.last_message) == ("completed", "approved", "tamam")
     assert order.pin_of(found) == "PIN-ONE"
-    assert found["pinCode"] != "PIN-ONE"
-    assert found["completedAt"] is not None
-    assert found["durationMs"] is not None
+    assert found.pin_code != "PIN-ONE"
+    assert found.completed_at is not None
+    assert found.duration_ms is not None
     assert column(placed, "nextCheckAt") is None
 
 

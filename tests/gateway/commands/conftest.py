@@ -13,7 +13,7 @@ import pytest
 
 from gateway.__main__ import main
 from gateway.dev.simulator import Simulator
-from models.db import database, sealed
+from models.db import binding, database
 
 
 @dataclass(frozen=True)
@@ -87,9 +87,7 @@ def models(database_url: str) -> Models:
 
     @contextmanager
     def bound() -> Iterator[None]:
-        pool = database.connect(database_url, pool_size=1, name="referans-test")
-        database.bind(pool)
-        sealed.bind([])
+        pool = binding.bind(database_url, [], pool_size=1, name="referans-test")
         with database.session():
             yield
         pool.close_all()

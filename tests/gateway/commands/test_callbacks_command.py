@@ -22,7 +22,7 @@ from gateway.providers.znet import Znet
 from gateway.settings import load
 from gateway.web import create_app
 from models import order
-from models.db import database, sealed
+from models.db import binding, database, sealed
 from models.outcome import Outcome
 from models.status import ExternalStatus
 from tests import factories
@@ -75,14 +75,12 @@ class Gateway:
         with self.bound():
             now = order.find(found["id"])
             assert now is not None
-            return now["externalStatus"], order.pin_of(now)
+            return now.external_status, order.pin_of(now)
 
     @contextmanager
     def serving(self) -> Iterator[TestClient]:
         """Without a session: the web opens and gives back its own."""
-        sealed.bind([KEY])
-        pool = database.connect(self._url, pool_size=2)
-        database.bind(pool)
+        pool = binding.bind(self._url, [KEY], pool_size=2, name="referans-test")
         yield self._client
         pool.close_all()
 

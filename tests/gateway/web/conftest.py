@@ -13,7 +13,7 @@ from gateway.settings import Settings, load
 from gateway.web import create_app
 from models import api_key
 from models.api_key import Scope
-from models.db import database, sealed
+from models.db import binding, database, sealed
 from tests import factories
 from tests.conftest import KEY
 
@@ -38,9 +38,10 @@ def settings(database_url: str, redis_url: str) -> Settings:
 @pytest.fixture
 def pool(settings: Settings) -> Iterator[database.Pool]:
     """The models bound to a fresh database that has the provider `sandbox`, with sealing on."""
-    pool = database.connect(settings.database_url.get_secret_value(), pool_size=POOL_SIZE)
-    database.bind(pool)
-    sealed.bind(key.get_secret_value() for key in settings.encryption_keys)
+    keys = [key.get_secret_value() for key in settings.encryption_keys]
+    pool = binding.bind(
+        settings.database_url.get_secret_value(), keys, pool_size=POOL_SIZE, name="referans-test"
+    )
     with database.session():
         factories.add_provider()
     yield pool

@@ -113,7 +113,7 @@ def test_orders_live_on_a_table_whose_products_are_uuids_and_whose_pins_were_sho
         # The column was made for 120 characters.
         assert factories.settle(factories.arrival(placed, ExternalStatus.COMPLETED, "P" * 150)) == ["applied"]
 
-    assert placed["productId"] == str(product)
+    assert placed["product_id"] == str(product)
 
 
 def test_several_at_once_apply_each_migration_once(empty_database_url: str) -> None:

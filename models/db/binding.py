@@ -1,0 +1,16 @@
+"""How a process hands the models what they work with."""
+
+from collections.abc import Iterable
+
+from models.db import database, sealed
+
+
+def bind(url: str, encryption_keys: Iterable[str], *, pool_size: int, name: str) -> database.Pool:
+    """Use the database at `url`, and seal and unseal with `encryption_keys` (the first one seals).
+
+    Returns the pool, of at most `pool_size` connections; none is opened yet. `name` shows in pg_stat_activity.
+    """
+    pool = database.connect(url, pool_size=pool_size, name=name)
+    database.bind(pool)
+    sealed.bind(encryption_keys)
+    return pool

@@ -1,0 +1,75 @@
+"""Plans: when something is to be done for an order.
+
+`nextCheckAt` is the plan: set exactly while the gateway has something to do for an order. The queue only hints.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from models.db import database
+from models.db.prepared import Prepared
+from models.status import OPEN_SQL
+
+
+@dataclass(frozen=True, slots=True)
+class DueOrder:
+    """An order whose plan is due."""
+
+    id: str
+    external_status: str
+    provider_id: str | None
+    next_check_at: datetime
+
+
+def due(limit: int, after: DueOrder | None) -> list[DueOrder]:
+    """Up to `limit` orders whose plan is due, longest due first; those that follow `after`."""
+    at, order_id = (after.next_check_at, after.id) if after else (None, None)
+    return database.load(DueOrder, DUE, {"limit": limit, "at": at, "id": order_id})
+
+
+def postpone(order_id: str, delay_seconds: float, order_timeout_seconds: float) -> bool:
+    """Put off a due check without counting it: its provider is down. False if the order's time is up."""
+    values = {"id": order_id, "delay": delay_seconds, "order_timeout": order_timeout_seconds}
+    return database.row(POSTPONE, values) is not None
+
+
+def request_check(order_id: str) -> bool:
+    """Plan a check for now, even after a callback. False if the order was never sent."""
+    return database.row(REQUEST_CHECK, (order_id,)) is not None
+
+
+def adopt(order_timeout_seconds: float, limit: int) -> int:
+    """Plan checks for orders that another system sent to a provider of ours; returns how many."""
+    return len(database.rows(ADOPT, {"order_timeout": order_timeout_seconds, "limit": limit}))
+
+
+#: Uses idx_orders_due: its cost follows the number of waiting orders, never the size of the table.
+DUE = Prepared(f"""
+SELECT o.id::text AS id, o."externalStatus" AS external_status, o."providerId" AS provider_id,
+    o."nextCheckAt" AS next_check_at
+FROM product_orders AS o
+WHERE o."nextCheckAt" <= now() AND o."nextCheckAt" IS NOT NULL AND o."externalStatus" IN ({OPEN_SQL})
+  AND (%(at)s::timestamptz IS NULL OR (o."nextCheckAt", o.id) > (%(at)s::timestamptz, %(id)s::uuid))
+ORDER BY o."nextCheckAt", o.id LIMIT %(limit)s
+""")
+POSTPONE = Prepared(f"""
+UPDATE product_orders SET "nextCheckAt" = now() + make_interval(secs => %(delay)s)
+WHERE id = %(id)s AND "nextCheckAt" <= now() AND "externalStatus" IN ({OPEN_SQL})
+  AND COALESCE("sentAt", "claimedAt") + make_interval(secs => %(order_timeout)s) > now()
+RETURNING id
+""")
+REQUEST_CHECK = """
+UPDATE product_orders SET "nextCheckAt" = now(), "checkRequestedAt" = now()
+WHERE id = %s AND "externalStatus" <> 'not_sent' AND "providerId" IS NOT NULL AND provider_referans IS NOT NULL
+  AND COALESCE("sentAt", "claimedAt") IS NOT NULL RETURNING id
+"""
+#: Uses idx_orders_unplanned. Orders older than the timeout are left to the system that sent them.
+ADOPT = """
+UPDATE product_orders SET "nextCheckAt" = now() WHERE id IN (
+    SELECT o.id FROM product_orders AS o JOIN providers AS p ON p.id = o."providerId"
+    WHERE o."nextCheckAt" IS NULL AND o."externalStatus" IN ('queued', 'sent', 'processing')
+      AND o.provider_referans IS NOT NULL AND o."sentAt" > now() - make_interval(secs => %(order_timeout)s)
+    ORDER BY o."sentAt" LIMIT %(limit)s FOR UPDATE OF o SKIP LOCKED)
+  AND "nextCheckAt" IS NULL
+RETURNING id
+"""
