@@ -103,7 +103,7 @@ class Client:
         return session
 
     def _described(self, error: Exception) -> str:
-        """What went wrong, in words of ours: the library's quote the whole address."""
+        """What went wrong, in our own words: the library's messages quote the whole URL."""
         if _call.remaining_seconds() <= 0:
             return f"no whole answer within {self._deadline_seconds:g} s"
         cause = error.args[0] if error.args and isinstance(error.args[0], Exception) else error
@@ -119,9 +119,9 @@ WORDS: tuple[tuple[type[Exception], str], ...] = (
     (failures.ReadTimeoutError, "no answer in time"),
     (failures.SSLError, "no TLS connection (is its certificate right?)"),
     (failures.ProtocolError, "the connection was cut"),
-    (requests.exceptions.InvalidURL, "the address is none"),
-    (requests.exceptions.MissingSchema, "the address is none"),
-    (requests.exceptions.InvalidSchema, "the address begins with neither http:// nor https://"),
+    (requests.exceptions.InvalidURL, "the URL is not valid"),
+    (requests.exceptions.MissingSchema, "the URL is not valid"),
+    (requests.exceptions.InvalidSchema, "the URL begins with neither http:// nor https://"),
 )
 
 

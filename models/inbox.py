@@ -88,7 +88,7 @@ class Extent:
 
 
 def keep_invalid(provider_id: str, dedupe_key: str, raw: str, reason: str) -> None:
-    """Keep a callback whose signature was right and whose content could not be read."""
+    """Keep a callback with a valid signature and content that cannot be read."""
     values = {
         "provider_id": provider_id,
         "key": dedupe_key,
@@ -110,7 +110,7 @@ def find(ids: Sequence[int]) -> list[WholeCallback]:
 
 
 def extent(wanted: Filter) -> Extent | None:
-    """How many there are, and where they begin and end; None if there are none."""
+    """How many there are, and where they begin and end; None without any."""
     where, values = _conditions(wanted)
     found = database.rows(EXTENT.format(where=where), values)[0]
     return Extent(**found) if found["count"] else None

@@ -52,7 +52,7 @@ class EmbeddedPostgres(EmbeddedServer):
 
     @property
     def url(self) -> str:
-        """Of the database `postgres`, as a user who may create others."""
+        """Of the database `postgres`, for a user that may create others."""
         return f"postgresql://postgres@{HOST}:{self.port}/postgres"
 
     @property

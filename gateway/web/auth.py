@@ -1,4 +1,4 @@
-"""API keys: whose a request is, and which scopes it has."""
+"""API keys: authenticating a request, and checking its scopes."""
 
 import falcon
 

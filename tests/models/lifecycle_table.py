@@ -22,7 +22,7 @@ class Claim:
     status: ExternalStatus
     pin: str | None = None
     message: str | None = None
-    #: Our own decision, not the provider's: there was no outcome in time.
+    #: Our own decision, not the provider's: no outcome came in time.
     timed_out: bool = False
 
 

@@ -42,7 +42,7 @@ def kept_invalid(key: str = "invalid:1", raw: str = '{"pin": "PIN-ONE"}') -> int
 
 
 def read_now(found: dict[str, Any], *, key: str = "content:1", pin: str = "PIN-ONE") -> Arrival:
-    """What an invalid callback says once somebody understands it."""
+    """What an invalid callback says once it can be read."""
     return arrival(found, COMPLETED, pin, dedupe_key=key, raw='{"pin": "PIN-ONE"}')
 
 

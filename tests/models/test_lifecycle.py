@@ -215,7 +215,7 @@ def _at_once(shadow: Shadow, together: list[Operation]) -> list[Any]:
             thread.start()
         wait_until(
             lambda: len(ended) + _waiting() == len(threads),
-            what="everybody at the lock",
+            what="every thread at the lock",
             pause_seconds=0.001,
         )
         outsider.rollback()

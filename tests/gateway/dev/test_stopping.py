@@ -12,7 +12,7 @@ import pytest
 from gateway.dev.stopping import SIGNALS, Stopped, stoppable
 from tests.waiting import wait_until
 
-#: Says who it is, then waits for the end of its parent, whose id is its argument.
+#: Prints its process id, then waits for the end of its parent, whose id is its argument.
 FOLLOWER = """
 import os, signal, sys, time
 from gateway.dev import parent

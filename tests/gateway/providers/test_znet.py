@@ -285,7 +285,7 @@ def test_no_error_shows_a_pin(panel: Panel, znet: Znet) -> None:
 
 
 @pytest.mark.parametrize("call", [lambda z: z.send(task()), lambda z: z.check(task()), lambda z: z.balance()])
-def test_a_server_error_is_no_answer(panel: Panel, znet: Znet, call: Callable[[Znet], Any]) -> None:
+def test_a_server_error_is_not_an_answer(panel: Panel, znet: Znet, call: Callable[[Znet], Any]) -> None:
     panel.status, panel.answer = 500, b"OK|1|1"
     with pytest.raises(NoAnswer, match="HTTP 500"):
         call(znet)

@@ -65,7 +65,7 @@ def app(settings: Settings, pool: database.Pool) -> Iterator[falcon.App[Any, Any
 
 @pytest.fixture
 def anonymous(app: falcon.App[Any, Any]) -> Client:
-    """Somebody without a key; providers are, too."""
+    """A client without a key, as providers are."""
     return TestClient(app)
 
 

@@ -15,7 +15,7 @@ from tests.gateway.web import calls
 from tests.gateway.web.conftest import Client
 from tests.waiting import wait_until
 
-#: The contract's order, word for word; `pinCode` is there for those who may see it.
+#: The contract's order, word for word; `pinCode` is there for keys that may read it.
 FIELDS = ["id", "orderNo", "productId", "packageId", "quantity", "userIdentifier", "extraField"]
 FIELDS += ["status", "externalStatus", "providerId", "providerReferans", "externalOrderId", "pinCode"]
 FIELDS += ["lastMessage", "createdAt", "sentAt", "lastSyncAt", "completedAt", "durationMs"]
@@ -77,7 +77,7 @@ def completed(pool: object) -> dict[str, Any]:
     return order
 
 
-def test_a_pin_is_shown_only_to_who_may_see_it(
+def test_a_pin_is_shown_only_to_keys_that_may_read_it(
     completed: dict[str, Any], client: Client, trusted: Client
 ) -> None:
     path = f"/orders/{completed['id']}"
@@ -112,7 +112,7 @@ def test_no_other_call_shows_a_pin(completed: dict[str, Any], trusted: Client) -
     assert not any("PIN-1" in answer.text or "pinCode" in answer.text for answer in answers)
 
 
-def test_an_order_without_a_pin_has_none_and_nobody_read_it(trusted: Client) -> None:
+def test_without_a_pin_null_is_shown_and_no_reading_recorded(trusted: Client) -> None:
     placed = calls.place(trusted)
     assert trusted.simulate_get(f"/orders/{placed['id']}").json["pinCode"] is None
     assert len(calls.timeline(placed["id"])) == 1
@@ -128,7 +128,7 @@ def test_a_pin_stored_before_sealing_was_turned_on_is_shown(
 def test_a_pin_that_does_not_open_is_an_error_that_shows_nothing(
     completed: dict[str, Any], trusted: Client
 ) -> None:
-    moved = factories.sent("somebody else")
+    moved = factories.sent("another player")
     factories.put(moved, pinCode=factories.column(completed, "pinCode"))
     found = calls.problem(trusted.simulate_get(f"/orders/{moved['id']}"), 500)
     assert "ENCRYPTION_KEYS" in found["detail"] and "sealed:" not in found["detail"]

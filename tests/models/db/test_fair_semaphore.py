@@ -6,7 +6,7 @@ from models.db.fair_semaphore import FairSemaphore
 from tests.waiting import wait_until
 
 
-def test_who_waits_longest_is_next() -> None:
+def test_the_longest_waiting_thread_is_next() -> None:
     semaphore, entered = FairSemaphore(1), []
     assert semaphore.acquire(0)
 
@@ -26,7 +26,7 @@ def test_who_waits_longest_is_next() -> None:
     assert entered == [0, 1, 2, 3, 4]
 
 
-def test_who_gave_up_is_not_counted() -> None:
+def test_a_thread_that_gave_up_is_not_counted() -> None:
     semaphore = FairSemaphore(1)
     assert semaphore.acquire(0)
     assert not semaphore.acquire(0.01)
