@@ -79,8 +79,10 @@ class Client:
 
     def _call(self, method: str, url: str, **arguments: Any) -> Response:
         _call.begin(self._deadline_seconds)
+        if not hasattr(self._local, "session"):
+            self._local.session = _new_session(self._pool_size)
         try:
-            with self._session().request(
+            with self._local.session.request(
                 method, url, timeout=self._timeouts, allow_redirects=False, stream=True, **arguments
             ) as answer:
                 return Response(answer.status_code, answer.headers, self._read(answer))
@@ -95,12 +97,6 @@ class Client:
             if len(body) > self._max_bytes:
                 raise NoAnswer(f"{_shown(answer.url)}: the answer is larger than {self._max_bytes} bytes")
         return bytes(body)
-
-    def _session(self) -> requests.Session:
-        if not hasattr(self._local, "session"):
-            self._local.session = _new_session(self._pool_size)
-        session: requests.Session = self._local.session
-        return session
 
     def _described(self, error: Exception) -> str:
         """What went wrong, in our own words: the library's messages quote the whole URL."""

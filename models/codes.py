@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, NamedTuple
 
+from gateway.inputs import is_storable
 from models import texts
 
 #: Characters of a code, of its pin and of its serial.
@@ -118,7 +119,7 @@ def _text(value: Any) -> _Text:
         return _NOTHING
     if isinstance(value, int) and value.bit_length() <= MAX_BITS:
         value = str(value)
-    if not isinstance(value, str) or texts.UNSTORABLE.search(value):
+    if not isinstance(value, str) or not is_storable(value):
         return _UNREADABLE
     text = texts.visible(value).translate(NO_BREAK).strip()
     if len(text) > MAX_CODE:

@@ -167,17 +167,18 @@ def waiting_for(provider_id: str, external_order_id: str) -> list[WholeCallback]
 
 def readable(callbacks: Sequence[WholeCallback]) -> list[Arrival]:
     """What these callbacks say. One that does not open is logged and left out."""
-    return [said for callback in callbacks if (said := _opened(callback))]
-
-
-def _opened(callback: WholeCallback) -> Arrival | None:
-    try:
-        return arrival(callback)
-    except sealed.Unsealable as error:
-        logger.error(
-            "A callback cannot be unsealed.", action="unsealable", callback_id=callback.id, reason=str(error)
-        )
-        return None
+    found = []
+    for one in callbacks:
+        try:
+            said = arrival(one)
+        except sealed.Unsealable as error:
+            logger.error(
+                "A callback cannot be unsealed.", action="unsealable", callback_id=one.id, reason=str(error)
+            )
+            continue
+        if said:
+            found.append(said)
+    return found
 
 
 def purge(retention_seconds: float, limit: int) -> int:

@@ -2,9 +2,10 @@
 
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
+from urllib.parse import urlsplit
 
 import typer
 
@@ -12,7 +13,7 @@ from gateway import inputs, outbound
 from gateway.callbacks import allow_list
 from gateway.callbacks.verifiers import VERIFIERS, Instructions, Verifier
 from gateway.commands import credentials, printing
-from gateway.commands.context import Problem, gateway
+from gateway.commands.context import Problem, find_provider, gateway
 from gateway.providers import ADAPTERS, adapter_for
 from gateway.providers.base import ProviderError
 from gateway.settings import Settings
@@ -39,7 +40,7 @@ def _one_of(allowed: Iterable[str], value: str) -> str:
 
 def _base_url(value: str) -> str:
     try:
-        parts = inputs.http_url(value)
+        parts = urlsplit(inputs.http_url(value))
     except ValueError as error:
         raise typer.BadParameter(f"{error}, such as https://bayi.example.com") from None
     if parts.username is not None or parts.query or parts.fragment:
@@ -126,7 +127,12 @@ def add(
         "encoding": callback_encoding,
         "template": callback_template,
     }
-    callback_options = _options(kind, options)
+    try:
+        callback_options = kind.read_options(
+            {name: value for name, value in options.items() if value is not None}
+        )
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
     with gateway() as settings:
         known = provider.find(provider_id)
         if known and not replace:
@@ -150,13 +156,6 @@ def add(
         )
         provider.save(added)
     _print_added(added, settings, new_secret, json)
-
-
-def _options(kind: Verifier, options: Mapping[str, str | None]) -> dict[str, str]:
-    try:
-        return kind.read_options({name: value for name, value in options.items() if value is not None})
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
 
 
 def _instructions(
@@ -236,9 +235,7 @@ def test(
     Example: gateway providers test bayi
     """
     with gateway():
-        found = provider.find(provider_id)
-    if found is None:
-        raise Problem(f"provider {provider_id} not found; see: gateway providers list")
+        found = find_provider(provider_id)
     started = time.monotonic()
     try:
         balance = adapter_for(found, outbound.Client()).balance()

@@ -118,7 +118,8 @@ class Processes:
 
     def __init__(self, *, echo: Echo | None = None, colour: bool | None = None):
         self._echo = echo or _print
-        self._colour = _wants_colour() if colour is None else colour
+        in_colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+        self._colour = in_colour if colour is None else colour
         self._colours = itertools.cycle(COLOURS)
         self._processes: list[Process] = []
         self._stopping = False
@@ -176,10 +177,6 @@ class Processes:
         if self._colour:
             prefix = f"\x1b[{next(self._colours)}m{prefix}\x1b[0m"
         return lambda line: self._echo(f"{prefix} {line}")
-
-
-def _wants_colour() -> bool:
-    return sys.stdout.isatty() and "NO_COLOR" not in os.environ
 
 
 def _print(line: str) -> None:

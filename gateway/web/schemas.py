@@ -39,11 +39,6 @@ def _iso_8601(value: Any) -> datetime:
         raise ValueError("must be a time in ISO 8601, such as 2025-01-31T00:00:00Z") from None
 
 
-def _http_url(url: str) -> str:
-    http_url(url)
-    return url
-
-
 def read_cursor(value: Any) -> tuple[datetime, str] | None:
     """Where the page that a cursor names begins. Raises ValueError."""
     try:
@@ -55,7 +50,7 @@ def read_cursor(value: Any) -> tuple[datetime, str] | None:
 
 Text = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(storable)]
 OptionalText = Annotated[str, Field(max_length=255), AfterValidator(storable)] | None
-Url = Annotated[str, Field(max_length=2000), AfterValidator(storable), AfterValidator(_http_url)]
+Url = Annotated[str, Field(max_length=2000), AfterValidator(storable), AfterValidator(http_url)]
 Time = Annotated[datetime, BeforeValidator(_iso_8601)]
 
 
@@ -106,18 +101,16 @@ def read_query(params: Mapping[str, Any]) -> ListOrders:
 
 def _field_errors(error: ValidationError) -> list[FieldError]:
     found = error.errors(include_url=False, include_input=False, include_context=False)
-    return [FieldError(_pointer(one["loc"]), _sentence(one["msg"])) for one in found[:MAX_ERRORS]]
+    words = {"Extra inputs are not permitted": "is not a field of this request"}
+    return [
+        FieldError(_pointer(one["loc"]), words.get(one["msg"], one["msg"].removeprefix("Value error, ")))
+        for one in found[:MAX_ERRORS]
+    ]
 
 
 def _pointer(location: tuple[int | str, ...]) -> str:
     """A JSON pointer (RFC 6901)."""
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1")[:255] for part in location)
-
-
-def _sentence(message: str) -> str:
-    return {"Extra inputs are not permitted": "is not a field of this request"}.get(
-        message, message.removeprefix("Value error, ")
-    )
 
 
 def cursor_after(order: Order) -> str:

@@ -58,7 +58,7 @@ class Fulfilment:
         self._tell_outcome(order)
 
     def _settle_on_time(self, order: Order) -> None:
-        if order.state is State.PROCESSING and self._is_known(order):
+        if order.state is State.PROCESSING and self._book.get(order.referans) is order:
             failed = order.behaviour.fail_reason is not None
             self.settle(order, State.FAILED if failed else State.COMPLETED)
 
@@ -72,9 +72,6 @@ class Fulfilment:
             self._timers.after(behaviour.late_seconds, partial(self._courier.deliver, order, *messages))
         elif behaviour.calls_back:
             self._courier.deliver(order, *messages)
-
-    def _is_known(self, order: Order) -> bool:
-        return self._book.get(order.referans) is order
 
 
 def _pin_of(order: Order, state: State) -> str:
