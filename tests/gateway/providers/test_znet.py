@@ -1,6 +1,5 @@
 """The znet protocol: every answer of its document, as raw bytes over real HTTP, and the simulator's own."""
 
-import threading
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -26,6 +25,7 @@ from gateway.providers.znet import Znet
 from models.outcome import Outcome
 from models.provider import Provider
 from models.status import ExternalStatus
+from tests.listening import listening
 
 PROCESSING, COMPLETED, FAILED = ExternalStatus.PROCESSING, ExternalStatus.COMPLETED, ExternalStatus.FAILED
 ROUTE = {"oyun": "1", "kupur": "60"}
@@ -58,10 +58,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def panel() -> Iterator[Panel]:
-    with Panel() as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    with listening(Panel()) as server:
         yield server
-        server.shutdown()
 
 
 @pytest.fixture
