@@ -1,20 +1,20 @@
 """Checks of text from outside that several modules need. Pure; imports nothing of ours."""
 
 import re
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 #: PostgreSQL stores no NUL, and UTF-8 has no lone surrogates.
 INVALID_CHARACTER = re.compile("[\x00\ud800-\udfff]")
 
 
-def http_url(text: str) -> str:
-    """`text`, an absolute http or https URL. Raises ValueError for anything else, blanks included."""
+def http_url(text: str) -> SplitResult:
+    """The parts of an absolute http or https URL. Raises ValueError for anything else, blanks included."""
     parts = urlsplit(text)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
         raise ValueError("must be an absolute URL that begins with http:// or https://")
     if not text.isprintable() or " " in text:
         raise ValueError("must not contain blanks or control characters")
-    return text
+    return parts
 
 
 def is_storable(text: str) -> bool:

@@ -72,6 +72,12 @@ def _base_url(url: str) -> str:
     return url.rstrip("/")
 
 
+def _url(url: str | None) -> str | None:
+    if url is not None:
+        http_url(url)
+    return url
+
+
 def _timezone(name: str) -> str:
     try:
         ZoneInfo(name)
@@ -162,9 +168,11 @@ class Settings(BaseModel):
     ] = "*/5 * * * *"
     sweep_batch: Annotated[int, _count(1, 10_000)] = 100
     callback_retention: Seconds = 2592000
-    notify_url: Annotated[str, AfterValidator(http_url)] | None = Field(
-        default=None, description="a URL that begins with http:// or https://"
-    )
+    notify_url: Annotated[
+        str | None,
+        AfterValidator(_url),
+        Field(description="a URL that begins with http:// or https://"),
+    ] = None
     notify_secret: Annotated[SecretStr, AfterValidator(_webhook_secret)] | None = Field(
         default=None, description="whsec_ followed by base64"
     )
@@ -212,8 +220,7 @@ def load(environ: Mapping[str, str] = os.environ, require: Sequence[str] = REQUI
     try:
         return Settings.model_validate(given)
     except ValidationError as error:
-        name = str(error.errors(include_url=False, include_input=False)[0]["loc"][0])
-        raise SettingsError(f"{name.upper()} is not valid: it takes {_takes(name)}") from None
+        raise SettingsError(_one_line(error)) from None
 
 
 def load_or_exit(environ: Mapping[str, str] = os.environ, require: Sequence[str] = REQUIRED) -> Settings:
@@ -223,6 +230,11 @@ def load_or_exit(environ: Mapping[str, str] = os.environ, require: Sequence[str]
     except SettingsError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
+
+
+def _one_line(error: ValidationError) -> str:
+    name = str(error.errors(include_url=False, include_input=False)[0]["loc"][0])
+    return f"{name.upper()} is not valid: it takes {_takes(name)}"
 
 
 def _takes(name: str) -> str:

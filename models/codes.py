@@ -111,7 +111,10 @@ def _entry(value: Any) -> tuple[Code | None, bool]:
     if code.text is None:
         other_names = bool(value) and value.keys().isdisjoint({"code", "pin", "serial"})
         return None, unreadable or other_names
-    return Code(code.text, pin.text, serial.text, _expiry(value)), unreadable
+    # For people to read, so that an expiry of an unknown shape is left out and costs no question.
+    at = value.get("expires_at") or value.get("expiresAt")
+    expires_at = _text(str(at) if isinstance(at, float) else at).text
+    return Code(code.text, pin.text, serial.text, expires_at), unreadable
 
 
 def _text(value: Any) -> _Text:
@@ -132,12 +135,6 @@ def _says_nothing(text: str) -> bool:
     plain = unicodedata.normalize("NFKC", "".join(text.split())).translate(TURKISH_I).casefold()
     said = [place for place, character in enumerate(plain) if character.isalnum()]
     return not said or texts.fold_digits(plain[said[0] : said[-1] + 1]) in NO_CODE
-
-
-def _expiry(value: Mapping[str, Any]) -> str | None:
-    """For people to read, so that an expiry of an unknown shape is left out and costs no question."""
-    at = value.get("expires_at") or value.get("expiresAt")
-    return _text(str(at) if isinstance(at, float) else at).text
 
 
 def _contradicts(known: Code, again: Code) -> bool:

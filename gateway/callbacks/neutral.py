@@ -42,7 +42,7 @@ def write(outcome: Outcome) -> bytes:
 
 
 def storable(outcome: Outcome) -> Outcome:
-    """`outcome`, if the database can store its texts. Raises UnreadableCallback."""
+    """`outcome`, whose texts the database can store. Raises UnreadableCallback."""
     if len(outcome.referans or "") > MAX_REFERANS:
         raise UnreadableCallback(f"the reference is longer than {MAX_REFERANS} characters")
     try:

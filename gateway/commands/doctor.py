@@ -50,7 +50,11 @@ def doctor(
         printing.as_json({"ok": healthy, "checks": [asdict(finding) for finding in findings]})
     else:
         for finding in findings:
-            printing.say(_line(finding))
+            status = typer.style(f"{finding.status.value:<8}", fg=COLOURS[finding.status])
+            further = (
+                f"; {as_typed(finding.next)}" if finding.next and finding.status is not Status.OK else ""
+            )
+            printing.say(f"{status} {finding.name:<16} {finding.detail}{further}")
     raise typer.Exit(0 if healthy else 1)
 
 
@@ -113,9 +117,3 @@ def _position(finding: Finding) -> int:
     if finding.name in ORDER:
         return ORDER.index(finding.name)
     return len(ORDER) if finding.name.startswith("provider") else len(ORDER) + 1
-
-
-def _line(finding: Finding) -> str:
-    status = typer.style(f"{finding.status.value:<8}", fg=COLOURS[finding.status])
-    further = f"; {as_typed(finding.next)}" if finding.next and finding.status is not Status.OK else ""
-    return f"{status} {finding.name:<16} {finding.detail}{further}"

@@ -5,7 +5,6 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
-from urllib.parse import urlsplit
 
 import typer
 
@@ -40,7 +39,7 @@ def _one_of(allowed: Iterable[str], value: str) -> str:
 
 def _base_url(value: str) -> str:
     try:
-        parts = urlsplit(inputs.http_url(value))
+        parts = inputs.http_url(value)
     except ValueError as error:
         raise typer.BadParameter(f"{error}, such as https://bayi.example.com") from None
     if parts.username is not None or parts.query or parts.fragment:

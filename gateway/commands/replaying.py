@@ -62,15 +62,14 @@ class Replay:
         """Each keeps its dedupe key, so a callback that is settled already changes nothing."""
         said = [_opened(row) for row in rows]
         arrivals = [each for each in said if isinstance(each, Arrival)]
-        settled = iter(
-            order.settle(arrivals, order_timeout_seconds=self.order_timeout_seconds)
-            if not self.dry_run
-            else []
-        )
+        settled = iter([] if self.dry_run else self._settle(arrivals))
         return [
             _replayed(row, next(settled, None) if isinstance(each, Arrival) else each)
             for row, each in zip(rows, said, strict=True)
         ]
+
+    def _settle(self, arrivals: list[Arrival]) -> list[order.Settled]:
+        return order.settle(arrivals, order_timeout_seconds=self.order_timeout_seconds) if arrivals else []
 
     def _read_again(self, row: WholeCallback) -> Replayed:
         try:
@@ -81,8 +80,7 @@ class Replay:
         except sealed.Unsealable as error:
             return _as(row, Kept.INVALID, str(error), failed=True)
         if self.dry_run:
-            count = "1 order" if len(arrivals) == 1 else f"{len(arrivals)} orders"
-            return _as(row, Kept.INVALID, f"can be read now ({count}), would be settled")
+            return _as(row, Kept.INVALID, f"can be read now ({_count(arrivals)}), would be settled")
         settled = rereading.settle_invalid(row.id, arrivals, self.order_timeout_seconds)
         (now,) = inbox.find([row.id])
         return _as(now, Kept(now.result), _read_note(settled), before=Kept.INVALID)
@@ -125,6 +123,10 @@ def _read_note(settled: Sequence[order.Settled]) -> str:
     what = f"read; order {first.order_id}: {first.came_from} → {first.went_to}" if first.order_id else "read"
     others = ", ".join(one.result.value for one in settled[1:])
     return f"{what}; the others in it: {others}" if others else what
+
+
+def _count(arrivals: Sequence[Arrival]) -> str:
+    return "1 order" if len(arrivals) == 1 else f"{len(arrivals)} orders"
 
 
 def _as(

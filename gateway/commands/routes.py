@@ -62,9 +62,10 @@ def list_(json: bool = typer.Option(False, "--json", help="Print JSON.")) -> Non
         return printing.as_json([asdict(each) for each in found])
     printing.table(
         ("Product", "Package", "Provider", "Params"),
-        (
-            (each.product_id, each.package_id, each.provider_id, " ".join(map("=".join, each.params.items())))
-            for each in found
-        ),
+        ((each.product_id, each.package_id, each.provider_id, _shown(each.params)) for each in found),
         empty="No routes yet. Add one: gateway routes add '*' '*' PROVIDER",
     )
+
+
+def _shown(params: dict[str, str]) -> str:
+    return " ".join(f"{name}={value}" for name, value in params.items())

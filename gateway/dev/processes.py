@@ -132,7 +132,11 @@ class Processes:
         Raises OSError if the program cannot be started.
         """
         environment = {"PYTHONUNBUFFERED": "1", **(os.environ if env is None else env)}
-        process = Process(Program(name, argv, environment, cwd, self._voice(name)), self._ended)
+        prefix = f"{name:<{NAME_WIDTH}} |"
+        if self._colour:
+            prefix = f"\x1b[{next(self._colours)}m{prefix}\x1b[0m"
+        program = Program(name, argv, environment, cwd, lambda line: self._echo(f"{prefix} {line}"))
+        process = Process(program, self._ended)
         self._processes.append(process)
         return process
 
@@ -171,12 +175,6 @@ class Processes:
     def _ended(self, process: Process) -> None:
         if not self._stopping:
             process.program.say(f"ended by itself with {process.end}")
-
-    def _voice(self, name: str) -> Echo:
-        prefix = f"{name:<{NAME_WIDTH}} |"
-        if self._colour:
-            prefix = f"\x1b[{next(self._colours)}m{prefix}\x1b[0m"
-        return lambda line: self._echo(f"{prefix} {line}")
 
 
 def _print(line: str) -> None:

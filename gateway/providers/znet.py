@@ -148,7 +148,7 @@ class Znet:
 
 
 def clean_pin(pin: str) -> str | None:
-    """The PIN, or None if the field says that the order has none."""
+    """The PIN, or None if the field says that there is no PIN."""
     return None if pin.strip() in NO_PIN else pin.strip()
 
 

@@ -140,6 +140,9 @@ def _answer(resp: falcon.Response, received: reading.Received, settled: Sequence
     if len(results) == 1:
         resp.content_type, resp.data = falcon.MEDIA_JSON, ANSWERS[first]
     else:
-        pairs = zip(received.arrivals, results, strict=True)
-        each = [{"provider_referans": one.outcome.referans, "result": result.value} for one, result in pairs]
-        resp.media = {"result": first.value, "results": each}
+        resp.media = {"result": first.value, "results": _each(received.arrivals, results)}
+
+
+def _each(arrivals: Sequence[Arrival], results: Sequence[Result]) -> list[dict[str, str | None]]:
+    pairs = zip(arrivals, results, strict=True)
+    return [{"provider_referans": one.outcome.referans, "result": result.value} for one, result in pairs]

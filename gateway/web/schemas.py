@@ -39,6 +39,11 @@ def _iso_8601(value: Any) -> datetime:
         raise ValueError("must be a time in ISO 8601, such as 2025-01-31T00:00:00Z") from None
 
 
+def _http_url(url: str) -> str:
+    http_url(url)
+    return url
+
+
 def read_cursor(value: Any) -> tuple[datetime, str] | None:
     """Where the page that a cursor names begins. Raises ValueError."""
     try:
@@ -50,7 +55,7 @@ def read_cursor(value: Any) -> tuple[datetime, str] | None:
 
 Text = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(storable)]
 OptionalText = Annotated[str, Field(max_length=255), AfterValidator(storable)] | None
-Url = Annotated[str, Field(max_length=2000), AfterValidator(storable), AfterValidator(http_url)]
+Url = Annotated[str, Field(max_length=2000), AfterValidator(storable), AfterValidator(_http_url)]
 Time = Annotated[datetime, BeforeValidator(_iso_8601)]
 
 

@@ -36,15 +36,19 @@ class Sealer:
         """The text of a sealed value that belongs to any of `belongs_to`. Raises Unsealable."""
         if not value.startswith(PREFIX):
             return value
+        owner, text = self._open(value)
+        if owner not in belongs_to:
+            raise Unsealable("a sealed value was moved from another row")
+        return text
+
+    def _open(self, value: str) -> tuple[str, str]:
         if self._fernet is None:
             raise Unsealable("a sealed value was found, but ENCRYPTION_KEYS is not set")
         try:
             owner, text = json.loads(self._fernet.decrypt(value.removeprefix(PREFIX)))
         except InvalidToken:
             raise Unsealable("no key of ENCRYPTION_KEYS opens a sealed value") from None
-        if owner not in belongs_to:
-            raise Unsealable("a sealed value was moved from another row")
-        return str(text)
+        return owner, text
 
     def digests(self, pin: str) -> list[str]:
         """By what two PINs are compared without opening them: one digest under each key, the plain one last.

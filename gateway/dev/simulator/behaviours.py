@@ -46,7 +46,6 @@ N counts requests, S is seconds (fractions allowed), an underscore in TEXT stand
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 #: Seconds from the outcome to its callback for a plain `late`.
 LATE_SECONDS = 30.0
@@ -164,12 +163,20 @@ def _text(name: str) -> Word:
     return lambda behaviour, value: replace(behaviour, **{name: value.replace("_", " ")})  # type: ignore[arg-type]
 
 
-def _fault(calls: Literal["sends", "checks"], failure: str) -> Word:
-    return lambda b, value: replace(b, **{calls: getattr(b, calls).then(failure, _times(value))})
+def _send_fault(failure: str) -> Word:
+    return lambda b, value: replace(b, sends=b.sends.then(failure, _times(value)))
 
 
-def _slow(calls: Literal["sends", "checks"]) -> Word:
-    return lambda b, value: replace(b, **{calls: getattr(b, calls).delayed(*_delay(value))})
+def _check_fault(failure: str) -> Word:
+    return lambda b, value: replace(b, checks=b.checks.then(failure, _times(value)))
+
+
+def _slow_sends(behaviour: Behaviour, value: str) -> Behaviour:
+    return replace(behaviour, sends=behaviour.sends.delayed(*_delay(value)))
+
+
+def _slow_checks(behaviour: Behaviour, value: str) -> Behaviour:
+    return replace(behaviour, checks=behaviour.checks.delayed(*_delay(value)))
 
 
 def _duration(value: str) -> float:
@@ -218,10 +225,10 @@ WORDS: dict[str, Word] = {
     "latin5": _flag(latin5=True),
     "refuse": _text("refuse_reason"),
     "only": _text("only_dealer"),
-    "slow": _slow("sends"),
-    "check-slow": _slow("checks"),
-    **{word: _fault("sends", word) for word in UNBOOKED_FAILURES + BOOKED_FAILURES},
-    **{f"check-{word}": _fault("checks", word) for word in CHECK_FAILURES},
+    "slow": _slow_sends,
+    "check-slow": _slow_checks,
+    **{word: _send_fault(word) for word in UNBOOKED_FAILURES + BOOKED_FAILURES},
+    **{f"check-{word}": _check_fault(word) for word in CHECK_FAILURES},
 }
 
 #: The value of a word without one.

@@ -75,10 +75,7 @@ class Control:
             raise Invalid(f"mode takes one of {', '.join(MODES)} or null")
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= 86400:
             raise Invalid("seconds takes a number from 0 to 86400")
-        if mode == "slow":
-            self._panel.fault = Fault(delay_seconds=float(seconds))
-        else:
-            self._panel.fault = Fault(mode) if mode else None
+        self._panel.fault = _fault(mode, float(seconds))
         self._echo("faults", mode or "none")
 
     def _call(self, method: str, name: str, query: Mapping[str, str], body: bytes) -> Any:
@@ -114,9 +111,8 @@ class Control:
         order = self._find(str(asked.get("referans", "")))
         if order.state is State.UNBOOKED:
             raise Invalid("this reference was sent but not booked")
-        if asked.get("state") not in ("completed", "failed", "processing"):
-            raise Invalid("state takes completed, failed or processing")
-        self._fulfilment.settle(order, State(asked["state"]), _text(asked, "pin"), _text(asked, "message"))
+        state = _state(asked.get("state"))
+        self._fulfilment.settle(order, state, _text(asked, "pin"), _text(asked, "message"))
         return order.as_dict()
 
     def _reset(self, asked: dict[str, Any]) -> Any:
@@ -131,6 +127,18 @@ class Control:
         if order is None:
             raise Unknown(f"order {referans!r} not found")
         return order
+
+
+def _fault(mode: str | None, seconds: float) -> Fault | None:
+    if mode is None:
+        return None
+    return Fault(delay_seconds=seconds) if mode == "slow" else Fault(mode)
+
+
+def _state(name: Any) -> State:
+    if name not in ("completed", "failed", "processing"):
+        raise Invalid("state takes completed, failed or processing")
+    return State(name)
 
 
 def _text(asked: dict[str, Any], name: str) -> str | None:

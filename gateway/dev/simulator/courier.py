@@ -81,11 +81,14 @@ class Courier:
         with requests.Session() as session:
             session.trust_env = False
             while not self._stopping:
-                delivery = self._waiting.get()
-                if delivery is not None and self._stopping:
-                    self._waiting.put(delivery)
-                elif delivery is not None:
-                    self._try(session, delivery)
+                self._take_one(session)
+
+    def _take_one(self, session: requests.Session) -> None:
+        delivery = self._waiting.get()
+        if delivery is not None and self._stopping:
+            self._waiting.put(delivery)
+        elif delivery is not None:
+            self._try(session, delivery)
 
     def _try(self, session: requests.Session, delivery: Delivery) -> None:
         order, message, target = delivery.order, delivery.messages[0], self.target
@@ -94,19 +97,21 @@ class Courier:
         answer = _send(session, target, message)
         delivered = self._book.called_back(order, message.state.value, answer)
         follow_up = self._after_try(delivery, delivered, answer)
-        told = f"{message.state.value}, {masked(message.pin)}{', badly signed' if message.forged else ''}"
-        self._echo("callback", f"{order.referans}  {told} -> {answer}{follow_up}")
+        self._echo("callback", f"{order.referans}  {_told(message)} -> {answer}{follow_up}")
 
     def _after_try(self, delivery: Delivery, delivered: bool, answer: int | str) -> str:
         given_up = answer == GONE or delivery.tries >= len(RETRY_DELAYS_SECONDS)
         if not delivered and not given_up:
-            delay_seconds = RETRY_DELAYS_SECONDS[delivery.tries]
-            again = Delivery(delivery.order, delivery.messages, delivery.tries + 1)
-            self._timers.after(delay_seconds, lambda: self._waiting.put(again))
-            return f", again in {delay_seconds:g} s"
+            return self._retry(delivery)
         if rest := delivery.rest():
             self._waiting.put(rest)
         return "" if delivered else ", given up"
+
+    def _retry(self, delivery: Delivery) -> str:
+        delay_seconds = RETRY_DELAYS_SECONDS[delivery.tries]
+        again = Delivery(delivery.order, delivery.messages, delivery.tries + 1)
+        self._timers.after(delay_seconds, lambda: self._waiting.put(again))
+        return f", again in {delay_seconds:g} s"
 
 
 def _send(session: requests.Session, target: Target, message: Message) -> int | str:
@@ -124,3 +129,7 @@ def _send(session: requests.Session, target: Target, message: Message) -> int | 
             return response.status_code
     except (OSError, ValueError, HTTPError) as error:
         return type(error).__name__
+
+
+def _told(message: Message) -> str:
+    return f"{message.state.value}, {masked(message.pin)}{', badly signed' if message.forged else ''}"

@@ -7,6 +7,7 @@ import hmac
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from decimal import Decimal
 
 from gateway.dev.simulator.answers import EMPTY, WRONG_ADDRESS, Answer, spoiled
 from gateway.dev.simulator.behaviours import UNBOOKED_FAILURES, Behaviour, Fault, of_player
@@ -65,11 +66,14 @@ class Panel:
         handler = self._scripts.get(script)
         if handler is None:
             return WRONG_ADDRESS
-        presented = f"{params.get('kod', '')}\n{params.get('sifre', '')}".encode()
-        if not hmac.compare_digest(presented, self._credentials):
+        if not self._is_dealer(params):
             self._echo("refused", f"{script}: unknown dealer or password, empty answer")
             return EMPTY
         return handler(params)
+
+    def _is_dealer(self, params: Mapping[str, str]) -> bool:
+        presented = f"{params.get('kod', '')}\n{params.get('sifre', '')}".encode()
+        return hmac.compare_digest(presented, self._credentials)
 
     def _balance(self, params: Mapping[str, str]) -> Answer:
         self._echo("balance", f"{self._book.balance:.2f}")
@@ -85,8 +89,7 @@ class Panel:
 
     def _send(self, params: Mapping[str, str]) -> Answer:
         referans, player = params.get("referans", ""), params.get("oyuncu_bilgi", "")
-        is_number = referans.isascii() and referans.isdigit()
-        if not is_number or len(referans) > MAX_REFERANS_DIGITS:
+        if not _is_reference(referans):
             self._echo("send", f"refused: {BAD_REFERANS}")
             return self._under_panel_fault(Answer(BAD_REFERANS))
         order = self._book.sent(referans, player, of_player(player, self._base))
@@ -110,7 +113,7 @@ class Panel:
         except BalanceTooLow:
             return NO_BALANCE
         self._booked(order)
-        return f"OK|{price:.2f}|{left:.2f}"
+        return _accepted(price, left)
 
     def _check(self, params: Mapping[str, str]) -> Answer:
         referans = params.get("tahsilat_api_islem_id", "")
@@ -120,9 +123,11 @@ class Panel:
             return self._under_panel_fault(Answer(NO_SUCH_ORDER))
         fault = self.fault or order.behaviour.checks.at(order.times_checked)
         self._echo("check", _line(order, f"{order.state.value}, {masked(order.pin)}{_note(fault)}"))
-        number = _STATE_NUMBER.get(order.state)
-        text = f"OK|{number}|{order.pin}|{order.description}" if number else NO_SUCH_ORDER
-        return spoiled(_worded(order, text), fault)
+        return spoiled(_worded(order, _state_line(order)), fault)
+
+
+def _is_reference(referans: str) -> bool:
+    return referans.isascii() and referans.isdigit() and len(referans) <= MAX_REFERANS_DIGITS
 
 
 def _refusal(order: Order, params: Mapping[str, str]) -> str:
@@ -134,6 +139,15 @@ def _refusal(order: Order, params: Mapping[str, str]) -> str:
         return NO_PLAYER
     reason = order.behaviour.refuse_reason
     return "" if reason is None else f"3|{reason}"
+
+
+def _accepted(price: Decimal, left: Decimal) -> str:
+    return f"OK|{price:.2f}|{left:.2f}"
+
+
+def _state_line(order: Order) -> str:
+    number = _STATE_NUMBER.get(order.state)
+    return f"OK|{number}|{order.pin}|{order.description}" if number else NO_SUCH_ORDER
 
 
 def _worded(order: Order, text: str) -> Answer:

@@ -16,7 +16,7 @@ from models.status import FailureReason
 from tests.acceptance.storm.stage import Stage
 
 FINAL = ("completed", "failed")
-#: What the simulator writes instead of a PIN.
+#: How the simulator writes that there is no PIN.
 NO_PIN = ("", "-")
 
 

@@ -15,7 +15,7 @@ from tests.gateway.web import calls
 from tests.gateway.web.conftest import Client
 from tests.waiting import wait_until
 
-#: The contract's order, word for word; `pinCode` is there for keys that may read it.
+#: The contract's order, word for word; `pinCode` is there for those who may see it.
 FIELDS = ["id", "orderNo", "productId", "packageId", "quantity", "userIdentifier", "extraField"]
 FIELDS += ["status", "externalStatus", "providerId", "providerReferans", "externalOrderId", "pinCode"]
 FIELDS += ["lastMessage", "createdAt", "sentAt", "lastSyncAt", "completedAt", "durationMs"]
