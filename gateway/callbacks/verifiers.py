@@ -1,9 +1,8 @@
 """How callbacks show that they come from their provider: one class for each kind of `--callback`.
 
 All that depends on the kind is here. Other modules ask `VERIFIERS[provider.callback]`, and never for a kind's name.
-To add a kind: write its class, add it to `VERIFIERS`, and test it as tests/gateway/web/test_callback_kinds.py does. An
-option of its own (`--callback-…`) is also a parameter of `add` in gateway/commands/providers.py.
-tests/gateway/callbacks/test_verifiers.py checks what all kinds have in common, and names what was forgotten.
+To add a kind: write its class, add it to `VERIFIERS`, and test it as tests/gateway/web/test_callback_kinds.py does;
+docs/extending.md has the details. tests/gateway/callbacks/test_verifiers.py checks what all kinds have in common.
 """
 
 import base64
