@@ -111,7 +111,8 @@ def test_a_secret_that_we_make_is_one_that_we_accept(kind: Verifier, example: st
 @pytest.mark.parametrize("kind", VERIFIERS.values(), ids=list(VERIFIERS))
 def test_the_readme_names_each_kind(kind: Verifier) -> None:
     readme = Path(__file__).parents[3].joinpath("README.md").read_text()
-    assert f"`{kind.name}`" in readme or f"--callback {kind.name}" in readme
+    is_named = f"`{kind.name}`" in readme or f"--callback {kind.name}" in readme
+    assert is_named, f"name {kind.name} where README.md lists the kinds"
 
 
 # --- what a new kind has without writing it
