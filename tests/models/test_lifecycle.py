@@ -155,8 +155,9 @@ class Lifecycle(RuleBasedStateMachine):
     def a_sweep_settles_what_was_unmatched(self) -> None:
         found = inbox.unmatched(1000)
         settle([inbox.arrival(row) for row in found]) if found else None
+        turns = {(row.provider_id, row.dedupe_key): turn for turn, row in enumerate(found)}
         for shadow in self.shadows:
-            for tell in list(shadow.waiting):
+            for tell in sorted(shadow.waiting, key=lambda one: turns.get(one.kept(shadow), 0)):
                 tell.on(shadow)
             self.touched.add(shadow.id)
 

@@ -33,3 +33,16 @@ def test_a_thread_that_gave_up_is_not_counted() -> None:
     semaphore.release()
     assert semaphore.acquire(0)
     assert not semaphore.acquire(0.01)
+
+
+def test_a_place_that_is_released_while_a_thread_gives_up_is_not_lost() -> None:
+    class ReleasedAtTheLastMoment(FairSemaphore):
+        def _gives_up(self, turn: threading.Lock) -> bool:
+            self.release()
+            return super()._gives_up(turn)
+
+    semaphore = ReleasedAtTheLastMoment(1)
+    assert semaphore.acquire(0)
+    assert semaphore.acquire(0.01)
+    semaphore.release()
+    assert semaphore.acquire(0)
