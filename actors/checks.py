@@ -15,7 +15,7 @@ from models.claims import ClaimedCheck
 from models.db import database
 from models.outcome import Arrival, Outcome
 from models.provider import Assigned, Provider
-from models.status import OPEN_STATUSES, ExternalStatus, FailureReason, Source
+from models.status import ExternalStatus, FailureReason, Source, is_open
 
 logger = log.get(__name__)
 
@@ -106,7 +106,7 @@ def _learned(claimed: ClaimedCheck, assigned: Assigned, outcome: Outcome) -> boo
     logger.info(
         "The provider answered the check.", action="checked", result=settled.result, status=outcome.status
     )
-    return settled.went_to in OPEN_STATUSES
+    return is_open(settled.went_to)
 
 
 def _learned_nothing(claimed: ClaimedCheck, assigned: Assigned, error: ProviderError) -> bool:
@@ -118,7 +118,7 @@ def _learned_nothing(claimed: ClaimedCheck, assigned: Assigned, error: ProviderE
         note = f"checked ({claimed.check_count}), nothing learned: {error}"
         timeline.record(claimed.id, Source.POLL, note)
     logger.warning("The check brought no outcome.", action="check_failed", error=str(error))
-    return claimed.external_status in OPEN_STATUSES
+    return is_open(claimed.external_status)
 
 
 def _answered(assigned: Assigned) -> None:

@@ -1,10 +1,11 @@
 """What a provider said of an order, in our words, and how it reached us."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
+from models.codes import Code
 from models.db import database
 from models.status import ExternalStatus, FailureReason, Source
 
@@ -20,7 +21,12 @@ class Outcome:
     status: ExternalStatus
     referans: str | None = None
     external_order_id: str | None = None
-    pin: str | None = field(default=None, repr=False)
+    #: What was delivered, in the provider's order.
+    codes: tuple[Code, ...] = field(default=(), repr=False)
+    #: A code was there and could not be read, so the provider is to be asked for it.
+    unreadable_code: bool = False
+    #: What proves a direct top-up, such as the player's name; no secret.
+    receipt: str | None = None
     message: str | None = None
     cost: Decimal | None = None
     currency: str | None = None
@@ -53,6 +59,8 @@ class Arrival:
     raw: str | None = field(default=None, repr=False)
     #: Seconds until the provider is asked again, if the order stays open. None leaves the plan as it is.
     next_check_seconds: float | None = None
+    #: Seconds until the provider is asked for the code, if the order completes without one. None: it is not asked.
+    code_ask_seconds: float | None = None
     #: Why the order failed, if this outcome fails it.
     failure_reason: FailureReason = FailureReason.PROVIDER
     #: For the timeline, in place of the provider's message.
@@ -65,18 +73,17 @@ def owner(provider_id: str | None, reference: str | None) -> str:
 
 
 def as_json(outcome: Outcome) -> str:
-    """What the inbox keeps of an outcome, sealed; `from_json` reads it."""
-    said = {
-        "status": outcome.status.value,
-        "referans": outcome.referans,
-        "external_order_id": outcome.external_order_id,
-        "pin": outcome.pin,
-        "message": outcome.message,
-    }
-    return database.as_json({name: value for name, value in said.items() if value is not None})
+    """What the inbox and a conflict keep of an outcome, sealed; `from_json` reads it."""
+    said = asdict(outcome) | {"status": outcome.status.value}
+    for name in ("cost", "currency"):  # they have columns of their own
+        del said[name]
+    return database.as_json({name: value for name, value in said.items() if value})
 
 
 def from_json(text: str) -> Outcome:
-    """The outcome that `as_json` wrote."""
+    """The outcome that `as_json` wrote, in this version or an earlier one, which had a single `pin`."""
     said = json.loads(text)
-    return Outcome(**{**said, "status": ExternalStatus(said["status"])})
+    codes = [Code(**each) for each in said.pop("codes", [])]
+    if pin := said.pop("pin", None):
+        codes.append(Code(pin))
+    return Outcome(**said | {"status": ExternalStatus(said["status"]), "codes": tuple(codes)})

@@ -96,7 +96,7 @@ def _whole(one: WholeCallback) -> dict[str, Any]:
             name: value for name, value in asdict(one).items() if name not in ("dedupe_key", "outcome", "raw")
         },
         "message": masking.clean(one.message, pins),
-        "hasPin": bool(said and said.outcome.pin),
+        "hasPin": bool(said and said.outcome.codes),
         "order": found
         and {
             "id": found.id,

@@ -18,9 +18,9 @@ SHORTEST_PIN = 4
 
 
 def pins(said: Arrival | None, found: order.Order | None) -> set[str]:
-    """The PINs that a callback brought and that its order has. Raises sealed.Unsealable."""
-    known = (said.outcome.pin if said else None, order.pin_of(found) if found else None)
-    return {pin for pin in known if pin}
+    """Every secret text of the codes that a callback brought and that its order has. Raises sealed.Unsealable."""
+    codes = (*(said.outcome.codes if said else ()), *(order.codes_of(found) if found else ()))
+    return {text for code in codes for text in (code.code, code.pin, code.serial) if text}
 
 
 def raw(callback: WholeCallback, known_pins: Collection[str]) -> dict[str, Any]:

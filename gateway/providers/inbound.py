@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl
 from gateway import signatures, strict_json
 from gateway.providers import ADAPTERS
 from gateway.providers.base import UnreadableCallback
-from gateway.providers.znet import clean_pin
+from models import codes
 from models.db.text import INVALID, is_storable
 from models.outcome import Arrival, Outcome
 from models.provider import Provider
@@ -165,8 +165,16 @@ def read_neutral(fields: Mapping[str, Any]) -> Outcome:
         raise UnreadableCallback("no reference: send `provider_referans`")
     if status is None:
         raise UnreadableCallback(f"`status` must be one of {', '.join(STATUSES)}")
-    pin = clean_pin(_string(fields, "pin_code") or "")
-    return _sound(Outcome(status, referans, pin=pin, message=_string(fields, "message") or None))
+    found = codes.read(fields.get("pin_code"))
+    return _sound(
+        Outcome(
+            status,
+            referans,
+            codes=found.codes,
+            unreadable_code=found.unreadable,
+            message=_string(fields, "message") or None,
+        )
+    )
 
 
 def _string(fields: Mapping[str, Any], name: str) -> str | None:
@@ -180,7 +188,7 @@ def _sound(outcome: Outcome) -> Outcome:
     """Raises UnreadableCallback for text that a database cannot hold."""
     if len(outcome.referans or "") > MAX_REFERANS:
         raise UnreadableCallback(f"the reference is longer than {MAX_REFERANS} characters")
-    for text in filter(None, (outcome.referans, outcome.pin, outcome.message)):
+    for text in filter(None, (outcome.referans, outcome.message)):
         if not is_storable(text):
             raise UnreadableCallback(f"the text {INVALID}")
     return outcome

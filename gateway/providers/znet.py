@@ -23,6 +23,7 @@ from gateway.providers.base import (
     UnknownReference,
     UnreadableCallback,
 )
+from models import codes
 from models.outcome import Outcome
 from models.provider import Provider
 from models.status import ExternalStatus
@@ -30,8 +31,6 @@ from models.status import ExternalStatus
 CURRENCY = "TRY"
 #: `durum` of a callback and the state of pin_kontrol.
 STATES = {"1": ExternalStatus.PROCESSING, "2": ExternalStatus.COMPLETED, "3": ExternalStatus.FAILED}
-#: How panels write that there is no PIN.
-NO_PIN = {"", "-"}
 
 PHONE = re.compile(r"\+?\d{9,15}")
 #: All patterns are matched against `fold`ed text: lower case, Turkish letters as their Latin cousins.
@@ -132,7 +131,8 @@ class Znet:
         if status is None:
             raise UnreadableCallback("`durum` must be 1, 2 or 3")
         message = _text(fields.get("aciklama")) or None
-        return Outcome(status, referans, pin=clean_pin(_text(fields.get("pin"))), message=message)
+        found = codes.read(fields.get("pin"))
+        return Outcome(status, referans, codes=found.codes, unreadable_code=found.unreadable, message=message)
 
     def _ask(self, service: str, fields: Mapping[str, str]) -> str:
         """The answer as text. Raises NotReached, NoAnswer."""
@@ -145,11 +145,6 @@ class Znet:
         except outbound.OutboundError as error:
             raise NoAnswer(str(error)) from None
         return _readable(response)
-
-
-def clean_pin(pin: str) -> str | None:
-    """The PIN, or None where the field says that there is none."""
-    return None if pin.strip() in NO_PIN else pin.strip()
 
 
 def _readable(response: outbound.Response) -> str:
@@ -232,8 +227,10 @@ def _state(task: Task, answer: str, fields: list[str]) -> Outcome:
     status = STATES.get(fields[0]) if len(fields) > 1 else None
     if status is None or (status is ExternalStatus.COMPLETED and len(fields) < 3):
         raise NoAnswer(f"half an answer, or a state we do not know: {_shown(answer)}")
-    pin = clean_pin(fields[1]) if status is ExternalStatus.COMPLETED else None
-    return Outcome(status, task.referans, pin=pin, message=fields[2] or None if len(fields) > 2 else None)
+    found = codes.read(fields[1]) if status is ExternalStatus.COMPLETED else codes.Codes()
+    return Outcome(
+        status, task.referans, codes=found.codes, message=fields[2] or None if len(fields) > 2 else None
+    )
 
 
 def _package(line: Mapping[str, Any]) -> Package:

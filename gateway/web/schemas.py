@@ -2,9 +2,9 @@
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -13,6 +13,7 @@ from pydantic.alias_generators import to_camel
 
 from gateway.web.errors import FieldError, Problem
 from models import placing, status
+from models.codes import Code
 from models.db import text
 from models.order import Order
 from models.timeline import Event
@@ -139,7 +140,8 @@ def cursor_after(order: Order) -> str:
     return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
 
 
-#: The fields of an order that the API shows, in the order of the contract; `pin_code` only to keys that may read it.
+#: The fields of an order that the API shows, in the order of the contract; `pin_code` and `codes`
+#: only to keys that may read them.
 FIELDS = (
     "id",
     "order_no",
@@ -150,31 +152,42 @@ FIELDS = (
     "extra_field",
     "status",
     "external_status",
+    "failure_reason",
+    "attention",
     "provider_id",
     "provider_referans",
     "external_order_id",
     "pin_code",
+    "codes",
+    "receipt",
     "last_message",
     "created_at",
     "sent_at",
     "last_sync_at",
     "completed_at",
+    "reversed_at",
     "duration_ms",
 )
 #: The fields of an order that the API does not show. A new field stands in one of the two.
-HIDDEN = ("notify_url", "failure_reason")
+HIDDEN = ("notify_url",)
 #: (field, name in the API) of what is shown.
 NAMES = tuple((field, to_camel(field)) for field in FIELDS)
-NO_PIN: Literal["no pin"] = "no pin"
 
 
-def show_order(order: Order, pin: str | None = NO_PIN) -> dict[str, Any]:
-    """The order as the API shows it; with `pinCode` only if a PIN (or None) is given."""
+def show_order(order: Order, codes: Sequence[Code] | None = None) -> dict[str, Any]:
+    """The order as the API shows it; with `pinCode` and `codes` only if the codes (or an empty list) are given."""
     shown = {name: _plain(getattr(order, field)) for field, name in NAMES}
-    shown |= {"externalStatus": _status(order.external_status), "pinCode": pin}
-    if pin is NO_PIN:
-        del shown["pinCode"]
+    shown["externalStatus"] = status.read(order.external_status).value
+    if codes is None:
+        del shown["pinCode"], shown["codes"]
+    else:
+        shown |= {"pinCode": codes[0].code if codes else None, "codes": [_show_code(each) for each in codes]}
     return shown
+
+
+def _show_code(code: Code) -> dict[str, str]:
+    named = {"code": code.code, "pin": code.pin, "serial": code.serial, "expiresAt": code.expires_at}
+    return {name: value for name, value in named.items() if value is not None}
 
 
 def show_event(event: Event) -> dict[str, Any]:
@@ -186,11 +199,6 @@ def show_event(event: Event) -> dict[str, Any]:
         "to": event.went_to,
         "message": event.message,
     }
-
-
-def _status(value: str) -> str:
-    """Our word for what the column holds; a word that is not known is shown as it is."""
-    return status.read(value).value if value in status.KINDS else value
 
 
 def _plain(value: Any) -> Any:

@@ -249,6 +249,11 @@ def sqlstate(error: BaseException) -> str | None:
     return getattr(getattr(error, "orig", error), "pgcode", None)
 
 
+def constraint(error: BaseException) -> str | None:
+    """The constraint or unique index that a statement violated; None for any other error."""
+    return getattr(getattr(getattr(error, "orig", error), "diag", None), "constraint_name", None)
+
+
 def was_undone(error: BaseException) -> bool:
     """Whether it is certain that nothing of the statement, or of its transaction, was committed."""
     state = sqlstate(error)
