@@ -174,7 +174,7 @@ def test_stuck_orders_are_found_without_reading_the_table(models: Models, desk: 
         database.rows("ANALYZE product_orders")
         found = database.rows(f"EXPLAIN {_statement()}")
     explained = "\n".join(row["QUERY PLAN"] for row in found)
-    assert "idx_orders_due" in explained
+    assert "idx_orders_planned" in explained
     assert "Seq Scan on product_orders" not in explained
 
 
