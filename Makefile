@@ -1,4 +1,4 @@
-# Needs Python 3.11 or later, make and a package index; `make` alone lists what there is.
+# Needs Python 3.11 or later, make and a package index; `make` alone lists the targets.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11 /usr/bin/python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 VENV := .venv
@@ -6,22 +6,26 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint bench soak guards
+.PHONY: help run demo test coverage lint bench soak guards
 
 help: ## list these targets
 	@sed -n 's/^\([a-z.]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; \
 		do printf '  make %-8s %s\n' "$$name" "$$text"; done
 
-run: .venv ## start everything here, with embedded servers; Ctrl-C stops it
-	$(BIN)/gateway dev
+# `exec` and `--parent`: when make ends, however it does, so does everything that it started.
+run: .venv ## start everything on this machine, with servers of its own; Ctrl-C stops it
+	@exec $(BIN)/gateway dev --parent $$PPID
 
-demo: .venv ## the same, but end once an order has its PIN
-	$(BIN)/gateway dev --demo
+demo: .venv ## the same, but exit once an order has its PIN
+	@exec $(BIN)/gateway dev --demo --parent $$PPID
 
 test: lint ## check the code, then run every test
 	$(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)
 
-lint: .venv ## style, types, import directions, dependencies
+coverage: .venv ## run every test and show the lines that no process has run
+	$(BIN)/python -m tests.coverage $(ARGS)
+
+lint: .venv ## check style, types, import directions and dependencies
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -35,14 +39,18 @@ bench: .venv ## run the benchmarks and print their table
 soak: .venv ## run real processes with faults for a long time
 	$(BIN)/python -m tests.acceptance.soak $(ARGS)
 
-guards: .venv ## take each guard out of a copy and show which test falls
+guards: .venv ## remove each guard from a copy of the code and show which test fails
 	$(BIN)/python -m tests.acceptance.guards $(ARGS)
 
 .PHONY: .venv
 .venv: $(INSTALLED) ## make the virtual environment, again when setup.cfg changes
 
+# Checks PYTHON itself: with an older one, pip searches long for packages that do not exist.
 $(INSTALLED): setup.cfg pyproject.toml
-	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed: make PYTHON=/path/to/python"; exit 1; }
+	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 or later found: make PYTHON=/path/to/python" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; v >= (3, 11) or sys.exit("error: $(PYTHON) is Python %d.%d;'\
+	' Referans needs 3.11 or later: make PYTHON=/path/to/python" % v)'
+	@echo "Installing into $(VENV), which takes about a minute …"
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@

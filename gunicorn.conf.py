@@ -1,4 +1,4 @@
-"""Every setting of the web server; `gunicorn gateway.app:app` finds this file by itself."""
+"""All settings of the web server; `gunicorn gateway.app:app` finds this file by itself."""
 
 import gc
 import os
@@ -18,7 +18,7 @@ log.configure(settings)
 
 
 class RootLogger(Logger):
-    """Hands gunicorn's lines to the root logger, where secrets are masked."""
+    """Passes gunicorn's lines to the root logger, which masks secrets."""
 
     def setup(self, cfg: Config) -> None:
         super().setup(cfg)
@@ -27,16 +27,17 @@ class RootLogger(Logger):
 
     def exception(self, msg: str, *args: object, **kwargs: Any) -> None:
         if isinstance(sys.exception(), TimeoutError):
-            self.info("A client paused for too long within its request.")
+            self.info("A client paused too long within its request.")
         else:
             super().exception(msg, *args, **kwargs)
 
 
 logger_class = RootLogger
 loglevel = settings.log_level
-# One line per request comes from the application, with its ids; gunicorn's would be a second.
+# The application logs each request itself, with its ids.
 accesslog = None
 
+# `gateway dev` binds to the loopback addresses instead, by GUNICORN_CMD_ARGS.
 bind = f"0.0.0.0:{settings.port}"
 workers = settings.web_concurrency
 # Why greenlets: docs/decisions/0004-gevent-serves.md
@@ -45,14 +46,14 @@ worker_class = serving.Worker
 worker_connections = 1000
 backlog = 512
 
-# Answers are held until they are whole (`serving.Client`), which a file that the kernel sends would overtake.
+# Answers are buffered (`serving.Client`); a file sent by the kernel would overtake the buffer.
 sendfile = False
 
-# Seconds without a heartbeat, which stops when anything in a process blocks the whole of it.
+# Seconds without a heartbeat after which a process is killed; anything that blocks the process stops the heartbeat.
 timeout = 30
-# Seconds to finish requests after SIGTERM, under the 25 that all processes have, leaving some to exit.
+# Seconds to finish requests after SIGTERM; all processes have 25, and some of it is needed to exit.
 graceful_timeout = 20
-# Seconds; longer than the 90 of the router in front, so that it never reuses a connection we just closed.
+# Seconds; longer than the 90 of the router in front, so that it never uses a connection that was just closed.
 keepalive = 95
 
 # Bytes and headers; our longest URL is a cursor, and no proxy adds more than a few kilobytes.
@@ -60,24 +61,24 @@ limit_request_line = 4094
 limit_request_fields = 64
 limit_request_field_size = 8190
 
-# Each process opens its own database connections, after the fork.
+# Each process opens its own database connections after the fork.
 preload_app = False
-# No second way in.
+# No other interface than HTTP.
 control_socket_disable = True
-# Nobody's word on who or where the client is counts; nothing here asks.
+# gunicorn itself trusts no proxy header; `gateway.web.addresses` reads X-Forwarded-For by TRUSTED_PROXIES.
 forwarded_allow_ips = ""
-# Heartbeat files in memory, where the disk cannot hold a worker up.
+# Heartbeat files in memory, so that a slow disk cannot delay a worker.
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: PTH112
 
 
 def post_worker_init(worker: Worker) -> None:
-    """What is there now stays; looking through it for garbage stopped everybody for 40 ms now and then."""
+    """Exempt what exists now from garbage collection, which stopped a process for 40 ms now and then."""
     gc.collect()
     gc.freeze()
 
 
 def worker_exit(server: Arbiter, worker: Worker) -> None:
-    """The last hints to the workers still go out."""
-    from gateway import broker  # noqa: PLC0415 - importing it above would be before the process is patched
+    """Send the last hints to the workers."""
+    from gateway import broker  # noqa: PLC0415 - above, it would be imported before the process is patched
 
     broker.drain(timeout_seconds=1)

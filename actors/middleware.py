@@ -2,6 +2,7 @@
 
 import signal
 import threading
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
@@ -15,7 +16,7 @@ from models.db import database
 
 logger = log.get(__name__)
 
-#: Seconds between two looks at whether the scheduler is alive.
+#: Longest time between two looks at whether the scheduler is alive, in seconds.
 WATCH_SECONDS = 15
 
 
@@ -24,7 +25,7 @@ class Periodic(PeriodiqMiddleware):  # type: ignore[misc]
 
 
 class LogContext(Middleware):
-    """Every line logged while a message is handled carries what it is about; nothing leaks into the next."""
+    """Puts the actor and the ids on every line that is logged while a message is handled."""
 
     def before_process_message(self, broker: dramatiq.Broker, message: Any) -> None:
         log.clear()
@@ -39,27 +40,24 @@ class LogContext(Middleware):
 
 
 class OneShutdownSignal(Middleware):
-    """Platforms signal every process and Dramatiq's parent passes the signal on: the second must not kill."""
+    """Ignores a second signal: platforms signal every process, and Dramatiq's parent passes the signal on."""
 
     def after_process_boot(self, broker: dramatiq.Broker) -> None:
         for number in (signal.SIGTERM, signal.SIGHUP):
-            _listen_once(number)
+            if callable(handler := signal.getsignal(number)):
+                signal.signal(number, _once(handler))
 
 
-def _listen_once(number: signal.Signals) -> None:
-    handler = signal.getsignal(number)
-    if not callable(handler):
-        return
-
-    def once(received: int, frame: FrameType | None) -> None:
+def _once(handler: Callable[[int, FrameType | None], Any]) -> Callable[[int, FrameType | None], None]:
+    def handle(number: int, frame: FrameType | None) -> None:
         signal.signal(number, signal.SIG_IGN)
-        handler(received, frame)
+        handler(number, frame)
 
-    signal.signal(number, once)
+    return handle
 
 
 class SweepWatch(Middleware):
-    """Sweeps from the worker itself when the scheduler has not for `overdue_seconds`, and with no queue needed."""
+    """Sweeps from within the worker, without the queue, if no sweep has begun for `overdue_seconds`."""
 
     def __init__(self, overdue_seconds: float) -> None:
         self._overdue_seconds = overdue_seconds
@@ -75,16 +73,13 @@ class SweepWatch(Middleware):
     def _watch(self, broker: dramatiq.Broker) -> None:
         while not self._stopping.wait(min(WATCH_SECONDS, self._overdue_seconds / 4)):
             try:
-                self._sweep_if_overdue(broker)
+                with database.session():
+                    overdue = sweep_run.overdue(self._overdue_seconds)
+                if overdue:
+                    broker.get_actor("sweep")("worker")
             except Exception:
                 logger.warning(
-                    "The sweep watch could not look; it tries again.",
+                    "The sweep watch failed; it will try again.",
                     action="sweep_watch_failed",
                     exc_info=True,
                 )
-
-    def _sweep_if_overdue(self, broker: dramatiq.Broker) -> None:
-        with database.session():
-            overdue = sweep_run.overdue(self._overdue_seconds)
-        if overdue:
-            broker.get_actor("sweep")("worker")

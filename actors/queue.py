@@ -1,71 +1,41 @@
-"""Enqueueing from inside a worker: hints, like every message of ours."""
+"""When a message is tried again, in Dramatiq's terms."""
 
 import random
-from collections.abc import Iterable
+from collections.abc import Callable
+from functools import wraps
 
 import dramatiq
-import redis
 
-from actors.setup import broker, settings
-from gateway import log
-from gateway.broker import QUEUES, queue_lengths
+from actors.setup import settings
+from gateway.fulfilment.permits import BUSY_SECONDS, BUSY_WAIT_SECONDS, Busy
 from models.db import database
 
-logger = log.get(__name__)
-
-#: Bounds of the wait, in milliseconds, before an actor that got no permit tries again.
-BUSY_WAIT_MS = (500, 1500)
-#: Their mean.
-BUSY_SECONDS = sum(BUSY_WAIT_MS) / 2000
-#: Tries after which it leaves that to the sweep, whose next hint comes by then.
+#: Tries for a permit; the sweep, whose next hint comes by then, takes over.
 BUSY_TRIES = round(settings.sweep_period_seconds / BUSY_SECONDS)
-#: Tries where the database is away for a moment.
+#: Tries while the database is away for a moment.
 AWAY_TRIES = 5
 
 
-class Busy(dramatiq.Retry):
-    """A provider has enough to do: nothing was claimed or counted, try again in a moment."""
+class BusyRetry(dramatiq.Retry):
+    """The provider was busy: nothing was claimed or counted, try again in a moment."""
 
-    def __init__(self, provider_id: str) -> None:
-        super().__init__(f"{provider_id} has enough to do", delay=random.randint(*BUSY_WAIT_MS))
+
+def retried_when_busy(work: Callable[[str], None]) -> Callable[[str], None]:
+    """`work`, whose Busy becomes a Retry after BUSY_WAIT_SECONDS."""
+
+    @wraps(work)
+    def translated(order_id: str) -> None:
+        try:
+            work(order_id)
+        except Busy as busy:
+            delay_ms = round(1000 * random.uniform(*BUSY_WAIT_SECONDS))
+            raise BusyRetry(str(busy), delay=delay_ms) from None
+
+    return translated
 
 
 def worth_retrying(retries: int, error: BaseException) -> bool:
-    """What may be otherwise in a moment. The sweep takes care of all else."""
-    if isinstance(error, Busy):
+    """Whether another try soon may succeed. Everything else is left to the sweep."""
+    if isinstance(error, BusyRetry):
         return retries < BUSY_TRIES
     return retries < AWAY_TRIES and isinstance(error, database.UNAVAILABLE)
-
-
-def waiting(actor_name: str) -> int:
-    """How many messages wait for an actor's workers, those that wait for their time not counted.
-
-    Raises redis.RedisError.
-    """
-    return queue_lengths(broker.client)[QUEUES[actor_name]]
-
-
-def enqueue_all(orders: Iterable[tuple[str, str]]) -> None:
-    """Hand orders to actors: pairs of an actor's name and an order's id. Raises redis.RedisError."""
-    broker.enqueue_all(_message(actor_name, order_id) for actor_name, order_id in orders)
-
-
-def enqueue_check(order_id: str, delay_seconds: float) -> None:
-    """Enqueue a planned check, if it is due before the next sweep; else, or where Redis is away, the sweep has it.
-
-    So Redis never holds more than one period of waiting messages, however many orders wait.
-    """
-    if delay_seconds > settings.sweep_period_seconds:
-        return
-    try:
-        broker.enqueue(_message("check_order_status", order_id), delay=round(delay_seconds * 1000))
-    except redis.RedisError as error:
-        logger.warning(
-            "The check was not enqueued; the sweep will find it.", action="enqueue_failed", error=str(error)
-        )
-
-
-def _message(actor_name: str, order_id: str) -> "dramatiq.Message[None]":
-    return dramatiq.Message(
-        queue_name=QUEUES[actor_name], actor_name=actor_name, args=(order_id,), kwargs={}, options={}
-    )

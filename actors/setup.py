@@ -6,10 +6,12 @@ from dramatiq.middleware import Retries, ShutdownNotifications
 from actors import middleware
 from gateway import log, outbound, sentry
 from gateway import settings as settings_module
-from gateway.broker import make_broker
+from gateway.broker import Hints, make_broker
+from gateway.fulfilment.permits import Permits
+from gateway.fulfilment.worker import Worker
 from models.db import binding
 
-#: Connections of one worker process; each is held only while a statement runs, never while a provider is asked.
+#: Connections of one worker process; each is held only while a statement runs, never during a call to a provider.
 POOL_SIZE = 6
 
 settings = settings_module.load_or_exit()
@@ -21,12 +23,6 @@ binding.bind(
     pool_size=POOL_SIZE,
     name="referans-worker",
 )
-
-#: The way out to providers; shared by all threads.
-client = outbound.Client()
-
-#: Seconds after which a claimed order of which nothing was heard is in doubt: longer than any call can take.
-dispatch_grace_seconds = max(settings.first_check_delay, outbound.DEADLINE_SECONDS + 5)
 
 broker = make_broker(
     settings,
@@ -41,3 +37,11 @@ broker = make_broker(
     ],
 )
 dramatiq.set_broker(broker)
+
+#: Shared by all threads.
+worker = Worker(
+    settings=settings,
+    client=outbound.Client(deadline_seconds=settings.call_timeout),
+    permits=Permits(broker.client, call_seconds=settings.call_timeout),
+    hints=Hints(broker, longest_delay_seconds=settings.sweep_period_seconds),
+)

@@ -9,8 +9,8 @@ from gateway.commands.printing import note, say
 
 app = typer.Typer(
     name="gateway",
-    help="Referans: takes orders, gives them to providers, and finds out what became of each.",
-    epilog="To begin: gateway dev. What a command does, with an example: gateway COMMAND --help.",
+    help="Referans: an order gateway between a storefront and its providers.",
+    epilog="To begin: gateway dev. For more about a command, with an example: gateway COMMAND --help.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -40,11 +40,11 @@ def options(
         False, "--version", help="Print the version.", callback=_print_version, is_eager=True
     ),
 ) -> None:
-    """Referans: takes orders, gives them to providers, and finds out what became of each."""
+    """Referans: an order gateway between a storefront and its providers."""
 
 
 def main() -> None:
-    """Run the command line; problems that a person can put right are one line on standard error and exit code 1."""
+    """Run the command line; a Problem is one line on standard error and exit code 1."""
     try:
         app()
     except Problem as problem:

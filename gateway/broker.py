@@ -1,4 +1,4 @@
-"""The queue: Dramatiq on Redis, and the bell that HTTP rings without waiting.
+"""The queue: Dramatiq on Redis, the hints of workers, and the bell that HTTP rings without waiting.
 
 Messages are hints. PostgreSQL knows what there is to do, and the sweep finds whatever a lost hint left undone.
 """
@@ -27,7 +27,7 @@ from gateway.settings import Settings
 
 logger = log.get(__name__)
 
-#: Which queue each actor listens on: what is slow or plentiful never stands in front of what is urgent.
+#: The queue of each actor: slow or plentiful messages never delay urgent ones.
 QUEUES = {
     "dispatch_order": "dispatch",
     "check_order_status": "checks",
@@ -35,25 +35,23 @@ QUEUES = {
     "record_scheduler_tick": "maintenance",
 }
 NAMESPACE = "referans"
-#: How the ids of workers begin in the heartbeats; `doctor` counts no others.
+#: Beginning of a worker's id among the heartbeats; `doctor` counts no others.
 WORKER_PREFIX = "worker-"
-#: Milliseconds without a sign of life after which a worker's messages are handed to others.
-HEARTBEAT_TIMEOUT_MS = 30_000
-#: Commands in a million that also look for dead workers' messages, each in its own queue only. A quiet queue sees two
-#: commands a second: with a thousandth it takes 17 minutes, with two hundredths often a minute.
+#: Commands in a million that also look for dead workers' messages, each in its own queue only. A quiet queue gets two
+#: commands a second: with a thousandth a takeover takes 17 minutes, with two hundredths often a minute.
 MAINTENANCE_CHANCE = 200_000
-#: Milliseconds that a hint is kept which was given up; nobody reads them, the database knows what there is to do.
+#: Milliseconds for which a hint that was given up is kept; it is never read, the database knows what there is to do.
 DEAD_MESSAGE_TTL_MS = 60_000
-#: Seconds that the web may spend on one Redis command, connecting included.
+#: Longest time of one Redis command of the web, connecting included, in seconds.
 WEB_TIMEOUT_SECONDS = 1
-#: Hints that go to Redis in one round trip.
+#: Most hints in one round trip to Redis.
 MAX_AT_ONCE = 100
-#: Hints that may wait for Redis; past that they are dropped, and the sweep takes over.
+#: Most hints that wait for Redis in one process; further ones are dropped, and the sweep takes over.
 MAX_WAITING = 10_000
 
 
 def make_client(settings: Settings, *, strict: bool) -> redis.Redis:
-    """`strict` fails at once where Redis is away, as a web request must; otherwise it tries for some seconds."""
+    """`strict` fails at once if Redis is away, as a web request must; otherwise it tries for some seconds."""
     url = settings.redis_url.get_secret_value()
     retry = Retry(NoBackoff(), 0) if strict else Retry(ExponentialBackoff(cap=1, base=0.05), 3)
     options: dict[str, Any] = {"retry": retry, "socket_connect_timeout": WEB_TIMEOUT_SECONDS if strict else 5}
@@ -71,28 +69,35 @@ def make_broker(
         client=make_client(settings, strict=strict),
         middleware=[_NamedWorker(), *(middleware or [])],
         namespace=NAMESPACE,
-        heartbeat_timeout=HEARTBEAT_TIMEOUT_MS,
+        heartbeat_timeout=round(1000 * settings.heartbeat_timeout),
         maintenance_chance=MAINTENANCE_CHANCE,
         dead_message_ttl=DEAD_MESSAGE_TTL_MS,
     )
 
 
+def message(actor_name: str, *args: str) -> dramatiq.Message[None]:
+    """A message for an actor: an order's id, as a rule. Raises KeyError for an actor without a queue."""
+    return dramatiq.Message(
+        queue_name=QUEUES[actor_name], actor_name=actor_name, args=args, kwargs={}, options={}
+    )
+
+
 class PatientConsumer(_RedisConsumer):
-    """Loses hints that cannot be given back, and not the thread that consumes: dramatiq's would never come back."""
+    """Survives a queue that is away: drops hints that cannot be given back. Dramatiq's own thread would end."""
 
     def requeue(self, messages: Iterable[Any]) -> None:
         try:
             super().requeue(messages)  # type: ignore[no-untyped-call]
         except redis.RedisError as error:
             logger.warning(
-                "The queue is away; delayed messages are lost and the sweep will find their orders.",
+                "The queue is away; delayed messages are lost, and the sweep will find their orders.",
                 action="requeue_failed",
                 error=str(error),
             )
 
 
 class PatientBroker(RedisBroker):
-    """Loses a tick that cannot be enqueued, and not the scheduler: a platform restarts one later each time."""
+    """Drops a scheduler's tick that cannot be enqueued; an error would end the scheduler."""
 
     @property
     def consumer_class(self) -> type[PatientConsumer]:
@@ -114,7 +119,7 @@ class PatientBroker(RedisBroker):
         try:
             self._enqueue_together(together)
         except redis.exceptions.NoScriptError:
-            # The server is a new one; what came in all the same comes in twice.
+            # The server was restarted and has forgotten the scripts. What it has taken all the same comes twice.
             for script in self.scripts.values():
                 self.client.script_load(script.script)
             self._enqueue_together(together)
@@ -129,20 +134,52 @@ class PatientBroker(RedisBroker):
 
 
 def _run(pipeline: Any, sha: str, *, keys: list[Any], args: list[Any]) -> None:
-    """A script that is there already; redis-py would ask for it before every pipeline."""
+    """Run a script that the server has; redis-py would check that before every pipeline."""
     pipeline.evalsha(sha, len(keys), *keys, *args)
 
 
 class _NamedWorker(Middleware):
-    """Marks workers in the heartbeats, where dramatiq also puts whoever enqueued something."""
+    """Marks workers among the heartbeats, where dramatiq also puts every process that enqueues."""
 
     def before_worker_boot(self, broker: Broker, worker: Worker) -> None:
         assert isinstance(broker, RedisBroker)
         broker.broker_id = f"{WORKER_PREFIX}{broker.broker_id}"
 
 
+class Hints:
+    """The hints of a worker; see `gateway.fulfilment.worker.Hints`."""
+
+    def __init__(self, broker: PatientBroker, *, longest_delay_seconds: float) -> None:
+        self._broker = broker
+        self._longest_delay_seconds = longest_delay_seconds
+
+    def send(self, hints: Iterable[tuple[str, str]]) -> None:
+        """Hand orders to actors: pairs of an actor's name and an order's id. Raises redis.RedisError."""
+        self._broker.enqueue_all(message(actor_name, order_id) for actor_name, order_id in hints)
+
+    def check_later(self, order_id: str, delay_seconds: float) -> None:
+        """Enqueue a planned check, unless it is due after the next sweep, which then finds it.
+
+        So Redis never holds more than one period of waiting messages, however many orders wait.
+        """
+        if delay_seconds > self._longest_delay_seconds:
+            return
+        try:
+            self._broker.enqueue(message("check_order_status", order_id), delay=round(delay_seconds * 1000))
+        except redis.RedisError as error:
+            logger.warning(
+                "The check was not enqueued; the sweep will find it.",
+                action="enqueue_failed",
+                error=str(error),
+            )
+
+    def waiting(self, actor_name: str) -> int:
+        """How many messages wait for an actor, delayed ones not counted. Raises redis.RedisError."""
+        return queue_lengths(self._broker.client)[QUEUES[actor_name]]
+
+
 class Bell:
-    """Hands hints to a thread of its own, so that nobody waits for Redis. Works on both sides of a fork."""
+    """Hands hints to a thread of its own, so that no caller waits for Redis. Works on both sides of a fork."""
 
     def __init__(self, broker: PatientBroker) -> None:
         self._broker = broker
@@ -150,10 +187,10 @@ class Bell:
         os.register_at_fork(after_in_child=self._begin)
 
     def _begin(self) -> None:
-        """The thread stays with the parent, and so do its lock and its hints."""
+        """The thread, its lock and its hints stay with the parent of a fork."""
         self._lock = threading.Lock()
         self._waiting: queue.Queue[dramatiq.Message[Any]] = queue.Queue(MAX_WAITING)
-        # Counted here, because gevent's queue tells nobody how much of it is done.
+        # Counted here, because gevent's queue does not tell how much of it is done.
         self._done = threading.Condition()
         self._unfinished = 0
         self._thread: threading.Thread | None = None
@@ -163,7 +200,7 @@ class Bell:
         """A hint for each order. Never blocks and never raises."""
         try:
             for order_id in order_ids:
-                self._put(_message(actor_name, order_id))
+                self._put(message(actor_name, order_id))
             self._start()
         except Exception as error:
             self._report(error)
@@ -177,7 +214,7 @@ class Bell:
             raise
 
     def drain(self, timeout_seconds: float) -> bool:
-        """Wait until every hint was sent or given up; False where the time did not suffice."""
+        """Wait until every hint was sent or given up; False if some are left after `timeout_seconds`."""
         with self._done:
             return self._done.wait_for(lambda: not self._unfinished, timeout_seconds)
 
@@ -222,17 +259,11 @@ class Bell:
             )
 
 
-def _message(actor_name: str, order_id: str) -> dramatiq.Message[Any]:
-    return dramatiq.Message(
-        queue_name=QUEUES[actor_name], actor_name=actor_name, args=(order_id,), kwargs={}, options={}
-    )
-
-
 _bell: Bell | None = None
 
 
 def install(bell: Bell | None) -> None:
-    """What `wake` rings from now on; called once by each process."""
+    """Let `wake` ring this bell; called once by each process."""
     global _bell  # noqa: PLW0603
     _bell = bell
 
@@ -251,14 +282,14 @@ def drain(timeout_seconds: float) -> bool:
 
 
 def ping(settings: Settings) -> None:
-    """Ask Redis for a sign of life. Raises redis.RedisError, within about a second."""
+    """Ask Redis for a sign of life. Raises redis.RedisError within about a second."""
     with make_client(settings, strict=True) as client:
         client.ping()
 
 
-def workers_alive(client: redis.Redis) -> int:
-    """How many worker processes gave a sign of life within the heartbeat timeout. Raises redis.RedisError."""
-    since_ms = time.time() * 1000 - HEARTBEAT_TIMEOUT_MS
+def workers_alive(client: redis.Redis, heartbeat_timeout_seconds: float) -> int:
+    """How many worker processes gave a sign of life within the timeout. Raises redis.RedisError."""
+    since_ms = 1000 * (time.time() - heartbeat_timeout_seconds)
     alive: Any = client.zrangebyscore(f"{NAMESPACE}:__heartbeats__", since_ms, "+inf")
     return sum(name.startswith(WORKER_PREFIX.encode()) for name in alive)
 

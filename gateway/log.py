@@ -1,4 +1,4 @@
-"""Log lines: a sentence, a stable `action` and ids, as JSON or for a console; secrets masked by construction."""
+"""Log lines: a sentence, a stable `action` and ids, as JSON or for a console; secrets are always masked."""
 
 import json
 import logging
@@ -19,15 +19,15 @@ from structlog.typing import EventDict, Processor
 from gateway.settings import Settings
 
 MASKED = "***"
-#: Whatever stands under a name that ends like these is masked, at any depth.
+#: A value is masked if its name ends in one of these, at any depth.
 SECRET_NAME = re.compile(
     r"(^|_)(pin|pin_?code|[sş]ifre|kod|bayi_?kodu|password|passwd|token|secret|credential|authorization"
     r"|api_?key|key|dsn|cookie)s?$"
 )
-#: Where a name has a seam: camelCase, and whatever is neither letter nor digit.
+#: Word boundaries in a name: camelCase, and every character that is not a letter or digit.
 SEAM = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[\W_]+")
-#: What gives a secret away inside any text: fields of queries, headers, JSON and `repr`, callback paths,
-#: bearer tokens, webhook secrets, our own keys, and the user part of a URL.
+#: Secrets inside any text: fields of queries, headers, JSON and `repr`, callback paths, bearer tokens, webhook secrets,
+#: our own keys, and the user part of a URL.
 SECRET_TEXT = re.compile(
     r"""(?ix)
     (?P<field>
@@ -41,24 +41,25 @@ SECRET_TEXT = re.compile(
     | \b (?: whsec_ | rk_ ) [A-Za-z0-9+/=_-]{6,}
     """
 )
-#: No secret is found without one of these; looking for them first is ten times faster than the pattern.
+#: Every text with a secret contains one of these; looking for them first is ten times faster than the pattern.
 HINTS = ("ifre", "token", "pass", "secret", "api", "pin", "auth", "kod", "bearer", "://", "c_", "rk_")
-#: Only a callback's path that goes on behind the provider's id has a token in it.
+#: A callback's path contains a token only if it continues after the provider's id.
 TOKEN_PATH = re.compile(r"/callbacks/[^/\s?\"']+/", re.IGNORECASE)
-#: What stands on every line of this request or message. structlog has a variable for each name, at a third of a line.
+#: Ids on every line of this request or message. One variable, because structlog's own, one for each name, cost a third
+#: of a line.
 _ids: ContextVar[Mapping[str, Any]] = ContextVar("ids", default=MappingProxyType({}))
-#: Characters of the shortest text that can hold one, `pin=1`.
+#: Length of the shortest text with a secret, `pin=1`, in characters.
 SHORTEST = 5
 
 
 def mask(text: str) -> str:
-    """`text` without what looks like a secret."""
+    """`text` with everything that looks like a secret masked."""
     return SECRET_TEXT.sub(_masked, text) if len(text) >= SHORTEST and _may_hold_secret(text) else text
 
 
 def _may_hold_secret(text: str) -> bool:
     lower = text.lower()
-    for hint in HINTS:  # a loop, because a generator costs more than what it looks at
+    for hint in HINTS:  # a loop, because a generator costs more than the search itself
         if hint in lower:
             return True
     return "/callbacks/" in lower and TOKEN_PATH.search(lower) is not None
@@ -89,7 +90,7 @@ def _mask_value(name: str, value: Any) -> Any:
 
 
 def mask_event(_: Any, __: str, event: EventDict) -> EventDict:
-    """The processor that every line passes last before it is rendered."""
+    """The last processor of every line before it is rendered."""
     texts = [value for value in event.values() if isinstance(value, str)]
     plain = len(texts) + sum(isinstance(value, (int, float)) or value is None for value in event.values())
     if plain == len(event) and not any(map(_is_secret, event)) and not _may_hold_secret("\n".join(texts)):
@@ -101,13 +102,17 @@ def _with_ids(_: Any, __: str, event: EventDict) -> EventDict:
     return {**_ids.get(), **event}
 
 
-def _timestamp(zone: ZoneInfo) -> Processor:
-    """The time zone's rules are asked once a second, not for every line."""
+def _timestamp(zone: ZoneInfo, log_format: str) -> Processor:
+    """ISO 8601 with its offset in JSON, `22:51:24.123 +03` on a console. The zone's rules are asked once a second."""
 
     @lru_cache(maxsize=2)
     def around_fraction(second: int) -> tuple[str, str]:
-        text = datetime.fromtimestamp(second, zone).isoformat()
-        return text[:19], text[19:]
+        at = datetime.fromtimestamp(second, zone)
+        return (
+            (f"{at:%H:%M:%S}", f" {at:%Z}")
+            if log_format == "console"
+            else (at.isoformat()[:19], at.isoformat()[19:])
+        )
 
     def add(_: Any, __: str, event: EventDict) -> EventDict:
         second, fraction = divmod(time.time_ns(), 1_000_000_000)
@@ -119,7 +124,7 @@ def _timestamp(zone: ZoneInfo) -> Processor:
 
 
 class _Line:
-    """Writes what is rendered already; errors take the long way, on which error tracking listens."""
+    """Writes lines that are already rendered; errors go through `logging`, where error tracking sees them."""
 
     def __init__(self, name: str, handler: "logging.StreamHandler[TextIO]") -> None:
         self.name = name
@@ -145,15 +150,15 @@ def _rendered(render: Processor) -> Processor:
 
 
 def configure(settings: Settings) -> None:
-    """Send every line of this process, the libraries' too, to standard output in one form.
+    """Send every line of this process, those of libraries too, to standard output in one form.
 
-    Calling it again is harmless: it takes over from whatever was there.
+    It replaces any earlier configuration, its own too.
     """
     shared: list[Processor] = [
         _with_ids,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
-        _timestamp(ZoneInfo(settings.timezone)),
+        _timestamp(ZoneInfo(settings.timezone), settings.log_format),
         structlog.processors.format_exc_info,
     ]
     level = getattr(logging, settings.log_level.upper())
@@ -187,14 +192,14 @@ def _take_over_stdlib(
     for name in ("gunicorn.error", "gunicorn.access", "dramatiq", "periodiq", "peewee"):
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True
-    # Statements carry what is sealed and who ordered what: never in a log, whatever the level.
+    # Statements contain secrets and personal data, so they are not logged at any level.
     logging.getLogger("peewee").setLevel(max(level, logging.INFO))
 
 
 def _standard_output() -> TextIO:
-    """By its number: dramatiq replaces `sys.stdout` in a worker by a pipe that ends on standard error.
+    """By its number, because in a worker dramatiq replaces `sys.stdout` by a pipe to standard error.
 
-    Half a surrogate pair in a provider's text is escaped, and does not cost the line.
+    A lone surrogate in a provider's text is escaped, so that the line is not lost.
     """
     return open(1, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
 
@@ -212,12 +217,12 @@ def get(name: str) -> Any:
 
 
 def bind(**ids: Any) -> None:
-    """Put ids on every further line of this request or message."""
+    """Add ids to every further line of this request or message."""
     _ids.set({**_ids.get(), **ids})
 
 
 def clear() -> None:
-    """Forget them; called at the end of each request and message."""
+    """Remove the ids; called at the end of each request and message."""
     _ids.set({})
 
 

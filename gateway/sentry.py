@@ -1,4 +1,4 @@
-"""Error tracking, for those who set SENTRY_DSN and installed the extra: `pip install 'referans[sentry]'`."""
+"""Error tracking with Sentry: needs SENTRY_DSN and the extra, `pip install 'referans[sentry]'`."""
 
 import importlib
 import importlib.util
@@ -10,7 +10,7 @@ logger = log.get(__name__)
 
 
 def configure(settings: Settings) -> None:
-    """Report unhandled errors, masked as log lines are. To be called before the broker is made."""
+    """Report unhandled errors, masked like log lines. Call it before the broker is made, which sentry-sdk patches."""
     if settings.sentry_dsn is None:
         return
     if importlib.util.find_spec("sentry_sdk") is None:

@@ -1,4 +1,4 @@
-"""How gunicorn serves: gevent's worker with bounded requests, short farewells, and a psycopg2 that lets others run.
+"""How gunicorn serves: gevent's worker with bounded requests, a short shutdown, and a psycopg2 that yields.
 
 gunicorn loads this before it patches the process, so nothing of ours is imported here.
 """
@@ -18,28 +18,28 @@ from gunicorn import util
 from gunicorn.workers import ggevent
 from psycopg2 import extensions
 
-#: Seconds a client may pause within a request; a half-sent one would stay for ever (gunicorn #2086).
+#: Longest pause of a client within a request, in seconds; gunicorn has no limit for it (gunicorn #2086).
 READ_TIMEOUT_SECONDS = 3
-#: Bytes of one request, head and body, that are read at all; the application allows less.
+#: Largest request, head and body, that is read at all, in bytes; the application allows less.
 MAX_REQUEST_BYTES = 256 * 1024
-#: Bytes of an answer that are held until it is whole, so that head and body go out in one packet.
+#: Largest part of an answer that is buffered, in bytes, so that head and body go out in one packet.
 HELD_BYTES = 64 * 1024
-#: Seconds that a client has to take its last answer, and to stop sending what nobody reads.
+#: Longest wait for a client to take its last answer and to stop sending, in seconds.
 FAREWELL_SECONDS = 2
-#: Seconds that a process leaves the next connection to the others, for each that it has, and at most.
+#: Pause before a process accepts its next connection, for each that it has, and the longest, in seconds.
 PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.000_05, 0.001
-#: Seconds that who waits until the process is idle waits at most.
+#: Longest wait for the process to become idle, in seconds.
 IDLE_SECONDS = 0.01
-#: Seconds without a word from PostgreSQL after which it is away; it ends statements itself before that.
+#: Seconds of silence after which PostgreSQL counts as away; its own statement timeout is shorter.
 SILENCE_SECONDS = 20
-#: The same while connecting: libpq's `connect_timeout` does not count for who waits on its socket himself.
+#: The same while connecting, since libpq's `connect_timeout` does not apply where its socket is waited for elsewhere.
 CONNECT_SECONDS = 5
-#: psycopg2's status of a connection that is not there yet; its Python side has no name for it.
+#: psycopg2's status of a connection that is being made, from the first poll on; it has no name in Python.
 STATUS_CONNECTING = 20
 
 
 class Client:
-    """A client's socket: patient between requests, not within one; an answer goes out as a whole."""
+    """A client's socket, with a long timeout between requests and a short one within; answers are buffered."""
 
     def __init__(self, sock: Any, keepalive_seconds: float) -> None:
         self._sock = sock
@@ -49,24 +49,24 @@ class Client:
         self.between_requests = True
 
     def next_request(self) -> None:
-        """The one before is answered."""
+        """Begin to wait for the next request; the previous one is answered."""
         self.between_requests = True
         self._received = 0
 
     def sendall(self, data: bytes) -> None:
-        """Keep it for `flush`, unless it is much."""
+        """Buffer it until `flush`, unless it is too much."""
         self._held += data
         if len(self._held) > HELD_BYTES:
             self.flush()
 
     def flush(self) -> None:
-        """Send what was kept."""
+        """Send the buffer."""
         held, self._held = self._held, b""
         if held:
             self._sock.sendall(held)
 
     def recv(self, size: int) -> bytes:
-        """Raises TimeoutError where a request stops on its way."""
+        """Raises TimeoutError if the client pauses within a request."""
         if self._received > MAX_REQUEST_BYTES:
             return b""
         data = self._begin(size) if self.between_requests else self._go_on(size)
@@ -84,13 +84,13 @@ class Client:
         return bytes(self._sock.recv(size))
 
     def end_if_idle(self) -> None:
-        """`recv` returns what has arrived, or nothing. gevent's `shutdown` would raise there, whatever had arrived."""
+        """Let a waiting `recv` return what has arrived, or nothing. gevent's own `shutdown` would make it raise."""
         if self.between_requests:
             with suppress(OSError):
                 self._sock._sock.shutdown(socket.SHUT_RD)
 
     def close(self) -> None:
-        """Say that nothing more comes, and wait for the same: closing on unread bytes destroys the last answer."""
+        """Close both directions in turn: a socket closed with unread bytes can destroy the last answer."""
         with suppress(OSError), gevent.Timeout(FAREWELL_SECONDS, False):
             self.flush()
             self._sock.shutdown(socket.SHUT_WR)
@@ -104,14 +104,14 @@ class Client:
 
 
 class Listener(StreamServer):  # type: ignore[misc]
-    """Takes connections in turns with the other processes.
+    """Accepts connections in turns with the other processes.
 
-    Whoever wakes first would take most of those that come at once, and they stay: of 32, one process was seen to hold
-    30, while the other had nothing to do.
+    Without turns the process that wakes first accepts most of the connections that arrive together, and keeps them: of
+    32 connections one process held 30, while the other was idle.
     """
 
     def do_read(self) -> Any:
-        """The next connection, if there is one; the more this process has, the longer it lets others take the next."""
+        """The next connection, if any; then pause, longer the more connections this process has."""
         accepted = super().do_read()
         if accepted:
             self.stop_accepting()
@@ -124,11 +124,11 @@ _date = lru_cache(maxsize=1)(formatdate)
 
 
 def http_date(timestamp: float | None = None) -> str:
-    """The header `Date`, made once a second and not for every answer."""
+    """The header `Date`, formatted once a second instead of for every answer."""
     return _date(int(time.time() if timestamp is None else timestamp), usegmt=True)
 
 
-# gunicorn has no settings for these.
+# gunicorn has no settings for these two.
 ggevent.StreamServer = Listener
 util.http_date = http_date
 
@@ -141,12 +141,12 @@ class Worker(ggevent.GeventWorker):  # type: ignore[misc]
         self._clients: set[Client] = set()
 
     def patch(self) -> None:
-        """Before anything of ours is imported."""
+        """Patch the process, before it imports the application."""
         super().patch()
         extensions.set_wait_callback(wait_for_postgres)
 
     def timeout_ctx(self) -> Any:
-        """The clients' sockets keep the time."""
+        """No timeout here: each client's socket has its own."""
         return nullcontext()
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
@@ -168,7 +168,7 @@ class Worker(ggevent.GeventWorker):  # type: ignore[misc]
         sock.next_request()
 
     def notify(self) -> None:
-        """Every second a sign of life; after SIGTERM also the end of connections on which nothing is asked."""
+        """The heartbeat, once a second; after SIGTERM it also ends idle connections."""
         super().notify()
         if not self.alive:
             for client in self._clients:
@@ -176,17 +176,17 @@ class Worker(ggevent.GeventWorker):  # type: ignore[misc]
 
 
 def until_idle() -> None:
-    """Let all others run until whatever has arrived is read; not longer, where there is no end of it."""
+    """Let other greenlets run until everything that has arrived is read, for IDLE_SECONDS at most."""
     with gevent.Timeout(IDLE_SECONDS, False):
         gevent.idle()
 
 
 def wait_for_postgres(connection: Any) -> None:
-    """What psycopg2 does while it waits: let other greenlets run. Raises psycopg2.OperationalError after a silence."""
-    seconds = CONNECT_SECONDS if connection.status == STATUS_CONNECTING else SILENCE_SECONDS
+    """Let other greenlets run while psycopg2 waits. Raises psycopg2.OperationalError after a silence."""
     wait = {extensions.POLL_READ: wait_read, extensions.POLL_WRITE: wait_write}
     while (state := connection.poll()) != extensions.POLL_OK:
+        seconds = CONNECT_SECONDS if connection.status == STATUS_CONNECTING else SILENCE_SECONDS
         try:
             wait[state](connection.fileno(), timeout=seconds)
         except TimeoutError:
-            raise psycopg2.OperationalError(f"no word from PostgreSQL for {seconds} s") from None
+            raise psycopg2.OperationalError(f"no answer from PostgreSQL for {seconds} s") from None

@@ -1,4 +1,4 @@
-"""Every environment variable, read and checked once at start. Imports nothing of ours."""
+"""All environment variables, read and checked once at start."""
 
 import base64
 import os
@@ -22,20 +22,22 @@ from pydantic import (
     field_validator,
 )
 
-#: What every process but `gateway dev` needs.
+from gateway.inputs import http_url
+
+#: Needed by every process except `gateway dev`.
 REQUIRED = ("DATABASE_URL", "REDIS_URL")
 
 
 class SettingsError(ValueError):
-    """One line that names the variable and says what it takes; it never holds the value of a secret."""
+    """One line that names the variable and says what it takes; it never contains the value of a secret."""
 
 
 def _scheme(*schemes: str) -> AfterValidator:
     def check(url: SecretStr) -> SecretStr:
         text = url.get_secret_value()
         if text.partition("://")[0] not in schemes or "://" not in text:
-            raise ValueError("another scheme")
-        _ = urlsplit(text).port  # raises ValueError where it is none
+            raise ValueError("wrong scheme")
+        _ = urlsplit(text).port  # raises ValueError for an invalid port
         return url
 
     return AfterValidator(check)
@@ -53,27 +55,26 @@ def _fernet_keys(value: Any) -> Any:
 def _webhook_secret(secret: SecretStr) -> SecretStr:
     text = secret.get_secret_value()
     if not text.startswith("whsec_") or not base64.b64decode(text.removeprefix("whsec_"), validate=True):
-        raise ValueError("no key")
+        raise ValueError("not a webhook secret")
     return secret
 
 
 def _path(prefix: str) -> str:
     if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", prefix.rstrip("/")):
-        raise ValueError("no path")
+        raise ValueError("not a path")
     return prefix.rstrip("/")
 
 
-def _web_address(url: str) -> str:
-    if not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", url):
-        raise ValueError("no address")
-    _ = urlsplit(url).port
+def _base_url(url: str) -> str:
+    http_url(url)
+    if "?" in url or "#" in url:
+        raise ValueError("a query or a fragment")
     return url.rstrip("/")
 
 
-def _notify_address(url: str | None) -> str | None:
-    if url is not None and not (re.fullmatch(r"https?://\S+", url) and urlsplit(url).hostname):
-        raise ValueError("no address")
-    _ = urlsplit(url or "").port
+def _url(url: str | None) -> str | None:
+    if url is not None:
+        http_url(url)
     return url
 
 
@@ -81,22 +82,22 @@ def _timezone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (OSError, LookupError) as error:
-        raise ValueError("no such zone") from error
+        raise ValueError("unknown time zone") from error
     return name
 
 
 def _minutes(spec: str) -> tuple[int, ...]:
-    """The minutes of the hour at which a simple pattern is due. Raises ValueError."""
+    """The minutes of the hour of a cron pattern that has minutes only. Raises ValueError."""
     fields = spec.split()
     if len(fields) != 5 or fields[1:] != ["*"] * 4:
-        raise ValueError("not simple")
+        raise ValueError("not a pattern of minutes")
     if step := re.fullmatch(r"\*(?:/([0-9]{1,2}))?", fields[0]):
         return tuple(range(0, 60, int(step[1] or 1)))
     if not re.fullmatch(r"[0-9]{1,2}(,[0-9]{1,2})*", fields[0]):
-        raise ValueError("not simple")
+        raise ValueError("not a pattern of minutes")
     minutes = sorted({int(part) for part in fields[0].split(",")})
     if minutes[-1] > 59:
-        raise ValueError("no such minute")
+        raise ValueError("minute out of range")
     return tuple(minutes)
 
 
@@ -109,7 +110,7 @@ def _count(least: int, most: int) -> Any:
     return Field(ge=least, le=most, description=f"a whole number from {least} to {most}")
 
 
-#: Ten years in seconds: more than any wait here, and few enough for every database type.
+#: Ten years in seconds: longer than any wait here, and within the range of every database type.
 MOST_SECONDS = 10 * 365 * 86400
 #: Seconds; fractions are allowed, so that tests can run a day's life in seconds.
 Seconds = Annotated[
@@ -119,7 +120,7 @@ Switch = Annotated[bool, Field(description="1 or 0")]
 
 
 class Settings(BaseModel):
-    """The environment, checked. A field is the variable of the same name in capitals and says what it takes."""
+    """The checked environment. A field is the variable of that name in capitals; its description says what it takes."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -137,7 +138,7 @@ class Settings(BaseModel):
     port: Annotated[int, _count(1, 65535)] = 8000
     web_concurrency: Annotated[int, _count(1, 1000)] = 2
     public_url: Annotated[
-        str, AfterValidator(_web_address), Field(description="an address such as https://gateway.example")
+        str, AfterValidator(_base_url), Field(description="a URL such as https://gateway.example")
     ] = "http://localhost:8000"
     encryption_keys: Annotated[
         tuple[SecretStr, ...],
@@ -156,25 +157,29 @@ class Settings(BaseModel):
     slow_check_interval: Seconds = 1800
     callback_trust: Seconds = 600
     order_timeout: Seconds = 86400
+    #: Longest time of one call to a provider. Tests shorten it; no deployment should need to.
+    call_timeout: Seconds = 30
+    #: Time without a sign of life after which a worker's messages go to others. For tests, as above.
+    heartbeat_timeout: Seconds = 30
     sweep_cron: Annotated[
         str,
         AfterValidator(_cron),
-        Field(
-            description="a cron pattern of minutes only, such as */5 * * * *, because others fail silently"
-        ),
+        Field(description="a cron pattern of minutes only, such as */5 * * * *"),
     ] = "*/5 * * * *"
     sweep_batch: Annotated[int, _count(1, 10_000)] = 100
     callback_retention: Seconds = 2592000
     notify_url: Annotated[
         str | None,
-        AfterValidator(_notify_address),
-        Field(description="an address that begins with http:// or https://"),
+        AfterValidator(_url),
+        Field(description="a URL that begins with http:// or https://"),
     ] = None
     notify_secret: Annotated[SecretStr, AfterValidator(_webhook_secret)] | None = Field(
-        default=None, description="`whsec_` and then base64"
+        default=None, description="whsec_ followed by base64"
     )
     notify_with_pin: Switch = False
     notify_allow_private: Switch = False
+    #: Entries of `X-Forwarded-For`, counted from its end, that are written by proxies of ours.
+    trusted_proxies: Annotated[int, _count(0, 20)] = 0
     timezone: Annotated[
         str, AfterValidator(_timezone), Field(description="a time zone such as Asia/Damascus")
     ] = "Asia/Damascus"
@@ -200,13 +205,13 @@ class Settings(BaseModel):
 
     @property
     def sweep_period_seconds(self) -> float:
-        """The longest time between two sweeps of SWEEP_CRON."""
+        """The longest time between two sweeps by SWEEP_CRON, in seconds."""
         minutes = _minutes(self.sweep_cron)
         return 60.0 * max(b - a for a, b in zip(minutes, (*minutes[1:], minutes[0] + 60), strict=True))
 
 
 def load(environ: Mapping[str, str] = os.environ, require: Sequence[str] = REQUIRED) -> Settings:
-    """The settings in `environ`. Raises SettingsError for the first variable that is missing or bad."""
+    """The settings in `environ`. Raises SettingsError for the first variable that is missing or invalid."""
     for name in require:
         if not environ.get(name):
             raise SettingsError(f"{name} is not set: it takes {_takes(name.lower())}")
@@ -229,7 +234,7 @@ def load_or_exit(environ: Mapping[str, str] = os.environ, require: Sequence[str]
 
 def _one_line(error: ValidationError) -> str:
     name = str(error.errors(include_url=False, include_input=False)[0]["loc"][0])
-    return f"{name.upper()} has a bad value: it takes {_takes(name)}"
+    return f"{name.upper()} is not valid: it takes {_takes(name)}"
 
 
 def _takes(name: str) -> str:

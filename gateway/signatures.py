@@ -1,14 +1,21 @@
-"""Signing and verifying of callbacks and notifications. Pure: no clock of its own, no I/O."""
+"""Signing and verifying of callbacks and notifications. Pure: no clock of its own, no I/O.
+
+Every comparison with a secret takes the same time wherever the two differ.
+"""
 
 import base64
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Literal
 
 from standardwebhooks import Webhook
 
 #: Seconds that a timestamp may be off, either way (Standard Webhooks).
 TOLERANCE_SECONDS = 300
+
+Algorithm = Literal["sha1", "sha256", "sha512"]
+Encoding = Literal["hex", "base64"]
 
 
 class BadSignature(ValueError):
@@ -44,12 +51,47 @@ def verify_standard_webhook(
     return headers["webhook-id"]
 
 
+def sign_hmac(secret: str, content: bytes, algorithm: Algorithm, encoding: Encoding) -> str:
+    """The HMAC of `content` as text: lower-case hex, or base64 with its padding."""
+    digest = hmac.digest(secret.encode(), content, algorithm)
+    return digest.hex() if encoding == "hex" else base64.b64encode(digest).decode()
+
+
+def verify_hmac(
+    secrets: Sequence[str], content: bytes, presented: str, algorithm: Algorithm, encoding: Encoding
+) -> None:
+    """Raises BadSignature unless `presented` is the HMAC of `content` under one of `secrets`.
+
+    A prefix such as `sha1=` is skipped, and hex may be written in capitals.
+    """
+    text = presented.strip().lower() if encoding == "hex" else presented.strip()
+    expected = [sign_hmac(secret, content, algorithm, encoding) for secret in secrets if secret]
+    if not (_is_one_of(expected, text) or _is_one_of(expected, text.partition("=")[2])):
+        raise BadSignature("the signature does not match")
+
+
 def verify_token(secrets: Sequence[str], presented: str | None) -> None:
     """Raises BadSignature unless `presented` is one of `secrets`."""
-    given = (presented or "").encode(errors="backslashreplace")
-    matches = [hmac.compare_digest(secret.encode(), given) for secret in secrets]
-    if not given or not any(matches):
+    if not presented or not _is_one_of(secrets, presented):
         raise BadSignature("the token is missing or wrong")
+
+
+def sign_basic(user: str, password: str) -> str:
+    """The value of the header `Authorization` (RFC 7617), in UTF-8."""
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+def verify_basic(user: str, passwords: Sequence[str], authorization: str | None) -> None:
+    """Raises BadSignature unless `authorization`, the header's value, has the user and one of the passwords."""
+    scheme, _, encoded = (authorization or "").partition(" ")
+    expected = [sign_basic(user, password) for password in passwords if user and password]
+    if scheme.lower() != "basic" or not _is_one_of(expected, f"Basic {encoded.strip()}"):
+        raise BadSignature("the user name or password is missing or wrong")
+
+
+def _is_one_of(expected: Iterable[str], presented: str) -> bool:
+    given = presented.encode(errors="backslashreplace")
+    return any(hmac.compare_digest(each.encode(), given) for each in expected)
 
 
 def _check_time(timestamp: str, now: datetime) -> None:
@@ -60,17 +102,17 @@ def _check_time(timestamp: str, now: datetime) -> None:
 
 
 def _signed_by(secret: str, headers: Mapping[str, str], body: bytes) -> bool:
-    """Compares in constant time, on the raw bytes (the library wants text); skips versions it does not know."""
+    """Compares the raw bytes, since the library wants text; skips versions other than v1."""
     try:
         expected = _signature(secret, headers["webhook-id"], headers["webhook-timestamp"], body)
         given = [signature.encode() for signature in headers["webhook-signature"].split(" ")]
-    except ValueError:  # a secret that is none, or a header that is no text
+    except ValueError:  # the secret is not base64, or a header is not text
         return False
     return any(hmac.compare_digest(expected, signature) for signature in given)
 
 
 def _signature(secret: str, webhook_id: str, timestamp: str, body: bytes) -> bytes:
-    """Raises ValueError for a secret without a key: anybody could sign with that."""
+    """Raises ValueError for an empty key, with which everyone could sign."""
     key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
     if not key:
         raise ValueError("the secret is empty")

@@ -40,7 +40,7 @@ class ClaimedOrder:
     #: Providers that refused it.
     tried_providers: list[str]
     check_count: int
-    #: Whether its provider may have it, so that it is asked before anything is sent again.
+    #: Whether its provider may know it, and is therefore asked before the order is sent again.
     may_be_known: bool
 
 
@@ -48,7 +48,7 @@ class ClaimedOrder:
 class ClaimedCheck(ClaimedOrder):
     """An order whose check was due."""
 
-    #: Seconds until the next check, as the plan now says.
+    #: Seconds until the next check.
     next_check_seconds: float | None
     #: This is its last check: its time is up.
     expired: bool
@@ -90,7 +90,7 @@ def claim_next_provider(
 
 
 def claim_resend(order_id: str, grace_seconds: float, provider_id: str | None = None) -> ClaimedOrder | None:
-    """Take an order in doubt, of which the provider has said ASKS times that it does not know it, for sending."""
+    """Take an order in doubt for sending again, once its provider has said ASKS times that it does not know it."""
     values = {"id": order_id, "grace": grace_seconds, "asks": ASKS, "provider": provider_id}
     return database.load_one(ClaimedOrder, CLAIM_RESEND, values)
 
@@ -106,8 +106,8 @@ def claim_check(
 ) -> ClaimedCheck | None:
     """Take an order whose check is due, and write the next plan before the provider is asked.
 
-    `delays_seconds[n]` is the wait after check n + 1; the last one repeats. `expired` in the answer means that
-    this is the last check.
+    `delays_seconds[n]` is the wait after check n + 1; the last one repeats. For `trust_seconds` after a callback no
+    check is due, unless one was requested or the order's time is up.
     """
     values = {
         "id": order_id,
@@ -147,10 +147,9 @@ def claim_code_ask(
 def in_doubt(
     order_id: str, delay_seconds: float, *, never_reached: bool = False, provider_id: str | None = None
 ) -> bool:
-    """The send got no clear answer: plan to ask in `delay_seconds`. False where an outcome came meanwhile.
+    """The send got no clear answer: plan to ask in `delay_seconds`. False if an outcome came meanwhile.
 
-    Where the provider was `never_reached`, and cannot know the order from before, there is nothing to ask: the order
-    is then sent again.
+    A provider that was `never_reached`, and cannot know the order from before, is not asked: the order is sent again.
     """
     values = {
         "id": order_id,
@@ -163,16 +162,16 @@ def in_doubt(
 
 
 def unknown_to_provider(order_id: str, min_gap_seconds: float, provider_id: str | None = None) -> int:
-    """Count an answer "no such reference" about an order in doubt; answers closer than the gap count once.
+    """Count an answer "no such reference" about an order in doubt; returns how many there are now.
 
-    While a send is under way the answer says nothing, and does not count.
+    Answers closer together than `min_gap_seconds` count once. While a send is under way none counts.
     """
     found = database.row(UNKNOWN, {"id": order_id, "gap": min_gap_seconds, "provider": provider_id})
     return int(found["unknownCount"]) if found else 0
 
 
-#: The order is still with the provider that is meant; where none is named, whoever it is.
-HIS = '(%(provider)s::text IS NULL OR o."providerId" = %(provider)s::text)'
+#: The order is still with the provider that the claim names, if it names one.
+WITH_PROVIDER = '(%(provider)s::text IS NULL OR o."providerId" = %(provider)s::text)'
 #: What sending and asking need to know of an order.
 TASK = """
     o.id::text AS id, o."providerId" AS provider_id, o.provider_referans, o."externalOrderId" AS external_order_id,
@@ -186,7 +185,7 @@ WITH claimed AS (
     UPDATE product_orders AS o SET "externalStatus" = 'pending', "claimedAt" = now(), attempts = attempts + 1,
         "nextCheckAt" = now() + make_interval(secs => %(grace)s),
         "sendingUntil" = now() + make_interval(secs => %(grace)s), "mayBeKnown" = false
-    WHERE o.id = %(id)s AND o."externalStatus" = 'not_sent' AND o."nextCheckAt" IS NOT NULL AND {HIS}
+    WHERE o.id = %(id)s AND o."externalStatus" = 'not_sent' AND o."nextCheckAt" IS NOT NULL AND {WITH_PROVIDER}
     RETURNING o.*
 ), told AS (
     INSERT INTO order_events (order_id, source, "from", "to", message)
@@ -217,7 +216,7 @@ WITH claimed AS (
         "mayBeKnown" = o."mayBeKnown" OR o."sendingUntil" IS NOT NULL,
         "sendingUntil" = now() + make_interval(secs => %(grace)s)
     WHERE o.id = %(id)s AND o."externalStatus" = 'pending' AND o."unknownCount" >= %(asks)s
-      AND (o."sendingUntil" IS NULL OR o."sendingUntil" <= now()) AND {HIS}
+      AND (o."sendingUntil" IS NULL OR o."sendingUntil" <= now()) AND {WITH_PROVIDER}
     RETURNING o.*
 ), told AS (
     INSERT INTO order_events (order_id, source, "from", "to", message)
@@ -238,7 +237,7 @@ WITH claimed AS (
                     LEAST(o."checkCount" + 1, array_length(%(delays)s::float8[], 1))]),
                 COALESCE(o."sentAt", o."claimedAt") + make_interval(secs => %(order_timeout)s)) END
     WHERE o.id = %(id)s AND o."nextCheckAt" <= now() AND o."externalStatus" <> 'not_sent' AND o."codeAsks" IS NULL
-      AND {HIS} AND (
+      AND {WITH_PROVIDER} AND (
         o."checkRequestedAt" IS NOT NULL
         OR {IS_OPEN} AND (
             o."lastCallbackAt" IS NULL
@@ -265,7 +264,7 @@ WITH due AS (
             ) AS recent
         ) AS once_only
     FROM product_orders AS o
-    WHERE o.id = %(id)s AND o."nextCheckAt" <= now() AND o."codeAsks" IS NOT NULL AND {HIS}
+    WHERE o.id = %(id)s AND o."nextCheckAt" <= now() AND o."codeAsks" IS NOT NULL AND {WITH_PROVIDER}
     FOR UPDATE
 ), planned AS (
     SELECT due.*,
@@ -300,7 +299,7 @@ IN_DOUBT = Prepared(f"""
 UPDATE product_orders AS o SET "nextCheckAt" = now() + make_interval(secs => %(delay)s), "sendingUntil" = NULL,
     "unknownCount" = CASE WHEN %(never_reached)s::boolean AND NOT o."mayBeKnown" THEN %(asks)s::int ELSE 0 END,
     "unknownAt" = NULL, "mayBeKnown" = o."mayBeKnown" OR NOT %(never_reached)s::boolean
-WHERE o.id = %(id)s AND o."externalStatus" = 'pending' AND {HIS} RETURNING o.id
+WHERE o.id = %(id)s AND o."externalStatus" = 'pending' AND {WITH_PROVIDER} RETURNING o.id
 """)
 UNKNOWN = Prepared(f"""
 UPDATE product_orders AS o SET
@@ -309,6 +308,6 @@ UPDATE product_orders AS o SET
     "unknownAt" = CASE WHEN o."unknownAt" IS NULL
         OR o."unknownAt" + make_interval(secs => %(gap)s) <= now() THEN now() ELSE o."unknownAt" END
 WHERE o.id = %(id)s AND o."externalStatus" = 'pending' AND (o."sendingUntil" IS NULL OR o."sendingUntil" <= now())
-  AND {HIS}
+  AND {WITH_PROVIDER}
 RETURNING "unknownCount"
 """)

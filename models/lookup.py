@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from gateway.inputs import is_storable
 from models.db import database
-from models.db.text import is_storable
 from models.order import COLUMNS, Order, find
 from models.status import STAGES, ExternalStatus, words
 

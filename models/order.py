@@ -103,9 +103,10 @@ class Settled:
 def find(order_id: str) -> Order | None:
     """The order with this id; None if there is none, or if `order_id` is not a UUID."""
     try:
-        return database.load_one(Order, FIND, (str(UUID(order_id)),))
+        known_as = str(UUID(order_id))
     except ValueError:
         return None
+    return database.load_one(Order, FIND, (known_as,))
 
 
 def codes_of(order: Order) -> list[Code]:

@@ -1,4 +1,4 @@
-"""What a provider said of an order, in our words, and how it reached us."""
+"""What a provider said about an order, in our words, and how it reached us."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -12,10 +12,9 @@ from models.status import ExternalStatus, FailureReason, Source
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a provider said of one order.
+    """What a provider said about one order.
 
-    The order is known by `referans` (ours) or, where a provider uses only its own number, by
-    `external_order_id`.
+    The order is known by `referans` (ours) or, for a provider that uses only its own number, by `external_order_id`.
     """
 
     status: ExternalStatus

@@ -1,6 +1,7 @@
 """Configured provider accounts, and how each is doing."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -10,6 +11,8 @@ from models.db.prepared import Prepared
 
 #: Failed calls in a row after which a provider counts as down.
 BREAKER_THRESHOLD = 5
+#: Name of the credential that callbacks are verified with.
+CALLBACK_SECRET = "callback_secret"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,17 +23,21 @@ class Provider:
     #: Which protocol it speaks: a name of `gateway.providers.ADAPTERS`.
     adapter: str
     base_url: str
-    #: How its callbacks are verified: a name of `gateway.providers.inbound.VERIFIERS`.
+    #: How its callbacks are verified: a name of `gateway.callbacks.verifiers.VERIFIERS`.
     callback: str
     credentials: dict[str, str] = field(repr=False)
-    #: Calls under way at once, over all workers.
+    #: Calls at the same time, over all workers.
     max_concurrency: int = 8
     #: Calls a minute, over all workers; None is without limit.
     max_per_minute: int | None = None
+    #: What this kind of callback needs to know, such as the header of the signature.
+    callback_options: Mapping[str, str] = field(default_factory=dict)
+    #: Networks from which it may call back, in CIDR notation; any address if empty.
+    callback_allow: tuple[str, ...] = ()
 
     def secrets(self) -> list[str]:
-        """The callback secrets that are valid now; several while one is being rotated."""
-        return self.credentials.get("callback_secret", "").split()
+        """The callback secrets that are valid now; several during a rotation."""
+        return self.credentials.get(CALLBACK_SECRET, "").split()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +71,7 @@ class Health:
 
 
 def save(provider: Provider) -> None:
-    """Add the provider, or replace the one of the same id."""
+    """Add the provider, or replace the one with the same id."""
     values = {
         "id": provider.id,
         "adapter": provider.adapter,
@@ -73,12 +80,14 @@ def save(provider: Provider) -> None:
         "credentials": sealed.seal(json.dumps(provider.credentials), _owner(provider.id)),
         "max_concurrency": provider.max_concurrency,
         "max_per_minute": provider.max_per_minute,
+        "callback_options": json.dumps(dict(provider.callback_options)),
+        "callback_allow": list(provider.callback_allow),
     }
     database.rows(SAVE, values)
 
 
 def find(provider_id: str) -> Provider | None:
-    """The provider, its credentials in clear, or None. Raises sealed.Unsealable."""
+    """The provider with its credentials in clear, or None. Raises sealed.Unsealable."""
     row = database.row(FIND, (provider_id,))
     return _provider(row) if row else None
 
@@ -98,9 +107,8 @@ def every() -> list[Provider]:
 
 
 def _provider(row: dict[str, Any]) -> Provider:
-    return Provider(
-        **{**row, "credentials": json.loads(sealed.unseal(row["credentials"], _owner(row["id"])))}
-    )
+    credentials = json.loads(sealed.unseal(row["credentials"], _owner(row["id"])))
+    return Provider(**{**row, "credentials": credentials, "callback_allow": tuple(row["callback_allow"])})
 
 
 def _owner(provider_id: str) -> str:
@@ -131,28 +139,34 @@ def health(provider_id: str) -> Health | None:
     return database.load_one(Health, HEALTH, {"id": provider_id, "threshold": BREAKER_THRESHOLD})
 
 
-COLUMNS = "id, adapter, base_url, callback, credentials, max_concurrency, max_per_minute"
+NAMES = (
+    *("id", "adapter", "base_url", "callback", "credentials", "max_concurrency", "max_per_minute"),
+    *("callback_options", "callback_allow"),
+)
+COLUMNS = ", ".join(NAMES)
 FIND = Prepared(f"SELECT {COLUMNS} FROM providers WHERE id = %s")
-OF_ORDER = Prepared("""
-SELECT p.id, p.adapter, p.base_url, p.callback, p.credentials, p.max_concurrency, p.max_per_minute,
+OF_ORDER = Prepared(f"""
+SELECT {", ".join(f"p.{name}" for name in NAMES)},
     o."externalStatus" AS status, COALESCE(o."nextCheckAt" <= now(), false) AS is_due,
     COALESCE(h.failures, 0) AS failures
 FROM product_orders AS o JOIN providers AS p ON p.id = o."providerId"
     LEFT JOIN provider_health AS h ON h.provider_id = p.id
 WHERE o.id = %s
 """)
-SAVE = """
-INSERT INTO providers (id, adapter, base_url, callback, credentials, max_concurrency, max_per_minute)
-VALUES (%(id)s, %(adapter)s, %(base_url)s, %(callback)s, %(credentials)s, %(max_concurrency)s, %(max_per_minute)s)
+SAVE = f"""
+INSERT INTO providers ({COLUMNS})
+VALUES (%(id)s, %(adapter)s, %(base_url)s, %(callback)s, %(credentials)s, %(max_concurrency)s, %(max_per_minute)s,
+    %(callback_options)s, %(callback_allow)s::text[])
 ON CONFLICT (id) DO UPDATE SET adapter = excluded.adapter, base_url = excluded.base_url,
     callback = excluded.callback, credentials = excluded.credentials,
-    max_concurrency = excluded.max_concurrency, max_per_minute = excluded.max_per_minute, updated_at = now()
+    max_concurrency = excluded.max_concurrency, max_per_minute = excluded.max_per_minute,
+    callback_options = excluded.callback_options, callback_allow = excluded.callback_allow, updated_at = now()
 """
 HEALTH = Prepared("""
 SELECT failures, failures >= %(threshold)s AS down, probe_at <= now() AS probe_due, last_error, last_error_at
 FROM provider_health WHERE provider_id = %(id)s
 """)
-#: One conditional UPDATE, so that of all workers one sends the probe.
+#: One conditional UPDATE, so that only one of the workers sends the probe.
 PROBE = Prepared("""
 UPDATE provider_health SET probe_at = now() + make_interval(secs => %s)
 WHERE provider_id = %s AND probe_at <= now() RETURNING provider_id

@@ -136,6 +136,7 @@ paired AS (
         o.has_code AS from_has_code,
         o.quantity,
         COALESCE(i.receipt, o.receipt) IS NOT NULL AS has_receipt,
+        o.expects AS from_expects,
         CASE WHEN i.unreadable_code THEN 'code' ELSE COALESCE(o.expects, 'auto') END AS expects,
         COALESCE(stage.rank, {unknown_rank}) AS from_rank,
         COALESCE(stage.kind, 'open') AS from_kind,
@@ -262,7 +263,8 @@ named AS (
         -- that brought no code counts as the first time.
         d.kind = 'completed' AND d.codes IS NULL AND NOT d.from_has_code AND d.expects <> 'no-code'
             AND d.code_ask_seconds IS NOT NULL
-            AND (d.result = 'applied' OR d.result = 'duplicate' AND d.unreadable_code AND d.source = 'callback')
+            AND (d.result = 'applied'
+                OR d.result = 'duplicate' AND d.unreadable_code AND d.from_expects IS DISTINCT FROM 'code')
             AND (d.source = 'callback' OR d.expects = 'code' OR NOT d.has_receipt) AS awaits_code
     FROM decided AS d
     LEFT JOIN inbox ON inbox.provider_id = d.provider_id AND inbox.dedupe_key = d.dedupe_key
@@ -356,7 +358,8 @@ moved AS (
             1000 * EXTRACT(EPOCH FROM now() - COALESCE(o."sentAt", o."claimedAt", now()))
         )::int END),
         "codeAsks" = CASE
-            WHEN n.awaits_code THEN CASE WHEN n.source = 'callback' THEN 0 ELSE 1 END
+            WHEN n.awaits_code AND n.source = 'callback' THEN 0
+            WHEN n.awaits_code THEN COALESCE(o."codeAsks", 1)
             WHEN n.ends THEN NULL
             ELSE o."codeAsks"
         END,

@@ -19,6 +19,9 @@ from tests import factories
 
 #: A key for tests only.
 KEY = "bm90LWEta2V5LWZvci1hbnl0aGluZy1idXQtdGVzdHM="
+#: What `emptied_database_url` empties.
+TABLES = """product_orders, order_events, callback_events, idempotency_keys, api_keys, routes, providers,
+    provider_health, sweeps, heartbeats"""
 #: Logical databases of a Redis server, of which an empty one is chosen.
 REDIS_DATABASES = range(15, -1, -1)
 
@@ -55,6 +58,20 @@ def database_url(postgres_url: str, template_database: str) -> Iterator[str]:
     """A database of this test's own, with the tables."""
     with _database(postgres_url, f"TEMPLATE {template_database}") as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def shared_database_url(postgres_url: str, template_database: str) -> Iterator[str]:
+    """A database with the tables, shared by tests that leave nothing but rows behind."""
+    with _database(postgres_url, f"TEMPLATE {template_database}") as url:
+        yield url
+
+
+@pytest.fixture
+def emptied_database_url(shared_database_url: str) -> str:
+    """The shared database with nothing in its tables: ten times faster than a database of the test's own."""
+    _execute(shared_database_url, f"TRUNCATE {TABLES} RESTART IDENTITY")
+    return shared_database_url
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""`gateway callbacks`: what providers told us, and settling it once more."""
+"""`gateway callbacks`: what providers sent, and settling it again."""
 
 import sys
 from collections import Counter
@@ -14,27 +14,29 @@ from gateway.commands.context import Problem, find_order, gateway
 from gateway.commands.replaying import Replay, Replayed
 from gateway.settings import Settings
 from models import inbox, order, provider
+from models.codes import Code
 from models.inbox import Callback, Filter, Kept, WholeCallback
+from models.outcome import Outcome
 from models.status import ExternalStatus
 
-app = typer.Typer(help="Callbacks: what providers told us.", no_args_is_help=True)
+app = typer.Typer(help="Callbacks: what providers sent.", no_args_is_help=True)
 
-#: The largest number that an id can be.
+#: Largest id (a PostgreSQL bigint).
 MAX_ID = 2**63 - 1
-#: Callbacks after which a long replay says how far it is.
+#: A long replay prints its progress after each so many callbacks.
 PROGRESS_EVERY = 1000
 
 
 @app.command("list")
 def list_(
     provider_id: str | None = typer.Option(None, "--provider", help="Only those of this provider."),
-    result: Kept | None = typer.Option(None, help="Only those that became this."),
+    result: Kept | None = typer.Option(None, help="Only those with this result."),
     order_id: str | None = typer.Option(None, "--order", metavar="ID", help="Only those of this order."),
     since: str | None = typer.Option(None, help=durations.SINCE_HELP),
-    limit: int = typer.Option(50, min=1, max=1000, help="At most so many."),
+    limit: int = typer.Option(50, min=1, max=1000, help="Number of callbacks at most."),
     json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
-    """List the callbacks that were kept, newest first. What they said is in `show`.
+    """List the kept callbacks, newest first. `show` prints what they contain.
 
     Example: gateway callbacks list --result conflict --since 7d
     """
@@ -53,7 +55,7 @@ def list_(
 
 
 def _listed(one: Callback) -> dict[str, Any]:
-    """A callback as a list shows it: why it was not read, but not the provider's message, which may contain a PIN."""
+    """A callback in a list: why it is invalid, but not the provider's message, which may contain a PIN."""
     shown = {name: value for name, value in asdict(one).items() if name != "message"}
     return shown | {"reason": _reason(one)}
 
@@ -71,11 +73,11 @@ def _columns(one: Callback, settings: Settings) -> tuple[object, ...]:
 @app.command()
 def show(
     callback_id: int = typer.Argument(
-        metavar="ID", min=1, max=MAX_ID, help="The number that `gateway callbacks list` shows."
+        metavar="ID", min=1, max=MAX_ID, help="The id from `gateway callbacks list`."
     ),
     json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
-    """Show a callback: what came, its order, and what it did to it. PINs and secrets are masked.
+    """Show a callback: its content, its order, and what it changed. PINs and secrets are masked.
 
     Example: gateway callbacks show 1817
     """
@@ -120,13 +122,13 @@ def _print_callback(shown: dict[str, Any], settings: Settings) -> None:
         )
     printing.say("")
     printing.table(
-        ("At", "Status", "What it did"),
+        ("At", "Status", "Message"),
         (
             (printing.at(e["at"], settings.timezone), f"{e['from']} → {e['to']}", e["message"])
             for e in shown["did"]
         ),
         empty="No order was changed.",
-        fold="What it did",
+        fold="Message",
     )
     printing.say("")
     printing.as_json(shown["raw"])
@@ -135,26 +137,26 @@ def _print_callback(shown: dict[str, Any], settings: Settings) -> None:
 @app.command()
 def replay(
     callback_ids: list[int] = typer.Argument(
-        None, metavar="[ID]…", min=1, max=MAX_ID, help="Numbers that `gateway callbacks list` shows."
+        None, metavar="[ID]…", min=1, max=MAX_ID, help="Ids from `gateway callbacks list`."
     ),
     since: str | None = typer.Option(None, help=durations.SINCE_HELP),
-    result: Kept | None = typer.Option(None, help="With --since: only those that became this."),
-    dry_run: bool = typer.Option(False, "--dry-run", help="Say what would be tried, and change nothing."),
+    result: Kept | None = typer.Option(None, help="With --since: only those with this result."),
+    dry_run: bool = typer.Option(False, "--dry-run", help="Print what would be tried, and change nothing."),
     json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
-    """Settle callbacks once more, oldest first: unmatched ones whose order is known now, invalid ones that can be
-    read now. Whatever was settled before changes nothing, so a replay may be repeated at will.
+    """Settle callbacks again, oldest first: unmatched ones whose order is known now, and invalid ones that can be
+    read now. Callbacks that are settled already change nothing, so a replay can be repeated safely.
 
     Example: gateway callbacks replay --since 2d --result invalid
     """
     if bool(callback_ids) == bool(since):
-        raise typer.BadParameter("give the numbers of callbacks, or --since and not both", param_hint="ID")
+        raise typer.BadParameter("takes the ids of callbacks, or --since, but not both", param_hint="ID")
     if result and not since:
-        raise typer.BadParameter("goes with --since", param_hint="--result")
+        raise typer.BadParameter("can only be used with --since", param_hint="--result")
     with gateway() as settings:
         rows = _chosen(callback_ids) if callback_ids else _since(since, result, settings)
         again = Replay(settings.order_timeout, dry_run)
-        done = [_told(one, json) for batch in rows for one in again.run(batch)]
+        done = [_printed(one, json) for batch in rows for one in again.run(batch)]
     _sum_up(done, dry_run, json)
     if any(one.failed for one in done):
         raise typer.Exit(1)
@@ -165,7 +167,7 @@ def _by_id(ids: list[int]) -> list[WholeCallback]:
     if missing := sorted(set(ids) - {one.id for one in found}):
         numbers = ", ".join(map(str, missing))
         raise Problem(
-            f"there is no callback {numbers}, or its retention has ended; see: gateway callbacks list"
+            f"callback {numbers} not found; it may be past its retention; see: gateway callbacks list"
         )
     return found
 
@@ -177,7 +179,7 @@ def _chosen(ids: list[int]) -> Iterator[list[WholeCallback]]:
 
 
 def _since(text: str | None, result: Kept | None, settings: Settings) -> Iterator[list[WholeCallback]]:
-    """Batch after batch of those that are there now, whatever comes or changes meanwhile."""
+    """Batches of the callbacks that are there now; those that come meanwhile are not included."""
     wanted = Filter(result=result, since=durations.since(text, settings.timezone))
     extent = inbox.extent(wanted)
     after_id, seen = (extent.first_id - 1 if extent else 0), 0
@@ -188,7 +190,7 @@ def _since(text: str | None, result: Kept | None, settings: Settings) -> Iterato
             printing.note(f"{seen} of {extent.count} …")
 
 
-def _told(one: Replayed, json: bool) -> Replayed:
+def _printed(one: Replayed, json: bool) -> Replayed:
     if not json:
         became = f"{one.before} → {one.after}" if one.changed else one.after
         printing.say(f"{one.id:>8}  {one.provider_id}  {one.reference or '-'}  {became}: {one.note}")
@@ -209,35 +211,33 @@ def _sum_up(done: list[Replayed], dry_run: bool, json: bool) -> None:
 
 @app.command()
 def send(
-    provider_id: str = typer.Argument(
-        metavar="PROVIDER", help="A provider that `gateway providers list` shows."
-    ),
-    referans: str = typer.Argument(metavar="REFERANS", help="The reference of the order it is about."),
-    status: ExternalStatus = typer.Option(help="What it says became of the order."),
-    message: str | None = typer.Option(None, help="What it says beside that."),
+    provider_id: str = typer.Argument(metavar="PROVIDER", help="A provider from `gateway providers list`."),
+    referans: str = typer.Argument(metavar="REFERANS", help="The reference of the order."),
+    status: ExternalStatus = typer.Option(help="The status it reports."),
+    message: str | None = typer.Option(None, help="The message it reports."),
     pin_from_stdin: bool = typer.Option(
-        False, "--pin-from-stdin", help="Read its PIN from standard input; a terminal is asked for it."
+        False, "--pin-from-stdin", help="Read the PIN from standard input; in a terminal it is prompted for."
     ),
-    url: str | None = typer.Option(None, help="Where the gateway is, if not at PUBLIC_URL."),
+    url: str | None = typer.Option(None, help="Base URL of the gateway, if not PUBLIC_URL."),
     json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
-    """Send a callback to the gateway itself over HTTP, signed as the provider would. It is settled like any other:
-    the order moves.
+    """Send a test callback to the gateway over HTTP, signed as the provider signs. It is settled like any other
+    callback, and changes the order.
 
     Example: gateway callbacks send sandbox 482910573829105738 --status completed
     """
     if status is ExternalStatus.NOT_SENT:
-        raise typer.BadParameter("a provider cannot say that", param_hint="--status")
+        raise typer.BadParameter("cannot be reported by a provider", param_hint="--status")
     with gateway() as settings:
         account = provider.find(provider_id)
     if account is None:
-        raise Problem(f"there is no provider {provider_id}; see: gateway providers list")
+        raise Problem(f"provider {provider_id} not found; see: gateway providers list")
     pin = sending.read_pin(sys.stdin, pin_from_stdin, asks=status is ExternalStatus.COMPLETED)
-    said = sending.Said(referans, status, pin, message)
+    outcome = Outcome(status, referans, codes=(Code(pin),) if pin else (), message=message)
     try:
-        answer = sending.send(account, said, url or settings.public_url, outbound.Client())
+        answer = sending.send(account, outcome, url or settings.public_url, outbound.Client())
     except outbound.OutboundError as error:
-        raise Problem(f"{error}; is the gateway there? --url says where it is") from None
+        raise Problem(f"{error}; is the gateway running? its base URL can be set with --url") from None
     _print_answer(answer, json)
 
 

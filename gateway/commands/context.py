@@ -1,4 +1,4 @@
-"""What commands share: the problem a person can put right, and models bound to the database of the settings."""
+"""Shared by commands: problems that a person can fix, and models bound to the database of the settings."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,12 +11,12 @@ from models import lookup
 from models.db import binding, database, sealed
 from models.order import Order
 
-#: Connections of a command; it does one thing at a time, and doctor a few.
+#: Connections of a command, which does one thing at a time.
 POOL_SIZE = 2
 
 
 class Problem(Exception):
-    """Something that a person can put right; its text is one line that says how."""
+    """Something that a person can fix; its text is one line that says how."""
 
 
 @contextmanager
@@ -29,7 +29,7 @@ def gateway(require: Sequence[str] = ("DATABASE_URL",)) -> Iterator[settings.Set
 
 @contextmanager
 def bound(found: settings.Settings, pool_size: int) -> Iterator[None]:
-    """The models handed a pool on the database of these settings, and the keys that seal."""
+    """Bind the models to the database of these settings and to its encryption keys while the block runs."""
     pool = binding.bind(
         found.database_url.get_secret_value(),
         (key.get_secret_value() for key in found.encryption_keys),
@@ -44,7 +44,7 @@ def bound(found: settings.Settings, pool_size: int) -> Iterator[None]:
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """What may go wrong with any statement, as a Problem."""
+    """Raise the errors that any statement may have as a Problem."""
     try:
         yield
     except database.UNAVAILABLE as error:
@@ -52,18 +52,18 @@ def explained() -> Iterator[None]:
     except peewee.ProgrammingError as error:
         raise Problem(f"the database is not ready ({first_line(error)}); run: gateway migrate") from None
     except sealed.Unsealable as error:
-        raise Problem(f"{error}; set ENCRYPTION_KEYS to the keys it was sealed with") from None
+        raise Problem(f"{error}; set ENCRYPTION_KEYS to the keys that sealed it") from None
 
 
 def find_order(text: str) -> Order:
     """The order with this id or referans; needs an open session. Raises Problem."""
     found = lookup.by_id_or_referans(text)
     if found is None:
-        raise Problem(f"there is no order {text}; give its id, or the reference its provider knows it by")
+        raise Problem(f"order {text} not found; pass its id, or the reference that its provider knows it by")
     return found
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says, on one line, without secrets."""
+    """The text of an error on one line, with secrets masked."""
     text = str(error).strip()
     return mask(text.splitlines()[0]) if text else type(error).__name__

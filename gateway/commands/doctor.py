@@ -1,4 +1,4 @@
-"""`gateway doctor`: is everything well, and if not, what to do."""
+"""`gateway doctor`: checks the whole system and says what to do about each problem."""
 
 from collections.abc import Callable
 from dataclasses import asdict
@@ -9,11 +9,12 @@ import typer
 from gateway import settings as settings_module
 from gateway.commands import printing, probes
 from gateway.commands.context import Problem
+from gateway.commands.invocation import as_typed
 from gateway.commands.probes import Finding, Status
 from gateway.settings import Settings, SettingsError
 from models.db import binding
 
-#: Connections for the probes that run side by side.
+#: Connections for the probes, which run side by side.
 POOL_SIZE = 6
 COLOURS = {
     Status.OK: typer.colors.GREEN,
@@ -21,24 +22,25 @@ COLOURS = {
     Status.FAILED: typer.colors.RED,
     Status.UNKNOWN: typer.colors.RED,
 }
-#: What needs the database, in the order of the report; the broker and its workers stand between.
+#: Probes that need the database, in the order of the report.
 ON_DATABASE: dict[str, Callable[[Settings], Finding]] = {
     "migrations": probes.migrations,
     "scheduler": probes.scheduler,
     "sweep": probes.sweep,
     "stuck orders": probes.stuck_orders,
 }
-#: The lines of the report from top to bottom; providers come before the last two.
+#: The lines of the report from top to bottom; providers and the rest follow.
 ORDER = ("settings", "database", "migrations", "broker", "workers", "scheduler", "sweep")
 
 
 def doctor(
-    call: bool = typer.Option(False, "--call", help="Also ask each provider for our balance."),
+    call: bool = typer.Option(False, "--call", help="Also ask each provider for its balance."),
     json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
-    """Check settings, database, migrations, broker, workers, scheduler, sweep and providers, one line each.
+    """Check every part of the system, one line each.
 
-    Exits with 1 if any of them fails; a line that fails says what to do next. Works with anything down.
+    These are settings, database, migrations, broker, workers, scheduler, sweep, providers and stuck orders.
+    Exits with 1 if a check fails; its line says what to do next. Works with any part of the system down.
 
     Example: gateway doctor --call
     """
@@ -53,7 +55,7 @@ def doctor(
 
 
 def examine(call: bool) -> list[Finding]:
-    """Every finding, from top to bottom; takes at most three times as long as a probe may."""
+    """Every finding, from top to bottom, within three times PROBE_SECONDS."""
     found, settings = _settings()
     if settings is None:
         return [found]
@@ -66,15 +68,15 @@ def examine(call: bool) -> list[Finding]:
 
 
 def _settings() -> tuple[Finding, Settings | None]:
-    """What is wrong with them, and the settings where they can be read; a missing one stops nothing here."""
+    """A finding about the settings, and the settings unless one is invalid; a missing one does not stop the doctor."""
     found: Settings | None = None
     try:
         found = settings_module.load(require=())
         settings_module.load()
     except SettingsError as error:
-        advice = "set it where the processes are started"
+        advice = "set it in the environment of the processes"
         return Finding("settings", Status.FAILED, str(error), advice), found
-    return Finding("settings", Status.OK, "complete"), found
+    return Finding("settings", Status.OK, "valid"), found
 
 
 def _bind(settings: Settings) -> None:
@@ -88,7 +90,7 @@ def _bind(settings: Settings) -> None:
 
 
 def _on_servers(settings: Settings, postgres: Finding, broker: Finding) -> list[Finding]:
-    """What can only be asked where its server answers."""
+    """The probes that need a server, if it answers."""
     needs = {name: (postgres, probe) for name, probe in ON_DATABASE.items()} | {
         "workers": (broker, probes.workers)
     }
@@ -113,7 +115,7 @@ def _on_providers(postgres: Finding, call: bool) -> list[Finding]:
 
 
 def _unknown(name: str, because: Finding) -> Finding:
-    return Finding(name, Status.UNKNOWN, f"cannot be known without the {because.name}", "mend that first")
+    return Finding(name, Status.UNKNOWN, f"unknown without the {because.name}", "fix that first")
 
 
 def _position(finding: Finding) -> int:
@@ -124,5 +126,5 @@ def _position(finding: Finding) -> int:
 
 def _line(finding: Finding) -> str:
     status = typer.style(f"{finding.status.value:<8}", fg=COLOURS[finding.status])
-    further = f"; {finding.next}" if finding.next and finding.status is not Status.OK else ""
+    further = f"; {as_typed(finding.next)}" if finding.next and finding.status is not Status.OK else ""
     return f"{status} {finding.name:<16} {finding.detail}{further}"

@@ -1,4 +1,4 @@
-"""Times as people give them on the command line."""
+"""Times and durations, as people give them on the command line."""
 
 import re
 from datetime import datetime, timedelta
@@ -9,19 +9,19 @@ import typer
 #: `90s`, `15m`, `2h`, `3d`, `1w`; fractions are allowed.
 DURATION = re.compile(r"(?P<count>\d{1,6}(?:\.\d{1,3})?)\s*(?P<unit>s|m|min|h|d|w)")
 UNITS = {"s": "seconds", "m": "minutes", "min": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-SINCE_HELP = "Only those that came in the last 15m, 2h or 3d, or after a time such as 2026-07-01T03:00."
+SINCE_HELP = "Only those of the last 15m, 2h or 3d, or after a time such as 2026-07-01T03:00 (in TIMEZONE)."
 
 
 def since(text: str | None, timezone: str) -> datetime | timedelta | None:
-    """A time, in `timezone` where it names none, or how long ago. Raises typer.BadParameter."""
+    """A time (in `timezone` unless it names its own) or how long ago. Raises typer.BadParameter."""
     if text is None:
         return None
     if found := DURATION.fullmatch(text.strip()):
         return timedelta(**{UNITS[found["unit"]]: float(found["count"])})
     try:
-        moment = datetime.fromisoformat(text.strip())
+        time = datetime.fromisoformat(text.strip())
     except ValueError:
         raise typer.BadParameter(
             f"takes 15m, 2h, 3d or a time such as 2026-07-01T03:00, not {text!r}", param_hint="--since"
         ) from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(timezone))
+    return time if time.tzinfo else time.replace(tzinfo=ZoneInfo(timezone))

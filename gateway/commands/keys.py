@@ -1,4 +1,4 @@
-"""`gateway keys`: who may use the order API."""
+"""`gateway keys`: keys for the order API."""
 
 from dataclasses import asdict
 
@@ -9,35 +9,35 @@ from gateway.commands.context import Problem, gateway
 from models import api_key
 from models.api_key import Scope
 
-app = typer.Typer(help="API keys: who may use the order API.", no_args_is_help=True)
+app = typer.Typer(help="Keys for the order API.", no_args_is_help=True)
 
 
 @app.command()
 def create(
-    name: str = typer.Argument(help="Whose key it is, for people."),
-    scope: list[Scope] = typer.Option(help="What the key may do; give it once for each scope."),
+    name: str = typer.Argument(help="Name of the key, shown in lists and timelines."),
+    scope: list[Scope] = typer.Option(help="What the key may do; repeatable."),
     json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
-    """Make a key and print it, this one time: only its digest is kept.
+    """Create a key and print it, once: only its digest is stored.
 
-    Example: gateway keys create storefront --scope orders:write --scope orders:read
+    Example: gateway keys create shop --scope orders:write --scope orders:read
     """
     with gateway():
         key = api_key.create(name, list(dict.fromkeys(scope)))
         made = api_key.find(key)
     if made is None:
-        raise Problem("the key was revoked as it was made; make another")
+        raise Problem("the key was revoked at once; create another one")
     if json:
         return printing.as_json({"id": made.id, "name": name, "scopes": sorted(made.scopes), "key": key})
     printing.say(key)
     printing.note(
-        f"Key {made.id} of {name}, for {', '.join(sorted(made.scopes))}. Keep it: it is not shown again."
+        f"Key {made.id}, {name}: {', '.join(sorted(made.scopes))}. Store it now: it is not shown again."
     )
 
 
 @app.command("list")
 def list_(json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
-    """List the keys, newest first, each by the first characters of it.
+    """List the keys, newest first, with the first characters of each.
 
     Example: gateway keys list
     """
@@ -58,7 +58,7 @@ def list_(json: bool = typer.Option(False, "--json", help="Print JSON.")) -> Non
             )
             for key in found
         ),
-        empty="No keys yet. Make one: gateway keys create NAME --scope orders:write",
+        empty="No keys yet. Create one: gateway keys create NAME --scope orders:write",
     )
 
 
@@ -66,11 +66,11 @@ def list_(json: bool = typer.Option(False, "--json", help="Print JSON.")) -> Non
 def revoke(
     key_id: int = typer.Argument(metavar="ID", help="The number that `gateway keys list` shows."),
 ) -> None:
-    """Make a key invalid, from its next request on and for good.
+    """Revoke a key for good; its next request is refused.
 
     Example: gateway keys revoke 3
     """
     with gateway():
         if not api_key.revoke(key_id):
-            raise Problem(f"there is no valid key {key_id}; see: gateway keys list")
+            raise Problem(f"no valid key has the id {key_id}; see: gateway keys list")
     printing.say(f"Key {key_id} is revoked.")

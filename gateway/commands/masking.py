@@ -1,4 +1,4 @@
-"""Callbacks as an operator may see them: everything but PINs and secrets."""
+"""Callbacks for an operator, with PINs and secrets masked."""
 
 import json
 import re
@@ -11,9 +11,9 @@ from models import inbox, order
 from models.inbox import WholeCallback
 from models.outcome import Arrival
 
-#: What providers call a PIN or what goes with it, wherever it stands in a name; better one too many.
+#: Parts of names under which providers send a PIN or what belongs to it; it rather masks too much.
 PIN_NAME = re.compile(r"pin|code|kod|seri|voucher|epin|key|[sş]ifre|token|secret|pass", re.IGNORECASE)
-#: Characters of the shortest PIN that is looked for inside other texts; a shorter one would stand everywhere.
+#: Length of the shortest PIN that is masked inside other texts, in characters; shorter ones match by chance.
 SHORTEST_PIN = 4
 
 
@@ -24,9 +24,9 @@ def pins(said: Arrival | None, found: order.Order | None) -> set[str]:
 
 
 def raw(callback: WholeCallback, known_pins: Collection[str]) -> dict[str, Any]:
-    """What came over the wire: `{method, contentType, query, body}`. Raises sealed.Unsealable.
+    """The request as it arrived: `{method, contentType, query, body}`. Raises sealed.Unsealable.
 
-    The body is as its sender wrote it where it is text of no known form, else its fields.
+    The body is its fields if it is a form or JSON, otherwise its text.
     """
     kept = json.loads(inbox.raw(callback) or "{}")
     body = _fields(kept.get("body", ""), kept.get("content_type", ""))
@@ -39,7 +39,7 @@ def raw(callback: WholeCallback, known_pins: Collection[str]) -> dict[str, Any]:
 
 
 def clean(value: Any, known_pins: Collection[str]) -> Any:
-    """`value` without PINs and secrets, by the names they stand under and by what they are, at any depth."""
+    """`value` with PINs and secrets masked, found by their names and by their form, at any depth."""
     if isinstance(value, dict):
         return {
             name: log.MASKED if each and PIN_NAME.search(name) and not isinstance(each, (dict, list))

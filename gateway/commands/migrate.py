@@ -1,4 +1,4 @@
-"""`gateway migrate`: the schema brought up to date; what a deploy runs first."""
+"""`gateway migrate`: brings the schema up to date; the first step of a deploy."""
 
 import time
 
@@ -11,17 +11,17 @@ from gateway.commands.printing import note, say
 from models.db import database
 from models.db import migrate as schema
 
-#: How long a release waits for a database that is being started or moved.
+#: Longest wait for a database that is starting or moving, in seconds.
 PATIENCE_SECONDS = 30.0
 PAUSE_SECONDS = 1.0
 
 
 def migrate(
     sql: bool = typer.Option(
-        False, "--sql", help="Print what is missing as SQL to run by hand; apply nothing."
+        False, "--sql", help="Print the missing steps as SQL to run by hand; apply nothing."
     ),
 ) -> None:
-    """Bring the database's schema up to date. Safe while a storefront writes, and when several run at once.
+    """Bring the database schema up to date. Safe while a storefront writes, and if several run at once.
 
     Example: gateway migrate --sql | psql "$DATABASE_URL"
     """
@@ -34,22 +34,22 @@ def migrate(
 
 
 def apply(url: str) -> None:
-    """Apply what is missing and say so. Raises Problem where another transaction is in the way."""
+    """Apply the missing steps and say so. Raises Problem if another transaction blocks them."""
     try:
         applied = schema.migrate(url, echo=say)
     except RuntimeError as error:
         raise Problem(str(error)) from None
-    say(f"{len(applied)} migrations applied." if applied else "Nothing to migrate.")
+    say(f"{len(applied)} migrations applied." if applied else "The database schema is up to date.")
 
 
 def wait_for_database(url: str, patience_seconds: float) -> None:
-    """Return once the database answers. Raises Problem, with the reason, when the patience is used up."""
+    """Return once the database answers. Raises Problem, with the reason, after `patience_seconds`."""
     deadline = time.monotonic() + patience_seconds
     pool = database.connect(url, pool_size=1, name="referans-migrate")
     while reason := _why_away(pool):
         if time.monotonic() >= deadline:
             raise Problem(
-                f"the database did not answer for {patience_seconds:g} s: {reason}; check DATABASE_URL"
+                f"no answer from the database for {patience_seconds:g} s: {reason}; check DATABASE_URL"
             )
         note(f"waiting for the database: {reason}")
         time.sleep(PAUSE_SECONDS)

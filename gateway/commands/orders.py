@@ -1,4 +1,4 @@
-"""`gateway orders`: what became of an order, and which ones wait too long."""
+"""`gateway orders`: find orders, see their timelines, have them checked."""
 
 from dataclasses import asdict
 from typing import Any
@@ -9,14 +9,17 @@ import typer
 from gateway import broker
 from gateway.commands import printing
 from gateway.commands.context import Problem, find_order, gateway
+from gateway.commands.invocation import as_typed
 from gateway.settings import Settings
 from models import lookup, plans, stuck, timeline
 from models.order import Order
 from models.status import ExternalStatus, Source
 
-app = typer.Typer(help="Orders: what became of one, and which wait too long.", no_args_is_help=True)
+app = typer.Typer(
+    help="Orders: their state, their timelines, and which ones are stuck.", no_args_is_help=True
+)
 
-#: Seconds that a hint to the workers may take.
+#: Time limit of a hint to the workers, in seconds.
 BELL_SECONDS = 3.0
 #: Fields of an order that a command never prints.
 HIDDEN = ("pin_code",)
@@ -24,17 +27,19 @@ HIDDEN = ("pin_code",)
 
 @app.command("list")
 def list_(
-    only_stuck: bool = typer.Option(False, "--stuck", help="Only those that wait too long, and why."),
+    only_stuck: bool = typer.Option(
+        False, "--stuck", help="Only stuck orders, each with the reason and what to do."
+    ),
     status: ExternalStatus | None = typer.Option(None, help="Only those with this externalStatus."),
-    limit: int = typer.Option(50, min=1, max=1000, help="At most so many."),
+    limit: int = typer.Option(50, min=1, max=1000, help="Highest number of orders to list."),
     json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
-    """List orders, newest first; with --stuck those that need a look, longest due first, each with what to do.
+    """List orders, newest first, or those that are stuck, longest overdue first.
 
     Example: gateway orders list --stuck
     """
     if only_stuck and status:
-        raise typer.BadParameter("takes no --status beside it", param_hint="--stuck")
+        raise typer.BadParameter("cannot be combined with --status", param_hint="--stuck")
     if only_stuck:
         return _list_stuck(limit, json)
     with gateway() as settings:
@@ -58,15 +63,19 @@ def _list_stuck(limit: int, json: bool) -> None:
         return printing.as_json([{**_shown(order), "reasons": order.reasons()} for order in found])
     printing.table(
         ("ID", "Status", "Reason"),
-        ((each.id, each.external_status, "; ".join(each.reasons())) for each in found),
+        ((each.id, each.external_status, as_typed("; ".join(each.reasons()))) for each in found),
         empty="No order is stuck.",
         fold="Reason",
     )
 
 
 def limits(settings: Settings) -> stuck.Limits:
-    """What counts as stuck under these settings."""
+    """From when on an order counts as stuck, by these settings."""
     return stuck.Limits(settings.sweep_period_seconds, settings.max_checks)
+
+
+def _created(order: Order, settings: Settings) -> str | None:
+    return printing.at(order.created_at, settings.timezone)
 
 
 def _shown(order: Order) -> dict[str, Any]:
@@ -78,7 +87,7 @@ def _shown(order: Order) -> dict[str, Any]:
 @app.command()
 def show(
     order_id: str = typer.Argument(
-        metavar="ID", help="The order's id, or the reference its provider knows it by."
+        metavar="ID", help="The order's id, or its referans (the number its provider knows it by)."
     ),
     json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
@@ -96,7 +105,7 @@ def show(
     printing.table(
         ("At", "Source", "Status", "What happened"),
         ((printing.at(e.at, settings.timezone), e.source, _move(e), e.message) for e in events),
-        empty="Nothing is on its timeline.",
+        empty="Its timeline is empty.",
         fold="What happened",
     )
 
@@ -117,11 +126,13 @@ def _move(event: timeline.Event) -> str:
 @app.command()
 def check(
     order_id: str = typer.Argument(
-        metavar="ID", help="The order's id, or the reference its provider knows it by."
+        metavar="ID", help="The order's id, or its referans (the number its provider knows it by)."
     ),
     json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
-    """Have the provider asked about an order now, also where a callback came. A worker asks; see the timeline.
+    """Ask the provider about an order now, even after a callback.
+
+    A worker asks; `gateway orders show` then shows the answer.
 
     Example: gateway orders check 482910573829105738
     """
@@ -129,18 +140,18 @@ def check(
         found = find_order(order_id)
         if not plans.request_check(found.id):
             raise Problem(
-                f"order {found.id} is {found.external_status} and was never sent: no provider can be asked"
+                f"order {found.id} is {found.external_status} and was never sent: no provider knows it"
             )
         timeline.record(found.id, Source.OPERATOR, "a check was requested on the command line")
     rung = _ring(settings, found.id)
     if json:
         return printing.as_json({"id": found.id, "planned": True, "woken": rung})
-    printing.say(f"{found.provider_id} is asked about {found.provider_referans} {_when(rung)}.")
-    printing.say(f"See what it says: gateway orders show {found.id}")
+    printing.say(f"{found.provider_id} will be asked about {found.provider_referans} {_when(rung)}.")
+    printing.say(as_typed(f"To see the answer: gateway orders show {found.id}"))
 
 
 def _ring(settings: Settings, order_id: str) -> bool:
-    """Whether a worker was told; the sweep finds the planned check otherwise."""
+    """True if a worker was told; otherwise the sweep finds the planned check."""
     if not settings.redis_url.get_secret_value():
         return False
     try:

@@ -1,4 +1,4 @@
-"""How answers look: tables for a person, JSON for a program."""
+"""The form of answers: tables for a person, JSON for a program."""
 
 import json
 import sys
@@ -12,26 +12,27 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from gateway.commands.invocation import as_typed
 from models.timeline import Event
 
-#: Columns of an output that is no terminal, so that a file or a pipe never gets a table squeezed to fit.
+#: Width of an output that is not a terminal, in characters; tables in files and pipes are not squeezed.
 PIPE_COLUMNS = 200
 
 
 def say(text: str) -> None:
-    """One line on standard output, as it stands."""
+    """One line on standard output, unchanged."""
     typer.echo(text)
 
 
 def note(text: str) -> None:
-    """One line on standard error: for the person, not for the program that reads the answer."""
-    typer.echo(text, err=True)
+    """One line on standard error, for a person; commands in it are printed as they are typed here."""
+    typer.echo(as_typed(text), err=True)
 
 
 def table(
     titles: Sequence[str], rows: Iterable[Sequence[object]], empty: str, fold: str | None = None
 ) -> None:
-    """A table of texts, or the line `empty` where there are no rows. Only the column `fold` breaks its words."""
+    """A table of texts, or the line `empty` if it has no rows. Only the column `fold` breaks its words."""
     drawn = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     for title in titles:
         drawn.add_column(title, overflow="fold", no_wrap=fold is not None and title != fold)
@@ -49,8 +50,8 @@ def as_json(document: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> None:
 
 
 def at(moment: datetime | None, timezone: str) -> str | None:
-    """A time as people read it, to the second, in `timezone`."""
-    return moment.astimezone(ZoneInfo(timezone)).strftime("%Y-%m-%d %H:%M:%S") if moment else None
+    """A time for people, to the second, in `timezone` and with its name: `2026-07-01 22:51:24 +03`."""
+    return moment.astimezone(ZoneInfo(timezone)).strftime("%Y-%m-%d %H:%M:%S %Z") if moment else None
 
 
 def duration(seconds: float) -> str:
@@ -84,7 +85,7 @@ def camel(name: str) -> str:
 
 
 def _camel(value: Any) -> Any:
-    """Renames columns only: a mapping inside a row is data, whose names are somebody else's."""
+    """Rename columns only: a mapping inside a row is data, with names of its own."""
     if isinstance(value, Mapping):
         return {camel(name): _camel(item) if isinstance(item, list) else item for name, item in value.items()}
     return [_camel(item) for item in value] if isinstance(value, list) else value

@@ -1,4 +1,4 @@
-"""What `gateway doctor` looks at: each probe asks one question and answers with one finding."""
+"""The checks of `gateway doctor`: each probe asks one question and returns one finding."""
 
 import queue
 import threading
@@ -15,6 +15,7 @@ from gateway.commands.context import explained, first_line
 from gateway.commands.orders import limits
 from gateway.commands.printing import duration
 from gateway.commands.providers import state
+from gateway.dev.stack import COMMANDS
 from gateway.providers import adapter_for
 from gateway.providers.base import ProviderError
 from gateway.settings import Settings
@@ -22,30 +23,33 @@ from models import provider, stuck, sweep_run
 from models.db import database, migrate, sealed
 from models.provider import Provider
 
-#: Seconds that a probe may take.
+#: Time limit of a probe, in seconds.
 PROBE_SECONDS = 5.0
-#: Oldest PostgreSQL that works, as server_version_num.
+#: Oldest supported PostgreSQL, as server_version_num.
 OLDEST_POSTGRES = 130_000
 VERSION = """
 SELECT current_setting('server_version_num')::int AS number,
        split_part(current_setting('server_version'), ' ', 1) AS text
 """
-#: The scheduler gives a sign of life every minute, over the queue and a worker; two may be missed.
+SCHEMA_AGE = """
+SELECT EXTRACT(EPOCH FROM (now() AT TIME ZONE 'UTC') - min(applied))::float8 AS seconds FROM schema_migration
+"""
+#: Seconds without a tick after which the scheduler counts as dead; it ticks each minute, through queue and worker.
 SCHEDULER_SILENCE_SECONDS = 150.0
-#: What a sweep may be late, beyond two periods.
+#: How late a sweep may be, beyond two periods, in seconds.
 SWEEP_SLACK_SECONDS = 60.0
-#: Stuck orders are counted no further.
+#: Highest number to which stuck orders are counted.
 MOST_STUCK = 1000
 
 
 class Status(StrEnum):
-    """How a check came out."""
+    """The result of a check."""
 
     OK = "ok"
-    #: Works, but somebody should look.
+    #: Works, but needs a look.
     WARNING = "warning"
     FAILED = "failed"
-    #: Cannot be known, because something it needs has failed.
+    #: Unknown, because something it needs has failed.
     UNKNOWN = "unknown"
 
 
@@ -62,17 +66,17 @@ class Finding:
 
 Probe = Callable[[], Finding]
 
-#: What to do where a probe itself fails.
+#: What to do if a probe itself fails.
 ADVICE: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
-    (database.UNAVAILABLE, "check DATABASE_URL, and that the server runs"),
-    ((redis.RedisError,), "check REDIS_URL, and that the server runs"),
+    (database.UNAVAILABLE, "check that DATABASE_URL is right and the server is running"),
+    ((redis.RedisError,), "check that REDIS_URL is right and the server is running"),
     ((peewee.ProgrammingError,), "run: gateway migrate"),
-    ((sealed.Unsealable,), "set ENCRYPTION_KEYS to the keys it was sealed with"),
+    ((sealed.Unsealable,), "set ENCRYPTION_KEYS to the keys that sealed it"),
 )
 
 
 def together(probes: Mapping[str, Probe], timeout_seconds: float = PROBE_SECONDS) -> list[Finding]:
-    """Ask all at once, each in a thread of its own; none is waited for longer than the timeout."""
+    """Run all at once, each in a thread of its own; a probe that takes longer than the timeout has failed."""
     answers = {name: _asked(name, probe) for name, probe in probes.items()}
     return [_answer(name, answer, timeout_seconds) for name, answer in answers.items()]
 
@@ -88,7 +92,7 @@ def _answer(name: str, answer: "queue.SimpleQueue[Finding]", timeout_seconds: fl
         return answer.get(timeout=timeout_seconds)
     except queue.Empty:
         return Finding(
-            name, Status.FAILED, f"no answer within {timeout_seconds:g} s", "see whether it is overloaded"
+            name, Status.FAILED, f"no answer within {timeout_seconds:g} s", "check whether it is overloaded"
         )
 
 
@@ -101,7 +105,7 @@ def _safely(name: str, probe: Probe) -> Finding:
 
 
 def postgres(settings: Settings) -> Finding:
-    """The database answers, and is new enough."""
+    """The database answers and is new enough."""
     name = "database"
     if not settings.database_url.get_secret_value():
         return Finding(name, Status.FAILED, "DATABASE_URL is not set", "set it to a postgresql:// URL")
@@ -109,13 +113,13 @@ def postgres(settings: Settings) -> Finding:
         row = database.rows(VERSION)[0]
     if row["number"] < OLDEST_POSTGRES:
         return Finding(
-            name, Status.FAILED, f"PostgreSQL {row['text']} is too old", "move to PostgreSQL 13 or later"
+            name, Status.FAILED, f"PostgreSQL {row['text']} is too old", "upgrade to PostgreSQL 13 or later"
         )
     return Finding(name, Status.OK, f"PostgreSQL {row['text']}")
 
 
 def migrations(_: Settings) -> Finding:
-    """The schema is that of this version."""
+    """The schema is up to date."""
     with database.session():
         missing = migrate.pending(database.database.obj)
     if missing:
@@ -135,19 +139,18 @@ def redis_server(settings: Settings) -> Finding:
 
 
 def workers(settings: Settings) -> Finding:
-    """A worker gave a sign of life."""
-    alive = broker.workers_alive(broker.make_client(settings, strict=True))
+    """At least one worker is alive."""
+    alive = broker.workers_alive(broker.make_client(settings, strict=True), settings.heartbeat_timeout)
     if not alive:
-        command = "dramatiq actors --processes 1 --threads 8 --worker-shutdown-timeout 20000"
-        return Finding("workers", Status.FAILED, "none is alive", f"start one: {command}")
+        return Finding("workers", Status.FAILED, "none alive", f"start one: {COMMANDS['worker']}")
     return Finding("workers", Status.OK, f"{alive} alive")
 
 
 def scheduler(_: Settings) -> Finding:
-    """The scheduler's minute tick came through queue and worker."""
+    """The scheduler's tick arrives each minute, through queue and worker."""
     with database.session():
         silence = sweep_run.silence_seconds("scheduler")
-    start = "start it: periodiq actors (and a worker); its sign comes each minute"
+    start = f"start it: {COMMANDS['scheduler']} (and a worker); it ticks each minute"
     if silence is None:
         return Finding("scheduler", Status.FAILED, "never seen", start)
     if silence >= SCHEDULER_SILENCE_SECONDS:
@@ -156,24 +159,30 @@ def scheduler(_: Settings) -> Finding:
 
 
 def sweep(settings: Settings) -> Finding:
-    """The last sweep is recent and went well."""
+    """The last sweep is recent and has succeeded; a new system may not have had one yet."""
+    latest = 2 * settings.sweep_period_seconds + SWEEP_SLACK_SECONDS
     with database.session():
         last = sweep_run.last()
-    start = "see whether a worker runs: it sweeps even without the scheduler"
+        is_new = database.rows(SCHEMA_AGE)[0]["seconds"] < latest
+    if last is None and is_new:
+        soon = f"the first one comes within {duration(settings.sweep_period_seconds)}"
+        return Finding("sweep", Status.WARNING, "none yet", soon)
+    start = "check that a worker is running: it sweeps even without the scheduler"
     if last is None:
-        return Finding("sweep", Status.FAILED, "there was none yet", start)
+        return Finding("sweep", Status.FAILED, "never run", start)
     age = duration(last.age_seconds)
     if last.error:
-        return Finding("sweep", Status.FAILED, f"stopped {age} ago: {last.error}", "see the worker's log")
-    if last.age_seconds > 2 * settings.sweep_period_seconds + SWEEP_SLACK_SECONDS:
-        return Finding("sweep", Status.FAILED, f"the last began {age} ago", start)
+        return Finding("sweep", Status.FAILED, f"failed {age} ago: {last.error}", "see the worker's log")
+    if last.age_seconds > latest:
+        return Finding("sweep", Status.FAILED, f"the last one began {age} ago", start)
     return Finding("sweep", Status.OK, f"{age} ago, by the {last.started_by}")
 
 
 def encryption(settings: Settings) -> Finding:
-    """PINs and credentials are sealed at rest."""
+    """PINs and credentials are encrypted at rest."""
     if settings.encryption_keys:
-        return Finding("encryption", Status.OK, f"{len(settings.encryption_keys)} keys")
+        many = len(settings.encryption_keys)
+        return Finding("encryption", Status.OK, f"{many} key{'s' if many > 1 else ''}")
     make = "set ENCRYPTION_KEYS to a Fernet key"
     return Finding("encryption", Status.WARNING, "PINs and credentials are stored in clear", make)
 
@@ -189,13 +198,13 @@ def stuck_orders(settings: Settings) -> Finding:
 
 
 def providers() -> list[Provider]:
-    """The configured ones. Raises Problem."""
+    """All configured providers. Raises Problem."""
     with explained(), database.session():
         return provider.every()
 
 
 def health(account: Provider) -> Finding:
-    """How the last calls to the provider went."""
+    """Whether the last calls to the provider succeeded."""
     with database.session():
         found = provider.health(account.id)
     name = f"provider {account.id}"
@@ -206,7 +215,7 @@ def health(account: Provider) -> Finding:
 
 
 def balance(account: Provider) -> Finding:
-    """What the provider answers now."""
+    """Ask the provider for its balance."""
     name = f"provider {account.id}"
     client = outbound.Client(
         connect_timeout_seconds=PROBE_SECONDS / 2,

@@ -2,25 +2,26 @@
 
 import re
 import time
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
-from urllib.parse import urlsplit
 
 import typer
 
-from gateway import outbound
+from gateway import inputs, outbound
+from gateway.callbacks import allow_list
+from gateway.callbacks.verifiers import VERIFIERS, Instructions, Verifier
 from gateway.commands import credentials, printing
 from gateway.commands.context import Problem, gateway
-from gateway.commands.credentials import CALLBACK_SECRET
 from gateway.providers import ADAPTERS, adapter_for
 from gateway.providers.base import ProviderError
 from gateway.settings import Settings
 from models import provider
-from models.provider import Health, Provider
+from models.provider import CALLBACK_SECRET, Health, Provider
 
 app = typer.Typer(help="Providers: the accounts that orders are given to.", no_args_is_help=True)
 
-#: What an id may look like: it stands in the callback URL.
+#: What an id may look like, since it is part of the callback URL.
 ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
@@ -30,83 +31,154 @@ def _id(value: str) -> str:
     return value
 
 
-def _one_of(allowed: Any, value: str) -> str:
+def _one_of(allowed: Iterable[str], value: str) -> str:
     if value not in allowed:
-        raise typer.BadParameter(f"takes {' or '.join(sorted(allowed))}, not {value!r}")
+        raise typer.BadParameter(f"takes {', '.join(allowed)}, not {value!r}")
     return value
 
 
-def _address(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise typer.BadParameter("takes an http or https address such as https://bayi.example.com")
-    if parts.username or parts.query or parts.fragment:
-        raise typer.BadParameter("takes no user, query or fragment; credentials are asked for")
+def _base_url(value: str) -> str:
+    try:
+        parts = inputs.http_url(value)
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}, such as https://bayi.example.com") from None
+    if parts.username is not None or parts.query or parts.fragment:
+        raise typer.BadParameter("takes no user, query or fragment; credentials are read from standard input")
     return value.rstrip("/")
 
 
-@app.command()
+def _networks(values: list[str]) -> list[str]:
+    try:
+        return [allow_list.read(value) for value in values]
+    except ValueError as error:
+        raise typer.BadParameter(f"takes an address or a network such as 203.0.113.0/24: {error}") from None
+
+
+def _add_help() -> str:
+    kinds = "\n".join(line for kind in VERIFIERS.values() for line in _kind_help(kind))
+    return f"""Add a provider, and print what to tell it: the callback URL, and the headers to send.
+
+Its credentials are prompted for in a terminal, or read from standard input as one JSON object. If they contain no
+callback_secret, one is made and printed once. Several callback secrets, separated by blanks, are valid at the same
+time, so that a secret can be rotated.
+
+\b
+Kinds of --callback, with an example:
+{kinds}
+
+\b
+Example: gateway providers add bayi --adapter znet --base-url https://bayi.example.com --callback token
+"""
+
+
+def _kind_help(kind: Verifier) -> Iterator[str]:
+    yield f"  {kind.name}: {kind.summary}"
+    names = (*kind.credentials, *((CALLBACK_SECRET,) if kind.has_secret else ()))
+    given = "".join(f', "{name}": "…"' for name in names)
+    for example in kind.examples:
+        yield f"""    echo '{{"kod": "…", "sifre": "…"{given}}}' | \\"""
+        yield f"      gateway providers add bayi … --callback {kind.name}" + (" \\" if example else "")
+        yield from [f"      {example}"] if example else []
+
+
+@app.command(help=_add_help())
 def add(
     provider_id: str = typer.Argument(
-        metavar="ID", callback=_id, help="A short name; it stands in the callback URL."
+        metavar="ID", callback=_id, help="A short name; it is part of the callback URL."
     ),
     adapter: str = typer.Option(
         help=f"The protocol it speaks: {', '.join(ADAPTERS)}.",
         callback=lambda value: _one_of(ADAPTERS, value),
     ),
-    base_url: str = typer.Option(help="Where its service is.", callback=_address),
+    base_url: str = typer.Option(help="The URL of its service.", callback=_base_url),
     callback: str = typer.Option(
-        help=f"How its callbacks are verified: {' or '.join(credentials.SCHEMES)}.",
-        callback=lambda value: _one_of(credentials.SCHEMES, value),
+        help=f"How its callbacks are verified: {', '.join(VERIFIERS)}.",
+        callback=lambda value: _one_of(VERIFIERS, value),
     ),
-    max_concurrency: int = typer.Option(4, min=1, help="Calls under way at once, over all workers."),
+    callback_header: str | None = typer.Option(
+        None, metavar="NAME", help="hmac: the header with the signature."
+    ),
+    callback_algorithm: str | None = typer.Option(
+        None, help="hmac: sha1, sha256 or sha512 (default: sha256)."
+    ),
+    callback_encoding: str | None = typer.Option(None, help="hmac: hex or base64 (default: hex)."),
+    callback_template: str | None = typer.Option(
+        None,
+        help="hmac: what is signed (default: {body}); {header:NAME} and {body} are filled in.",
+    ),
+    callback_allow: list[str] = typer.Option(
+        [],
+        metavar="CIDR",
+        callback=_networks,
+        help="An address or network that it calls back from; may be repeated. Others get a 403.",
+    ),
+    max_concurrency: int = typer.Option(4, min=1, help="Calls at the same time, over all workers."),
     max_per_minute: int | None = typer.Option(
-        None, min=1, help="Calls a minute, over all workers; else no limit."
+        None, min=1, help="Calls a minute, over all workers (default: no limit)."
     ),
-    replace: bool = typer.Option(False, "--replace", help="Change the provider of this id."),
+    replace: bool = typer.Option(False, "--replace", help="Change the provider with this id."),
     json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
-    """Add a provider, and print the callback URL to give to it.
-
-    Its credentials are asked for in a terminal, else read from standard input as one JSON object. Without a
-    callback_secret one is made and printed, this one time.
-
-    Example: gateway providers add bayi --adapter znet --base-url https://bayi.example.com --callback token
-    """
+    kind = VERIFIERS[callback]
+    options = {
+        "header": callback_header,
+        "algorithm": callback_algorithm,
+        "encoding": callback_encoding,
+        "template": callback_template,
+    }
+    callback_options = _options(kind, options)
     with gateway() as settings:
         known = provider.find(provider_id)
         if known and not replace:
-            raise Problem(f"there is a provider {provider_id} already; to change it, add --replace")
-        given = credentials.read(ADAPTERS[adapter].CREDENTIALS, callback)
-        secret = given.get(CALLBACK_SECRET) or _present_secret(known, callback)
-        fresh = None if secret else credentials.new_callback_secret(callback)
-        secrets = given | {CALLBACK_SECRET: secret or fresh or ""}
-        added = Provider(provider_id, adapter, base_url, callback, secrets, max_concurrency, max_per_minute)
+            raise Problem(f"the provider {provider_id} exists already; to change it, add --replace")
+        given = credentials.read(ADAPTERS[adapter].CREDENTIALS, kind)
+        if known and known.callback == callback and known.secrets():
+            given = {CALLBACK_SECRET: known.credentials[CALLBACK_SECRET], **given}
+        new_secret = None
+        if kind.has_secret and CALLBACK_SECRET not in given:
+            new_secret = given[CALLBACK_SECRET] = kind.new_secret()
+        added = Provider(
+            provider_id,
+            adapter,
+            base_url,
+            callback,
+            given,
+            max_concurrency,
+            max_per_minute,
+            callback_options,
+            tuple(callback_allow),
+        )
         provider.save(added)
-    _print_added(added, settings, fresh, json)
+    _print_added(added, settings, new_secret, json)
 
 
-def _present_secret(known: Provider | None, callback: str) -> str | None:
-    return known.credentials.get(CALLBACK_SECRET) if known and known.callback == callback else None
+def _options(kind: Verifier, options: Mapping[str, str | None]) -> dict[str, str]:
+    try:
+        return kind.read_options({name: value for name, value in options.items() if value is not None})
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
-def callback_url(settings: Settings, added: Provider, fresh: str | None = None) -> str:
-    """Where the provider calls back; its token only where it was made just now."""
-    address = f"{settings.public_url.rstrip('/')}/callbacks/{added.id}"
-    return f"{address}/{fresh or 'TOKEN'}" if added.callback == "token" else address
+def _instructions(
+    settings: Settings, account: Provider, new_secret: str | None = None
+) -> Instructions | None:
+    return VERIFIERS[account.callback].instructions(account, settings.public_url, new_secret)
 
 
-def _print_added(added: Provider, settings: Settings, fresh: str | None, json: bool) -> None:
-    url = callback_url(settings, added, fresh)
+def _print_added(added: Provider, settings: Settings, new_secret: str | None, json: bool) -> None:
+    told = _instructions(settings, added, new_secret)
     if not settings.encryption_keys:
-        printing.note("ENCRYPTION_KEYS is not set: the credentials are stored in clear.")
+        printing.note("ENCRYPTION_KEYS is not set: the credentials are stored in plain text.")
     if json:
-        made = {"callback_secret": fresh} if fresh else {}
-        return printing.as_json({**_row(added), "callback_url": url, **made})
+        made = {"callback_secret": new_secret} if new_secret else {}
+        return printing.as_json({**_row(added), **_told(told), **made})
     printing.say(f"Provider {added.id} is saved ({added.adapter}, {added.base_url}).")
-    printing.say(f"Callback URL to give to the provider: {url}")
-    if fresh:
-        printing.say(f"Callback secret, shown this one time: {fresh}")
+    if told:
+        printing.say(f"Callback URL for the provider: {told.url}")
+        for name, value in told.headers.items():
+            printing.say(f"  with the header {name}: {value}")
+    if new_secret:
+        printing.say(f"Callback secret, shown only once: {new_secret}")
     printing.say(f"Next: gateway providers test {added.id}; gateway routes add '*' '*' {added.id}")
 
 
@@ -114,9 +186,13 @@ def _row(added: Provider) -> dict[str, Any]:
     return {name: value for name, value in asdict(added).items() if name != "credentials"}
 
 
+def _told(told: Instructions | None) -> dict[str, Any]:
+    return {"callback_url": told and told.url, "callback_headers": told.headers if told else {}}
+
+
 @app.command("list")
 def list_(json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
-    """List the providers, and how each is doing. Credentials are never shown.
+    """List the providers and their state. Credentials are never shown.
 
     Example: gateway providers list
     """
@@ -125,7 +201,7 @@ def list_(json: bool = typer.Option(False, "--json", help="Print JSON.")) -> Non
     if json:
         return printing.as_json(
             [
-                {**_row(each), "callback_url": callback_url(settings, each), **_health(health)}
+                {**_row(each), **_told(_instructions(settings, each)), **_health(health)}
                 for each, health in found
             ]
         )
@@ -143,7 +219,7 @@ def _health(health: Health | None) -> dict[str, Any]:
 
 
 def state(health: Health | None) -> str:
-    """How a provider is doing, in words."""
+    """The state of a provider in words."""
     if health is None or not health.failures:
         return "up"
     calls = f"{health.failures} calls in a row failed: {health.last_error}"
@@ -152,17 +228,17 @@ def state(health: Health | None) -> str:
 
 @app.command()
 def test(
-    provider_id: str = typer.Argument(metavar="ID", help="A provider that `gateway providers list` shows."),
+    provider_id: str = typer.Argument(metavar="ID", help="A provider from `gateway providers list`."),
     json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
-    """Ask the provider for our balance: shows that address, credentials and access are right. Changes nothing.
+    """Ask the provider for our balance, to see that URL, credentials and access are right. Changes nothing.
 
     Example: gateway providers test bayi
     """
     with gateway():
         found = provider.find(provider_id)
     if found is None:
-        raise Problem(f"there is no provider {provider_id}; see: gateway providers list")
+        raise Problem(f"provider {provider_id} not found; see: gateway providers list")
     started = time.monotonic()
     try:
         balance = adapter_for(found, outbound.Client()).balance()

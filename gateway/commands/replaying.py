@@ -1,10 +1,11 @@
-"""Replay: kept callbacks settled once more, through the door that every outcome takes."""
+"""Replay: kept callbacks are settled again, by the same statement as every outcome."""
 
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from gateway.providers import ADAPTERS, inbound
+from gateway.callbacks import reading
+from gateway.providers import ADAPTERS
 from gateway.providers.base import UnreadableCallback
 from models import inbox, order, provider, rereading
 from models.db import sealed
@@ -18,7 +19,7 @@ BATCH = order.MAX_BATCH
 
 
 class NoReader(Exception):
-    """This version has nothing that reads the provider's callbacks."""
+    """This version cannot read the provider's callbacks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,25 +33,25 @@ class Replayed:
     before: Kept
     after: Kept
     note: str
-    #: It could not even be tried; somebody has to do something first.
+    #: It could not be tried; a person must do something first.
     failed: bool = False
 
     @property
     def changed(self) -> bool:
-        """Whether it is kept as something else now."""
+        """Whether its result is another one now."""
         return self.before is not self.after
 
 
 @dataclass(slots=True)
 class Replay:
-    """Settles kept callbacks again. A dry run says what would be tried, and writes nothing."""
+    """Settles kept callbacks again. A dry run reports what would be tried, and writes nothing."""
 
     order_timeout_seconds: float
     dry_run: bool = False
     _providers: dict[str, Provider | None] = field(default_factory=dict)
 
     def run(self, rows: Sequence[WholeCallback]) -> Iterator[Replayed]:
-        """Callbacks as `inbox.find` gives them, in the order in which they came: the first PIN stays."""
+        """Replay callbacks from `inbox.find` in the order in which they came, since the first PIN stays."""
         for invalid, some in itertools.groupby(rows, key=lambda row: row.result == Kept.INVALID):
             if invalid:
                 yield from map(self._read_again, some)
@@ -58,7 +59,7 @@ class Replay:
                 yield from self._settle_again(list(some))
 
     def _settle_again(self, rows: list[WholeCallback]) -> list[Replayed]:
-        """Each keeps its key, so whatever was settled before is settled already."""
+        """Each keeps its dedupe key, so a callback that is settled already changes nothing."""
         said = [_opened(row) for row in rows]
         arrivals = [each for each in said if isinstance(each, Arrival)]
         settled = iter([] if self.dry_run else self._settle(arrivals))
@@ -73,7 +74,7 @@ class Replay:
     def _read_again(self, row: WholeCallback) -> Replayed:
         try:
             account = self._provider(row.provider_id)
-            arrivals = inbound.read_again(account, inbox.raw(row), row.dedupe_key)
+            arrivals = reading.read_again(account, inbox.raw(row), row.dedupe_key)
         except (UnreadableCallback, NoReader) as error:
             return _as(row, Kept.INVALID, f"still invalid: {error}")
         except sealed.Unsealable as error:
@@ -90,14 +91,14 @@ class Replay:
             self._providers[provider_id] = provider.find(provider_id)
         found = self._providers[provider_id]
         if found is None:
-            raise NoReader(f"there is no provider {provider_id} any more")
+            raise NoReader(f"the provider {provider_id} was removed")
         if found.adapter not in ADAPTERS:
-            raise NoReader(f"this version knows no adapter {found.adapter}")
+            raise NoReader(f"this version does not have the adapter {found.adapter}")
         return found
 
 
 def _opened(row: WholeCallback) -> Arrival | str | None:
-    """What a callback says; None where it was never read, and why where it does not open."""
+    """What a callback says; None if it was never read, a reason if it cannot be unsealed."""
     try:
         return inbox.arrival(row)
     except sealed.Unsealable as error:
@@ -109,11 +110,11 @@ def _replayed(row: WholeCallback, came: order.Settled | str | None) -> Replayed:
     if isinstance(came, str):
         return _as(row, before, came, failed=True)
     if before is not Kept.UNMATCHED:
-        return _as(row, before, "settled before, nothing changed")
+        return _as(row, before, "already settled, nothing changed")
     if came is None:
         return _as(row, before, "would be settled if its order is known now")
     if came.result is Result.UNMATCHED:
-        return _as(row, before, "no order of this provider has the reference yet")
+        return _as(row, before, "no order of this provider has this reference yet")
     return _as(row, Kept(came.result.value), f"order {came.order_id}: {came.came_from} → {came.went_to}")
 
 

@@ -8,9 +8,7 @@ from gateway.commands import printing
 from gateway.commands.context import Problem, gateway
 from models import provider, route
 
-app = typer.Typer(
-    help="Routes: which provider gets the orders for a product and package.", no_args_is_help=True
-)
+app = typer.Typer(help="Routes: which provider gets the orders for a package.", no_args_is_help=True)
 
 
 @app.command()
@@ -21,13 +19,13 @@ def add(
         metavar="PROVIDER", help="A provider that `gateway providers list` shows."
     ),
     param: list[str] = typer.Option(
-        [], metavar="NAME=VALUE", help="What the provider calls the package; repeatable."
+        [], metavar="NAME=VALUE", help="Parameter by which the provider knows the package; repeatable."
     ),
     json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
-    """Add a route behind those that the package has, or change the params of the one it has to this provider.
+    """Add a route, or change the params of the one to this provider.
 
-    The most particular route wins, then the first added; the others are tried in turn when a provider refuses.
+    The most specific route wins, then the oldest; if a provider refuses, the next route is tried.
 
     Example: gateway routes add pubg 60uc bayi --param oyun=1 --param kupur=60
     """
@@ -35,7 +33,7 @@ def add(
     with gateway():
         if provider.find(provider_id) is None:
             raise Problem(
-                f"there is no provider {provider_id}; add it first: gateway providers add {provider_id}"
+                f"provider {provider_id} not found; add it first: gateway providers add {provider_id}"
             )
         route.add(product, package, provider_id, params)
     if json:
@@ -54,7 +52,7 @@ def _pair(text: str) -> tuple[str, str]:
 
 @app.command("list")
 def list_(json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
-    """List the routes in the order in which they are tried.
+    """List the routes, in the order in which they are tried.
 
     Example: gateway routes list
     """

@@ -1,20 +1,24 @@
-"""`gateway simulator`: the provider's side of the protocol, to develop and test against."""
+"""`gateway simulator`: the provider's side of the protocol, for development and tests."""
 
 import os
 from decimal import Decimal, InvalidOperation
+from zoneinfo import ZoneInfo
 
 import typer
 
+from gateway import settings
 from gateway.commands.context import Problem
 from gateway.commands.printing import say
+from gateway.dev import ports
 from gateway.dev.simulator import GRAMMAR, PORT, STYLES, serve
 
 #: `\b` keeps the lines of a paragraph as they are.
 _GRAMMAR = "\n\n".join(f"\b\n{paragraph}" for paragraph in GRAMMAR.split("\n\n"))
-HELP = f"""Run a znet dealer panel that takes orders, settles them and calls back; Ctrl-C stops it.
+HELP = f"""Run a simulated provider, for development and tests.
 
-Its password and the secret of its callbacks are read from SIMULATOR_SIFRE and SIMULATOR_CALLBACK_SECRET. What an
-order does is chosen by the player id (userIdentifier) it is placed with, whole words after a plus sign.
+It is a znet dealer panel that takes orders, settles them and calls back; Ctrl-C stops it.
+Its password and the secret of its callbacks come from SIMULATOR_SIFRE and SIMULATOR_CALLBACK_SECRET. The player id
+(userIdentifier) of an order chooses what the order does: a name, then words of this table after plus signs.
 
 Example: gateway simulator --port 8900 --settle-after 5
 
@@ -25,17 +29,18 @@ Example: gateway simulator --port 8900 --settle-after 5
 def simulator(
     host: str = typer.Option("127.0.0.1", help="Address to listen on."),
     port: int = typer.Option(PORT, help="Port to listen on; 0 takes a free one."),
-    kod: str = typer.Option("sandbox", help="Dealer code that is let in."),
+    kod: str = typer.Option("sandbox", help="The dealer code that it accepts."),
     callback_url: str | None = typer.Option(
-        None, help="Where outcomes are told; without it, only checks find out."
+        None, help="URL for callbacks; without it, outcomes are found by checks only."
     ),
     callback_style: str = typer.Option("standard-webhooks", help=f"One of {', '.join(STYLES)}."),
     settle_after: float = typer.Option(2.0, help="Seconds from an order to its outcome."),
     answer_delay: float = typer.Option(0.0, help="Seconds before each answer."),
-    default_behaviour: str = typer.Option("callback", help="Words of the table below, for every order."),
+    default_behaviour: str = typer.Option("callback", help="Words of the table above, for every order."),
     balance: str = typer.Option("100000", help="The dealer's balance in TRY."),
-    quiet: bool = typer.Option(False, "--quiet", help="Print nothing of what happens."),
+    quiet: bool = typer.Option(False, "--quiet", help="Do not print what happens."),
 ) -> None:
+    zone = ZoneInfo(settings.load_or_exit(require=()).timezone)
     try:
         serve(
             host,
@@ -50,10 +55,11 @@ def simulator(
             default_behaviour=default_behaviour,
             balance=Decimal(balance),
             echo=None if quiet else say,
+            zone=zone,
         )
     except InvalidOperation:
         raise Problem(f"--balance takes an amount such as 100.50, not {balance!r}") from None
     except ValueError as error:
         raise Problem(str(error)) from None
     except OSError as error:
-        raise Problem(f"cannot listen on {host}:{port}: {error.strerror}; choose another --port") from None
+        raise Problem(f"{ports.explain(error, host, port)}; choose another --host or --port") from None

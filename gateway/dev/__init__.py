@@ -1,1 +1,1 @@
-"""What a developer's machine needs and production never imports."""
+"""For development machines; production never imports it."""

@@ -1,26 +1,27 @@
-"""One order, as a storefront places it over the public API, and each step of it until its PIN arrives."""
+"""One order over the public API, as a storefront places it, and each step until its PIN arrives."""
 
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import requests
 
-#: What is ordered; the sandbox takes any.
+#: The order; the sandbox takes any.
 ORDER = {"productId": "pubg", "packageId": "60uc", "userIdentifier": "5123456789"}
-#: Seconds an order has until its PIN; the simulator takes about two.
+#: Longest wait for the PIN, in seconds; the simulator takes about two.
 TIMEOUT_SECONDS = 60.0
-#: Seconds between two looks at its timeline.
+#: Seconds between two requests for its timeline.
 PAUSE_SECONDS = 0.4
-#: externalStatus after which nothing more comes.
+#: externalStatus of an order that has ended.
 FINAL = ("completed", "failed")
 
 Say = Callable[[str], None]
 
 
 class DemoFailed(RuntimeError):
-    """The order got no PIN; the message says how far it came."""
+    """The order got no PIN; the message says how far it got."""
 
 
 class Storefront:
@@ -33,12 +34,12 @@ class Storefront:
         self._session.headers["Authorization"] = f"Bearer {key}"
 
     def place(self) -> dict[str, Any]:
-        """Place ORDER. Raises DemoFailed, like everything here."""
+        """Place ORDER. Raises DemoFailed, as every method here."""
         placed: dict[str, Any] = self._json("POST", "/orders", 201, json=ORDER)
         return placed
 
     def order(self, order_id: str) -> dict[str, Any]:
-        """The order, its PIN with it."""
+        """The order, with its PIN."""
         order: dict[str, Any] = self._json("GET", f"/orders/{order_id}", 200)
         return order
 
@@ -58,20 +59,24 @@ class Storefront:
 
 
 def show_one_order(
-    storefront: Storefront, say: Say, watch: Callable[[], None], timeout_seconds: float = TIMEOUT_SECONDS
+    storefront: Storefront,
+    zone: ZoneInfo,
+    say: Say,
+    watch: Callable[[], None],
+    timeout_seconds: float = TIMEOUT_SECONDS,
 ) -> None:
-    """Place an order and say each change of its status until its PIN is there; `watch` is called in between.
+    """Place an order and say each change of its status, with the time in `zone`, until its PIN has arrived.
 
-    Raises DemoFailed.
+    `watch` is called in between. Raises DemoFailed.
     """
     started = time.monotonic()
     placed = storefront.place()
     say(f"Placed order {placed['id']} over the order API, for player {ORDER['userIdentifier']}:")
     for event in _changes(storefront, placed["id"], watch, started + timeout_seconds):
-        say(_line(event))
+        say(_line(event, zone))
     order = storefront.order(placed["id"])
     if order["externalStatus"] != "completed" or not order.get("pinCode"):
-        raise DemoFailed(f"the order ended {order['externalStatus']} without a PIN: {order['lastMessage']}")
+        raise DemoFailed(f"the order is {order['externalStatus']}, without a PIN: {order['lastMessage']}")
     say(f"The PIN arrived {time.monotonic() - started:.1f} s after the order was placed: {order['pinCode']}")
 
 
@@ -91,7 +96,7 @@ def _changes(
         time.sleep(0 if status in FINAL else PAUSE_SECONDS)
 
 
-def _line(event: dict[str, Any]) -> str:
-    at = datetime.fromisoformat(event["at"]).astimezone()
+def _line(event: dict[str, Any], zone: ZoneInfo) -> str:
+    at = datetime.fromisoformat(event["at"]).astimezone(zone)
     move = f"{event['from'] or 'new'} → {event['to']}"
-    return f"  {at:%H:%M:%S}  {move:<22}  {event['source']}: {event['message']}"
+    return f"  {at:%H:%M:%S %Z}  {move:<22}  {event['source']}: {event['message']}"

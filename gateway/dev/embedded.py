@@ -1,11 +1,9 @@
-"""A server that this process embeds: its data in a directory, its life no longer than ours."""
+"""A server that this process starts for itself: its data in a directory, its life no longer than ours."""
 
 import atexit
 import fcntl
 import os
-import random
 import signal
-import socket
 import subprocess
 import time
 from abc import ABC, abstractmethod
@@ -16,15 +14,13 @@ from types import TracebackType
 from typing import Any, ClassVar, Self
 
 from gateway.dev.child import spawn
+from gateway.dev.ports import free_port
 
-HOST = "127.0.0.1"
-#: Below the ports that systems give to outgoing connections, so that a stopped server's port stays free.
-PORTS = range(20_000, 32_000)
 #: Seconds a server has to accept connections; recovering after a crash takes some of them.
 START_TIMEOUT_SECONDS = 60.0
-#: Seconds a server has to end in good order before it is killed.
+#: Seconds a server has for an orderly shutdown before it is killed.
 STOP_TIMEOUT_SECONDS = 20.0
-#: Seconds to wait for the server of a process that was just killed to let go of the data.
+#: Longest wait for the server of a process that was just killed to release the data, in seconds.
 LOCK_TIMEOUT_SECONDS = 10.0
 #: Lines of the server's log shown when it does not start.
 LOG_TAIL_LINES = 15
@@ -35,13 +31,13 @@ class ServerError(RuntimeError):
 
 
 class EmbeddedServer(ABC):
-    """A server whose data lives below `path` and which ends, at the latest, with the thread that started it.
+    """A server with its data below `path`; it ends at the latest with the thread that started it.
 
-    It keeps its port from `start()` to `start()`. `durable=False` trades crash safety for speed.
+    Its port stays the same from `start()` to `start()`. `durable=False` trades crash safety for speed.
     """
 
     NAME: ClassVar[str]
-    #: What ends it in good order, and what ends it as a crash does.
+    #: The signal for an orderly shutdown, and the one that ends it as a crash does.
     FAREWELL: ClassVar[signal.Signals]
     CRASH: ClassVar[signal.Signals]
 
@@ -76,7 +72,7 @@ class EmbeddedServer(ABC):
         return self.url
 
     def stop(self) -> None:
-        """End it in good order; nothing happens if it is not running."""
+        """Shut it down in an orderly way; nothing happens if it is not running."""
         self._end(self.FAREWELL)
 
     def kill(self) -> None:
@@ -107,7 +103,7 @@ class EmbeddedServer(ABC):
     def _ping(self) -> bool: ...
 
     def _leftovers(self) -> list[Path]:
-        """Files of a server that was killed, to be deleted once it is certain that none serves the data."""
+        """Files of a killed server, to be deleted once it is certain that no server uses the data."""
         return []
 
     @property
@@ -158,28 +154,12 @@ class EmbeddedServer(ABC):
             process.wait()
 
 
-def free_port(seed: str) -> int:
-    """A free TCP port of 127.0.0.1; the same one for the same `seed`, unless somebody else took it."""
-    candidates = random.Random(seed).sample(PORTS, 100)
-    return next(port for port in candidates if _is_free(port))
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the servers do: TIME_WAIT is free
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-    return True
-
-
 @contextmanager
 def _locked(path: Path, name: str) -> Iterator[int]:
-    """A lock that the server inherits: held for exactly as long as anybody serves the data."""
+    """A lock that the server inherits: held for exactly as long as a server uses the data."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        _await_lock(descriptor, f"{path.parent} is already served by {name}")
+        _await_lock(descriptor, f"{path.parent} is already used by {name}")
         yield descriptor
     finally:
         os.close(descriptor)

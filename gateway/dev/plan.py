@@ -1,19 +1,21 @@
-"""Where everything of `gateway dev` is to be: its directory and its ports."""
+"""The directory and the ports of one `gateway dev`."""
 
 import fcntl
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.dev.embedded import free_port
+from gateway.dev.ports import HOST, explain, free_port, loopback, refusal
 
-HOST = "127.0.0.1"
+#: From the port that was asked for, how many further ones are tried to suggest a free one.
+SUGGESTIONS = 100
+#: Where the search for a suggestion begins if ports below 1024 are not permitted.
+UNPRIVILEGED = 8000
 
 
 class Taken(RuntimeError):
-    """Somebody uses a port or the directory already; the message says how to choose another."""
+    """A port or the directory cannot be used; the message says why and how to choose another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,59 +38,78 @@ class Plan:
 
     @property
     def log(self) -> Path:
-        """Where a demo keeps what its processes print."""
+        """The output of a demo's processes."""
         return self.directory / "demo.log"
 
     @property
     def key_file(self) -> Path:
-        """Where the development API key is kept."""
+        """The development API key."""
         return self.directory / "api_key"
 
     @property
     def environment_file(self) -> Path:
-        """What a shell reads to run other commands against the same servers."""
+        """Variables for a shell, so that other commands use the same servers."""
         return self.directory / "env"
 
 
 @contextmanager
 def only_one(directory: Path) -> Iterator[None]:
-    """The directory for as long as the block runs; its lock goes with this process. Raises Taken."""
+    """Lock the directory while the block runs; the lock ends with this process. Raises Taken."""
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / "lock").open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             choose = "choose another directory with --data"
-            raise Taken(f"another `gateway dev` runs with {directory}; stop it, or {choose}") from None
+            raise Taken(f"another `gateway dev` uses {directory}; stop it, or {choose}") from None
         yield
 
 
-def make(directory: Path, port: int, simulator_port: int, *, evade: bool, say: Callable[[str], None]) -> Plan:
-    """The plan with these ports; with `evade`, free ones in place of those that are taken. Raises Taken."""
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What to do about a port that cannot be used."""
+
+    #: Take a free one instead; otherwise it is an error.
+    evade: bool
+    #: How another port is given, with {variable}, {option} and {port} to fill in.
+    advice: str
+    say: Callable[[str], None]
+
+
+def make(directory: Path, port: int, simulator_port: int, choice: Choice) -> Plan:
+    """The plan with these ports, or with free ones instead, as `choice` says. Raises Taken."""
     return Plan(
         directory,
-        _available(port, "PORT", f"{directory} web", evade, say),
-        _available(simulator_port, "SIMULATOR_PORT", f"{directory} simulator", evade, say),
+        _usable(port, "PORT", f"{directory} web", choice),
+        _usable(simulator_port, "SIMULATOR_PORT", f"{directory} simulator", choice),
     )
 
 
-def _available(port: int, variable: str, seed: str, evade: bool, say: Callable[[str], None]) -> int:
-    if not is_taken(port):
+def _usable(port: int, variable: str, seed: str, choice: Choice) -> int:
+    why = why_not(port)
+    if why is None:
         return port
-    if not evade:
-        choose = f"make run {variable}={port + 1}"
-        raise Taken(f"port {port} is taken; stop what listens there, or choose another: {choose}")
-    other = free_port(seed)
-    say(f"Port {port} is taken; using {other} in its place.")
-    return other
+    if choice.evade:
+        other = free_port(seed, loopback())
+        choice.say(f"{why[0].upper()}{why[1:]}; using {other} instead.")
+        return other
+    advice = choice.advice.format(
+        variable=variable, option=f"--{variable.lower().replace('_', '-')}", port=_suggestion(port)
+    )
+    raise Taken(f"{why}; choose another: {advice}")
 
 
-def is_taken(port: int) -> bool:
-    """Whether somebody listens on this TCP port already, on any address."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("", port))
-        except OSError:
-            return True
-    return False
+def why_not(port: int) -> str | None:
+    """Why this port cannot be used on this machine's own addresses; None if it can.
+
+    A program that listens on all addresses takes the port too, which not every system shows for a single address.
+    """
+    for host in ("", *loopback()):
+        if error := refusal(host, port):
+            return explain(error, host, port)
+    return None
+
+
+def _suggestion(port: int) -> int:
+    first = max(port + 1, UNPRIVILEGED)
+    return next((other for other in range(first, first + SUGGESTIONS) if why_not(other) is None), first)

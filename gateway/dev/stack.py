@@ -11,41 +11,36 @@ import requests
 from cryptography.fernet import Fernet
 
 import gateway
-from gateway.dev.plan import HOST, Plan
-from gateway.dev.processes import Process, Processes
+from gateway.dev.plan import Plan
+from gateway.dev.ports import HOST, loopback
+from gateway.dev.processes import Processes
+from gateway.dev.restarts import ChildEnded
 from gateway.dev.servers import EmbeddedPostgres, EmbeddedValkey
+from gateway.settings import Settings
 
-#: Where the code is; gunicorn finds its configuration there.
+#: The directory of the code, with the configuration of gunicorn.
 ROOT = Path(gateway.__file__).parents[1]
-#: What the Procfile starts, word for word.
+#: The commands of the Procfile, word for word.
 COMMANDS = {
     "web": "gunicorn gateway.app:app",
     "worker": "dramatiq actors --processes 1 --threads 8 --worker-shutdown-timeout 20000",
     "scheduler": "periodiq actors",
 }
-#: The provider that is the simulator.
+#: Id of the provider that is the simulator.
 PROVIDER = "sandbox"
-#: Seconds that the processes have until the web process says that all is ready.
+#: Longest wait until the web process says that everything is ready, in seconds.
 READY_TIMEOUT_SECONDS = 60.0
 PAUSE_SECONDS = 0.2
 
 Say = Callable[[str], None]
 
 
-class ChildEnded(RuntimeError):
-    """A process that should have stayed has ended."""
-
-    def __init__(self, process: Process) -> None:
-        super().__init__(f"{process.name} ended by itself")
-        self.process = process
-
-
 class NotReady(RuntimeError):
-    """The processes run, but something they need is still missing."""
+    """The processes run, but are not ready; the message says what is missing."""
 
 
 def kept(path: Path, make: Callable[[], str]) -> str:
-    """The text of a file that only this user can read; made the first time."""
+    """The text of a file that only this user can read; it is made the first time."""
     if not path.exists():
         write_private(path, make())
     return path.read_text().strip()
@@ -59,7 +54,7 @@ def write_private(path: Path, text: str) -> None:
 
 
 def start_servers(given: Mapping[str, str], plan: Plan, held: ExitStack, say: Say) -> dict[str, str]:
-    """Start PostgreSQL and Valkey, but those whose variable is in `given`; the variables of those started.
+    """Start PostgreSQL and Valkey unless their variable is `given`; returns the variables of those it started.
 
     They end with `held`. Raises ServerError.
     """
@@ -69,28 +64,40 @@ def start_servers(given: Mapping[str, str], plan: Plan, held: ExitStack, say: Sa
         ("REDIS_URL", EmbeddedValkey(plan.directory / "valkey")),
     ):
         if given.get(variable):
-            say(f"Using {variable} of the environment.")
+            say(f"Using {variable} from the environment.")
             continue
-        say(f"Starting {server.NAME}, its data in {server.path} …")
+        say(f"Starting {server.NAME}; its data is in {server.path}")
         held.callback(server.stop)
         started[variable] = server.start()
     return started
 
 
 def environment(given: Mapping[str, str], plan: Plan) -> dict[str, str]:
-    """The variables of every process: what is `given`, completed for development."""
-    made = {"LOG_FORMAT": "console", "PUBLIC_URL": plan.url}
+    """The variables of every process: those `given`, completed for development."""
+    made = {
+        "LOG_FORMAT": "console",
+        "PUBLIC_URL": plan.url,
+        # Not 0.0.0.0, as in production: other machines have no business here.
+        "GUNICORN_CMD_ARGS": " ".join(f"--bind {_bracketed(host)}:{plan.port}" for host in loopback()),
+    }
     if not given.get("ENCRYPTION_KEYS"):
         made["ENCRYPTION_KEYS"] = kept(
             plan.directory / "encryption_keys", lambda: Fernet.generate_key().decode()
         )
-    return {**made, **{name: value for name, value in given.items() if value}, "PORT": str(plan.port)}
+    # Dramatiq and periodiq write a few lines before our log takes over, in the zone TZ.
+    zone = given.get("TIMEZONE") or Settings.model_fields["timezone"].default
+    wanted = {name: value for name, value in given.items() if value}
+    return {**made, **wanted, "PORT": str(plan.port), "TZ": zone}
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def start_processes(
     processes: Processes, plan: Plan, environ: Mapping[str, str], callback_secret: str
 ) -> None:
-    """Start the simulator, and what the Procfile starts. Raises FileNotFoundError."""
+    """Start the simulator and the processes of the Procfile. Raises FileNotFoundError."""
     simulator = [sys.executable, "-m", "gateway", "simulator", "--port", str(plan.simulator_port)]
     simulator += ["--callback-url", f"http://{HOST}:{plan.port}/callbacks/{PROVIDER}"]
     processes.start(
@@ -101,20 +108,15 @@ def start_processes(
         processes.start(name, [str(Path(sys.executable).parent / program), *arguments], environ, cwd=ROOT)
 
 
-def watch(processes: Processes) -> None:
-    """Raises ChildEnded where one of them is no longer running."""
-    for process in processes.ended():
-        raise ChildEnded(process)
-
-
 def wait_until_ready(
     plan: Plan, processes: Processes, timeout_seconds: float = READY_TIMEOUT_SECONDS
 ) -> None:
-    """Return once simulator and web say that all is ready. Raises ChildEnded, NotReady."""
+    """Return once simulator and web are ready. Raises ChildEnded if a process ends before that; NotReady."""
     deadline = time.monotonic() + timeout_seconds
     ready = (f"{plan.simulator_url}/sim/health", f"{plan.url}/health/ready")
     while reason := "".join(map(_why_not_ready, ready)):
-        watch(processes)
+        for process in processes.ended():
+            raise ChildEnded(process, "before everything was ready")
         if time.monotonic() > deadline:
             raise NotReady(f"not ready within {timeout_seconds:g} s: {reason}")
         time.sleep(PAUSE_SECONDS)

@@ -1,4 +1,4 @@
-"""Ending in good order on Ctrl-C or SIGTERM, wherever the program is at that moment."""
+"""An orderly end on Ctrl-C, SIGTERM or a closed terminal, wherever the program is at that moment."""
 
 import signal
 from collections.abc import Iterator
@@ -10,18 +10,22 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Stopped(BaseException):
-    """Somebody pressed Ctrl-C, sent SIGTERM or closed the terminal."""
+    """Ctrl-C, SIGTERM or SIGHUP."""
 
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """The first signal ends the block with Stopped; those after it are ignored, so that the end is undisturbed."""
+    """The first signal ends the block with Stopped; later ones are ignored, so that they do not cut the end short.
+
+    SIGHUP stays ignored if it was before, as under `nohup`.
+    """
 
     def stop(number: int, _: FrameType | None) -> NoReturn:
         ignore_signals()
         raise Stopped
 
-    before = {number: signal.signal(number, stop) for number in SIGNALS}
+    unwanted = {signal.SIGHUP} if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else set()
+    before = {number: signal.signal(number, stop) for number in SIGNALS if number not in unwanted}
     try:
         yield
     finally:
@@ -30,6 +34,6 @@ def stoppable() -> Iterator[None]:
 
 
 def ignore_signals() -> None:
-    """From now on nothing disturbs the end."""
+    """Ignore further signals, so that the end takes its course."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""PostgreSQL refuses to run as root: the other user it then runs as, and directories that user can reach."""
+"""PostgreSQL refuses to run as root: the user it runs as instead, and directories that this user can reach."""
 
 import hashlib
 import os
@@ -13,12 +13,12 @@ from pathlib import Path
 from gateway.dev.embedded import ServerError
 
 NAME = "pgserver"
-#: Kept over reboots, and open to every user.
+#: Survives a reboot, and is open to every user.
 PUBLIC = Path("/var/tmp")
 
 
 def needed() -> str | None:
-    """The user PostgreSQL is to run as, made if need be; None unless this process is root's."""
+    """The user for PostgreSQL, created if necessary; None unless this process runs as root."""
     if os.geteuid() != 0:
         return None
     try:
@@ -29,20 +29,20 @@ def needed() -> str | None:
 
 
 def reachable_directory(path: Path) -> Path:
-    """`path`, or a directory of its own below /var/tmp where root's private directories bar the way."""
+    """`path`, or a directory below /var/tmp if `path` is inside a directory that only root can enter."""
     if _can_traverse(path):
         return path
     return _public_directory(f"referans-{hashlib.sha256(str(path).encode()).hexdigest()[:12]}")
 
 
 def reachable_programs(package: Path, programs: str) -> Path:
-    """The directory `programs` of an installed package, or a copy below /var/tmp with the libraries it needs."""
+    """The directory `programs` of an installed package, or a copy of it and its libraries below /var/tmp."""
     if _can_traverse(package / programs):
         return package / programs
     public = _public_directory(f"referans-{package.name}-{metadata.version(package.name)}")
     copy = public / package.name / programs
     if not copy.exists():
-        libraries = f"{package.name}.libs"  # where the programs look for them: beside the package
+        libraries = f"{package.name}.libs"  # the programs look for them beside the package
         _copy(package.with_name(libraries), public / libraries)
         _copy(package / programs, copy)
     return copy
@@ -52,7 +52,7 @@ def _copy(source: Path, target: Path) -> None:
     partial = target.with_name(f"{target.name}.{os.getpid()}")
     shutil.copytree(source, partial, symlinks=True)
     _open_to_all(partial)
-    with suppress(OSError):  # another process was first
+    with suppress(OSError):  # another process made it
         partial.rename(target)
     shutil.rmtree(partial, ignore_errors=True)
 
@@ -64,8 +64,8 @@ def _create() -> None:
         )
     except (OSError, subprocess.CalledProcessError) as error:
         raise ServerError(
-            f"PostgreSQL does not run as root, and the user {NAME!r} could not be made for it ({error});"
-            " make it by hand, run as another user, or set DATABASE_URL"
+            f"PostgreSQL does not run as root, and its user {NAME!r} could not be created ({error});"
+            " create it by hand, run as another user, or set DATABASE_URL"
         ) from error
 
 
@@ -78,7 +78,7 @@ def _public_directory(name: str) -> Path:
     directory.mkdir(mode=0o755, exist_ok=True)
     found = directory.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid not in (0, pwd.getpwnam(NAME).pw_uid):
-        raise ServerError(f"{directory} is in the way: it belongs to somebody else")
+        raise ServerError(f"{directory} belongs to another user; remove it, or set DATABASE_URL")
     return directory
 
 

@@ -1,4 +1,4 @@
-"""Provider protocols: one file each, all of the shape of `base.Adapter`."""
+"""Provider protocols: one file each, with the interface of `base.Adapter`."""
 
 from gateway import log, outbound
 from gateway.providers.base import Adapter, InDoubt, NotReached, ProviderError, Task
@@ -8,17 +8,17 @@ from models.provider import Provider
 
 logger = log.get(__name__)
 
-#: Every protocol we speak, by the name that `gateway providers add --adapter` takes.
+#: Every protocol, by the name that `gateway providers add --adapter` takes.
 ADAPTERS: dict[str, type[Adapter]] = {"znet": Znet}
 
 
 def adapter_for(provider: Provider, client: outbound.Client) -> Adapter:
-    """The adapter that speaks to `provider`. Raises KeyError for one that this version does not know."""
+    """The adapter of `provider`. Raises KeyError for a protocol or credential that is missing."""
     return ADAPTERS[provider.adapter](provider, client)
 
 
 def fault(provider: Provider, client: outbound.Client) -> str | None:
-    """Why no adapter can be made of a provider's settings; None where one can."""
+    """Why a provider's settings do not work, or None if they do."""
     try:
         adapter_for(provider, client)
     except Exception as error:
@@ -28,17 +28,17 @@ def fault(provider: Provider, client: outbound.Client) -> str | None:
 
 def _described(error: Exception) -> str:
     if isinstance(error, KeyError):
-        return f"{error} is missing, or nothing that this version knows"
+        return f"{error} is missing, or not known to this version"
     return type(error).__name__
 
 
 def send(provider: Provider, client: outbound.Client, task: Task) -> Outcome:
-    """See `Adapter.send`. Raises ProviderError and nothing else, so that no fault of an adapter loses an order."""
+    """See `Adapter.send`. Raises only ProviderError, so that a bug in an adapter cannot lose an order."""
     return _call("send", provider, client, task)
 
 
 def check(provider: Provider, client: outbound.Client, task: Task) -> Outcome:
-    """See `Adapter.check`. Raises ProviderError and nothing else."""
+    """See `Adapter.check`. Raises only ProviderError."""
     return _call("check", provider, client, task)
 
 
@@ -47,9 +47,7 @@ def _call(name: str, provider: Provider, client: outbound.Client, task: Task) ->
         adapter = adapter_for(provider, client)
     except Exception as error:
         reason = _described(error)
-        raise NotReached(
-            f"nothing was sent: the settings of {provider.id} make no adapter: {reason}"
-        ) from None
+        raise NotReached(f"nothing was sent: the settings of {provider.id} do not work: {reason}") from None
     try:
         outcome: Outcome = getattr(adapter, name)(task)
     except ProviderError:

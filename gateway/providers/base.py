@@ -1,7 +1,7 @@
-"""The shape every provider adapter has, and what can go wrong with a provider.
+"""The interface of provider adapters, and the errors they raise.
 
-An adapter speaks one protocol. It turns a task into a call and an answer into an `Outcome`; it knows no
-database, no queue and no order but the one it is handed.
+An adapter speaks one protocol. It turns a task into a call and an answer into an `Outcome`. It has no access to the
+database, to the queue, or to other orders.
 """
 
 from collections.abc import Mapping
@@ -15,27 +15,27 @@ from models.provider import Provider
 
 
 class ProviderError(Exception):
-    """A call to a provider did not bring an outcome. The message is for people and holds no secret."""
+    """A call to a provider had no outcome. The message is for people and contains no secret."""
 
 
 class Refused(ProviderError):
-    """The provider said no, and has not booked the order: try the next one, or fail."""
+    """The provider refused, and has not booked the order: try the next provider, or fail."""
 
 
 class InDoubt(ProviderError):
-    """The provider may have the order, or says it has: ask by reference, never send again."""
+    """The provider may have the order, or says that it has: ask by reference, never send again."""
 
 
 class NoAnswer(ProviderError):
-    """Nothing came that can be read (timeout, cut connection, HTML, empty, 5xx): in doubt, and the provider ails."""
+    """No readable answer (timeout, cut connection, HTML, empty, 5xx): in doubt, and a failure of the provider."""
 
 
 class NotReached(NoAnswer):
-    """No connection was made: the provider cannot have the order, so it may be sent again without asking."""
+    """No connection was made. The provider cannot have the order, so it may be sent again without asking."""
 
 
 class QuestionRefused(ProviderError):
-    """The provider answered, but said nothing of the order: nothing changes."""
+    """The provider answered, but not about the order: nothing changes."""
 
 
 class UnknownReference(ProviderError):
@@ -43,29 +43,29 @@ class UnknownReference(ProviderError):
 
 
 class UnreadableCallback(ValueError):
-    """A callback's content makes no sense; the message says what is missing."""
+    """The content of a callback is not valid; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One order as a provider needs it."""
+    """What a provider needs to know of an order."""
 
     referans: str
     user_identifier: str = ""
     extra_field: str | None = None
     quantity: int = 1
     external_order_id: str | None = None
-    #: From the route: what the product is called at this provider.
+    #: Of the route: the names that this provider has for the product.
     params: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """What is left on our account with the provider."""
+    """The balance of our account with the provider."""
 
     amount: Decimal
     currency: str
-    #: Anything else the provider said, such as a debt.
+    #: Other parts of the answer, such as a debt.
     note: str | None = None
 
 
@@ -77,25 +77,25 @@ class Package:
     name: str
     price: Decimal | None
     currency: str
-    #: What a route to this package needs.
+    #: The parameters of a route to this package.
     params: Mapping[str, str]
 
 
 class Adapter(Protocol):
-    """One provider protocol. `provider` brings address and credentials, `client` the way out."""
+    """One provider protocol. `provider` has URL and credentials, `client` makes the calls."""
 
-    #: Names of the credentials it needs beside `callback_secret`.
+    #: Names of the credentials it needs, without those of its callbacks.
     CREDENTIALS: ClassVar[tuple[str, ...]]
-    #: What to answer a callback in this protocol's own words; None answers in ours.
+    #: The answer to a callback in this protocol's own format; None for JSON.
     ACKNOWLEDGEMENT: ClassVar[str | None]
 
     def __init__(self, provider: Provider, client: Client) -> None: ...
 
     def send(self, task: Task) -> Outcome:
-        """Give the provider the order. Raises Refused, InDoubt, NotReached, NoAnswer."""
+        """Send the order to the provider. Raises Refused, InDoubt, NotReached, NoAnswer."""
 
     def check(self, task: Task) -> Outcome:
-        """Ask for the order. Raises UnknownReference, QuestionRefused, NoAnswer."""
+        """Ask for the status of the order. Raises UnknownReference, QuestionRefused, NoAnswer."""
 
     def balance(self) -> Balance:
         """Ask for our balance; changes nothing. Raises QuestionRefused, NoAnswer."""
@@ -105,4 +105,4 @@ class Adapter(Protocol):
 
     @staticmethod
     def read_callback(fields: Mapping[str, Any]) -> Outcome:
-        """The outcome in a callback of this protocol's own words. Raises UnreadableCallback."""
+        """The outcome in a callback of this protocol's own format. Raises UnreadableCallback."""

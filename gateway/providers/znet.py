@@ -33,14 +33,14 @@ CURRENCY = "TRY"
 STATES = {"1": ExternalStatus.PROCESSING, "2": ExternalStatus.COMPLETED, "3": ExternalStatus.FAILED}
 
 PHONE = re.compile(r"\+?\d{9,15}")
-#: All patterns are matched against `fold`ed text: lower case, Turkish letters as their Latin cousins.
+#: All patterns are matched against `fold`ed text: lower case, Turkish letters replaced by similar Latin ones.
 SENT_BEFORE = re.compile(
     r"daha once (?:gonderil|kullanil)|sent before|already (?:sent|exists|used)|duplicate|ayni referans|mukerrer"
     r"|zaten (?:mevcut|var)"
 )
-#: Money or goods were missing: nothing can have been bought, whatever else the answer says.
-WITHOUT_MEANS = re.compile(r"yetersiz|bakiye|insufficient|not enough|\bstok|out of stock")
-#: A fault between the panel and whoever delivers to it, or a panel that is at it: the order may have been taken.
+#: Balance or stock was missing, so nothing can have been bought, whatever else the answer says.
+NO_BALANCE_OR_STOCK = re.compile(r"yetersiz|bakiye|insufficient|not enough|\bstok|out of stock")
+#: An error between the panel and its own supplier, or an order in progress: it may have been accepted.
 UNCLEAR = re.compile(
     r"zaman asimi|time ?out|timed out|isleniyor|\bbeklemede|islem\w* devam ed|(?:siparis|islem)\w* alindi|bilinmiyor"
     r"|bilinmeyen hata|\bpending\b|\bprocessing\b"
@@ -48,7 +48,7 @@ UNCLEAR = re.compile(
     r"|sunucu(?:dan|ya|lar)|sunucu\w* (?:hata|mesgul|cevap)"
     r"|server (?:error|busy|down|unavailable)"
 )
-#: What a panel says of an order that it does not take. "Error" alone is no such word: its own may come after booking.
+#: How panels refuse an order. "Error" alone is not enough: the panel may fail after booking.
 REFUSAL = re.compile(
     r"\b(?:gecersiz\w*|invalid|hatali\w*|eksik\w*|kapali\w*|pasif\w*|yetki\w*|izin\w*|denied|unauthorized|authentication"
     r"|sifre\w*|password|reddedil\w*|rejected|iptal\w*"
@@ -56,26 +56,26 @@ REFUSAL = re.compile(
 )
 _ORDER = r"(?:siparis|islem|referans|kayit|tahsilat|order|reference|transaction|record)\w*"
 _BETWEEN = r"(?: (?:api|islem|no|numarasi|kaydi|bilgisi|sistemde|id|number|\d+)){0,3}"
-#: Says of the order, and of nothing else, that it is not there.
+#: Says that the order was not found, and nothing else.
 UNKNOWN = re.compile(
     rf"^\W*bulunamadi\W*$|\b{_ORDER}{_BETWEEN} (?:bulunama\w*|bulunmuyor|bulunmamakta\w*|mevcut degil|yok"
     r"|(?:was |is )?(?:not found|unknown)|does not exist)\W*$"
     r"|\b(?:gecersiz (?:referans|siparis)(?: no| numarasi)?|(?:no such|unknown) (?:order|reference|transaction))\W*$"
     r"|\bno (?:order|record|transaction) found\W*$"
 )
-#: An account that is not found, or nothing that waits, is no order that is not found.
-ABOUT_OTHERS = re.compile(r"bayi|kullanici|sifre|yetki|\bip\b|dealer|user|password|bekleyen|pending")
+#: What was not found is the account, or a pending order in general, and not this order.
+ABOUT_SOMETHING_ELSE = re.compile(r"bayi|kullanici|sifre|yetki|\bip\b|dealer|user|password|bekleyen|pending")
 
 _FOLD = str.maketrans("çğıöşüâîûÇĞİÖŞÜÂÎÛI", "cgiosuaiucgiosuaiui")
 
 
 def fold(text: str) -> str:
-    """`text` for comparing: lower case, without Turkish letters."""
+    """`text` for comparisons: in lower case, without Turkish letters."""
     return text.translate(_FOLD).lower()
 
 
 class Znet:
-    """A znet panel. All calls are GET with the credentials in the query; answers are text whatever their type."""
+    """A znet panel. All calls are GET with the credentials in the query; answers are text, whatever their type."""
 
     CREDENTIALS: ClassVar[tuple[str, ...]] = ("kod", "sifre")
     ACKNOWLEDGEMENT: ClassVar[str | None] = "OK"
@@ -94,7 +94,7 @@ class Znet:
         raise _not_accepted(answer, head.strip(), rest.strip())
 
     def check(self, task: Task) -> Outcome:
-        """pin_kontrol. `OK|state|pin|description`; without OK in front it is the question that failed."""
+        """pin_kontrol. `OK|state|pin|description`; without OK at its beginning, the question failed."""
         answer = self._ask("pin_kontrol", {"tahsilat_api_islem_id": task.referans})
         head, *fields = (part.strip() for part in answer.split("|", 3))
         if head.upper() != "OK":
@@ -102,7 +102,7 @@ class Znet:
         return _state(task, answer, fields)
 
     def balance(self) -> Balance:
-        """bakiye_kontrol. `OK|balance`, on some panels with the debt behind it."""
+        """bakiye_kontrol. `OK|balance`, on some panels followed by the debt."""
         answer = self._ask("bakiye_kontrol", {})
         head, *fields = (part.strip() for part in answer.split("|"))
         amount = _decimal(fields[0]) if fields else None
@@ -111,7 +111,7 @@ class Znet:
         return Balance(amount, CURRENCY, f"debt {fields[1]}" if fields[1:] else None)
 
     def catalogue(self) -> list[Package]:
-        """pin_listesi. What is sent later as `oyun` is `oyun_bilgi_id`, not `id`."""
+        """pin_listesi. `oyun` of an order is `oyun_bilgi_id`, not `id`."""
         answer = self._ask("pin_listesi", {})
         try:
             listed = json.loads(answer)
@@ -123,11 +123,11 @@ class Znet:
 
     @staticmethod
     def read_callback(fields: Mapping[str, Any]) -> Outcome:
-        """`referans` (or `tahsilat_api_islem_id`), `durum`, `pin`, `aciklama`: the words of panels that call back."""
+        """`referans` (or `tahsilat_api_islem_id`), `durum`, `pin`, `aciklama`."""
         referans = _text(fields.get("referans") or fields.get("tahsilat_api_islem_id"))
         status = STATES.get(_text(fields.get("durum")))
         if not referans:
-            raise UnreadableCallback("no reference: send `referans`")
+            raise UnreadableCallback("the reference is missing: send `referans`")
         if status is None:
             raise UnreadableCallback("`durum` must be 1, 2 or 3")
         message = _text(fields.get("aciklama")) or None
@@ -153,16 +153,16 @@ def _readable(response: outbound.Response) -> str:
         raise NoAnswer(f"the panel answered HTTP {response.status}")
     if not text:
         raise NoAnswer(
-            "the panel answered with nothing: it does not know the dealer, the API right is not granted,"
-            " or our address is not on its list"
+            "the panel's answer is empty: the dealer code is wrong, the API right is not granted,"
+            " or our address is not on the panel's list"
         )
     if text.startswith("<"):
-        raise NoAnswer("the panel answered with an HTML page: the base address is wrong, or blocked")
+        raise NoAnswer("the panel answered with an HTML page: the base URL is wrong, or access is blocked")
     return text.replace("\x00", "")
 
 
 def _decoded(body: bytes) -> str:
-    """UTF-8, or Latin-5 as older panels send it."""
+    """UTF-8, or windows-1254 as older panels send it."""
     try:
         return body.decode("utf-8")
     except UnicodeDecodeError:
@@ -173,10 +173,10 @@ def _order_fields(task: Task) -> dict[str, str]:
     missing = [name for name in ("oyun", "kupur") if not task.params.get(name)]
     if missing:
         raise Refused(
-            f"not sent: the route has no {' and no '.join(missing)}; set it with `gateway routes add … --param`"
+            f"not sent: the route lacks {' and '.join(missing)}; set it with `gateway routes add … --param`"
         )
     if task.quantity != 1:
-        raise Refused(f"not sent: znet panels take one item an order, this one is for {task.quantity}")
+        raise Refused(f"not sent: znet panels take one item per order, not {task.quantity}")
     extra = (task.extra_field or "").strip()
     is_phone = bool(PHONE.fullmatch(extra))
     return {
@@ -191,7 +191,7 @@ def _order_fields(task: Task) -> dict[str, str]:
 def _accepted(task: Task, answer: str, rest: str) -> Outcome:
     cost = _decimal(rest.split("|", maxsplit=1)[0])
     if cost is None:
-        raise NoAnswer(f"half an answer: {_shown(answer)}")
+        raise NoAnswer(f"the panel's answer is incomplete: {_shown(answer)}")
     return Outcome(ExternalStatus.SENT, task.referans, cost=cost, currency=CURRENCY)
 
 
@@ -200,14 +200,14 @@ def _not_accepted(answer: str, head: str, reason: str) -> Refused | InDoubt | No
     is_answer = head.isdigit() or head.upper() == "ERROR"
     if not is_answer:
         return NoAnswer(f"the panel's answer cannot be read: {_shown(answer)}")
-    if not SENT_BEFORE.search(said) and _says_no(head, said):
+    if not SENT_BEFORE.search(said) and _is_refusal(head, said):
         return Refused(reason)
     return InDoubt(f"the panel answered {_shown(answer)}")
 
 
-def _says_no(head: str, said: str) -> bool:
-    """Whether an answer other than OK means that the order was not taken; 3 is the panel's own word for it."""
-    if WITHOUT_MEANS.search(said):
+def _is_refusal(head: str, said: str) -> bool:
+    """Whether an answer other than OK means that the order was not accepted; 3 is the panel's own code for that."""
+    if NO_BALANCE_OR_STOCK.search(said):
         return True
     return not UNCLEAR.search(said) and bool(REFUSAL.search(said) or (head == "3" and said))
 
@@ -217,16 +217,16 @@ def _question_failed(answer: str) -> QuestionRefused | UnknownReference | NoAnsw
     said = fold(reason)
     if not bar or not (head.strip().isdigit() or head.strip().upper() == "ERROR"):
         return NoAnswer(f"the panel's answer cannot be read: {_shown(answer)}")
-    if UNKNOWN.search(said.replace("_", " ")) and not ABOUT_OTHERS.search(said):
+    if UNKNOWN.search(said.replace("_", " ")) and not ABOUT_SOMETHING_ELSE.search(said):
         return UnknownReference(f"the panel answered {_shown(answer)}")
     return QuestionRefused(f"the panel answered {_shown(answer)}")
 
 
 def _state(task: Task, answer: str, fields: list[str]) -> Outcome:
-    """A PIN counts only with the separator behind it, so that half a line never passes for a whole one."""
+    """A PIN counts only with the separator after it, so that an incomplete line is not mistaken for a complete one."""
     status = STATES.get(fields[0]) if len(fields) > 1 else None
     if status is None or (status is ExternalStatus.COMPLETED and len(fields) < 3):
-        raise NoAnswer(f"half an answer, or a state we do not know: {_shown(answer)}")
+        raise NoAnswer(f"the panel's answer is incomplete, or its state is unknown: {_shown(answer)}")
     found = codes.read(fields[1]) if status is ExternalStatus.COMPLETED else codes.Codes()
     return Outcome(
         status, task.referans, codes=found.codes, message=fields[2] or None if len(fields) > 2 else None
@@ -248,12 +248,12 @@ def _decimal(text: str) -> Decimal | None:
 
 
 def _text(value: Any) -> str:
-    """Numbers come as strings or as numbers."""
+    """A field as text; panels send numbers as strings or as numbers."""
     return "" if value is None or isinstance(value, (bool, dict, list)) else str(value).strip()
 
 
 def _shown(answer: str) -> str:
-    """The beginning of an answer for people; what may hold a PIN is left out."""
+    """The beginning of an answer for people, without what may be a PIN."""
     head, *fields = answer.split("|", 3)
     if head.strip().upper() == "OK" and len(fields) > 1:
         fields[1] = "…"

@@ -1,4 +1,4 @@
-"""The web face: HTTP in, one call, HTTP out."""
+"""The HTTP API. A resource translates a request into one call, and its result into a response."""
 
 import time
 from collections.abc import Callable
@@ -19,9 +19,9 @@ from gateway.web.orders import Cancel, Check, Events, Order, Orders
 def create_app(
     settings: Settings, redis_client: Any, *, pause: Callable[[], None] = lambda: time.sleep(0)
 ) -> falcon.App[Any, Any]:
-    """The application. `redis_client` is only ever asked how it is; the caller has bound the models.
+    """The application. The caller has bound the models; `redis_client` is used for health and metrics only.
 
-    `pause` lets other requests of the process run, before those that are there are settled or placed together.
+    `pause` lets other requests of this process run, so that more of them can join a batch before it starts.
     """
     middleware: list[Any] = [RequestLog(), Sessions()]
     app: falcon.App[Any, Any] = falcon.App(middleware=middleware)

@@ -1,4 +1,4 @@
-"""Who is calling, and what they may do."""
+"""API keys: whose a request is, and which scopes it has."""
 
 import falcon
 
@@ -8,24 +8,24 @@ from gateway.web.errors import Problem
 from models import api_key
 from models.api_key import ApiKey, Scope
 
-#: Seconds that a key is remembered, and so the longest that a revoked one still works.
-REMEMBER_SECONDS = 3
+#: Seconds that a key is cached, and so the longest that a revoked one still works.
+CACHE_SECONDS = 3
 
 
 class Keys:
-    """Finds the key of a request, and remembers it for a moment."""
+    """Finds the key of a request, through a cache."""
 
     def __init__(self) -> None:
-        self._known = Cache(api_key.find, REMEMBER_SECONDS)
+        self._known = Cache(api_key.find, CACHE_SECONDS)
 
     def require(self, req: falcon.Request, *scopes: Scope) -> ApiKey:
-        """The key of the request, which must have one of `scopes`. Raises a 401 or 403."""
+        """The key of the request. Raises a 401 without a valid key, a 403 without one of `scopes`."""
         found = self._known.get(_presented(req))
         if found is None:
             raise _unauthorized("the API key is not valid")
         log.bind(caller=found.name)
         if not found.scopes.intersection(scopes):
-            raise Problem(403, f"this key lacks the scope {' or '.join(scopes)}")
+            raise Problem(403, f"this key does not have the scope {' or '.join(scopes)}")
         return found
 
 

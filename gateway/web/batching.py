@@ -1,8 +1,8 @@
-"""Doing together what arrives at once: one statement and one commit for many callbacks, or for many orders.
+"""Batching: one statement and one commit for callbacks, or for orders, that arrive at the same time.
 
-What arrives while a statement is under way waits for its end and goes together in the next one; nobody waits for
-company. A batch that fails is taken apart, so that one bad item fails only whoever brought it; but only after errors
-that say that nothing was done, or where doing it again does no harm.
+Items that arrive while a statement is running wait for it to end, and form the next batch; an idle batcher never waits
+for more items. When a batch fails, its items are tried one by one, so that a bad item fails alone. That is done only
+after errors which say that nothing was committed, or where repeating is harmless.
 """
 
 import threading
@@ -14,27 +14,27 @@ from typing import Generic, TypeVar
 Item = TypeVar("Item")
 Done = TypeVar("Done")
 
-#: Statements under way at once in one process, at most.
+#: Statements running at the same time in one process, at most.
 LANES = 2
-#: Seconds after which a statement counts as held up (by a row that somebody has locked, as a rule), so that the next
-#: one goes beside it. Before that one lane is faster than two: its batches are larger.
+#: Seconds after which a statement counts as blocked, usually by a row lock, so that the second lane is used. Before
+#: that, one lane is faster than two, since its batches are larger.
 PATIENCE_SECONDS = 0.1
 
 
 class Stopped(RuntimeError):
-    """Whoever acted for this caller was stopped, and nobody knows how far it had come."""
+    """The caller that ran the batch was stopped; whether the batch was committed is not known."""
 
 
 class _Share(Generic[Item, Done]):
-    """What one caller brought, and what became of it."""
+    """The items of one caller, and their results."""
 
     def __init__(self, items: Sequence[Item]) -> None:
         self.items = items
         self.done: list[Done] | None = None
         self.error: Exception | None = None
-        #: Whether this caller has a lane, and is to act for all who wait.
+        #: Whether this caller has a lane, and runs the next batch.
         self.leads = False
-        # Held until there is news; a plain lock wakes faster than an event.
+        # Held until there is a result or a lane; a plain lock wakes faster than an event.
         self._news = threading.Lock()
         self._news.acquire()
 
@@ -45,17 +45,17 @@ class _Share(Generic[Item, Done]):
         self._news.release()
 
     def lead(self) -> None:
-        """Act for all who wait."""
+        """Let this caller run the next batch."""
         self.leads = True
         self.wake()
 
 
 class Batcher(Generic[Item, Done]):
-    """`run` takes items like `do`, from any number of threads; `do` gets up to `limit` of them from all of these.
+    """`run` takes items from any number of threads; `do` gets up to `limit` items of all of them.
 
-    `do` answers each item, in their order. After an error that `may_repeat` allows everybody goes alone; any other, a
-    lost connection say, may have come when all was done, and is everybody's. `pause` lets callers run who are there but
-    have not joined yet.
+    `do` returns one result for each item, in their order. After an error for which `may_repeat` is true, each caller's
+    items are tried alone. Any other error, such as a lost connection, may have come after the commit, and is raised in
+    every caller. `pause` lets callers run that are there but have not joined yet.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Batcher(Generic[Item, Done]):
         self._began_at = 0.0
 
     def run(self, items: Sequence[Item]) -> list[Done]:
-        """Do these, alone or together with others'; what became of each. Raises what doing them raises."""
+        """The results of `items`, which may share a statement with those of others. Raises what `do` raises."""
         share: _Share[Item, Done] = _Share(items)
         self._join(share)
         share.wait()
@@ -90,7 +90,7 @@ class Batcher(Generic[Item, Done]):
         return self._do(items) if share.done is None else share.done
 
     def _join(self, share: _Share[Item, Done]) -> None:
-        """Wait with the others; where a lane is free, whoever waits longest takes it."""
+        """Join the queue; if a lane is free, the first of the queue takes it."""
         with self._lock:
             self._waiting.append(share)
             if not self._may_begin():
@@ -106,7 +106,7 @@ class Batcher(Generic[Item, Done]):
         return time.monotonic() - self._began_at >= self._patience_seconds
 
     def _gather(self, batch: list[_Share[Item, Done]]) -> list[Item]:
-        """Let as many of those who wait join as fit into one statement, after whatever has arrived was read."""
+        """The items of the batch, after adding as many waiting callers as fit into one statement."""
         self._pause()
         room = self._limit - len(batch[0].items)
         with self._lock:
@@ -117,14 +117,16 @@ class Batcher(Generic[Item, Done]):
         return [item for share in batch for item in share.items]
 
     def _run_batch(self, first: _Share[Item, Done]) -> None:
-        """One statement for all, whose first has the lane."""
+        """Run one statement for all; `first` has the lane."""
         batch = [first]
         try:
             done = iter(self._do(self._gather(batch)))
         except BaseException as error:
             if len(batch) == 1 or not self._may_repeat(error):
                 for share in batch:
-                    share.error = error if isinstance(error, Exception) else Stopped("within a statement")
+                    share.error = (
+                        error if isinstance(error, Exception) else Stopped("the statement was interrupted")
+                    )
                 raise
         else:
             for share in batch:
@@ -135,7 +137,7 @@ class Batcher(Generic[Item, Done]):
                 share.wake()
 
     def _hand_on(self) -> None:
-        """The lane goes to whoever waits longest, if anybody does."""
+        """Give the lane to the first of the queue, or free it."""
         with self._lock:
             first = self._waiting.popleft() if self._waiting else None
             if first is None:

@@ -1,4 +1,4 @@
-"""Reading bodies: bounded, and with a clear word for whatever is wrong with them."""
+"""Reading request bodies, bounded in size and time."""
 
 from typing import Any
 
@@ -7,12 +7,12 @@ import falcon
 from gateway import strict_json
 from gateway.web.errors import Problem
 
-#: Bytes of the largest body taken.
+#: Bytes of the largest body accepted.
 MAX_BYTES = 64 * 1024
 
 
 def read(req: falcon.Request) -> bytes:
-    """The raw body. Raises a 400 or 408 for one that stops on its way, a 413 for one that is too large."""
+    """The raw body. Raises a 400 or 408 for one that is not complete, a 413 for one that is too large."""
     if (req.content_length or 0) > MAX_BYTES:
         raise _too_large()
     try:
@@ -27,15 +27,15 @@ def read(req: falcon.Request) -> bytes:
 
 
 def _chunked(req: falcon.Request) -> bytes:
-    """A body without Content-Length, where the server takes the end of the chunks for the end of the stream."""
+    """A body without Content-Length. The stream ends with the last chunk."""
     if "chunked" not in (req.get_header("Transfer-Encoding") or "").lower():
         return b""
     try:
         return bytes(req.stream.read(MAX_BYTES + 1))
     except OSError:
         raise
-    except Exception:  # every server has its own word for chunks that are none
-        raise Problem(400, "the chunks of the body cannot be read") from None
+    except Exception:  # each server raises its own error for malformed chunks
+        raise Problem(400, "the chunked body is malformed") from None
 
 
 def _too_large() -> Problem:
@@ -43,7 +43,7 @@ def _too_large() -> Problem:
 
 
 def read_json(req: falcon.Request) -> dict[str, Any]:
-    """The body that was read, as a JSON object. Raises a 400 or 415."""
+    """The body in `req.context`, as a JSON object. Raises a 400 or 415."""
     if (req.content_type or "application/json").partition(";")[0].strip().lower() != "application/json":
         raise Problem(415, "send JSON: Content-Type: application/json")
     try:

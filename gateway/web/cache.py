@@ -1,4 +1,4 @@
-"""What was looked up in the database, remembered for a moment, so that not every request asks again."""
+"""Values of the database, cached for a few seconds so that not every request reads them again."""
 
 import threading
 import time
@@ -9,12 +9,12 @@ from models.db import database
 
 Value = TypeVar("Value")
 
-#: Names remembered at most; past that all are forgotten at once.
+#: Names in a cache at most; a full cache is emptied.
 LIMIT = 1000
 
 
 class Cache(Generic[Value]):
-    """Values by name. What `find` does not find is asked for again each time."""
+    """Values by name. That a name does not exist is not cached."""
 
     def __init__(self, find: Callable[[str], Value | None], seconds: float) -> None:
         self._find = find
@@ -24,13 +24,13 @@ class Cache(Generic[Value]):
         self._refreshing = threading.Lock()
 
     def get(self, name: str, max_age_seconds: float | None = None) -> Value | None:
-        """The value as it was up to `max_age_seconds` ago, or None; a connection is taken only to read it."""
+        """The value, at most `max_age_seconds` old, or None. Takes a connection only to read the database."""
         allowed = self._seconds if max_age_seconds is None else max_age_seconds
         if name not in self._known:
             return self._read(name)
         if (value := self._fresh(name, allowed)) is not None:
             return value
-        with self._refreshing:  # of those who come at once, one asks
+        with self._refreshing:  # of several requests, one reads the database
             return self._fresh(name, allowed) or self._read(name)
 
     def _fresh(self, name: str, max_age_seconds: float) -> Value | None:

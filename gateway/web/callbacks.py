@@ -1,46 +1,52 @@
-"""Callbacks: providers tell us, and the outcome is committed before they get their 2xx."""
+"""Callbacks of providers over HTTP. An outcome is committed before its 2xx is sent."""
 
 import json
 from collections.abc import Callable, Sequence
 
 import falcon
 
-from gateway import log
-from gateway.providers import inbound
+from gateway import broker, log
+from gateway.callbacks import allow_list, reading
+from gateway.callbacks.verifiers import VERIFIERS, CallbackRequest
+from gateway.inputs import is_storable
 from gateway.settings import Settings
 from gateway.signatures import BadSignature
+from gateway.web.addresses import client_address
 from gateway.web.batching import Batcher
 from gateway.web.cache import Cache
 from gateway.web.errors import Problem
 from models import inbox, order, provider
 from models.db import database
-from models.db.text import is_storable
 from models.outcome import Arrival
 from models.provider import Provider
 from models.status import Result
 
 logger = log.get(__name__)
 
-#: What a callback with several orders answers: the first of these that any of them got.
-TELLING = (Result.CONFLICT, Result.APPLIED, Result.STALE, Result.DUPLICATE, Result.UNMATCHED)
-#: What a callback with one order answers, ready to be sent.
-ANSWERS = {result: json.dumps({"result": result.value}).encode() for result in TELLING}
-#: Seconds until a changed provider is seen by those who would be let in by the old one, and by those who would not.
-REMEMBER_SECONDS, LOOK_AGAIN_SECONDS = 2, 0.1
+#: The answer to a callback with several orders is the first of these that one of them got.
+PRECEDENCE = (Result.CONFLICT, Result.APPLIED, Result.STALE, Result.DUPLICATE, Result.UNMATCHED)
+#: The answer to a callback with one order, ready to be sent.
+ANSWERS = {result: json.dumps({"result": result.value}).encode() for result in PRECEDENCE}
+#: Seconds until a changed provider is seen by callbacks that the former settings accept, and by those they refuse.
+CACHE_SECONDS, LOOK_AGAIN_SECONDS = 2, 0.1
+
+
+class NotAllowed(Exception):
+    """The address is not on the provider's allow-list."""
 
 
 class Callbacks:
-    """One endpoint for each configured provider; its adapter verifies and reads its format.
+    """One endpoint for each configured provider.
 
-    A request has no connection of its own: what comes at once is settled together.
+    A request has no database connection of its own: callbacks that come at the same time are settled together.
     """
 
     needs_body = True
 
     def __init__(self, settings: Settings, pause: Callable[[], None]) -> None:
         self._settings = settings
-        self._providers = Cache(provider.find, REMEMBER_SECONDS)
-        # The inbox takes a callback once, however often it is settled.
+        self._providers = Cache(provider.find, CACHE_SECONDS)
+        # Settling a batch again is harmless: the inbox takes each callback once.
         self._batcher = Batcher(self._settle, order.MAX_BATCH, may_repeat=lambda error: True, pause=pause)
 
     def on_post(
@@ -48,8 +54,12 @@ class Callbacks:
     ) -> None:
         account = self._account(provider_id)
         log.bind(provider_id=account.id)
-        received = self._receive(account, _as_request(req, token))
+        received = self._receive(account, req, token)
         settled = self._batcher.run(received.arrivals)
+        broker.wake(
+            "check_order_status",
+            *(one.order_id for one in settled if one.order_id and one.ask_in_seconds is not None),
+        )
         _log(settled)
         _answer(resp, received, settled)
 
@@ -63,48 +73,56 @@ class Callbacks:
         """Raises a 404."""
         found = self._providers.get(provider_id, max_age_seconds) if is_storable(provider_id) else None
         if found is None:
-            raise Problem(404, "there is no provider of this id")
+            raise Problem(404, "provider not found")
         return found
 
-    def _receive(self, account: Provider, request: inbound.CallbackRequest) -> inbound.Received:
+    def _receive(self, account: Provider, req: falcon.Request, token: str | None) -> reading.Received:
+        """Raises a 400, 401 or 403."""
         try:
-            return self._read(account, request)
+            return self._read(account, req, token)
         except BadSignature as error:
             logger.warning("A callback was not accepted.", action="callback_refused", reason=str(error))
-            raise Problem(401, str(error)) from None
-        except inbound.Unreadable as error:
+            challenge = VERIFIERS[account.callback].challenge
+            raise Problem(401, str(error), WWW_Authenticate=challenge) from None
+        except NotAllowed as error:
+            logger.warning("A callback was not accepted.", action="callback_refused", reason=str(error))
+            raise Problem(403, "callbacks for this provider are not accepted from your address") from None
+        except reading.Unreadable as error:
             with database.session():
                 inbox.keep_invalid(account.id, error.dedupe_key, error.raw, str(error))
             logger.warning("A callback could not be read.", action="callback_invalid", reason=str(error))
-            raise Problem(400, f"{error}; it is kept in the inbox") from None
+            raise Problem(400, f"{error}; the callback is kept in the inbox") from None
 
-    def _read(self, account: Provider, request: inbound.CallbackRequest) -> inbound.Received:
-        """A signature that is bad is looked at once more: the provider's secret may be new."""
-        trust_seconds = self._settings.callback_trust
+    def _read(self, account: Provider, req: falcon.Request, token: str | None) -> reading.Received:
+        """What is refused is looked at once more with fresh settings: the secret may have changed."""
+        query = {name: value if isinstance(value, str) else value[-1] for name, value in req.params.items()}
+        request = CallbackRequest(req.method, token, query, req.headers_lower, req.context.body)
         try:
-            return inbound.receive(account, request, trust_seconds=trust_seconds)
-        except BadSignature:
+            return self._read_as(account, req, request)
+        except (BadSignature, NotAllowed):
             now = self._account(account.id, LOOK_AGAIN_SECONDS)
-            return inbound.receive(now, request, trust_seconds=trust_seconds)
+            return self._read_as(now, req, request)
 
-
-def _as_request(req: falcon.Request, token: str | None) -> inbound.CallbackRequest:
-    query = {name: value if isinstance(value, str) else value[-1] for name, value in req.params.items()}
-    return inbound.CallbackRequest(req.method, token, query, req.headers_lower, req.context.body)
+    def _read_as(self, account: Provider, req: falcon.Request, request: CallbackRequest) -> reading.Received:
+        if account.callback_allow:
+            address = client_address(req, self._settings.trusted_proxies)
+            if not allow_list.allows(account.callback_allow, address):
+                raise NotAllowed(f"the address {address!r} is not on the allow-list")
+        return reading.receive(account, request, trust_seconds=self._settings.callback_trust)
 
 
 def _log(settled: Sequence[order.Settled]) -> None:
-    """What a callback with one order did stands in the line of its request; several get a line each."""
+    """One order is logged with its request; several get a line each."""
     if len(settled) == 1:
         log.bind(order_id=settled[0].order_id, result=settled[0].result.value)
     for one in settled:
         if one.result is Result.CONFLICT or one.late:
-            _tell(logger.warning, one)
+            _log_one(logger.warning, one)
         elif len(settled) > 1:
-            _tell(logger.info, one)
+            _log_one(logger.info, one)
 
 
-def _tell(level: Callable[..., None], one: order.Settled) -> None:
+def _log_one(level: Callable[..., None], one: order.Settled) -> None:
     level(
         "Callback settled.",
         action="callback",
@@ -114,19 +132,19 @@ def _tell(level: Callable[..., None], one: order.Settled) -> None:
     )
 
 
-def _answer(resp: falcon.Response, received: inbound.Received, settled: Sequence[order.Settled]) -> None:
+def _answer(resp: falcon.Response, received: reading.Received, settled: Sequence[order.Settled]) -> None:
     results = [one.result for one in settled]
-    telling = next(result for result in TELLING if result in results)
-    if telling is Result.UNMATCHED:
+    first = next(result for result in PRECEDENCE if result in results)
+    if first is Result.UNMATCHED:
         resp.status = falcon.HTTP_202
     elif received.acknowledgement is not None:
         resp.content_type = falcon.MEDIA_TEXT
         resp.text = received.acknowledgement
         return
     if len(results) == 1:
-        resp.content_type, resp.data = falcon.MEDIA_JSON, ANSWERS[telling]
+        resp.content_type, resp.data = falcon.MEDIA_JSON, ANSWERS[first]
     else:
-        resp.media = {"result": telling.value, "results": _each(received.arrivals, results)}
+        resp.media = {"result": first.value, "results": _each(received.arrivals, results)}
 
 
 def _each(arrivals: Sequence[Arrival], results: Sequence[Result]) -> list[dict[str, str | None]]:

@@ -14,23 +14,28 @@ from models.db import database, sealed
 logger = log.get(__name__)
 
 MEDIA_TYPE = "application/problem+json"
-#: Seconds after which a caller may try again when the database was away.
+#: `Retry-After` while the database is unavailable, in seconds.
 RETRY_AFTER_SECONDS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """What is wrong with one part of the input; the input itself is never repeated."""
+    """What is wrong with one part of the input. Never repeats the input."""
 
     pointer: str
     detail: str
 
 
 class Problem(falcon.HTTPError):
-    """An error whose answer says what is wrong and, for invalid input, where."""
+    """An error whose answer says what is wrong and, for invalid input, where.
 
-    def __init__(self, status: int, detail: str, errors: Sequence[FieldError] = (), **headers: str) -> None:
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
+    `headers` have `_` for `-` in their names; one that is None is left out.
+    """
+
+    def __init__(
+        self, status: int, detail: str, errors: Sequence[FieldError] = (), **headers: str | None
+    ) -> None:
+        named = {name.replace("_", "-"): value for name, value in headers.items() if value is not None}
         super().__init__(status, title=HTTPStatus(status).phrase, description=detail, headers=named)
         self.errors = errors
 
@@ -38,6 +43,7 @@ class Problem(falcon.HTTPError):
 def handle_errors(app: falcon.App[Any, Any]) -> None:
     """Let `app` answer every error as a problem."""
     app.set_error_serializer(_serialize)
+    # For HTTPError and HTTPStatus, Falcon's own handlers are more specific.
     app.add_error_handler(Exception, _unexpected)
     for kind in database.UNAVAILABLE:
         app.add_error_handler(kind, _unavailable)
@@ -62,19 +68,17 @@ def _serialize(req: falcon.Request, resp: falcon.Response, error: falcon.HTTPErr
 def _unavailable(
     req: falcon.Request, resp: falcon.Response, error: Exception, params: dict[str, Any]
 ) -> None:
-    logger.warning("The database is away.", action="database_unavailable", error=str(error).strip())
-    detail = "the database is away; try again, with the Idempotency-Key if there was one"
+    logger.warning("The database is unavailable.", action="database_unavailable", error=str(error).strip())
+    detail = "the database is unavailable; try again, with the same Idempotency-Key if there was one"
     raise Problem(503, detail, Retry_After=str(RETRY_AFTER_SECONDS)) from None
 
 
 def _unsealable(req: falcon.Request, resp: falcon.Response, error: Exception, params: dict[str, Any]) -> None:
-    logger.error("A sealed value does not open.", action="unsealable", error=str(error))
+    logger.error("A sealed value cannot be opened.", action="unsealable", error=str(error))
     raise Problem(500, f"{error}; the operator must check ENCRYPTION_KEYS") from None
 
 
 def _unexpected(req: falcon.Request, resp: falcon.Response, error: Exception, params: dict[str, Any]) -> None:
-    if isinstance(error, (falcon.HTTPError, falcon.HTTPStatus)):
-        raise error
     logger.exception("A request failed.", action="request_failed", exc_info=error)
     request_id = req.context.get("request_id")
-    raise Problem(500, f"something went wrong here; it is in our log under request {request_id}") from None
+    raise Problem(500, f"internal error; the log has the details under request {request_id}") from None

@@ -1,4 +1,4 @@
-"""How the gateway is, for load balancers and people."""
+"""Health, for load balancers and people."""
 
 import time
 from collections.abc import Callable
@@ -18,7 +18,7 @@ class Live:
 
 
 class Ready:
-    """What an order needs is there; a 503 names what is not. All are asked at once."""
+    """Whether all that an order needs is available; a 503 names what is down. All are probed at the same time."""
 
     def __init__(self, redis_client: redis.Redis) -> None:
         questions: dict[str, Callable[[], str | None]] = {

@@ -1,4 +1,4 @@
-"""Gauges for Prometheus, read from the database and the queue when they are asked for."""
+"""Gauges for Prometheus, read from the database and the queue on each scrape."""
 
 from collections.abc import Iterable, Iterator
 
@@ -15,7 +15,7 @@ from models.db import database
 
 
 class Metrics:
-    """What is waiting. It answers where the database or the queue is away too, and says that it is."""
+    """What is waiting. Also answers while the database or the queue is down, and reports that."""
 
     def __init__(self, redis_client: redis.Redis) -> None:
         self._registry = CollectorRegistry()
@@ -45,7 +45,7 @@ class _Gauges(Collector):
             lengths = broker.queue_lengths(self._redis)
         except redis.RedisError:
             return []
-        return [_labelled("referans_queue_messages", "Messages that wait in the queue.", "queue", lengths)]
+        return [_labelled("referans_queue_messages", "Messages waiting in the queue.", "queue", lengths)]
 
 
 def _stored() -> list[Metric]:

@@ -1,4 +1,4 @@
-"""What surrounds every request: its id, its log line, its database connection."""
+"""For every request: its id, its log line, its body, its database connection."""
 
 import re
 import secrets
@@ -13,12 +13,12 @@ from models.db import database
 
 logger = log.get(__name__)
 
-#: An id from outside is kept where it is harmless in a header and a log.
+#: Ids from outside that are harmless in a header and in a log.
 SANE_ID = re.compile(r"[\x21-\x7e]{1,200}")
 
 
 class RequestLog:
-    """Gives each request an id, passes it on, and writes one line when it is answered."""
+    """Gives each request an id, returns it to the caller, and writes one log line with the answer."""
 
     def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
         given = req.get_header("X-Request-ID") or ""
@@ -33,7 +33,7 @@ class RequestLog:
     def process_response(
         self, req: falcon.Request, resp: falcon.Response, resource: object, succeeded: bool
     ) -> None:
-        if "began" not in req.context:  # Falcon refused the method before anything else
+        if "began" not in req.context:  # Falcon refused an unknown method before any middleware ran
             self.process_request(req, resp)
         logger.info(
             "Answered.",
@@ -47,7 +47,7 @@ class RequestLog:
 
 
 class Sessions:
-    """The body in `req.context`, and a database connection, for each request whose resource wants them."""
+    """Reads the body into `req.context` and opens a database connection, for resources that need them."""
 
     def process_resource(
         self, req: falcon.Request, resp: falcon.Response, resource: Any, params: dict[str, Any]
@@ -55,7 +55,7 @@ class Sessions:
         needs_database = getattr(resource, "needs_database", False)
         if needs_database or getattr(resource, "needs_body", False):
             req.context.body = bodies.read(req)
-        if needs_database:  # after the body: who sends it slowly holds no connection
+        if needs_database:  # after the body, so that a slow client does not hold a connection
             database.database.connect(reuse_if_open=True)
 
     def process_response(

@@ -1,4 +1,4 @@
-"""Asking whether something is there, when it may be so far away that no answer comes at all."""
+"""Probing whether something is available, with a deadline even if it never answers."""
 
 import threading
 import time
@@ -10,15 +10,15 @@ from gateway import log
 
 logger = log.get(__name__)
 
-#: Seconds after which something that does not answer counts as down.
+#: Seconds without an answer after which a probe counts as failed.
 ANSWER_SECONDS = 2
 OK = "ok"
 
 
 class Probe:
-    """Asks in a thread of its own: one question at a time, whose answer all who wait for it share.
+    """Runs `ask` in a thread of its own, one call at a time, whose result all requests share.
 
-    `ask` returns what is wrong, or None; what it raises is wrong too.
+    `ask` returns what is wrong, or None; an exception counts as a failure.
     """
 
     def __init__(self, name: str, ask: Callable[[], str | None]) -> None:
@@ -28,7 +28,7 @@ class Probe:
         self._asked: Future[str | None] | None = None
 
     def begin(self) -> "Future[str | None]":
-        """The question under way, or a new one."""
+        """The running call, or a new one."""
         with self._lock:
             if self._asked is None or self._asked.done():
                 self._asked = Future()
@@ -36,7 +36,7 @@ class Probe:
             return self._asked
 
     def outcome(self, asked: "Future[str | None]", deadline: float) -> str:
-        """`ok`, or what is wrong, by `deadline` (monotonic); who asks is a stranger, so the log has the rest."""
+        """`ok` or what is wrong, by `deadline` (monotonic). Details go to the log: callers are not authenticated."""
         try:
             return asked.result(max(0, deadline - time.monotonic())) or OK
         except NoAnswerInTime:

@@ -5,16 +5,15 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
+from gateway.inputs import http_url, storable
 from gateway.web.errors import FieldError, Problem
 from models import placing, status
 from models.codes import Code
-from models.db import text
 from models.order import Order
 from models.timeline import Event
 
@@ -23,12 +22,6 @@ DEFAULT_LIMIT = 50
 MAX_LIMIT = 100
 #: Errors listed in one answer, so that it stays small.
 MAX_ERRORS = 20
-
-
-def _storable(value: str) -> str:
-    if not text.is_storable(value):
-        raise ValueError(text.INVALID)
-    return value
 
 
 def _utc(at: datetime) -> datetime:
@@ -48,13 +41,7 @@ def _iso_8601(value: Any) -> datetime:
 
 
 def _http_url(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        whole = False
-    if not whole or not url.isprintable() or " " in url:
-        raise ValueError("must be an absolute URL that begins with http:// or https://")
+    http_url(url)
     return url
 
 
@@ -67,9 +54,9 @@ def read_cursor(value: Any) -> tuple[datetime, str] | None:
         raise ValueError("is not a valid cursor; pass `nextCursor` back unchanged") from None
 
 
-Text = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_storable)]
-OptionalText = Annotated[str, Field(max_length=255), AfterValidator(_storable)] | None
-Url = Annotated[str, Field(max_length=2000), AfterValidator(_storable), AfterValidator(_http_url)]
+Text = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(storable)]
+OptionalText = Annotated[str, Field(max_length=255), AfterValidator(storable)] | None
+Url = Annotated[str, Field(max_length=2000), AfterValidator(storable), AfterValidator(_http_url)]
 Time = Annotated[datetime, BeforeValidator(_iso_8601)]
 
 

@@ -1,4 +1,4 @@
-"""The connection pool, and how models are handed it."""
+"""The connection pool, and running statements on it."""
 
 import json
 import select
@@ -34,8 +34,8 @@ CONNECTION_OPTIONS: dict[str, Any] = {
     " -c idle_in_transaction_session_timeout=30000 -c plan_cache_mode=force_generic_plan",
 }
 
-#: What a caller sees when the database is away, restarting or out of connections: try again later.
-#: (peewee leaves a deadlock as psycopg2's own; a database that became read-only is an InternalError.)
+#: Raised when the database is unavailable, restarting or out of connections: try again later.
+#: (A deadlock is psycopg2's own error; a database that became read-only is an InternalError.)
 UNAVAILABLE = (
     peewee.OperationalError,
     peewee.InterfaceError,
@@ -44,11 +44,11 @@ UNAVAILABLE = (
     MaxConnectionsExceeded,
 )
 
-#: What PostgreSQL may say though it has committed all the same: the connection fails, or its server stops.
+#: Classes of SQLSTATE after which the statement may have been committed: the connection fails, or its server stops.
 UNCLEAR = ("08", "57P")
-#: What PostgreSQL says where `lock_timeout` has passed.
+#: The SQLSTATE of a statement that waited longer than `lock_timeout`.
 LOCK_NOT_AVAILABLE = "55P03"
-#: What PostgreSQL says of a prepared statement whose columns have changed since, or that is gone.
+#: The SQLSTATEs of a prepared statement whose columns have changed since, or that does not exist any more.
 OUTDATED = ("0A000", "26000")
 
 
@@ -65,7 +65,7 @@ database = peewee.DatabaseProxy()
 
 
 class Connection(extensions.connection):
-    """A connection that knows what it has prepared."""
+    """A connection, and the statements that it has prepared."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -73,15 +73,15 @@ class Connection(extensions.connection):
 
 
 class Pool(PooledPostgresqlDatabase):  # type: ignore[misc]
-    """A pool that never hands out a connection whose server has gone, so the first request after a restart succeeds.
+    """A pool that never hands out a dead connection, so that the first request after a restart succeeds.
 
-    peewee's holds its locks while it connects and probes, so that one connection that hangs stops every thread.
-    Here only the accounts are locked.
+    peewee's pool holds its locks while it connects and probes, so that one connection that hangs stops every thread.
+    Here the locks guard the bookkeeping only.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        # What this lock guards is each thread's own state.
+        # peewee guards with this lock what is each thread's own.
         self._lock = nullcontext()
         self._places = FairSemaphore(self._max_connections)
 
@@ -102,7 +102,7 @@ class Pool(PooledPostgresqlDatabase):  # type: ignore[misc]
         return connection
 
     def _idle_and_alive(self) -> tuple[float, Any] | None:
-        """The connection given back last whose server is still there, and when it was made."""
+        """The live connection that was returned last, and when it was made."""
         while idle := self._take_idle():
             created, given_back, connection = idle
             if not self._is_stale(created) and _is_alive(connection, time.monotonic() - given_back):
@@ -128,7 +128,7 @@ class Pool(PooledPostgresqlDatabase):  # type: ignore[misc]
 
 
 def _is_alive(connection: Any, idle_seconds: float) -> bool:
-    """Asks the server only where it has something to say (its farewell, as a rule) or had long to vanish silently."""
+    """Asks the server only if it has sent something (usually that it ends), or if the connection was idle for long."""
     try:
         silent = select.poll()
         silent.register(connection.fileno(), select.POLLIN)
@@ -161,7 +161,7 @@ def connect(url: str, *, pool_size: int = 4, name: str = "referans") -> Pool:
 
 
 def bind(pool: Pool) -> None:
-    """Hand every model its database."""
+    """Use this pool from now on; see `binding.bind`."""
     database.initialize(pool)
 
 
@@ -210,7 +210,7 @@ def _execute_prepared(sql: Prepared, parameters: Mapping[str, Any] | Sequence[An
 
 
 def _prepare(sql: Prepared) -> set[str]:
-    """What this connection has prepared, `sql` among it."""
+    """The names of what this connection has prepared, `sql` included."""
     known: set[str] = database.connection().prepared
     if not known:
         database.execute_sql("DEALLOCATE ALL")
@@ -245,7 +245,7 @@ def load_one(kind: type[Row], sql: str, parameters: Mapping[str, Any] | Sequence
 
 
 def sqlstate(error: BaseException) -> str | None:
-    """What PostgreSQL called the error; None where it was not PostgreSQL that said it: the connection is lost."""
+    """The error's SQLSTATE; None if it is not PostgreSQL's own, as when the connection is lost."""
     return getattr(getattr(error, "orig", error), "pgcode", None)
 
 
@@ -255,13 +255,13 @@ def constraint(error: BaseException) -> str | None:
 
 
 def was_undone(error: BaseException) -> bool:
-    """Whether it is certain that nothing of the statement, or of its transaction, was committed."""
+    """Whether certainly nothing of the statement, or of its transaction, was committed."""
     state = sqlstate(error)
     return state is not None and not state.startswith(UNCLEAR)
 
 
 def array(values: Iterable[object]) -> str:
-    """`values` as one parameter for an array of their type; psycopg2's own `ARRAY[…]` costs both sides more."""
+    """`values` as one parameter for an array of their type; psycopg2's own `ARRAY[…]` is slower on both sides."""
     return f"{{{','.join(map(_element, values))}}}"
 
 
@@ -277,5 +277,5 @@ def _element(value: object) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-#: `value` as JSON, for a parameter. The encoder is made once; `json.dumps` would make one for every text.
+#: A value as JSON text. The encoder is made once; `json.dumps` makes one for every call.
 as_json = json.JSONEncoder(ensure_ascii=False).encode

@@ -1,11 +1,11 @@
-"""A semaphore that is fair: first come, first served. `threading.Semaphore` lets newcomers pass those who wait."""
+"""A fair semaphore: first come, first served. With `threading.Semaphore`, newcomers overtake waiting threads."""
 
 import threading
 from collections import deque
 
 
 class FairSemaphore:
-    """Lets `places` threads in; a released place goes to the thread that has waited longest."""
+    """Admits up to `places` threads; a released place goes to the thread that has waited longest."""
 
     def __init__(self, places: int) -> None:
         self._lock = threading.Lock()
@@ -13,7 +13,7 @@ class FairSemaphore:
         self._waiting: deque[threading.Lock] = deque()
 
     def acquire(self, timeout_seconds: float) -> bool:
-        """Take a place, or False where none came free in time."""
+        """Take a place. False if none was released in time."""
         with self._lock:
             if self._free:
                 self._free -= 1
@@ -32,7 +32,7 @@ class FairSemaphore:
                 self._free += 1
 
     def _gives_up(self, turn: threading.Lock) -> bool:
-        """False where the turn came at the last moment."""
+        """False if a place was released to it at the last moment."""
         with self._lock:
             if turn not in self._waiting:
                 return False

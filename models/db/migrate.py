@@ -1,4 +1,4 @@
-"""Bringing the schema up to date: safe beside a storefront that is writing, and when several processes try at once."""
+"""Bringing the schema up to date, while a storefront writes, and when several processes try at the same time."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -11,12 +11,13 @@ from playhouse.migrations import Migration, Runner
 import migrations
 from models.db import database
 
-#: Any number will do, as long as every version of the gateway takes the same one.
+#: The advisory lock of a migration: an arbitrary number, the same in every version of the gateway.
 LOCK_ID = 7_261_001
-#: How long a statement may queue for its lock; while it queues, the storefront's writes queue behind it.
+#: Lock timeout in milliseconds; while a statement waits for its lock, the storefront's writes wait behind it.
 LOCK_TIMEOUT_MS = 700
-#: Tries at a lock that a long transaction holds, with a pause between them that lets writers through.
+#: Tries at a lock that a long transaction holds.
 LOCK_TRIES = 60
+#: Between two tries, so that writers get through.
 PAUSE_SECONDS = 0.5
 MIGRATIONS = Path(migrations.__file__).parent
 
@@ -28,7 +29,7 @@ class MigrationBlocked(RuntimeError):
 def migrate(database_url: str, *, echo: Callable[[str], None] = print) -> list[str]:
     """Apply what is missing and return its names. Waits while another process migrates.
 
-    Raises MigrationBlocked where the table stayed locked by somebody else.
+    Raises MigrationBlocked if another transaction kept the table locked.
     """
     pool = _connect(database_url)
     with pool.connection_context(), _only_one(pool, echo):

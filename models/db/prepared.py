@@ -1,10 +1,10 @@
-"""Statements that each connection parses and plans once; planning settles' joins costs more than running them."""
+"""Statements that each connection parses and plans once; to plan SETTLE takes longer than to run it."""
 
 import hashlib
 import re
 from functools import cached_property
 
-#: A value's place, with the type it is cast to where it has one; a doubled percent sign.
+#: A placeholder, with its cast if it has one; or a doubled percent sign.
 PLACE = re.compile(
     r"%\((?P<name>\w+)\)s(?P<type>::[a-z0-9_]+(?:\[\])?)?|%s(?P<anonymous>::[a-z0-9_]+(?:\[\])?)?|%%"
 )
@@ -15,17 +15,17 @@ class Prepared(str):
 
     @cached_property
     def name(self) -> str:
-        """What connections know it by. It follows the text, so that two versions of the code never mix theirs up."""
+        """Its name in PostgreSQL. It depends on the text, so that two versions of the code never share one."""
         return f"referans_{hashlib.sha256(self.encode()).hexdigest()[:16]}"
 
     @cached_property
     def prepare(self) -> str:
-        """The statement that prepares it; takes no values."""
+        """The statement that prepares it; it takes no values."""
         return self._parts[0]
 
     @cached_property
     def execute(self) -> str:
-        """The statement that runs it; takes the values that the whole would take."""
+        """The statement that runs it; it takes the values that the SQL itself would take."""
         return self._parts[1]
 
     @cached_property

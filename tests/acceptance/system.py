@@ -6,21 +6,21 @@ import signal
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import dramatiq
 import psycopg2
 import psycopg2.extras
 import redis
 import requests
 
-from gateway.broker import QUEUES, make_broker
+from gateway.broker import make_broker, message
 from gateway.dev import embedded
 from gateway.dev.child import spawn
 from gateway.dev.simulator import Simulator
+from gateway.dev.stack import COMMANDS
 from gateway.settings import load
 from models import api_key
 from models.api_key import Scope
@@ -30,18 +30,10 @@ from tests.waiting import wait_until
 BIN = Path(sys.executable).parent
 ROOT = Path(__file__).parents[2]
 #: The Procfile's commands.
-WEB = [str(BIN / "gunicorn"), "gateway.app:app"]
-WORKER = [
-    str(BIN / "dramatiq"),
-    "actors",
-    "--processes",
-    "1",
-    "--threads",
-    "8",
-    "--worker-shutdown-timeout",
-    "20000",
-]
-SCHEDULER = [str(BIN / "periodiq"), "actors"]
+WEB, WORKER, SCHEDULER = (
+    [str(BIN / program), *arguments]
+    for program, *arguments in (COMMANDS[name].split() for name in ("web", "worker", "scheduler"))
+)
 SECRET = factories.CREDENTIALS["callback_secret"]
 #: A day's life of an order in half a minute.
 FAST = {
@@ -139,6 +131,14 @@ class System:
         assert answer.status_code == 201, answer.text
         return str(answer.json()["id"])
 
+    def place_without_web(self, *users: str) -> list[str]:
+        """Place orders as the web does, and hint at them; their ids."""
+        with factories.bound(self.database_url, pool_size=2):
+            ids = [str(factories.place(user)["id"]) for user in users]
+        for one in ids:
+            self.enqueue("dispatch_order", one)
+        return ids
+
     def get(self, path: str) -> Any:
         """What the API answers."""
         return self._session.get(f"{self.url}{path}", timeout=10).json()
@@ -149,11 +149,8 @@ class System:
 
     def enqueue(self, actor: str, *args: str) -> None:
         """Send a message, if the queue is there."""
-        message: dramatiq.Message[Any] = dramatiq.Message(
-            queue_name=QUEUES[actor], actor_name=actor, args=args, kwargs={}, options={}
-        )
         with suppress(redis.RedisError):
-            self._broker.enqueue(message)
+            self._broker.enqueue(message(actor, *args))
 
     def orders(self) -> dict[str, dict[str, Any]]:
         """Every order's row, by id."""
@@ -214,22 +211,28 @@ def _final(row: dict[str, Any]) -> bool:
 
 
 def free_port() -> int:
-    """A port nobody listens on just now, and no outgoing connection takes while its server is down."""
+    """A port that is free, and that no outgoing connection takes while its server is down."""
     return embedded.free_port(seed=uuid.uuid4().hex)
 
 
 @contextmanager
 def running(
-    database_url: str, redis_url: str, logs: Path, *, settle_after_seconds: float = 2, **env: str
+    database_url: str,
+    redis_url: str,
+    logs: Path,
+    *,
+    settle_after_seconds: float = 2,
+    processes: Sequence[str] = ("web", "worker"),
+    **env: str,
 ) -> Iterator[System]:
-    """Web, worker and simulator, wired to each other."""
+    """Processes and the simulator, wired to each other. A test that needs no web is quicker without one."""
     credentials = {"kod": factories.CREDENTIALS["kod"], "sifre": factories.CREDENTIALS["sifre"]}
     with Simulator(settle_after_seconds=settle_after_seconds, echo=None, **credentials) as simulator:
         system = System(database_url, redis_url, logs, simulator, **env)
         simulator.call_back_to(f"{system.url}/callbacks/{factories.SANDBOX}", SECRET)
         try:
-            system.start("web", WEB)
-            system.start("worker", WORKER)
+            for name in processes:
+                system.start(name, {"web": WEB, "worker": WORKER}[name])
             yield system
         finally:
             system.close()

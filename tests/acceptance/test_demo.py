@@ -12,11 +12,14 @@ from pathlib import Path
 
 import psutil
 import pytest
+import requests
 
+from gateway.dev.stack import ROOT
 from tests.waiting import wait_until
 
 #: Marks every process of one run, whoever started it.
 MARK = "REFERANS_TEST_RUN"
+SERVERS = ("DATABASE_URL", "REDIS_URL")
 #: Seconds to come up on a busy machine, an empty database included.
 START_SECONDS = 90.0
 
@@ -45,15 +48,21 @@ class Dev:
             "--simulator-port",
             str(free_port()),
         ]
-        environ = {
-            name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")
-        }
+        environ = {name: value for name, value in os.environ.items() if name not in SERVERS}
+        self._start([sys.executable, "-m", "gateway", "dev", *words, *options], environ)
+
+    def make_run(self) -> None:
+        """`make run` itself, in the directory, with the virtual environment that runs this test."""
+        environ = {name: value for name, value in os.environ.items() if name not in SERVERS}
+        environ |= {"PORT": str(self.port), "SIMULATOR_PORT": str(free_port())}
+        installed = f"{sys.prefix}/.installed"
+        here = ["-C", str(self.directory), "-f", str(ROOT / "Makefile")]
+        self._start(["make", *here, f"VENV={sys.prefix}", "-o", installed, "run"], environ)
+
+    def _start(self, command: list[str], environ: dict[str, str]) -> None:
         with self._output.open("w") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "gateway", "dev", *words, *options],
-                env={**environ, MARK: self.mark},
-                stdout=output,
-                stderr=subprocess.STDOUT,
+                command, env={**environ, MARK: self.mark}, stdout=output, stderr=subprocess.STDOUT
             )
 
     def finish(self) -> int:
@@ -110,7 +119,9 @@ def dev(open_directory: Path) -> Iterator[Dev]:
         process.kill()
 
 
-def test_the_demo_ends_well_once_the_order_has_its_pin(dev: Dev) -> None:
+def test_the_demo_ends_well_once_the_order_has_its_pin(dev: Dev, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIMEZONE", "Asia/Kathmandu")
+    monkeypatch.setenv("TZ", "America/New_York")
     dev.start("--demo")
 
     assert dev.finish() == 0, dev.output
@@ -120,6 +131,12 @@ def test_the_demo_ends_well_once_the_order_has_its_pin(dev: Dev) -> None:
     assert found == sorted(found) and -1 not in found, dev.output
     assert re.search(r"The PIN arrived .* after the order was placed: \S+", dev.output)
     assert f"http://127.0.0.1:{dev.port}/orders" in dev.output
+    for step in steps:
+        assert re.search(rf"^  \d\d:\d\d:\d\d \+0545  {step}", dev.output, re.MULTILINE), dev.output
+    log = (dev.directory / "demo.log").read_text()
+    for name, rest in (("web", r"\[info"), ("worker", r"\[info"), ("simulator", "ready")):
+        pattern = rf"^{name} +\| \d\d:\d\d:\d\d\.\d\d\d \+0545 +{rest}"
+        assert re.search(pattern, log, re.MULTILINE), log
     dev.assert_nothing_is_left()
 
 
@@ -134,23 +151,58 @@ def test_it_stays_up_until_a_signal_and_keeps_everything_for_the_next_time(dev: 
     dev.start()
     dev.wait_for("Everything stays up")
     assert dev.key == key
-    assert "Nothing to migrate." in dev.output
+    assert "The database schema is up to date." in dev.output
     dev.process.send_signal(signal.SIGTERM)
     assert dev.stop(signal.SIGTERM) == 0
     dev.assert_nothing_is_left()
 
 
-def test_a_process_that_ends_by_itself_ends_everything_and_is_named(dev: Dev) -> None:
+def test_a_killed_process_is_started_again(dev: Dev) -> None:
     dev.start()
     dev.wait_for("Everything stays up")
 
-    (scheduler,) = dev.processes("periodiq actors")
-    scheduler.kill()
+    for name, program in (("worker", "dramatiq actors"), ("web", "gunicorn gateway.app:app")):
+        killed = dev.processes(program)[0]
+        killed.kill()
+        dev.wait_for(f"{name:<10} | ended by itself with signal SIGKILL")
+        wait_until(lambda: dev.processes(program), 20)  # noqa: B023 - it is called at once
+        assert dev.processes(program)[0].pid != killed.pid
+        assert re.search(rf"^{name} +\| starting it again( in 1 s)?$", dev.output, re.MULTILINE)
+
+    wait_until(lambda: answers(f"http://127.0.0.1:{dev.port}/health/ready"), 20)
+    assert dev.stop(signal.SIGTERM) == 0
+    dev.assert_nothing_is_left()
+
+
+def answers(url: str) -> bool:
+    try:
+        return requests.get(url, timeout=5).ok
+    except requests.RequestException:
+        return False
+
+
+def test_a_process_that_cannot_start_ends_everything_and_is_named(
+    dev: Dev, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GUNICORN_CMD_ARGS", "--no-such-option")
+    dev.start()
 
     assert dev.finish() == 1
-    assert "ended by itself with signal SIGKILL" in dev.output
-    assert "error: scheduler ended by itself" in dev.output
+    assert re.search(r"^web +\| .*--no-such-option", dev.output, re.MULTILINE)
+    assert "error: web ended with exit code" in dev.output
     dev.assert_nothing_is_left()
+
+
+@pytest.mark.parametrize("killed", ["make", "gateway dev"])
+def test_nothing_outlives_make_or_dev_that_is_killed(dev: Dev, killed: str) -> None:
+    dev.make_run()
+    dev.wait_for("Everything stays up")
+    assert len(dev.processes()) > 10
+
+    victim = dev.process if killed == "make" else dev.processes("gateway dev --parent")[0]
+    victim.send_signal(signal.SIGKILL)
+
+    wait_until(lambda: not dev.processes(), 40, what=lambda: f"left: {dev.processes()}")
 
 
 def test_a_demo_moves_away_from_taken_ports_and_run_says_so(dev: Dev) -> None:
@@ -158,7 +210,7 @@ def test_a_demo_moves_away_from_taken_ports_and_run_says_so(dev: Dev) -> None:
         dev.start()
         assert dev.finish() == 1
         assert f"error: port {dev.port} is taken" in dev.output
-        assert f"make run PORT={dev.port + 1}" in dev.output
+        assert re.search(r"choose another: \S*gateway dev --port \d+", dev.output), dev.output
 
         dev.start("--demo")
         assert dev.finish() == 0, dev.output

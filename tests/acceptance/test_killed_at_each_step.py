@@ -10,11 +10,11 @@ from tests.waiting import wait_until
 DYING = Path(__file__).parent / "dying"
 #: The steps of a send in their order, of one that is repeated, and of one that goes on to the next provider.
 STEPS = [
-    ("actors.dispatch:assigned_to:before", "callback"),
+    ("gateway.fulfilment.routing:of_order:before", "poll"),
     ("models.claims:claim_dispatch:after", "poll"),
     ("gateway.providers:send:after", "poll"),
     ("models.order:settle:after", "poll"),
-    ("actors.queue:enqueue_check:before", "poll"),
+    ("gateway.broker:Hints.check_later:before", "poll"),
     ("models.claims:in_doubt:before", "mumble+poll"),
     ("models.claims:claim_resend:before", "cut+poll"),
     ("models.claims:claim_resend:after", "cut+poll"),
@@ -31,11 +31,11 @@ def test_a_worker_killed_at_this_step_loses_nothing_and_sends_nothing_twice(
     database_url: str, redis_url: str, tmp_path: Path, step: str, words: str
 ) -> None:
     mortal = with_sitecustomize(DYING, DIE_AT=step, DIE_ONCE=str(tmp_path / "died"))
-    with running(database_url, redis_url, tmp_path, ORDER_TIMEOUT="180") as system:
+    env = {"ORDER_TIMEOUT": "180", "CALL_TIMEOUT": "2", "HEARTBEAT_TIMEOUT": "3"}
+    with running(database_url, redis_url, tmp_path, processes=(), **env) as system:
         system.add_second_provider("backup")
-        system.kill("worker")
         system.start("worker", WORKER, **mortal)
-        order = system.place(f"player+after=0+{words}")
+        [order] = system.place_without_web(f"player+after=0+{words}")
         wait_until(lambda: system.exit_status("worker") is not None, 60, what="death")
         system.start("worker", WORKER)
         system.wait_until_final([order], 150)

@@ -56,12 +56,11 @@ def panel() -> Iterator[Panel]:
 
 
 def test_two_workers_share_one_limit(database_url: str, redis_url: str, tmp_path: Path, panel: Panel) -> None:
-    with running(database_url, redis_url, tmp_path, FIRST_CHECK_DELAY="60") as system:
+    with running(database_url, redis_url, tmp_path, processes=["worker"], FIRST_CHECK_DELAY="60") as system:
         with factories.bound(database_url, pool_size=2):
             factories.add_provider(base_url=f"http://127.0.0.1:{panel.server_port}", max_concurrency=LIMIT)
         system.start("second worker", WORKER)
-        for number in range(ORDERS):
-            system.place(f"player{number}")
+        system.place_without_web(*(f"player{number}" for number in range(ORDERS)))
 
         wait_until(lambda: _sent(system) == ORDERS, 30, what="every order sent")
 

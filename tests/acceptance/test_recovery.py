@@ -10,13 +10,15 @@ import pytest
 import requests
 
 from gateway import signatures
-from gateway.broker import HEARTBEAT_TIMEOUT_MS
 from gateway.dev.servers import EmbeddedPostgres, EmbeddedValkey
 from models.db.migrate import migrate
 from tests import factories
 from tests.acceptance import disk
 from tests.acceptance.system import SECRET, WORKER, System, execute, running
 from tests.waiting import wait_until
+
+#: A tenth of what a deployment has.
+HEARTBEAT_TIMEOUT_SECONDS = 3
 
 
 def call_back(system: System, document: dict[str, str]) -> requests.Response:
@@ -27,63 +29,25 @@ def call_back(system: System, document: dict[str, str]) -> requests.Response:
     return requests.post(url, data=body, headers=headers | {"Content-Type": "application/json"}, timeout=10)
 
 
-def test_a_sweep_settles_a_callback_whose_order_has_appeared(
-    database_url: str, redis_url: str, tmp_path: Path
-) -> None:
-    with running(database_url, redis_url, tmp_path) as system:
-        said = {"provider_referans": "770000000000000001", "status": "completed", "pin_code": "PIN-EARLY"}
-        assert call_back(system, said).json() == {"result": "unmatched"}
-        order = system.place("player+poll+after=60")
-        wait_until(lambda: system.orders()[order]["externalStatus"] == "sent", 10)
-        # As where the reference is another system's, and is saved after it was used.
-        execute(
-            database_url,
-            "UPDATE product_orders SET provider_referans = %s WHERE id = %s",
-            said["provider_referans"],
-            order,
-        )
-        system.wait_until_final([order], 10)
-
-        row = system.orders()[order]
-        assert (row["externalStatus"], row["pinCode"]) == ("completed", "PIN-EARLY")
-
-
-def test_a_callback_that_does_not_open_holds_up_no_other(
-    database_url: str, redis_url: str, tmp_path: Path
-) -> None:
-    with running(database_url, redis_url, tmp_path) as system:
-        order = system.place("player+poll+after=60")
-        wait_until(lambda: system.orders()[order]["externalStatus"] == "sent", 10)
-        referans = system.orders()[order]["provider_referans"]
-        execute(database_url, WAITING, "spoilt", referans, "sealed:under a key that is gone")
-        said = {"status": "completed", "referans": referans, "pin": "PIN-WAITING"}
-        execute(database_url, WAITING, "sound", referans, json.dumps(said))
-        system.wait_until_final([order], 10)
-
-        assert system.orders()[order]["pinCode"] == "PIN-WAITING"
-        assert "A callback does not open." in system.log("worker")
-
-
-WAITING = """
-INSERT INTO callback_events (provider_id, dedupe_key, result, referans, outcome)
-VALUES ('sandbox', %s, 'unmatched', %s, %s)
-"""
-
-
 def test_what_a_killed_worker_had_taken_is_taken_over_on_a_quiet_system(
     database_url: str, redis_url: str, tmp_path: Path
 ) -> None:
     """No sweep helps here: messages come back when their worker's heartbeat has been missing for long enough."""
-    with running(database_url, redis_url, tmp_path, SWEEP_CRON="0 * * * *", ORDER_TIMEOUT="600") as system:
+    quiet = {
+        "SWEEP_CRON": "0 * * * *",
+        "ORDER_TIMEOUT": "600",
+        "HEARTBEAT_TIMEOUT": f"{HEARTBEAT_TIMEOUT_SECONDS}",
+    }
+    with running(database_url, redis_url, tmp_path, processes=["worker"], **quiet) as system:
         execute(database_url, "INSERT INTO sweeps (started_by, finished_at) VALUES ('test', now())")
-        taken = [system.place(f"player{number}+slow=20+poll+after=0") for number in range(12)]
+        taken = system.place_without_web(*(f"player{number}+slow=20+poll+after=0" for number in range(12)))
         wait_until(lambda: len(system.simulator.book.requests_seen()) == 8, 20)
         not_sent = [one for one in taken if system.orders()[one]["externalStatus"] == "not_sent"]
         assert not_sent, "every order was taken: the test shows nothing"
         system.kill("worker")
         system.start("worker", WORKER)
 
-        wait_until(lambda: _taken(system) >= set(not_sent), HEARTBEAT_TIMEOUT_MS / 1000 + 30)
+        wait_until(lambda: _taken(system) >= set(not_sent), HEARTBEAT_TIMEOUT_SECONDS + 30)
 
 
 def _taken(system: System) -> set[str]:

@@ -11,7 +11,7 @@ import psutil
 import psycopg2
 import redis
 
-from gateway.broker import NAMESPACE, QUEUES, PatientBroker, make_broker
+from gateway.broker import NAMESPACE, QUEUES, PatientBroker, make_broker, message
 from gateway.settings import load as load_settings
 from models import idempotency, inbox, plans
 from tests import factories
@@ -128,7 +128,7 @@ def _checks(stage: Stage, report: Report) -> None:
     stage.sql('UPDATE product_orders SET "nextCheckAt" = now() WHERE "nextCheckAt" IS NOT NULL')
     since = stage.sql("SELECT now()")[0][0]
     broker = _broker(stage)
-    broker.enqueue(_message("sweep"))
+    broker.enqueue(message("sweep"))
     with stage.process("worker", WORKER):
         wait_until(lambda: stage.sql(SWEPT, (since,)), 120, what="the sweep")
         report.add(SWEEP, "one sweep", stage.sql(SWEPT, (since,))[0][0])
@@ -173,7 +173,7 @@ def _enqueue(stage: Stage, count: int, actor_name: str = "check_order_status") -
     )[0][0]
     broker = _broker(stage)
     for begin in range(0, count, 1_000):
-        broker.enqueue_all(_message(actor_name, order_id) for _ in range(min(1_000, count - begin)))
+        broker.enqueue_all(_check_message(actor_name, order_id) for _ in range(min(1_000, count - begin)))
     broker.close()
 
 
@@ -187,10 +187,9 @@ def _broker(stage: Stage) -> PatientBroker:
     return make_broker(load_settings(given), strict=True)
 
 
-def _message(actor_name: str, *args: str) -> "dramatiq.Message[None]":
-    return dramatiq.Message(
-        queue_name=QUEUES.get(actor_name, "checks"), actor_name=actor_name, args=args, kwargs={}, options={}
-    )
+def _check_message(actor_name: str, order_id: str) -> "dramatiq.Message[None]":
+    """A message in the queue of checks, whatever its actor is called."""
+    return message("check_order_status", order_id).copy(actor_name=actor_name)
 
 
 def _memory_mib(pid: int) -> float:

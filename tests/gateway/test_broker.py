@@ -1,4 +1,4 @@
-"""The queue on a real server, and a bell that nobody waits for: before a fork and after it, with Redis and without."""
+"""The queue on a real server; hints, and the bell that never blocks: on both sides of a fork, without Redis too."""
 
 import io
 import json
@@ -27,6 +27,8 @@ from tests.waiting import wait_until
 AT_ONCE_SECONDS = 0.05
 #: Seconds that a strict client may take for a server that says nothing, where the machine is busy.
 SOON_SECONDS = 3.0
+#: Heartbeat timeout.
+TIMEOUT_SECONDS = 30
 
 
 @pytest.fixture
@@ -71,7 +73,7 @@ def silent_server(elsewhere: Elsewhere) -> Iterator[str]:
 
 @pytest.fixture
 def no_server() -> Iterator[str]:
-    """A port on which nobody listens, kept by us so that nobody will."""
+    """A port without a listener, held by us so that it stays so."""
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         yield f"redis://127.0.0.1:{holder.getsockname()[1]}"
@@ -195,7 +197,7 @@ def test_what_waits_at_a_fork_is_sent_by_the_parent_only(elsewhere: Elsewhere, s
     assert child.exitcode == 0
 
 
-def test_nobody_waits_for_a_server_that_says_nothing(elsewhere: Elsewhere, silent_server: str) -> None:
+def test_a_silent_server_blocks_no_caller(elsewhere: Elsewhere, silent_server: str) -> None:
     bell = elsewhere(silent_server)
     began = time.monotonic()
     for number in range(20):
@@ -214,7 +216,7 @@ def test_an_outage_is_logged_once_and_nothing_is_raised(
     assert actions(lines) == ["wake_failed"]
 
 
-def test_an_outage_is_logged_once_whoever_rings(bell: Bell, lines: io.StringIO) -> None:
+def test_an_outage_is_logged_once_over_all_threads(bell: Bell, lines: io.StringIO) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda number: bell.ring("no_such_actor", number), range(400)))
     assert actions(lines) == ["wake_failed"]
@@ -270,7 +272,7 @@ class TestWake:
         assert broker.drain(10)
         assert [each["args"] for each in messages(client, "checks")] == [["order-1"]]
 
-    def test_without_a_bell_it_says_so_to_who_debugs(self, lines: io.StringIO) -> None:
+    def test_without_a_bell_it_logs_a_debug_line(self, lines: io.StringIO) -> None:
         broker.wake("dispatch_order", "order-1")
         assert broker.drain(0)
         assert [(json.loads(line)["level"]) for line in lines.getvalue().splitlines()] == ["debug"]
@@ -287,7 +289,7 @@ def test_ping_fails_at_once_where_it_is_refused(no_server: str) -> None:
     assert time.monotonic() - began < 0.5
 
 
-def test_ping_fails_soon_where_nobody_answers(silent_server: str) -> None:
+def test_ping_fails_soon_without_an_answer(silent_server: str) -> None:
     began = time.monotonic()
     with pytest.raises(redis.RedisError):
         broker.ping(load({"REDIS_URL": silent_server}, require=()))
@@ -303,25 +305,25 @@ def test_certificates_are_verified_unless_told_otherwise(verify: str, mode: str)
 
 
 class TestWorkersAlive:
-    def test_who_only_rings_is_no_worker(self, bell: Bell, client: redis.Redis) -> None:
+    def test_a_process_that_only_rings_does_not_count(self, bell: Bell, client: redis.Redis) -> None:
         bell.ring("dispatch_order", "order-1")
         assert bell.drain(10)
         assert client.zcard(f"{NAMESPACE}:__heartbeats__") == 1
-        assert broker.workers_alive(client) == 0
+        assert broker.workers_alive(client, TIMEOUT_SECONDS) == 0
 
     def test_every_worker_counts_once(self, settings: Settings, client: redis.Redis) -> None:
         started = [_started_worker(settings) for _ in range(2)]
         try:
-            wait_until(lambda: broker.workers_alive(client) == 2)
+            wait_until(lambda: broker.workers_alive(client, TIMEOUT_SECONDS) == 2)
         finally:
             for worker in started:
                 worker.stop()
 
     def test_a_worker_that_fell_silent_does_not_count(self, client: redis.Redis) -> None:
         now_ms = time.time() * 1000
-        beats = {"worker-old": now_ms - broker.HEARTBEAT_TIMEOUT_MS - 1, "worker-new": now_ms - 1000}
+        beats = {"worker-old": now_ms - 1000 * TIMEOUT_SECONDS - 1, "worker-new": now_ms - 1000}
         client.zadd(f"{NAMESPACE}:__heartbeats__", beats)
-        assert broker.workers_alive(client) == 1
+        assert broker.workers_alive(client, TIMEOUT_SECONDS) == 1
 
 
 def _started_worker(settings: Settings) -> dramatiq.Worker:
@@ -333,8 +335,7 @@ def _started_worker(settings: Settings) -> dramatiq.Worker:
 
 
 def test_delayed_messages_are_counted_apart(settings: Settings, client: redis.Redis) -> None:
-    message: dramatiq.Message[Any] = dramatiq.Message("checks", "check_order_status", ("1",), {}, {})
-    broker.make_broker(settings, strict=True).enqueue(message, delay=60_000)
+    broker.make_broker(settings, strict=True).enqueue(broker.message("check_order_status", "1"), delay=60_000)
     lengths = broker.queue_lengths(client)
     assert (lengths["checks"], lengths["checks.DQ"]) == (0, 1)
     assert {name.removesuffix(".DQ") for name in lengths} == set(QUEUES.values())
@@ -343,10 +344,47 @@ def test_delayed_messages_are_counted_apart(settings: Settings, client: redis.Re
 def test_a_tick_is_lost_with_the_queue_and_anything_else_is_said(no_server: str, lines: io.StringIO) -> None:
     away = broker.make_broker(load({"REDIS_URL": no_server}, require=()), strict=True)
 
-    def message(**options: str) -> dramatiq.Message[Any]:
-        return dramatiq.Message("maintenance", "sweep", (), {}, options)
-
-    away.enqueue(message(scheduled_at="now"))
+    away.enqueue(broker.message("sweep").copy(options={"scheduled_at": "now"}))
     assert actions(lines) == ["tick_lost"]
     with pytest.raises(redis.ConnectionError):
-        away.enqueue(message())
+        away.enqueue(broker.message("sweep"))
+
+
+class TestHints:
+    """What a worker says of orders that need another look."""
+
+    @pytest.fixture
+    def hints(self, settings: Settings) -> broker.Hints:
+        return broker.Hints(broker.make_broker(settings, strict=True), longest_delay_seconds=300)
+
+    def test_orders_are_handed_to_their_actors(self, hints: broker.Hints, client: redis.Redis) -> None:
+        hints.send([("dispatch_order", "1"), ("check_order_status", "2"), ("check_order_status", "3")])
+        assert [each["args"] for each in messages(client, "dispatch")] == [["1"]]
+        assert (hints.waiting("dispatch_order"), hints.waiting("check_order_status")) == (1, 2)
+
+    def test_a_check_waits_until_it_is_due(self, hints: broker.Hints, client: redis.Redis) -> None:
+        hints.check_later("1", 45)
+        assert hints.waiting("check_order_status") == 0
+        [delayed] = messages(client, "checks.DQ")
+        assert (delayed["actor_name"], delayed["args"]) == ("check_order_status", ["1"])
+        assert 44 < delayed["options"]["eta"] / 1000 - time.time() <= 45
+
+    def test_a_check_after_the_next_sweep_is_left_to_it(
+        self, hints: broker.Hints, client: redis.Redis
+    ) -> None:
+        hints.check_later("1", 300.1)
+        assert not client.keys("*")
+        hints.check_later("1", 300)
+        assert client.llen(f"{NAMESPACE}:checks.DQ") == 1
+
+    def test_without_redis_a_check_is_left_to_the_sweep_and_the_sweep_hears_of_it(
+        self, no_server: str, lines: io.StringIO
+    ) -> None:
+        away = broker.make_broker(load({"REDIS_URL": no_server}, require=()), strict=True)
+        hints = broker.Hints(away, longest_delay_seconds=300)
+        hints.check_later("1", 45)
+        assert actions(lines) == ["enqueue_failed"]
+        with pytest.raises(redis.RedisError):
+            hints.send([("dispatch_order", "1")])
+        with pytest.raises(redis.RedisError):
+            hints.waiting("dispatch_order")

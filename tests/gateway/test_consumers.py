@@ -1,4 +1,4 @@
-"""What a worker's consumers live through: they fetch again as soon as the queue is itself again."""
+"""A worker's consumers survive faults of the queue: they fetch again as soon as it works."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -66,10 +66,10 @@ def test_many_messages_go_out_together_and_each_is_heard_once(redis_url: str) ->
     assert sorted(heard) == list(range(250))
 
 
-def test_where_the_queue_is_away_whoever_enqueues_many_hears_of_it(valkey: EmbeddedValkey) -> None:
+def test_enqueueing_many_raises_while_the_queue_is_away(valkey: EmbeddedValkey) -> None:
     broker = make_broker(load({"DATABASE_URL": "postgresql://x", "REDIS_URL": valkey.url}), strict=True)
     hear = dramatiq.actor(print, actor_name="hear", queue_name="checks", broker=broker)
     valkey.kill()
     with pytest.raises(redis.RedisError):
-        broker.enqueue_all([hear.message("nobody")])
+        broker.enqueue_all([hear.message("unheard")])
     valkey.start()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -78,6 +79,11 @@ logger.info("Three.")
 def test_timestamps_are_in_the_zone_people_read() -> None:
     [line] = lines_of('logger.info("Now.")', TIMEZONE="Asia/Kolkata")
     assert line["timestamp"].endswith("+05:30")
+
+
+def test_a_console_shows_the_time_with_its_zone() -> None:
+    shown = output_of('logger.info("Now.")', TIMEZONE="Asia/Kathmandu", LOG_FORMAT="console")
+    assert re.match(r"\d\d:\d\d:\d\d\.\d\d\d \+0545 ", shown)
 
 
 def test_the_level_holds_for_us_and_for_libraries() -> None:

@@ -1,13 +1,18 @@
 """A client's socket at the end of the process that serves it."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 import gevent
+import psycopg2
 import pytest
 from gevent import socket
 from gevent.event import Event
 from gevent.pool import Pool
+from gevent.server import StreamServer
+from psycopg2 import extensions
 
 from gateway import serving
 from gateway.serving import HELD_BYTES, Client, Listener
@@ -154,3 +159,100 @@ def test_nobody_waits_for_ever_until_the_process_is_idle() -> None:
         serving.until_idle()
     over.set()
     busy.join()
+
+
+# --- PostgreSQL
+
+
+@pytest.fixture
+def waiting() -> Iterator[None]:
+    """psycopg2 waits as it does in a worker; a silence is a short one."""
+    extensions.set_wait_callback(serving.wait_for_postgres)
+    yield
+    extensions.set_wait_callback(None)
+
+
+def test_a_postgres_that_does_not_answer_a_connection_is_given_up(
+    waiting: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serving, "CONNECT_SECONDS", 0.2)
+    silent = socket.socket()
+    silent.bind(("127.0.0.1", 0))
+    silent.listen()
+    ticks, ticking = _ticking()
+
+    with (
+        silent,
+        gevent.Timeout(PATIENCE_SECONDS),
+        pytest.raises(psycopg2.OperationalError, match=r"for 0\.2 s"),
+    ):
+        psycopg2.connect(host="127.0.0.1", port=silent.getsockname()[1], user="x", dbname="x")
+
+    ticking.kill()
+    assert len(ticks) > 1, "no other greenlet ran meanwhile"
+
+
+def test_a_postgres_that_falls_silent_within_a_statement_is_given_up(
+    waiting: None, monkeypatch: pytest.MonkeyPatch, postgres_url: str
+) -> None:
+    monkeypatch.setattr(serving, "SILENCE_SECONDS", 0.5)
+    with _Line(postgres_url) as line:
+        connection = psycopg2.connect(line.url)
+        cursor = connection.cursor()
+        cursor.execute("SELECT pg_sleep(0.1), 1817")
+        assert cursor.fetchone()[1] == 1817
+        line.cut()
+
+        with gevent.Timeout(PATIENCE_SECONDS), pytest.raises(psycopg2.OperationalError, match=r"for 0\.5 s"):
+            cursor.execute("SELECT 1")
+
+        assert connection.closed
+
+
+def _ticking() -> tuple[list[int], "gevent.Greenlet[[], None]"]:
+    """A greenlet that adds to the list whenever it may run."""
+    ticks: list[int] = []
+
+    def tick() -> None:
+        while True:
+            ticks.append(1)
+            gevent.sleep(0.01)
+
+    return ticks, gevent.spawn(tick)
+
+
+class _Line:
+    """A connection to PostgreSQL that can fall silent without being closed."""
+
+    def __init__(self, postgres_url: str) -> None:
+        self._target = urlsplit(postgres_url)
+        self._server = StreamServer(("127.0.0.1", 0), self._serve)
+        self._cut = False
+
+    def __enter__(self) -> "_Line":
+        self._server.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.close()
+
+    @property
+    def url(self) -> str:
+        user, _, _ = self._target.netloc.rpartition("@")
+        return self._target._replace(netloc=f"{user}@127.0.0.1:{self._server.server_port}").geturl()
+
+    def cut(self) -> None:
+        """From now on nothing comes through."""
+        self._cut = True
+
+    def _serve(self, client: Any, address: Any) -> None:
+        server = socket.create_connection((self._target.hostname, self._target.port))
+        pumps = [gevent.spawn(self._pump, client, server), gevent.spawn(self._pump, server, client)]
+        gevent.joinall(pumps)
+
+    def _pump(self, source: Any, sink: Any) -> None:
+        while data := source.recv(65536):
+            if not self._cut:
+                sink.sendall(data)
+        with suppress(OSError):
+            sink.shutdown(socket.SHUT_WR)

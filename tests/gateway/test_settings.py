@@ -33,6 +33,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
     assert (settings.callback_trust, settings.order_timeout) == (600, 86400)
     assert (settings.sweep_cron, settings.sweep_batch) == ("*/5 * * * *", 100)
     assert settings.callback_retention == 2592000
+    assert (settings.call_timeout, settings.heartbeat_timeout) == (30, 30)
     assert (settings.timezone, settings.log_format, settings.log_level) == ("Asia/Damascus", "json", "info")
     assert (settings.encryption_keys, settings.notify_url, settings.sentry_dsn) == ((), None, None)
     assert settings.redis_tls_verify
@@ -135,15 +136,14 @@ BAD = [
 @pytest.mark.parametrize(("name", "bad"), BAD)
 def test_a_bad_value_is_refused_in_one_line(name: str, bad: str) -> None:
     line = refusal(**{name: bad})
-    assert line.startswith(f"{name} has a bad value: it takes ")
+    assert line.startswith(f"{name} is not valid: it takes ")
     assert not line.endswith("takes ")
     assert "\n" not in line
 
 
 def test_a_minimum_above_the_usual_maximum_is_refused() -> None:
     assert (
-        refusal(BACKOFF_MIN="700")
-        == "BACKOFF_MAX has a bad value: it takes seconds, no less than BACKOFF_MIN"
+        refusal(BACKOFF_MIN="700") == "BACKOFF_MAX is not valid: it takes seconds, no less than BACKOFF_MIN"
     )
 
 
@@ -185,7 +185,7 @@ def test_exit_is_one_line_and_status_2(capsys: pytest.CaptureFixture[str]) -> No
     assert exit_.value.code == 2
     assert capsys.readouterr() == (
         "",
-        "error: PORT has a bad value: it takes a whole number from 1 to 65535\n",
+        "error: PORT is not valid: it takes a whole number from 1 to 65535\n",
     )
 
 

@@ -5,13 +5,23 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
-from gateway.signatures import BadSignature, sign_standard_webhook, verify_standard_webhook, verify_token
+from gateway.signatures import (
+    BadSignature,
+    sign_basic,
+    sign_hmac,
+    sign_standard_webhook,
+    verify_basic,
+    verify_hmac,
+    verify_standard_webhook,
+    verify_token,
+)
 
 SECRET = "whsec_" + base64.b64encode(b"a key of twenty-four by.").decode()
 OTHER = "whsec_" + base64.b64encode(b"another key of 24 bytes.").decode()
@@ -152,3 +162,102 @@ def test_no_secret_lets_nobody_in(secrets: list[str]) -> None:
     for presented in (None, "", "x"):
         with pytest.raises(BadSignature):
             verify_token(secrets, presented)
+
+
+# --- HMAC
+
+#: The example of GitHub's documentation of webhooks.
+GITHUB_SECRET, GITHUB_BODY = "It's a Secret to Everybody", b"Hello, World!"
+GITHUB_SIGNATURE = "757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
+
+
+def test_the_hmac_of_a_published_example() -> None:
+    assert sign_hmac(GITHUB_SECRET, GITHUB_BODY, "sha256", "hex") == GITHUB_SIGNATURE
+    for shown in (GITHUB_SIGNATURE, f"sha256={GITHUB_SIGNATURE}", f" SHA256={GITHUB_SIGNATURE.upper()} "):
+        verify_hmac(["old", GITHUB_SECRET], GITHUB_BODY, shown, "sha256", "hex")
+
+
+@pytest.mark.parametrize("algorithm", ["sha1", "sha256", "sha512"])
+def test_an_hmac_in_base64_keeps_its_padding_behind_a_prefix(algorithm: Any) -> None:
+    digest = hmac.new(b"secret", b"content", getattr(hashlib, algorithm)).digest()
+    shown = base64.b64encode(digest).decode()
+    assert sign_hmac("secret", b"content", algorithm, "base64") == shown
+    for presented in (shown, f"{algorithm}={shown}"):
+        verify_hmac(["secret"], b"content", presented, algorithm, "base64")
+
+
+@pytest.mark.parametrize(
+    ("presented", "encoding"),
+    [
+        ("", "hex"),
+        ("=", "hex"),
+        ("sha256=", "hex"),
+        (GITHUB_SIGNATURE[:-1], "hex"),
+        (GITHUB_SIGNATURE + "0", "hex"),
+        (f"a=b={GITHUB_SIGNATURE}", "hex"),
+        (f"{GITHUB_SIGNATURE}=x", "hex"),
+        (GITHUB_SIGNATURE, "base64"),
+        ("\ud800", "hex"),
+        ("\xe9=ş", "base64"),
+    ],
+)
+def test_any_other_hmac_is_refused(presented: str, encoding: Any) -> None:
+    with pytest.raises(BadSignature):
+        verify_hmac([GITHUB_SECRET], GITHUB_BODY, presented, "sha256", encoding)
+
+
+@pytest.mark.parametrize("secrets", [[], [""], ["another"]])
+def test_an_hmac_needs_a_secret(secrets: list[str]) -> None:
+    for secret in ("", GITHUB_SECRET):
+        with pytest.raises(BadSignature):
+            verify_hmac(secrets, b"x", sign_hmac(secret, b"x", "sha1", "hex"), "sha1", "hex")
+
+
+def test_base64_distinguishes_capitals() -> None:
+    with pytest.raises(BadSignature):
+        verify_hmac(["s"], b"x", sign_hmac("s", b"x", "sha256", "base64").swapcase(), "sha256", "base64")
+
+
+# --- user name and password
+
+
+@pytest.mark.parametrize(
+    ("user", "password", "authorization"),
+    [  # RFC 7617, sections 2 and 2.1
+        ("Aladdin", "open sesame", "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="),
+        ("test", "123£", "Basic dGVzdDoxMjPCow=="),
+    ],
+)
+def test_the_examples_of_the_rfc(user: str, password: str, authorization: str) -> None:
+    assert sign_basic(user, password) == authorization
+    for shown in (authorization, authorization.replace("Basic ", "bAsIc   ")):
+        verify_basic(user, ["old", password], shown)
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [
+        None,
+        "",
+        "Basic",
+        "Basic !",
+        "Basic dXNlcg==",
+        "Bearer dXNlcjpwYXNz",
+        "dXNlcjpwYXNz",
+        sign_basic("user", "pass "),
+        sign_basic("User", "pass"),
+        sign_basic("user", ""),
+        sign_basic("", "pass"),
+        "Basic \ud800",
+        "Basic ş",
+    ],
+)
+def test_any_other_user_or_password_is_refused(authorization: str | None) -> None:
+    with pytest.raises(BadSignature):
+        verify_basic("user", ["pass"], authorization)
+
+
+def test_no_user_and_no_password_let_nobody_in() -> None:
+    for user, passwords in (("", ["pass"]), ("user", []), ("user", [""]), ("", [""])):
+        with pytest.raises(BadSignature):
+            verify_basic(user, passwords, sign_basic(user, "".join(passwords)))

@@ -213,8 +213,7 @@ class Tell:
         if is_former:
             shadow.tell(self.source, before, result)
             return result.value
-        if self.numbered and shadow.number is None:
-            shadow.number = shadow.its_number
+        shadow.number = shadow.number or (shadow.its_number if self.numbered else None)
         if self.source is not Source.SWEEP:
             shadow.unknown_count = 0
         if self.source is Source.DISPATCH:

@@ -3,10 +3,10 @@
     with Simulator(callback_url="http://localhost:8000/callbacks/sandbox", callback_secret="whsec_…") as panel:
         requests.get(f"{panel.url}/servis/bakiye_kontrol.php", params={"kod": "sandbox", "sifre": "sandbox"})
 
-It speaks the provider's side of the protocol and shares no code with the adapters. An order does what its player
-id asks for (`ali+poll+after=3`: see `behaviours`, or GRAMMAR for the table), the whole panel what /sim/ says (see
-`control`). Any `oyun` and `kupur` are taken; the price is the catalogue's or 10.12 TRY. Mind that in an address
-typed by hand `+` means a space: write `ali%2Bpoll`.
+It speaks the provider's side of the protocol and shares no code with the adapters. The player id chooses what an order
+does (`ali+poll+after=3`: see `behaviours`, or GRAMMAR for the table), and /sim/ what the whole panel does (see
+`control`). It accepts any `oyun` and `kupur`; the price is the catalogue's, or 10.12 TRY. In a URL typed by hand `+`
+means a space: write `ali%2Bpoll`.
 """
 
 from gateway.dev.simulator.behaviours import GRAMMAR

@@ -1,4 +1,4 @@
-"""Answers of the panel and the ways in which they go wrong."""
+"""The panel's answers, and the ways in which they go wrong."""
 
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -36,11 +36,11 @@ class Answer:
         return self.text.encode(self.encoding, errors="replace")
 
     def delayed(self, seconds: float) -> "Answer":
-        """This answer, so much later."""
+        """This answer, delayed by that much more."""
         return replace(self, delay_seconds=self.delay_seconds + seconds)
 
 
-#: An error text of no use to anybody.
+#: An error text that says nothing.
 MUMBLED = "8|Bilinmeyen hata (unknown error)"
 
 EMPTY = Answer("")
@@ -59,7 +59,7 @@ _INSTEAD: dict[str, Answer] = {
 
 
 def spoiled(answer: Answer, fault: Fault) -> Answer:
-    """What arrives of `answer` under this fault."""
+    """The part of `answer` that arrives with this fault."""
     if fault.failure == "half":
         answer = replace(answer, arrives=Arrives.HALF)
     answer = _INSTEAD.get(fault.failure, answer)

@@ -1,29 +1,29 @@
-"""What an order will do, read from the player id it was sent with.
+"""What an order does, read from the player id it was sent with.
 
 The first word of `oyuncu_bilgi` is a name and then behaviour words, each after a `+`:
-`ali+poll+after=3+check-500=1`. Words combine freely; of two that contradict each other the later wins.
+`ali+poll+after=3+check-500=1`. Words combine freely; of two that contradict each other, the later one wins.
 N counts requests, S is seconds (fractions allowed), an underscore in TEXT stands for a space.
 
     word            what happens
     --------------  ------------------------------------------------------------------------------
     callback        settles, then calls back (the default)
-    poll            settles, never calls back: only a check finds out
+    poll            settles, never calls back: only a check shows it
     late[=S]        calls back S seconds after it settled (30)
     twice           the same callback a second time, with the same webhook-id
-    shuffle         calls back with "processing" after the outcome was delivered
+    shuffle         calls back with "processing" after the outcome
     progress        calls back with "processing" first, half-way to the outcome
     otherpin        a second callback, with its own webhook-id and another PIN
     contradict      a second callback, with its own webhook-id, that says the opposite
     badsign         callbacks carry a wrong signature (or token)
-    never           waits for ever
+    never           never settles
     after=S         settles S seconds after it was booked
-    fail[=TEXT]     is cancelled for this reason and its price paid back
+    fail[=TEXT]     is cancelled for this reason and refunded
     nopin           completes without a PIN
     dash            completes without a PIN, written as " - "
     pipes           its description contains "|"
     latin5          answers about it are bytes of windows-1254, not UTF-8
     refuse[=TEXT]   every send is refused with 3|TEXT
-    only=KOD        every send of a dealer who is not KOD is refused with 3|Stok yok
+    only=KOD        every send of another dealer than KOD is refused with 3|Stok yok
     duplicate       booked, but the answer says it had been sent before
     html[=N]        the first N sends (1) are answered with an HTML page; nothing is booked
     empty[=N]       ... with an empty body; nothing is booked
@@ -32,14 +32,14 @@ N counts requests, S is seconds (fractions allowed), an underscore in TEXT stand
     cutafter        booked, then the connection is cut
     lostanswer      booked, then answered with an HTML page
     half            booked, then half of the answer and the connection is cut
-    mumble          booked, then an error that does not say so
+    mumble          booked, then answered with an error that does not say so
     slow=S[xN]      booked at once, but the first N sends (1) are answered after S seconds
     check-html[=N]  the first N checks (1) are answered with an HTML page
     check-empty[=N] ... with an empty body
     check-500[=N]   ... with status 500
     check-cut[=N]   ... by cutting the connection
     check-half[=N]  ... with half of the answer
-    check-mumble[=N] ... with an error that says nothing of the order
+    check-mumble[=N] ... with an error that says nothing about the order
     check-slow=S[xN] the first N checks (1) are answered after S seconds
 """
 
@@ -49,9 +49,9 @@ from dataclasses import dataclass, field, replace
 
 #: Seconds from the outcome to its callback for a plain `late`.
 LATE_SECONDS = 30.0
-#: Most requests that one fault word may spoil.
+#: Most requests that one word can spoil.
 MAX_FAULTS = 1000
-#: Longest delay a word may ask for, in seconds: a week.
+#: Longest delay of a word, in seconds: a week.
 MAX_SECONDS = 604_800.0
 #: Reason of a plain `fail`.
 FAIL_REASON = "Oyuncu bulunamadı"
@@ -61,7 +61,7 @@ REFUSE_REASON = "Geçersiz oyuncu bilgisi"
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """How one answer goes wrong: `failure` is a word of the table or "", the delay is in seconds."""
+    """What goes wrong with one answer: `failure` is a word of the table or "", the delay is in seconds."""
 
     failure: str = ""
     delay_seconds: float = 0.0
@@ -89,7 +89,7 @@ class Faults:
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """The plan of one order. `after_seconds` None takes the simulator's own time to settle."""
+    """The plan of one order. If `after_seconds` is None, it settles after the simulator's default time."""
 
     after_seconds: float | None = None
     settles: bool = True
@@ -115,7 +115,7 @@ Word = Callable[[Behaviour, str], Behaviour]
 
 
 def parse(words: str, base: Behaviour = Behaviour()) -> Behaviour:
-    """Read behaviour words joined by `+` on top of `base`. Raises ValueError naming the word it cannot read."""
+    """Add words joined by `+` to `base`. Raises ValueError, which names the invalid word."""
     behaviour = base
     for word in filter(None, words.split("+")):
         behaviour = _apply(behaviour, word)
@@ -123,7 +123,7 @@ def parse(words: str, base: Behaviour = Behaviour()) -> Behaviour:
 
 
 def of_player(player: str, base: Behaviour = Behaviour()) -> Behaviour:
-    """The behaviour a player id asks for; an unknown word makes an order that is refused and says why."""
+    """The behaviour that a player id asks for; with an invalid word the order is refused, and says why."""
     try:
         return parse(words_of(player), base)
     except ValueError as error:
@@ -198,7 +198,7 @@ def _delay(value: str) -> tuple[float, int]:
     return _duration(seconds), _times(times or "1")
 
 
-#: Failures of a send after which the panel has the order all the same.
+#: Failures of a send after which the panel has the order nevertheless.
 BOOKED_FAILURES = ("cutafter", "lostanswer", "half", "duplicate", "mumble")
 #: Failures of a send that happen before anything is booked.
 UNBOOKED_FAILURES = ("html", "empty", "500", "cut")
@@ -231,7 +231,7 @@ WORDS: dict[str, Word] = {
     **{f"check-{word}": _check_fault(word) for word in CHECK_FAILURES},
 }
 
-#: The value of a word that was given none.
+#: The value of a word without one.
 DEFAULTS: dict[str, str] = {
     "late": str(LATE_SECONDS),
     "fail": FAIL_REASON,

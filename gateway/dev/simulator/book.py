@@ -1,4 +1,4 @@
-"""The panel's memory: every reference it has seen, and the dealer's balance. No I/O; the clock is injected."""
+"""The panel's memory: every reference it has received, and the dealer's balance. No I/O; the clock is injected."""
 
 import threading
 import time
@@ -11,12 +11,12 @@ from typing import Any
 
 from gateway.dev.simulator.behaviours import Behaviour, words_of
 
-#: Checks and callbacks remembered in detail per order; the counts go on.
+#: Number of checks and callbacks kept in detail for each order; all are counted.
 KEPT_DETAILS = 100
 
 
 class State(StrEnum):
-    """Where an order stands; `unbooked` is a reference that was sent and never taken."""
+    """The state of an order; `unbooked` is a reference that was sent but not accepted."""
 
     UNBOOKED = "unbooked"
     PROCESSING = "processing"
@@ -25,15 +25,15 @@ class State(StrEnum):
 
 
 class NotBooked(Exception):
-    """The book does not take this order."""
+    """The order is not accepted."""
 
 
 class SentBefore(NotBooked):
-    """The book has this reference already."""
+    """The reference was used before."""
 
 
 class BalanceTooLow(NotBooked):
-    """The price is more than what the dealer has left."""
+    """The price is higher than the dealer's balance."""
 
 
 @dataclass(slots=True, eq=False)
@@ -96,24 +96,24 @@ class Book:
         return self._balance
 
     def get(self, referans: str) -> Order | None:
-        """The order sent with this reference, or None where it was never seen."""
+        """The order sent with this reference, or None if there was none."""
         return self._orders.get(referans)
 
     def orders(self) -> list[Order]:
-        """Every reference seen, in the order of first sight."""
+        """Every reference received, oldest first."""
         with self._lock:
             return list(self._orders.values())
 
     def requests_seen(self) -> dict[str, int]:
-        """How often each reference was sent, whatever the answer was."""
+        """How often each reference was sent, whatever the answer."""
         return {order.referans: order.requests_seen for order in self.orders()}
 
     def bookings(self) -> dict[str, int]:
-        """How often each reference was taken: 0 or 1."""
+        """How often each reference was booked: 0 or 1."""
         return {order.referans: order.times_booked for order in self.orders()}
 
     def sent(self, referans: str, player: str, behaviour: Behaviour) -> Order:
-        """Note that a send request arrived. The first one fixes the player and the behaviour."""
+        """Record a send request. The first one fixes the player and the behaviour."""
         with self._lock:
             order = self._orders.get(referans)
             if order is None:
@@ -123,7 +123,7 @@ class Book:
             return order
 
     def checked(self, referans: str) -> Order | None:
-        """Note that a check arrived; None for a reference that was never sent."""
+        """Record a check; None for a reference that was never sent."""
         with self._lock:
             order = self._orders.get(referans)
             if order is not None:
@@ -132,7 +132,7 @@ class Book:
             return order
 
     def book(self, order: Order, price: Decimal) -> Decimal:
-        """Take the order and its price; the balance left. Raises SentBefore or BalanceTooLow."""
+        """Book the order and take its price; returns the new balance. Raises SentBefore or BalanceTooLow."""
         with self._lock:
             if order.times_booked:
                 raise SentBefore(order.referans)
@@ -144,9 +144,9 @@ class Book:
             return self._balance
 
     def decide(self, order: Order, state: State, pin: str, description: str) -> None:
-        """Set the outcome of a booked order. Cancelling pays its price back; reviving it takes it again.
+        """Set the outcome of a booked order. Cancelling refunds its price; reviving it takes the price again.
 
-        The state is written last: whoever reads it first never sees an outcome without its PIN.
+        The state is written last, so that no reader sees an outcome without its PIN.
         """
         with self._lock:
             self._balance += order.price * ((state is State.FAILED) - (order.state is State.FAILED))
@@ -154,7 +154,7 @@ class Book:
             order.state = state
 
     def called_back(self, order: Order, status: str, answer: int | str) -> bool:
-        """Note one callback attempt and its answer: an HTTP status or an error. True if it was delivered."""
+        """Record a callback attempt and its answer, an HTTP status or an error. True if it was delivered."""
         delivered = isinstance(answer, int) and 200 <= answer < 300
         with self._lock:
             order.times_called_back += 1

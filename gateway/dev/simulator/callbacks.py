@@ -1,7 +1,7 @@
-"""What the panel says when it calls back, and how it is put on the wire. Pure: nothing is sent here.
+"""The panel's callbacks: what they say, and their form on the wire. Pure: nothing is sent here.
 
 The styles: `standard-webhooks` (the neutral JSON, signed), `znet-get` and `znet-post` (query or form with
-`referans`, `durum`, `pin`, `aciklama`, and a token in the address).
+`referans`, `durum`, `pin`, `aciklama`, and a token in the URL).
 """
 
 import base64
@@ -17,11 +17,12 @@ from standardwebhooks.webhooks import EmptyWebhookSecretError
 
 from gateway.dev.simulator.book import Order, State
 from gateway.dev.simulator.pins import pin_for
+from gateway.inputs import http_url
 
-#: Signs what must not verify.
-WRONG_SECRET = "whsec_" + base64.b64encode(b"not the secret of anybody").decode()
+#: For signatures that must not verify.
+WRONG_SECRET = "whsec_" + base64.b64encode(b"not a secret in use").decode()
 WRONG_TOKEN = "wrong-token"
-#: Where the address of a callback wants the token; without it the token becomes the last part of the path.
+#: Placeholder for the token in a callback URL; without it the token is added to the path.
 TOKEN_PLACE = "{token}"
 
 _DURUM = {State.PROCESSING: "1", State.COMPLETED: "2", State.FAILED: "3"}
@@ -29,7 +30,7 @@ _DURUM = {State.PROCESSING: "1", State.COMPLETED: "2", State.FAILED: "3"}
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One thing to tell. Its `webhook_id` stays the same on every try."""
+    """One message. Its `webhook_id` is the same on every try."""
 
     referans: str
     state: State
@@ -41,7 +42,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request to make."""
+    """One HTTP request."""
 
     method: str
     url: str
@@ -51,9 +52,9 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where callbacks go: a full address, a style and the `whsec_…` secret or the token.
+    """The receiver of callbacks: a full URL, a style, and the `whsec_…` secret or the token.
 
-    Raises ValueError for an unknown style, a bad secret or an address that is not http(s).
+    Raises ValueError for an unknown style, an invalid secret or a URL that is not http(s).
     """
 
     url: str
@@ -63,8 +64,10 @@ class Target:
     def __post_init__(self) -> None:
         if self.style not in STYLES:
             raise ValueError(f"callback_style takes one of {', '.join(STYLES)}, not {self.style!r}")
-        if urlsplit(self.url).scheme not in ("http", "https"):
-            raise ValueError("callback_url takes a full http or https address")
+        try:
+            http_url(self.url)
+        except ValueError as error:
+            raise ValueError(f"callback_url {error}") from None
         if self.style == "standard-webhooks":
             _check_secret(self.secret)
 
@@ -74,12 +77,12 @@ class Target:
 
 
 def progress_message(order: Order) -> Message:
-    """Says that the order is being worked on."""
+    """Says that the order is being processed."""
     return Message(order.referans, State.PROCESSING, description="İşleniyor", forged=order.behaviour.badsign)
 
 
 def outcome_messages(order: Order) -> list[Message]:
-    """What the order's behaviour tells of its outcome, in the order in which it must arrive."""
+    """The messages about an order's outcome, by its behaviour, in the order in which they must arrive."""
     behaviour = order.behaviour
     outcome = Message(order.referans, order.state, order.pin, order.description, behaviour.badsign)
     messages = [outcome, outcome] if behaviour.twice else [outcome]
@@ -158,7 +161,7 @@ def _with_token(target: Target, forged: bool) -> str:
 
 
 def _wrong_end(url: str) -> str:
-    """The address with a wrong token where its own may be: the query if it has one, else the end of the path."""
+    """The URL with a wrong token in place of its own: in the query if there is one, else at the end of the path."""
     parts = urlsplit(url)
     if parts.query:
         return urlunsplit(parts._replace(query=f"token={WRONG_TOKEN}"))

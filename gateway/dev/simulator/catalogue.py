@@ -1,9 +1,9 @@
-"""What the panel sells, with the mix of strings and numbers that panels send."""
+"""The panel's catalogue, with the mix of strings and numbers that panels send."""
 
 from decimal import Decimal
 from typing import Any
 
-#: TRY, for any `oyun` and `kupur` the list below does not have: a sandbox route may carry any package.
+#: Price of every `oyun` and `kupur` that is not in the list below, in TRY: a sandbox route may be for any package.
 DEFAULT_PRICE = Decimal("10.12")
 
 PACKAGES: tuple[dict[str, Any], ...] = (
@@ -51,7 +51,7 @@ PACKAGES: tuple[dict[str, Any], ...] = (
 
 
 def price_of(oyun: str, kupur: str) -> Decimal:
-    """The price in TRY of a denomination, DEFAULT_PRICE where the list does not have it."""
+    """The price of a denomination in TRY; DEFAULT_PRICE if the list does not have it."""
     for package in PACKAGES:
         if (str(package["oyun_bilgi_id"]), str(package["kupur"])) == (oyun, kupur):
             return Decimal(str(package["fiyat"]))

@@ -1,11 +1,11 @@
-"""The control API under /sim/: what a test or a person asks of the simulator itself. JSON in, JSON out.
+"""The control API under /sim/, with which tests and people control the simulator. JSON in, JSON out.
 
-GET  /sim/health                                  what is booked, waiting and switched on
-GET  /sim/orders[?state=completed]                every reference seen
+GET  /sim/health                                  number of orders, balance, fault, what waits
+GET  /sim/orders[?state=completed]                every reference received
 GET  /sim/orders/<referans>                       one of them
 POST /sim/faults  {"mode": "html"|"empty"|"500"|"slow"|"cut"|null, "seconds": 5}
 POST /sim/settle  {"referans", "state": "completed"|"failed"|"processing", "pin"?, "message"?}
-POST /sim/reset                                   forgets orders, plans and faults
+POST /sim/reset                                   deletes orders, plans and faults
 """
 
 import json
@@ -20,18 +20,18 @@ from gateway.dev.simulator.fulfilment import Fulfilment
 from gateway.dev.simulator.panel import Panel
 from gateway.dev.simulator.timers import Timers
 
-#: Seconds that `slow` takes where the request names none.
+#: Default delay of `slow`, in seconds.
 SLOW_SECONDS = 5.0
-#: What `mode` takes besides null.
+#: Values of `mode` besides null.
 MODES = (*UNBOOKED_FAILURES, "slow")
 
 
 class Invalid(ValueError):
-    """What was asked makes no sense; the message says why."""
+    """The request is not valid; the message says why."""
 
 
 class Unknown(LookupError):
-    """There is nothing under this name."""
+    """Not found."""
 
 
 class Control:
@@ -61,7 +61,7 @@ class Control:
         }
 
     def answer(self, method: str, name: str, query: Mapping[str, str], body: bytes) -> Answer:
-        """The answer to `{method} /sim/{name}`: 400 for what makes no sense, 404 for what is not there."""
+        """The answer to `{method} /sim/{name}`; 400 for an invalid request, 404 for an unknown order or path."""
         try:
             return _json(self._call(method, name.strip("/"), query, body))
         except Invalid as error:
@@ -82,7 +82,7 @@ class Control:
         if method == "GET" and name.startswith("orders/"):
             return self._find(name.removeprefix("orders/")).as_dict()
         if (method, name) not in self._calls:
-            raise Unknown(f"no {method} /sim/{name}")
+            raise Unknown(f"{method} /sim/{name} not found")
         return self._calls[method, name](_document(body) if method == "POST" else dict(query))
 
     def _health(self, asked: dict[str, Any]) -> Any:
@@ -110,7 +110,7 @@ class Control:
     def _settle(self, asked: dict[str, Any]) -> Any:
         order = self._find(str(asked.get("referans", "")))
         if order.state is State.UNBOOKED:
-            raise Invalid("this reference was sent but never booked")
+            raise Invalid("this reference was sent but not booked")
         state = _state(asked.get("state"))
         self._fulfilment.settle(order, state, _text(asked, "pin"), _text(asked, "message"))
         return order.as_dict()
@@ -119,13 +119,13 @@ class Control:
         self._timers.clear()
         self._book.reset()
         self._panel.fault = None
-        self._echo("reset", "forgot every order")
+        self._echo("reset", "deleted every order")
         return {"status": "ok"}
 
     def _find(self, referans: str) -> Order:
         order = self._book.get(referans)
         if order is None:
-            raise Unknown(f"no order {referans!r}")
+            raise Unknown(f"order {referans!r} not found")
         return order
 
 
@@ -144,7 +144,7 @@ def _state(name: Any) -> State:
 def _text(asked: dict[str, Any], name: str) -> str | None:
     value = asked.get(name)
     if value is not None and not isinstance(value, str):
-        raise Invalid(f"{name} takes a text")
+        raise Invalid(f"{name} takes a string")
     return value
 
 
@@ -154,7 +154,7 @@ def _document(body: bytes) -> dict[str, Any]:
     except ValueError:
         raise Invalid("the body is not JSON") from None
     if not isinstance(document, dict):
-        raise Invalid("the body takes a JSON object")
+        raise Invalid("the body must be a JSON object")
     return document
 
 

@@ -14,21 +14,21 @@ from gateway.dev.simulator.callbacks import Message, Target
 from gateway.dev.simulator.pins import masked
 from gateway.dev.simulator.timers import Timers
 
-#: Seconds before the second, third, … try of a callback; after the last one it is given up.
+#: Seconds before the second, third, … try of a callback; the last try is the end.
 RETRY_DELAYS_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0, 10.0, 10.0)
-#: Seconds to connect and to wait for the answer.
+#: Time limits to connect and to get the answer, in seconds.
 TIMEOUT_SECONDS = (3.0, 15.0)
 #: Sender threads.
 SENDERS = 8
-#: Seconds that `stop` gives the senders to finish their requests.
+#: Longest wait of `stop` for the senders' requests, in seconds.
 STOP_SECONDS = 2.0
-#: The receiver wants no more of this.
+#: HTTP status of a receiver that wants no further tries.
 GONE = 410
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """Messages of one order, each sent only after the one before arrived or was given up."""
+    """Messages of one order; each is sent once the one before has arrived or was given up."""
 
     order: Order
     messages: tuple[Message, ...]
@@ -39,7 +39,7 @@ class Delivery:
 
 
 class Courier:
-    """Takes deliveries and never blocks the one who hands them in. `target` may change at any time."""
+    """Delivers in the background; `deliver` never blocks. `target` may change at any time."""
 
     def __init__(self, book: Book, timers: Timers, echo: Callable[[str, str], None]) -> None:
         self.target: Target | None = None
@@ -51,7 +51,7 @@ class Courier:
         self._stopping = False
 
     def deliver(self, order: Order, *messages: Message) -> None:
-        """Send these messages in this order, as soon as a sender is free."""
+        """Send these messages, in this order, once a sender is free."""
         if self.target is not None:
             self._waiting.put(Delivery(order, messages))
 
@@ -69,7 +69,7 @@ class Courier:
             thread.start()
 
     def stop(self) -> None:
-        """Finish the requests under way; what waits is kept for the next start."""
+        """Finish the requests under way; the rest is kept for the next start."""
         self._stopping = True
         for _ in self._threads:
             self._waiting.put(None)

@@ -1,24 +1,28 @@
-"""One readable line per thing that happens."""
+"""One readable line for each thing that happens."""
 
 import threading
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, tzinfo
 
 Printer = Callable[[str], object]
 
 
 class Echo:
-    """Prints `12:00:01.250  send       text`, whole lines only, from any thread. A closed output is no error."""
+    """Prints `12:00:01.250 +03  send       text`, in whole lines, from any thread. A closed output is ignored.
 
-    def __init__(self, printer: Printer | None) -> None:
+    `zone` is the time zone of the times, the system's own if None.
+    """
+
+    def __init__(self, printer: Printer | None, zone: tzinfo | None = None) -> None:
         self._printer = printer
+        self._zone = zone
         self._lock = threading.Lock()
 
     def __call__(self, action: str, text: str) -> None:
         if self._printer is None:
             return
-        now = datetime.now().astimezone().isoformat(sep=" ", timespec="milliseconds")[11:23]
-        line = f"{now}  {action:<9}  {_printable(text)}"
+        now = datetime.now(self._zone).astimezone(self._zone)
+        line = f"{now:%H:%M:%S}.{now.microsecond // 1000:03d} {now:%Z}  {action:<9}  {_printable(text)}"
         with self._lock:
             try:
                 self._printer(line)

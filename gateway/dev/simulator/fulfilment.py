@@ -1,4 +1,4 @@
-"""Works on what was booked: settles it when its time has come and has its callbacks made."""
+"""Settles booked orders when they are due, and has their callbacks sent."""
 
 from collections.abc import Callable
 from functools import partial
@@ -15,7 +15,7 @@ DESCRIPTION_WITH_PIPES = "Yükleme başarılı | 1 adet | teşekkür ederiz"
 
 
 class Fulfilment:
-    """Plans the life of each order by its behaviour. `settle_after_seconds` is for those that name no time."""
+    """Plans each order by its behaviour. `settle_after_seconds` is the default time to its outcome."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class Fulfilment:
         self._echo = echo
 
     def booked(self, order: Order) -> None:
-        """Plan what happens to an order that was just taken."""
+        """Plan what happens to an order that was just booked."""
         behaviour = order.behaviour
         after = behaviour.after_seconds
         seconds = self.settle_after_seconds if after is None else after
@@ -44,9 +44,9 @@ class Fulfilment:
     def settle(
         self, order: Order, state: State, pin: str | None = None, description: str | None = None
     ) -> None:
-        """Decide a booked order now, by hand too, and call back as its behaviour says.
+        """Set the outcome of a booked order now, and call back as its behaviour says.
 
-        PROCESSING only calls back. An order that has its outcome may be given another one.
+        PROCESSING only calls back. A settled order may be given another outcome.
         """
         if state is State.PROCESSING:
             self._tell_progress(order)

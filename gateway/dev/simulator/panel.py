@@ -15,7 +15,7 @@ from gateway.dev.simulator.book import BalanceTooLow, Book, Order, SentBefore, S
 from gateway.dev.simulator.catalogue import PACKAGES, price_of
 from gateway.dev.simulator.pins import masked
 
-#: Most digits of a reference; longer ones are refused.
+#: Longest reference, in digits.
 MAX_REFERANS_DIGITS = 40
 
 NO_SUCH_ORDER = "3|İşlem bulunamadı"
@@ -33,9 +33,9 @@ Echo = Callable[[str, str], None]
 
 
 class Panel:
-    """Answers znet's scripts out of a book; `booked` is told of every order taken.
+    """Answers znet's scripts from a book; `booked` is called with each order that it books.
 
-    `fault` spoils every answer until it is None again; faults of single orders come from their player id.
+    `fault` spoils every answer until it is None again; faults of single orders come from their player ids.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
-"""PINs, made from the reference so that a test can know them beforehand."""
+"""PINs, derived from the reference so that a test knows them beforehand."""
 
 import hashlib
 
-#: No letters that a person would mistake for a digit.
+#: Without letters that look like a digit.
 LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ"
 DIGITS = "0123456789"
 
@@ -17,5 +17,5 @@ def pin_for(referans: str, salt: str = "") -> str:
 
 
 def masked(pin: str) -> str:
-    """A PIN as it may be printed: its first two characters."""
+    """The first two characters of a PIN, for output."""
     return f"{pin[:2]}…" if pin.strip(" -") else "no PIN"

@@ -1,4 +1,4 @@
-"""HTTP for the simulator: the standard library's server, because it must be able to cut connections."""
+"""HTTP for the simulator, with the standard library's server, because it must be able to cut connections."""
 
 import contextlib
 import socket
@@ -11,10 +11,10 @@ from urllib.parse import parse_qsl, urlsplit
 
 from gateway.dev.simulator.answers import Answer, Arrives
 
-#: Longest request body that is read, in bytes.
+#: Largest request body, in bytes.
 MAX_BODY_BYTES = 1 << 20
 
-#: Most seconds that `close` waits for the listening thread to notice.
+#: Longest wait of `close` for the listening thread, in seconds.
 POLL_SECONDS = 0.05
 
 #: Method, path, query, body -> answer.
@@ -52,7 +52,7 @@ class Server(ThreadingHTTPServer):
             _cut(connection)
 
     def server_bind(self) -> None:
-        """Bind without asking the resolver for our own name."""
+        """Bind without a DNS lookup of the own name."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.socket.bind(self.server_address)
         self.server_address = self.socket.getsockname()
@@ -67,13 +67,13 @@ class Server(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A caller that went away is no news."""
+        """Ignore clients that have closed their connection."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Reads one request, asks the application, writes as much of the answer as is to arrive."""
+    """Reads a request, calls the application, writes the part of the answer that is to arrive."""
 
     server: Server
     protocol_version = "HTTP/1.1"
@@ -115,7 +115,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing: request lines carry the password, and the panel says what happened."""
+        """Print nothing: request lines contain the password, and the panel prints what happened."""
 
 
 def _cut(connection: socket.socket) -> None:

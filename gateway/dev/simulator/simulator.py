@@ -1,8 +1,9 @@
-"""The simulator put together, and the blocking form for the command line."""
+"""The whole simulator, and its blocking form for the command line."""
 
 import queue
 import signal
 from collections.abc import Mapping
+from datetime import tzinfo
 from decimal import Decimal
 from types import FrameType, TracebackType
 from typing import Any, Self
@@ -20,9 +21,9 @@ from gateway.dev.simulator.panel import Panel
 from gateway.dev.simulator.server import Server
 from gateway.dev.simulator.timers import Timers
 
-#: Dealer code and password of a simulator that was given none.
+#: Default dealer code and password.
 KOD, SIFRE = "sandbox", "sandbox"
-#: Port of a simulator started by hand.
+#: Default port on the command line.
 PORT = 8900
 
 
@@ -30,9 +31,9 @@ class Simulator:
     """A znet dealer panel that answers, settles and calls back.
 
     `callback_secret` is the `whsec_…` secret of `standard-webhooks`, or the token of the znet styles: it replaces
-    `{token}` in `callback_url` or becomes the end of its path. `default_behaviour` takes the words of the table
-    and is what the words of a player id are added to. `echo` takes one line of text; None keeps quiet.
-    Raises ValueError for a word, style, address or secret that makes no sense.
+    `{token}` in `callback_url` or is added to its path. `default_behaviour` takes words of the table; the words of a
+    player id are added to them. `echo` prints one line of text, with times in `zone`; None prints nothing.
+    Raises ValueError for an invalid word, style, address or secret.
     """
 
     def __init__(
@@ -50,9 +51,10 @@ class Simulator:
         default_behaviour: str = "callback",
         balance: Decimal = Decimal(100000),
         echo: Printer | None = print,
+        zone: tzinfo | None = None,
     ) -> None:
         self._address = (host, port)
-        self._echo = Echo(echo)
+        self._echo = Echo(echo, zone)
         self._answer_delay_seconds = answer_delay_seconds
         self._server: Server | None = None
         self._timers = Timers()
@@ -72,18 +74,18 @@ class Simulator:
 
     @property
     def url(self) -> str:
-        """Base address of the panel, as a provider is configured with. Known once it was started."""
+        """The panel's base URL, as a provider is configured with it; known once it has started."""
         host, port = self._address
         return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
     def call_back_to(
         self, url: str | None, secret: str | None = None, style: str = "standard-webhooks"
     ) -> None:
-        """Send callbacks there from now on; None makes none."""
+        """Send callbacks to this URL from now on; None sends none."""
         self._courier.target = Target(url, style, secret) if url else None
 
     def start(self) -> Self:
-        """Listen, and go on with what was waiting when it was stopped. Raises OSError where the port is taken."""
+        """Listen, and go on with what was waiting when it was stopped. Raises OSError if the port cannot be used."""
         self._server = Server(self._address, self._answer)
         self._address = (self._address[0], self._server.server_port)
         self._timers.start()
@@ -93,7 +95,7 @@ class Simulator:
         return self
 
     def stop(self) -> None:
-        """End every connection and thread. Orders are kept; `start` opens the same port again."""
+        """End every connection and thread. Orders are kept, and `start` opens the same port again."""
         if self._server is not None:
             self._server.close()
             self._server = None
@@ -136,8 +138,8 @@ def serve(host: str = "127.0.0.1", port: int = PORT, **options: Any) -> None:
 
 
 def _shown(target: Target | None) -> str:
-    """Where callbacks go, without what may be a token."""
+    """The receiver of callbacks, without the part of its URL that may be a token."""
     if target is None:
-        return "nobody"
+        return "no receiver"
     parts = urlsplit(target.url)
     return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''} ({target.style})"

@@ -1,4 +1,4 @@
-"""Thousands of things to do later, on one thread."""
+"""Thousands of delayed jobs on one thread."""
 
 import heapq
 import itertools
@@ -11,7 +11,7 @@ Job = Callable[[], None]
 
 
 class Timers:
-    """Runs short jobs when they are due. What is waiting survives `stop` and goes on after `start`."""
+    """Runs short jobs when they are due. Waiting jobs survive `stop` and continue after `start`."""
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, Job]] = []
@@ -30,7 +30,7 @@ class Timers:
             self._changed.notify()
 
     def clear(self) -> None:
-        """Forget everything that waits."""
+        """Drop all waiting jobs."""
         with self._changed:
             self._heap.clear()
 

@@ -1,7 +1,7 @@
 """Python loads this at start from a directory of PYTHONPATH: a process that is killed at a chosen step.
 
-DIE_AT is `module:function:before` or `…:after`; DIE_ONCE names a file that the first death makes, so that whoever
-takes over lives.
+DIE_AT is `module:function:before` or `…:after`, a method is `Class.method`. DIE_ONCE names a file that the first death
+makes, so that the process that takes over lives.
 """
 
 import importlib.abc
@@ -28,7 +28,7 @@ def _die() -> None:
 
 
 class _Mortal(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Loads MODULE as it is, and wraps FUNCTION before anybody else can take it."""
+    """Loads MODULE as it is, and wraps FUNCTION before another module can import it."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -43,7 +43,9 @@ class _Mortal(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         self._loader.exec_module(module)
-        mortal = getattr(module, FUNCTION)
+        *owner, name = FUNCTION.split(".")
+        place = getattr(module, owner[0]) if owner else module
+        mortal = getattr(place, name)
 
         def wrapped(*args: Any, **kwargs: Any) -> Any:
             if MOMENT == "before":
@@ -52,7 +54,7 @@ class _Mortal(importlib.abc.MetaPathFinder, importlib.abc.Loader):
             _die()
             return result
 
-        setattr(module, FUNCTION, wrapped)
+        setattr(place, name, wrapped)
 
 
 sys.meta_path.insert(0, _Mortal())

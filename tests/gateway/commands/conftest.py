@@ -1,10 +1,12 @@
 """Running the command line within the test's own process."""
 
 import io
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import pytest
@@ -41,7 +43,8 @@ Models = Callable[[], AbstractContextManager[None]]
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs `gateway …` in an environment without any variable of ours."""
+    """Runs `gateway …` in an activated environment without any variable of ours."""
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     for name in (
         "DATABASE_URL",
         "REDIS_URL",

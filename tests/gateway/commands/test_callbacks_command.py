@@ -21,7 +21,7 @@ from gateway.providers import ADAPTERS
 from gateway.providers.znet import Znet
 from gateway.settings import load
 from gateway.web import create_app
-from models import order
+from models import codes, order
 from models.db import binding, database, sealed
 from models.outcome import Outcome
 from models.status import ExternalStatus
@@ -75,7 +75,7 @@ class Gateway:
         with self.bound():
             now = order.find(found["id"])
             assert now is not None
-            return now.external_status, order.pin_of(now)
+            return now.external_status, next((code.code for code in order.codes_of(now)), None)
 
     @contextmanager
     def serving(self) -> Iterator[TestClient]:
@@ -132,7 +132,11 @@ class Mended(Znet):
     @staticmethod
     def read_callback(fields: Any) -> Outcome:
         if fields.get("durum") in Mended.STATES:
-            return Outcome(Mended.STATES[fields["durum"]], str(fields["referans"]), pin=fields.get("epin"))
+            return Outcome(
+                Mended.STATES[fields["durum"]],
+                str(fields["referans"]),
+                codes=codes.read(fields.get("epin")).codes,
+            )
         return Znet.read_callback(fields)
 
 
@@ -198,7 +202,7 @@ def test_callbacks_are_listed_newest_first_without_what_they_said(cli: Run, gate
         )
     ]
     assert found[0]["reason"] == "`durum` must be 1, 2 or 3"
-    assert completed["provider_referans"] in table.out and "no reference" in table.out
+    assert completed["provider_referans"] in table.out and "the reference is missing" in table.out
     assert not [pin for pin in PINS if pin in table.out + str(found)]
 
 
@@ -226,7 +230,7 @@ def test_a_time_that_is_none_says_what_is_taken(cli: Run, since: str) -> None:
 
 
 def test_callbacks_of_an_order_that_is_not_there_are_one_line(cli: Run) -> None:
-    assert f"there is no order {NOBODY}" in cli("callbacks", "list", "--order", NOBODY).problem
+    assert f"order {NOBODY} not found" in cli("callbacks", "list", "--order", NOBODY).problem
 
 
 # --- show
@@ -271,8 +275,8 @@ def test_no_callback_shows_a_pin_or_a_secret(cli: Run, gateway: Gateway) -> None
 
 
 def test_a_callback_that_is_not_there_is_one_line(cli: Run) -> None:
-    assert "there is no callback 7" in cli("callbacks", "show", "7").problem
-    assert "there is no callback 7, 8" in cli("callbacks", "replay", "8", "7").problem
+    assert "callback 7 not found" in cli("callbacks", "show", "7").problem
+    assert "callback 7, 8 not found" in cli("callbacks", "replay", "8", "7").problem
 
 
 def test_a_callback_that_does_not_open_names_the_keys(
@@ -417,7 +421,7 @@ def test_a_dry_run_tells_and_changes_nothing(cli: Run, gateway: Gateway, mend: C
     assert gateway.snapshot() == before
     assert "would be settled if its order is known now" in answer.out
     assert "can be read now (1 order), would be settled" in answer.out
-    assert "settled before, nothing changed" in answer.out
+    assert "already settled, nothing changed" in answer.out
     assert "10 callbacks, dry run, nothing changed" in answer.out
 
 
@@ -506,6 +510,49 @@ def test_a_test_callback_is_signed_sent_and_settled(cli: Run, gateway: Gateway, 
     assert PIN not in first.err and TOKEN not in second.out + second.err
 
 
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("hmac", {"header": "X-S", "algorithm": "sha1", "encoding": "hex", "template": "{body}"}),
+        (
+            "hmac",
+            {
+                "header": "X-S",
+                "algorithm": "sha512",
+                "encoding": "base64",
+                "template": "{header:X-Time}.{header:content-type}.{body}",
+            },
+        ),
+        ("basic", {}),
+    ],
+)
+def test_a_test_callback_is_signed_as_its_kind_wants(
+    cli: Run, gateway: Gateway, web: str, kind: str, options: dict[str, str]
+) -> None:
+    credentials = factories.CREDENTIALS | {"callback_secret": f"{TOKEN} another", "callback_user": "panel"}
+    with gateway.bound():
+        factories.add_provider(PANEL, callback=kind, credentials=credentials, callback_options=options)
+    found = gateway.sent(PANEL)
+
+    answer = cli(
+        *("callbacks", "send", PANEL, found["provider_referans"], "--status", "processing", "--url", web)
+    )
+
+    assert (answer.code, answer.err) == (0, "")
+    assert gateway.standing(found) == ("processing", None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"), [("none", "no callbacks are accepted"), ("token", "has no callback_secret")]
+)
+def test_a_test_callback_that_cannot_be_signed_is_one_line(
+    cli: Run, gateway: Gateway, kind: str, said: str
+) -> None:
+    with gateway.bound():
+        factories.add_provider(PANEL, callback=kind, credentials={"kod": "1", "sifre": "2"})
+    assert said in cli("callbacks", "send", PANEL, NOBODY, "--status", "sent").problem
+
+
 def test_what_the_gateway_refuses_is_a_failure(cli: Run, gateway: Gateway, web: str) -> None:
     refused = cli("callbacks", "send", factories.SANDBOX, "x" * 300, "--status", "sent", "--url", web)
     assert refused.code == 1 and "HTTP 400" in refused.out
@@ -522,16 +569,16 @@ def test_a_gateway_that_is_away_is_one_line(cli: Run) -> None:
         "--url",
         "http://127.0.0.1:9",
     )
-    assert "no connection could be made; is the gateway there?" in cli(*arguments).problem
+    assert "no connection could be made; is the gateway running?" in cli(*arguments).problem
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("nobody", NOBODY, "--status", "sent"), "there is no provider nobody"),
+        (("nobody", NOBODY, "--status", "sent"), "provider nobody not found"),
         (
             (factories.SANDBOX, NOBODY, "--status", "completed", "--pin-from-stdin"),
-            "standard input holds no PIN",
+            "standard input is empty",
         ),
     ],
 )

@@ -1,29 +1,32 @@
 """What all commands have in common: help that teaches, and problems told in one line."""
 
+import shutil
+import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
+
+from gateway.__main__ import app
+from gateway.commands.invocation import as_typed, program
 
 from .conftest import Run
 
-COMMANDS = [
-    ["migrate"],
-    ["dev"],
-    ["simulator"],
-    ["doctor"],
-    ["keys", "create"],
-    ["keys", "list"],
-    ["keys", "revoke"],
-    ["providers", "add"],
-    ["providers", "list"],
-    ["providers", "test"],
-    ["routes", "add"],
-    ["routes", "list"],
-    ["orders", "list"],
-    ["orders", "show"],
-    ["orders", "check"],
-]
+
+def commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[list[str]]:
+    """Every command, such as `["keys", "create"]`."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, (*path, name))
+        else:
+            yield [*path, name]
+
+
+COMMANDS = list(commands(typer.main.get_command(app)))
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
@@ -55,6 +58,52 @@ def test_a_database_without_tables_is_told_to_migrate(
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", empty_database_url)
     assert "run: gateway migrate" in run("orders", "list").problem
+
+
+def test_a_command_is_told_as_the_shell_finds_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    installed = Path(sys.executable).with_name("gateway")
+    assert installed.exists()
+
+    monkeypatch.setenv("PATH", str(installed.parent))
+    assert as_typed("run: gateway migrate") == "run: gateway migrate"
+
+    other = shutil.copy("/bin/sh", tmp_path / "gateway")
+    monkeypatch.setenv("PATH", str(Path(other).parent))
+    monkeypatch.chdir(installed.parents[2])
+    assert as_typed("run: gateway migrate") == f"run: {installed.relative_to(installed.parents[2])} migrate"
+
+    monkeypatch.chdir(installed.parent)
+    assert program() == "./gateway"
+
+    monkeypatch.chdir(tmp_path)
+    assert program() == str(installed)
+    monkeypatch.setattr(sys, "executable", "/no/where/python")
+    assert program() == "/no/where/python -m gateway"
+
+
+@pytest.mark.parametrize(
+    "text", ["my-gateway doctor", "gateway.example", "the gateway answers", "x.gateway dev"]
+)
+def test_other_text_is_not_rewritten(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert as_typed(text) == text
+
+
+def test_problems_are_told_with_the_command_to_paste(
+    run: Run, monkeypatch: pytest.MonkeyPatch, empty_database_url: str
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setenv("DATABASE_URL", empty_database_url)
+    assert f"run: {program()} migrate" in run("orders", "list").problem
+    assert f"run: {program()} migrate" in run("doctor").out
+
+
+def test_a_port_that_cannot_be_used_says_why(run: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = str(listener.getsockname()[1])
+        assert f"port {port} is taken; choose another" in run("simulator", "--port", port).problem
+    elsewhere = run("simulator", "--host", "192.0.2.1", "--port", "0").problem
+    assert "192.0.2.1 is not an address of this machine" in elsewhere
 
 
 def test_it_runs_as_a_module() -> None:

@@ -14,6 +14,7 @@ from gateway.broker import NAMESPACE, WORKER_PREFIX
 from gateway.commands import probes
 from gateway.dev.simulator import Simulator
 from models import provider, sweep_run
+from models.db import database
 from models.provider import Provider
 
 from .conftest import Finished, Models, Run
@@ -77,10 +78,26 @@ def test_what_stands_still_fails_and_says_how_to_start_it(
 
     assert examined.code == 1
     found = report(examined)
-    assert found["workers"][0] == found["scheduler"][0] == found["sweep"][0] == "failed"
+    assert found["workers"][0] == found["scheduler"][0] == "failed"
     assert "dramatiq actors" in str(found["workers"][2])
     assert "periodiq actors" in str(found["scheduler"][2])
     assert found["providers"][0] == found["encryption"][0] == "warning"
+
+
+def test_a_new_system_may_not_have_swept_yet_but_an_older_one_must(
+    cli: Run, models: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert report(cli("doctor", "--json"))["sweep"] == (
+        "warning",
+        "none yet",
+        "the first one comes within 5 min",
+    )
+
+    with models():
+        database.rows("UPDATE schema_migration SET applied = applied - interval '1 hour'")
+    status, detail, advice = report(cli("doctor", "--json"))["sweep"]
+    assert (status, detail) == ("failed", "never run")
+    assert "worker" in str(advice)
 
 
 def test_a_sweep_that_failed_or_is_old_is_told(
@@ -94,7 +111,7 @@ def test_a_sweep_that_failed_or_is_old_is_told(
         sweep_run.end(sweep_run.begin("worker"), {})
     assert report(well("doctor", "--json"))["sweep"][0] == "ok"
     monkeypatch.setattr(probes, "SWEEP_SLACK_SECONDS", -1000.0)
-    assert "the last began" in report(well("doctor", "--json"))["sweep"][1]
+    assert "the last one began" in report(well("doctor", "--json"))["sweep"][1]
 
 
 def test_a_provider_that_is_down_fails(well: Run, models: Models) -> None:

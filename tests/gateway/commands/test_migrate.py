@@ -16,7 +16,7 @@ def test_it_applies_what_is_missing_and_then_nothing(
     again = run("migrate")
 
     assert "applying 0001_product_orders" in first.out
-    assert (again.code, again.out) == (0, "Nothing to migrate.\n")
+    assert (again.code, again.out) == (0, "The database schema is up to date.\n")
     assert run("keys", "list").code == 0
 
 
@@ -39,4 +39,4 @@ def test_it_waits_for_a_database_and_gives_up_in_one_line(run: Run, monkeypatch:
 
     waiting, last = refused.err.splitlines()
     assert (refused.code, waiting.partition(":")[0]) == (1, "waiting for the database")
-    assert last.startswith("error: the database did not answer for 0.2 s")
+    assert last.startswith("error: no answer from the database for 0.2 s")

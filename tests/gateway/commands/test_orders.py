@@ -1,6 +1,7 @@
 """Orders looked at and checked on the command line."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,7 @@ import redis
 from gateway.broker import QUEUES, queue_lengths
 from models import claims, order, placing, provider, route
 from models import stuck as statements
+from models.codes import Code
 from models.db import database
 from models.outcome import Arrival, Outcome
 from models.provider import Provider
@@ -49,7 +51,9 @@ class Desk:
     def completed(self, pin: str) -> dict[str, Any]:
         found = self.sent()
         self.settle(
-            found, Outcome(ExternalStatus.COMPLETED, found["provider_referans"], pin=pin), Source.POLL
+            found,
+            Outcome(ExternalStatus.COMPLETED, found["provider_referans"], codes=(Code(pin),) if pin else ()),
+            Source.POLL,
         )
         return found
 
@@ -105,7 +109,7 @@ def test_an_order_is_shown_with_its_timeline_and_without_its_pin(cli: Run, desk:
 
 @pytest.mark.parametrize("unknown", [factories.NO_ORDER, "123456789012345678", "nonsense"])
 def test_an_order_that_is_not_there_is_one_line(cli: Run, unknown: str) -> None:
-    assert f"there is no order {unknown}" in cli("orders", "show", unknown).problem
+    assert f"order {unknown} not found" in cli("orders", "show", unknown).problem
 
 
 def test_orders_are_listed_newest_first_by_status(cli: Run, desk: Desk) -> None:
@@ -119,6 +123,17 @@ def test_orders_are_listed_newest_first_by_status(cli: Run, desk: Desk) -> None:
     assert [each["id"] for each in waiting] == [third["id"], first["id"]]
     assert [each["id"] for each in newest] == [third["id"]]
     assert all("pinCode" not in each for each in listed)
+
+
+def test_times_are_shown_with_their_zone(cli: Run, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIMEZONE", "Asia/Kathmandu")
+    found = desk.sent()
+    time = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(.{6})")
+
+    assert set(time.findall(cli("orders", "list").out)) == {" +0545"}
+    assert set(time.findall(cli("orders", "show", found["id"]).out)) == {" +0545"}
+    as_json = json.loads(cli("orders", "show", found["id"], "--json").out)
+    assert as_json["createdAt"].endswith("Z")
 
 
 def test_an_order_on_its_way_is_not_stuck(cli: Run, desk: Desk) -> None:

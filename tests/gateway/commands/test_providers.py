@@ -10,6 +10,7 @@ import sys
 import pytest
 from cryptography.fernet import Fernet
 
+from gateway.callbacks.verifiers import VERIFIERS
 from gateway.dev.simulator import Simulator
 from models import provider
 
@@ -48,18 +49,124 @@ def test_credentials_are_sealed_with_the_encryption_keys(
 
     monkeypatch.delenv("ENCRYPTION_KEYS")
     assert "set ENCRYPTION_KEYS" in cli("providers", "list").problem
-    assert "stored in clear" in cli(*ADD[:2], "other", *ADD[3:], *SIGNED, stdin=CREDENTIALS).err
+    assert "stored in plain text" in cli(*ADD[:2], "other", *ADD[3:], *SIGNED, stdin=CREDENTIALS).err
 
 
 def test_a_callback_secret_is_made_where_none_is_given(cli: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PUBLIC_URL", "https://gateway.example")
 
-    signed = json.loads(add(cli, *SIGNED, "--json").out)
+    signed = json.loads(add(cli, *SIGNED, "--json", callback_secret=" ").out)
     token = json.loads(add(cli, *TOKEN, "--json", "--replace").out)
 
     assert len(base64.b64decode(signed["callbackSecret"].removeprefix("whsec_"))) == 32
     assert signed["callbackUrl"] == "https://gateway.example/callbacks/bayi"
     assert token["callbackUrl"] == f"https://gateway.example/callbacks/bayi/{token['callbackSecret']}"
+
+
+def saved(models: Models) -> provider.Provider:
+    with models():
+        found = provider.find("bayi")
+    assert found is not None
+    return found
+
+
+def test_an_hmac_is_configured_and_what_to_send_is_printed(cli: Run, models: Models) -> None:
+    added = add(cli, "--callback", "hmac", "--callback-header", "X-Hub-Signature", callback_secret="any")
+    assert added.code == 0 and "X-Hub-Signature: HMAC-SHA256 of {body} in hex" in added.out
+    assert saved(models).callback_options == {
+        "header": "X-Hub-Signature",
+        "algorithm": "sha256",
+        "encoding": "hex",
+        "template": "{body}",
+    }
+
+    options = ("--callback-header", "X-S", "--callback-algorithm", "sha1", "--callback-encoding", "base64")
+    template = "{header:X-Time}.{body}"
+    changed = add(cli, "--callback", "hmac", *options, "--callback-template", template, "--replace", "--json")
+    shown = json.loads(changed.out)
+    assert shown["callbackOptions"] == saved(models).callback_options
+    assert shown["callbackOptions"]["template"] == template
+    assert shown["callbackHeaders"] == {"X-S": "HMAC-SHA1 of {header:X-Time}.{body} in base64"}
+    assert saved(models).credentials["callback_secret"] == "any"
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("hmac",), "--callback-header takes the name"),
+        (("hmac", "--callback-header", "X Y"), "--callback-header takes the name"),
+        (("hmac", "--callback-header", "X", "--callback-algorithm", "md5"), "sha1, sha256, sha512"),
+        (("hmac", "--callback-header", "X", "--callback-encoding", "octal"), "hex, base64"),
+        *[
+            (("hmac", "--callback-header", "X", "--callback-template", template), "{body}")
+            for template in (
+                "",
+                "{header:X-Time}",
+                "{body}{x}",
+                "{body}{header:}",
+                "{body}{header:a b}",
+                "{Body}",
+            )
+        ],
+        (("token", "--callback-header", "X"), "does not take --callback-header"),
+        (("basic", "--callback-algorithm", "sha1"), "does not take --callback-algorithm"),
+        (("none", "--callback-allow", "203.0.113.7/24"), "203.0.113.0/24"),
+        (("none", "--callback-allow", "bayi.example"), "203.0.113.0/24"),
+    ],
+)
+def test_bad_options_of_callbacks_are_usage_errors(
+    cli: Run, models: Models, options: tuple[str, ...], says: str
+) -> None:
+    refused = add(cli, "--callback", *options)
+    assert refused.code == 2
+    assert says in " ".join(refused.err.split())
+    with models():
+        assert provider.find("bayi") is None
+
+
+def test_basic_needs_a_user_and_makes_a_password(cli: Run, models: Models) -> None:
+    assert "missing credential callback_user" in add(cli, "--callback", "basic").problem
+    assert "callback_user must not" in add(cli, "--callback", "basic", callback_user="a:b").problem
+
+    added = add(cli, "--callback", "basic", callback_user="panel")
+
+    assert added.code == 0
+    password = saved(models).credentials["callback_secret"]
+    assert len(password) >= 32 and f"Callback secret, shown only once: {password}" in added.out
+    assert "Authorization: Basic BASE64 of callback_user:callback_secret" in added.out
+
+
+def test_a_provider_that_does_not_call_back_has_no_secret_and_no_url(cli: Run, models: Models) -> None:
+    assert "unknown credential callback_secret" in add(cli, "--callback", "none", callback_secret="x").problem
+
+    added = add(cli, "--callback", "none")
+
+    assert added.code == 0 and "/callbacks/" not in added.out and "secret" not in added.out
+    assert "callback_secret" not in saved(models).credentials
+    (listed,) = json.loads(cli("providers", "list", "--json").out)
+    assert (listed["callbackUrl"], listed["callbackHeaders"]) == (None, {})
+
+
+def test_a_secret_of_one_kind_is_not_kept_for_another(cli: Run, models: Models) -> None:
+    add(cli, *SIGNED, callback_secret=SECRET)
+    assert add(cli, *TOKEN, "--replace").code == 0
+    assert saved(models).credentials["callback_secret"] != SECRET
+
+
+def test_the_allow_list_is_kept_in_its_normal_form_and_replaced_as_a_whole(cli: Run, models: Models) -> None:
+    listed = ("--callback-allow", "203.0.113.7", "--callback-allow", "2001:DB8::/32")
+    assert add(cli, *TOKEN, *listed).code == 0
+    assert saved(models).callback_allow == ("203.0.113.7/32", "2001:db8::/32")
+    (shown,) = json.loads(cli("providers", "list", "--json").out)
+    assert shown["callbackAllow"] == ["203.0.113.7/32", "2001:db8::/32"]
+    add(cli, *TOKEN, "--replace")
+    assert saved(models).callback_allow == ()
+
+
+def test_the_help_shows_each_kind_with_an_example(cli: Run) -> None:
+    shown = cli("providers", "add", "--help").out
+    for kind in VERIFIERS:
+        assert f"\n    {kind}: " in shown and f"gateway providers add bayi … --callback {kind}" in shown
 
 
 def test_an_existing_provider_is_changed_only_on_purpose(cli: Run, models: Models) -> None:
@@ -79,8 +186,9 @@ def test_an_existing_provider_is_changed_only_on_purpose(cli: Run, models: Model
     [
         ("", "standard input is not JSON"),
         ("[1]", "one JSON object"),
-        ('{"kod": 4711, "sifre": "geheim"}', "one JSON object of texts"),
+        ('{"kod": 4711, "sifre": "geheim"}', "one JSON object of strings"),
         ('{"kod": "4711"}', "missing credential sifre"),
+        ('{"kod": "4711", "sifre": " "}', "missing credential sifre"),
         ('{"kod": "4711", "sifre": "geheim", "password": "x"}', "unknown credential password"),
         ('{"kod": "4711", "sifre": "geheim", "callback_secret": "whsec_!"}', "base64"),
         ('{"kod": "4711", "sifre": "geheim", "callback_secret": "secret"}', "whsec_"),
@@ -126,7 +234,7 @@ def test_a_provider_that_does_not_know_us_is_told_with_what_to_check(cli: Run, p
 
     problem = cli("providers", "test", "box").problem
 
-    assert "answered with nothing" in problem and "API right" in problem
+    assert "answer is empty" in problem and "API right" in problem
     assert "geheim" not in problem
 
 
@@ -151,7 +259,7 @@ def test_the_list_shows_how_each_is_doing(cli: Run, models: Models) -> None:
 def test_at_a_terminal_credentials_are_asked_for_and_not_echoed(cli: Run, models: Models) -> None:
     screen = at_a_terminal([*ADD, *TOKEN], ["4711", "geheim", ""])
 
-    assert "sifre" in screen and "Callback secret, shown this one time" in screen
+    assert "sifre" in screen and "Callback secret, shown only once" in screen
     assert "geheim" not in screen
     with models():
         found = provider.find("bayi")

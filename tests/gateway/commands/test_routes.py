@@ -43,7 +43,7 @@ def test_routes_are_listed_in_the_order_they_are_tried(routed: Run) -> None:
 
 
 def test_a_route_to_nobody_is_refused(routed: Run) -> None:
-    assert "there is no provider third" in routed("routes", "add", "*", "*", "third").problem
+    assert "provider third not found" in routed("routes", "add", "*", "*", "third").problem
 
 
 def test_a_param_is_a_name_and_a_value(routed: Run) -> None:

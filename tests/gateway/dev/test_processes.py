@@ -4,7 +4,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import psutil
 import pytest
@@ -29,6 +30,8 @@ with stoppable(), Processes(echo=lambda line: print(line.split()[-1], flush=True
     print(processes.start("parent", [{sys.executable!r}, "-c", {PARENT!r}]).pid, flush=True)
     time.sleep(600)
 """
+#: Makes a program behave as on a system whose kernel does not tell children of their parent's death.
+WITHOUT_PRCTL = "import sys; sys.platform = 'other'"
 
 
 @pytest.fixture
@@ -86,9 +89,7 @@ def test_output_that_is_no_text_does_not_stop_the_reader(processes: Processes, l
     ("code", "told"),
     [("raise SystemExit(3)", "exit code 3"), ("import os; os.kill(os.getpid(), 9)", "signal SIGKILL")],
 )
-def test_an_unexpected_end_is_reported_and_not_mended(
-    processes: Processes, lines: list[str], code: str, told: str
-) -> None:
+def test_an_unexpected_end_is_reported(processes: Processes, lines: list[str], code: str, told: str) -> None:
     program = processes.start("worker", python(code))
     assert program.join(10)
     assert lines == [f"worker     | ended by itself with {told}"]
@@ -141,16 +142,27 @@ def test_a_program_that_does_not_exist_is_an_error(processes: Processes) -> None
         processes.start("web", ["/nowhere/at/all"])
 
 
+Supervise = Callable[..., "subprocess.Popen[str]"]
+
+
 @pytest.fixture
-def supervisor() -> Iterator[subprocess.Popen[str]]:
-    running = subprocess.Popen(
-        python(SUPERVISOR), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
-    assert running.stdout
-    yield running
-    running.kill()
-    running.wait()
-    running.stdout.close()
+def supervise() -> Iterator[Supervise]:
+    with ExitStack() as held:
+
+        def start(setup: str = "", code: str = SUPERVISOR) -> subprocess.Popen[str]:
+            running = subprocess.Popen(
+                python(f"{setup}\n{code}"), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            )
+            held.enter_context(running)
+            held.callback(running.kill)
+            return running
+
+        yield start
+
+
+@pytest.fixture
+def supervisor(supervise: Supervise) -> subprocess.Popen[str]:
+    return supervise()
 
 
 def next_pid(supervisor: subprocess.Popen[str]) -> int:
@@ -169,11 +181,20 @@ def test_no_orphan_is_left_when_the_supervisor_is_told_to_end(
     wait_until(lambda: not is_running(grandchild))
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells children of their parent's death")
-def test_its_programs_are_told_to_end_when_the_supervisor_is_killed(
-    supervisor: subprocess.Popen[str],
-) -> None:
+@pytest.mark.parametrize("setup", ["", WITHOUT_PRCTL], ids=["", "without prctl"])
+def test_no_orphan_is_left_when_the_supervisor_is_killed(supervise: Supervise, setup: str) -> None:
+    supervisor = supervise(setup)
     child, grandchild = next_pid(supervisor), next_pid(supervisor)
     supervisor.kill()
     wait_until(lambda: not is_running(child))
-    os.kill(grandchild, signal.SIGKILL)  # this program does not tell its own
+    wait_until(lambda: not is_running(grandchild))
+
+
+@pytest.mark.parametrize("setup", ["", WITHOUT_PRCTL], ids=["", "without prctl"])
+def test_what_does_not_listen_is_killed_after_its_supervisor(supervise: Supervise, setup: str) -> None:
+    impatient = "from gateway.dev import watchdog; watchdog.GRACE_SECONDS = 0.1"
+    deaf = DEAF.replace("print('up')", "print(0, flush=True)")
+    supervisor = supervise(f"{setup}\n{impatient}", SUPERVISOR.replace(repr(PARENT), repr(deaf)))
+    child, _ = next_pid(supervisor), next_pid(supervisor)
+    supervisor.kill()
+    wait_until(lambda: not is_running(child))

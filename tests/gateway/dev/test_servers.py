@@ -134,7 +134,7 @@ def test_data_that_is_being_served_is_not_served_again(
     server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(embedded, "LOCK_TIMEOUT_SECONDS", 0.1)
-    told = f"{server.path} is already served by {server.NAME}, process {server.pid}; stop that one first"
+    told = f"{server.path} is already used by {server.NAME}, process {server.pid}; stop that one first"
     with pytest.raises(ServerError, match=told):
         type(server)(server.path).start()
     write(server, "unharmed")

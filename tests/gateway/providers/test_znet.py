@@ -23,6 +23,7 @@ from gateway.providers.base import (
     UnreadableCallback,
 )
 from gateway.providers.znet import Znet
+from models.codes import Code
 from models.outcome import Outcome
 from models.provider import Provider
 from models.status import ExternalStatus
@@ -219,7 +220,9 @@ def test_answers_to_a_check(
     panel.answer = answer.encode()
     outcome = znet.check(task())
     assert panel.asked["tahsilat_api_islem_id"] == "123456789012345678"
-    assert outcome == Outcome(status, "123456789012345678", pin=pin, message=message)
+    assert outcome == Outcome(
+        status, "123456789012345678", codes=(Code(pin),) if pin else (), message=message
+    )
 
 
 @pytest.mark.parametrize(
@@ -332,7 +335,10 @@ def test_the_catalogue_names_what_a_route_needs(panel: Panel, znet: Znet) -> Non
 )
 def test_callbacks_in_its_own_words(fields: dict[str, Any], outcome: tuple[Any, ...]) -> None:
     read = Znet.read_callback(fields)
-    assert (read.referans, read.status, read.pin, read.message) == ("1", *outcome)
+    assert (read.referans, read.status, next((code.code for code in read.codes), None), read.message) == (
+        "1",
+        *outcome,
+    )
 
 
 @pytest.mark.parametrize("fields", [{}, {"durum": "2"}, {"referans": "1"}, {"referans": "1", "durum": "4"}])
@@ -355,6 +361,6 @@ def test_the_simulator_is_understood_from_send_to_pin() -> None:
         assert {package.params["kupur"] for package in znet.catalogue()} >= {"60"}
         booked = simulator.book.get(task().referans)
         outcome = znet.check(task())
-        assert (outcome.status, outcome.pin) in ((COMPLETED, booked.pin), (PROCESSING, None))
-        with pytest.raises(NoAnswer, match="does not know the dealer"):
+        assert (outcome.status, outcome.codes) in ((COMPLETED, (Code(booked.pin),)), (PROCESSING, ()))
+        with pytest.raises(NoAnswer, match="the dealer code is wrong"):
             account(simulator.url, sifre="wrong").balance()

@@ -5,7 +5,6 @@ from contextlib import closing
 from typing import Any
 
 import falcon
-import psycopg2
 import pytest
 from falcon.testing import TestClient
 
@@ -17,32 +16,18 @@ from models.api_key import Scope
 from models.db import binding, database, sealed
 from tests import factories
 from tests.conftest import KEY
-from tests.conftest import _database as create_database
 
 #: Connections of the application under test; a test sees at once where a request keeps one.
 POOL_SIZE = 4
-
-#: Emptied between tests, which is ten times faster than a database for each.
-TABLES = """product_orders, order_events, callback_events, idempotency_keys, api_keys, routes, providers,
-    provider_health, sweeps"""
 
 Client = TestClient
 ClientFor = Callable[..., Client]
 
 
-@pytest.fixture(scope="session")
-def shared_database_url(postgres_url: str, template_database: str) -> Iterator[str]:
-    with create_database(postgres_url, f"TEMPLATE {template_database}") as url:
-        yield url
-
-
 @pytest.fixture
-def database_url(shared_database_url: str) -> str:
+def database_url(emptied_database_url: str) -> str:
     """A database with the tables in it and nothing in them."""
-    with closing(psycopg2.connect(shared_database_url)) as connection:
-        connection.autocommit = True
-        connection.cursor().execute(f"TRUNCATE {TABLES} RESTART IDENTITY")
-    return shared_database_url
+    return emptied_database_url
 
 
 @pytest.fixture

@@ -25,6 +25,8 @@ HOST = "127.0.0.1"
 #: A provider that calls back with a token.
 PANEL = "panel"
 TOKEN = "token-of-the-panel"
+#: A provider that may call back from this network only.
+WALLED, WALLED_NETWORK = "walled", "198.51.100.0/24"
 #: Seconds until a test gives up on an answer.
 PATIENCE_SECONDS = 15
 
@@ -41,6 +43,9 @@ class Web:
             factories.add_provider()
             credentials = factories.CREDENTIALS | {"callback_secret": TOKEN}
             factories.add_provider(PANEL, callback="token", credentials=credentials)
+            factories.add_provider(
+                WALLED, callback="token", credentials=credentials, callback_allow=(WALLED_NETWORK,)
+            )
             self.key = api_key.create("storefront", list(Scope))
         self.session = requests.Session()
         self.session.headers["Authorization"] = f"Bearer {self.key}"
@@ -49,7 +54,7 @@ class Web:
     def running(self) -> Iterator[None]:
         command = [str(Path(sys.executable).parent / "gunicorn"), "gateway.app:app"]
         given = {"DATABASE_URL": self.postgres.url, "REDIS_URL": self.valkey.url, "PORT": str(self.port)}
-        env = {**os.environ, **given, "WEB_CONCURRENCY": "2", "LOG_LEVEL": "debug"}
+        env = {**os.environ, **given, "WEB_CONCURRENCY": "2", "LOG_LEVEL": "debug", "TRUSTED_PROXIES": "1"}
         with self._log.open("ab") as log:
             process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=subprocess.STDOUT)
         try:

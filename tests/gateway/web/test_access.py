@@ -55,7 +55,7 @@ def test_without_a_valid_key_nothing_is_done(anonymous: Client, authorization: s
 
 @pytest.fixture
 def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(auth, "REMEMBER_SECONDS", 0.2)
+    monkeypatch.setattr(auth, "CACHE_SECONDS", 0.2)
 
 
 def test_a_revoked_key_ends_in_a_moment(forgetful: None, client: Client) -> None:

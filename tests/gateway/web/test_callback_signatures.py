@@ -127,7 +127,7 @@ def test_a_provider_that_is_added_is_known_at_once(anonymous: Client) -> None:
 
 @pytest.fixture
 def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(callbacks, "REMEMBER_SECONDS", 0.2)
+    monkeypatch.setattr(callbacks, "CACHE_SECONDS", 0.2)
 
 
 def test_a_secret_that_is_changed_is_seen_in_a_moment(forgetful: None, anonymous: Client) -> None:
@@ -148,7 +148,7 @@ def test_a_new_secret_is_taken_almost_at_once(anonymous: Client) -> None:
             ).status_code
             == 202
         ),
-        timeout_seconds=callbacks.REMEMBER_SECONDS / 2,
+        timeout_seconds=callbacks.CACHE_SECONDS / 2,
     )
 
 

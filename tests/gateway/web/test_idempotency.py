@@ -39,6 +39,15 @@ def test_a_repetition_gets_the_first_answer_byte_for_byte(client: Client) -> Non
     assert orders() == 1
 
 
+def test_what_an_earlier_version_answered_is_answered_unchanged(client: Client) -> None:
+    """It may have shown other fields, in another order."""
+    first = post(client, "k")
+    earlier = f'{{"status": "pending",  "id": "{first.json["id"]}"}}'
+    database.rows("UPDATE idempotency_keys SET answer = %s", (earlier,))
+    again = post(client, "k")
+    assert (again.text, again.headers["location"]) == (earlier, first.headers["location"])
+
+
 def test_the_spelling_of_the_json_does_not_matter(client: Client) -> None:
     first = post(client, "k")
     body = json.dumps(dict(reversed(calls.BODY.items())) | {"quantity": 1}, indent=4)

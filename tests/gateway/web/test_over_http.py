@@ -15,7 +15,7 @@ import requests
 from gateway.dev.servers import EmbeddedPostgres, EmbeddedValkey
 from models.db.migrate import migrate
 from tests.gateway.web import calls
-from tests.gateway.web.served import PANEL, PATIENCE_SECONDS, TOKEN, Web
+from tests.gateway.web.served import PANEL, PATIENCE_SECONDS, TOKEN, WALLED, Web
 from tests.waiting import wait_until
 
 #: Seconds that are not "fast"; Redis alone would be waited for longer.
@@ -51,6 +51,28 @@ def at_once(count: int, call: Callable[[], requests.Response]) -> list[requests.
 def pieces(body: bytes) -> Iterator[bytes]:
     for start in range(0, len(body), 8192):
         yield body[start : start + 8192]
+
+
+# --- addresses
+
+
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [
+        (["203.0.113.9, 198.51.100.7"], 202),
+        (["203.0.113.9", "198.51.100.7"], 202),
+        (["198.51.100.7, 203.0.113.9"], 403),
+        (["198.51.100.7", "203.0.113.9"], 403),
+        ([], 403),
+    ],
+)
+def test_what_the_proxy_appended_counts_in_one_header_or_two(
+    web: Web, sent: list[str], expected: int
+) -> None:
+    headers = "".join(f"X-Forwarded-For: {value}\r\n" for value in sent)
+    body = json.dumps(calls.neutral(calls.NOBODY)).encode()
+    head = f"POST /callbacks/{WALLED}/{TOKEN} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
+    assert status(web.talk(f"{head}{headers}Connection: close\r\n\r\n".encode(), body)) == expected
 
 
 # --- bodies

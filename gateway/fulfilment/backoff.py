@@ -4,8 +4,10 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-#: Waits are stretched by up to this share, so that orders sent together are not asked for together.
+#: Longest stretch of a wait, as a share of it, so that orders sent together are not asked for together.
 JITTER = 0.1
+#: Doublings after which any base is beyond any bound; a larger exponent only overflows.
+MAX_DOUBLINGS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +21,8 @@ class Backoff:
 
     def delays_seconds(self, uniform: Callable[[float, float], float] = random.uniform) -> list[float]:
         """The wait after each check, jittered; the last one is for every check beyond `max_checks`."""
-        planned = [self._planned(number) for number in range(self.max_checks - 1)]
-        return [delay * (1 + uniform(0, JITTER)) for delay in planned] + [self.slow_seconds]
-
-    def _planned(self, number: int) -> float:
-        # Past 64 doublings any base is beyond any bound; a larger exponent only overflows.
-        return min(self.min_seconds * 2.0 ** min(number, 64), self.max_seconds)
+        planned = (
+            min(self.min_seconds * 2.0 ** min(number, MAX_DOUBLINGS), self.max_seconds)
+            for number in range(self.max_checks - 1)
+        )
+        return [*(delay * (1 + uniform(0, JITTER)) for delay in planned), self.slow_seconds]

@@ -1,0 +1,39 @@
+"""The actors: each takes an id, makes one call and returns. A message may come twice, early, late or never."""
+
+import dramatiq
+from periodiq import cron
+
+from actors.queue import retried_when_busy, worth_retrying
+from actors.setup import settings, worker
+from gateway.broker import QUEUES
+from gateway.fulfilment import checking, dispatching, sweeping
+
+
+@dramatiq.actor(queue_name=QUEUES["dispatch_order"], priority=0, retry_when=worth_retrying)
+@retried_when_busy
+def dispatch_order(order_id: str) -> None:
+    """Give the order to its provider."""
+    dispatching.dispatch(worker, order_id)
+
+
+@dramatiq.actor(queue_name=QUEUES["check_order_status"], priority=10, retry_when=worth_retrying)
+@retried_when_busy
+def check_order_status(order_id: str) -> None:
+    """Ask the order's provider for it."""
+    checking.check(worker, order_id)
+
+
+@dramatiq.actor(
+    queue_name=QUEUES["sweep"], priority=20, periodic=cron(settings.sweep_cron), retry_when=worth_retrying
+)
+def sweep(started_by: str = sweeping.SCHEDULER) -> None:
+    """Find whatever was missed."""
+    sweeping.sweep(worker, started_by)
+
+
+@dramatiq.actor(
+    queue_name=QUEUES["record_scheduler_tick"], priority=20, periodic=cron("* * * * *"), max_retries=0
+)
+def record_scheduler_tick() -> None:
+    """Show that scheduler, queue and worker are alive."""
+    sweeping.record_tick()

@@ -1,0 +1,330 @@
+"""How callbacks show that they come from their provider: one class for each kind of `--callback`.
+
+All that depends on the kind is here. Other modules ask `VERIFIERS[provider.callback]`, and never for a kind's name.
+To add a kind: write its class, add it to `VERIFIERS`, and test it as tests/gateway/web/test_callback_kinds.py does.
+"""
+
+import base64
+import re
+import secrets
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar, get_args
+
+from gateway import signatures
+from gateway.signatures import BadSignature
+from models.provider import CALLBACK_SECRET, Provider
+
+#: Name of the credential that `basic` needs beside the callback secret.
+CALLBACK_USER = "callback_user"
+#: Random bytes of a secret that we make.
+SECRET_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackRequest:
+    """A callback as it came over HTTP."""
+
+    method: str
+    #: The part of the path behind the provider's id, if there was one.
+    token: str | None
+    query: Mapping[str, str]
+    #: Names in lower case.
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Instructions:
+    """What the provider must be told: the URL to call, and what each header must contain."""
+
+    url: str
+    headers: Mapping[str, str]
+
+
+class Verifier:
+    """One kind. Its instances keep nothing: what differs between providers is in their settings."""
+
+    #: What `--callback` takes.
+    name: ClassVar[str]
+    #: One line for the help text.
+    summary: ClassVar[str]
+    #: For the help text: options that go with it, one example each.
+    examples: ClassVar[tuple[str, ...]] = ("",)
+    #: Credentials that a person must give.
+    credentials: ClassVar[tuple[str, ...]] = ()
+    #: Whether it has a `callback_secret`, which is made where a person gives none.
+    has_secret: ClassVar[bool] = True
+    #: Whether the query is as trustworthy as the body; where only the body is signed, the query is not read.
+    covers_query: ClassVar[bool] = False
+    #: `WWW-Authenticate` of a 401.
+    challenge: ClassVar[str | None] = None
+
+    def verify(self, provider: Provider, request: CallbackRequest, now: datetime) -> str | None:
+        """The id of the event, or None for a kind without ids. Raises BadSignature."""
+        raise NotImplementedError
+
+    def sign(
+        self, provider: Provider, headers: Mapping[str, str], body: bytes, now: datetime
+    ) -> dict[str, str]:
+        """`headers`, completed as the provider would, with the first secret. Raises ValueError without one."""
+        raise NotImplementedError
+
+    def new_secret(self) -> str:
+        """A fresh callback secret."""
+        return secrets.token_urlsafe(SECRET_BYTES)
+
+    def check_secret(self, secret: str) -> None:
+        """Raises ValueError for a callback secret that cannot work."""
+        if not secret.isprintable():
+            raise ValueError(f"{CALLBACK_SECRET} must not contain control characters")
+
+    def check_credentials(self, given: Mapping[str, str]) -> None:
+        """Raises ValueError for credentials of callbacks that cannot work."""
+        for secret in given.get(CALLBACK_SECRET, "").split():
+            self.check_secret(secret)
+
+    def read_options(self, given: Mapping[str, str]) -> dict[str, str]:
+        """The options of `--callback-…`, completed and checked. Raises ValueError."""
+        for name in given:
+            raise ValueError(f"--callback {self.name} does not take --callback-{name}")
+        return {}
+
+    def instructions(
+        self, provider: Provider, public_url: str, new_secret: str | None = None
+    ) -> Instructions | None:
+        """What to tell the provider, or None if it does not call back; `new_secret` is one that may be shown."""
+        return Instructions(f"{public_url}/callbacks/{provider.id}", self._headers(provider))
+
+    def _headers(self, provider: Provider) -> dict[str, str]:
+        return {}
+
+    def _first_secret(self, provider: Provider) -> str:
+        for secret in provider.secrets():
+            return secret
+        raise ValueError(f"{provider.id} has no {CALLBACK_SECRET}; set one: gateway providers add --replace")
+
+
+class StandardWebhooks(Verifier):
+    """Signed as https://www.standardwebhooks.com specifies; events have ids."""
+
+    name = "standard-webhooks"
+    summary = "signed as www.standardwebhooks.com specifies"
+    #: Characters; the inbox has an index over event ids.
+    MAX_ID_LENGTH = 255
+
+    def verify(self, provider: Provider, request: CallbackRequest, now: datetime) -> str | None:
+        webhook_id = signatures.verify_standard_webhook(
+            provider.secrets(), request.headers, request.body, now
+        )
+        if len(webhook_id) > self.MAX_ID_LENGTH:
+            raise BadSignature(f"webhook-id is longer than {self.MAX_ID_LENGTH} characters")
+        return webhook_id
+
+    def sign(
+        self, provider: Provider, headers: Mapping[str, str], body: bytes, now: datetime
+    ) -> dict[str, str]:
+        webhook_id = f"msg_{uuid.uuid4().hex}"
+        signed = signatures.sign_standard_webhook(self._first_secret(provider), webhook_id, now, body)
+        return {**headers, **signed}
+
+    def new_secret(self) -> str:
+        return "whsec_" + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
+
+    def check_secret(self, secret: str) -> None:
+        try:
+            key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+        except ValueError:
+            key = b""
+        if not secret.startswith("whsec_") or not key:
+            raise ValueError(f"{CALLBACK_SECRET} takes `whsec_` and base64 after it")
+
+    def _headers(self, provider: Provider) -> dict[str, str]:
+        return {
+            "webhook-id": "the id of the event, the same on every try",
+            "webhook-timestamp": "Unix time in seconds",
+            "webhook-signature": "v1,BASE64 of the HMAC-SHA256 of ID.TIMESTAMP.BODY",
+        }
+
+
+class Hmac(Verifier):
+    """An HMAC of the body, or of a template of headers and body, in a header."""
+
+    name = "hmac"
+    summary = "an HMAC of the body, or of a template of headers and body, in a header"
+    examples = (
+        "--callback-header X-Hub-Signature --callback-algorithm sha1",
+        "--callback-header X-Signature --callback-template '{header:X-Timestamp}.{body}'",
+    )
+    #: Of `--callback-…`, where it is not given; `header` must be given.
+    DEFAULTS: ClassVar[dict[str, str]] = {"algorithm": "sha256", "encoding": "hex", "template": "{body}"}
+    #: A name of a header (RFC 9110, section 5.6.2).
+    HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+    PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+
+    def verify(self, provider: Provider, request: CallbackRequest, now: datetime) -> str | None:
+        options: Mapping[str, Any] = provider.callback_options
+        presented = _present(request.headers, options["header"])
+        content = self._content(options["template"], request.headers, request.body)
+        signatures.verify_hmac(
+            provider.secrets(), content, presented, options["algorithm"], options["encoding"]
+        )
+        return None
+
+    def sign(
+        self, provider: Provider, headers: Mapping[str, str], body: bytes, now: datetime
+    ) -> dict[str, str]:
+        options: Mapping[str, Any] = provider.callback_options
+        # Headers that the template names and that are not there yet are, as a rule, timestamps.
+        timestamps = {name: str(int(now.timestamp())) for name in self._named_headers(options["template"])}
+        complete = {**timestamps, **headers}
+        content = self._content(options["template"], complete, body)
+        signature = signatures.sign_hmac(
+            self._first_secret(provider), content, options["algorithm"], options["encoding"]
+        )
+        return {**complete, options["header"]: signature}
+
+    def read_options(self, given: Mapping[str, str]) -> dict[str, str]:
+        options = {**self.DEFAULTS, **given}
+        for name, allowed in (("algorithm", signatures.Algorithm), ("encoding", signatures.Encoding)):
+            if options[name] not in get_args(allowed):
+                raise ValueError(f"--callback-{name} takes {', '.join(get_args(allowed))}")
+        if not self.HEADER.fullmatch(options.get("header", "")):
+            raise ValueError("--callback-header takes the name of the header with the signature")
+        self._check_template(options["template"])
+        return options
+
+    def _check_template(self, template: str) -> None:
+        """The body must be in it: what is not signed could be written by anyone."""
+        placeholders = self.PLACEHOLDER.findall(template)
+        headers = self._named_headers(template)
+        valid = len(headers) + placeholders.count("body") == len(placeholders)
+        if not valid or "body" not in placeholders or not all(map(self.HEADER.fullmatch, headers)):
+            raise ValueError("--callback-template takes text with {body} and any number of {header:NAME}")
+
+    def _named_headers(self, template: str) -> list[str]:
+        """In lower case."""
+        names = (name.partition(":") for name in self.PLACEHOLDER.findall(template))
+        return [header.lower() for kind, _, header in names if kind == "header"]
+
+    def _content(self, template: str, headers: Mapping[str, str], body: bytes) -> bytes:
+        """What is signed. Raises BadSignature where a header is missing."""
+        values = []
+        for number, piece in enumerate(self.PLACEHOLDER.split(template)):
+            if number % 2 == 0:
+                values.append(piece.encode())
+            elif piece == "body":
+                values.append(body)
+            else:  # headers are bytes, which WSGI hands on as Latin-1
+                header = _present(headers, piece.removeprefix("header:"))
+                values.append(header.encode("latin-1", errors="backslashreplace"))
+        return b"".join(values)
+
+    def _headers(self, provider: Provider) -> dict[str, str]:
+        options = provider.callback_options
+        of = options["template"]
+        return {options["header"]: f"HMAC-{options['algorithm'].upper()} of {of} in {options['encoding']}"}
+
+
+class Token(Verifier):
+    """A secret in the path, in a header or in the query, for providers that cannot sign."""
+
+    name = "token"
+    summary = "a secret in the path, in the header X-Callback-Token, or in the query as `token`"
+    covers_query = True
+    #: Where a token may be, besides the path and `Authorization: Bearer`.
+    HEADER, FIELD = "x-callback-token", "token"
+    #: Characters.
+    MIN_LENGTH = 16
+
+    def verify(self, provider: Provider, request: CallbackRequest, now: datetime) -> str | None:
+        scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
+        presented = request.token or request.headers.get(self.HEADER) or request.query.get(self.FIELD)
+        if not presented and scheme.lower() == "bearer":
+            presented = bearer.strip()
+        signatures.verify_token(provider.secrets(), presented)
+        return None
+
+    def sign(
+        self, provider: Provider, headers: Mapping[str, str], body: bytes, now: datetime
+    ) -> dict[str, str]:
+        """In a header, which no log contains."""
+        return {**headers, self.HEADER: self._first_secret(provider)}
+
+    def check_secret(self, secret: str) -> None:
+        plain = secret.replace("-", "").replace("_", "")
+        if len(secret) < self.MIN_LENGTH or not plain.isascii() or not plain.isalnum():
+            allowed = f"at least {self.MIN_LENGTH} letters, digits, - and _"
+            raise ValueError(f"{CALLBACK_SECRET} takes a token of {allowed}")
+
+    def instructions(
+        self, provider: Provider, public_url: str, new_secret: str | None = None
+    ) -> Instructions | None:
+        return Instructions(f"{public_url}/callbacks/{provider.id}/{new_secret or 'TOKEN'}", {})
+
+
+class Basic(Verifier):
+    """User name and password (RFC 7617)."""
+
+    name = "basic"
+    summary = "a user name and password in the header Authorization; needs callback_user"
+    credentials = (CALLBACK_USER,)
+    covers_query = True
+    challenge = 'Basic realm="callbacks", charset="UTF-8"'
+
+    def verify(self, provider: Provider, request: CallbackRequest, now: datetime) -> str | None:
+        user = provider.credentials.get(CALLBACK_USER, "")
+        signatures.verify_basic(user, provider.secrets(), request.headers.get("authorization"))
+        return None
+
+    def sign(
+        self, provider: Provider, headers: Mapping[str, str], body: bytes, now: datetime
+    ) -> dict[str, str]:
+        user = provider.credentials.get(CALLBACK_USER, "")
+        return {**headers, "authorization": signatures.sign_basic(user, self._first_secret(provider))}
+
+    def check_credentials(self, given: Mapping[str, str]) -> None:
+        super().check_credentials(given)
+        user = given.get(CALLBACK_USER, "")
+        if ":" in user or not user.isprintable():
+            raise ValueError(f"{CALLBACK_USER} must not contain colons or control characters")
+
+    def _headers(self, provider: Provider) -> dict[str, str]:
+        return {"Authorization": f"Basic BASE64 of {CALLBACK_USER}:{CALLBACK_SECRET}"}
+
+
+class NoCallbacks(Verifier):
+    """For providers that do not call back. Their orders are polled."""
+
+    name = "none"
+    summary = "the provider does not call back; its orders are polled"
+    has_secret = False
+
+    def verify(self, provider: Provider, request: CallbackRequest, now: datetime) -> str | None:
+        raise BadSignature("no callbacks are accepted for this provider")
+
+    def sign(
+        self, provider: Provider, headers: Mapping[str, str], body: bytes, now: datetime
+    ) -> dict[str, str]:
+        raise ValueError(f"no callbacks are accepted for {provider.id}")
+
+    def instructions(
+        self, provider: Provider, public_url: str, new_secret: str | None = None
+    ) -> Instructions | None:
+        return None
+
+
+def _present(headers: Mapping[str, str], name: str) -> str:
+    """Raises BadSignature where the header is missing or empty."""
+    value = headers.get(name.lower())
+    if not value:
+        raise BadSignature(f"the header {name} is missing")
+    return value
+
+
+#: By what `--callback` takes.
+VERIFIERS: dict[str, Verifier] = {
+    kind.name: kind for kind in (StandardWebhooks(), Hmac(), Token(), Basic(), NoCallbacks())
+}

@@ -1,0 +1,192 @@
+"""Asking a provider for an order whose outcome it has not reported."""
+
+from gateway import log, providers
+from gateway.fulfilment import routing
+from gateway.fulfilment.dispatching import send, task_of
+from gateway.fulfilment.worker import Worker
+from gateway.providers.base import NoAnswer, ProviderError, UnknownReference
+from models import claims, plans, provider, timeline
+from models.claims import ClaimedCheck, ClaimedCodeAsk, ClaimedOrder
+from models.db import database
+from models.order import Settled
+from models.outcome import Arrival, Outcome
+from models.provider import Assigned, Provider
+from models.status import ExternalStatus, FailureReason, Result, Source, is_open
+
+logger = log.get(__name__)
+
+
+def check(worker: Worker, order_id: str) -> None:
+    """Ask the provider, if the order's check is due. Raises Busy, redis.RedisError.
+
+    A message that comes twice, early or late finds nothing due and ends here.
+    """
+    assigned = routing.of_order(worker, order_id)
+    if assigned is None:
+        _cannot_ask(worker, order_id)
+        return
+    if not assigned.is_due:
+        return
+    with worker.permits.one_call(assigned.provider):
+        with database.session():
+            if assigned.is_down and _must_wait(worker, assigned.provider, order_id):
+                return
+            code_ask = _claim_code_ask(worker, assigned, order_id)
+            claimed = None if code_ask else _claim(worker, order_id, assigned.provider.id)
+        if code_ask:
+            again_seconds = _ask_for_code(worker, code_ask, assigned)
+        else:
+            again_seconds = _ask(worker, claimed, assigned) if claimed else None
+    if again_seconds is not None:
+        worker.hints.check_later(order_id, again_seconds)
+
+
+def _must_wait(worker: Worker, account: Provider, order_id: str) -> bool:
+    """Whether the order's check was put off: its provider is down, and another check is the probe."""
+    backoff_min = worker.settings.backoff_min
+    return not provider.admits(account.id, backoff_min) and plans.postpone(
+        order_id, backoff_min, worker.settings.order_timeout
+    )
+
+
+def _claim(worker: Worker, order_id: str, provider_id: str | None) -> ClaimedCheck | None:
+    return claims.claim_check(
+        order_id,
+        worker.backoff.delays_seconds(worker.uniform),
+        trust_seconds=worker.settings.callback_trust,
+        order_timeout_seconds=worker.settings.order_timeout,
+        grace_seconds=worker.dispatch_grace_seconds,
+        provider_id=provider_id,
+    )
+
+
+def _claim_code_ask(worker: Worker, assigned: Assigned, order_id: str) -> ClaimedCodeAsk | None:
+    if is_open(assigned.status):
+        return None
+    return claims.claim_code_ask(
+        order_id,
+        worker.backoff.delays_seconds(worker.uniform),
+        backoff_min_seconds=worker.settings.backoff_min,
+        grace_seconds=worker.dispatch_grace_seconds,
+        provider_id=assigned.provider.id,
+    )
+
+
+def _cannot_ask(worker: Worker, order_id: str) -> None:
+    """No provider can be asked. The order still fails when its time is up."""
+    with database.session():
+        claimed = _claim(worker, order_id, None)
+        if claimed:
+            note = f"not checked: the provider {claimed.provider_id} cannot be used; see: gateway doctor"
+            timeline.record(order_id, Source.POLL, note)
+    if claimed and claimed.expired:
+        _expire(worker, claimed)
+
+
+def _ask_for_code(worker: Worker, claimed: ClaimedCodeAsk, assigned: Assigned) -> float | None:
+    """Ask for the code of a completed order. Seconds until it is to be asked for again, if it is."""
+    log.bind(provider_id=assigned.provider.id)
+    if claimed.given_up:
+        logger.warning("The order completed without its code.", action="no_code")
+        return None
+    try:
+        outcome = providers.check(assigned.provider, worker.client, task_of(claimed))
+    except ProviderError as error:
+        _learned_nothing(worker, claimed, assigned, error)
+        return claimed.next_check_seconds
+    settled = _learned(worker, claimed, assigned, outcome)
+    return settled.ask_in_seconds if settled.result is Result.APPLIED else claimed.next_check_seconds
+
+
+def _ask(worker: Worker, claimed: ClaimedCheck, assigned: Assigned) -> float | None:
+    """Ask, and settle the answer. Seconds until the order is to be asked about again, if it is."""
+    log.bind(provider_id=assigned.provider.id)
+    if _send_again(worker, claimed, assigned.provider):
+        return None
+    try:
+        outcome = providers.check(assigned.provider, worker.client, task_of(claimed))
+    except UnknownReference as error:
+        still_open = _unknown(worker, claimed, assigned, error)
+    except ProviderError as error:
+        _learned_nothing(worker, claimed, assigned, error)
+        still_open = is_open(claimed.external_status)
+    else:
+        settled = _learned(worker, claimed, assigned, outcome)
+        if settled.ask_in_seconds is not None:
+            return settled.ask_in_seconds
+        still_open = is_open(settled.went_to)
+    if still_open and claimed.expired:
+        _expire(worker, claimed)
+        return None
+    return claimed.next_check_seconds if still_open else None
+
+
+def _learned(worker: Worker, claimed: ClaimedOrder, assigned: Assigned, outcome: Outcome) -> Settled:
+    said = f", {outcome.message}" if outcome.message else ""
+    arrival = Arrival(
+        assigned.provider.id,
+        Source.POLL,
+        outcome,
+        order_id=claimed.id,
+        code_ask_seconds=worker.settings.backoff_min,
+        note=f"checked ({claimed.check_count}): {outcome.status}{said}",
+    )
+    with database.session():
+        settled = worker.settle([arrival])[0]
+        _note_answer(assigned)
+    logger.info(
+        "The provider answered the check.", action="checked", result=settled.result, status=outcome.status
+    )
+    return settled
+
+
+def _learned_nothing(worker: Worker, claimed: ClaimedOrder, assigned: Assigned, error: ProviderError) -> None:
+    with database.session():
+        if isinstance(error, NoAnswer):
+            provider.failed(assigned.provider.id, str(error), worker.settings.backoff_min)
+        else:
+            _note_answer(assigned)
+        note = f"checked ({claimed.check_count}), nothing learned: {error}"
+        timeline.record(claimed.id, Source.POLL, note)
+    logger.warning("The check brought no outcome.", action="check_failed", error=str(error))
+
+
+def _note_answer(assigned: Assigned) -> None:
+    """The provider is up. Nothing is written if it had no failures when the check began."""
+    if assigned.failures:
+        provider.answered(assigned.provider.id)
+
+
+def _unknown(worker: Worker, claimed: ClaimedCheck, assigned: Assigned, error: UnknownReference) -> bool:
+    """Whether the order is still open. Only one in doubt is sent again, after two such answers, BACKOFF_MIN apart."""
+    _learned_nothing(worker, claimed, assigned, error)
+    with database.session():
+        claims.unknown_to_provider(claimed.id, worker.settings.backoff_min, assigned.provider.id)
+    return is_open(claimed.external_status) and not _send_again(worker, claimed, assigned.provider)
+
+
+def _send_again(worker: Worker, claimed: ClaimedCheck, account: Provider) -> bool:
+    """Send an order that is certainly not at the provider; whether it was. The send plans what comes after."""
+    if claimed.external_status != ExternalStatus.PENDING or claimed.expired:
+        return False
+    with database.session():
+        again = claims.claim_resend(claimed.id, worker.dispatch_grace_seconds, account.id)
+    if again:
+        send(worker, again, account)
+    return again is not None
+
+
+def _expire(worker: Worker, claimed: ClaimedCheck) -> None:
+    """Fail an order whose last check brought no outcome. A later success still applies."""
+    message = f"no outcome within {worker.settings.order_timeout:g} s of sending"
+    expired = Arrival(
+        claimed.provider_id,
+        Source.SWEEP,
+        Outcome(ExternalStatus.FAILED, message=message),
+        order_id=claimed.id,
+        failure_reason=FailureReason.TIMEOUT,
+        note=f"timeout: {message}, one last check included",
+    )
+    with database.session():
+        settled = worker.settle([expired])[0]
+    logger.warning("The order timed out.", action="expired", result=settled.result)

@@ -1,0 +1,125 @@
+"""The periodic search for whatever was missed. PostgreSQL knows; the queue may have forgotten."""
+
+from collections.abc import Callable, Iterator
+
+import peewee
+
+from gateway import log
+from gateway.fulfilment.worker import CHECK, DISPATCH, Worker
+from models import idempotency, inbox, plans, sweep_run
+from models.db import database, sealed
+from models.outcome import Arrival
+from models.plans import DueOrder
+from models.status import ExternalStatus
+
+logger = log.get(__name__)
+
+#: Seconds of one sweep; what it has not done by then is left to the next one.
+MAX_SECONDS = 240
+#: Messages that may wait for one actor. Whatever else is due waits in the database, as the workers have enough to do.
+MAX_HINTS = 20_000
+#: Seconds for which an Idempotency-Key repeats the first answer: longer than any storefront retries.
+IDEMPOTENCY_SECONDS = 7 * 86_400
+#: The scheduler's name in `heartbeats` and `sweeps`.
+SCHEDULER = "scheduler"
+#: Does the work of one step in batches; yields the count of each.
+Step = Callable[[Worker], Iterator[int]]
+
+
+def record_tick() -> None:
+    """Note that scheduler, queue and worker are alive, for `gateway doctor`."""
+    with database.session():
+        sweep_run.beat(SCHEDULER)
+
+
+def sweep(worker: Worker, started_by: str = SCHEDULER) -> None:
+    """Run every step until nothing is left or MAX_SECONDS have passed; do nothing if a sweep is under way."""
+    with database.session(), sweep_run.only_one() as mine:
+        if not mine:
+            return
+        sweep_id = sweep_run.begin(started_by)
+        counts = dict.fromkeys(STEPS, 0)
+        errors: list[str] = []
+        deadline = worker.monotonic() + MAX_SECONDS
+        for name, step in STEPS.items():
+            try:
+                batches = step(worker)
+                while worker.monotonic() < deadline and (done := next(batches, None)) is not None:
+                    counts[name] += done
+            except Exception as error:  # a step that fails delays none of the others
+                errors.append(f"{name}: {type(error).__name__}: {log.mask(str(error))}")
+                logger.exception(
+                    "A step of the sweep failed; the next sweep goes on.", action="sweep_failed", step=name
+                )
+        sweep_run.end(sweep_id, counts, error="; ".join(errors) or None)
+        logger.info("Swept.", action="swept", started_by=started_by, **counts)
+
+
+def _settle_unmatched(worker: Worker) -> Iterator[int]:
+    """Settle callbacks whose order has appeared. Raises Unsealable at the end if some of them do not open."""
+    last_id = unopened = 0
+    while found := inbox.unmatched(worker.settings.sweep_batch, last_id):
+        last_id, arrivals = found[-1].id, inbox.readable(found)
+        unopened += len(found) - len(arrivals)
+        _settle(worker, arrivals)
+        yield len(arrivals)
+    if unopened:
+        raise sealed.Unsealable(
+            f"{unopened} callbacks do not open; see: gateway callbacks list --result unmatched"
+        )
+
+
+def _settle(worker: Worker, arrivals: list[Arrival]) -> None:
+    """Settle all at once; if the database refuses one of them, each on its own."""
+    try:
+        worker.settle(arrivals)
+    except (peewee.OperationalError, peewee.InterfaceError):  # the database is away: it refused none of them
+        raise
+    except peewee.DatabaseError as error:
+        if len(arrivals) == 1:
+            logger.error("A callback cannot be settled.", action="settle_failed", error=str(error))
+            return
+        for arrival in arrivals:
+            _settle(worker, [arrival])
+
+
+def _adopt(worker: Worker) -> Iterator[int]:
+    """Plan checks for orders that another system sent."""
+    while adopted := plans.adopt(worker.settings.order_timeout, worker.settings.sweep_batch):
+        yield adopted
+
+
+def _enqueue_due(worker: Worker) -> Iterator[int]:
+    """Replace lost hints: orders not sent, orders in doubt, checks and expiries that are due, longest due first."""
+    after: DueOrder | None = None
+    room = {actor: MAX_HINTS - worker.hints.waiting(actor) for actor in (DISPATCH, CHECK)}
+    while due := plans.due(worker.settings.sweep_batch, after):
+        after = due[-1]
+        hints = [
+            (DISPATCH if one.external_status == ExternalStatus.NOT_SENT else CHECK, one.id) for one in due
+        ]
+        hints = [hint for hint in hints if room[hint[0]] > 0]
+        worker.hints.send(hints)
+        for actor, _ in hints:
+            room[actor] -= 1
+        yield len(hints)
+
+
+def _purge_callbacks(worker: Worker) -> Iterator[int]:
+    while purged := inbox.purge(worker.settings.callback_retention, worker.settings.sweep_batch):
+        yield purged
+
+
+def _forget_keys(worker: Worker) -> Iterator[int]:
+    while forgotten := idempotency.forget(IDEMPOTENCY_SECONDS, worker.settings.sweep_batch):
+        yield forgotten
+
+
+#: In this order: settled outcomes first, because they make checks unnecessary.
+STEPS: dict[str, Step] = {
+    "unmatched_settled": _settle_unmatched,
+    "adopted": _adopt,
+    "enqueued": _enqueue_due,
+    "callbacks_deleted": _purge_callbacks,
+    "idempotency_keys_deleted": _forget_keys,
+}

@@ -1,0 +1,1 @@
+"""`make coverage`: the lines that no process of the test suite has run."""

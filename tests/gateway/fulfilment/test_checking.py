@@ -1,0 +1,274 @@
+"""Asking a provider for an order; each in this process, against the simulator."""
+
+from decimal import Decimal
+
+import pytest
+
+from gateway.dev.simulator import Simulator
+from gateway.dev.simulator.book import State
+from gateway.fulfilment import checking, dispatching
+from gateway.fulfilment.permits import Busy
+from gateway.fulfilment.worker import CHECK, Worker
+from models import claims, provider
+from models.db import database
+from models.provider import BREAKER_THRESHOLD, Provider
+from tests import factories
+from tests.gateway.fulfilment.conftest import WorkerFor
+from tests.gateway.fulfilment.orders import (
+    ACCIDENTS,
+    Hint,
+    Queue,
+    age,
+    booked,
+    events,
+    place,
+    put,
+    row,
+    seconds_until_check,
+    spoil,
+    status,
+    wait_until_decided,
+)
+
+SANDBOX = factories.SANDBOX
+DAY = 86_400
+
+
+def sent(worker: Worker, words: str = "never") -> str:
+    """An order that its provider has accepted, and whose first check is due."""
+    order = place(words)
+    dispatching.dispatch(worker, order)
+    age(order, 61)
+    return order
+
+
+def go_down() -> None:
+    """Let the sandbox fail often enough to count as down."""
+    for _ in range(BREAKER_THRESHOLD):
+        provider.failed(SANDBOX, "no answer", probe_seconds=3600)
+
+
+class TestAnswered:
+    def test_an_outcome_ends_the_order(self, worker: Worker, simulator: Simulator, queue: Queue) -> None:
+        order = sent(worker, "poll")
+        wait_until_decided(simulator, order)
+        queue.clear()
+        checking.check(worker, order)
+        found = row(order)
+        assert (found["externalStatus"], found["status"], found["checkCount"]) == ("completed", "approved", 1)
+        assert events(order)[-1].startswith("checked (1): completed, ")
+        assert (queue.hints(), found["nextCheckAt"]) == ([], None)
+
+    def test_an_order_that_is_still_open_is_asked_for_later(self, worker: Worker, queue: Queue) -> None:
+        order = sent(worker)
+        queue.clear()
+        checking.check(worker, order)
+        assert status(order) == "processing"
+        assert 29 < seconds_until_check(order) <= 30
+        assert queue.hints() == [Hint(CHECK, order, 30)]
+
+    def test_waits_grow_with_each_check(self, worker: Worker) -> None:
+        order, waits = sent(worker), []
+        for _ in range(4):
+            checking.check(worker, order)
+            waits.append(round(seconds_until_check(order)))
+            put(order, nextCheckAt=row(order)["sentAt"])
+        assert waits == [30, 60, 120, 240]
+
+    def test_an_answer_ends_the_providers_failures(self, worker: Worker) -> None:
+        order = sent(worker)
+        provider.failed(SANDBOX, "no answer", probe_seconds=30)
+        checking.check(worker, order)
+        health = provider.health(SANDBOX)
+        assert health and health["failures"] == 0
+
+
+class TestNotDue:
+    def test_a_second_hint_asks_nothing(self, worker: Worker, simulator: Simulator) -> None:
+        order = sent(worker)
+        for _ in range(3):
+            checking.check(worker, order)
+        assert booked(simulator, order).times_checked == 1
+
+    def test_it_needs_no_permit(self, worker: Worker, single: Provider) -> None:
+        order = sent(worker)
+        checking.check(worker, order)
+        with worker.permits.one_call(single):
+            checking.check(worker, order)
+
+    def test_without_a_permit_nothing_is_counted(self, worker: Worker, single: Provider) -> None:
+        order = sent(worker)
+        with worker.permits.one_call(single), pytest.raises(Busy):
+            checking.check(worker, order)
+        assert row(order)["checkCount"] == 0
+
+
+class TestUnclear:
+    @pytest.mark.parametrize(
+        ("answer", "failures"),
+        [("html", 1), ("empty", 1), ("500", 1), ("half", 1), ("cut", 1), ("mumble", 0)],
+    )
+    def test_nothing_changes(self, worker: Worker, queue: Queue, answer: str, failures: int) -> None:
+        order = sent(worker, f"never+check-{answer}")
+        queue.clear()
+        checking.check(worker, order)
+        assert status(order) == "sent"
+        assert events(order)[-1].startswith("checked (1), nothing learned: ")
+        assert queue.hints() == [Hint(CHECK, order, 30)]
+        health = provider.health(SANDBOX)
+        assert (health["failures"] if health else 0) == failures
+
+    def test_a_readable_refusal_of_the_question_ends_the_providers_failures(self, worker: Worker) -> None:
+        provider.failed(SANDBOX, "no answer", probe_seconds=30)
+        order = place("never+check-mumble")
+        claims.claim_dispatch(order, 0, SANDBOX)
+        checking.check(worker, order)
+        health = provider.health(SANDBOX)
+        assert health and health["failures"] == 0
+
+
+class TestUnknownReference:
+    def test_an_order_in_doubt_is_sent_again_after_two_answers_apart(
+        self, worker: Worker, simulator: Simulator
+    ) -> None:
+        order = place("html")
+        dispatching.dispatch(worker, order)
+        for waited_seconds, requests in ((31, 1), (31, 2)):
+            age(order, waited_seconds)
+            checking.check(worker, order)
+            assert booked(simulator, order).requests_seen == requests
+        assert (status(order), row(order)["attempts"]) == ("sent", 2)
+        assert booked(simulator, order).times_checked == 2
+
+    def test_two_answers_close_together_count_as_one(self, worker: Worker, simulator: Simulator) -> None:
+        order = place("html")
+        dispatching.dispatch(worker, order)
+        for _ in range(3):
+            claims.request_check(order)
+            checking.check(worker, order)
+        assert booked(simulator, order).times_checked == 3
+        assert (booked(simulator, order).requests_seen, status(order)) == (1, "pending")
+
+    def test_an_order_that_was_accepted_is_never_sent_again(
+        self, worker: Worker, simulator: Simulator
+    ) -> None:
+        order = sent(worker)
+        referans = row(order)["provider_referans"]
+        simulator.book.reset()
+        for _ in range(4):
+            checking.check(worker, order)
+            age(order, 601)
+        assert simulator.book.get(referans) is None
+        assert (status(order), row(order)["attempts"]) == ("sent", 1)
+
+
+class TestExpired:
+    def test_an_order_fails_after_one_last_check(self, worker: Worker, simulator: Simulator) -> None:
+        order = sent(worker)
+        age(order, DAY)
+        checking.check(worker, order)
+        found = row(order)
+        assert (found["externalStatus"], found["failureReason"]) == ("failed", "timeout")
+        assert booked(simulator, order).times_checked == 1
+        assert events(order)[-1] == ("timeout: no outcome within 86400 s of sending, one last check included")
+
+    def test_an_outcome_of_the_last_check_counts(self, worker: Worker, simulator: Simulator) -> None:
+        order = sent(worker, "poll")
+        wait_until_decided(simulator, order)
+        age(order, DAY)
+        checking.check(worker, order)
+        assert (status(order), row(order)["failureReason"]) == ("completed", None)
+        assert events(order)[-1].startswith("checked (1): completed, ")
+
+    @pytest.mark.parametrize("answer", ["html", "mumble"])
+    def test_a_last_check_that_brings_nothing_delays_nothing(self, worker: Worker, answer: str) -> None:
+        order = sent(worker, f"never+check-{answer}")
+        age(order, DAY)
+        checking.check(worker, order)
+        assert (status(order), row(order)["failureReason"]) == ("failed", "timeout")
+
+    def test_an_order_in_doubt_is_not_sent_again_with_its_last_check(
+        self, worker: Worker, simulator: Simulator
+    ) -> None:
+        order = place("html")
+        dispatching.dispatch(worker, order)
+        put(order, unknownCount=claims.ASKS)
+        age(order, DAY + 1)
+        checking.check(worker, order)
+        assert (status(order), row(order)["failureReason"]) == ("failed", "timeout")
+        assert booked(simulator, order).requests_seen == 1
+
+    def test_a_success_after_the_timeout_still_counts(self, worker: Worker, simulator: Simulator) -> None:
+        order = sent(worker)
+        age(order, DAY)
+        checking.check(worker, order)
+        simulator.book.decide(booked(simulator, order), State.COMPLETED, "PIN-LATE", "")
+        claims.request_check(order)
+        checking.check(worker, order)
+        assert (status(order), row(order)["late"]) == ("completed", True)
+
+
+class TestProviderDown:
+    def test_one_check_is_the_probe_and_the_others_wait(self, worker: Worker, simulator: Simulator) -> None:
+        first, second = sent(worker, "never+check-html"), sent(worker)
+        go_down()
+        database.rows("UPDATE provider_health SET probe_at = now()")
+        for order in (first, second):
+            checking.check(worker, order)
+        assert booked(simulator, first).times_checked == 1, "no probe was sent"
+        assert booked(simulator, second).times_checked == 0
+
+    def test_a_check_that_waits_is_not_counted(
+        self, worker: Worker, simulator: Simulator, queue: Queue
+    ) -> None:
+        order = sent(worker)
+        go_down()
+        queue.clear()
+        checking.check(worker, order)
+        assert booked(simulator, order).times_checked == 0
+        assert row(order)["checkCount"] == 0
+        assert 29 < seconds_until_check(order) <= 30
+        assert queue.hints() == []
+
+    def test_it_delays_no_timeout(self, worker: Worker) -> None:
+        order = sent(worker)
+        go_down()
+        age(order, DAY)
+        checking.check(worker, order)
+        assert (status(order), row(order)["failureReason"]) == ("failed", "timeout")
+
+
+class TestUnusableProvider:
+    @pytest.mark.parametrize("accident", ACCIDENTS)
+    def test_its_order_waits_and_times_out_all_the_same(
+        self, worker: Worker, simulator: Simulator, accident: str
+    ) -> None:
+        order = sent(worker)
+        spoil(SANDBOX, accident)
+        checking.check(worker, order)
+        assert status(order) == "sent"
+        assert "not checked: the provider sandbox cannot be used" in events(order)[-1]
+
+        age(order, DAY)
+        checking.check(worker, order)
+        assert (status(order), row(order)["failureReason"]) == ("failed", "timeout")
+        assert booked(simulator, order).times_checked == 0
+
+    def test_a_hint_that_is_wrong_does_nothing(self, worker: Worker) -> None:
+        order = sent(worker)
+        spoil(SANDBOX, "sealed")
+        checking.check(worker, order)
+        before = (row(order), events(order))
+        checking.check(worker, order)
+        assert (row(order), events(order)) == before
+
+
+def test_an_order_that_the_provider_booked_late_is_found(worker_for: WorkerFor, simulator: Simulator) -> None:
+    worker = worker_for({"MAX_CHECKS": "1", "SLOW_CHECK_INTERVAL": "1800"})
+    order = place("html+never")
+    dispatching.dispatch(worker, order)
+    simulator.book.book(booked(simulator, order), Decimal(10))
+    age(order, 31)
+    checking.check(worker, order)
+    assert status(order) == "processing"
+    assert 1799 < seconds_until_check(order) <= 1800

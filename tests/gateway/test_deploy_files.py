@@ -1,0 +1,119 @@
+"""`app.json`, by the rules of https://devcenter.heroku.com/articles/app-json-schema."""
+
+import copy
+import json
+from typing import Annotated, Any, Literal
+
+import pytest
+from pydantic import AnyUrl, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from gateway.dev.stack import COMMANDS, ROOT
+from gateway.settings import Settings, load
+
+VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*$")]
+ProcessName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_-]+$")]
+Size = Literal[
+    "free", "eco", "hobby", "basic", "standard-1x", "standard-2x", "performance-m", "performance-l",
+    "private-s", "private-m", "private-l", "shield-s", "shield-m", "shield-l",
+]  # fmt: skip
+
+
+class Rules(BaseModel):
+    """An object with no other keys than these, and no other types."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Variable(Rules):
+    description: str | None = None
+    value: str | None = None
+    required: bool = True
+    generator: Literal["secret"] | None = None
+
+
+class Formation(Rules):
+    quantity: Annotated[int, Field(ge=0)]
+    size: Size | None = None
+
+
+class Addon(Rules):
+    plan: str
+    as_: Annotated[str | None, Field(alias="as")] = None
+    options: dict[str, Any] | None = None
+
+
+class Buildpack(Rules):
+    url: str
+
+
+class Scripts(Rules):
+    postdeploy: str | None = None
+    pr_predestroy: Annotated[str | None, Field(alias="pr-predestroy")] = None
+
+
+class Environments(Rules):
+    test: dict[str, Any] | None = None
+    review: dict[str, Any] | None = None
+
+
+class Manifest(Rules):
+    name: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z\-_.]+", max_length=300)] | None = None
+    description: str | None = None
+    keywords: list[str] | None = None
+    website: AnyUrl | None = None
+    repository: AnyUrl | None = None
+    logo: AnyUrl | None = None
+    success_url: str | None = None
+    scripts: Scripts | None = None
+    env: dict[VariableName, str | Variable] = {}
+    formation: dict[ProcessName, Formation] = {}
+    addons: list[str | Addon] | None = None
+    buildpacks: list[Buildpack] | None = None
+    environments: Environments | None = None
+    stack: Literal["heroku-20", "heroku-22", "heroku-24"] | None = None
+    image: str | None = None
+
+
+def written() -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((ROOT / "app.json").read_text())
+    return document
+
+
+def test_the_manifest_follows_the_schema() -> None:
+    Manifest.model_validate(written())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"healthchecks": {"web": []}},
+        {"env": {"lower": "x"}},
+        {"env": {"PORT": {"value": 8000}}},
+        {"formation": {"web": {"quantity": 1, "size": "huge"}}},
+        {"formation": {"web": {"size": "basic"}}},
+        {"buildpacks": ["heroku/python"]},
+    ],
+    ids=json.dumps,
+)
+def test_the_rules_find_what_is_wrong(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Manifest.model_validate(copy.deepcopy(written()) | wrong)
+
+
+def test_each_variable_is_one_that_the_gateway_reads() -> None:
+    assert [name for name in written()["env"] if name.lower() not in Settings.model_fields] == []
+
+
+def test_a_platform_asks_for_what_nothing_else_provides() -> None:
+    asked = {
+        name for name, each in written()["env"].items() if "value" not in each and each.get("required", True)
+    }
+    assert asked == {"ENCRYPTION_KEYS", "PUBLIC_URL"}
+
+
+def test_values_are_valid_settings() -> None:
+    load({name: each["value"] for name, each in written()["env"].items() if "value" in each}, require=())
+
+
+def test_it_runs_the_processes_of_the_procfile() -> None:
+    assert set(written()["formation"]) == set(COMMANDS)
