@@ -67,6 +67,7 @@ class Simulator:
             sifre=sifre,
             base=parse(default_behaviour),
             booked=fulfilment.booked,
+            refused=fulfilment.refused,
             echo=self._echo,
         )
         self.control = Control(self.book, self._panel, fulfilment, self._timers, self._courier, self._echo)
