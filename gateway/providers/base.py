@@ -34,6 +34,10 @@ class NotReached(NoAnswer):
     """No connection was made. The provider cannot have the order, so it may be sent again without asking."""
 
 
+class NotTried(ProviderError):
+    """A fault on our side kept the call from going out. It says nothing about the provider: put the work off."""
+
+
 class QuestionRefused(ProviderError):
     """The provider answered, but not about the order: nothing changes."""
 

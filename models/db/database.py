@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Protocol, TypeVar
 
 import peewee
 import psycopg2
-from playhouse.pool import MaxConnectionsExceeded, PoolConnection, PooledDatabase, PooledPostgresqlDatabase
+from playhouse.pool import PoolConnection, PooledDatabase, PooledPostgresqlDatabase
 from psycopg2 import extensions
 
 from models.db.fair_semaphore import FairSemaphore
@@ -34,6 +34,11 @@ CONNECTION_OPTIONS: dict[str, Any] = {
     " -c idle_in_transaction_session_timeout=30000 -c plan_cache_mode=force_generic_plan",
 }
 
+
+class Unavailable(Exception):
+    """Every connection of the pool is in use; nothing was asked of the database."""
+
+
 #: Raised when the database is unavailable, restarting or out of connections: try again later.
 #: (A deadlock is psycopg2's own error; a database that became read-only is an InternalError.)
 UNAVAILABLE = (
@@ -41,7 +46,7 @@ UNAVAILABLE = (
     peewee.InterfaceError,
     peewee.InternalError,
     psycopg2.OperationalError,
-    MaxConnectionsExceeded,
+    Unavailable,
 )
 
 #: Classes of SQLSTATE after which the statement may have been committed: the connection fails, or its server stops.
@@ -86,9 +91,9 @@ class Pool(PooledPostgresqlDatabase):  # type: ignore[misc]
         self._places = FairSemaphore(self._max_connections)
 
     def _connect(self) -> Any:
-        """Raises MaxConnectionsExceeded where all were in use for too long."""
+        """Raises Unavailable if all are in use for too long."""
         if not self._places.acquire(POOL_WAIT_SECONDS):
-            raise MaxConnectionsExceeded(f"all {self._max_connections} connections are in use")
+            raise Unavailable(f"all {self._max_connections} connections are in use")
         try:
             created, connection = self._idle_and_alive() or (
                 time.time(),

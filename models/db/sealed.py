@@ -15,8 +15,12 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 PREFIX = "sealed:"
 
 
-class Unsealable(ValueError):
-    """A sealed value does not open: its key is missing from ENCRYPTION_KEYS, or it belongs to another row."""
+class Unsealable(Exception):
+    """A sealed value does not open. The fault is the value's own: it was moved from another row, or damaged."""
+
+
+class NoKeyOpens(Unsealable):
+    """No key of ENCRYPTION_KEYS opens a sealed value: it was sealed under another key, or our keys are wrong."""
 
 
 class Sealer:
@@ -33,7 +37,7 @@ class Sealer:
         return PREFIX + self._fernet.encrypt(json.dumps([belongs_to, text]).encode()).decode()
 
     def unseal(self, value: str, *belongs_to: str) -> str:
-        """The text of a sealed value that belongs to any of `belongs_to`. Raises Unsealable."""
+        """The text of a sealed value that belongs to any of `belongs_to`. Raises NoKeyOpens, Unsealable."""
         if not value.startswith(PREFIX):
             return value
         owner, text = self._open(value)
@@ -41,13 +45,20 @@ class Sealer:
             raise Unsealable("a sealed value was moved from another row")
         return text
 
+    def opens(self, value: str) -> bool:
+        """Whether `value` is sealed and a key opens it, whatever it belongs to."""
+        try:
+            return value.startswith(PREFIX) and bool(self._open(value))
+        except NoKeyOpens:
+            return False
+
     def _open(self, value: str) -> tuple[str, str]:
         if self._fernet is None:
-            raise Unsealable("a sealed value was found, but ENCRYPTION_KEYS is not set")
+            raise NoKeyOpens("a sealed value was found, but ENCRYPTION_KEYS is not set")
         try:
             owner, text = json.loads(self._fernet.decrypt(value.removeprefix(PREFIX)))
         except InvalidToken:
-            raise Unsealable("no key of ENCRYPTION_KEYS opens a sealed value") from None
+            raise NoKeyOpens("no key of ENCRYPTION_KEYS opens a sealed value") from None
         return owner, text
 
     def digests(self, pin: str) -> list[str]:
@@ -76,6 +87,11 @@ def seal(text: str, belongs_to: str) -> str:
 def unseal(value: str, *belongs_to: str) -> str:
     """See `Sealer.unseal`."""
     return _sealer.unseal(value, *belongs_to)
+
+
+def opens(value: str) -> bool:
+    """See `Sealer.opens`."""
+    return _sealer.opens(value)
 
 
 def digests(pin: str) -> list[str]:

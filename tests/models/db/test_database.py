@@ -10,7 +10,6 @@ from contextlib import closing
 import peewee
 import psycopg2
 import pytest
-from playhouse.pool import MaxConnectionsExceeded
 
 from models.db import database
 
@@ -100,7 +99,7 @@ def test_who_finds_none_free_gives_up(pool: database.Pool, monkeypatch: pytest.M
     for thread in threads:
         thread.start()
     held.wait()
-    with pytest.raises(MaxConnectionsExceeded):
+    with pytest.raises(database.Unavailable):
         pool.connect()
     done.set()
     for thread in threads:
