@@ -85,6 +85,10 @@ class Simulator:
         """Send callbacks to this URL from now on; None sends none."""
         self._courier.target = Target(url, style, secret) if url else None
 
+    def is_quiet(self) -> bool:
+        """Whether nothing is planned, and no callback waits or is under way."""
+        return not len(self._timers) and not self._courier.waiting()
+
     def start(self) -> Self:
         """Listen, and go on with what was waiting when it was stopped. Raises OSError if the port cannot be used."""
         self._server = Server(self._address, self._answer)

@@ -21,6 +21,8 @@ Script = Iterator[float]
 
 #: Seconds a platform gives a process after SIGTERM.
 GRACE_SECONDS = 25
+#: Seconds for which the table of orders is locked, and for which the database's backends stand still.
+LOCK_SECONDS, STALL_SECONDS = 8, 7
 #: Seconds by which one worker's clock is off.
 CLOCK_OFF_SECONDS = 30
 
@@ -83,6 +85,32 @@ def _connections_cut(stage: Stage, chance: float) -> Script:
     yield 0
 
 
+def _table_locked(stage: Stage, chance: float) -> Script:
+    """As a migration or a backup of another system does."""
+    with closing(psycopg2.connect(stage.postgres.url)) as connection, connection.cursor() as cursor:
+        cursor.execute("LOCK TABLE product_orders IN ACCESS EXCLUSIVE MODE")
+        yield LOCK_SECONDS
+
+
+def _database_stalled(stage: Stage, chance: float) -> Script:
+    """Connections stay open, and nothing answers: a machine that swaps, a disk that hangs."""
+    backends = (
+        "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+    )
+    stopped = [pid for (pid,) in stage.rows(backends)]
+    _signal_all(stopped, signal.SIGSTOP)
+    try:
+        yield STALL_SECONDS
+    finally:
+        _signal_all(stopped, signal.SIGCONT)
+
+
+def _signal_all(pids: Sequence[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
 def _disk_full(stage: Stage, chance: float) -> Script:
     disk.fill(stage.postgres.url)
     yield 2 + 4 * chance
@@ -112,9 +140,11 @@ def _valkey_full(stage: Stage, chance: float) -> Script:
 
 def _provider_down(stage: Stage, chance: float) -> Script:
     """An hour of a day's timeout, scaled."""
+    began = time.time()
     stage.simulator.stop()
     yield 5 + 7 * chance
     stage.simulator.start()
+    stage.unreachable.append((began, time.time()))
 
 
 def _provider_slow(stage: Stage, chance: float) -> Script:
@@ -221,6 +251,8 @@ FAULTS = {
     "PostgreSQL stopped for 10 s": _fault(_postgres_stopped, "postgres"),
     "PostgreSQL crashed": _fault(_postgres_crashed, "postgres"),
     "database connections cut": _fault(_connections_cut, "postgres"),
+    "table locked for 8 s": _fault(_table_locked, "postgres"),
+    "database stalled for 7 s": _fault(_database_stalled, "postgres"),
     "disk full": _fault(_disk_full, "postgres"),
     "Valkey killed": _fault(_valkey_killed, "valkey"),
     "Valkey emptied": _fault(_valkey_emptied, "valkey"),
