@@ -29,7 +29,9 @@ from gateway.inputs import http_url
 
 #: Needed by every process except `gateway dev`.
 REQUIRED = ("DATABASE_URL", "REDIS_URL")
-#: An option in a URL. Other text behind a `?` may be part of a password.
+#: A PostgreSQL URL up to its options. As in libpq, a password may contain a `?`.
+BEFORE_OPTIONS = re.compile(r"[^:]*://(?:[^@/]*@)?[^?]*")
+#: An option whose name is one at all.
 OPTION = re.compile(r"[A-Za-z][A-Za-z0-9_]*=[^=]*")
 #: Checked, but without effect, because this version sends no notifications.
 WITHOUT_EFFECT = ("NOTIFY_URL", "NOTIFY_SECRET", "NOTIFY_WITH_PIN", "NOTIFY_ALLOW_PRIVATE")
@@ -68,7 +70,9 @@ def _postgres_url(url: SecretStr) -> SecretStr:
 
 def _split_options(url: str) -> tuple[str, dict[str, str]]:
     """A PostgreSQL URL without the options of other clients, and those options."""
-    base, _, query = url.partition("?")
+    before = BEFORE_OPTIONS.match(url)
+    base = before[0] if before else url
+    query = url[len(base) + 1 :]
     options = [option for option in query.split("&") if option]
     others = [option for option in options if OPTION.fullmatch(option) and not _is_libpq_option(option)]
     kept = "&".join(option for option in options if option not in others)
