@@ -224,7 +224,7 @@ def send(
     """Send a test callback to the gateway over HTTP, signed as the provider signs. It is settled like any other
     callback, and changes the order.
 
-    Example: gateway callbacks send sandbox 482910573829105738 --status completed
+    Example: gateway callbacks send sandbox 482910573829105 --status completed
     """
     if status is ExternalStatus.NOT_SENT:
         raise typer.BadParameter("cannot be reported by a provider", param_hint="--status")

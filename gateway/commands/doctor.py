@@ -50,7 +50,7 @@ def doctor(
         printing.as_json({"ok": healthy, "checks": [asdict(finding) for finding in findings]})
     else:
         for finding in findings:
-            printing.say(_line(finding))
+            printing.say(_text(finding), mark=_mark(finding))
     raise typer.Exit(0 if healthy else 1)
 
 
@@ -76,6 +76,8 @@ def _settings() -> tuple[Finding, Settings | None]:
     except SettingsError as error:
         advice = "set it in the environment of the processes"
         return Finding("settings", Status.FAILED, str(error), advice), found
+    if notes := settings_module.notes():
+        return Finding("settings", Status.WARNING, "; ".join(notes)), found
     return Finding("settings", Status.OK, "valid"), found
 
 
@@ -124,7 +126,10 @@ def _position(finding: Finding) -> int:
     return len(ORDER) if finding.name.startswith("provider") else len(ORDER) + 1
 
 
-def _line(finding: Finding) -> str:
-    status = typer.style(f"{finding.status.value:<8}", fg=COLOURS[finding.status])
+def _mark(finding: Finding) -> str:
+    return typer.style(f"{finding.status.value:<8} ", fg=COLOURS[finding.status])
+
+
+def _text(finding: Finding) -> str:
     further = f"; {as_typed(finding.next)}" if finding.next and finding.status is not Status.OK else ""
-    return f"{status} {finding.name:<16} {finding.detail}{further}"
+    return f"{finding.name:<16} {finding.detail}{further}"

@@ -30,9 +30,12 @@ CONNECTION_OPTIONS: dict[str, Any] = {
     "keepalives_interval": 5,  # seconds
     "keepalives_count": 3,
     "tcp_user_timeout": 15_000,
-    "options": "-c timezone=UTC -c statement_timeout=15000 -c lock_timeout=10000"
-    " -c idle_in_transaction_session_timeout=30000 -c plan_cache_mode=force_generic_plan",
 }
+#: Settings of each session; milliseconds.
+SESSION_OPTIONS = (
+    "-c timezone=UTC -c statement_timeout=15000 -c lock_timeout=10000"
+    " -c idle_in_transaction_session_timeout=30000 -c plan_cache_mode=force_generic_plan"
+)
 
 
 class Unavailable(Exception):
@@ -153,9 +156,15 @@ class Model(peewee.Model):
         legacy_table_names = False
 
 
-def connect(url: str, *, pool_size: int = 4, name: str = "referans") -> Pool:
-    """A pool of at most `pool_size` connections to `url`; none is opened yet. `name` shows in pg_stat_activity."""
+def connect(
+    url: str, *, pool_size: int = 4, name: str = "referans", session_options: str = SESSION_OPTIONS
+) -> Pool:
+    """A pool of at most `pool_size` connections to `url`; none is opened yet. `name` shows in pg_stat_activity.
+
+    `options` of the URL, such as a search_path, stand behind `session_options` and win.
+    """
     parameters: dict[str, Any] = {**CONNECTION_OPTIONS, "application_name": name, **extensions.parse_dsn(url)}
+    parameters["options"] = f"{session_options} {parameters.get('options', '')}".strip()
     return Pool(
         parameters.pop("dbname", None) or "postgres",
         connection_factory=Connection,

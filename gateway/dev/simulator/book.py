@@ -55,8 +55,11 @@ class Order:
     """One reference. Times are seconds since 1970, prices and balances in TRY."""
 
     referans: str
+    #: `oyuncu_bilgi` as it came.
     player: str
     behaviour: Behaviour
+    #: `musteri_tel` as it came.
+    phone: str = ""
     state: State = State.UNBOOKED
     price: Decimal = Decimal(0)
     #: What was delivered, or "" where there is none; `pin_is_shown` says whether a check shows it yet.
@@ -86,6 +89,7 @@ class Order:
         return {
             "referans": self.referans,
             "player": self.player,
+            "phone": self.phone,
             "behaviour": words_of(self.player),
             "state": self.state.value,
             "price": f"{self.price:.2f}",
@@ -137,12 +141,12 @@ class Book:
         """How often each reference was booked: 0 or 1."""
         return {order.referans: order.times_booked for order in self.orders()}
 
-    def sent(self, referans: str, player: str, behaviour: Behaviour) -> Order:
-        """Record a send request. The first one fixes the player and the behaviour."""
+    def sent(self, referans: str, player: str, behaviour: Behaviour, phone: str = "") -> Order:
+        """Record a send request. The first one fixes the player, the phone and the behaviour."""
         with self._lock:
             order = self._orders.get(referans)
             if order is None:
-                order = self._orders[referans] = Order(referans, player, behaviour)
+                order = self._orders[referans] = Order(referans, player, behaviour, phone)
             order.requests_seen += 1
             order.sent_at.append(self._clock())
             return order

@@ -96,7 +96,9 @@ class Panel:
         if not _is_reference(referans):
             self._echo("send", f"refused: {BAD_REFERANS}")
             return self._under_panel_fault(Answer(BAD_REFERANS))
-        order = self._book.sent(referans, player, of_player(player, self._base))
+        order = self._book.sent(
+            referans, player, of_player(player, self._base), params.get("musteri_tel", "")
+        )
         fault = self.fault or order.behaviour.sends.at(order.requests_seen)
         text = "" if fault.failure in UNBOOKED_FAILURES else self._take(order, params)
         if fault.failure == "duplicate":

@@ -87,6 +87,7 @@ def test_what_is_no_json_object_is_refused(client: Client, body: bytes) -> None:
                 "https://host/\x00",
                 "https://host/\ud800",
                 "https://" + "x" * 2000,
+                "https://shop.example/hook",
                 7,
             )
         ],
@@ -94,6 +95,13 @@ def test_what_is_no_json_object_is_refused(client: Client, body: bytes) -> None:
 )
 def test_a_field_that_is_wrong_is_named(client: Client, name: str, value: str) -> None:
     assert calls.pointers(post(client, order_with(name, value))) == [f"/{name}"]
+
+
+def test_a_storefront_that_waits_for_a_notification_hears_that_none_comes(client: Client) -> None:
+    answer = post(client, order_with("notifyUrl", '"https://shop.example/hook"'))
+    [error] = calls.problem(answer, 422)["errors"]
+    assert error["pointer"] == "/notifyUrl"
+    assert error["detail"].startswith("notifications are not sent by this version")
 
 
 @pytest.mark.parametrize(
