@@ -236,7 +236,7 @@ def send(
     outcome = Outcome(status, referans, codes=(Code(pin),) if pin else (), message=message)
     try:
         answer = sending.send(account, outcome, url or settings.public_url, outbound.Client())
-    except outbound.OutboundError as error:
+    except (outbound.OutboundError, outbound.LocalFault) as error:
         raise Problem(f"{error}; is the gateway running? its base URL can be set with --url") from None
     _print_answer(answer, json)
 

@@ -13,7 +13,7 @@ from gateway.callbacks import allow_list
 from gateway.callbacks.verifiers import VERIFIERS, Instructions, Verifier
 from gateway.commands import credentials, printing
 from gateway.commands.context import Problem, gateway
-from gateway.providers import ADAPTERS, adapter_for
+from gateway.providers import ADAPTERS, Misconfigured, adapter_for
 from gateway.providers.base import ProviderError
 from gateway.settings import Settings
 from models import provider
@@ -242,7 +242,7 @@ def test(
     started = time.monotonic()
     try:
         balance = adapter_for(found, outbound.Client()).balance()
-    except ProviderError as error:
+    except (ProviderError, Misconfigured, outbound.LocalFault) as error:
         raise Problem(f"{provider_id} at {found.base_url}: {error}") from None
     milliseconds = round((time.monotonic() - started) * 1000)
     if json:

@@ -32,7 +32,8 @@ def check(worker: Worker, order_id: str) -> None:
         with database.session():
             if assigned.is_down and _must_wait(worker, assigned.provider, order_id):
                 return
-            code_ask = _claim_code_ask(worker, assigned, order_id)
+            completed = not is_open(assigned.status)
+            code_ask = _claim_code_ask(worker, order_id, assigned.provider.id) if completed else None
             claimed = None if code_ask else _claim(worker, order_id, assigned.provider.id)
         if code_ask:
             again_seconds = _ask_for_code(worker, code_ask, assigned)
@@ -61,25 +62,29 @@ def _claim(worker: Worker, order_id: str, provider_id: str | None) -> ClaimedChe
     )
 
 
-def _claim_code_ask(worker: Worker, assigned: Assigned, order_id: str) -> ClaimedCodeAsk | None:
-    if is_open(assigned.status):
-        return None
+def _claim_code_ask(worker: Worker, order_id: str, provider_id: str | None) -> ClaimedCodeAsk | None:
     return claims.claim_code_ask(
         order_id,
         worker.backoff.delays_seconds(worker.uniform),
         backoff_min_seconds=worker.settings.backoff_min,
         grace_seconds=worker.dispatch_grace_seconds,
-        provider_id=assigned.provider.id,
+        provider_id=provider_id,
     )
 
 
 def _cannot_ask(worker: Worker, order_id: str) -> None:
-    """The provider cannot be asked, by a fault of its own. The order still fails when its time is up."""
+    """The provider cannot be asked, by a fault of its own. The order still fails when its time is up.
+
+    A completed order that waits for its code has been asked for in vain.
+    """
     with database.session():
         claimed = _claim(worker, order_id, None)
-        if claimed:
-            note = f"not checked: the provider {claimed.provider_id} cannot be used; see: gateway doctor"
+        code_ask = None if claimed else _claim_code_ask(worker, order_id, None)
+        if taken := claimed or code_ask:
+            note = f"not checked: the provider {taken.provider_id} cannot be used; see: gateway doctor"
             timeline.record(order_id, Source.POLL, note)
+        if code_ask and code_ask.is_last:
+            claims.end_code_asks(order_id)
     if claimed and claimed.expired:
         _expire(worker, claimed, f"its provider {claimed.provider_id} could not be asked")
 
@@ -94,9 +99,17 @@ def _ask_for_code(worker: Worker, claimed: ClaimedCodeAsk, assigned: Assigned) -
         outcome = providers.check(assigned.provider, worker.client, task_of(claimed))
     except ProviderError as error:
         _learned_nothing(worker, claimed, assigned, error)
+        if isinstance(error, NotTried):
+            return claimed.next_check_seconds
+    else:
+        settled = _learned(worker, claimed, assigned, outcome)
+        if settled.result is Result.APPLIED or settled.ask_in_seconds is not None:
+            return settled.ask_in_seconds
+    if not claimed.is_last:
         return claimed.next_check_seconds
-    settled = _learned(worker, claimed, assigned, outcome)
-    return settled.ask_in_seconds if settled.result is Result.APPLIED else claimed.next_check_seconds
+    with database.session():
+        claims.end_code_asks(claimed.id, assigned.provider.id)
+    return None
 
 
 def _ask(worker: Worker, claimed: ClaimedCheck, assigned: Assigned) -> float | None:

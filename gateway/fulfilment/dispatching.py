@@ -183,6 +183,8 @@ def _send_to_next(worker: Worker, claimed: ClaimedOrder, account: Provider) -> N
 def _in_doubt(worker: Worker, claimed: ClaimedOrder, account: Provider, error: ProviderError) -> None:
     never_reached = isinstance(error, NotReached | NotTried)
     intent = "not reached, will send again" if never_reached else "no clear answer to the send, will ask"
+    if isinstance(error, NotTried):
+        intent = "not sent because of a fault on our side, will send again"
     backoff_min = worker.settings.backoff_min
     with database.session():
         if isinstance(error, NoAnswer):

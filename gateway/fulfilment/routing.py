@@ -51,7 +51,8 @@ def _usable(worker: Worker, find: Callable[[], Found | None], **ids: str) -> Fou
     except sealed.Unsealable as error:
         if isinstance(error, sealed.NoKeyOpens) and not provider.keys_open_anything():
             raise
-        found, reason = None, f"its credentials cannot be read: {error}"
+        found = None
+        reason: str | None = f"its credentials cannot be read: {error}"
     else:
         reason = _fault(worker, found)
     if reason:

@@ -4,6 +4,7 @@ Fernet has no associated data, so what a value belongs to is sealed in with it: 
 another row does not open there.
 """
 
+import base64
 import hashlib
 import hmac
 import json
@@ -49,10 +50,12 @@ class Sealer:
         """Whether `value` is sealed and a key opens it, whatever it belongs to."""
         try:
             return value.startswith(PREFIX) and bool(self._open(value))
-        except NoKeyOpens:
+        except Unsealable:
             return False
 
     def _open(self, value: str) -> tuple[str, str]:
+        if not _is_token(value.removeprefix(PREFIX)):
+            raise Unsealable("a sealed value is damaged: no key can open it")
         if self._fernet is None:
             raise NoKeyOpens("a sealed value was found, but ENCRYPTION_KEYS is not set")
         try:
@@ -68,6 +71,15 @@ class Sealer:
         """
         keyed = [hmac.new(key, b"pin:" + pin.encode(), hashlib.sha256).hexdigest() for key in self._keys]
         return [*keyed, hashlib.sha256(pin.encode()).hexdigest()]
+
+
+def _is_token(text: str) -> bool:
+    """Whether it has the form of a Fernet token: version 0x80, 24 bytes of time and IV, blocks of 16, 32 of HMAC."""
+    try:
+        token = base64.urlsafe_b64decode(text)
+    except ValueError:
+        return False
+    return token[:1] == b"\x80" and len(token) >= 73 and len(token) % 16 == 9
 
 
 _sealer = Sealer()
