@@ -22,8 +22,8 @@ def at(seconds: float) -> datetime:
 
 
 def entry(state: State = State.COMPLETED, words: str = "", **fields: Any) -> Order:
-    """What a provider's book says: booked at 2, decided at 4."""
-    made = Order("123456789012345", f"player+{words}", parse(words), state, **{"pin": PIN} | fields)
+    """What a provider's book says: booked 2 s after the beginning."""
+    made = Order("123456789012345", f"player+{words}", parse(words), state=state, **{"pin": PIN} | fields)
     made.requests_seen, made.times_booked, made.booked_at, made.decided_at = 1, 1, BEGAN.timestamp() + 2, 0.0
     made.sent_at.append(BEGAN.timestamp() + 1)
     return made
