@@ -263,7 +263,7 @@ FROM claimed AS o
 """)
 CLAIM_CODE_ASK = Prepared(f"""
 WITH due AS (
-    SELECT o.id, o."codeAsks" AS asks, o.expects = 'code' AS must_have_code,
+    SELECT o.id, o."codeAsks" AS asks, COALESCE(o.expects = 'code', false) AS must_have_code,
         o."checkRequestedAt" IS NOT NULL AS requested,
         o.receipt IS NOT NULL OR o."codeAsks" = 0 AND (
             SELECT count(*) = {ROUTE_ORDERS} AND bool_and(NULLIF(recent."pinCode", '') IS NULL)
