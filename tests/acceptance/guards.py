@@ -51,8 +51,10 @@ class Guard:
 
 PLAN, SETTLE = "tests/models/test_claims.py", "tests/models/test_settle.py"
 INBOX, PLACING = "tests/models/test_inbox.py", "tests/models/test_placing.py"
-DISPATCHING, CHECKING, SWEEPING, PERMITS = (
-    f"tests/gateway/fulfilment/test_{name}.py" for name in ("dispatching", "checking", "sweeping", "permits")
+LIFECYCLE = "tests/models/test_lifecycle.py"
+DISPATCHING, CHECKING, SWEEPING, PERMITS, CODE_ASKS, ENDINGS, OWN_TROUBLE = (
+    f"tests/gateway/fulfilment/test_{name}.py"
+    for name in ("dispatching", "checking", "sweeping", "permits", "code_asks", "endings", "own_trouble")
 )
 GUARDS = [
     # --- sending
@@ -125,8 +127,8 @@ GUARDS = [
     Guard(
         "a provider that speaks of an order knows it",
         "models/settle.sql",
-        """o."mayBeKnown" OR n.source IN ('callback', 'poll')""",
-        'o."mayBeKnown"',
+        """"mayBeKnown" = o."mayBeKnown" OR n.is_known,""",
+        """"mayBeKnown" = o."mayBeKnown",""",
         PLAN,
     ),
     Guard(
@@ -295,14 +297,14 @@ GUARDS = [
     Guard(
         "outcomes for one order take turns",
         "models/settle.sql",
-        "(order_id IS NULL OR order_turn = 1) AND ",
+        "(p.order_id IS NULL OR p.order_turn = 1) AND ",
         "",
         SETTLE,
     ),
     Guard(
         "the same event takes turns",
         "models/settle.sql",
-        " AND (dedupe_key IS NULL OR key_turn = 1)",
+        " AND (p.dedupe_key IS NULL OR p.key_turn = 1)",
         "",
         SETTLE,
     ),
@@ -323,8 +325,8 @@ GUARDS = [
     Guard(
         "completed does not fail",
         "models/settle.sql",
-        "WHEN from_kind = 'completed' AND kind = 'failed' THEN 'conflict'",
-        "WHEN from_kind = 'completed' AND kind = 'failed' THEN 'applied'",
+        "WHEN kind = 'failed' THEN 'conflict'",
+        "WHEN kind = 'failed' THEN 'applied'",
         SETTLE,
     ),
     Guard(
@@ -335,37 +337,37 @@ GUARDS = [
         SETTLE,
     ),
     Guard(
-        "the first PIN stays",
+        "the first code stays",
         "models/settle.sql",
-        "WHEN from_kind = 'completed' AND from_pin IS NULL THEN 'applied'",
-        "WHEN from_kind = 'completed' THEN 'applied'",
+        "WHEN NOT from_has_code THEN 'applied'",
+        "WHEN true THEN 'applied'",
         SETTLE,
     ),
     Guard(
         "failed by the provider stays failed",
         "models/settle.sql",
-        "WHEN from_reason = 'timeout' THEN 'applied'",
-        "WHEN true THEN 'applied'",
+        "WHEN from_kind = 'failed' AND from_reason = 'timeout' THEN 'applied'",
+        "WHEN from_kind = 'failed' AND true THEN 'applied'",
         SETTLE,
     ),
     Guard(
         "a success after the timeout counts",
         "models/settle.sql",
-        "WHEN from_reason = 'timeout' THEN 'applied'",
-        "WHEN false THEN 'applied'",
+        "WHEN from_kind = 'failed' AND from_reason = 'timeout' THEN 'applied'",
+        "WHEN from_kind = 'failed' AND false THEN 'applied'",
         SETTLE,
     ),
     Guard(
         "a reference counts for its provider only",
         "models/settle.sql",
-        """o.provider_referans = i.referans AND o."providerId" = i.provider_id""",
-        "o.provider_referans = i.referans",
+        """AND (o."providerId" = i.provider_id OR i.provider_id = ANY (o."triedProviders"))\n        ORDER""",
+        "ORDER",
         SETTLE,
     ),
     Guard(
         "an answer counts for the order's provider only",
         "models/settle.sql",
-        "i.provider_id IS NULL OR o.provider_id = i.provider_id",
+        "(i.provider_id IS NULL OR i.provider_id = o.provider_id OR i.provider_id = ANY (o.tried_providers))",
         "true",
         SETTLE,
     ),
@@ -383,6 +385,227 @@ GUARDS = [
         "NULL::text",
         f"{SETTLE} tests/gateway/web/test_callbacks.py",
     ),
+    # --- how an order ends
+    Guard(
+        "the same codes again are no conflict",
+        "models/settle.sql",
+        "WHERE given.code -> 'digests' ? (each.code ->> 'digest')",
+        "WHERE false",
+        SETTLE,
+    ),
+    Guard(
+        "another code is a conflict",
+        "models/settle.sql",
+        "WHEN brings_only_known OR brings_all_known AND fits THEN 'applied'",
+        "WHEN true THEN 'applied'",
+        SETTLE,
+    ),
+    Guard(
+        "further codes come with all that are there",
+        "models/settle.sql",
+        "WHEN brings_only_known OR brings_all_known AND fits THEN 'applied'",
+        "WHEN brings_only_known OR fits THEN 'applied'",
+        SETTLE,
+    ),
+    Guard(
+        "codes are added up to the quantity",
+        "models/settle.sql",
+        "WHEN brings_only_known OR brings_all_known AND fits THEN 'applied'",
+        "WHEN brings_only_known OR brings_all_known THEN 'applied'",
+        SETTLE,
+    ),
+    Guard(
+        "a serial that was missing is filled in",
+        "models/settle.sql",
+        "WHEN brings_only_known AND NOT brings_serials THEN 'duplicate'",
+        "WHEN brings_only_known THEN 'duplicate'",
+        SETTLE,
+    ),
+    Guard(
+        "codes that are there stay with their place",
+        "models/settle.sql",
+        "jsonb_array_length(n.from_codes) + given.place",
+        "given.place - 1",
+        LIFECYCLE,
+    ),
+    Guard(
+        "a former provider's delivery is a conflict",
+        "models/settle.sql",
+        "WHEN is_former AND kind = 'completed' THEN 'conflict'",
+        "WHEN is_former AND kind = 'completed' THEN 'stale'",
+        SETTLE,
+    ),
+    Guard(
+        "a former provider moves nothing",
+        "models/settle.sql",
+        "            WHEN is_former THEN 'stale'\n",
+        "",
+        SETTLE,
+    ),
+    Guard(
+        "what a former provider says finds its order",
+        "models/settle.sql",
+        """(o."providerId" = i.provider_id OR i.provider_id = ANY (o."triedProviders"))\n        ORDER""",
+        """o."providerId" = i.provider_id\n        ORDER""",
+        ENDINGS,
+    ),
+    Guard(
+        "the protocol's own word for it takes a delivery back",
+        "models/settle.sql",
+        "WHEN kind = 'reversed' THEN 'applied'",
+        "WHEN kind = 'reversed' THEN 'conflict'",
+        SETTLE,
+    ),
+    Guard(
+        "what was taken back is not delivered again",
+        "models/settle.sql",
+        "WHEN from_kind <> 'completed' THEN 'conflict'",
+        "WHEN from_kind = 'failed' THEN 'conflict'",
+        SETTLE,
+    ),
+    Guard(
+        "what another hand approved does not fail",
+        "models/settle.sql",
+        "WHEN by_hand = 'approved' AND kind IN ('failed', 'reversed') THEN 'conflict'",
+        "WHEN false THEN 'conflict'",
+        SETTLE,
+    ),
+    Guard(
+        "what another hand rejected is not delivered",
+        "models/settle.sql",
+        "WHEN by_hand = 'rejected' AND kind = 'completed' THEN 'conflict'",
+        "WHEN false THEN 'conflict'",
+        SETTLE,
+    ),
+    Guard(
+        "a conflict needs a person",
+        "models/settle.sql",
+        "WHEN n.result = 'conflict' OR o.attention = 'conflict' THEN 'conflict'",
+        "WHEN o.attention = 'conflict' THEN 'conflict'",
+        ENDINGS,
+    ),
+    Guard(
+        "a conflict outweighs what comes after it",
+        "models/settle.sql",
+        "WHEN n.result = 'conflict' OR o.attention = 'conflict' THEN 'conflict'",
+        "WHEN n.result = 'conflict' THEN 'conflict'",
+        LIFECYCLE,
+    ),
+    Guard(
+        "a reversal needs a person",
+        "models/settle.sql",
+        "WHEN n.reverses THEN 'reversed'\n",
+        "WHEN false THEN 'reversed'\n",
+        ENDINGS,
+    ),
+    Guard(
+        "attention stays until a person has decided",
+        "models/settle.sql",
+        "            ELSE o.attention\n",
+        "            ELSE NULL\n",
+        ENDINGS,
+    ),
+    Guard(
+        "a missing code is asked for",
+        "models/settle.sql",
+        "d.kind = 'completed' AND d.codes IS NULL AND NOT d.from_has_code AND d.expects",
+        "false AND d.expects",
+        CODE_ASKS,
+    ),
+    Guard(
+        "a route without codes asks for none",
+        "models/settle.sql",
+        " AND d.expects <> 'no-code'",
+        "",
+        CODE_ASKS,
+    ),
+    Guard(
+        "a code that cannot be read is asked for on every route",
+        "models/settle.sql",
+        "CASE WHEN i.unreadable_code THEN 'code' ELSE COALESCE(o.expects, 'auto') END AS expects",
+        "COALESCE(o.expects, 'auto') AS expects",
+        CODE_ASKS,
+    ),
+    Guard(
+        "a code is asked for only so often",
+        "models/claims.py",
+        "NOT must_have_code AND asks + 1 >= CASE",
+        "false AND asks + 1 >= CASE",
+        CODE_ASKS,
+    ),
+    Guard(
+        "a route that brought no codes is asked once",
+        "models/claims.py",
+        "SELECT count(*) = {ROUTE_ORDERS} AND bool_and",
+        "SELECT false AND bool_and",
+        CODE_ASKS,
+    ),
+    Guard(
+        "a code that never comes needs a person",
+        "models/claims.py",
+        "attention = CASE WHEN p.given_up THEN COALESCE(o.attention, 'no_code')",
+        "attention = CASE WHEN false THEN COALESCE(o.attention, 'no_code')",
+        CODE_ASKS,
+    ),
+    Guard(
+        "a code that comes after all is no reason for a person",
+        "models/settle.sql",
+        "WHEN n.fills_codes AND o.attention = 'no_code' THEN NULL",
+        "WHEN false THEN NULL",
+        CODE_ASKS,
+    ),
+    Guard(
+        "words that are no code are no code",
+        "models/codes.py",
+        "return not said or texts.fold_digits(plain[said[0] : said[-1] + 1]) in NO_CODE",
+        "return not plain",
+        "tests/models/test_codes.py",
+    ),
+    Guard(
+        "a number with a fraction is no code",
+        "models/codes.py",
+        "if isinstance(value, int) and value.bit_length() <= MAX_BITS:",
+        "if isinstance(value, int | float):",
+        "tests/models/test_codes.py",
+    ),
+    Guard(
+        "a reference survives floats",
+        "models/placing.py",
+        "REFERANS_DIGITS = 15",
+        "REFERANS_DIGITS = 18",
+        PLACING,
+    ),
+    Guard(
+        "a reference is unique among our orders",
+        "migrations/0008_ending_indexes.py",
+        "CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS idx_orders_referans_of_ours",
+        "CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_orders_referans_of_ours",
+        PLACING,
+    ),
+    # --- trouble of ours
+    Guard(
+        "keys that open nothing blame no provider",
+        "gateway/fulfilment/routing.py",
+        "        if isinstance(error, sealed.NoKeyOpens) and not provider.keys_open_anything():\n            raise\n",
+        "",
+        OWN_TROUBLE,
+    ),
+    Guard(
+        "a database in trouble blames no provider",
+        "gateway/fulfilment/routing.py",
+        "except sealed.Unsealable as error:",
+        "except Exception as error:",
+        OWN_TROUBLE,
+    ),
+    Guard(
+        "an order times out only after a check that was tried",
+        "gateway/fulfilment/checking.py",
+        "    except NotTried as error:\n        _learned_nothing(worker, claimed, assigned, error)\n"
+        "        return claimed.next_check_seconds\n    except UnknownReference",
+        "    except UnknownReference",
+        OWN_TROUBLE,
+    ),
+    # --- requests
     Guard(
         "connections go to every process",
         "gateway/serving.py",
@@ -514,8 +737,8 @@ GUARDS = [
     Guard(
         "a check is claimed by one",
         "models/claims.py",
-        """WHERE o.id = %(id)s AND o."nextCheckAt" <= now() AND o."externalStatus" <> 'not_sent' AND {WITH_PROVIDER}""",
-        """WHERE o.id = %(id)s AND o."externalStatus" <> 'not_sent' AND {WITH_PROVIDER}""",
+        """WHERE o.id = %(id)s AND o."nextCheckAt" <= now() AND o."externalStatus" <> 'not_sent'""",
+        """WHERE o.id = %(id)s AND o."externalStatus" <> 'not_sent'""",
         PLAN,
     ),
     Guard(
@@ -578,8 +801,8 @@ GUARDS = [
     Guard(
         "a provider that is down delays no timeout",
         "models/plans.py",
-        """  AND COALESCE("sentAt", "claimedAt") + make_interval(secs => %(order_timeout)s) > now()\nRETURNING""",
-        "RETURNING",
+        """\n  AND COALESCE(o."sentAt", o."claimedAt") + make_interval(secs => %(order_timeout)s) > now())\nRETURNING""",
+        ")\nRETURNING",
         PLAN,
     ),
     Guard(
