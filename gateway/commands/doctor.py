@@ -113,7 +113,8 @@ def _on_providers(postgres: Finding, call: bool) -> list[Finding]:
     if not accounts:
         return [Finding("providers", Status.WARNING, "none", "add one: gateway providers add --help")]
     probe = probes.balance if call else probes.health
-    return probes.together({f"provider {account.id}": partial(probe, account) for account in accounts})
+    found = probes.together({f"provider {account.id}": partial(probe, account) for account in accounts})
+    return [*found, probes.callback_formats(accounts)]
 
 
 def _unknown(name: str, because: Finding) -> Finding:

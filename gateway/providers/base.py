@@ -131,3 +131,7 @@ class Adapter(Protocol):
     @staticmethod
     def read_callback(fields: Mapping[str, Any]) -> Outcome:
         """The outcome in a callback of this protocol's own format. Raises UnreadableCallback."""
+
+    @staticmethod
+    def write_callback(outcome: Outcome) -> Mapping[str, str]:
+        """The form that `read_callback` takes for this outcome. Raises ValueError where the protocol has no word."""

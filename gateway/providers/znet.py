@@ -131,7 +131,7 @@ class Znet:
     @staticmethod
     def read_callback(fields: Mapping[str, Any]) -> Outcome:
         """`referans` (or `tahsilat_api_islem_id`), `durum`, `pin`, `aciklama`."""
-        referans = _text(fields.get("referans") or fields.get("tahsilat_api_islem_id"))
+        referans = _text(fields.get("referans")) or _text(fields.get("tahsilat_api_islem_id"))
         status = STATES.get(_text(fields.get("durum")))
         if not referans:
             raise UnreadableCallback("the reference is missing: send `referans`")
@@ -140,6 +140,20 @@ class Znet:
         message = _text(fields.get("aciklama")) or None
         found = codes.read(fields.get("pin"))
         return Outcome(status, referans, codes=found.codes, unreadable_code=found.unreadable, message=message)
+
+    @staticmethod
+    def write_callback(outcome: Outcome) -> Mapping[str, str]:
+        """As `read_callback` reads it; of several codes the first, and an open order is `durum` 1."""
+        if outcome.status is ExternalStatus.REVERSED:
+            raise ValueError("a znet panel has no word for reversed")
+        words = {status: word for word, status in STATES.items()}
+        fields = {
+            "referans": outcome.referans,
+            "durum": words.get(outcome.status, "1"),
+            "pin": outcome.codes[0].code if outcome.codes else None,
+            "aciklama": outcome.message,
+        }
+        return {name: value for name, value in fields.items() if value}
 
     def _ask(self, service: str, fields: Mapping[str, str], max_bytes: int = texts.MAX_READ) -> str:
         """The answer as text, of which `max_bytes` are read. Raises NotReached, NoAnswer."""

@@ -801,8 +801,8 @@ GUARDS = [
     Guard(
         "a provider that is down delays no timeout",
         "models/plans.py",
-        """\n  AND COALESCE(o."sentAt", o."claimedAt") + make_interval(secs => %(order_timeout)s) > now())\nRETURNING""",
-        ")\nRETURNING",
+        """\n  AND COALESCE(o."sentAt", o."claimedAt") + make_interval(secs => %(order_timeout)s) > now())\nR""",
+        ")\nR",
         PLAN,
     ),
     Guard(
