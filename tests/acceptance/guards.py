@@ -51,6 +51,7 @@ class Guard:
 
 PLAN, SETTLE = "tests/models/test_claims.py", "tests/models/test_settle.py"
 INBOX, PLACING = "tests/models/test_inbox.py", "tests/models/test_placing.py"
+CALLBACKS = "tests/gateway/web/test_callbacks.py"
 LIFECYCLE = "tests/models/test_lifecycle.py"
 DISPATCHING, CHECKING, SWEEPING, PERMITS, CODE_ASKS, ENDINGS, OWN_TROUBLE = (
     f"tests/gateway/fulfilment/test_{name}.py"
@@ -581,6 +582,34 @@ GUARDS = [
         "CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS idx_orders_referans_of_ours",
         "CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_orders_referans_of_ours",
         PLACING,
+    ),
+    Guard(
+        "other content under a known event id counts",
+        "gateway/callbacks/reading.py",
+        'f"id:{event_id}:{digest}" if event_id',
+        'f"id:{event_id}" if event_id',
+        CALLBACKS,
+    ),
+    Guard(
+        "a code that a callback lacks is asked for at once",
+        "gateway/callbacks/reading.py",
+        "        code_ask_seconds=0,\n",
+        "        code_ask_seconds=60,\n",
+        f"{CALLBACKS} tests/gateway/web/test_callback_codes.py",
+    ),
+    Guard(
+        "the neutral format is not guessed",
+        "gateway/callbacks/reading.py",
+        "if provider.callback_format is CallbackFormat.PROTOCOL:",
+        "if False:",
+        "tests/gateway/web/test_callback_formats.py",
+    ),
+    Guard(
+        "a bad entry of a list stops no other",
+        "gateway/callbacks/reading.py",
+        "        if isinstance(each, UnreadableCallback):\n",
+        "        if isinstance(each, UnreadableCallback):\n            raise each\n",
+        CALLBACKS,
     ),
     # --- trouble of ours
     Guard(

@@ -169,7 +169,7 @@ class Case:
 
     def _asked_in_vain(self, entry: Order) -> bool:
         """Whether no callback brought the code, and the questions that the route allows are used up."""
-        if any(said.codes for said in _told(entry, only_delivered=True)):
+        if self._was_told_code(entry):
             return False
         if self.row["productId"] == TOP_UP:
             return True
@@ -179,11 +179,19 @@ class Case:
         asks = sum(event.source == "poll" for event in self.events[moves[-1] :]) if moves else 0
         return asks >= (ASKS_FOR_A_CODE if self.must_have_code else claims.CODE_ASKS) - ASKS_CUT_OFF
 
+    def _was_told_code(self, entry: Order) -> bool:
+        """Whether a callback brought the code."""
+        return any(said.codes for said in _told(entry, only_delivered=True))
+
     def _reversed(self, entry: Order) -> set[Ending]:
-        """A check after the reversal shows a cancellation, so an order that was still open then has failed."""
+        """A check after the reversal shows a cancellation, so an order that was still open then has failed.
+
+        Nothing is asked about an order that was taken back, so a code that no callback brought may never have come.
+        """
         told, found = {said.status for said in _told(entry, only_delivered=True)}, self._completed(entry)
         endings = {ending._replace(status="reversed") for ending in found}
-        if not any(event.after == "completed" for event in self.events):
+        was_completed = any(event.after == "completed" for event in self.events)
+        if not was_completed or not self._was_told_code(entry):
             endings.add(Ending("reversed"))
         if "reversed" not in told:
             endings |= found
