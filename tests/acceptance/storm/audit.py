@@ -18,7 +18,14 @@ PLACED_TWICE = "placed twice"
 WRONG_STATE = "wrong final state"
 BROKEN_TIMELINE = "broken timeline"
 CONFLICT_HIDDEN = "conflict not shown"
-OFFENCES = (LOST, SENT_TWICE, PLACED_TWICE, WRONG_STATE, BROKEN_TIMELINE, CONFLICT_HIDDEN)
+#: Its first provider was passed over, though nothing was wrong with it.
+REROUTED = "rerouted by trouble of ours"
+#: It timed out, and the last check that should come before was not tried at the provider.
+EXPIRED_UNASKED = "timed out without a last check"
+OFFENCES = (
+    *(LOST, SENT_TWICE, PLACED_TWICE, WRONG_STATE, BROKEN_TIMELINE, CONFLICT_HIDDEN),
+    *(REROUTED, EXPIRED_UNASKED),
+)
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,7 @@ class Audit:
         found[LOST] += [order_id for order_id in self.accepted.values() if order_id not in self.books.cases]
         users = Counter(case.row["userIdentifier"] for case in self.books.cases.values())
         for order_id, case in self.books.cases.items():
-            for name in offences_of(case):
+            for name in offences_of(case, self.plan.order_timeout_seconds):
                 found[name].append(order_id)
             if users[case.row["userIdentifier"]] > 1:
                 found[PLACED_TWICE].append(order_id)
@@ -85,7 +92,7 @@ class Audit:
         )
 
 
-def offences_of(case: Case) -> Iterator[str]:
+def offences_of(case: Case, order_timeout_seconds: float | None) -> Iterator[str]:
     """What does not hold of one order."""
     if case.status not in FINAL:
         yield LOST
@@ -97,6 +104,26 @@ def offences_of(case: Case) -> Iterator[str]:
         yield BROKEN_TIMELINE
     if _hides_conflict(case):
         yield CONFLICT_HIDDEN
+    if case.entries and not case.sent_to_first:
+        yield REROUTED
+    if order_timeout_seconds is not None and _expired_unasked(case, order_timeout_seconds):
+        yield EXPIRED_UNASKED
+
+
+def _expired_unasked(case: Case, order_timeout_seconds: float) -> bool:
+    """It timed out; neither the provider's book nor the timeline shows a check after its time was up."""
+    expired = next((event for event in case.events if event.moves and event.source == "sweep"), None)
+    sent_at = case.row["sentAt"] or case.row["claimedAt"]
+    if expired is None or sent_at is None:
+        return expired is not None
+    is_up = sent_at.timestamp() + order_timeout_seconds
+    arrived = any(at >= is_up for entry in case.entries for at in entry.checked_at)
+    failed = any(
+        event.at.timestamp() >= is_up and (event.message or "").startswith("checked")
+        for event in case.events
+        if event.source == "poll"
+    )
+    return not (arrived or failed)
 
 
 def _ends_right(case: Case) -> bool:

@@ -1,7 +1,6 @@
 """What each side says of every order: the gateway's rows and timelines, the provider's book."""
 
 from collections import defaultdict
-from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -48,6 +47,8 @@ class Case:
     #: What each provider that was ever asked for it says, the first one first.
     entries: tuple[Order, ...]
     events: list[Event] = field(default_factory=list)
+    #: Whether it was ever sent to the provider that its route names first.
+    sent_to_first: bool = True
 
     @property
     def booked(self) -> Order | None:
@@ -85,7 +86,8 @@ class Case:
         booked = self.booked
         deciding = booked is not None and booked.state is State.PROCESSING and booked.behaviour.settles
         late = self.row["failureReason"] == FailureReason.TIMEOUT and self.truth()[0] == "completed"
-        return self.status not in FINAL or deciding or late
+        asking = self.row["nextCheckAt"] is not None
+        return self.status not in FINAL or deciding or late or asking
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ class Books:
 
 def read(stage: Stage) -> Books:
     """Both sides as they are now."""
-    providers = (stage.simulator.book, stage.backup.book)
+    first, second = stage.simulator.book, stage.backup.book
     with (
         closing(psycopg2.connect(stage.postgres.url)) as connection,
         connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor,
@@ -114,9 +116,9 @@ def read(stage: Stage) -> Books:
         timelines: dict[str, list[Event]] = defaultdict(list)
         for row in cursor.fetchall():
             timelines[row.pop("key")].append(Event(*row.values()))
-    return Books({row["key"]: Case(row, _entries(providers, row), timelines[row["key"]]) for row in rows})
+    return Books({row["key"]: _case(row, timelines[row["key"]], first, second) for row in rows})
 
 
-def _entries(providers: Sequence[Book], row: dict[str, Any]) -> tuple[Order, ...]:
-    found = (book.get(row["provider_referans"]) for book in providers)
-    return tuple(order for order in found if order is not None)
+def _case(row: dict[str, Any], events: list[Event], first: Book, second: Book) -> Case:
+    found = [book.get(row["provider_referans"]) for book in (first, second)]
+    return Case(row, tuple(filter(None, found)), events, sent_to_first=found[0] is not None)

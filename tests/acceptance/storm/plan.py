@@ -85,6 +85,8 @@ class Plan:
     seconds: float
     orders: tuple[PlannedOrder, ...]
     faults: tuple[PlannedFault, ...]
+    #: Seconds from sending until an order without an outcome fails; None if none of the orders waits for that.
+    order_timeout_seconds: float | None = None
 
 
 def make(
@@ -107,6 +109,7 @@ def make(
         seconds,
         tuple(PlannedOrder(number, seconds * number / orders, words[number]) for number in range(orders)),
         tuple(_faults(dice, kinds, seconds, fault_every_seconds)),
+        order_timeout_seconds,
     )
 
 
