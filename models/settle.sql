@@ -183,6 +183,7 @@ decided AS (
             WHEN order_id IS NULL THEN 'unmatched'
             WHEN is_former AND kind = 'completed' THEN 'conflict'
             WHEN is_former THEN 'stale'
+            WHEN by_hand = 'approved' AND kind = 'failed' AND failure_reason = 'timeout' THEN 'stale'
             WHEN by_hand = 'approved' AND kind IN ('failed', 'reversed') THEN 'conflict'
             WHEN by_hand = 'rejected' AND kind = 'completed' THEN 'conflict'
             WHEN from_kind = 'open' AND rank < from_rank THEN 'stale'
@@ -247,6 +248,9 @@ named AS (
         d.dedupe_key IS NOT NULL AND inbox.dedupe_key IS NULL AND d.result <> 'unmatched' AS seen_before,
         d.result = 'applied' AS applies,
         d.result = 'applied' AND d.kind <> 'open' AS ends,
+        -- Another hand has decided the order, and this is its provider's end, or its timeout: asking goes no further.
+        d.result IN ('conflict', 'stale') AND d.by_hand IS NOT NULL AND d.kind <> 'open'
+            AND NOT d.is_former AS ends_asking,
         d.result = 'applied' AND d.kind = 'completed' AS completes,
         d.result = 'applied' AND d.kind = 'reversed' AS reverses,
         d.result = 'applied' AND d.kind = 'completed' AND d.codes IS NOT NULL AS fills_codes,
@@ -365,7 +369,7 @@ moved AS (
         END,
         "nextCheckAt" = CASE
             WHEN n.awaits_code THEN now() + make_interval(secs => n.code_ask_seconds)
-            WHEN n.ends THEN NULL
+            WHEN n.ends OR n.ends_asking THEN NULL
             WHEN n.replans THEN LEAST(
                 now() + make_interval(secs => n.next_check_seconds),
                 COALESCE(o."sentAt", o."claimedAt", now()) + make_interval(secs => %(order_timeout)s)

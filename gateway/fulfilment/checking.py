@@ -129,7 +129,7 @@ def _ask(worker: Worker, claimed: ClaimedCheck, assigned: Assigned) -> float | N
         still_open = is_open(claimed.external_status)
     else:
         settled = _learned(worker, claimed, assigned, outcome)
-        if settled.ask_in_seconds is not None:
+        if settled.ask_in_seconds is not None or settled.result is Result.CONFLICT:
             return settled.ask_in_seconds
         still_open = is_open(settled.went_to)
     if still_open and claimed.expired:

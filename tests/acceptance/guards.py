@@ -58,6 +58,78 @@ DISPATCHING, CHECKING, SWEEPING, PERMITS, CODE_ASKS, ENDINGS, OWN_TROUBLE = (
     for name in ("dispatching", "checking", "sweeping", "permits", "code_asks", "endings", "own_trouble")
 )
 GUARDS = [
+    # --- trouble of ours
+    Guard(
+        "trouble of ours moves no order and lets none time out",
+        "gateway/fulfilment/routing.py",
+        "    except sealed.Unsealable as error:",
+        "    except Exception as error:",
+        OWN_TROUBLE,
+    ),
+    Guard(
+        "keys that open nothing are no fault of a provider",
+        "gateway/fulfilment/routing.py",
+        "if isinstance(error, sealed.NoKeyOpens) and not provider.keys_open_anything():",
+        "if False:",
+        OWN_TROUBLE,
+    ),
+    Guard(
+        "a last check that could not go out ends nothing",
+        "gateway/fulfilment/checking.py",
+        "        return claimed.next_check_seconds\n    except UnknownReference",
+        "        still_open = True\n    except UnknownReference",
+        OWN_TROUBLE,
+    ),
+    Guard(
+        "a fault of this machine is no fault of a provider",
+        "gateway/outbound.py",
+        "kind = LocalFault if _is_local(error) else NoAnswer",
+        "kind = NoAnswer",
+        OWN_TROUBLE,
+    ),
+    Guard(
+        "what an adapter has sent before it failed is asked about",
+        "gateway/providers/__init__.py",
+        "kind = NotTried if outbound.calls_sent() == sent_before else InDoubt",
+        "kind = NotTried",
+        DISPATCHING,
+    ),
+    Guard(
+        "a code whose last answer was lost is asked for again",
+        "models/claims.py",
+        "            ELSE %(grace)s::float8\n        END AS delay",
+        "        END AS delay",
+        CODE_ASKS,
+    ),
+    # --- decided by others
+    Guard(
+        "what another hand has approved is not rejected",
+        "models/settle.sql",
+        "WHEN by_hand = 'approved' AND kind IN ('failed', 'reversed') THEN 'conflict'",
+        "WHEN false THEN 'conflict'",
+        ENDINGS,
+    ),
+    Guard(
+        "a delivery by a former provider is a conflict",
+        "models/settle.sql",
+        "WHEN is_former AND kind = 'completed' THEN 'conflict'",
+        "WHEN false THEN 'conflict'",
+        ENDINGS,
+    ),
+    Guard(
+        "what another hand has decided is not asked about for ever",
+        "models/settle.sql",
+        "WHEN n.ends OR n.ends_asking THEN NULL",
+        "WHEN n.ends THEN NULL",
+        ENDINGS,
+    ),
+    Guard(
+        "what another hand has decided is not followed again",
+        "models/plans.py",
+        " AND o.status = 'pending'\n",
+        "\n",
+        SWEEPING,
+    ),
     # --- sending
     Guard(
         "an order is claimed by one",
@@ -333,7 +405,7 @@ GUARDS = [
     Guard(
         "our own timeout is not a conflict",
         "models/settle.sql",
-        "kind = 'failed' AND failure_reason = 'timeout' THEN 'stale'",
+        "WHEN kind = 'failed' AND failure_reason = 'timeout' THEN 'stale'",
         "kind = 'failed' AND failure_reason = 'timeout' THEN 'conflict'",
         SETTLE,
     ),
@@ -430,13 +502,6 @@ GUARDS = [
         LIFECYCLE,
     ),
     Guard(
-        "a former provider's delivery is a conflict",
-        "models/settle.sql",
-        "WHEN is_former AND kind = 'completed' THEN 'conflict'",
-        "WHEN is_former AND kind = 'completed' THEN 'stale'",
-        SETTLE,
-    ),
-    Guard(
         "a former provider moves nothing",
         "models/settle.sql",
         "            WHEN is_former THEN 'stale'\n",
@@ -462,13 +527,6 @@ GUARDS = [
         "models/settle.sql",
         "WHEN from_kind <> 'completed' THEN 'conflict'",
         "WHEN from_kind = 'failed' THEN 'conflict'",
-        SETTLE,
-    ),
-    Guard(
-        "what another hand approved does not fail",
-        "models/settle.sql",
-        "WHEN by_hand = 'approved' AND kind IN ('failed', 'reversed') THEN 'conflict'",
-        "WHEN false THEN 'conflict'",
         SETTLE,
     ),
     Guard(
@@ -610,29 +668,6 @@ GUARDS = [
         "        if isinstance(each, UnreadableCallback):\n",
         "        if isinstance(each, UnreadableCallback):\n            raise each\n",
         CALLBACKS,
-    ),
-    # --- trouble of ours
-    Guard(
-        "keys that open nothing blame no provider",
-        "gateway/fulfilment/routing.py",
-        "        if isinstance(error, sealed.NoKeyOpens) and not provider.keys_open_anything():\n            raise\n",
-        "",
-        OWN_TROUBLE,
-    ),
-    Guard(
-        "a database in trouble blames no provider",
-        "gateway/fulfilment/routing.py",
-        "except sealed.Unsealable as error:",
-        "except Exception as error:",
-        OWN_TROUBLE,
-    ),
-    Guard(
-        "an order times out only after a check that was tried",
-        "gateway/fulfilment/checking.py",
-        "    except NotTried as error:\n        _learned_nothing(worker, claimed, assigned, error)\n"
-        "        return claimed.next_check_seconds\n    except UnknownReference",
-        "    except UnknownReference",
-        OWN_TROUBLE,
     ),
     # --- requests
     Guard(

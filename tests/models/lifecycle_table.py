@@ -53,6 +53,8 @@ def decide(order: Standing, outcome: Claim) -> Result:
 def _decide_open(order: Standing, outcome: Claim) -> Result:
     is_completed = outcome.status is ExternalStatus.COMPLETED
     if kind_of(outcome.status) is not Kind.OPEN and order.by_hand != "pending":
+        if order.by_hand == "approved" and outcome.status is ExternalStatus.FAILED and outcome.timed_out:
+            return Result.STALE
         agrees = is_completed is (order.by_hand == "approved")
         return Result.APPLIED if agrees else Result.CONFLICT
     rank = RANKS.get(order.status.lower(), UNKNOWN_RANK)

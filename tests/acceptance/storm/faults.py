@@ -3,12 +3,14 @@
 import itertools
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
+import psutil
 import psycopg2
 import redis
 
@@ -21,8 +23,9 @@ Script = Iterator[float]
 
 #: Seconds a platform gives a process after SIGTERM.
 GRACE_SECONDS = 25
-#: Seconds for which the table of orders is locked, and for which the database's backends stand still.
-LOCK_SECONDS, STALL_SECONDS = 8, 7
+#: Seconds for which the table of orders is locked, and for which PostgreSQL's processes are stopped. More than a
+#: worker waits for a connection, less than its statements may wait for a lock.
+LOCKED_SECONDS, STALLED_SECONDS = 8.0, 7.0
 #: Seconds by which one worker's clock is off.
 CLOCK_OFF_SECONDS = 30
 
@@ -85,30 +88,34 @@ def _connections_cut(stage: Stage, chance: float) -> Script:
     yield 0
 
 
-def _table_locked(stage: Stage, chance: float) -> Script:
-    """As a migration or a backup of another system does."""
-    with closing(psycopg2.connect(stage.postgres.url)) as connection, connection.cursor() as cursor:
-        cursor.execute("LOCK TABLE product_orders IN ACCESS EXCLUSIVE MODE")
-        yield LOCK_SECONDS
+def _orders_locked(stage: Stage, chance: float) -> Script:
+    """As a migration of the older storefront does it."""
+    with closing(psycopg2.connect(stage.postgres.url)) as connection:
+        connection.cursor().execute("LOCK TABLE product_orders")
+        yield from _mended_after(LOCKED_SECONDS, connection.rollback)
 
 
 def _database_stalled(stage: Stage, chance: float) -> Script:
-    """Connections stay open, and nothing answers: a machine that swaps, a disk that hangs."""
-    backends = (
-        "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
-    )
-    stopped = [pid for (pid,) in stage.rows(backends)]
-    _signal_all(stopped, signal.SIGSTOP)
-    try:
-        yield STALL_SECONDS
-    finally:
-        _signal_all(stopped, signal.SIGCONT)
+    """Every process of PostgreSQL is stopped but the one that takes connections, as by a disk that hangs."""
+    stopped = psutil.Process(stage.postgres.pid).children()
+    for process in stopped:
+        with suppress(psutil.NoSuchProcess):
+            process.suspend()
+
+    def resume() -> None:
+        for process in stopped:
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
+
+    yield from _mended_after(STALLED_SECONDS, resume)
 
 
-def _signal_all(pids: Sequence[int], number: signal.Signals) -> None:
-    for pid in pids:
-        with suppress(ProcessLookupError):
-            os.kill(pid, number)
+def _mended_after(seconds: float, mend: Callable[[], None]) -> Script:
+    """By a thread of its own: the one that runs the storm may itself wait for the database."""
+    timer = threading.Timer(seconds, mend)
+    timer.start()
+    yield seconds
+    timer.join()
 
 
 def _disk_full(stage: Stage, chance: float) -> Script:
@@ -251,7 +258,7 @@ FAULTS = {
     "PostgreSQL stopped for 10 s": _fault(_postgres_stopped, "postgres"),
     "PostgreSQL crashed": _fault(_postgres_crashed, "postgres"),
     "database connections cut": _fault(_connections_cut, "postgres"),
-    "table locked for 8 s": _fault(_table_locked, "postgres"),
+    "orders locked for 8 s": _fault(_orders_locked, "postgres"),
     "database stalled for 7 s": _fault(_database_stalled, "postgres"),
     "disk full": _fault(_disk_full, "postgres"),
     "Valkey killed": _fault(_valkey_killed, "valkey"),

@@ -157,7 +157,7 @@ class Stage:
 
 
 @contextmanager
-def built(directory: Path, *, order_timeout_seconds: float) -> Iterator[Stage]:
+def built(directory: Path, *, order_timeout_seconds: float, **env: str) -> Iterator[Stage]:
     """A stage with everything running; its data and logs are in `directory`, and nothing of it outlives the block."""
     (logs := directory / "logs").mkdir(parents=True)
     credentials = {name: factories.CREDENTIALS[name] for name in ("kod", "sifre")}
@@ -171,7 +171,7 @@ def built(directory: Path, *, order_timeout_seconds: float) -> Iterator[Stage]:
         migrate(postgres.url, echo=lambda line: None)
         disk.install(postgres.url)
         timeout = {"ORDER_TIMEOUT": f"{order_timeout_seconds:g}"}
-        system = System(postgres.url, valkey.url, logs, simulator, **PACE, **timeout)
+        system = System(postgres.url, valkey.url, logs, simulator, **PACE, **timeout, **env)
         system.add_second_provider(BACKUP, backup.url, kod=BACKUP)
         _add_routes(postgres.url, php.url)
         providers = {factories.SANDBOX: simulator, BACKUP: backup, PHP: php}

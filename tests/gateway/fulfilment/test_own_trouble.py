@@ -136,6 +136,7 @@ class TestDatabase:
             patch.setattr(providers, "check", check_and_lock)
             with pytest.raises(peewee.OperationalError):
                 checking.check(worker, order)
+            other.rollback()
         assert status(order) == "sent"
 
         age(order, 61)
@@ -164,6 +165,7 @@ def locked(url: str, table: str) -> Iterator[None]:
     with closing(psycopg2.connect(url)) as connection:
         connection.cursor().execute(f"LOCK TABLE {table}")
         yield
+        connection.rollback()  # waited for; the server notices later that a connection is closed
 
 
 class TestQueue:

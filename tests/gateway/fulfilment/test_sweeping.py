@@ -165,6 +165,14 @@ def test_orders_of_another_system_are_followed(worker: Worker, queue: Queue) -> 
     assert queue.hints() == [Hint(CHECK, order, 0)]
 
 
+@pytest.mark.parametrize("decided", ["approved", "rejected"])
+def test_one_that_another_hand_has_decided_is_not_followed(worker: Worker, decided: str) -> None:
+    order = place("never")
+    dispatching.dispatch(worker, order)
+    put(order, nextCheckAt=None, status=decided)
+    assert sweep(worker).counts["adopted"] == 0
+
+
 def keep_callback(days_old: int) -> None:
     database.rows(
         "INSERT INTO callback_events (provider_id, dedupe_key, result, received_at)"
