@@ -68,7 +68,7 @@ def seconds_until_check(order_id: str) -> float:
 
 def events(order_id: str) -> list[str]:
     """What the order's timeline says, oldest first."""
-    return [event["message"] for event in timeline.events(order_id)]
+    return [event.message for event in timeline.events(order_id)]
 
 
 def spoil(provider_id: str, accident: str) -> None:

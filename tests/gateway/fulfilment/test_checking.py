@@ -9,7 +9,7 @@ from gateway.dev.simulator.book import State
 from gateway.fulfilment import checking, dispatching
 from gateway.fulfilment.permits import Busy
 from gateway.fulfilment.worker import CHECK, Worker
-from models import claims, provider
+from models import claims, plans, provider
 from models.db import database
 from models.provider import BREAKER_THRESHOLD, Provider
 from tests import factories
@@ -80,7 +80,7 @@ class TestAnswered:
         provider.failed(SANDBOX, "no answer", probe_seconds=30)
         checking.check(worker, order)
         health = provider.health(SANDBOX)
-        assert health and health["failures"] == 0
+        assert health and health.failures == 0
 
 
 class TestNotDue:
@@ -116,7 +116,7 @@ class TestUnclear:
         assert events(order)[-1].startswith("checked (1), nothing learned: ")
         assert queue.hints() == [Hint(CHECK, order, 30)]
         health = provider.health(SANDBOX)
-        assert (health["failures"] if health else 0) == failures
+        assert (health.failures if health else 0) == failures
 
     def test_a_readable_refusal_of_the_question_ends_the_providers_failures(self, worker: Worker) -> None:
         provider.failed(SANDBOX, "no answer", probe_seconds=30)
@@ -124,7 +124,7 @@ class TestUnclear:
         claims.claim_dispatch(order, 0, SANDBOX)
         checking.check(worker, order)
         health = provider.health(SANDBOX)
-        assert health and health["failures"] == 0
+        assert health and health.failures == 0
 
 
 class TestUnknownReference:
@@ -144,7 +144,7 @@ class TestUnknownReference:
         order = place("html")
         dispatching.dispatch(worker, order)
         for _ in range(3):
-            claims.request_check(order)
+            plans.request_check(order)
             checking.check(worker, order)
         assert booked(simulator, order).times_checked == 3
         assert (booked(simulator, order).requests_seen, status(order)) == (1, "pending")
@@ -203,7 +203,7 @@ class TestExpired:
         age(order, DAY)
         checking.check(worker, order)
         simulator.book.decide(booked(simulator, order), State.COMPLETED, "PIN-LATE", "")
-        claims.request_check(order)
+        plans.request_check(order)
         checking.check(worker, order)
         assert (status(order), row(order)["late"]) == ("completed", True)
 

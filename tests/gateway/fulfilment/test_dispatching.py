@@ -75,7 +75,7 @@ class TestAccepted:
         provider.failed(SANDBOX, "no answer", probe_seconds=30)
         dispatching.dispatch(worker, place())
         health = provider.health(SANDBOX)
-        assert health and health["failures"] == 0
+        assert health and health.failures == 0
 
     def test_a_callback_that_was_quicker_than_the_providers_number_is_settled(
         self, worker: Worker, monkeypatch: pytest.MonkeyPatch
@@ -141,7 +141,7 @@ class TestRefused:
         provider.failed(SANDBOX, "no answer", probe_seconds=30)
         dispatching.dispatch(worker, place("refuse"))
         health = provider.health(SANDBOX)
-        assert health and health["failures"] == 0
+        assert health and health.failures == 0
 
     def test_a_next_provider_that_is_busy_gets_it_with_its_first_check(
         self, worker: Worker, simulator: Simulator, queue: Queue
@@ -246,7 +246,7 @@ class TestUnclear:
         assert provider.health(SANDBOX) is None
         dispatching.dispatch(worker, place("html"))
         health = provider.health(SANDBOX)
-        assert health and health["failures"] == 1
+        assert health and health.failures == 1
 
     def test_an_order_that_never_reached_its_provider_is_sent_without_asking(
         self, worker: Worker, simulator: Simulator

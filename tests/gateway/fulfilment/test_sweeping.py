@@ -4,7 +4,6 @@ import itertools
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime
-from typing import Any
 
 import psycopg2
 import pytest
@@ -19,6 +18,7 @@ from models.codes import Code
 from models.db import database
 from models.outcome import Arrival, Outcome
 from models.status import ExternalStatus, Source
+from models.sweep_run import Sweep
 from tests import factories
 from tests.gateway.fulfilment.conftest import Lines, WorkerFor
 from tests.gateway.fulfilment.orders import Hint, Queue, age, place, put, row, seconds_until_check, status
@@ -26,11 +26,11 @@ from tests.gateway.fulfilment.orders import Hint, Queue, age, place, put, row, s
 SANDBOX = factories.SANDBOX
 
 
-def sweep(worker: Worker) -> dict[str, Any]:
+def sweep(worker: Worker) -> Sweep:
     """Sweep once; the row that it left, its counts in it."""
     sweeping.sweep(worker)
     found = sweep_run.last()
-    assert found and found["finished_at"]
+    assert found and found.finished_at
     return found
 
 
@@ -56,7 +56,7 @@ class TestUnmatchedCallbacks:
         order = sent_as(worker, "77")
         found = sweep(worker)
         assert status(order) == "completed"
-        assert (found["counts"]["unmatched_settled"], found["error"]) == (1, None)
+        assert (found.counts["unmatched_settled"], found.error) == (1, None)
 
     def test_all_are_found_however_small_the_batch(self, worker_for: WorkerFor) -> None:
         worker = worker_for({"SWEEP_BATCH": "2"})
@@ -64,7 +64,7 @@ class TestUnmatchedCallbacks:
         for number in range(5):
             came_early(f"77{number}", f"PIN-{number}")
             orders.append(sent_as(worker, f"77{number}"))
-        assert sweep(worker)["counts"]["unmatched_settled"] == 5
+        assert sweep(worker).counts["unmatched_settled"] == 5
         assert {status(order) for order in orders} == {"completed"}
 
     def test_one_that_does_not_open_delays_no_other_and_is_reported(self, worker: Worker) -> None:
@@ -74,8 +74,8 @@ class TestUnmatchedCallbacks:
         database.rows("UPDATE callback_events SET outcome = 'sealed:under a key that is gone' WHERE id = 1")
         found = sweep(worker)
         assert (status(spoilt), status(sound)) == ("sent", "completed")
-        assert found["counts"]["unmatched_settled"] == 1
-        assert "1 callbacks do not open" in found["error"]
+        assert found.counts["unmatched_settled"] == 1
+        assert "1 callbacks do not open" in found.error
 
     def test_one_that_the_database_refuses_delays_no_other(self, worker: Worker, lines: Lines) -> None:
         for number in range(4):
@@ -84,7 +84,7 @@ class TestUnmatchedCallbacks:
         with refusing("771", "check_violation"):
             found = sweep(worker)
         assert [status(order) for order in orders] == ["completed", "sent", "completed", "completed"]
-        assert found["error"] is None
+        assert found.error is None
         assert [line["action"] for line in lines].count("settle_failed") == 1
 
     def test_while_the_database_is_away_they_are_not_tried_one_by_one(
@@ -96,7 +96,7 @@ class TestUnmatchedCallbacks:
         with refusing("771", "query_canceled"):
             found = sweep(worker)
         assert {status(order) for order in orders} == {"sent"}
-        assert found["error"].startswith("unmatched_settled: ")
+        assert found.error.startswith("unmatched_settled: ")
         actions = {line["action"] for line in lines}
         assert "sweep_failed" in actions and "settle_failed" not in actions
 
@@ -124,7 +124,7 @@ class TestDueOrders:
         age(due, 61)
         age(unsent, 61)
         queue.clear()
-        assert sweep(worker)["counts"]["enqueued"] == 2
+        assert sweep(worker).counts["enqueued"] == 2
         assert sorted(queue.hints(), key=str) == [Hint(CHECK, due, 0), Hint(DISPATCH, unsent, 0)]
         assert seconds_until_check(new) > 0
 
@@ -132,7 +132,7 @@ class TestDueOrders:
         orders = [place() for _ in range(5)]
         for order in orders:
             age(order, 61)
-        assert sweep(worker_for({"SWEEP_BATCH": "2"}))["counts"]["enqueued"] == 5
+        assert sweep(worker_for({"SWEEP_BATCH": "2"})).counts["enqueued"] == 5
         assert {hint.order_id for hint in queue.hints()} == set(orders)
 
     def test_a_long_queue_gets_no_more(
@@ -142,8 +142,8 @@ class TestDueOrders:
         monkeypatch.setattr(sweeping, "MAX_HINTS", 3)
         for _ in range(5):
             age(place(), 61)
-        assert sweep(worker)["counts"]["enqueued"] == 3
-        assert sweep(worker)["counts"]["enqueued"] == 0
+        assert sweep(worker).counts["enqueued"] == 3
+        assert sweep(worker).counts["enqueued"] == 0
         assert len(queue.hints()) == 3
 
     def test_a_queue_that_is_away_delays_no_other_step(self, worker_for: WorkerFor) -> None:
@@ -151,8 +151,8 @@ class TestDueOrders:
         keep_callback(days_old=31)
         with closing(broker.make_broker(load({"REDIS_URL": "redis://127.0.0.1:1"}, ()), strict=True)) as away:
             found = sweep(worker_for(hints=broker.Hints(away, longest_delay_seconds=300)))
-        assert found["error"].startswith("enqueued: ConnectionError: ")
-        assert found["counts"]["callbacks_deleted"] == 1
+        assert found.error.startswith("enqueued: ConnectionError: ")
+        assert found.counts["callbacks_deleted"] == 1
 
 
 def test_orders_of_another_system_are_followed(worker: Worker, queue: Queue) -> None:
@@ -160,7 +160,7 @@ def test_orders_of_another_system_are_followed(worker: Worker, queue: Queue) -> 
     dispatching.dispatch(worker, order)
     put(order, nextCheckAt=None)
     queue.clear()
-    counts = sweep(worker)["counts"]
+    counts = sweep(worker).counts
     assert (counts["adopted"], counts["enqueued"]) == (1, 1)
     assert queue.hints() == [Hint(CHECK, order, 0)]
 
@@ -176,7 +176,7 @@ def keep_callback(days_old: int) -> None:
 def test_callbacks_past_their_retention_are_deleted(worker_for: WorkerFor) -> None:
     for days_old in (29, 31, 32, 33):
         keep_callback(days_old)
-    assert sweep(worker_for({"SWEEP_BATCH": "1"}))["counts"]["callbacks_deleted"] == 3
+    assert sweep(worker_for({"SWEEP_BATCH": "1"})).counts["callbacks_deleted"] == 3
     assert [each["dedupe_key"] for each in database.rows("SELECT dedupe_key FROM callback_events")] == [
         "29 days old"
     ]
@@ -191,7 +191,7 @@ def test_idempotency_keys_past_theirs_are_forgotten(worker_for: WorkerFor) -> No
             " SELECT id, %s, '', now() - make_interval(days => %s) FROM api_keys",
             (f"{days_old} days old", days_old),
         )
-    assert sweep(worker)["counts"]["idempotency_keys_deleted"] == 2
+    assert sweep(worker).counts["idempotency_keys_deleted"] == 2
     assert [each["key"] for each in database.rows("SELECT key FROM idempotency_keys")] == ["6 days old"]
 
 
@@ -200,9 +200,9 @@ class TestTheSweepItself:
         sweeping.sweep(worker, "by hand")
         found = sweep_run.last()
         assert found
-        assert (found["started_by"], found["error"]) == ("by hand", None)
-        assert found["counts"] == dict.fromkeys(sweeping.STEPS, 0)
-        assert isinstance(found["finished_at"], datetime)
+        assert (found.started_by, found.error) == ("by hand", None)
+        assert found.counts == dict.fromkeys(sweeping.STEPS, 0)
+        assert isinstance(found.finished_at, datetime)
 
     def test_it_stops_in_time_and_leaves_the_rest_to_the_next(
         self, worker_for: WorkerFor, queue: Queue
@@ -211,7 +211,7 @@ class TestTheSweepItself:
             age(place(), 61)
         minutes = itertools.count(step=60)
         worker = worker_for({"SWEEP_BATCH": "1"}, monotonic=lambda: next(minutes))
-        counts = sweep(worker)["counts"]
+        counts = sweep(worker).counts
         # The deadline is looked at first for the two steps that find nothing, then before each order.
         assert counts["enqueued"] == len(queue.hints()) == 1
 
