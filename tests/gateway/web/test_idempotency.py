@@ -106,7 +106,7 @@ def test_the_answer_that_is_kept_holds_no_key(client: Client) -> None:
     assert api_key.PREFIX not in str(kept)
 
 
-def test_who_waits_for_a_key_holds_up_nobody_else(client: Client, database_url: str) -> None:
+def test_a_request_that_waits_for_a_key_delays_no_other(client: Client, database_url: str) -> None:
     """As many as may be under way at once wait for keys that an open transaction holds."""
     reserve = "INSERT INTO idempotency_keys (api_key_id, key, fingerprint) SELECT id, %s, '' FROM api_keys"
     keys = [f"k{number}" for number in range(LANES)]

@@ -73,6 +73,15 @@ def test_the_order_goes_to_the_provider_of_its_route(client: Client) -> None:
     assert calls.place(client)["providerId"] == "other"
 
 
+@pytest.mark.parametrize(
+    "url", ["https://shop.example/orders/1?a=b#c", "http://127.0.0.1:8080/", "HTTPS://x"]
+)
+def test_the_url_to_notify_is_stored_as_it_was_given(client: Client, url: str) -> None:
+    answer = client.simulate_post("/orders", json=calls.BODY | {"notifyUrl": url})
+    assert answer.status_code == 201
+    assert factories.column(answer.json, "notifyUrl") == url
+
+
 # --- PINs
 
 
@@ -83,7 +92,7 @@ def completed(pool: object) -> dict[str, Any]:
     return order
 
 
-def test_a_pin_is_shown_only_to_who_may_see_it(
+def test_a_pin_is_shown_only_to_keys_that_may_read_it(
     completed: dict[str, Any], client: Client, trusted: Client
 ) -> None:
     path = f"/orders/{completed['id']}"
@@ -118,7 +127,7 @@ def test_no_other_call_shows_a_pin(completed: dict[str, Any], trusted: Client) -
     assert not any(word in answer.text for answer in answers for word in ("PIN-1", *SECRET))
 
 
-def test_an_order_without_a_pin_has_none_and_nobody_read_it(trusted: Client) -> None:
+def test_without_a_pin_null_is_shown_and_no_reading_recorded(trusted: Client) -> None:
     placed = calls.place(trusted)
     shown = trusted.simulate_get(f"/orders/{placed['id']}").json
     assert (shown["pinCode"], shown["codes"]) == (None, [])
@@ -183,7 +192,7 @@ def test_why_an_order_failed_is_shown(pool: object, client: Client) -> None:
 def test_a_pin_that_does_not_open_is_an_error_that_shows_nothing(
     completed: dict[str, Any], trusted: Client
 ) -> None:
-    moved = factories.sent("somebody else")
+    moved = factories.sent("another player")
     factories.put(moved, pinCode=factories.column(completed, "pinCode"))
     found = calls.problem(trusted.simulate_get(f"/orders/{moved['id']}"), 500)
     assert "ENCRYPTION_KEYS" in found["detail"] and "sealed:" not in found["detail"]
