@@ -153,9 +153,14 @@ def test_a_body_of_the_largest_size_is_read(client: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/orders", "/api-dj/orders", "/callbacks/sandbox", "/health/live", "/metrics"]
+    ("method", "path"),
+    [
+        (method, path)
+        for path in ("/orders", "/api-dj/orders", "/callbacks/sandbox", "/health/live", "/metrics")
+        for method in ("PUT", "PATCH", "DELETE", "HEAD", "TRACE")
+        if (method, path) != ("HEAD", "/callbacks/sandbox")  # a provider looks whether the address is there
+    ],
 )
-@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "HEAD", "TRACE"])
 def test_other_methods_are_not_allowed(client: Client, method: str, path: str) -> None:
     answer = client.simulate_request(method, path)
     assert answer.status_code == 405

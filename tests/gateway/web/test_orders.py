@@ -73,15 +73,6 @@ def test_the_order_goes_to_the_provider_of_its_route(client: Client) -> None:
     assert calls.place(client)["providerId"] == "other"
 
 
-@pytest.mark.parametrize(
-    "url", ["https://shop.example/orders/1?a=b#c", "http://127.0.0.1:8080/", "HTTPS://x"]
-)
-def test_the_url_to_notify_is_stored_as_it_was_given(client: Client, url: str) -> None:
-    answer = client.simulate_post("/orders", json=calls.BODY | {"notifyUrl": url})
-    assert answer.status_code == 201
-    assert factories.column(answer.json, "notifyUrl") == url
-
-
 # --- PINs
 
 
