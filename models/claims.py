@@ -6,13 +6,20 @@ A claim names the provider that will be called (`provider_id`), and fails if the
 
 from dataclasses import dataclass
 
+from models import texts
 from models.db import database
 from models.db.prepared import Prepared
 from models.route import Route
-from models.status import OPEN_SQL
+from models.status import IS_OPEN
 
 #: How often a provider must say that it does not know an order in doubt before it is sent again.
 ASKS = 2
+#: How often an order that completed without a code is asked for it, if its route does not say that it has one.
+CODE_ASKS = 4
+#: Characters of a refusal on the timeline, so that the ids of both providers stand beside it.
+MAX_REASON = texts.TIMELINE - 200
+#: Orders of a route that all completed without a code, after which its next ones are asked for it once only.
+ROUTE_ORDERS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +35,8 @@ class ClaimedOrder:
     quantity: int | None
     #: From the route: what the product is called at the provider.
     route_params: dict[str, str] | None
+    #: From the route: templates for the provider's fields; None or empty for the protocol's own way.
+    field_map: dict[str, str] | None
     external_status: str
     product_id: str | None
     package_id: str | None
@@ -48,6 +57,19 @@ class ClaimedCheck(ClaimedOrder):
     expired: bool
 
 
+@dataclass(frozen=True, slots=True)
+class ClaimedCodeAsk(ClaimedOrder):
+    """A completed order whose code is to be asked for."""
+
+    #: Seconds until it is asked for again, as the plan now says.
+    next_check_seconds: float | None
+    #: If this ask brings no code either, no other follows: `end_code_asks`. Until then the plan repeats it, so that an
+    #: answer which we lose by a fault of ours is asked for once more.
+    is_last: bool
+    #: Every ask was used up without a code, and a person is needed: do not ask.
+    given_up: bool
+
+
 def claim_dispatch(
     order_id: str, grace_seconds: float, provider_id: str | None = None
 ) -> ClaimedOrder | None:
@@ -65,7 +87,9 @@ def claim_next_provider(
         "refused_by": refused_by,
         "provider": route.provider_id,
         "params": database.as_json(route.params),
-        "note": f"{refused_by} refused: {reason}; sending to {route.provider_id}",
+        "expects": route.expects,
+        "field_map": database.as_json(route.field_map),
+        "note": f"{refused_by} refused: {texts.clean(reason, MAX_REASON)}; sending to {route.provider_id}",
         "grace": grace_seconds,
     }
     return database.load_one(ClaimedOrder, CLAIM_NEXT_PROVIDER, values)
@@ -102,6 +126,35 @@ def claim_check(
     return database.load_one(ClaimedCheck, CLAIM_CHECK, values)
 
 
+def claim_code_ask(
+    order_id: str,
+    delays_seconds: list[float],
+    *,
+    backoff_min_seconds: float,
+    grace_seconds: float,
+    provider_id: str | None = None,
+) -> ClaimedCodeAsk | None:
+    """Take a completed order that waits for its code, if it is due to be asked for, and write the next plan.
+
+    An order that must have a code is asked for by the backoff, once for each of `delays_seconds`, and then needs a
+    person. Any other is asked for CODE_ASKS times, `backoff_min_seconds` times 1, 2 and 4 apart; but only once if it
+    has a receipt, or if the last ROUTE_ORDERS orders of its route ended without a code.
+    """
+    values = {
+        "id": order_id,
+        "delays": delays_seconds,
+        "backoff_min": backoff_min_seconds,
+        "grace": grace_seconds,
+        "provider": provider_id,
+    }
+    return database.load_one(ClaimedCodeAsk, CLAIM_CODE_ASK, values)
+
+
+def end_code_asks(order_id: str, provider_id: str | None = None) -> None:
+    """The last ask for the order's code brought none, and that is that."""
+    database.rows(END_CODE_ASKS, {"id": order_id, "provider": provider_id})
+
+
 def in_doubt(
     order_id: str, delay_seconds: float, *, never_reached: bool = False, provider_id: str | None = None
 ) -> bool:
@@ -134,6 +187,7 @@ WITH_PROVIDER = '(%(provider)s::text IS NULL OR o."providerId" = %(provider)s::t
 TASK = """
     o.id::text AS id, o."providerId" AS provider_id, o.provider_referans, o."externalOrderId" AS external_order_id,
     o."userIdentifier" AS user_identifier, o."extraField" AS extra_field, o.quantity, o."routeParams" AS route_params,
+    o."fieldMap" AS field_map,
     o."externalStatus" AS external_status, o."productId"::text AS product_id, o."packageId"::text AS package_id,
     o."triedProviders" AS tried_providers, o."checkCount" AS check_count, COALESCE(o."mayBeKnown", true) AS may_be_known
 """
@@ -152,7 +206,9 @@ SELECT {TASK} FROM claimed AS o
 """)
 CLAIM_NEXT_PROVIDER = Prepared(f"""
 WITH claimed AS (
-    UPDATE product_orders AS o SET "providerId" = %(provider)s, "routeParams" = %(params)s, attempts = attempts + 1,
+    UPDATE product_orders AS o SET "providerId" = %(provider)s, "routeParams" = %(params)s,
+        expects = %(expects)s, "fieldMap" = %(field_map)s,
+        attempts = attempts + 1,
         "triedProviders" = o."triedProviders" || %(refused_by)s::text, "unknownCount" = 0, "unknownAt" = NULL,
         "nextCheckAt" = now() + make_interval(secs => %(grace)s),
         "sendingUntil" = now() + make_interval(secs => %(grace)s), "mayBeKnown" = false, "lastCallbackAt" = NULL
@@ -184,25 +240,77 @@ CLAIM_CHECK = Prepared(f"""
 WITH claimed AS (
     UPDATE product_orders AS o SET "checkCount" = o."checkCount" + 1, "lastSyncAt" = now(), "checkRequestedAt" = NULL,
         "nextCheckAt" = CASE
-            WHEN o."externalStatus" NOT IN ({OPEN_SQL}) THEN NULL
+            WHEN NOT {IS_OPEN} THEN NULL
             WHEN COALESCE(o."sentAt", o."claimedAt") + make_interval(secs => %(order_timeout)s) <= now()
             THEN now() + make_interval(secs => %(grace)s)
             ELSE LEAST(
                 now() + make_interval(secs => (%(delays)s::float8[])[
                     LEAST(o."checkCount" + 1, array_length(%(delays)s::float8[], 1))]),
                 COALESCE(o."sentAt", o."claimedAt") + make_interval(secs => %(order_timeout)s)) END
-    WHERE o.id = %(id)s AND o."nextCheckAt" <= now() AND o."externalStatus" <> 'not_sent' AND {WITH_PROVIDER} AND (
+    WHERE o.id = %(id)s AND o."nextCheckAt" <= now() AND o."externalStatus" <> 'not_sent' AND o."codeAsks" IS NULL
+      AND {WITH_PROVIDER} AND (
         o."checkRequestedAt" IS NOT NULL
-        OR o."externalStatus" IN ({OPEN_SQL}) AND (
+        OR {IS_OPEN} AND (
             o."lastCallbackAt" IS NULL
             OR o."lastCallbackAt" + make_interval(secs => %(trust)s) <= now()
             OR COALESCE(o."sentAt", o."claimedAt") + make_interval(secs => %(order_timeout)s) <= now()))
     RETURNING o.*
 )
 SELECT {TASK}, EXTRACT(EPOCH FROM o."nextCheckAt" - now())::float8 AS next_check_seconds,
-    o."externalStatus" IN ({OPEN_SQL})
+    {IS_OPEN}
         AND COALESCE(o."sentAt", o."claimedAt") + make_interval(secs => %(order_timeout)s) <= now() AS expired
 FROM claimed AS o
+""")
+CLAIM_CODE_ASK = Prepared(f"""
+WITH due AS (
+    SELECT o.id, o."codeAsks" AS asks, COALESCE(o.expects = 'code', false) AS must_have_code,
+        o."checkRequestedAt" IS NOT NULL AS requested,
+        o.receipt IS NOT NULL OR o."codeAsks" = 0 AND (
+            SELECT count(*) = {ROUTE_ORDERS} AND bool_and(NULLIF(recent."pinCode", '') IS NULL)
+            FROM (
+                SELECT former."pinCode" FROM product_orders AS former
+                WHERE former."externalStatus" = 'completed' AND former."providerId" = o."providerId"
+                  AND former."productId" = o."productId" AND former."packageId" = o."packageId" AND former.id <> o.id
+                ORDER BY former."completedAt" DESC LIMIT {ROUTE_ORDERS}
+            ) AS recent
+        ) AS once_only
+    FROM product_orders AS o
+    WHERE o.id = %(id)s AND o."nextCheckAt" <= now() AND o."codeAsks" IS NOT NULL AND {WITH_PROVIDER}
+    FOR UPDATE
+), planned AS (
+    SELECT due.*,
+        must_have_code AND asks >= array_length(%(delays)s::float8[], 1) AND NOT requested AS given_up,
+        NOT must_have_code AND asks + 1 >= CASE WHEN once_only THEN 1 ELSE {CODE_ASKS} END AS is_last,
+        CASE
+            WHEN must_have_code AND asks + 1 < array_length(%(delays)s::float8[], 1)
+            THEN (%(delays)s::float8[])[asks + 1]
+            WHEN NOT must_have_code AND NOT once_only AND asks + 1 < {CODE_ASKS}
+            THEN %(backoff_min)s::float8 * 2 ^ asks
+            ELSE %(grace)s::float8
+        END AS delay
+    FROM due
+), claimed AS (
+    UPDATE product_orders AS o SET
+        "lastSyncAt" = CASE WHEN p.given_up THEN o."lastSyncAt" ELSE now() END,
+        "checkRequestedAt" = NULL,
+        "codeAsks" = CASE WHEN NOT p.given_up THEN p.asks + 1 END,
+        "nextCheckAt" = CASE WHEN NOT p.given_up THEN now() + make_interval(secs => p.delay) END,
+        "attentionAt" = CASE WHEN p.given_up AND o.attention IS NULL THEN now() ELSE o."attentionAt" END,
+        attention = CASE WHEN p.given_up THEN COALESCE(o.attention, 'no_code') ELSE o.attention END
+    FROM planned AS p WHERE o.id = p.id
+    RETURNING o.*, p.is_last, p.given_up
+), told AS (
+    INSERT INTO order_events (order_id, source, "from", "to", message)
+    SELECT id, 'poll', "externalStatus", "externalStatus",
+        'completed, but asking has not brought its code; a person is needed'
+    FROM claimed WHERE given_up
+)
+SELECT {TASK}, EXTRACT(EPOCH FROM o."nextCheckAt" - now())::float8 AS next_check_seconds, o.is_last, o.given_up
+FROM claimed AS o
+""")
+END_CODE_ASKS = Prepared(f"""
+UPDATE product_orders AS o SET "codeAsks" = NULL, "nextCheckAt" = NULL
+WHERE o.id = %(id)s AND o."codeAsks" IS NOT NULL AND o."checkRequestedAt" IS NULL AND {WITH_PROVIDER}
 """)
 IN_DOUBT = Prepared(f"""
 UPDATE product_orders AS o SET "nextCheckAt" = now() + make_interval(secs => %(delay)s), "sendingUntil" = NULL,

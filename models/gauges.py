@@ -1,7 +1,7 @@
 """Gauges of what is waiting, each from an index of what is not final, so that they cost little at any size."""
 
 from models.db import database
-from models.status import OPEN_SQL
+from models.status import IS_OPEN
 
 
 def waiting() -> dict[str, int]:
@@ -22,16 +22,15 @@ TEXTS = {
     "last_sweep_age_seconds": "Seconds since the last sweep began.",
 }
 WAITING = f"""
-SELECT "externalStatus" AS status, count(*)::int AS n FROM product_orders
-WHERE "nextCheckAt" IS NOT NULL AND "externalStatus" IN ({OPEN_SQL}) GROUP BY 1
+SELECT "externalStatus" AS status, count(*)::int AS n FROM product_orders AS o
+WHERE o."nextCheckAt" IS NOT NULL AND {IS_OPEN} GROUP BY 1
 """
-SINGLES = f"""
+SINGLES = """
 SELECT due.checks_due, due.oldest_due_seconds,
     (SELECT count(*)::float8 FROM callback_events WHERE result = 'unmatched') AS callbacks_unmatched,
     (SELECT EXTRACT(EPOCH FROM now() - max(started_at))::float8 FROM sweeps) AS last_sweep_age_seconds
 FROM (
     SELECT count(*)::float8 AS checks_due,
         EXTRACT(EPOCH FROM now() - min("nextCheckAt"))::float8 AS oldest_due_seconds
-    FROM product_orders
-    WHERE "nextCheckAt" <= now() AND "nextCheckAt" IS NOT NULL AND "externalStatus" IN ({OPEN_SQL})) AS due
+    FROM product_orders WHERE "nextCheckAt" <= now() AND "nextCheckAt" IS NOT NULL) AS due
 """

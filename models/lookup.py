@@ -7,7 +7,7 @@ from typing import Any
 from gateway.inputs import is_storable
 from models.db import database
 from models.order import COLUMNS, Order, find
-from models.status import ExternalStatus, spellings
+from models.status import STAGES, ExternalStatus, words
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +37,8 @@ def page(wanted: Filter, limit: int, before: tuple[datetime, str] | None = None)
 
 
 def _conditions(wanted: Filter) -> tuple[list[str], dict[str, Any]]:
-    statuses = spellings(wanted.external_status) if wanted.external_status else None
     candidates = {
-        "statuses": ('o."externalStatus" = ANY (%(statuses)s)', statuses),
+        "statuses": _status_condition(wanted.external_status),
         "provider": ('o."providerId" = %(provider)s', wanted.provider_id),
         "user": ('o."userIdentifier" = %(user)s', wanted.user_identifier),
         "after": ('o."createdAt" >= %(after)s', wanted.created_after),
@@ -47,6 +46,14 @@ def _conditions(wanted: Filter) -> tuple[list[str], dict[str, Any]]:
     }
     used = {name: pair for name, pair in candidates.items() if pair[1] is not None}
     return [condition for condition, _ in used.values()], {name: value for name, (_, value) in used.items()}
+
+
+def _status_condition(wanted: ExternalStatus | None) -> tuple[str, list[str] | None]:
+    """A word that we do not know reads as `pending`."""
+    if wanted is ExternalStatus.PENDING:
+        others = [name for name, _, _ in STAGES if name != wanted]
+        return 'lower(o."externalStatus") <> ALL (%(statuses)s)', others
+    return 'lower(o."externalStatus") = ANY (%(statuses)s)', words(wanted) if wanted else None
 
 
 BY_REFERANS = f"""

@@ -6,15 +6,15 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from models import codes, texts
+from models.codes import Code
 from models.db import database, sealed, sql
 from models.db.prepared import Prepared
 from models.outcome import Arrival, as_json, owner
-from models.status import STAGES, Result
+from models.status import STAGES, UNKNOWN_RANK, Result
 
 #: Outcomes in one statement; its joins grow with the square.
 MAX_BATCH = 100
-#: Largest cost that `costAmount`, numeric(10,2), can store. A larger one is dropped, and the outcome is kept.
-MAX_COST = 10**8 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +35,23 @@ class Order:
     provider_referans: str | None
     #: The provider's own number.
     external_order_id: str | None
-    #: Sealed; see `pin_of`.
+    #: The first code, sealed; see `codes_of`.
     pin_code: str | None = field(repr=False)
+    #: Every code, each sealed; see `codes_of`.
+    codes: list[dict[str, Any]] | None = field(repr=False)
+    #: What proves a direct top-up; no secret.
+    receipt: str | None
     last_message: str | None
     created_at: datetime
     sent_at: datetime | None
     last_sync_at: datetime | None
     completed_at: datetime | None
+    reversed_at: datetime | None
     duration_ms: int | None
     notify_url: str | None
     failure_reason: str | None
+    #: Why a person is needed.
+    attention: str | None
 
 
 #: The fields of an Order, in SQL.
@@ -62,14 +69,18 @@ COLUMNS = """
     o.provider_referans,
     o."externalOrderId" AS external_order_id,
     o."pinCode" AS pin_code,
+    o.codes,
+    o.receipt,
     o."lastMessage" AS last_message,
     o."createdAt" AS created_at,
     o."sentAt" AS sent_at,
     o."lastSyncAt" AS last_sync_at,
     o."completedAt" AS completed_at,
+    o."reversedAt" AS reversed_at,
     o."durationMs" AS duration_ms,
     o."notifyUrl" AS notify_url,
-    o."failureReason" AS failure_reason
+    o."failureReason" AS failure_reason,
+    o.attention
 """
 
 
@@ -83,6 +94,8 @@ class Settled:
     went_to: str | None
     #: A success that came after the order had failed by timeout.
     late: bool = False
+    #: The order completed without the code that it may have: seconds until its provider is asked for it.
+    ask_in_seconds: float | None = None
 
 
 def find(order_id: str) -> Order | None:
@@ -94,12 +107,23 @@ def find(order_id: str) -> Order | None:
     return database.load_one(Order, FIND, (known_as,))
 
 
-def pin_of(order: Order) -> str | None:
-    """The order's PIN in clear. Raises sealed.Unsealable."""
+def codes_of(order: Order) -> list[Code]:
+    """The order's codes in clear, the first delivered first. Raises sealed.Unsealable."""
     if not order.pin_code:
-        return None
+        return []
     references = (order.provider_referans, order.external_order_id)
-    return sealed.unseal(order.pin_code, *(owner(order.provider_id, each) for each in references if each))
+    owners = [owner(order.provider_id, each) for each in references if each]
+    return [
+        codes.from_json(sealed.unseal(each["sealed"], *owners))
+        if "sealed" in each
+        else Code(sealed.unseal(order.pin_code, *owners))  # kept by a version that knew one code only
+        for each in order.codes or [{}]
+    ]
+
+
+def count_codes(order: Order) -> int:
+    """How many codes the order has; that opens none of them."""
+    return len(order.codes or [{}]) if order.pin_code else 0
 
 
 def settle(arrivals: Sequence[Arrival], *, order_timeout_seconds: float) -> list[Settled]:
@@ -132,7 +156,6 @@ def _settle_once(arrivals: Sequence[Arrival], order_timeout_seconds: float) -> d
 def parameters(position: int, arrival: Arrival) -> dict[str, Any]:
     """One element of each array that SETTLE takes."""
     outcome = arrival.outcome
-    digests = sealed.digests(outcome.pin) if outcome.pin else None
     belongs_to = owner(arrival.provider_id, outcome.referans or outcome.external_order_id)
     return {
         "position": position,
@@ -143,22 +166,42 @@ def parameters(position: int, arrival: Arrival) -> dict[str, Any]:
         "referans": outcome.referans,
         "external_order_id": outcome.external_order_id,
         "status": outcome.status.value,
-        "pin": sealed.seal(outcome.pin, belongs_to) if outcome.pin else None,
-        "pin_digest": digests[0] if digests else None,
-        "pin_digests": ",".join(digests) if digests else None,
+        "pin": sealed.seal(outcome.codes[0].code, belongs_to) if outcome.codes else None,
+        "codes": _sealed_codes(outcome.codes, belongs_to) if outcome.codes else None,
+        "unreadable_code": outcome.unreadable_code,
+        "receipt": outcome.receipt,
         "message": outcome.message,
-        "note": arrival.note or outcome.message,
-        "cost": outcome.cost if outcome.cost is None or abs(outcome.cost) <= MAX_COST else None,
+        "note": texts.clean(arrival.note or outcome.message or "", texts.TIMELINE) or None,
+        "cost": outcome.cost,
         "currency": outcome.currency,
         "failure_reason": arrival.failure_reason.value,
         "next_check_seconds": arrival.next_check_seconds,
+        "code_ask_seconds": arrival.code_ask_seconds,
         "dedupe_key": arrival.dedupe_key,
         "outcome": sealed.seal(as_json(outcome), belongs_to),
         "raw": sealed.seal(arrival.raw, belongs_to) if arrival.raw is not None else None,
     }
 
 
+def _sealed_codes(delivered: Sequence[Code], belongs_to: str) -> str:
+    """The codes as settle.sql compares and keeps them."""
+    return database.as_json(
+        [
+            {
+                "digests": sealed.digests(each.code),
+                "sealed": sealed.seal(codes.as_json(each), belongs_to),
+                "has_serial": each.serial is not None,
+            }
+            for each in delivered
+        ]
+    )
+
+
 FIND = Prepared(f"SELECT {COLUMNS} FROM product_orders AS o WHERE o.id = %s")
 SETTLE = sql.read(
-    "settle.sql", stages=", ".join(f"('{name}', {rank}, '{kind}')" for name, rank, kind in STAGES)
+    "settle.sql",
+    stages=", ".join(f"('{name}', {rank}, '{kind}')" for name, rank, kind in STAGES),
+    unknown_rank=str(UNKNOWN_RANK),
+    timeline=str(texts.TIMELINE),
+    last_message=str(texts.LAST_MESSAGE),
 )

@@ -1,12 +1,21 @@
 """What a provider said about an order, in our words, and how it reached us."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
+from models import texts
+from models.codes import Code
 from models.db import database
 from models.status import ExternalStatus, FailureReason, Source
+
+#: Characters of a receipt.
+MAX_RECEIPT = 1_000
+#: Characters that "costCurrency" stores.
+MAX_CURRENCY = 10
+#: Largest cost that "costAmount", numeric(10,2), stores.
+MAX_COST = 10**8 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,15 +23,33 @@ class Outcome:
     """What a provider said about one order.
 
     The order is known by `referans` (ours) or, for a provider that uses only its own number, by `external_order_id`.
+    The texts of every protocol and of callbacks are cleaned and bounded here. A cost or a currency that cannot be
+    stored is left out: it must not keep the outcome from its order.
     """
 
     status: ExternalStatus
     referans: str | None = None
     external_order_id: str | None = None
-    pin: str | None = field(default=None, repr=False)
+    #: What was delivered, in the provider's order.
+    codes: tuple[Code, ...] = field(default=(), repr=False)
+    #: A code was there and could not be read, so the provider is to be asked for it.
+    unreadable_code: bool = False
+    #: What proves a direct top-up, such as the player's name; no secret.
+    receipt: str | None = None
     message: str | None = None
     cost: Decimal | None = None
     currency: str | None = None
+
+    def __post_init__(self) -> None:
+        for name, limit in (("message", texts.WHOLE), ("receipt", MAX_RECEIPT)):
+            if (text := getattr(self, name)) is not None:
+                object.__setattr__(self, name, texts.clean(text, limit) or None)
+        if self.cost is not None:
+            cost = texts.clean_money(str(self.cost))
+            object.__setattr__(self, "cost", cost if cost is not None and abs(cost) <= MAX_COST else None)
+        if self.currency is not None:
+            currency = texts.visible(self.currency).strip()
+            object.__setattr__(self, "currency", currency if 0 < len(currency) <= MAX_CURRENCY else None)
 
 
 class OnlyIf(StrEnum):
@@ -52,6 +79,8 @@ class Arrival:
     raw: str | None = field(default=None, repr=False)
     #: Seconds until the provider is asked again, if the order stays open. None leaves the plan as it is.
     next_check_seconds: float | None = None
+    #: Seconds until the provider is asked for the code, if the order completes without one. None: it is not asked.
+    code_ask_seconds: float | None = None
     #: Why the order failed, if this outcome fails it.
     failure_reason: FailureReason = FailureReason.PROVIDER
     #: For the timeline, in place of the provider's message.
@@ -64,18 +93,17 @@ def owner(provider_id: str | None, reference: str | None) -> str:
 
 
 def as_json(outcome: Outcome) -> str:
-    """What the inbox keeps of an outcome, sealed; `from_json` reads it."""
-    said = {
-        "status": outcome.status.value,
-        "referans": outcome.referans,
-        "external_order_id": outcome.external_order_id,
-        "pin": outcome.pin,
-        "message": outcome.message,
-    }
-    return database.as_json({name: value for name, value in said.items() if value is not None})
+    """What the inbox and a conflict keep of an outcome, sealed; `from_json` reads it."""
+    said = asdict(outcome) | {"status": outcome.status.value}
+    for name in ("cost", "currency"):  # they have columns of their own
+        del said[name]
+    return database.as_json({name: value for name, value in said.items() if value})
 
 
 def from_json(text: str) -> Outcome:
-    """The outcome that `as_json` wrote."""
+    """The outcome that `as_json` wrote, in this version or an earlier one, which had a single `pin`."""
     said = json.loads(text)
-    return Outcome(**{**said, "status": ExternalStatus(said["status"])})
+    codes = [Code(**each) for each in said.pop("codes", [])]
+    if pin := said.pop("pin", None):
+        codes.append(Code(pin))
+    return Outcome(**said | {"status": ExternalStatus(said["status"]), "codes": tuple(codes)})

@@ -46,6 +46,8 @@ routed AS (
         i.*,
         route.provider_id,
         route.params,
+        route.expects,
+        route.field_map,
         row_number() OVER (PARTITION BY i.key_id, i.key ORDER BY i.position) AS turn
     FROM incoming AS i
     CROSS JOIN LATERAL (
@@ -73,6 +75,9 @@ placed AS (
         "providerId",
         provider_referans,
         "routeParams",
+        expects,
+        "fieldMap",
+        "placedByGateway",
         status,
         "externalStatus",
         "nextCheckAt"
@@ -88,6 +93,9 @@ placed AS (
         r.provider_id,
         r.referans,
         r.params,
+        r.expects,
+        r.field_map,
+        true,
         'pending',
         'not_sent',
         now() + make_interval(secs => %(wake)s)

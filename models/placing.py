@@ -4,10 +4,12 @@ import hashlib
 import json
 import secrets
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
+
+import peewee
 
 from models import idempotency, order
 from models.db import database, sql
@@ -22,8 +24,14 @@ from models.status import Result as Settling
 MAX_BATCH = 100
 #: Lock timeout of a batch: while it waits for an idempotency key that another transaction holds, all of it waits.
 IMPATIENT = "SET LOCAL lock_timeout = '200ms'"
-#: Digits of a reference: znet takes digits only; eighteen fit a 64-bit integer and cannot be guessed.
-REFERANS_DIGITS = 18
+#: Digits of a reference: znet takes digits only, and JavaScript and PHP keep fifteen of them in a float.
+REFERANS_DIGITS = 15
+#: Tries at references that no order of ours has; of a billion orders, one in a million new ones needs the second.
+DRAWS = 5
+#: Keeps references unique among our own orders.
+REFERENCE_INDEX = "idx_orders_referans_of_ours"
+
+T = TypeVar("T")
 
 
 class NoRoute(ValueError):
@@ -87,19 +95,39 @@ Result = Placed | Repeated | NoRoute | KeyReused
 
 
 def new_referans() -> str:
-    """A reference that is unique, unguessable and digits only; it never starts with 0."""
+    """A reference of REFERANS_DIGITS digits that does not start with 0. Knowing one must give no rights."""
     return str(10 ** (REFERANS_DIGITS - 1) + secrets.randbelow(9 * 10 ** (REFERANS_DIGITS - 1)))
+
+
+def with_fresh_references(place_all: Callable[[], T]) -> T:
+    """What `place_all` returns; it is called again if a reference that it drew is one of ours already.
+
+    Nothing was stored then.
+    """
+    for _ in range(DRAWS):
+        try:
+            return place_all()
+        except peewee.IntegrityError as error:
+            if database.constraint(error) != REFERENCE_INDEX:
+                raise
+            known = error
+    raise known
 
 
 @contextmanager
 def place(
-    placements: Sequence[Placement], *, wake_seconds: float, impatient: bool = False
+    placements: Sequence[Placement],
+    *,
+    wake_seconds: float,
+    impatient: bool = False,
+    draw: Callable[[], str] = new_referans,
 ) -> Iterator[list[Result]]:
     """Store orders, their references chosen, all in one commit; what became of each, in their order.
 
     With idempotency keys, the commit is the end of the block: what was answered to a new order must be kept within it
     (`idempotency.keep`), and an error within it undoes everything. A placement whose key is in use waits until the
     other transaction has ended. An order that no worker dispatches within `wake_seconds` is found by the sweep.
+    `draw` gives the references; see `with_fresh_references` for one that an order of ours has already.
 
     Raises peewee.DataError for a product or package that is not a UUID on a table that stores UUIDs, and
     peewee.IntegrityError for one that is not in the table they refer to; impatient, also
@@ -109,7 +137,7 @@ def place(
     with database.database.atomic() if keyed else nullcontext():
         if keyed and impatient:
             database.rows(IMPATIENT)
-        new = _insert(placements, wake_seconds)
+        new = _insert(placements, wake_seconds, draw)
         known = _known(placements, new)
         yield [
             Placed(new[position], is_new=True) if position in new else _again(each, known)
@@ -117,15 +145,17 @@ def place(
         ]
 
 
-def _insert(placements: Sequence[Placement], wake_seconds: float) -> dict[int, Order]:
+def _insert(
+    placements: Sequence[Placement], wake_seconds: float, draw: Callable[[], str]
+) -> dict[int, Order]:
     """The orders of those that are new and have a route, by position."""
-    given = [_parameters(position, each) for position, each in enumerate(placements)]
+    given = [_parameters(position, each, draw()) for position, each in enumerate(placements)]
     positions = {each["id"]: each["position"] for each in given}
     orders = database.load(Order, PLACE, {**database.arrays(given), "wake": wake_seconds})
     return {positions[order.id]: order for order in orders}
 
 
-def _parameters(position: int, each: Placement) -> dict[str, Any]:
+def _parameters(position: int, each: Placement, referans: str) -> dict[str, Any]:
     """One element of each array that PLACE takes."""
     new, key = each.new, each.idempotency_key
     return {
@@ -139,7 +169,7 @@ def _parameters(position: int, each: Placement) -> dict[str, Any]:
         "user_identifier": new.user_identifier,
         "extra_field": new.extra_field,
         "notify_url": new.notify_url,
-        "referans": new_referans(),
+        "referans": referans,
         "note": f"placed with key {each.made_by}",
         "key_id": each.key_id,
         "key": key,

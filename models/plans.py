@@ -8,7 +8,7 @@ from datetime import datetime
 
 from models.db import database
 from models.db.prepared import Prepared
-from models.status import OPEN_SQL
+from models.status import IS_OPEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,31 +43,32 @@ def adopt(order_timeout_seconds: float, limit: int) -> int:
     return len(database.rows(ADOPT, {"order_timeout": order_timeout_seconds, "limit": limit}))
 
 
-#: Uses idx_orders_due: its cost follows the number of waiting orders, never the size of the table.
+#: Uses idx_orders_planned: its cost follows the number of waiting orders, never the size of the table.
 DUE = Prepared(f"""
 SELECT o.id::text AS id, o."externalStatus" AS external_status, o."providerId" AS provider_id,
     o."nextCheckAt" AS next_check_at
 FROM product_orders AS o
-WHERE o."nextCheckAt" <= now() AND o."nextCheckAt" IS NOT NULL AND o."externalStatus" IN ({OPEN_SQL})
+WHERE o."nextCheckAt" <= now() AND o."nextCheckAt" IS NOT NULL AND ({IS_OPEN} OR o."codeAsks" IS NOT NULL)
   AND (%(at)s::timestamptz IS NULL OR (o."nextCheckAt", o.id) > (%(at)s::timestamptz, %(id)s::uuid))
 ORDER BY o."nextCheckAt", o.id LIMIT %(limit)s
 """)
 POSTPONE = Prepared(f"""
-UPDATE product_orders SET "nextCheckAt" = now() + make_interval(secs => %(delay)s)
-WHERE id = %(id)s AND "nextCheckAt" <= now() AND "externalStatus" IN ({OPEN_SQL})
-  AND COALESCE("sentAt", "claimedAt") + make_interval(secs => %(order_timeout)s) > now()
-RETURNING id
+UPDATE product_orders AS o SET "nextCheckAt" = now() + make_interval(secs => %(delay)s)
+WHERE o.id = %(id)s AND o."nextCheckAt" <= now() AND (o."codeAsks" IS NOT NULL OR {IS_OPEN}
+  AND COALESCE(o."sentAt", o."claimedAt") + make_interval(secs => %(order_timeout)s) > now())
+RETURNING o.id
 """)
 REQUEST_CHECK = """
 UPDATE product_orders SET "nextCheckAt" = now(), "checkRequestedAt" = now()
 WHERE id = %s AND "externalStatus" <> 'not_sent' AND "providerId" IS NOT NULL AND provider_referans IS NOT NULL
   AND COALESCE("sentAt", "claimedAt") IS NOT NULL RETURNING id
 """
-#: Uses idx_orders_unplanned. Orders older than the timeout are left to the system that sent them.
+#: Uses idx_orders_unplanned. Orders older than the timeout are left to the system that sent them, and those that it
+#: has decided are left as they are.
 ADOPT = """
 UPDATE product_orders SET "nextCheckAt" = now() WHERE id IN (
     SELECT o.id FROM product_orders AS o JOIN providers AS p ON p.id = o."providerId"
-    WHERE o."nextCheckAt" IS NULL AND o."externalStatus" IN ('queued', 'sent', 'processing')
+    WHERE o."nextCheckAt" IS NULL AND o."externalStatus" IN ('queued', 'sent', 'processing') AND o.status = 'pending'
       AND o.provider_referans IS NOT NULL AND o."sentAt" > now() - make_interval(secs => %(order_timeout)s)
     ORDER BY o."sentAt" LIMIT %(limit)s FOR UPDATE OF o SKIP LOCKED)
   AND "nextCheckAt" IS NULL

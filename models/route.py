@@ -1,10 +1,11 @@
 """Routes: which provider gets the orders for a product and package, and what the provider calls the product."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from models.db import database
 from models.db.prepared import Prepared
+from models.status import Expects
 
 #: Stands for any product or any package.
 ANY = "*"
@@ -17,25 +18,39 @@ class Route:
     provider_id: str
     #: What the product is called at this provider.
     params: dict[str, str]
+    #: Whether its orders bring a code.
+    expects: Expects = Expects.AUTO
+    #: Templates for the provider's fields, such as {"oyuncu_bilgi": "{extraField}"}; empty: the protocol's own way.
+    field_map: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class ListedRoute(Route):
     """A route, and the orders it is for."""
 
-    product_id: str
-    package_id: str
+    product_id: str = ANY
+    package_id: str = ANY
     #: Among the routes of the same product and package, from 1.
-    position: int
+    position: int = 1
 
 
-def add(product_id: str, package_id: str, provider_id: str, params: dict[str, str]) -> None:
-    """Add a route after those that the package has, or change the params of the one it has to this provider."""
+def add(
+    product_id: str,
+    package_id: str,
+    provider_id: str,
+    params: dict[str, str],
+    *,
+    expects: Expects = Expects.AUTO,
+    field_map: dict[str, str] | None = None,
+) -> None:
+    """Add a route after those that the package has, or change the one it has to this provider."""
     values = {
         "product": product_id,
         "package": package_id,
         "provider": provider_id,
         "params": json.dumps(params),
+        "expects": expects.value,
+        "field_map": json.dumps(field_map or {}),
     }
     database.rows(ADD, values)
 
@@ -56,19 +71,20 @@ def next_for(product_id: str, package_id: str, tried: list[str]) -> Route | None
 
 
 ADD = """
-INSERT INTO routes (product_id, package_id, provider_id, params, position)
-VALUES (%(product)s, %(package)s, %(provider)s, %(params)s,
+INSERT INTO routes (product_id, package_id, provider_id, params, expects, field_map, position)
+VALUES (%(product)s, %(package)s, %(provider)s, %(params)s, %(expects)s, %(field_map)s,
     (SELECT COALESCE(max(position), 0) + 1 FROM routes
      WHERE product_id = %(product)s AND package_id = %(package)s))
-ON CONFLICT (product_id, package_id, provider_id) DO UPDATE SET params = excluded.params
+ON CONFLICT (product_id, package_id, provider_id) DO UPDATE SET
+    params = excluded.params, expects = excluded.expects, field_map = excluded.field_map
 """
 EVERY = """
-SELECT provider_id, params, product_id, package_id, position FROM routes
+SELECT provider_id, params, expects, field_map, product_id, package_id, position FROM routes
 ORDER BY product_id = '*', package_id = '*', product_id, package_id, position
 """
 #: The first route for an SQL product and package.
 FIRST_ROUTE = """
-SELECT provider_id, params FROM routes
+SELECT provider_id, params, expects, field_map FROM routes
 WHERE product_id IN ({product}, '*') AND package_id IN ({package}, '*') AND {usable}
 ORDER BY product_id = '*', package_id = '*', position LIMIT 1
 """

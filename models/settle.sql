@@ -1,6 +1,8 @@
 -- Settles outcomes: records each one (in the inbox and on the timeline) and moves its order if the lifecycle allows it.
 --
--- Parameters: one array for each field of an arrival, with one element for each arrival; `order_timeout` in seconds.
+-- Parameters: one array for each field of an arrival, with one element for each arrival; `order_timeout` in
+-- seconds. `codes` is JSON: a list of objects, each with `digests` (under every key), `sealed` and
+-- `has_serial`; what the order keeps of each is `digest` (under the first key), `sealed` and `has_serial`.
 -- Returns one row for each arrival whose turn it was: of several for one order, or with one dedupe key, only the first
 -- is settled.
 -- Concurrency: the order rows are locked, in the order of their ids, before anything is decided. Of two statements for
@@ -24,14 +26,16 @@ incoming AS (
         %(external_order_id)s::text[],
         %(status)s::text[],
         %(pin)s::text[],
-        %(pin_digest)s::text[],
-        %(pin_digests)s::text[],
+        %(codes)s::jsonb[],
+        %(unreadable_code)s::boolean[],
+        %(receipt)s::text[],
         %(message)s::text[],
         %(note)s::text[],
         %(cost)s::numeric[],
         %(currency)s::text[],
         %(failure_reason)s::text[],
         %(next_check_seconds)s::float8[],
+        %(code_ask_seconds)s::float8[],
         %(dedupe_key)s::text[],
         %(outcome)s::text[],
         %(raw)s::text[]
@@ -45,21 +49,24 @@ incoming AS (
         external_order_id,
         status,
         pin,
-        pin_digest,
-        pin_digests,
+        codes,
+        unreadable_code,
+        receipt,
         message,
         note,
         cost,
         currency,
         failure_reason,
         next_check_seconds,
+        code_ask_seconds,
         dedupe_key,
         outcome,
         raw
     )
     JOIN stages AS stage ON stage.name = given.status
 ),
--- The order that each arrival is about: by its id, by our reference, or by the provider's own number.
+-- The order that each arrival is about: by its id, by our reference, or by the provider's own number. A provider that
+-- had the order before (it refused it, and the order went on) still speaks of it.
 matched AS (
     SELECT i.position, i.known_id AS id
     FROM incoming AS i
@@ -70,8 +77,9 @@ matched AS (
     CROSS JOIN LATERAL (
         SELECT o.id
         FROM product_orders AS o
-        WHERE o.provider_referans = i.referans AND o."providerId" = i.provider_id
-        ORDER BY o."createdAt" DESC
+        WHERE o.provider_referans = i.referans
+            AND (o."providerId" = i.provider_id OR i.provider_id = ANY (o."triedProviders"))
+        ORDER BY o."providerId" = i.provider_id DESC, o."createdAt" DESC
         LIMIT 1
     ) AS found
     WHERE i.known_id IS NULL AND i.referans IS NOT NULL
@@ -91,11 +99,22 @@ locked AS (
     SELECT
         o.id,
         o."providerId" AS provider_id,
-        o."externalStatus" AS status,
-        NULLIF(o."pinCode", '') AS pin,
-        COALESCE(o."pinDigest", encode(sha256(convert_to(o."pinCode", 'UTF8')), 'hex')) AS pin_digest,
+        o."triedProviders" AS tried_providers,
+        o."externalStatus" AS external_status,
+        o.status AS decided_by_hand,
+        o.quantity,
         o."providerMessage" AS message,
         o."failureReason" AS failure_reason,
+        o.receipt,
+        o.expects,
+        NULLIF(o."pinCode", '') IS NOT NULL AS has_code,
+        -- An order of an earlier version has its one code in "pinCode" alone.
+        CASE
+            WHEN NULLIF(o."pinCode", '') IS NULL THEN '[]'
+            ELSE COALESCE(o.codes, jsonb_build_array(jsonb_build_object(
+                'digest', COALESCE(o."pinDigest", encode(sha256(convert_to(o."pinCode", 'UTF8')), 'hex'))
+            )))
+        END AS codes,
         o."externalStatus" = 'not_sent' AS is_unsent,
         o."nextCheckAt" IS NOT NULL
             AND o."createdAt" + make_interval(secs => %(order_timeout)s) <= now() AS is_overdue
@@ -104,51 +123,87 @@ locked AS (
     ORDER BY o.id
     FOR UPDATE
 ),
--- Each arrival with its order as it is now. An order that went to another provider, or of which `only_if` does not
--- hold, is not matched.
+-- Each arrival with its order as it is now. An order of another provider, or of which `only_if` does not hold, is not
+-- matched. A word of the column that is not among the stages is not final.
 paired AS (
     SELECT
         i.*,
         o.id AS order_id,
-        o.status AS from_status,
-        o.pin AS from_pin,
-        o.pin_digest AS from_digest,
+        o.external_status AS from_status,
         o.message AS from_message,
-        COALESCE(stage.rank, 4) AS from_rank,
-        COALESCE(stage.kind, 'failed') AS from_kind,
         o.failure_reason AS from_reason,
+        o.codes AS from_codes,
+        o.has_code AS from_has_code,
+        o.quantity,
+        COALESCE(i.receipt, o.receipt) IS NOT NULL AS has_receipt,
+        o.expects AS from_expects,
+        CASE WHEN i.unreadable_code THEN 'code' ELSE COALESCE(o.expects, 'auto') END AS expects,
+        COALESCE(stage.rank, {unknown_rank}) AS from_rank,
+        COALESCE(stage.kind, 'open') AS from_kind,
+        -- The older storefront's people decide orders of theirs that are still open here.
+        CASE
+            WHEN COALESCE(stage.kind, 'open') = 'open' AND o.decided_by_hand IN ('approved', 'rejected')
+            THEN o.decided_by_hand
+        END AS by_hand,
+        i.provider_id <> o.provider_id AS is_former,
         row_number() OVER (PARTITION BY o.id ORDER BY i.position) AS order_turn,
         row_number() OVER (PARTITION BY i.provider_id, i.dedupe_key ORDER BY i.position) AS key_turn
     FROM incoming AS i
     LEFT JOIN matched ON matched.position = i.position
     LEFT JOIN locked AS o
         ON o.id = matched.id
-        AND (i.provider_id IS NULL OR o.provider_id = i.provider_id)
+        AND (i.provider_id IS NULL OR i.provider_id = o.provider_id OR i.provider_id = ANY (o.tried_providers))
         AND (i.only_if IS NULL OR o.is_unsent AND (i.only_if = 'unsent' OR o.is_overdue))
-    LEFT JOIN stages AS stage ON stage.name = o.status
+    LEFT JOIN stages AS stage ON stage.name = lower(o.external_status)
+),
+-- Those whose turn it is, and how their codes compare with the order's.
+compared AS (
+    SELECT p.*, same.*
+    FROM paired AS p
+    LEFT JOIN LATERAL (
+        SELECT
+            bool_and(known.place IS NOT NULL) AS brings_only_known,
+            count(DISTINCT known.place) = jsonb_array_length(p.from_codes) AS brings_all_known,
+            count(*) FILTER (WHERE known.place IS NULL) + jsonb_array_length(p.from_codes) <= p.quantity AS fits,
+            bool_or(known.place IS NOT NULL AND (given.code ->> 'has_serial')::boolean
+                AND NOT COALESCE((known.code ->> 'has_serial')::boolean, false)) AS brings_serials
+        FROM jsonb_array_elements(p.codes) AS given (code)
+        LEFT JOIN LATERAL (
+            SELECT each.code, each.place
+            FROM jsonb_array_elements(p.from_codes) WITH ORDINALITY AS each (code, place)
+            WHERE given.code -> 'digests' ? (each.code ->> 'digest')
+        ) AS known ON true
+    ) AS same ON p.from_has_code AND p.codes IS NOT NULL
+    WHERE (p.order_id IS NULL OR p.order_turn = 1) AND (p.dedupe_key IS NULL OR p.key_turn = 1)
 ),
 decided AS (
     SELECT
-        p.*,
+        c.*,
         CASE
             WHEN order_id IS NULL THEN 'unmatched'
+            WHEN is_former AND kind = 'completed' THEN 'conflict'
+            WHEN is_former THEN 'stale'
+            WHEN by_hand = 'approved' AND kind = 'failed' AND failure_reason = 'timeout' THEN 'stale'
+            WHEN by_hand = 'approved' AND kind IN ('failed', 'reversed') THEN 'conflict'
+            WHEN by_hand = 'rejected' AND kind = 'completed' THEN 'conflict'
             WHEN from_kind = 'open' AND rank < from_rank THEN 'stale'
             WHEN from_kind = 'open' AND rank = from_rank
                 AND (message IS NULL OR message IS NOT DISTINCT FROM from_message) THEN 'duplicate'
             WHEN from_kind = 'open' THEN 'applied'
             WHEN kind = 'open' THEN 'stale'
-            WHEN from_kind = 'completed' AND kind = 'failed' AND failure_reason = 'timeout' THEN 'stale'
-            WHEN from_kind = 'completed' AND kind = 'failed' THEN 'conflict'
-            WHEN from_kind = 'completed' AND pin IS NULL THEN 'duplicate'
-            WHEN from_kind = 'completed' AND from_pin IS NULL THEN 'applied'
-            WHEN from_kind = 'completed' AND from_digest = ANY (string_to_array(pin_digests, ',')) THEN 'duplicate'
-            WHEN from_kind = 'completed' THEN 'conflict'
-            WHEN kind = 'failed' THEN 'duplicate'
-            WHEN from_reason = 'timeout' THEN 'applied'
+            WHEN from_kind <> 'completed' AND kind <> 'completed' THEN 'duplicate'
+            WHEN from_kind = 'failed' AND from_reason = 'timeout' THEN 'applied'
+            WHEN from_kind <> 'completed' THEN 'conflict'
+            WHEN kind = 'reversed' THEN 'applied'
+            WHEN kind = 'failed' AND failure_reason = 'timeout' THEN 'stale'
+            WHEN kind = 'failed' THEN 'conflict'
+            WHEN codes IS NULL THEN 'duplicate'
+            WHEN NOT from_has_code THEN 'applied'
+            WHEN brings_only_known AND NOT brings_serials THEN 'duplicate'
+            WHEN brings_only_known OR brings_all_known AND fits THEN 'applied'
             ELSE 'conflict'
         END AS result
-    FROM paired AS p
-    WHERE (order_id IS NULL OR order_turn = 1) AND (dedupe_key IS NULL OR key_turn = 1)
+    FROM compared AS c
 ),
 inbox AS (
     INSERT INTO callback_events AS kept (
@@ -173,7 +228,7 @@ inbox AS (
         referans,
         external_order_id,
         status,
-        left(message, 1000),
+        left(message, {timeline}),
         outcome,
         raw
     FROM decided
@@ -186,23 +241,35 @@ inbox AS (
     WHERE kept.result = 'unmatched' AND excluded.result <> 'unmatched'
     RETURNING provider_id, dedupe_key
 ),
--- What each arrival may do, each condition by its name. A callback that was settled before does nothing.
+-- What each arrival does, each condition by its name. A callback that was settled before does nothing.
 named AS (
     SELECT
         d.*,
         d.dedupe_key IS NOT NULL AND inbox.dedupe_key IS NULL AND d.result <> 'unmatched' AS seen_before,
         d.result = 'applied' AS applies,
         d.result = 'applied' AND d.kind <> 'open' AS ends,
+        -- Another hand has decided the order, and this is its provider's end, or its timeout: asking goes no further.
+        d.result IN ('conflict', 'stale') AND d.by_hand IS NOT NULL AND d.kind <> 'open'
+            AND NOT d.is_former AS ends_asking,
         d.result = 'applied' AND d.kind = 'completed' AS completes,
-        d.result = 'applied' AND d.kind = 'completed' AND d.pin IS NOT NULL AS fills_pin,
+        d.result = 'applied' AND d.kind = 'reversed' AS reverses,
+        d.result = 'applied' AND d.kind = 'completed' AND d.codes IS NOT NULL AS fills_codes,
         d.result = 'applied' AND d.from_kind = 'failed' AS is_late,
         -- An order that ends without having been sent (`only_if`) was neither taken nor sent.
         d.result = 'applied' AND d.only_if IS NULL AND d.from_rank = 0 AS was_taken,
         d.result = 'applied' AND d.only_if IS NULL AND d.rank >= 2
             AND NOT (d.source = 'dispatch' AND d.kind = 'failed') AS was_sent,
-        d.source IN ('dispatch', 'callback', 'poll') AS by_provider,
-        d.from_kind = 'open' AND d.next_check_seconds IS NOT NULL
-            AND (d.result = 'applied' OR d.source = 'callback') AS replans
+        d.source IN ('dispatch', 'callback', 'poll') AND NOT d.is_former AS by_provider,
+        d.source IN ('callback', 'poll') AND NOT d.is_former AS is_known,
+        d.from_kind = 'open' AND d.next_check_seconds IS NOT NULL AND NOT d.is_former
+            AND (d.result = 'applied' OR d.source = 'callback') AS replans,
+        -- Completed without its code: the provider is asked for it, first at once; a check or the answer to the send
+        -- that brought no code counts as the first time.
+        d.kind = 'completed' AND d.codes IS NULL AND NOT d.from_has_code AND d.expects <> 'no-code'
+            AND d.code_ask_seconds IS NOT NULL
+            AND (d.result = 'applied'
+                OR d.result = 'duplicate' AND d.unreadable_code AND d.from_expects IS DISTINCT FROM 'code')
+            AND (d.source = 'callback' OR d.expects = 'code' OR NOT d.has_receipt) AS awaits_code
     FROM decided AS d
     LEFT JOIN inbox ON inbox.provider_id = d.provider_id AND inbox.dedupe_key = d.dedupe_key
 ),
@@ -215,32 +282,94 @@ moved AS (
             WHEN n.kind = 'failed' THEN n.failure_reason
         END,
         late = o.late OR n.is_late,
-        "pinCode" = CASE WHEN n.fills_pin THEN n.pin ELSE o."pinCode" END,
-        "pinDigest" = CASE WHEN n.fills_pin THEN n.pin_digest ELSE o."pinDigest" END,
-        "externalOrderId" = COALESCE(o."externalOrderId", n.external_order_id),
-        "costAmount" = COALESCE(n.cost, o."costAmount"),
-        "costCurrency" = COALESCE(n.currency, o."costCurrency"),
-        "lastMessage" = COALESCE(CASE WHEN n.applies THEN left(n.message, 250) END, o."lastMessage"),
+        attention = CASE
+            WHEN n.result = 'conflict' OR o.attention = 'conflict' THEN 'conflict'
+            WHEN n.reverses THEN 'reversed'
+            WHEN n.fills_codes AND o.attention = 'no_code' THEN NULL
+            ELSE o.attention
+        END,
+        "attentionAt" = CASE
+            WHEN n.result = 'conflict' AND o.attention IS DISTINCT FROM 'conflict' THEN now()
+            WHEN n.reverses AND o.attention IS DISTINCT FROM 'conflict' THEN now()
+            ELSE o."attentionAt"
+        END,
+        "pinCode" = CASE WHEN n.fills_codes AND NOT n.from_has_code THEN n.pin ELSE o."pinCode" END,
+        "pinDigest" = CASE
+            WHEN n.fills_codes AND NOT n.from_has_code THEN n.codes -> 0 -> 'digests' ->> 0
+            ELSE o."pinDigest"
+        END,
+        codes = CASE
+            WHEN NOT n.fills_codes THEN o.codes
+            WHEN n.from_has_code THEN (
+                SELECT jsonb_agg(all_codes.code ORDER BY all_codes.place)
+                FROM (
+                    SELECT
+                        CASE
+                            WHEN (given.code ->> 'has_serial')::boolean
+                                AND NOT COALESCE((known.code ->> 'has_serial')::boolean, false)
+                            THEN (given.code - 'digests') || jsonb_build_object('digest', known.code ->> 'digest')
+                            ELSE known.code
+                        END AS code,
+                        known.place
+                    FROM jsonb_array_elements(n.from_codes) WITH ORDINALITY AS known (code, place)
+                    LEFT JOIN jsonb_array_elements(n.codes) AS given (code)
+                        ON given.code -> 'digests' ? (known.code ->> 'digest')
+                    UNION ALL
+                    SELECT
+                        (given.code - 'digests') || jsonb_build_object('digest', given.code -> 'digests' ->> 0),
+                        jsonb_array_length(n.from_codes) + given.place
+                    FROM jsonb_array_elements(n.codes) WITH ORDINALITY AS given (code, place)
+                    WHERE NOT EXISTS (
+                        SELECT FROM jsonb_array_elements(n.from_codes) AS known (code)
+                        WHERE given.code -> 'digests' ? (known.code ->> 'digest')
+                    )
+                ) AS all_codes
+            )
+            ELSE (
+                SELECT jsonb_agg(
+                    (given.code - 'digests') || jsonb_build_object('digest', given.code -> 'digests' ->> 0)
+                    ORDER BY given.place
+                )
+                FROM jsonb_array_elements(n.codes) WITH ORDINALITY AS given (code, place)
+            )
+        END,
+        receipt = CASE WHEN n.applies THEN COALESCE(n.receipt, o.receipt) ELSE o.receipt END,
+        expects = CASE WHEN n.awaits_code AND n.unreadable_code THEN 'code' ELSE o.expects END,
+        "externalOrderId" = CASE
+            WHEN n.is_former THEN o."externalOrderId"
+            ELSE COALESCE(o."externalOrderId", n.external_order_id)
+        END,
+        "costAmount" = CASE WHEN n.is_former THEN o."costAmount" ELSE COALESCE(n.cost, o."costAmount") END,
+        "costCurrency" = CASE WHEN n.is_former THEN o."costCurrency" ELSE COALESCE(n.currency, o."costCurrency") END,
+        "lastMessage" = COALESCE(CASE WHEN n.applies THEN left(n.message, {last_message}) END, o."lastMessage"),
         "providerMessage" = COALESCE(CASE WHEN n.applies THEN n.message END, o."providerMessage"),
         "claimedAt" = COALESCE(o."claimedAt", CASE WHEN n.was_taken THEN now() END),
         "sentAt" = COALESCE(o."sentAt", CASE
             WHEN n.was_sent AND n.source = 'dispatch' THEN now()
             WHEN n.was_sent THEN COALESCE(o."claimedAt", now())
         END),
-        "sendingUntil" = CASE WHEN n.source = 'dispatch' THEN NULL ELSE o."sendingUntil" END,
-        "mayBeKnown" = o."mayBeKnown" OR n.source IN ('callback', 'poll'),
+        "sendingUntil" = CASE WHEN n.source = 'dispatch' AND n.by_provider THEN NULL ELSE o."sendingUntil" END,
+        "mayBeKnown" = o."mayBeKnown" OR n.is_known,
         "unknownCount" = CASE WHEN n.by_provider THEN 0 ELSE o."unknownCount" END,
         "unknownAt" = CASE WHEN n.by_provider THEN NULL ELSE o."unknownAt" END,
         "lastSyncAt" = CASE WHEN n.by_provider THEN now() ELSE o."lastSyncAt" END,
-        "lastCallbackAt" = CASE WHEN n.source = 'callback' THEN now() ELSE o."lastCallbackAt" END,
+        "lastCallbackAt" = CASE WHEN n.by_provider AND n.source = 'callback' THEN now() ELSE o."lastCallbackAt" END,
         "completedAt" = COALESCE(o."completedAt", CASE WHEN n.completes THEN now() END),
         "approvedAt" = COALESCE(o."approvedAt", CASE WHEN n.completes THEN now() END),
+        "reversedAt" = COALESCE(o."reversedAt", CASE WHEN n.reverses THEN now() END),
         "durationMs" = COALESCE(o."durationMs", CASE WHEN n.completes THEN LEAST(
             2147483647,
             1000 * EXTRACT(EPOCH FROM now() - COALESCE(o."sentAt", o."claimedAt", now()))
         )::int END),
-        "nextCheckAt" = CASE
+        "codeAsks" = CASE
+            WHEN n.awaits_code AND n.source = 'callback' THEN 0
+            WHEN n.awaits_code THEN COALESCE(o."codeAsks", 1)
             WHEN n.ends THEN NULL
+            ELSE o."codeAsks"
+        END,
+        "nextCheckAt" = CASE
+            WHEN n.awaits_code THEN now() + make_interval(secs => n.code_ask_seconds)
+            WHEN n.ends OR n.ends_asking THEN NULL
             WHEN n.replans THEN LEAST(
                 now() + make_interval(secs => n.next_check_seconds),
                 COALESCE(o."sentAt", o."claimedAt", now()) + make_interval(secs => %(order_timeout)s)
@@ -258,11 +387,13 @@ told AS (
         n.source,
         n.from_status,
         moved.status,
-        CASE
+        left(CASE
             WHEN n.is_late THEN COALESCE(n.note, n.status) || ' (late: it had timed out)'
             WHEN n.applies THEN COALESCE(n.note, n.status)
+            WHEN n.is_former THEN n.result || ': ' || n.status || ' at ' || n.provider_id
+                || ', which had the order before' || COALESCE(': ' || n.note, '')
             ELSE n.result || ': ' || n.status || COALESCE(', ' || n.note, '')
-        END,
+        END, {timeline}),
         n.result,
         CASE WHEN n.result = 'conflict' THEN n.outcome END
     FROM named AS n
@@ -275,6 +406,7 @@ SELECT
     n.order_id::text,
     n.from_status AS came_from,
     COALESCE(moved.status, n.from_status) AS went_to,
-    n.is_late AND NOT n.seen_before AS late
+    n.is_late AND NOT n.seen_before AS late,
+    CASE WHEN n.awaits_code AND NOT n.seen_before THEN n.code_ask_seconds END AS ask_in_seconds
 FROM named AS n
 LEFT JOIN moved ON moved.id = n.order_id

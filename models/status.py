@@ -5,6 +5,7 @@ not_sent ──claim──▶ pending ──accepted──▶ sent ──provide
                        └────────────────────┴──── outcome ───────┴──▶ completed | failed
 
 failed (reason timeout) ──late success──▶ completed
+completed ──taken back by the provider──▶ reversed
 """
 
 from enum import StrEnum
@@ -25,6 +26,8 @@ class ExternalStatus(StrEnum):
     COMPLETED = "completed"
     #: Not delivered: refused, cancelled or timed out (`failureReason`).
     FAILED = "failed"
+    #: Delivered, then taken back by the provider.
+    REVERSED = "reversed"
 
 
 class Kind(StrEnum):
@@ -33,6 +36,7 @@ class Kind(StrEnum):
     OPEN = "open"
     COMPLETED = "completed"
     FAILED = "failed"
+    REVERSED = "reversed"
 
 
 class Result(StrEnum):
@@ -58,6 +62,28 @@ class FailureReason(StrEnum):
     CANCELLED = "cancelled"
 
 
+class Expects(StrEnum):
+    """Whether a route's orders bring a code: what is done about one that completes without it."""
+
+    #: Ask a few times; orders of the same route that ended without a code make it fewer.
+    AUTO = "auto"
+    #: Ask until the code is there; a person is needed if it never is.
+    CODE = "code"
+    #: There is no code: a direct top-up.
+    NO_CODE = "no-code"
+
+
+class Attention(StrEnum):
+    """Why an order needs a person, as far as the order keeps it; the gravest first."""
+
+    #: Two outcomes contradict each other, or two providers may have delivered.
+    CONFLICT = "conflict"
+    #: Delivered, then taken back by the provider.
+    REVERSED = "reversed"
+    #: Completed without the code that it should have.
+    NO_CODE = "no_code"
+
+
 class Source(StrEnum):
     """What caused an event on an order's timeline."""
 
@@ -70,41 +96,54 @@ class Source(StrEnum):
     NOTIFY = "notify"
 
 
-#: Every value the column may hold, older systems' words included: (name, rank, kind). A later stage has a higher rank.
+#: Every word of the column that we know, older systems' words included: (name, rank, kind), in lower case. A later
+#: stage has a higher rank. Any other word is not final, and has the rank of `pending`.
 STAGES: tuple[tuple[str, int, Kind], ...] = (
     ("not_sent", 0, Kind.OPEN),
     ("pending", 1, Kind.OPEN),
-    ("queued", 1, Kind.OPEN),
     ("sent", 2, Kind.OPEN),
     ("processing", 3, Kind.OPEN),
     ("completed", 4, Kind.COMPLETED),
     ("done", 4, Kind.COMPLETED),
     ("delivered", 4, Kind.COMPLETED),
+    ("approved", 4, Kind.COMPLETED),
+    ("success", 4, Kind.COMPLETED),
     ("failed", 4, Kind.FAILED),
     ("cancelled", 4, Kind.FAILED),
+    ("canceled", 4, Kind.FAILED),
     ("rejected", 4, Kind.FAILED),
+    ("reject", 4, Kind.FAILED),
+    ("reversed", 5, Kind.REVERSED),
 )
-#: What older systems' words mean in ours.
-LEGACY_STATUSES = {
-    "queued": ExternalStatus.PENDING,
-    "done": ExternalStatus.COMPLETED,
-    "delivered": ExternalStatus.COMPLETED,
-    "cancelled": ExternalStatus.FAILED,
-    "rejected": ExternalStatus.FAILED,
-}
 RANKS = {name: rank for name, rank, _ in STAGES}
 KINDS = {name: kind for name, _, kind in STAGES}
-#: Not final; the partial indexes of the migrations name the same five.
-OPEN_STATUSES = tuple(name for name, _, kind in STAGES if kind is Kind.OPEN)
-#: The same as a list in SQL.
-OPEN_SQL = ", ".join(f"'{name}'" for name in OPEN_STATUSES)
+#: The rank of a word that is not in STAGES.
+UNKNOWN_RANK = 1
+#: Every word that means the end of an order.
+FINAL_WORDS = tuple(name for name, _, kind in STAGES if kind is not Kind.OPEN)
+_FINAL_SQL = ", ".join(f"'{name}'" for name in FINAL_WORDS)
+#: In SQL, of the order `o`: it is not final.
+IS_OPEN = f"""lower(COALESCE(o."externalStatus", '')) NOT IN ({_FINAL_SQL})"""
 
 
-def read(value: str) -> ExternalStatus:
+def kind_of(value: str | None) -> Kind:
+    """What a word of the column means for settling."""
+    return KINDS.get((value or "").lower(), Kind.OPEN)
+
+
+def is_open(value: str | None) -> bool:
+    """Whether a word of the column says that the order is not final."""
+    return kind_of(value) is Kind.OPEN
+
+
+def read(value: str | None) -> ExternalStatus:
     """Our word for what the column holds."""
-    return LEGACY_STATUSES.get(value) or ExternalStatus(value)
+    word = (value or "").lower()
+    if kind_of(word) is Kind.OPEN:
+        return ExternalStatus(word) if word in RANKS else ExternalStatus.PENDING
+    return ExternalStatus(kind_of(word).value)
 
 
-def spellings(status: ExternalStatus) -> list[str]:
-    """Every value of the column that reads as `status`."""
+def words(status: ExternalStatus) -> list[str]:
+    """Every known word of the column, in lower case, that reads as `status`."""
     return [name for name, _, _ in STAGES if read(name) is status]

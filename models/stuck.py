@@ -7,7 +7,7 @@ from typing import Any
 from models.db import database
 from models.order import COLUMNS, Order
 from models.provider import BREAKER_THRESHOLD
-from models.status import OPEN_SQL, ExternalStatus
+from models.status import IS_OPEN, ExternalStatus
 
 #: Seconds that an order may be in doubt before it counts as stuck.
 IN_DOUBT_SECONDS = 300
@@ -81,7 +81,7 @@ def _parameters(limits: Limits) -> dict[str, Any]:
     }
 
 
-#: Uses idx_orders_due: its cost follows the number of waiting orders.
+#: Uses idx_orders_planned: its cost follows the number of waiting orders.
 _WAITING = f"""
 FROM (
     SELECT o.*,
@@ -94,7 +94,7 @@ FROM (
         COALESCE(health.failures >= %(threshold)s, false) AS provider_down,
         health.last_error AS provider_error
     FROM product_orders AS o LEFT JOIN provider_health AS health ON health.provider_id = o."providerId"
-    WHERE o."nextCheckAt" IS NOT NULL AND o."externalStatus" IN ({OPEN_SQL})
+    WHERE o."nextCheckAt" IS NOT NULL AND {IS_OPEN}
 ) AS o
 WHERE o.overdue OR o.is_in_doubt OR o.used_up OR o.provider_down
 """

@@ -58,11 +58,15 @@ def clean(text: str, limit: int) -> str:
     Terminal escapes go whole; control, bidi and other invisible characters go; line ends and tabs become a
     space. Joiners stay inside words and emoji that are spelled with them. Of `text`, MAX_READ characters are read.
     """
-    read = HIDDEN.sub("", ESCAPE.sub("", text[:MAX_READ]))
-    shown = BREAKS.sub(" ", LOOSE_JOINER.sub("", read)).strip()
+    shown = one_line(text[:MAX_READ]).strip()
     if len(text) <= MAX_READ and len(shown) <= limit:
         return shown
     return shown[: limit - 1].rstrip(JOINERS).rstrip() + "…"
+
+
+def one_line(text: str) -> str:
+    """`text` as `clean` writes it, whole and with the blanks at its ends."""
+    return BREAKS.sub(" ", LOOSE_JOINER.sub("", HIDDEN.sub("", ESCAPE.sub("", text))))
 
 
 def visible(text: str) -> str:

@@ -20,6 +20,8 @@ def reroute(order_id: str, unusable: str | None, route: Route) -> bool:
         "unusable": unusable,
         "provider": route.provider_id,
         "params": database.as_json(route.params),
+        "expects": route.expects,
+        "field_map": database.as_json(route.field_map),
         "note": f"{unusable} cannot be used; routed to {route.provider_id}",
     }
     return database.row(REROUTE, values) is not None
@@ -52,7 +54,8 @@ FROM product_orders AS o WHERE o.id = %(id)s AND o."externalStatus" = 'not_sent'
 """
 REROUTE = """
 WITH routed AS (
-    UPDATE product_orders SET "providerId" = %(provider)s, "routeParams" = %(params)s
+    UPDATE product_orders SET "providerId" = %(provider)s, "routeParams" = %(params)s, expects = %(expects)s,
+        "fieldMap" = %(field_map)s
     WHERE id = %(id)s AND "externalStatus" = 'not_sent' AND "providerId" = %(unusable)s
     RETURNING id
 ), told AS (

@@ -8,6 +8,7 @@ from typing import Any
 
 from models import claims, placing, provider, route
 from models import order as models_order
+from models.codes import Code
 from models.db import binding, database, sealed
 from models.outcome import Arrival, Outcome
 from models.status import ExternalStatus, Source
@@ -72,7 +73,7 @@ def arrival(
     **fields: Any,
 ) -> Arrival:
     """An outcome for `order`; a callback has a dedupe key of its own unless one is given."""
-    outcome = Outcome(status, order["provider_referans"], pin=pin, message=message)
+    outcome = Outcome(status, order["provider_referans"], codes=(Code(pin),) if pin else (), message=message)
     if source is Source.CALLBACK:
         fields = {"dedupe_key": f"event-{next(_numbers)}", "raw": "{}"} | fields
     return Arrival(fields.pop("provider_id", SANDBOX), source, outcome, **fields)

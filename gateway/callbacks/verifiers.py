@@ -16,8 +16,10 @@ from datetime import datetime
 from typing import Any, ClassVar, get_args
 
 from gateway import signatures
+from gateway.callbacks import forms
+from gateway.callbacks.forms import Form
 from gateway.signatures import BadSignature
-from models.provider import CALLBACK_SECRET, Provider
+from models.provider import CALLBACK_SECRET, CallbackFormat, Provider
 
 #: Name of the credential that `basic` needs beside the callback secret.
 CALLBACK_USER = "callback_user"
@@ -32,7 +34,7 @@ class CallbackRequest:
     method: str
     #: The part of the path behind the provider's id, if there was one.
     token: str | None
-    query: Mapping[str, str]
+    query: Form
     #: Names in lower case.
     headers: Mapping[str, str]
     body: bytes
@@ -61,6 +63,8 @@ class Verifier(ABC):
     has_secret: ClassVar[bool] = True
     #: Whether the query is as trustworthy as the body; where only the body is signed, the query is not read.
     covers_query: ClassVar[bool] = False
+    #: What the body says, unless `--callback-format` chooses.
+    format: ClassVar[CallbackFormat] = CallbackFormat.PROTOCOL
     #: `WWW-Authenticate` of a 401.
     challenge: ClassVar[str | None] = None
 
@@ -114,6 +118,7 @@ class StandardWebhooks(Verifier):
 
     name = "standard-webhooks"
     summary = "signed as www.standardwebhooks.com specifies"
+    format = CallbackFormat.NEUTRAL
     #: Characters; the inbox has an index over event ids.
     MAX_ID_LENGTH = 255
 
@@ -243,7 +248,8 @@ class Token(Verifier):
 
     def verify(self, provider: Provider, request: CallbackRequest, now: datetime) -> str | None:
         scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
-        presented = request.token or request.headers.get(self.HEADER) or request.query.get(self.FIELD)
+        in_query = forms.last(request.query.get(self.FIELD, ""))
+        presented = request.token or request.headers.get(self.HEADER) or in_query
         if not presented and scheme.lower() == "bearer":
             presented = bearer.strip()
         signatures.verify_token(provider.secrets(), presented)

@@ -14,6 +14,7 @@ from gateway.commands.context import Problem, find_order, find_provider, gateway
 from gateway.commands.replaying import Replay, Replayed
 from gateway.settings import Settings
 from models import inbox, order
+from models.codes import Code
 from models.inbox import Callback, Filter, Kept, WholeCallback
 from models.outcome import Outcome
 from models.status import ExternalStatus
@@ -97,7 +98,7 @@ def _whole(one: WholeCallback) -> dict[str, Any]:
             name: value for name, value in asdict(one).items() if name not in ("dedupe_key", "outcome", "raw")
         },
         "message": masking.clean(one.message, pins),
-        "hasPin": bool(said and said.outcome.pin),
+        "hasPin": bool(said and said.outcome.codes),
         "order": found
         and {
             "id": found.id,
@@ -221,17 +222,17 @@ def send(
     """Send a test callback to the gateway over HTTP, signed as the provider signs. It is settled like any other
     callback, and changes the order.
 
-    Example: gateway callbacks send sandbox 482910573829105738 --status completed
+    Example: gateway callbacks send sandbox 482910573829105 --status completed
     """
     if status is ExternalStatus.NOT_SENT:
         raise typer.BadParameter("cannot be reported by a provider", param_hint="--status")
     with gateway() as settings:
         account = find_provider(provider_id)
     pin = sending.read_pin(sys.stdin, pin_from_stdin, asks=status is ExternalStatus.COMPLETED)
-    outcome = Outcome(status, referans, pin=pin, message=message)
+    outcome = Outcome(status, referans, codes=(Code(pin),) if pin else (), message=message)
     try:
         answer = sending.send(account, outcome, url or settings.public_url, outbound.Client())
-    except outbound.OutboundError as error:
+    except (outbound.OutboundError, outbound.LocalFault) as error:
         raise Problem(f"{error}; is the gateway running? its base URL can be set with --url") from None
     if json:
         printing.as_json(asdict(answer))

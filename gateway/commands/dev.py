@@ -15,7 +15,7 @@ from gateway import settings as settings_module
 from gateway.commands import migrate
 from gateway.commands.context import Problem, bound, explained
 from gateway.commands.invocation import program, short
-from gateway.commands.printing import say
+from gateway.commands.printing import block, say
 from gateway.dev import demo as storefront
 from gateway.dev import parent as parents
 from gateway.dev import plan as plans
@@ -126,7 +126,7 @@ def _demo_processes(plan: Plan, held: ExitStack) -> Processes:
 
 
 def _introduce(plan: Plan, key: str) -> None:
-    say(
+    block(
         f"""
 Referans is running.
   Order API   {plan.url}/orders
@@ -161,4 +161,4 @@ def _explain(plan: Plan, error: Exception, demo: bool) -> None:
         error.process.join(LAST_LINES_SECONDS)
     if demo:
         lines = [line for line in plan.log.read_text().splitlines() if line.startswith(name)]
-        say("\n".join([f"The log {plan.log} ends with:", *lines[-TAIL_LINES:]]))
+        block("\n".join([f"The log {plan.log} ends with:", *lines[-TAIL_LINES:]]))

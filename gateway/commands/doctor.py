@@ -50,11 +50,7 @@ def doctor(
         printing.as_json({"ok": healthy, "checks": [asdict(finding) for finding in findings]})
     else:
         for finding in findings:
-            status = typer.style(f"{finding.status.value:<8}", fg=COLOURS[finding.status])
-            further = (
-                f"; {as_typed(finding.next)}" if finding.next and finding.status is not Status.OK else ""
-            )
-            printing.say(f"{status} {finding.name:<16} {finding.detail}{further}")
+            printing.say(_text(finding), mark=_mark(finding))
     raise typer.Exit(0 if healthy else 1)
 
 
@@ -81,6 +77,8 @@ def _settings() -> tuple[Finding, Settings | None]:
     except SettingsError as error:
         advice = "set it in the environment of the processes"
         return Finding("settings", Status.FAILED, str(error), advice), found
+    if notes := settings_module.notes():
+        return Finding("settings", Status.WARNING, "; ".join(notes)), found
     return Finding("settings", Status.OK, "valid"), found
 
 
@@ -106,7 +104,8 @@ def _on_providers(postgres: Finding, call: bool) -> list[Finding]:
     if not accounts:
         return [Finding("providers", Status.WARNING, "none", "add one: gateway providers add --help")]
     probe = probes.balance if call else probes.health
-    return probes.together({f"provider {account.id}": partial(probe, account) for account in accounts})
+    found = probes.together({f"provider {account.id}": partial(probe, account) for account in accounts})
+    return [*found, probes.callback_formats(accounts)]
 
 
 def _unknown(name: str, because: Finding) -> Finding:
@@ -117,3 +116,12 @@ def _position(finding: Finding) -> int:
     if finding.name in ORDER:
         return ORDER.index(finding.name)
     return len(ORDER) if finding.name.startswith("provider") else len(ORDER) + 1
+
+
+def _mark(finding: Finding) -> str:
+    return typer.style(f"{finding.status.value:<8} ", fg=COLOURS[finding.status])
+
+
+def _text(finding: Finding) -> str:
+    further = f"; {as_typed(finding.next)}" if finding.next and finding.status is not Status.OK else ""
+    return f"{finding.name:<16} {finding.detail}{further}"

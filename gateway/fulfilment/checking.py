@@ -4,21 +4,23 @@ from gateway import log, providers
 from gateway.fulfilment import routing
 from gateway.fulfilment.dispatching import send, task_of
 from gateway.fulfilment.worker import Worker
-from gateway.providers.base import NoAnswer, ProviderError, UnknownReference
+from gateway.providers.base import NoAnswer, NotTried, ProviderError, QuestionRefused, UnknownReference
 from models import claims, plans, provider, timeline
-from models.claims import ClaimedCheck
+from models.claims import ClaimedCheck, ClaimedCodeAsk, ClaimedOrder
 from models.db import database
+from models.order import Settled
 from models.outcome import Arrival, Outcome
 from models.provider import Assigned, Provider
-from models.status import OPEN_STATUSES, ExternalStatus, FailureReason, Source
+from models.status import ExternalStatus, FailureReason, Result, Source, is_open
 
 logger = log.get(__name__)
 
 
 def check(worker: Worker, order_id: str) -> None:
-    """Ask the provider, if the order's check is due. Raises Busy, redis.RedisError.
+    """Ask the provider, if the order's check is due.
 
-    A message that comes twice, early or late finds nothing due and ends here.
+    A message that comes twice, early or late finds nothing due and ends here. Raises Busy, redis.RedisError,
+    sealed.NoKeyOpens, and whatever the database raises: the order is then asked about later, and does not time out.
     """
     assigned = routing.of_order(worker, order_id)
     if assigned is None:
@@ -30,10 +32,15 @@ def check(worker: Worker, order_id: str) -> None:
         with database.session():
             if assigned.is_down and _must_wait(worker, assigned.provider, order_id):
                 return
-            claimed = _claim(worker, order_id, assigned.provider.id)
-        is_open = claimed is not None and _ask(worker, claimed, assigned)
-    if claimed and is_open and claimed.next_check_seconds is not None:
-        worker.hints.check_later(order_id, claimed.next_check_seconds)
+            completed = not is_open(assigned.status)
+            code_ask = _claim_code_ask(worker, order_id, assigned.provider.id) if completed else None
+            claimed = None if code_ask else _claim(worker, order_id, assigned.provider.id)
+        if code_ask:
+            again_seconds = _ask_for_code(worker, code_ask, assigned)
+        else:
+            again_seconds = _ask(worker, claimed, assigned) if claimed else None
+    if again_seconds is not None:
+        worker.hints.check_later(order_id, again_seconds)
 
 
 def _must_wait(worker: Worker, account: Provider, order_id: str) -> bool:
@@ -55,59 +62,110 @@ def _claim(worker: Worker, order_id: str, provider_id: str | None) -> ClaimedChe
     )
 
 
+def _claim_code_ask(worker: Worker, order_id: str, provider_id: str | None) -> ClaimedCodeAsk | None:
+    return claims.claim_code_ask(
+        order_id,
+        worker.backoff.delays_seconds(worker.uniform),
+        backoff_min_seconds=worker.settings.backoff_min,
+        grace_seconds=worker.dispatch_grace_seconds,
+        provider_id=provider_id,
+    )
+
+
 def _cannot_ask(worker: Worker, order_id: str) -> None:
-    """No provider can be asked. The order still fails when its time is up."""
+    """The provider cannot be asked, by a fault of its own. The order still fails when its time is up.
+
+    A completed order that waits for its code has been asked for in vain.
+    """
     with database.session():
         claimed = _claim(worker, order_id, None)
-        if claimed:
-            note = f"not checked: the provider {claimed.provider_id} cannot be used; see: gateway doctor"
+        code_ask = None if claimed else _claim_code_ask(worker, order_id, None)
+        if taken := claimed or code_ask:
+            note = f"not checked: the provider {taken.provider_id} cannot be used; see: gateway doctor"
             timeline.record(order_id, Source.POLL, note)
+        if code_ask and code_ask.is_last:
+            claims.end_code_asks(order_id)
     if claimed and claimed.expired:
-        _expire(worker, claimed)
+        _expire(worker, claimed, f"its provider {claimed.provider_id} could not be asked")
 
 
-def _ask(worker: Worker, claimed: ClaimedCheck, assigned: Assigned) -> bool:
-    """Ask, and settle the answer. Whether the order is still open, and this was not its last check."""
+def _ask_for_code(worker: Worker, claimed: ClaimedCodeAsk, assigned: Assigned) -> float | None:
+    """Ask for the code of a completed order. Seconds until it is to be asked for again, if it is."""
     log.bind(provider_id=assigned.provider.id)
-    if _send_again(worker, claimed, assigned.provider):
-        return False
+    if claimed.given_up:
+        logger.warning("The order completed without its code.", action="no_code")
+        return None
     try:
         outcome = providers.check(assigned.provider, worker.client, task_of(claimed))
-    except UnknownReference as error:
-        is_open = _unknown(worker, claimed, assigned, error)
     except ProviderError as error:
-        is_open = _learned_nothing(worker, claimed, assigned, error)
+        _learned_nothing(worker, claimed, assigned, error)
+        if isinstance(error, NotTried):
+            return claimed.next_check_seconds
     else:
-        is_open = _learned(worker, claimed, assigned, outcome)
-    if is_open and claimed.expired:
-        _expire(worker, claimed)
-        return False
-    return is_open
+        settled = _learned(worker, claimed, assigned, outcome)
+        if settled.result is Result.APPLIED or settled.ask_in_seconds is not None:
+            return settled.ask_in_seconds
+    if not claimed.is_last:
+        return claimed.next_check_seconds
+    with database.session():
+        claims.end_code_asks(claimed.id, assigned.provider.id)
+    return None
 
 
-def _learned(worker: Worker, claimed: ClaimedCheck, assigned: Assigned, outcome: Outcome) -> bool:
+def _ask(worker: Worker, claimed: ClaimedCheck, assigned: Assigned) -> float | None:
+    """Ask, and settle the answer. Seconds until the order is to be asked about again, if it is."""
+    log.bind(provider_id=assigned.provider.id)
+    if _send_again(worker, claimed, assigned.provider):
+        return None
+    try:
+        outcome = providers.check(assigned.provider, worker.client, task_of(claimed))
+    except NotTried as error:
+        _learned_nothing(worker, claimed, assigned, error)
+        return claimed.next_check_seconds
+    except UnknownReference as error:
+        still_open = _unknown(worker, claimed, assigned, error)
+    except ProviderError as error:
+        _learned_nothing(worker, claimed, assigned, error)
+        still_open = is_open(claimed.external_status)
+    else:
+        settled = _learned(worker, claimed, assigned, outcome)
+        if settled.ask_in_seconds is not None or settled.result is Result.CONFLICT:
+            return settled.ask_in_seconds
+        still_open = is_open(settled.went_to)
+    if still_open and claimed.expired:
+        _expire(worker, claimed, "one last check included")
+        return None
+    return claimed.next_check_seconds if still_open else None
+
+
+def _learned(worker: Worker, claimed: ClaimedOrder, assigned: Assigned, outcome: Outcome) -> Settled:
     said = f", {outcome.message}" if outcome.message else ""
-    note = f"checked ({claimed.check_count}): {outcome.status}{said}"
-    arrival = Arrival(assigned.provider.id, Source.POLL, outcome, order_id=claimed.id, note=note)
+    arrival = Arrival(
+        assigned.provider.id,
+        Source.POLL,
+        outcome,
+        order_id=claimed.id,
+        code_ask_seconds=worker.settings.backoff_min,
+        note=f"checked ({claimed.check_count}): {outcome.status}{said}",
+    )
     with database.session():
         settled = worker.settle([arrival])[0]
         _note_answer(assigned)
     logger.info(
         "The provider answered the check.", action="checked", result=settled.result, status=outcome.status
     )
-    return settled.went_to in OPEN_STATUSES
+    return settled
 
 
-def _learned_nothing(worker: Worker, claimed: ClaimedCheck, assigned: Assigned, error: ProviderError) -> bool:
+def _learned_nothing(worker: Worker, claimed: ClaimedOrder, assigned: Assigned, error: ProviderError) -> None:
     with database.session():
         if isinstance(error, NoAnswer):
             provider.failed(assigned.provider.id, str(error), worker.settings.backoff_min)
-        else:
+        elif isinstance(error, QuestionRefused | UnknownReference):
             _note_answer(assigned)
-        note = f"checked ({claimed.check_count}), nothing learned: {error}"
-        timeline.record(claimed.id, Source.POLL, note)
+        checked = "not checked" if isinstance(error, NotTried) else f"checked ({claimed.check_count})"
+        timeline.record(claimed.id, Source.POLL, f"{checked}, nothing learned: {error}")
     logger.warning("The check brought no outcome.", action="check_failed", error=str(error))
-    return claimed.external_status in OPEN_STATUSES
 
 
 def _note_answer(assigned: Assigned) -> None:
@@ -117,11 +175,11 @@ def _note_answer(assigned: Assigned) -> None:
 
 
 def _unknown(worker: Worker, claimed: ClaimedCheck, assigned: Assigned, error: UnknownReference) -> bool:
-    """Only an order in doubt is sent again, and only after two such answers, BACKOFF_MIN apart."""
-    is_open = _learned_nothing(worker, claimed, assigned, error)
+    """Whether the order is still open. Only one in doubt is sent again, after two such answers, BACKOFF_MIN apart."""
+    _learned_nothing(worker, claimed, assigned, error)
     with database.session():
         claims.unknown_to_provider(claimed.id, worker.settings.backoff_min, assigned.provider.id)
-    return is_open and not _send_again(worker, claimed, assigned.provider)
+    return is_open(claimed.external_status) and not _send_again(worker, claimed, assigned.provider)
 
 
 def _send_again(worker: Worker, claimed: ClaimedCheck, account: Provider) -> bool:
@@ -135,8 +193,11 @@ def _send_again(worker: Worker, claimed: ClaimedCheck, account: Provider) -> boo
     return again is not None
 
 
-def _expire(worker: Worker, claimed: ClaimedCheck) -> None:
-    """Fail an order whose last check brought no outcome. A later success still applies."""
+def _expire(worker: Worker, claimed: ClaimedCheck, last_check: str) -> None:
+    """Fail an order whose time is up; the timeline says what became of its `last_check`.
+
+    A later success still applies. Where our own trouble kept the last check from being tried, the order must wait.
+    """
     message = f"no outcome within {worker.settings.order_timeout:g} s of sending"
     expired = Arrival(
         claimed.provider_id,
@@ -144,7 +205,7 @@ def _expire(worker: Worker, claimed: ClaimedCheck) -> None:
         Outcome(ExternalStatus.FAILED, message=message),
         order_id=claimed.id,
         failure_reason=FailureReason.TIMEOUT,
-        note=f"timeout: {message}, one last check included",
+        note=f"timeout: {message}, {last_check}",
     )
     with database.session():
         settled = worker.settle([expired])[0]

@@ -16,6 +16,7 @@ from gateway.web.batching import Batcher
 from gateway.web.errors import FieldError, Problem
 from models import idempotency, lookup, order, placing, plans, timeline
 from models.api_key import ApiKey, Scope
+from models.codes import Code
 from models.db import database
 from models.placing import KeyReused, NoRoute, Placement, Repeated
 from models.status import Source
@@ -24,6 +25,8 @@ NO_ROUTE = "no route leads from this package to a provider; add one with `gatewa
 IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 #: The SQLSTATE of a reference to a row that does not exist.
 FOREIGN_KEY_VIOLATION = "23503"
+#: The SQLSTATE of a text that is no value of the column's type, such as a UUID.
+INVALID_TEXT = "22P02"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,9 @@ class Orders:
         """Raises a 422."""
         try:
             [placed] = self._place_soon(placement)
-        except peewee.DataError:
+        except peewee.DataError as error:
+            if database.sqlstate(error) != INVALID_TEXT:
+                raise
             detail = (
                 "this storefront's product and package ids are UUIDs; `productId` and `packageId` are not"
             )
@@ -102,18 +107,24 @@ class Orders:
     def _place_now(
         self, placements: Sequence[Placement], *, impatient: bool = True
     ) -> list[Answer | NoRoute | KeyReused]:
-        with (
-            database.session(),
-            placing.place(placements, wake_seconds=self._wake_seconds, impatient=impatient) as placed,
-        ):
+        with database.session():
+            answers = placing.with_fresh_references(lambda: self._place_once(placements, impatient=impatient))
+        new = [answer.order_id for answer in answers if isinstance(answer, Answer) and answer.is_new]
+        broker.wake("dispatch_order", *new)
+        return answers
+
+    def _place_once(
+        self, placements: Sequence[Placement], *, impatient: bool
+    ) -> list[Answer | NoRoute | KeyReused]:
+        with placing.place(placements, wake_seconds=self._wake_seconds, impatient=impatient) as placed:
             answers = [_answer(one) for one in placed]
-            new = [
-                (placement.key, answer)
-                for placement, answer in zip(placements, answers, strict=True)
-                if isinstance(answer, Answer) and answer.is_new
-            ]
-            idempotency.keep([(key, answer.text) for key, answer in new if key])
-        broker.wake("dispatch_order", *(answer.order_id for _, answer in new))
+            idempotency.keep(
+                [
+                    (placement.key, answer.text)
+                    for placement, answer in zip(placements, answers, strict=True)
+                    if placement.key and isinstance(answer, Answer) and answer.is_new
+                ]
+            )
         return answers
 
 
@@ -137,7 +148,7 @@ class Order:
         key = self._keys.require(req, Scope.ORDERS_READ)
         found = _find(order_id)
         if Scope.PINS_READ in key.scopes:
-            resp.media = schemas.show_order(found, _read_pin(found, key))
+            resp.media = schemas.show_order(found, _read_codes(found, key))
         else:
             resp.media = schemas.show_order(found)
 
@@ -201,12 +212,12 @@ def _find(order_id: str) -> order.Order:
     return found
 
 
-def _read_pin(found: order.Order, key: ApiKey) -> str | None:
-    """The PIN in clear; the reading is recorded on the timeline."""
-    pin = order.pin_of(found)
-    if pin is not None:
-        timeline.record(found.id, Source.API, f"PIN read with key {key.name}")
-    return pin
+def _read_codes(found: order.Order, key: ApiKey) -> list[Code]:
+    """The codes in clear; the reading is recorded on the timeline."""
+    codes = order.codes_of(found)
+    if codes:
+        timeline.record(found.id, Source.API, f"codes read with key {key.name}")
+    return codes
 
 
 def _idempotency_key(req: falcon.Request) -> str | None:

@@ -2,17 +2,18 @@
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
-from gateway.inputs import http_url, storable
+from gateway.inputs import storable
 from gateway.web.errors import FieldError, Problem
 from models import placing, status
+from models.codes import Code
 from models.order import Order
 from models.timeline import Event
 
@@ -39,9 +40,12 @@ def _iso_8601(value: Any) -> datetime:
         raise ValueError("must be a time in ISO 8601, such as 2025-01-31T00:00:00Z") from None
 
 
-def _http_url(url: str) -> str:
-    http_url(url)
-    return url
+def _no_notifications(value: Any) -> None:
+    """Raises ValueError: a storefront that waits for a notification must hear that none will come."""
+    if value is not None:
+        raise ValueError(
+            "notifications are not sent by this version; leave the field out and ask for the order"
+        )
 
 
 def read_cursor(value: Any) -> tuple[datetime, str] | None:
@@ -55,7 +59,6 @@ def read_cursor(value: Any) -> tuple[datetime, str] | None:
 
 Text = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(storable)]
 OptionalText = Annotated[str, Field(max_length=255), AfterValidator(storable)] | None
-Url = Annotated[str, Field(max_length=2000), AfterValidator(storable), AfterValidator(_http_url)]
 Time = Annotated[datetime, BeforeValidator(_iso_8601)]
 
 
@@ -71,7 +74,7 @@ class PlaceOrder(_Input):
     user_identifier: Text
     extra_field: OptionalText = None
     quantity: Annotated[int, Field(ge=1, le=1000)] = 1
-    notify_url: Url | None = None
+    notify_url: Annotated[None, BeforeValidator(_no_notifications)] = None
 
 
 class ListOrders(BaseModel):
@@ -124,7 +127,8 @@ def cursor_after(order: Order) -> str:
     return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
 
 
-#: The fields of an order that the API shows, in the order of the contract; `pin_code` only to keys that may read it.
+#: The fields of an order that the API shows, in the order of the contract; `pin_code` and `codes`
+#: only to keys that may read them.
 FIELDS = (
     "id",
     "order_no",
@@ -135,31 +139,42 @@ FIELDS = (
     "extra_field",
     "status",
     "external_status",
+    "failure_reason",
+    "attention",
     "provider_id",
     "provider_referans",
     "external_order_id",
     "pin_code",
+    "codes",
+    "receipt",
     "last_message",
     "created_at",
     "sent_at",
     "last_sync_at",
     "completed_at",
+    "reversed_at",
     "duration_ms",
 )
 #: The fields of an order that the API does not show. A new field stands in one of the two.
-HIDDEN = ("notify_url", "failure_reason")
+HIDDEN = ("notify_url",)
 #: (field, name in the API) of what is shown.
 NAMES = tuple((field, to_camel(field)) for field in FIELDS)
-NO_PIN: Literal["no pin"] = "no pin"
 
 
-def show_order(order: Order, pin: str | None = NO_PIN) -> dict[str, Any]:
-    """The order as the API shows it; with `pinCode` only if a PIN (or None) is given."""
+def show_order(order: Order, codes: Sequence[Code] | None = None) -> dict[str, Any]:
+    """The order as the API shows it; with `pinCode` and `codes` only if the codes (or an empty list) are given."""
     shown = {name: _plain(getattr(order, field)) for field, name in NAMES}
-    shown |= {"externalStatus": _status(order.external_status), "pinCode": pin}
-    if pin is NO_PIN:
-        del shown["pinCode"]
+    shown["externalStatus"] = status.read(order.external_status).value
+    if codes is None:
+        del shown["pinCode"], shown["codes"]
+    else:
+        shown |= {"pinCode": codes[0].code if codes else None, "codes": [_show_code(each) for each in codes]}
     return shown
+
+
+def _show_code(code: Code) -> dict[str, str]:
+    named = {"code": code.code, "pin": code.pin, "serial": code.serial, "expiresAt": code.expires_at}
+    return {name: value for name, value in named.items() if value is not None}
 
 
 def show_event(event: Event) -> dict[str, Any]:
@@ -171,11 +186,6 @@ def show_event(event: Event) -> dict[str, Any]:
         "to": event.went_to,
         "message": event.message,
     }
-
-
-def _status(value: str) -> str:
-    """Our word for what the column holds; a word that is not known is shown as it is."""
-    return status.read(value).value if value in status.KINDS else value
 
 
 def _plain(value: Any) -> Any:

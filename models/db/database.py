@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Protocol, TypeVar
 
 import peewee
 import psycopg2
-from playhouse.pool import MaxConnectionsExceeded, PoolConnection, PooledDatabase, PooledPostgresqlDatabase
+from playhouse.pool import PoolConnection, PooledDatabase, PooledPostgresqlDatabase
 from psycopg2 import extensions
 
 from models.db.fair_semaphore import FairSemaphore
@@ -30,9 +30,17 @@ CONNECTION_OPTIONS: dict[str, Any] = {
     "keepalives_interval": 5,  # seconds
     "keepalives_count": 3,
     "tcp_user_timeout": 15_000,
-    "options": "-c timezone=UTC -c statement_timeout=15000 -c lock_timeout=10000"
-    " -c idle_in_transaction_session_timeout=30000 -c plan_cache_mode=force_generic_plan",
 }
+#: Settings of each session; milliseconds.
+SESSION_OPTIONS = (
+    "-c timezone=UTC -c statement_timeout=15000 -c lock_timeout=10000"
+    " -c idle_in_transaction_session_timeout=30000 -c plan_cache_mode=force_generic_plan"
+)
+
+
+class Unavailable(Exception):
+    """Every connection of the pool is in use; nothing was asked of the database."""
+
 
 #: Raised when the database is unavailable, restarting or out of connections: try again later.
 #: (A deadlock is psycopg2's own error; a database that became read-only is an InternalError.)
@@ -41,7 +49,7 @@ UNAVAILABLE = (
     peewee.InterfaceError,
     peewee.InternalError,
     psycopg2.OperationalError,
-    MaxConnectionsExceeded,
+    Unavailable,
 )
 
 #: Classes of SQLSTATE after which the statement may have been committed: the connection fails, or its server stops.
@@ -86,9 +94,9 @@ class Pool(PooledPostgresqlDatabase):  # type: ignore[misc]
         self._places = FairSemaphore(self._max_connections)
 
     def _connect(self) -> Any:
-        """Raises MaxConnectionsExceeded where all were in use for too long."""
+        """Raises Unavailable if all are in use for too long."""
         if not self._places.acquire(POOL_WAIT_SECONDS):
-            raise MaxConnectionsExceeded(f"all {self._max_connections} connections are in use")
+            raise Unavailable(f"all {self._max_connections} connections are in use")
         try:
             created, connection = self._idle_and_alive() or (
                 time.time(),
@@ -146,9 +154,15 @@ class Model(peewee.Model):
         legacy_table_names = False
 
 
-def connect(url: str, *, pool_size: int = 4, name: str = "referans") -> Pool:
-    """A pool of at most `pool_size` connections to `url`; none is opened yet. `name` shows in pg_stat_activity."""
+def connect(
+    url: str, *, pool_size: int = 4, name: str = "referans", session_options: str = SESSION_OPTIONS
+) -> Pool:
+    """A pool of at most `pool_size` connections to `url`; none is opened yet. `name` shows in pg_stat_activity.
+
+    `options` of the URL, such as a search_path, stand behind `session_options` and win.
+    """
     parameters: dict[str, Any] = {**CONNECTION_OPTIONS, "application_name": name, **extensions.parse_dsn(url)}
+    parameters["options"] = f"{session_options} {parameters.get('options', '')}".strip()
     return Pool(
         parameters.pop("dbname", None) or "postgres",
         connection_factory=Connection,
@@ -245,6 +259,11 @@ def load_one(kind: type[Row], sql: str, parameters: Mapping[str, Any] | Sequence
 def sqlstate(error: BaseException) -> str | None:
     """The error's SQLSTATE; None if it is not PostgreSQL's own, as when the connection is lost."""
     return getattr(getattr(error, "orig", error), "pgcode", None)
+
+
+def constraint(error: BaseException) -> str | None:
+    """The constraint or unique index that a statement violated; None for any other error."""
+    return getattr(getattr(getattr(error, "orig", error), "diag", None), "constraint_name", None)
 
 
 def was_undone(error: BaseException) -> bool:

@@ -72,10 +72,9 @@ def _as_sql(migration: Migration) -> str:
 
 
 def _connect(database_url: str) -> database.Pool:
-    pool = database.connect(database_url, pool_size=1, name="referans-migrate")
-    # Building an index may take longer than any statement of the running gateway.
-    pool.connect_params["options"] = f"-c timezone=UTC -c lock_timeout={LOCK_TIMEOUT_MS}"
-    return pool
+    """Without a statement timeout: building an index may take longer than any statement of the running gateway."""
+    options = f"-c timezone=UTC -c lock_timeout={LOCK_TIMEOUT_MS}"
+    return database.connect(database_url, pool_size=1, name="referans-migrate", session_options=options)
 
 
 def _runner(pool: database.Pool) -> Runner:

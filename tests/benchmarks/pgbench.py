@@ -8,6 +8,7 @@ from typing import Any
 
 from psycopg2.extensions import QuotedString, adapt
 
+from models.codes import Code
 from models.db.prepared import PLACE as VALUE
 from models.order import SETTLE, parameters
 from models.outcome import Arrival, Outcome
@@ -26,7 +27,7 @@ def settle(stage: Stage, count: int) -> float:
     """Callbacks settled a second, one statement and one commit each."""
     each = count // CLIENTS
     base = stage.numbered_orders_sent(CLIENTS * (each + 1))
-    outcome = Outcome(ExternalStatus.COMPLETED, "0", pin="PIN-1", message="Yukleme basarili")
+    outcome = Outcome(ExternalStatus.COMPLETED, "0", codes=(Code("PIN-1"),), message="Yukleme basarili")
     raw = '{"method": "POST", "query": {}, "body": "' + "x" * 150 + '"}'
     arrival = Arrival(factories.SANDBOX, Source.CALLBACK, outcome, dedupe_key="", raw=raw)
     values = {name: f"ARRAY[{_sql(value)}]" for name, value in parameters(0, arrival).items()}

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from models.status import KINDS, RANKS, ExternalStatus, FailureReason, Kind, Result
+from models.codes import Code
+from models.status import RANKS, UNKNOWN_RANK, ExternalStatus, FailureReason, Kind, Result, kind_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,9 +11,12 @@ class Standing:
     """What deciding needs to know of an order."""
 
     status: str
-    pin: str | None = None
+    codes: tuple[Code, ...] = ()
     message: str | None = None
     failure_reason: str | None = None
+    #: `status` of the storefront: another hand may have decided an order that is open here.
+    by_hand: str = "pending"
+    quantity: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +24,12 @@ class Claim:
     """What an outcome claims about an order."""
 
     status: ExternalStatus
-    pin: str | None = None
+    codes: tuple[Code, ...] = ()
     message: str | None = None
     #: Our own decision, not the provider's: no outcome came in time.
     timed_out: bool = False
+    #: It comes from a provider that had the order before, and refused it.
+    is_former: bool = False
 
 
 def decide(order: Standing, outcome: Claim) -> Result:
@@ -32,33 +38,57 @@ def decide(order: Standing, outcome: Claim) -> Result:
     models/settle.sql says the same in SQL, where it holds under concurrency; a test compares the two for every
     combination.
     """
-    if KINDS[order.status] is Kind.OPEN:
+    if outcome.is_former:
+        return Result.CONFLICT if outcome.status is ExternalStatus.COMPLETED else Result.STALE
+    kind = kind_of(order.status)
+    if kind is Kind.OPEN:
         return _decide_open(order, outcome)
-    if KINDS[outcome.status] is Kind.OPEN:
+    if kind_of(outcome.status) is Kind.OPEN:
         return Result.STALE
-    if KINDS[order.status] is Kind.COMPLETED:
+    if kind is Kind.COMPLETED:
         return _decide_completed(order, outcome)
     return _decide_failed(order, outcome)
 
 
 def _decide_open(order: Standing, outcome: Claim) -> Result:
-    if RANKS[outcome.status] < RANKS[order.status]:
+    is_completed = outcome.status is ExternalStatus.COMPLETED
+    if kind_of(outcome.status) is not Kind.OPEN and order.by_hand != "pending":
+        if order.by_hand == "approved" and outcome.status is ExternalStatus.FAILED and outcome.timed_out:
+            return Result.STALE
+        agrees = is_completed is (order.by_hand == "approved")
+        return Result.APPLIED if agrees else Result.CONFLICT
+    rank = RANKS.get(order.status.lower(), UNKNOWN_RANK)
+    if RANKS[outcome.status] < rank:
         return Result.STALE
     says_more = outcome.message is not None and outcome.message != order.message
-    if RANKS[outcome.status] == RANKS[order.status] and not says_more:
+    if RANKS[outcome.status] == rank and not says_more:
         return Result.DUPLICATE
     return Result.APPLIED
 
 
 def _decide_completed(order: Standing, outcome: Claim) -> Result:
+    if outcome.status is ExternalStatus.REVERSED:
+        return Result.APPLIED
     if outcome.status is ExternalStatus.FAILED:
         return Result.STALE if outcome.timed_out else Result.CONFLICT
-    if outcome.pin is None or outcome.pin == order.pin:
+    if not outcome.codes:
         return Result.DUPLICATE
-    return Result.CONFLICT if order.pin else Result.APPLIED
+    if not order.codes:
+        return Result.APPLIED
+    return _decide_codes(order, {code.code: code for code in outcome.codes})
+
+
+def _decide_codes(order: Standing, given: dict[str, Code]) -> Result:
+    known = {code.code: code for code in order.codes}
+    if given.keys() <= known.keys():
+        fills = any(code.serial and not known[name].serial for name, code in given.items())
+        return Result.APPLIED if fills else Result.DUPLICATE
+    fits = len(given.keys() | known.keys()) <= order.quantity
+    return Result.APPLIED if given.keys() >= known.keys() and fits else Result.CONFLICT
 
 
 def _decide_failed(order: Standing, outcome: Claim) -> Result:
-    if outcome.status is ExternalStatus.FAILED:
+    if outcome.status is not ExternalStatus.COMPLETED:
         return Result.DUPLICATE
-    return Result.APPLIED if order.failure_reason == FailureReason.TIMEOUT else Result.CONFLICT
+    timed_out = kind_of(order.status) is Kind.FAILED and order.failure_reason == FailureReason.TIMEOUT
+    return Result.APPLIED if timed_out else Result.CONFLICT

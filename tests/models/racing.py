@@ -3,6 +3,7 @@
 from typing import Any
 
 from models import claims, order, placing, unsent
+from models.codes import Code
 from models.db import database
 from models.outcome import Arrival, Outcome
 from models.status import ExternalStatus, FailureReason, Source
@@ -10,7 +11,7 @@ from tests import factories
 
 
 def _callback(one: dict[str, Any], status: ExternalStatus, pin: str | None, key: str) -> str:
-    outcome = Outcome(status, one["provider_referans"], pin=pin)
+    outcome = Outcome(status, one["provider_referans"], codes=(Code(pin),) if pin else ())
     arrival = Arrival(factories.SANDBOX, Source.CALLBACK, outcome, dedupe_key=f"{one['id']}/{key}", raw="{}")
     return _settle(arrival)
 
@@ -51,7 +52,7 @@ def callback_and_check(one: dict[str, Any], racer: int) -> str:
     """The callback comes while a check brings the same."""
     if racer == 0:
         return _callback(one, ExternalStatus.COMPLETED, "PIN-0", "callback")
-    found = Outcome(ExternalStatus.COMPLETED, one["provider_referans"], pin="PIN-0")
+    found = Outcome(ExternalStatus.COMPLETED, one["provider_referans"], codes=(Code("PIN-0"),))
     return _settle(Arrival(factories.SANDBOX, Source.POLL, found, order_id=one["id"]))
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from models import claims, inbox, order, placing, plans, unsent
+from models.codes import Code
 from models.db import database
 from models.outcome import Arrival, Outcome
 from models.route import Route
@@ -17,6 +18,10 @@ from tests import factories
 from tests.models.lifecycle_table import Claim, Standing, decide
 
 FIRST, SECOND = "sandbox", "backup"
+#: Items of each order.
+QUANTITY = 2
+#: Seconds until a completed order without a code is asked for it, by who brought it.
+CODE_ASK_SECONDS = {Source.CALLBACK: 0.0, Source.POLL: 30.0, Source.DISPATCH: 30.0}
 #: A line of the timeline: source, from, to, result.
 Event = tuple[str, str | None, str, str | None]
 
@@ -29,10 +34,17 @@ class Shadow:
     referans: str
     provider: str = FIRST
     status: str = "not_sent"
-    pin: str | None = None
+    codes: tuple[Code, ...] = ()
     message: str | None = None
     failure_reason: str | None = None
     late: bool = False
+    #: Whether it was ever completed; a reversal does not undo that.
+    delivered: bool = False
+    attention: str | None = None
+    #: How often it was asked for the code that it completed without; None: it does not wait for one.
+    code_asks: int | None = None
+    #: Providers that refused it.
+    tried: tuple[str, ...] = ()
     #: The provider's own number, once it is known.
     number: str | None = None
     #: Whether there is a plan, and whether it is due.
@@ -63,26 +75,27 @@ class Shadow:
 
     def facts(self) -> dict[str, Any]:
         """What the database must show of it."""
-        completed = self.kind is Kind.COMPLETED
-        words = {Kind.OPEN: "pending", Kind.COMPLETED: "approved", Kind.FAILED: "rejected"}
+        words = {Kind.OPEN: "pending", Kind.COMPLETED: "approved"}
         return {
             "externalStatus": self.status,
-            "status": words[self.kind],
+            "status": words.get(self.kind, "rejected"),
             "providerId": self.provider,
-            "pinCode": self.pin,
+            "codes": list(self.codes),
+            "attention": self.attention,
+            "codeAsks": self.code_asks,
             "providerMessage": self.message,
             "failureReason": self.failure_reason,
             "late": self.late,
             "externalOrderId": self.number,
             "planned": self.planned,
-            "completed": completed,
-            "timed": completed,
+            "completed": self.delivered,
+            "timed": self.delivered,
             "unknownCount": self.unknown_count,
             "sending": self.sending,
             "mayBeKnown": self.may_be_known,
             "events": self.events,
             "inbox": self.inbox,
-            "waiting": {one.kept(self): (one.status.value, one.pin, one.message) for one in self.waiting},
+            "waiting": {one.kept(self): (one.status.value, one.codes, one.message) for one in self.waiting},
         }
 
     def tell(self, source: str, before: str | None, result: str | None = None) -> None:
@@ -96,13 +109,16 @@ def facts(order_id: str) -> dict[str, Any]:
     ids = database.rows("SELECT id FROM callback_events WHERE dedupe_key LIKE %s", (f"{order_id}%",))
     kept = inbox.find([row["id"] for row in ids])
     waiting = [arrival for one in kept if one.result == "unmatched" and (arrival := inbox.arrival(one))]
+    shown = order.find(order_id)
+    assert shown is not None
     return found | {
+        "codes": order.codes_of(shown),
         "events": [(e["source"], e["before"], e["after"], e["result"]) for e in told],
         "inbox": {(one.provider_id, one.dedupe_key): one.result for one in kept},
         "waiting": {
             (one.provider_id, one.dedupe_key): (
                 one.outcome.status.value,
-                one.outcome.pin,
+                one.outcome.codes,
                 one.outcome.message,
             )
             for one in waiting
@@ -125,7 +141,7 @@ class Tell:
     """An outcome: of a callback (which has a key), of an answer to a send or a check, or of the sweep."""
 
     status: ExternalStatus
-    pin: str | None = None
+    codes: tuple[Code, ...] = ()
     message: str | None = None
     source: Source = Source.CALLBACK
     key: str | None = None
@@ -139,7 +155,7 @@ class Tell:
         asked = self.source is not Source.CALLBACK
         referans = shadow.referans if asked or not self.numbered else None
         number = shadow.its_number if self.numbered else None
-        outcome = Outcome(self.status, referans, number, pin=self.pin, message=self.message)
+        outcome = Outcome(self.status, referans, number, codes=self.codes, message=self.message)
         return Arrival(
             self.provider,
             self.source,
@@ -148,6 +164,7 @@ class Tell:
             dedupe_key=self._key(shadow),
             raw="{}" if self.key else None,
             next_check_seconds=self.next_check_seconds,
+            code_ask_seconds=CODE_ASK_SECONDS.get(self.source),
             failure_reason=self.failure_reason,
         )
 
@@ -180,15 +197,23 @@ class Tell:
 
     def _matches(self, shadow: Shadow) -> bool:
         by_number = self.numbered and self.source is Source.CALLBACK
-        return self.provider == shadow.provider and (not by_number or shadow.number is not None)
+        if by_number:
+            return self.provider == shadow.provider and shadow.number is not None
+        return self.provider == shadow.provider or self.provider in shadow.tried
 
     def _settle(self, shadow: Shadow) -> str:
         before, was_open = shadow.status, shadow.kind is Kind.OPEN
-        standing = Standing(before, shadow.pin, shadow.message, shadow.failure_reason)
+        is_former = self.provider != shadow.provider
+        standing = Standing(before, shadow.codes, shadow.message, shadow.failure_reason, quantity=QUANTITY)
         timed_out = self.failure_reason is FailureReason.TIMEOUT
-        result = decide(standing, Claim(self.status, self.pin, self.message, timed_out))
-        if self.numbered:
-            shadow.number = shadow.its_number
+        claim = Claim(self.status, self.codes, self.message, timed_out, is_former)
+        result = decide(standing, claim)
+        if result is Result.CONFLICT:
+            shadow.attention = "conflict"
+        if is_former:
+            shadow.tell(self.source, before, result)
+            return result.value
+        shadow.number = shadow.number or (shadow.its_number if self.numbered else None)
         if self.source is not Source.SWEEP:
             shadow.unknown_count = 0
         if self.source is Source.DISPATCH:
@@ -207,7 +232,7 @@ class Tell:
         return told and self.next_check_seconds is not None
 
     def _apply(self, shadow: Shadow, before: str) -> None:
-        kind = KINDS[self.status]
+        kind, had_codes = KINDS[self.status], bool(shadow.codes)
         shadow.late = shadow.late or shadow.kind is Kind.FAILED
         shadow.status = self.status.value
         shadow.message = self.message or shadow.message
@@ -215,10 +240,18 @@ class Tell:
         refused = self.source is Source.DISPATCH and kind is Kind.FAILED
         sent = RANKS[self.status] >= RANKS["sent"] and not refused
         shadow.reached = shadow.reached or sent or before == "not_sent"
+        if kind is Kind.REVERSED and shadow.attention is None:
+            shadow.attention = "reversed"
         if kind is Kind.COMPLETED:
-            shadow.pin = self.pin or shadow.pin
+            shadow.delivered = True
+            shadow.codes = merged(shadow.codes, self.codes)
         if kind is not Kind.OPEN:
             shadow.planned = shadow.due = False
+            shadow.code_asks = None
+        ask_seconds = CODE_ASK_SECONDS.get(self.source)
+        if kind is Kind.COMPLETED and not had_codes and not self.codes and ask_seconds is not None:
+            shadow.code_asks = 0 if self.source is Source.CALLBACK else 1
+            shadow.planned, shadow.due = True, ask_seconds == 0
 
 
 @dataclass(frozen=True)
@@ -249,6 +282,7 @@ class ClaimNextProvider:
         if shadow.status != "pending" or shadow.provider != FIRST:
             return False
         shadow.provider, shadow.unknown_count, shadow.due = SECOND, 0, False
+        shadow.tried = (FIRST,)
         shadow.sending, shadow.may_be_known = "under way", False
         shadow.tell("dispatch", "pending")
         return True
@@ -317,9 +351,41 @@ class ClaimCheck:
         is_open = shadow.kind is Kind.OPEN
         if not shadow.due or shadow.status == "not_sent" or not (is_open or shadow.check_requested):
             return False
+        if shadow.code_asks is not None:
+            return False
         shadow.due = shadow.check_requested = False
         shadow.planned = is_open
         return True
+
+
+@dataclass(frozen=True)
+class ClaimCodeAsk:
+    """A worker takes a completed order whose code is to be asked for."""
+
+    def run(self, shadow: Shadow) -> Any:
+        claimed = claims.claim_code_ask(shadow.id, [30.0, 60.0], backoff_min_seconds=30, grace_seconds=60)
+        if claimed and claimed.is_last:
+            claims.end_code_asks(shadow.id)
+        return claimed is not None
+
+    def on(self, shadow: Shadow) -> Any:
+        if not shadow.due or shadow.code_asks is None:
+            return False
+        shadow.due = shadow.check_requested = False
+        asked = shadow.code_asks + 1
+        shadow.planned = asked < claims.CODE_ASKS
+        shadow.code_asks = asked if shadow.planned else None
+        return True
+
+
+def merged(known: tuple[Code, ...], given: tuple[Code, ...]) -> tuple[Code, ...]:
+    """The codes of an order once those of an outcome were let in: serials filled in, new ones behind."""
+    brought = {code.code: code for code in given}
+    kept = [
+        brought[code.code] if not code.serial and code.code in brought and brought[code.code].serial else code
+        for code in known
+    ]
+    return (*kept, *(code for code in given if code.code not in {one.code for one in known}))
 
 
 @dataclass(frozen=True)
@@ -378,7 +444,8 @@ def settle(arrivals: Sequence[Arrival]) -> list[str]:
 
 
 FACTS = """
-SELECT "externalStatus", status, "providerId", "pinCode", "providerMessage", "failureReason", late, "externalOrderId",
+SELECT "externalStatus", status, "providerId", attention, "codeAsks", "providerMessage", "failureReason", late,
+    "externalOrderId",
     "nextCheckAt" IS NOT NULL AS planned, "completedAt" IS NOT NULL AS completed, "durationMs" IS NOT NULL AS timed,
     "unknownCount", "mayBeKnown", CASE WHEN "sendingUntil" > now() THEN 'under way'
         WHEN "sendingUntil" IS NOT NULL THEN 'cut off' END AS sending

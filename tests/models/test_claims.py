@@ -250,7 +250,7 @@ def test_what_is_due_is_found_by_the_partial_index() -> None:
     database.rows("ANALYZE product_orders")
     parameters = {"limit": 100, "at": None, "id": None}
     explained = " ".join(str(row) for row in database.rows("EXPLAIN " + plans.DUE, parameters))
-    assert "idx_orders_due" in explained
+    assert "idx_orders_planned" in explained
 
 
 def test_orders_that_another_system_sent_are_followed_within_the_timeout() -> None:

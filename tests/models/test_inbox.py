@@ -9,6 +9,7 @@ import psycopg2
 import pytest
 
 from models import inbox, rereading
+from models.codes import Code
 from models.db import database
 from models.inbox import Filter, Kept, WholeCallback
 from models.outcome import Arrival, Outcome
@@ -182,7 +183,7 @@ def test_an_invalid_callback_that_can_be_read_becomes_what_it_does() -> None:
     assert "PIN-ONE" not in row.raw + row.outcome
     assert inbox.raw(row) == '{"pin": "PIN-ONE"}'
     said = inbox.arrival(row)
-    assert said is not None and said.outcome.pin == "PIN-ONE"
+    assert said is not None and said.outcome.codes == (Code("PIN-ONE"),)
     assert factories.column(placed, "externalStatus") == "completed"
 
 
@@ -239,7 +240,7 @@ def test_an_invalid_callback_for_an_order_that_is_not_there_waits_for_it() -> No
 
 def test_an_invalid_callback_that_is_known_by_the_providers_number_is_sealed_for_it() -> None:
     kept = kept_invalid()
-    outcome = Outcome(COMPLETED, external_order_id="Z-77", pin="PIN-ONE")
+    outcome = Outcome(COMPLETED, external_order_id="Z-77", codes=(Code("PIN-ONE"),))
     settle_invalid(
         kept, Arrival(factories.SANDBOX, Source.CALLBACK, outcome, dedupe_key="content:1", raw="{}")
     )

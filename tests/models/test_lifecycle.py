@@ -27,14 +27,17 @@ from hypothesis.stateful import (
 )
 
 from models import inbox
+from models.codes import Code
 from models.db import binding, database
 from models.status import RANKS, ExternalStatus, FailureReason, Source
 from tests import factories
 from tests.models.shadow import (
     FIRST,
+    QUANTITY,
     SECOND,
     Cancel,
     ClaimCheck,
+    ClaimCodeAsk,
     ClaimDispatch,
     ClaimNextProvider,
     ClaimResend,
@@ -55,16 +58,17 @@ NAME = "referans-lifecycle"
 MAX_EXAMPLES = 200
 STATUSES = [status for status in ExternalStatus if status is not ExternalStatus.NOT_SENT]
 PROVIDERS = st.sampled_from([FIRST, FIRST, FIRST, SECOND])
-PINS = st.sampled_from([None, "PIN-ONE", "PIN-TWO"])
+ONE, TWO = Code("PIN-ONE"), Code("PIN-TWO")
+CODES = st.sampled_from([(), (ONE,), (TWO,), (ONE, TWO), (Code("PIN-ONE", serial="S-1"),)])
 MESSAGES = st.sampled_from([None, "hello", "again"])
 
 callbacks = st.builds(
-    Tell, st.sampled_from(STATUSES), PINS, MESSAGES, key=st.sampled_from("abcdef"), provider=PROVIDERS
+    Tell, st.sampled_from(STATUSES), CODES, MESSAGES, key=st.sampled_from("abcdef"), provider=PROVIDERS
 )
 callbacks_by_number = st.builds(
     Tell,
     st.sampled_from(STATUSES),
-    PINS,
+    CODES,
     key=st.sampled_from("uvw"),
     numbered=st.just(True),
     provider=PROVIDERS,
@@ -72,7 +76,7 @@ callbacks_by_number = st.builds(
 answers = st.builds(
     Tell,
     st.sampled_from(STATUSES),
-    PINS,
+    CODES,
     MESSAGES,
     source=st.sampled_from([Source.DISPATCH, Source.POLL]),
     numbered=st.booleans(),
@@ -91,7 +95,17 @@ in_batches = st.one_of(callbacks, answers, timeouts)
 steps = st.one_of(
     in_batches,
     callbacks_by_number,
-    st.sampled_from([ClaimDispatch(), ClaimNextProvider(), ClaimResend(), ClaimCheck(), Cancel(), Unknown()]),
+    st.sampled_from(
+        [
+            ClaimDispatch(),
+            ClaimNextProvider(),
+            ClaimResend(),
+            ClaimCheck(),
+            ClaimCodeAsk(),
+            Cancel(),
+            Unknown(),
+        ]
+    ),
     st.builds(InDoubt, st.booleans()),
     st.builds(GiveUp, st.booleans()),
 )
@@ -111,7 +125,7 @@ class Lifecycle(RuleBasedStateMachine):
 
     @rule(target=orders, count=st.integers(1, 2))
     def place(self, count: int) -> Any:
-        placed = [factories.place() for _ in range(count)]
+        placed = [factories.place(quantity=QUANTITY) for _ in range(count)]
         shadows = [Shadow(one["id"], one["provider_referans"]) for one in placed]
         self.shadows += shadows
         return multiple(*shadows)

@@ -11,6 +11,7 @@ import psycopg2
 import pytest
 
 from models import claims, inbox, order, placing, timeline
+from models.codes import Code
 from models.db import database
 from models.outcome import Arrival, Outcome
 from models.status import STAGES, ExternalStatus, FailureReason, Result, Source
@@ -26,56 +27,97 @@ COMPLETED, FAILED, PROCESSING, SENT, PENDING = (
     ExternalStatus.SENT,
     ExternalStatus.PENDING,
 )
-PINS = (None, "PIN-ONE", "PIN-TWO")
+ONE, TWO = Code("PIN-ONE"), Code("PIN-TWO")
+#: What an order has and what an outcome brings: codes that are the same, others, more, or with a serial.
+CODES = ((), (ONE,), (TWO,), (ONE, TWO), (Code("PIN-ONE", serial="S-1"),))
 MESSAGES = (None, "hello")
-REASONS = (None, *FailureReason)
+REASONS = (None, FailureReason.PROVIDER, FailureReason.TIMEOUT)
 PROVIDER, TIMEOUT = FailureReason.PROVIDER, FailureReason.TIMEOUT
+#: Words of the column: ours, older systems' in any case of letters, and one that nobody knows.
+WORDS = (*(name for name, _, _ in STAGES), "Sent", "DONE", "forwarded")
 
 pytestmark = pytest.mark.usefixtures("db")
 
 
 def standings() -> list[Standing]:
     """Every state that deciding can tell apart."""
-    names = [name for name, _, _ in STAGES]
+    stages = itertools.product(WORDS, MESSAGES, REASONS)
     return [
-        Standing(name, pin, message, reason)
-        for name, pin, message, reason in itertools.product(names, PINS[:2], MESSAGES, REASONS)
+        *(Standing(name, (), message, reason) for name, message, reason in stages),
+        *(Standing("sent", by_hand=hand) for hand in ("approved", "rejected")),
+        *(Standing("completed", codes, quantity=number) for codes in CODES for number in (1, 2)),
+    ]
+
+
+def outcomes() -> list[Claim]:
+    """Every claim that deciding can tell apart."""
+    return [
+        *(Claim(each, (), message) for each, message in itertools.product(ExternalStatus, MESSAGES)),
+        *(Claim(COMPLETED, codes) for codes in CODES),
+        *(Claim(FAILED, message=message, timed_out=True) for message in MESSAGES),
+        *(Claim(each, is_former=True) for each in ExternalStatus),
     ]
 
 
 def test_sql_decides_as_the_table_says_for_every_combination() -> None:
-    claims = [Claim(s, p, m) for s, p, m in itertools.product(ExternalStatus, PINS, MESSAGES)]
-    claims += [Claim(FAILED, message=message, timed_out=True) for message in MESSAGES]
-    cases = list(itertools.product(standings(), claims))
+    cases = list(itertools.product(standings(), outcomes()))
     orders = _orders_in([standing for standing, _ in cases])
-    arrivals = [
-        arrival(one, c.status, c.pin, message=c.message, failure_reason=TIMEOUT if c.timed_out else PROVIDER)
-        for one, (_, c) in zip(orders, cases, strict=True)
-    ]
+    arrivals = [_arrival(one, claim) for one, (_, claim) in zip(orders, cases, strict=True)]
 
     results = settle(*arrivals)
 
     wrong = [
-        (case, result) for case, result in zip(cases, results, strict=True) if decide(*case) != Result(result)
+        (case, decide(*case), result)
+        for case, result in zip(cases, results, strict=True)
+        if decide(*case) != Result(result)
     ]
     assert not wrong
 
 
+def _arrival(one: dict[str, Any], claim: Claim) -> Arrival:
+    made = arrival(
+        one,
+        claim.status,
+        message=claim.message,
+        failure_reason=TIMEOUT if claim.timed_out else PROVIDER,
+        provider_id="former" if claim.is_former else factories.SANDBOX,
+    )
+    return replace(made, outcome=replace(made.outcome, codes=claim.codes))
+
+
 def _orders_in(wanted: list[Standing]) -> list[dict[str, Any]]:
-    """One order for each standing, stored in bulk."""
-    rows = [(placing.new_referans(), one.status, one.pin, one.message, one.failure_reason) for one in wanted]
-    names = zip(*rows, strict=True)
+    """One order for each standing, stored in bulk; those that have codes got them by settling."""
+    rows = [
+        (
+            placing.new_referans(),
+            "sent" if one.codes else one.status,
+            one.by_hand,
+            one.message,
+            one.failure_reason,
+            one.quantity,
+        )
+        for one in wanted
+    ]
     stored = database.rows(
         """
-        INSERT INTO product_orders ("providerId", provider_referans, "externalStatus", "pinCode", "providerMessage",
-            "failureReason")
-        SELECT 'sandbox', * FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[])
+        INSERT INTO product_orders ("providerId", "triedProviders", provider_referans, "externalStatus", status,
+            "providerMessage", "failureReason", quantity)
+        SELECT 'sandbox', '{former}', *
+        FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::int[])
         RETURNING id::text AS id, provider_referans
         """,
-        [list(values) for values in names],
+        [list(values) for values in zip(*rows, strict=True)],
     )
     by_referans = {one["provider_referans"]: one for one in stored}
-    return [by_referans[row[0]] for row in rows]
+    orders = [by_referans[row[0]] for row in rows]
+    settle(
+        *(
+            _arrival(one, Claim(COMPLETED, has.codes))
+            for one, has in zip(orders, wanted, strict=True)
+            if has.codes
+        )
+    )
+    return orders
 
 
 def test_an_order_that_is_told_of_before_it_was_sent_is_in_doubt_and_can_time_out() -> None:
@@ -108,7 +150,7 @@ def test_a_completed_order_shows_everything_at_once() -> None:
     found = order.find(placed["id"])
     assert found is not None
     assert (found.external_status, found.status, found.last_message) == ("completed", "approved", "tamam")
-    assert order.pin_of(found) == "PIN-ONE"
+    assert order.codes_of(found) == [Code("PIN-ONE")]
     assert found.pin_code != "PIN-ONE"
     assert found.completed_at is not None
     assert found.duration_ms is not None
@@ -133,7 +175,7 @@ def test_the_first_pin_stays_and_the_other_is_kept_for_an_operator() -> None:
 
     found = order.find(placed["id"])
     assert found is not None
-    assert order.pin_of(found) == "PIN-ONE"
+    assert order.codes_of(found) == [Code("PIN-ONE")]
     detail = database.rows("SELECT detail FROM order_events WHERE result = 'conflict'")[0]["detail"]
     assert detail.startswith("sealed:")
 
@@ -202,7 +244,7 @@ def test_an_order_of_another_provider_does_not_match() -> None:
 def test_of_orders_with_one_reference_the_providers_own_is_meant() -> None:
     placed, newer = factories.sent(), factories.sent()
     factories.add_provider("elsewhere")
-    put(newer, providerId="elsewhere", provider_referans=placed["provider_referans"])
+    put(newer, providerId="elsewhere", provider_referans=placed["provider_referans"], placedByGateway=None)
 
     assert settle(arrival(placed, COMPLETED, "PIN-ONE")) == ["applied"]
 
@@ -211,7 +253,7 @@ def test_of_orders_with_one_reference_the_providers_own_is_meant() -> None:
 
 def test_an_answer_to_a_check_counts_only_for_the_provider_that_was_asked() -> None:
     placed = factories.sent()
-    outcome = Outcome(COMPLETED, placed["provider_referans"], pin="PIN-ONE")
+    outcome = Outcome(COMPLETED, placed["provider_referans"], codes=(Code("PIN-ONE"),))
 
     asked = Arrival("elsewhere", Source.POLL, outcome, order_id=placed["id"])
 
@@ -237,7 +279,7 @@ def test_an_unmatched_callback_is_applied_when_its_reference_appears() -> None:
 
 def test_a_callback_by_the_providers_own_number_waits_for_the_number() -> None:
     placed = factories.place()
-    numbered = Outcome(COMPLETED, external_order_id="Z-77", pin="PIN-ONE")
+    numbered = Outcome(COMPLETED, external_order_id="Z-77", codes=(Code("PIN-ONE"),))
     callback = Arrival("sandbox", Source.CALLBACK, numbered, dedupe_key="number", raw="{}")
     assert settle(callback) == ["unmatched"]
 
@@ -247,7 +289,7 @@ def test_a_callback_by_the_providers_own_number_waits_for_the_number() -> None:
     assert settle(*inbox.readable(inbox.waiting_for("sandbox", "Z-77"))) == ["applied"]
     found = order.find(placed["id"])
     assert found is not None
-    assert order.pin_of(found) == "PIN-ONE"
+    assert order.codes_of(found) == [Code("PIN-ONE")]
 
 
 def test_a_callback_that_is_not_final_puts_off_the_next_check_but_not_past_the_deadline() -> None:

@@ -91,8 +91,40 @@ def test_an_hmac_is_configured_and_what_to_send_is_printed(cli: Run, models: Mod
 
 
 @pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (SIGNED, "neutral"),
+        (TOKEN, "protocol"),
+        ((*SIGNED, "--callback-format", "protocol"), "protocol"),
+        ((*TOKEN, "--callback-format", "neutral"), "neutral"),
+    ],
+)
+def test_what_callbacks_say_is_chosen(
+    cli: Run, models: Models, options: tuple[str, ...], expected: str
+) -> None:
+    assert json.loads(add(cli, *options, "--json").out)["callbackFormat"] == expected
+    assert saved(models).callback_format == expected
+    add(cli, *options[:2], "--replace")
+    assert saved(models).callback_format == expected
+
+
+def test_a_provider_of_an_earlier_version_reads_both_until_one_is_chosen(cli: Run, models: Models) -> None:
+    with models():
+        provider.save(provider.Provider("bayi", "znet", "https://bayi.example", "token", {"kod": "1"}))
+    for options, expected in (
+        ((), None),
+        (("--callback-format", "neutral"), "neutral"),
+        ((), "neutral"),
+        (("--callback", "standard-webhooks", "--callback-format", "protocol"), "protocol"),
+    ):
+        assert add(cli, *TOKEN, "--replace", *options).code == 0
+        assert saved(models).callback_format == expected
+
+
+@pytest.mark.parametrize(
     ("options", "says"),
     [
+        (("token", "--callback-format", "json"), "neutral"),
         (("hmac",), "--callback-header takes the name"),
         (("hmac", "--callback-header", "X Y"), "--callback-header takes the name"),
         (("hmac", "--callback-header", "X", "--callback-algorithm", "md5"), "sha1, sha256, sha512"),

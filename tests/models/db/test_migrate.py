@@ -226,11 +226,13 @@ def test_a_lost_connection_is_not_taken_for_a_lock(empty_database_url: str) -> N
 
 def test_an_index_that_a_cut_short_build_left_is_built_again(database_url: str) -> None:
     with connected(database_url) as cursor:
-        cursor.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'idx_orders_due'::regclass")
+        cursor.execute(
+            "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'idx_orders_created'::regclass"
+        )
         cursor.execute("DELETE FROM schema_migration WHERE name = '0003_order_indexes'")
 
     migrate.migrate(database_url, echo=quiet)
 
     with connected(database_url) as cursor:
-        cursor.execute("SELECT indisvalid FROM pg_index WHERE indexrelid = 'idx_orders_due'::regclass")
+        cursor.execute("SELECT indisvalid FROM pg_index WHERE indexrelid = 'idx_orders_created'::regclass")
         assert cursor.fetchone() == (True,)
