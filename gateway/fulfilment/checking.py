@@ -95,6 +95,7 @@ def _ask_for_code(worker: Worker, claimed: ClaimedCodeAsk, assigned: Assigned) -
     if claimed.given_up:
         logger.warning("The order completed without its code.", action="no_code")
         return None
+    is_answered = False
     try:
         outcome = providers.check(assigned.provider, worker.client, task_of(claimed))
     except ProviderError as error:
@@ -105,7 +106,10 @@ def _ask_for_code(worker: Worker, claimed: ClaimedCodeAsk, assigned: Assigned) -
         settled = _learned(worker, claimed, assigned, outcome)
         if settled.result is Result.APPLIED or settled.ask_in_seconds is not None:
             return settled.ask_in_seconds
-    if not claimed.is_last:
+        # It has said all that it has, or contradicts itself, which is told once.
+        is_told = bool(outcome.codes) and not outcome.unreadable_code
+        is_answered = is_told or settled.result is Result.CONFLICT
+    if not claimed.is_last and not is_answered:
         return claimed.next_check_seconds
     with database.session():
         claims.end_code_asks(claimed.id, assigned.provider.id)

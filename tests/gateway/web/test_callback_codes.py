@@ -102,6 +102,7 @@ def test_beside_a_code_that_cannot_be_read_the_others_count(trusted: Client, ord
     said = neutral(order["provider_referans"], codes=[{"code": "A"}, {"epin": "B"}])
     assert result(call_back(trusted, said)) == "applied"
     assert codes(trusted, order) == [{"code": "A"}]
+    assert [factories.column(order, name) for name in ("expects", "codeAsks")] == ["code", 0]
 
 
 @pytest.mark.parametrize(
