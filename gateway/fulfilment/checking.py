@@ -142,6 +142,12 @@ def _ask(worker: Worker, claimed: ClaimedCheck, assigned: Assigned) -> float | N
     return claimed.next_check_seconds if still_open else None
 
 
+def _asked(claimed: ClaimedOrder) -> str:
+    """What was done, for the timeline."""
+    is_for_code = isinstance(claimed, ClaimedCodeAsk)
+    return "asked for its code" if is_for_code else f"checked ({claimed.check_count})"
+
+
 def _learned(worker: Worker, claimed: ClaimedOrder, assigned: Assigned, outcome: Outcome) -> Settled:
     said = f", {outcome.message}" if outcome.message else ""
     arrival = Arrival(
@@ -150,7 +156,7 @@ def _learned(worker: Worker, claimed: ClaimedOrder, assigned: Assigned, outcome:
         outcome,
         order_id=claimed.id,
         code_ask_seconds=worker.settings.backoff_min,
-        note=f"checked ({claimed.check_count}): {outcome.status}{said}",
+        note=f"{_asked(claimed)}: {outcome.status}{said}",
     )
     with database.session():
         settled = worker.settle([arrival])[0]
@@ -167,7 +173,7 @@ def _learned_nothing(worker: Worker, claimed: ClaimedOrder, assigned: Assigned, 
             provider.failed(assigned.provider.id, str(error), worker.settings.backoff_min)
         elif isinstance(error, QuestionRefused | UnknownReference):
             _note_answer(assigned)
-        checked = "not checked" if isinstance(error, NotTried) else f"checked ({claimed.check_count})"
+        checked = "not checked" if isinstance(error, NotTried) else _asked(claimed)
         timeline.record(claimed.id, Source.POLL, f"{checked}, nothing learned: {error}")
     logger.warning("The check brought no outcome.", action="check_failed", error=str(error))
 

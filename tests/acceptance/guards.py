@@ -52,7 +52,6 @@ class Guard:
 PLAN, SETTLE = "tests/models/test_claims.py", "tests/models/test_settle.py"
 INBOX, PLACING = "tests/models/test_inbox.py", "tests/models/test_placing.py"
 CALLBACKS = "tests/gateway/web/test_callbacks.py"
-LIFECYCLE = "tests/models/test_lifecycle.py"
 DISPATCHING, CHECKING, SWEEPING, PERMITS, CODE_ASKS, ENDINGS, OWN_TROUBLE = (
     f"tests/gateway/fulfilment/test_{name}.py"
     for name in ("dispatching", "checking", "sweeping", "permits", "code_asks", "endings", "own_trouble")
@@ -499,7 +498,7 @@ GUARDS = [
         "models/settle.sql",
         "jsonb_array_length(n.from_codes) + given.place",
         "given.place - 1",
-        LIFECYCLE,
+        SETTLE,
     ),
     Guard(
         "a former provider moves nothing",
@@ -548,7 +547,7 @@ GUARDS = [
         "models/settle.sql",
         "WHEN n.result = 'conflict' OR o.attention = 'conflict' THEN 'conflict'",
         "WHEN n.result = 'conflict' THEN 'conflict'",
-        LIFECYCLE,
+        ENDINGS,
     ),
     Guard(
         "a reversal needs a person",

@@ -82,7 +82,8 @@ class TestTakenBack:
         for _ in range(2):
             plans.request_check(order)
             checking.check(worker, order)
-            ends.add((status(order), row(order)["reversedAt"], row(order)["attentionAt"]))
+            found = row(order)
+            ends.add((status(order), found["reversedAt"], found["attention"], found["attentionAt"]))
         assert len(ends) == 1
 
     def test_a_plain_failure_is_a_conflict_that_a_person_sees(
@@ -95,6 +96,14 @@ class TestTakenBack:
         found = row(order)
         assert (found["externalStatus"], found["status"]) == ("completed", "approved")
         assert found["attention"] == "conflict" and found["attentionAt"]
+
+    def test_a_conflict_stays_what_a_person_sees(self, worker: Worker, simulator: Simulator) -> None:
+        order = delivered(worker, simulator)
+        call_back(worker, order, ExternalStatus.FAILED)
+        since = row(order)["attentionAt"]
+        call_back(worker, order, ExternalStatus.REVERSED)
+        assert status(order) == "reversed"
+        assert (row(order)["attention"], row(order)["attentionAt"]) == ("conflict", since)
 
     def test_a_delivery_after_all_is_a_conflict(self, worker: Worker, simulator: Simulator) -> None:
         order = delivered(worker, simulator)

@@ -43,7 +43,8 @@ def codes(client: Client, order: dict[str, Any]) -> Any:
 def asked(order: dict[str, Any]) -> bool:
     """Whether the provider is to be asked for the code at once, as for a route that expects one."""
     names = ("expects", "codeAsks", "pinCode")
-    return [factories.column(order, name) for name in names] == ["code", 0, None]
+    is_due = factories.column(order, "nextCheckAt") == factories.column(order, "lastCallbackAt")
+    return is_due and [factories.column(order, name) for name in names] == ["code", 0, None]
 
 
 # --- the neutral format
