@@ -249,8 +249,8 @@ WITH claimed AS (
                 now() + make_interval(secs => (%(delays)s::float8[])[
                     LEAST(o."checkCount" + 1, array_length(%(delays)s::float8[], 1))]),
                 COALESCE(o."sentAt", o."claimedAt") + make_interval(secs => %(order_timeout)s)) END
-    WHERE o.id = %(id)s AND o."nextCheckAt" <= now() AND o."externalStatus" <> 'not_sent' AND o."codeAsks" IS NULL
-      AND {WITH_PROVIDER} AND (
+    WHERE o.id = %(id)s AND o."nextCheckAt" <= now() AND o."externalStatus" <> 'not_sent'
+      AND ({IS_OPEN} OR o."codeAsks" IS NULL) AND {WITH_PROVIDER} AND (
         o."checkRequestedAt" IS NOT NULL
         OR {IS_OPEN} AND (
             o."lastCallbackAt" IS NULL

@@ -395,6 +395,17 @@ class TestProvider:
         assert row(order)["nextCheckAt"] is None
 
 
+def test_one_that_another_hand_has_opened_again_is_followed_to_its_end(
+    worker: Worker, simulator: Simulator
+) -> None:
+    order = completed(worker, simulator)
+    put(order, externalStatus="sent", status="pending")
+    age(order, LATER_SECONDS)
+    decide(simulator, order, "", State.FAILED)
+    checking.check(worker, order)
+    assert status(order) == "failed"
+
+
 @pytest.mark.parametrize("expects", ["auto", "code"])
 def test_it_never_times_out(worker: Worker, simulator: Simulator, expects: str) -> None:
     order = completed(worker, simulator, expects)
