@@ -15,7 +15,7 @@ def test_a_database_that_stalls_moves_no_order_and_lets_none_time_out_unasked(
     open_directory: Path, tmp_path: Path
 ) -> None:
     lock, backends = stall.STALLS["lock"], stall.STALLS["backends"]
-    plan = replace(lock, times=2, orders=70, every_seconds=8.5).plan(seed=1)
+    plan = replace(lock, times=2, orders=80).plan(seed=1)
     first, second = plan.faults
     plan = replace(plan, faults=(first, PlannedFault(second.at_seconds, backends.fault, 0)))
 
