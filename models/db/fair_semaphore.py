@@ -21,13 +21,7 @@ class FairSemaphore:
             turn = threading.Lock()
             turn.acquire()
             self._waiting.append(turn)
-        if turn.acquire(timeout=timeout_seconds):
-            return True
-        with self._lock:
-            if turn not in self._waiting:  # a place was released to it at the last moment
-                return True
-            self._waiting.remove(turn)
-        return False
+        return turn.acquire(timeout=timeout_seconds) or not self._gives_up(turn)
 
     def release(self) -> None:
         """Give a place back."""
@@ -36,3 +30,11 @@ class FairSemaphore:
                 self._waiting.popleft().release()
             else:
                 self._free += 1
+
+    def _gives_up(self, turn: threading.Lock) -> bool:
+        """False if a place was released to it at the last moment."""
+        with self._lock:
+            if turn not in self._waiting:
+                return False
+            self._waiting.remove(turn)
+            return True
