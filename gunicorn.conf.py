@@ -38,7 +38,7 @@ loglevel = settings.log_level
 accesslog = None
 
 # `gateway dev` binds to the loopback addresses instead, by GUNICORN_CMD_ARGS.
-bind = f"0.0.0.0:{settings.port}"
+bind = serving.addresses(settings.port)
 workers = settings.web_concurrency
 # Why greenlets: docs/decisions/0004-gevent-serves.md
 worker_class = serving.Worker
@@ -56,6 +56,8 @@ graceful_timeout = 20
 # Seconds; longer than the 90 of the router in front, so that it never uses a connection that was just closed.
 keepalive = 95
 
+# The parser that `serving.LenientRequest` extends; another one, where it is installed, would not ask it.
+http_parser = "python"
 # Bytes and headers; our longest URL is a cursor, and no proxy adds more than a few kilobytes.
 limit_request_line = 4094
 limit_request_fields = 64

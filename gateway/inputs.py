@@ -1,6 +1,7 @@
 """Checks of text from outside that several modules need. Pure; imports nothing of ours."""
 
 import re
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import SplitResult, urlsplit
 
 #: PostgreSQL stores no NUL, and UTF-8 has no lone surrogates.
@@ -27,3 +28,16 @@ def storable(text: str) -> str:
     if not is_storable(text):
         raise ValueError("contains an invalid character (NUL or a lone surrogate)")
     return text
+
+
+def address(text: str) -> IPv4Address | IPv6Address:
+    """The IP address in `text`, which a proxy may have written with a port, brackets or a zone. Raises ValueError.
+
+    An IPv4 address mapped into IPv6 (`::ffff:192.0.2.1`, what a dual-stack socket shows) becomes the IPv4 address.
+    """
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    found = ip_address(text.partition("%")[0])
+    return found.ipv4_mapped or found if isinstance(found, IPv6Address) else found

@@ -1,8 +1,9 @@
 """How gunicorn serves: gevent's worker with bounded requests, a short shutdown, and a psycopg2 that yields.
 
-gunicorn loads this before it patches the process, so nothing of ours is imported here.
+gunicorn loads this before it patches the process, so it imports nothing else of the gateway.
 """
 
+import re
 import socket
 import time
 from contextlib import nullcontext, suppress
@@ -15,6 +16,8 @@ import psycopg2
 from gevent.server import StreamServer
 from gevent.socket import wait_read, wait_write
 from gunicorn import util
+from gunicorn.http.message import Request
+from gunicorn.http.parser import RequestParser
 from gunicorn.workers import ggevent
 from psycopg2 import extensions
 
@@ -34,6 +37,12 @@ IDLE_SECONDS = 0.01
 SILENCE_SECONDS = 20
 #: The same while connecting, since libpq's `connect_timeout` does not apply where its socket is waited for elsewhere.
 CONNECT_SECONDS = 5
+#: A request line of a callback: its method, its target up to the last ` HTTP/1.`, and its version.
+CALLBACK_LINE = re.compile(rb"((?:GET|HEAD|POST) )(/callbacks/.*)( HTTP/1\.\d)", re.DOTALL)
+#: What senders leave raw in a target and is not allowed there: blanks, bytes beyond ASCII, and `#`, which would end it.
+RAW = re.compile(rb"[ \t#\x80-\xff]")
+#: The beginning of an IPv4 address as a dual-stack socket shows it.
+MAPPED = "::ffff:"
 #: psycopg2's status of a connection that is being made, from the first poll on; it has no name in Python.
 STATUS_CONNECTING = 20
 
@@ -128,9 +137,38 @@ def http_date(timestamp: float | None = None) -> str:
     return _date(int(time.time() if timestamp is None else timestamp), usegmt=True)
 
 
-# gunicorn has no settings for these two.
+def encoded_line(line: bytes) -> bytes:
+    """A request line, percent-encoded where the PHP sender of a callback left it raw.
+
+    gunicorn refuses blanks and 8-bit bytes there, and would lose the outcome. The line is taken apart at its first
+    blank and at its last ` HTTP/1.`. Control characters stay and are refused, and so is every other path.
+    """
+    found = CALLBACK_LINE.fullmatch(line)
+    if not found:
+        return line
+    method, target, version = found.groups()
+    return method + RAW.sub(lambda raw: b"%%%02X" % ord(raw[0]), target) + version
+
+
+class LenientRequest(Request):  # type: ignore[misc]
+    """A request; gunicorn has found the end of its first line, within `limit_request_line`, when it comes here."""
+
+    def parse_request_line(self, line_bytes: bytes) -> None:
+        """Raises gunicorn's errors."""
+        if (
+            line_bytes.count(b" ") > 2
+            or b"#" in line_bytes
+            or not line_bytes.isascii()
+            or b"\t" in line_bytes
+        ):
+            line_bytes = encoded_line(line_bytes)
+        super().parse_request_line(line_bytes)
+
+
+# gunicorn has no settings for these.
 ggevent.StreamServer = Listener
 util.http_date = http_date
+RequestParser.mesg_class = LenientRequest
 
 
 class Worker(ggevent.GeventWorker):  # type: ignore[misc]
@@ -151,6 +189,8 @@ class Worker(ggevent.GeventWorker):  # type: ignore[misc]
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
         """Serve one connection to its end."""
+        if addr and isinstance(addr, tuple) and "." in addr[0] and addr[0].startswith(MAPPED):
+            addr = (addr[0].removeprefix(MAPPED), addr[1])
         known = Client(client, self.cfg.keepalive)
         self._clients.add(known)
         try:
@@ -173,6 +213,18 @@ class Worker(ggevent.GeventWorker):  # type: ignore[misc]
         if not self.alive:
             for client in self._clients:
                 client.end_if_idle()
+
+
+def addresses(port: int) -> list[str]:
+    """What to bind to: every address of this machine, IPv6 too where it has that."""
+    everywhere, everywhere_6 = f"0.0.0.0:{port}", f"[::]:{port}"
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            alone = probe.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
+            probe.bind(("::1", 0))
+    except OSError:
+        return [everywhere]
+    return [everywhere, everywhere_6] if alone else [everywhere_6]
 
 
 def until_idle() -> None:

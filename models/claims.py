@@ -1,11 +1,12 @@
-"""Claims: who sends or asks next. Each is one conditional UPDATE; it returns no row if another process did it, or if
-nothing is due.
+"""Claims: which worker sends or asks next. Each is one conditional UPDATE; it returns no row if another process did it,
+or if nothing is due.
 
 A claim names the provider that will be called (`provider_id`), and fails if the order has gone to another one.
 """
 
 from dataclasses import dataclass
 
+from models import texts
 from models.db import database
 from models.db.prepared import Prepared
 from models.route import Route
@@ -15,6 +16,8 @@ from models.status import IS_OPEN
 ASKS = 2
 #: How often an order that completed without a code is asked for it, if its route does not say that it has one.
 CODE_ASKS = 4
+#: Characters of a refusal on the timeline, so that the ids of both providers stand beside it.
+MAX_REASON = texts.TIMELINE - 200
 #: Orders of a route that all completed without a code, after which its next ones are asked for it once only.
 ROUTE_ORDERS = 20
 
@@ -86,7 +89,7 @@ def claim_next_provider(
         "params": database.as_json(route.params),
         "expects": route.expects,
         "field_map": database.as_json(route.field_map),
-        "note": f"{refused_by} refused: {reason}; sending to {route.provider_id}",
+        "note": f"{refused_by} refused: {texts.clean(reason, MAX_REASON)}; sending to {route.provider_id}",
         "grace": grace_seconds,
     }
     return database.load_one(ClaimedOrder, CLAIM_NEXT_PROVIDER, values)

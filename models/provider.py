@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from models.db import database, sealed
@@ -13,6 +14,15 @@ from models.db.prepared import Prepared
 BREAKER_THRESHOLD = 5
 #: Name of the credential that callbacks are verified with.
 CALLBACK_SECRET = "callback_secret"
+
+
+class CallbackFormat(StrEnum):
+    """What the body of a callback is: the values of `--callback-format`."""
+
+    #: The words of the provider's protocol.
+    PROTOCOL = "protocol"
+    #: The neutral JSON; see `gateway.callbacks.neutral`.
+    NEUTRAL = "neutral"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +44,8 @@ class Provider:
     callback_options: Mapping[str, str] = field(default_factory=dict)
     #: Networks from which it may call back, in CIDR notation; any address if empty.
     callback_allow: tuple[str, ...] = ()
+    #: None reads both: an earlier version, which let nobody choose, added the provider.
+    callback_format: CallbackFormat | None = None
 
     def secrets(self) -> list[str]:
         """The callback secrets that are valid now; several during a rotation."""
@@ -82,6 +94,7 @@ def save(provider: Provider) -> None:
         "max_per_minute": provider.max_per_minute,
         "callback_options": json.dumps(dict(provider.callback_options)),
         "callback_allow": list(provider.callback_allow),
+        "callback_format": provider.callback_format.value if provider.callback_format else None,
     }
     database.rows(SAVE, values)
 
@@ -120,7 +133,13 @@ def _provider(row: dict[str, Any]) -> Provider:
         credentials = json.loads(opened)
     except ValueError:
         raise sealed.Unsealable("the credentials are damaged: they are not JSON") from None
-    return Provider(**{**row, "credentials": credentials, "callback_allow": tuple(row["callback_allow"])})
+    chosen = row["callback_format"]
+    read = {
+        "credentials": credentials,
+        "callback_allow": tuple(row["callback_allow"]),
+        "callback_format": CallbackFormat(chosen) if chosen else None,
+    }
+    return Provider(**{**row, **read})
 
 
 def _owner(provider_id: str) -> str:
@@ -153,7 +172,7 @@ def health(provider_id: str) -> Health | None:
 
 NAMES = (
     *("id", "adapter", "base_url", "callback", "credentials", "max_concurrency", "max_per_minute"),
-    *("callback_options", "callback_allow"),
+    *("callback_options", "callback_allow", "callback_format"),
 )
 COLUMNS = ", ".join(NAMES)
 FIND = Prepared(f"SELECT {COLUMNS} FROM providers WHERE id = %s")
@@ -175,11 +194,12 @@ WHERE outcome LIKE 'sealed:%%'
 SAVE = f"""
 INSERT INTO providers ({COLUMNS})
 VALUES (%(id)s, %(adapter)s, %(base_url)s, %(callback)s, %(credentials)s, %(max_concurrency)s, %(max_per_minute)s,
-    %(callback_options)s, %(callback_allow)s::text[])
+    %(callback_options)s, %(callback_allow)s::text[], %(callback_format)s)
 ON CONFLICT (id) DO UPDATE SET adapter = excluded.adapter, base_url = excluded.base_url,
     callback = excluded.callback, credentials = excluded.credentials,
     max_concurrency = excluded.max_concurrency, max_per_minute = excluded.max_per_minute,
-    callback_options = excluded.callback_options, callback_allow = excluded.callback_allow, updated_at = now()
+    callback_options = excluded.callback_options, callback_allow = excluded.callback_allow,
+    callback_format = excluded.callback_format, updated_at = now()
 """
 HEALTH = Prepared("""
 SELECT failures, failures >= %(threshold)s AS down, probe_at <= now() AS probe_due, last_error, last_error_at

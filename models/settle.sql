@@ -228,7 +228,7 @@ inbox AS (
         referans,
         external_order_id,
         status,
-        left(message, 1000),
+        left(message, {timeline}),
         outcome,
         raw
     FROM decided
@@ -341,7 +341,7 @@ moved AS (
         END,
         "costAmount" = CASE WHEN n.is_former THEN o."costAmount" ELSE COALESCE(n.cost, o."costAmount") END,
         "costCurrency" = CASE WHEN n.is_former THEN o."costCurrency" ELSE COALESCE(n.currency, o."costCurrency") END,
-        "lastMessage" = COALESCE(CASE WHEN n.applies THEN left(n.message, 250) END, o."lastMessage"),
+        "lastMessage" = COALESCE(CASE WHEN n.applies THEN left(n.message, {last_message}) END, o."lastMessage"),
         "providerMessage" = COALESCE(CASE WHEN n.applies THEN n.message END, o."providerMessage"),
         "claimedAt" = COALESCE(o."claimedAt", CASE WHEN n.was_taken THEN now() END),
         "sentAt" = COALESCE(o."sentAt", CASE
@@ -387,13 +387,13 @@ told AS (
         n.source,
         n.from_status,
         moved.status,
-        CASE
+        left(CASE
             WHEN n.is_late THEN COALESCE(n.note, n.status) || ' (late: it had timed out)'
             WHEN n.applies THEN COALESCE(n.note, n.status)
             WHEN n.is_former THEN n.result || ': ' || n.status || ' at ' || n.provider_id
                 || ', which had the order before' || COALESCE(': ' || n.note, '')
             ELSE n.result || ': ' || n.status || COALESCE(', ' || n.note, '')
-        END,
+        END, {timeline}),
         n.result,
         CASE WHEN n.result = 'conflict' THEN n.outcome END
     FROM named AS n

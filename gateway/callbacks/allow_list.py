@@ -1,7 +1,9 @@
 """Which addresses may call back for a provider: `--callback-allow`. Pure."""
 
 from functools import lru_cache
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
+
+from gateway import inputs
 
 #: Bits before the IPv4 address in an IPv4-mapped one (`::ffff:0:0/96`).
 MAPPED_BITS = 96
@@ -17,23 +19,12 @@ def read(text: str) -> str:
 
 
 def allows(networks: tuple[str, ...], address: str) -> bool:
-    """Whether `address`, which a proxy may have written with a port or brackets, is in one of `networks`."""
+    """Whether `address`, in any notation that `inputs.address` takes, is in one of `networks`."""
     try:
-        found = ip_address(_bare(address))
+        found = inputs.address(address)
     except ValueError:
         return False
-    if isinstance(found, IPv6Address) and found.ipv4_mapped:
-        found = found.ipv4_mapped
     return any(found in network for network in _parsed(networks))
-
-
-def _bare(address: str) -> str:
-    """Without a port (`192.0.2.1:443`, `[2001:db8::1]:443`) and without the zone of an interface (`fe80::1%eth0`)."""
-    if address.startswith("["):
-        address = address[1:].partition("]")[0]
-    elif address.count(":") == 1:
-        address = address.partition(":")[0]
-    return address.partition("%")[0]
 
 
 @lru_cache(maxsize=1000)

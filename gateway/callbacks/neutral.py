@@ -1,4 +1,5 @@
-"""The neutral format of callbacks: `provider_referans`, `status`, `pin_code`, `message`, or a list under `orders`."""
+"""The neutral format of callbacks: `provider_referans`, `status`, `pin_code`, `codes`, `receipt`, `message`, or a list
+of such objects under `orders`."""
 
 import json
 from collections import Counter
@@ -7,7 +8,7 @@ from typing import Any
 
 from gateway import inputs
 from gateway.providers.base import UnreadableCallback
-from models import codes
+from models import codes, texts
 from models.outcome import Outcome
 from models.status import ExternalStatus
 
@@ -15,17 +16,27 @@ from models.status import ExternalStatus
 STATUSES = {status.value: status for status in ExternalStatus if status is not ExternalStatus.NOT_SENT}
 #: Characters that the column of the reference holds.
 MAX_REFERANS = 255
+#: Entries of one list.
+MAX_ENTRIES = 200
 #: Entries of one list that may be about the same order, since each takes a turn in the database.
 MAX_TURNS = 10
 
-
-def is_neutral(fields: Mapping[str, Any]) -> bool:
-    """Whether these fields are in the neutral format."""
-    return "orders" in fields or "provider_referans" in fields or "status" in fields
+#: What one entry says, or why it cannot be read.
+Entry = Outcome | UnreadableCallback
 
 
-def read(fields: Mapping[str, Any]) -> list[Outcome]:
-    """The outcomes in it. Raises UnreadableCallback."""
+def is_list(fields: Mapping[str, Any]) -> bool:
+    """Whether these fields are a list of orders."""
+    return "orders" in fields
+
+
+def seems_meant(fields: Mapping[str, Any]) -> bool:
+    """Whether the sender used a word of this format, so that its faults are worth naming."""
+    return not fields.keys().isdisjoint(("provider_referans", "status", "orders"))
+
+
+def read(fields: Mapping[str, Any]) -> list[Entry]:
+    """What it says, one entry for each order. Raises UnreadableCallback where no entry can be read."""
     return _read_list(fields["orders"]) if "orders" in fields else [_read_order(fields)]
 
 
@@ -42,49 +53,80 @@ def write(outcome: Outcome) -> bytes:
 
 
 def storable(outcome: Outcome) -> Outcome:
-    """`outcome`, whose texts the database can store. Raises UnreadableCallback."""
-    if len(outcome.referans or "") > MAX_REFERANS:
+    """`outcome`, whose reference the database can store. Raises UnreadableCallback."""
+    referans = outcome.referans or ""
+    if len(referans) > MAX_REFERANS:
         raise UnreadableCallback(f"the reference is longer than {MAX_REFERANS} characters")
-    try:
-        for text in filter(None, (outcome.referans, outcome.message)):
-            inputs.storable(text)
-    except ValueError as error:
-        raise UnreadableCallback(f"the text {error}") from None
+    if not inputs.is_storable(referans):
+        raise UnreadableCallback("the reference contains an invalid character (NUL or a lone surrogate)")
     return outcome
 
 
-def _read_list(orders: Any) -> list[Outcome]:
+def entry(value: Any) -> bytes:
+    """One entry of a list as a callback of its own, which `read` takes."""
+    return json.dumps({"orders": [value]}).encode()
+
+
+def _read_list(orders: Any) -> list[Entry]:
     if not isinstance(orders, list) or not orders:
         raise UnreadableCallback("`orders` must be a list with at least one order")
-    if not all(isinstance(order, dict) for order in orders):
-        raise UnreadableCallback("every entry of `orders` must be an object")
-    outcomes = [_read_order(order) for order in orders]
-    if max(Counter(outcome.referans for outcome in outcomes).values()) > MAX_TURNS:
+    if len(orders) > MAX_ENTRIES:
+        raise UnreadableCallback(f"`orders` contains more than {MAX_ENTRIES} orders")
+    entries = [_read_entry(order) for order in orders]
+    references = Counter(one.referans for one in entries if isinstance(one, Outcome))
+    if not references:
+        raise UnreadableCallback(f"no entry of `orders` can be read; the first one: {entries[0]}")
+    if max(references.values()) > MAX_TURNS:
         raise UnreadableCallback(f"`orders` contains the same order more than {MAX_TURNS} times")
-    return outcomes
+    return entries
 
 
-def _read_order(fields: Mapping[str, Any]) -> Outcome:
+def _read_entry(order: Any) -> Entry:
+    try:
+        return _read_order(order)
+    except UnreadableCallback as error:
+        return error
+
+
+def _read_order(fields: Any) -> Outcome:
+    if not isinstance(fields, Mapping):
+        raise UnreadableCallback("every entry of `orders` must be an object")
     referans = _string(fields, "provider_referans")
-    status = STATUSES.get(_string(fields, "status") or "")
+    status = STATUSES.get(_string(fields, "status").lower())
     if not referans:
         raise UnreadableCallback("the reference is missing: send `provider_referans`")
     if status is None:
         raise UnreadableCallback(f"`status` must be one of {', '.join(STATUSES)}")
-    found = codes.read(fields.get("pin_code"))
+    found = codes.read(fields.get("pin_code") if "codes" not in fields else _all_codes(fields))
     return storable(
         Outcome(
             status,
             referans,
             codes=found.codes,
             unreadable_code=found.unreadable,
-            message=_string(fields, "message") or None,
+            receipt=texts.clean(_text(fields, "receipt"), texts.TIMELINE) or None
+            if "receipt" in fields
+            else None,
+            message=_text(fields, "message") or None,
         )
     )
 
 
-def _string(fields: Mapping[str, Any], name: str) -> str | None:
+def _all_codes(fields: Mapping[str, Any]) -> list[Any]:
+    """The entries of `codes`, then those of `pin_code`; a code that stands in both counts once."""
+    given = (fields["codes"], fields.get("pin_code"))
+    return [each for value in given for each in (value if isinstance(value, list) else [value])]
+
+
+def _string(fields: Mapping[str, Any], name: str) -> str:
+    """Raises UnreadableCallback for a value that is neither a string nor a whole number."""
     value = fields.get(name)
-    if isinstance(value, bool) or not isinstance(value, (str, int, type(None))):
+    if value is not None and (isinstance(value, bool) or not isinstance(value, (str, int))):
         raise UnreadableCallback(f"`{name}` must be a string")
-    return None if value is None else str(value).strip()
+    return "" if value is None else str(value).strip()
+
+
+def _text(fields: Mapping[str, Any], name: str) -> str:
+    """A text for people; a value that is neither a string nor a number is left out, and costs no outcome."""
+    value = fields.get(name)
+    return str(value).strip() if isinstance(value, (str, int, float)) and not isinstance(value, bool) else ""

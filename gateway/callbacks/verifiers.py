@@ -1,21 +1,25 @@
 """How callbacks show that they come from their provider: one class for each kind of `--callback`.
 
 All that depends on the kind is here. Other modules ask `VERIFIERS[provider.callback]`, and never for a kind's name.
-To add a kind: write its class, add it to `VERIFIERS`, and test it as tests/gateway/web/test_callback_kinds.py does.
+To add a kind: write its class, add it to `VERIFIERS`, and test it as tests/gateway/web/test_callback_kinds.py does;
+docs/extending.md has the details. tests/gateway/callbacks/test_verifiers.py checks what all kinds have in common.
 """
 
 import base64
 import re
 import secrets
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, get_args
 
 from gateway import signatures
+from gateway.callbacks import forms
+from gateway.callbacks.forms import Form
 from gateway.signatures import BadSignature
-from models.provider import CALLBACK_SECRET, Provider
+from models.provider import CALLBACK_SECRET, CallbackFormat, Provider
 
 #: Name of the credential that `basic` needs beside the callback secret.
 CALLBACK_USER = "callback_user"
@@ -30,7 +34,7 @@ class CallbackRequest:
     method: str
     #: The part of the path behind the provider's id, if there was one.
     token: str | None
-    query: Mapping[str, str]
+    query: Form
     #: Names in lower case.
     headers: Mapping[str, str]
     body: bytes
@@ -44,7 +48,7 @@ class Instructions:
     headers: Mapping[str, str]
 
 
-class Verifier:
+class Verifier(ABC):
     """One kind. Its instances keep nothing: what differs between providers is in their settings."""
 
     #: What `--callback` takes.
@@ -59,18 +63,20 @@ class Verifier:
     has_secret: ClassVar[bool] = True
     #: Whether the query is as trustworthy as the body; where only the body is signed, the query is not read.
     covers_query: ClassVar[bool] = False
+    #: What the body says, unless `--callback-format` chooses.
+    format: ClassVar[CallbackFormat] = CallbackFormat.PROTOCOL
     #: `WWW-Authenticate` of a 401.
     challenge: ClassVar[str | None] = None
 
+    @abstractmethod
     def verify(self, provider: Provider, request: CallbackRequest, now: datetime) -> str | None:
         """The id of the event, or None for a kind without ids. Raises BadSignature."""
-        raise NotImplementedError
 
+    @abstractmethod
     def sign(
         self, provider: Provider, headers: Mapping[str, str], body: bytes, now: datetime
     ) -> dict[str, str]:
         """`headers`, completed as the provider would, with the first secret. Raises ValueError without one."""
-        raise NotImplementedError
 
     def new_secret(self) -> str:
         """A fresh callback secret."""
@@ -112,6 +118,7 @@ class StandardWebhooks(Verifier):
 
     name = "standard-webhooks"
     summary = "signed as www.standardwebhooks.com specifies"
+    format = CallbackFormat.NEUTRAL
     #: Characters; the inbox has an index over event ids.
     MAX_ID_LENGTH = 255
 
@@ -241,7 +248,8 @@ class Token(Verifier):
 
     def verify(self, provider: Provider, request: CallbackRequest, now: datetime) -> str | None:
         scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
-        presented = request.token or request.headers.get(self.HEADER) or request.query.get(self.FIELD)
+        in_query = forms.last(request.query.get(self.FIELD, ""))
+        presented = request.token or request.headers.get(self.HEADER) or in_query
         if not presented and scheme.lower() == "bearer":
             presented = bearer.strip()
         signatures.verify_token(provider.secrets(), presented)

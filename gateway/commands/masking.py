@@ -3,10 +3,13 @@
 import json
 import re
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
-from urllib.parse import parse_qsl
 
 from gateway import log
+from gateway.callbacks import reading
+from gateway.callbacks.verifiers import CallbackRequest
+from gateway.providers.base import UnreadableCallback
 from models import inbox, order
 from models.inbox import WholeCallback
 from models.outcome import Arrival
@@ -28,29 +31,33 @@ def raw(callback: WholeCallback, known_pins: Collection[str]) -> dict[str, Any]:
 
     The body is its fields if it is a form or JSON, otherwise its text.
     """
-    kept = json.loads(inbox.raw(callback) or "{}")
-    body = _fields(kept.get("body", ""), kept.get("content_type", ""))
+    text = inbox.raw(callback)
+    kept = json.loads(text or "{}")
     return {
         "method": kept.get("method"),
         "contentType": kept.get("content_type"),
         "query": clean(kept.get("query", {}), known_pins),
-        "body": clean(body, known_pins),
+        "body": clean(_fields(text) if text else "", known_pins),
     }
 
 
-def clean(value: Any, known_pins: Collection[str]) -> Any:
-    """`value` with PINs and secrets masked, found by their names and by their form, at any depth."""
+def clean(value: Any, known_pins: Collection[str], *, is_secret: bool = False) -> Any:
+    """`value` with PINs and secrets masked, found by their names and by their form, at any depth.
+
+    All that stands under the name of a secret is masked, lists and objects too.
+    """
     if isinstance(value, dict):
         return {
-            name: log.MASKED if each and PIN_NAME.search(name) and not isinstance(each, (dict, list))
-            else clean(each, known_pins)
+            name: clean(each, known_pins, is_secret=is_secret or bool(PIN_NAME.search(name)))
             for name, each in value.items()
-        }  # fmt: skip
+        }
     if isinstance(value, list):
-        return [clean(each, known_pins) for each in value]
+        return [clean(each, known_pins, is_secret=is_secret) for each in value]
     if value is None or isinstance(value, bool):
         return value
     text = str(value)
+    if is_secret:
+        return log.MASKED if text else value
     masked = log.mask(_without(text, known_pins))
     return value if masked == text else masked
 
@@ -64,9 +71,21 @@ def _without(text: str, known_pins: Collection[str]) -> str:
     return text
 
 
-def _fields(body: str, content_type: str) -> Any:
-    if "form-urlencoded" in content_type:
-        return dict(parse_qsl(body, keep_blank_values=True)) or body
+def _fields(text: str) -> Any:
+    """The fields of the body, read as they are for settling; its text where they cannot be read."""
+    request = replace(reading.kept_request(text), query={})
+    try:
+        return reading.read_fields(request)
+    except UnreadableCallback:
+        return _unread(request)
+
+
+def _unread(request: CallbackRequest) -> Any:
+    body = request.body.decode(errors="replace")
+    if (
+        "multipart" in request.headers["content-type"]
+    ):  # a value stands on a line of its own, without its name
+        return log.MASKED
     try:
         return json.loads(body)
     except (ValueError, RecursionError):

@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -201,6 +201,18 @@ def providers() -> list[Provider]:
     """All configured providers. Raises Problem."""
     with explained(), database.session():
         return provider.every()
+
+
+def callback_formats(accounts: Sequence[Provider]) -> Finding:
+    """The format of every provider's callbacks is chosen, and not guessed from what came."""
+    name = "callback formats"
+    guessed = [
+        account.id for account in accounts if account.callback != "none" and not account.callback_format
+    ]
+    if not guessed:
+        return Finding(name, Status.OK, "chosen")
+    choose = "gateway providers add ID --replace … --callback-format protocol|neutral"
+    return Finding(name, Status.WARNING, f"read both formats: {', '.join(guessed)}", f"choose one: {choose}")
 
 
 def health(account: Provider) -> Finding:

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -12,12 +12,12 @@ from gateway import inputs, outbound
 from gateway.callbacks import allow_list
 from gateway.callbacks.verifiers import VERIFIERS, Instructions, Verifier
 from gateway.commands import credentials, printing
-from gateway.commands.context import Problem, gateway
+from gateway.commands.context import Problem, find_provider, gateway
 from gateway.providers import ADAPTERS, Misconfigured, adapter_for
 from gateway.providers.base import ProviderError
 from gateway.settings import Settings
 from models import provider
-from models.provider import CALLBACK_SECRET, Health, Provider
+from models.provider import CALLBACK_SECRET, CallbackFormat, Health, Provider
 
 app = typer.Typer(help="Providers: the accounts that orders are given to.", no_args_is_help=True)
 
@@ -112,6 +112,11 @@ def add(
         callback=_networks,
         help="An address or network that it calls back from; may be repeated. Others get a 403.",
     ),
+    callback_format: CallbackFormat | None = typer.Option(
+        None,
+        help="What its callbacks say: the words of its protocol, or the neutral JSON"
+        " (default: neutral with standard-webhooks, else protocol).",
+    ),
     max_concurrency: int = typer.Option(4, min=1, help="Calls at the same time, over all workers."),
     max_per_minute: int | None = typer.Option(
         None, min=1, help="Calls a minute, over all workers (default: no limit)."
@@ -126,7 +131,12 @@ def add(
         "encoding": callback_encoding,
         "template": callback_template,
     }
-    callback_options = _options(kind, options)
+    try:
+        callback_options = kind.read_options(
+            {name: value for name, value in options.items() if value is not None}
+        )
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
     with gateway() as settings:
         known = provider.find(provider_id)
         if known and not replace:
@@ -147,16 +157,20 @@ def add(
             max_per_minute,
             callback_options,
             tuple(callback_allow),
+            callback_format or _format(kind, known),
         )
         provider.save(added)
     _print_added(added, settings, new_secret, json)
 
 
-def _options(kind: Verifier, options: Mapping[str, str | None]) -> dict[str, str]:
-    try:
-        return kind.read_options({name: value for name, value in options.items() if value is not None})
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
+def _format(kind: Verifier, known: Provider | None) -> CallbackFormat | None:
+    """The format where none was given: that of the provider which is replaced, if its kind of callback stays.
+
+    A provider that reads both formats, because an earlier version added it, goes on until one is chosen.
+    """
+    if known and (known.callback == kind.name or known.callback_format is None):
+        return known.callback_format
+    return kind.format
 
 
 def _instructions(
@@ -236,9 +250,7 @@ def test(
     Example: gateway providers test bayi
     """
     with gateway():
-        found = provider.find(provider_id)
-    if found is None:
-        raise Problem(f"provider {provider_id} not found; see: gateway providers list")
+        found = find_provider(provider_id)
     started = time.monotonic()
     try:
         balance = adapter_for(found, outbound.Client()).balance()

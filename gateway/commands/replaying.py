@@ -74,13 +74,16 @@ class Replay:
     def _read_again(self, row: WholeCallback) -> Replayed:
         try:
             account = self._provider(row.provider_id)
-            arrivals = reading.read_again(account, inbox.raw(row), row.dedupe_key)
+            received = reading.read_again(account, inbox.raw(row), row.dedupe_key)
         except (UnreadableCallback, NoReader) as error:
             return _as(row, Kept.INVALID, f"still invalid: {error}")
         except sealed.Unsealable as error:
             return _as(row, Kept.INVALID, str(error), failed=True)
+        arrivals = received.arrivals
         if self.dry_run:
             return _as(row, Kept.INVALID, f"can be read now ({_count(arrivals)}), would be settled")
+        for each in received.invalid:  # entries of a list, which become callbacks of their own
+            inbox.keep_invalid(row.provider_id, each.dedupe_key, each.raw, str(each))
         settled = rereading.settle_invalid(row.id, arrivals, self.order_timeout_seconds)
         (now,) = inbox.find([row.id])
         return _as(now, Kept(now.result), _read_note(settled), before=Kept.INVALID)

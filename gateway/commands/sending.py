@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TextIO
+from urllib.parse import urlencode
 
 import typer
 
@@ -10,8 +11,9 @@ from gateway import outbound
 from gateway.callbacks import neutral
 from gateway.callbacks.verifiers import VERIFIERS
 from gateway.commands.context import Problem
+from gateway.providers import ADAPTERS
 from models.outcome import Outcome
-from models.provider import Provider
+from models.provider import CallbackFormat, Provider
 
 #: Characters of an answer that are shown.
 ANSWER_CHARACTERS = 2000
@@ -41,15 +43,26 @@ def read_pin(stdin: TextIO, piped: bool, *, asks: bool) -> str | None:
 
 
 def send(account: Provider, outcome: Outcome, base_url: str, client: outbound.Client) -> Answer:
-    """POST `outcome` to the provider's endpoint at `base_url`. Raises Problem, outbound.OutboundError."""
+    """POST `outcome` to the provider's endpoint at `base_url`, in the format that the provider's callbacks have.
+
+    Raises Problem, outbound.OutboundError.
+    """
     url = f"{base_url.rstrip('/')}/callbacks/{account.id}"
-    body = neutral.write(outcome)
     try:
+        content_type, body = _written(account, outcome)
         headers = VERIFIERS[account.callback].sign(
-            account, {"content-type": "application/json"}, body, datetime.now(UTC)
+            account, {"content-type": content_type}, body, datetime.now(UTC)
         )
     except ValueError as error:
         raise Problem(str(error)) from None
     response = client.post(url, body, headers)
     text = response.body.decode(errors="replace").strip()
     return Answer(url, response.status, text[:ANSWER_CHARACTERS])
+
+
+def _written(account: Provider, outcome: Outcome) -> tuple[str, bytes]:
+    """Content type and body. Raises ValueError for an outcome that the protocol has no word for."""
+    if account.callback_format is CallbackFormat.PROTOCOL:
+        fields = ADAPTERS[account.adapter].write_callback(outcome)
+        return "application/x-www-form-urlencoded", urlencode(fields).encode()
+    return "application/json", neutral.write(outcome)

@@ -24,7 +24,8 @@ def add_provider(simulator_url: str) -> str:
     kind = StandardWebhooks()
     secret = _present_secret() or kind.new_secret()
     credentials = {"kod": KOD, "sifre": SIFRE, "callback_secret": secret}
-    provider.save(Provider(PROVIDER, "znet", simulator_url, kind.name, credentials))
+    account = Provider(PROVIDER, "znet", simulator_url, kind.name, credentials, callback_format=kind.format)
+    provider.save(account)
     route.add(route.ANY, route.ANY, PROVIDER, PARAMS)
     return secret
 

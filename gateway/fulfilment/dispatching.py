@@ -80,6 +80,7 @@ def task_of(claimed: ClaimedOrder) -> Task:
         quantity=claimed.quantity or 1,
         external_order_id=claimed.external_order_id,
         params=claimed.route_params or {},
+        field_map=claimed.field_map or {},
     )
 
 

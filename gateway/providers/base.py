@@ -10,12 +10,19 @@ from decimal import Decimal
 from typing import Any, ClassVar, Protocol
 
 from gateway.outbound import Client
+from models import texts
 from models.outcome import Outcome
 from models.provider import Provider
 
 
 class ProviderError(Exception):
-    """A call to a provider had no outcome. The message is for people and contains no secret."""
+    """A call to a provider had no outcome. The message is for people and contains no secret.
+
+    A provider may have written part of it, so it is cleaned and bounded here, for every protocol.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(texts.clean(message, texts.WHOLE))
 
 
 class Refused(ProviderError):
@@ -47,7 +54,10 @@ class UnknownReference(ProviderError):
 
 
 class UnreadableCallback(ValueError):
-    """The content of a callback is not valid; the message says why."""
+    """The content of a callback is not valid; the message says why, cleaned and bounded."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(texts.clean(message, texts.TIMELINE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +71,8 @@ class Task:
     external_order_id: str | None = None
     #: Of the route: the names that this provider has for the product.
     params: Mapping[str, str] = field(default_factory=dict)
+    #: Of the route: templates for FIELDS of the adapter; empty for the protocol's own way.
+    field_map: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +83,10 @@ class Balance:
     currency: str
     #: Other parts of the answer, such as a debt.
     note: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.note is not None:
+            object.__setattr__(self, "note", texts.clean(self.note, texts.LAST_MESSAGE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +100,17 @@ class Package:
     #: The parameters of a route to this package.
     params: Mapping[str, str]
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", texts.clean(self.name, texts.LAST_MESSAGE))
+
 
 class Adapter(Protocol):
     """One provider protocol. `provider` has URL and credentials, `client` makes the calls."""
 
     #: Names of the credentials it needs, without those of its callbacks.
     CREDENTIALS: ClassVar[tuple[str, ...]]
+    #: Names of its fields that a route may fill by templates (`gateway routes add … --map FIELD=TEMPLATE`).
+    FIELDS: ClassVar[tuple[str, ...]]
     #: The answer to a callback in this protocol's own format; None for JSON.
     ACKNOWLEDGEMENT: ClassVar[str | None]
 
@@ -110,3 +131,7 @@ class Adapter(Protocol):
     @staticmethod
     def read_callback(fields: Mapping[str, Any]) -> Outcome:
         """The outcome in a callback of this protocol's own format. Raises UnreadableCallback."""
+
+    @staticmethod
+    def write_callback(outcome: Outcome) -> Mapping[str, str]:
+        """The form that `read_callback` takes for this outcome. Raises ValueError where the protocol has no word."""

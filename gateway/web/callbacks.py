@@ -1,14 +1,16 @@
 """Callbacks of providers over HTTP. An outcome is committed before its 2xx is sent."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import falcon
 
 from gateway import broker, log
-from gateway.callbacks import allow_list, reading
+from gateway.callbacks import allow_list, forms, reading
+from gateway.callbacks.reading import Received
 from gateway.callbacks.verifiers import VERIFIERS, CallbackRequest
 from gateway.inputs import is_storable
+from gateway.providers.base import UnreadableCallback
 from gateway.settings import Settings
 from gateway.signatures import BadSignature
 from gateway.web.addresses import client_address
@@ -17,6 +19,7 @@ from gateway.web.cache import Cache
 from gateway.web.errors import Problem
 from models import inbox, order, provider
 from models.db import database
+from models.inbox import Kept
 from models.outcome import Arrival
 from models.provider import Provider
 from models.status import Result
@@ -27,6 +30,8 @@ logger = log.get(__name__)
 PRECEDENCE = (Result.CONFLICT, Result.APPLIED, Result.STALE, Result.DUPLICATE, Result.UNMATCHED)
 #: The answer to a callback with one order, ready to be sent.
 ANSWERS = {result: json.dumps({"result": result.value}).encode() for result in PRECEDENCE}
+#: The answer to a message that only tries out the address.
+REACHED = json.dumps({"result": "reached"}).encode()
 #: Seconds until a changed provider is seen by callbacks that the former settings accept, and by those they refuse.
 CACHE_SECONDS, LOOK_AGAIN_SECONDS = 2, 0.1
 
@@ -55,6 +60,11 @@ class Callbacks:
         account = self._account(provider_id)
         log.bind(provider_id=account.id)
         received = self._receive(account, req, token)
+        if not received.entries:
+            _acknowledge(resp, received, REACHED)
+            return
+        if received.is_list:
+            self._keep(account, received.invalid)
         settled = self._batcher.run(received.arrivals)
         broker.wake(
             "check_order_status",
@@ -63,7 +73,15 @@ class Callbacks:
         _log(settled)
         _answer(resp, received, settled)
 
-    on_get = on_post
+    on_get = on_head = on_post
+
+    def _keep(self, account: Provider, invalid: Sequence[reading.Unreadable]) -> None:
+        """Keep what cannot be read, before anything else of the same callback is settled."""
+        with database.session():
+            for each in invalid:
+                inbox.keep_invalid(account.id, each.dedupe_key, each.raw, str(each))
+        for each in invalid:
+            logger.warning("A callback could not be read.", action="callback_invalid", reason=str(each))
 
     def _settle(self, arrivals: Sequence[Arrival]) -> list[order.Settled]:
         with database.session():
@@ -76,7 +94,7 @@ class Callbacks:
             raise Problem(404, "provider not found")
         return found
 
-    def _receive(self, account: Provider, req: falcon.Request, token: str | None) -> reading.Received:
+    def _receive(self, account: Provider, req: falcon.Request, token: str | None) -> Received:
         """Raises a 400, 401 or 403."""
         try:
             return self._read(account, req, token)
@@ -88,14 +106,15 @@ class Callbacks:
             logger.warning("A callback was not accepted.", action="callback_refused", reason=str(error))
             raise Problem(403, "callbacks for this provider are not accepted from your address") from None
         except reading.Unreadable as error:
-            with database.session():
-                inbox.keep_invalid(account.id, error.dedupe_key, error.raw, str(error))
-            logger.warning("A callback could not be read.", action="callback_invalid", reason=str(error))
+            self._keep(account, [error])
             raise Problem(400, f"{error}; the callback is kept in the inbox") from None
 
-    def _read(self, account: Provider, req: falcon.Request, token: str | None) -> reading.Received:
+    def _read(self, account: Provider, req: falcon.Request, token: str | None) -> Received:
         """What is refused is looked at once more with fresh settings: the secret may have changed."""
-        query = {name: value if isinstance(value, str) else value[-1] for name, value in req.params.items()}
+        try:
+            query = forms.parse(req.query_string.encode("latin-1", "replace")) if req.query_string else {}
+        except UnreadableCallback as error:
+            raise Problem(400, str(error)) from None
         request = CallbackRequest(req.method, token, query, req.headers_lower, req.context.body)
         try:
             return self._read_as(account, req, request)
@@ -103,7 +122,7 @@ class Callbacks:
             now = self._account(account.id, LOOK_AGAIN_SECONDS)
             return self._read_as(now, req, request)
 
-    def _read_as(self, account: Provider, req: falcon.Request, request: CallbackRequest) -> reading.Received:
+    def _read_as(self, account: Provider, req: falcon.Request, request: CallbackRequest) -> Received:
         if account.callback_allow:
             address = client_address(req, self._settings.trusted_proxies)
             if not allow_list.allows(account.callback_allow, address):
@@ -132,21 +151,30 @@ def _log_one(level: Callable[..., None], one: order.Settled) -> None:
     )
 
 
-def _answer(resp: falcon.Response, received: reading.Received, settled: Sequence[order.Settled]) -> None:
+def _answer(resp: falcon.Response, received: Received, settled: Sequence[order.Settled]) -> None:
     results = [one.result for one in settled]
     first = next(result for result in PRECEDENCE if result in results)
-    if first is Result.UNMATCHED:
+    if received.acknowledgement is None and first is Result.UNMATCHED and not received.invalid:
         resp.status = falcon.HTTP_202
-    elif received.acknowledgement is not None:
-        resp.content_type = falcon.MEDIA_TEXT
-        resp.text = received.acknowledgement
-        return
-    if len(results) == 1:
-        resp.content_type, resp.data = falcon.MEDIA_JSON, ANSWERS[first]
+    if received.is_list:
+        resp.media = {"result": first.value, "results": list(_each(received.entries, iter(results)))}
     else:
-        resp.media = {"result": first.value, "results": _each(received.arrivals, results)}
+        _acknowledge(resp, received, ANSWERS[first])
 
 
-def _each(arrivals: Sequence[Arrival], results: Sequence[Result]) -> list[dict[str, str | None]]:
-    pairs = zip(arrivals, results, strict=True)
-    return [{"provider_referans": one.outcome.referans, "result": result.value} for one, result in pairs]
+def _acknowledge(resp: falcon.Response, received: Received, answer: bytes) -> None:
+    """As the sender's protocol wants it, else `answer`."""
+    if received.acknowledgement is None:
+        resp.content_type, resp.data = falcon.MEDIA_JSON, answer
+    else:
+        resp.content_type, resp.text = falcon.MEDIA_TEXT, received.acknowledgement
+
+
+def _each(
+    entries: Sequence[Arrival | reading.Unreadable], results: Iterator[Result]
+) -> Iterator[dict[str, str | None]]:
+    for entry in entries:
+        if isinstance(entry, Arrival):
+            yield {"provider_referans": entry.outcome.referans, "result": next(results).value}
+        else:
+            yield {"provider_referans": None, "result": Kept.INVALID.value, "detail": str(entry)}

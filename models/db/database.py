@@ -30,9 +30,12 @@ CONNECTION_OPTIONS: dict[str, Any] = {
     "keepalives_interval": 5,  # seconds
     "keepalives_count": 3,
     "tcp_user_timeout": 15_000,
-    "options": "-c timezone=UTC -c statement_timeout=15000 -c lock_timeout=10000"
-    " -c idle_in_transaction_session_timeout=30000 -c plan_cache_mode=force_generic_plan",
 }
+#: Settings of each session; milliseconds.
+SESSION_OPTIONS = (
+    "-c timezone=UTC -c statement_timeout=15000 -c lock_timeout=10000"
+    " -c idle_in_transaction_session_timeout=30000 -c plan_cache_mode=force_generic_plan"
+)
 
 
 class Unavailable(Exception):
@@ -108,16 +111,14 @@ class Pool(PooledPostgresqlDatabase):  # type: ignore[misc]
 
     def _idle_and_alive(self) -> tuple[float, Any] | None:
         """The live connection that was returned last, and when it was made."""
-        while idle := self._take_idle():
-            created, given_back, connection = idle
+        while True:
+            with self._pool_lock:
+                if not self._connections:
+                    return None
+                created, given_back, connection = self._connections.pop()
             if not self._is_stale(created) and _is_alive(connection, time.monotonic() - given_back):
                 return created, connection
             self._close_raw(connection)
-        return None
-
-    def _take_idle(self) -> tuple[float, float, Any] | None:
-        with self._pool_lock:
-            return self._connections.pop() if self._connections else None
 
     def _close(self, connection: Any, close_conn: bool = False) -> None:
         keep = not close_conn and self._can_reuse(connection)
@@ -153,9 +154,15 @@ class Model(peewee.Model):
         legacy_table_names = False
 
 
-def connect(url: str, *, pool_size: int = 4, name: str = "referans") -> Pool:
-    """A pool of at most `pool_size` connections to `url`; none is opened yet. `name` shows in pg_stat_activity."""
+def connect(
+    url: str, *, pool_size: int = 4, name: str = "referans", session_options: str = SESSION_OPTIONS
+) -> Pool:
+    """A pool of at most `pool_size` connections to `url`; none is opened yet. `name` shows in pg_stat_activity.
+
+    `options` of the URL, such as a search_path, stand behind `session_options` and win.
+    """
     parameters: dict[str, Any] = {**CONNECTION_OPTIONS, "application_name": name, **extensions.parse_dsn(url)}
+    parameters["options"] = f"{session_options} {parameters.get('options', '')}".strip()
     return Pool(
         parameters.pop("dbname", None) or "postgres",
         connection_factory=Connection,

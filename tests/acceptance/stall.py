@@ -64,23 +64,24 @@ class Stall:
             for number in range(self.orders)
         )
         faults = (PlannedFault(at, self.fault, 0) for at in begins)
-        return Plan(seed, begins[-1], tuple(orders), tuple(faults), EVERY_SECONDS - self.seconds)
+        return Plan(seed, begins[-1], tuple(orders), tuple(faults))
+
+    def run(self, plan: Plan, directory: Path, echo: Callable[[str], None]) -> Audit:
+        """Let a plan happen to a single worker; the books compared."""
+        timeout_seconds, call_timeout = EVERY_SECONDS - self.seconds, f"{CALL_TIMEOUT_SECONDS:g}"
+        with stage.built(
+            directory, order_timeout_seconds=timeout_seconds, CALL_TIMEOUT=call_timeout
+        ) as built:
+            built.system.kill(built.workers.pop())
+            with closing(redis.Redis.from_url(built.valkey.url)) as queue:
+                wait_until(lambda: workers_alive(queue, heartbeat_timeout_seconds=60), 30, what="the worker")
+            return Storm(plan, built, echo).run(DRAIN_SECONDS)
 
 
 STALLS = {
     "lock": Stall("orders locked for 8 s", LOCKED_SECONDS, times=4, orders=240),
     "backends": Stall("database stalled for 7 s", STALLED_SECONDS, times=5, orders=300),
 }
-
-
-def run(plan: Plan, directory: Path, echo: Callable[[str], None]) -> Audit:
-    """Let it happen to a single worker; the books compared."""
-    pace = {"ORDER_TIMEOUT": f"{plan.order_timeout_seconds:g}", "CALL_TIMEOUT": f"{CALL_TIMEOUT_SECONDS:g}"}
-    with stage.built(directory, **pace) as built:
-        built.system.kill(built.workers.pop())
-        with closing(redis.Redis.from_url(built.valkey.url)) as queue:
-            wait_until(lambda: workers_alive(queue, heartbeat_timeout_seconds=60), 30, what="the worker")
-        return Storm(plan, built, echo).run(DRAIN_SECONDS)
 
 
 def main() -> int:
@@ -97,7 +98,7 @@ def _run(stall: Stall, seed: int) -> int:
     directory = Path(tempfile.mkdtemp(prefix="referans-stall-"))
     directory.chmod(0o755)  # PostgreSQL runs as another user where this runs as root
     _say(f"{stall.fault}, {stall.times} times; {stall.orders} orders; seed {seed}")
-    audit = run(stall.plan(seed), directory, _say)
+    audit = stall.run(stall.plan(seed), directory, _say)
     _say(table.table(audit))
     if audit.is_clean():
         shutil.rmtree(directory, ignore_errors=True)

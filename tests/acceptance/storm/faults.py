@@ -23,11 +23,11 @@ Script = Iterator[float]
 
 #: Seconds a platform gives a process after SIGTERM.
 GRACE_SECONDS = 25
-#: Seconds by which one worker's clock is off.
-CLOCK_OFF_SECONDS = 30
 #: Seconds for which the table of orders is locked, and for which PostgreSQL's processes are stopped. More than a
 #: worker waits for a connection, less than its statements may wait for a lock.
 LOCKED_SECONDS, STALLED_SECONDS = 8.0, 7.0
+#: Seconds by which one worker's clock is off.
+CLOCK_OFF_SECONDS = 30
 #: Seconds in which work piles up for the workers before either, so that all of their threads meet it at once.
 PILE_UP_SECONDS = 1.5
 
@@ -164,9 +164,11 @@ def _valkey_full(stage: Stage, chance: float) -> Script:
 
 def _provider_down(stage: Stage, chance: float) -> Script:
     """An hour of a day's timeout, scaled."""
+    began = time.time()
     stage.simulator.stop()
     yield 5 + 7 * chance
     stage.simulator.start()
+    stage.unreachable.append((began, time.time()))
 
 
 def _provider_slow(stage: Stage, chance: float) -> Script:

@@ -16,14 +16,16 @@ import requests
 from falcon.testing import Result, TestClient
 
 from gateway import broker
+from gateway.callbacks import neutral as neutral_format
 from gateway.dev.embedded import free_port
 from gateway.providers import ADAPTERS
 from gateway.providers.znet import Znet
 from gateway.settings import load
 from gateway.web import create_app
-from models import codes, order
+from models import codes, inbox, order
 from models.db import binding, database, sealed
 from models.outcome import Outcome
+from models.provider import CallbackFormat
 from models.status import ExternalStatus
 from tests import factories
 from tests.conftest import KEY
@@ -176,6 +178,7 @@ def of_every_kind(gateway: Gateway) -> dict[str, Any]:
     return completed
 
 
+MULTIPART = b'--b\r\nContent-Disposition: form-data; name="pin"\r\n\r\nPART-PIN\r\n--b--\r\n'
 PINS = (PIN, "OTHER-PIN", "EARLY-PIN", "LOST-PIN", "QUERY-PIN")
 
 
@@ -222,7 +225,7 @@ def test_callbacks_are_listed_by_provider_result_order_and_time(cli: Run, gatewa
 
 
 @pytest.mark.parametrize("since", ["soon", "-1h", "3 fortnights", "2026-13-01", "", "9" * 30 + "d"])
-def test_a_time_that_is_none_says_what_is_taken(cli: Run, since: str) -> None:
+def test_an_invalid_time_says_what_is_taken(cli: Run, since: str) -> None:
     answer = cli("callbacks", "list", "--since", since)
     assert answer.code == 2 and "takes 15m, 2h, 3d or a time" in " ".join(
         answer.err.replace("│", " ").split()
@@ -262,6 +265,12 @@ def test_no_callback_shows_a_pin_or_a_secret(cli: Run, gateway: Gateway) -> None
         (b'{"pin_code": "TORN-PIN', "application/json"),
         (b'{"pin_code": "LATIN-PIN", "message": "\xfe"}', "application/json"),
         (json.dumps({"orders": [{"pins": [{"epin_code": "DEEP-PIN"}]}]}).encode(), "application/json"),
+        (json.dumps({"codes": ["LIST-PIN", {"value": "OBJECT-PIN"}]}).encode(), "application/json"),
+        (b'{"pin": "JSON-IN-A-FORM-PIN"}', "application/x-www-form-urlencoded"),
+        (b"pin[]=BRACKET-PIN&pin[serial]=SERIAL-PIN&durum=7", "application/x-www-form-urlencoded"),
+        (b"pin=UNTYPED-PIN&durum=7", ""),
+        (MULTIPART, "multipart/form-data; boundary=b"),
+        (MULTIPART[:-5], "multipart/form-data; boundary=b"),
     ):
         assert gateway.by_token(body, content_type).status_code == 400
 
@@ -379,6 +388,7 @@ def calls_result(answer: Result) -> str:
 def test_an_invalid_event_that_came_again_mended_is_not_applied_twice(
     cli: Run, gateway: Gateway, mend: Callable[[], None]
 ) -> None:
+    """The same id with other content is an event of its own, and contradicts."""
     found = gateway.sent()
     referans = found["provider_referans"]
     assert (
@@ -388,11 +398,75 @@ def test_an_invalid_event_that_came_again_mended_is_not_applied_twice(
     assert gateway.signed(neutral(referans, pin_code=PIN), "event-1").json == {"result": "applied"}
     mend()
 
-    assert replayed(cli, "--since", "1h", "--result", "invalid") == [("invalid", "duplicate")]
+    assert replayed(cli, "--since", "1h", "--result", "invalid") == [("invalid", "conflict")]
 
     assert gateway.standing(found) == ("completed", PIN)
-    assert gateway.inbox() == ["duplicate", "applied"]
-    assert replayed(cli, "--since", "1h") == [("duplicate", "duplicate"), ("applied", "applied")]
+    assert gateway.inbox() == ["conflict", "applied"]
+    assert replayed(cli, "--since", "1h") == [("conflict", "conflict"), ("applied", "applied")]
+
+
+def test_an_invalid_event_that_comes_again_after_its_replay_is_a_duplicate(
+    cli: Run, gateway: Gateway, mend: Callable[[], None]
+) -> None:
+    found = gateway.sent()
+    said = {"referans": found["provider_referans"], "durum": "9", "epin": PIN}
+    gateway.signed(said, "event-1")
+    mend()
+    assert replayed(cli, "--since", "1h") == [("invalid", "applied")]
+    assert gateway.signed(said, "event-1").text == "OK"
+    assert gateway.inbox() == ["applied"]
+
+
+def test_a_bad_entry_of_a_list_is_kept_and_replayed_by_itself(
+    cli: Run, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = gateway.sent(), gateway.sent()
+    said = {
+        "orders": [
+            neutral(first["provider_referans"], pin_code=PIN),
+            neutral(second["provider_referans"], "done", pin_code="OTHER-PIN"),
+        ]
+    }
+    assert gateway.signed(said, "list").status_code == 200
+    assert gateway.inbox() == ["invalid", "applied"]
+    assert "OTHER-PIN" not in cli("callbacks", "show", "1").out
+    assert replayed(cli, "1") == [("invalid", "invalid")]
+
+    monkeypatch.setitem(neutral_format.STATUSES, "done", ExternalStatus.COMPLETED)
+    assert replayed(cli, "--since", "1h") == [("invalid", "applied"), ("applied", "applied")]
+
+    assert gateway.standing(first) == ("completed", PIN)
+    assert gateway.standing(second) == ("completed", "OTHER-PIN")
+    answer = gateway.signed(said, "list")
+    assert [one["result"] for one in answer.json["results"]] == ["duplicate", "duplicate"]
+    assert gateway.inbox() == ["applied", "applied"]
+
+
+def test_of_a_list_that_an_earlier_version_refused_the_good_entries_are_settled(
+    cli: Run, gateway: Gateway
+) -> None:
+    found = gateway.sent()
+    body = json.dumps({"orders": [neutral(NOBODY, "gone"), neutral(found["provider_referans"])]})
+    raw = json.dumps({"method": "POST", "query": {}, "body": body, "id": "event-1"})
+    with gateway.bound():
+        inbox.keep_invalid(factories.SANDBOX, "invalid:0123", raw, "`status` must be one of …")
+
+    assert replayed(cli, "1") == [("invalid", "applied")]
+
+    assert gateway.standing(found) == ("completed", None)
+    assert gateway.inbox() == ["applied", "invalid"]
+
+
+def test_a_callback_of_an_earlier_version_keeps_its_key(cli: Run, gateway: Gateway) -> None:
+    found = gateway.sent()
+    with gateway.bound():
+        old = factories.arrival(found, ExternalStatus.COMPLETED, PIN, dedupe_key="id:event-1")
+        factories.settle(old)
+    assert replayed(cli, "1") == [("applied", "applied")]
+    assert gateway.signed(neutral(found["provider_referans"], pin_code=PIN), "event-1").json == {
+        "result": "duplicate"
+    }
+    assert gateway.standing(found) == ("completed", PIN)
 
 
 def test_bytes_that_were_no_text_are_not_taken_for_a_pin(
@@ -540,6 +614,28 @@ def test_a_test_callback_is_signed_as_its_kind_wants(
 
     assert (answer.code, answer.err) == (0, "")
     assert gateway.standing(found) == ("processing", None)
+
+
+def test_a_test_callback_is_written_in_the_format_of_the_provider(
+    cli: Run, gateway: Gateway, web: str
+) -> None:
+    credentials = factories.CREDENTIALS | {"callback_secret": TOKEN}
+    formats = {CallbackFormat.PROTOCOL: "OK", CallbackFormat.NEUTRAL: '{"result": "applied"}'}
+    for chosen, answer in formats.items():
+        with gateway.bound():
+            factories.add_provider(
+                chosen.value, callback="token", credentials=credentials, callback_format=chosen
+            )
+        found = gateway.sent(chosen.value)
+        sent = cli(
+            *("callbacks", "send", chosen.value, found["provider_referans"], "--status", "completed"),
+            *("--pin-from-stdin", "--message", "Yükleme & başarılı", "--url", web),
+            stdin=f"{PIN}\n",
+        )
+        assert (sent.code, sent.out) == (0, f"HTTP 200 from {web}/callbacks/{chosen.value}: {answer}\n")
+        assert gateway.standing(found) == ("completed", PIN)
+    refused = cli("callbacks", "send", "protocol", NOBODY, "--status", "reversed", "--url", web)
+    assert "no word for reversed" in refused.problem
 
 
 @pytest.mark.parametrize(

@@ -15,11 +15,15 @@ from gateway.commands import probes
 from gateway.dev.simulator import Simulator
 from models import provider, sweep_run
 from models.db import database
-from models.provider import Provider
+from models.provider import CallbackFormat, Provider
 
 from .conftest import Finished, Models, Run
 
 ACCOUNT = {"kod": "sandbox", "sifre": "sandbox"}
+
+
+def box(url: str, callback_format: CallbackFormat | None = CallbackFormat.PROTOCOL) -> Provider:
+    return Provider("box", "znet", url, "token", ACCOUNT, callback_format=callback_format)
 
 
 @pytest.fixture
@@ -28,7 +32,7 @@ def well(cli: Run, models: Models, redis_url: str, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("REDIS_URL", redis_url)
     monkeypatch.setenv("ENCRYPTION_KEYS", Fernet.generate_key().decode())
     with models():
-        provider.save(Provider("box", "znet", panel.url, "token", ACCOUNT))
+        provider.save(box(panel.url))
         sweep_run.beat("scheduler")
         sweep_run.end(sweep_run.begin("scheduler"), {"enqueued": 1})
     with closing(redis.Redis.from_url(redis_url)) as client:
@@ -53,9 +57,33 @@ def test_all_is_well(well: Run) -> None:
 
     assert (plain.code, found.code) == (0, 0)
     names = ["settings", "database", "migrations", "broker", "workers", "scheduler", "sweep", "provider box"]
-    assert list(report(found)) == [*names, "stuck orders", "encryption"]
+    assert list(report(found)) == [*names, "stuck orders", "encryption", "callback formats"]
     assert {status for status, _, _ in report(found).values()} == {"ok"}
-    assert [line.split()[0] for line in plain.out.splitlines()] == ["ok"] * 10
+    assert [line.split()[0] for line in plain.out.splitlines()] == ["ok"] * 11
+
+
+def test_a_provider_whose_callbacks_are_guessed_is_named(well: Run, models: Models, panel: Simulator) -> None:
+    with models():
+        provider.save(box(panel.url, None))
+    status, detail, advice = report(well("doctor", "--json"))["callback formats"]
+    assert (status, detail) == ("warning", "read both formats: box")
+    assert advice and "--callback-format protocol|neutral" in advice
+
+
+def test_settings_without_effect_are_named(
+    well: Run, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = "&" if "?" in database_url else "?"
+    monkeypatch.setenv("DATABASE_URL", f"{database_url}{options}pgbouncer=true&schema=public\n")
+    monkeypatch.setenv("NOTIFY_URL", "https://shop.example/hook")
+
+    asked = well("doctor", "--json")
+
+    assert asked.code == 0
+    status, detail, _ = report(asked)["settings"]
+    assert status == "warning"
+    assert "ignored in DATABASE_URL: pgbouncer, schema" in detail and "NOTIFY_URL" in detail
+    assert report(asked)["database"][0] == report(asked)["migrations"][0] == "ok"
 
 
 def test_a_balance_is_asked_for_only_on_request(well: Run, panel: Simulator) -> None:

@@ -91,8 +91,40 @@ def test_an_hmac_is_configured_and_what_to_send_is_printed(cli: Run, models: Mod
 
 
 @pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (SIGNED, "neutral"),
+        (TOKEN, "protocol"),
+        ((*SIGNED, "--callback-format", "protocol"), "protocol"),
+        ((*TOKEN, "--callback-format", "neutral"), "neutral"),
+    ],
+)
+def test_what_callbacks_say_is_chosen(
+    cli: Run, models: Models, options: tuple[str, ...], expected: str
+) -> None:
+    assert json.loads(add(cli, *options, "--json").out)["callbackFormat"] == expected
+    assert saved(models).callback_format == expected
+    add(cli, *options[:2], "--replace")
+    assert saved(models).callback_format == expected
+
+
+def test_a_provider_of_an_earlier_version_reads_both_until_one_is_chosen(cli: Run, models: Models) -> None:
+    with models():
+        provider.save(provider.Provider("bayi", "znet", "https://bayi.example", "token", {"kod": "1"}))
+    for options, expected in (
+        ((), None),
+        (("--callback-format", "neutral"), "neutral"),
+        ((), "neutral"),
+        (("--callback", "standard-webhooks", "--callback-format", "protocol"), "protocol"),
+    ):
+        assert add(cli, *TOKEN, "--replace", *options).code == 0
+        assert saved(models).callback_format == expected
+
+
+@pytest.mark.parametrize(
     ("options", "says"),
     [
+        (("token", "--callback-format", "json"), "neutral"),
         (("hmac",), "--callback-header takes the name"),
         (("hmac", "--callback-header", "X Y"), "--callback-header takes the name"),
         (("hmac", "--callback-header", "X", "--callback-algorithm", "md5"), "sha1, sha256, sha512"),
@@ -238,7 +270,7 @@ def test_a_provider_that_does_not_know_us_is_told_with_what_to_check(cli: Run, p
     assert "geheim" not in problem
 
 
-def test_an_address_where_nobody_answers_is_one_line(cli: Run) -> None:
+def test_an_address_that_does_not_answer_is_one_line(cli: Run) -> None:
     closed = "http://127.0.0.1:9"
     cli("providers", "add", "gone", "--adapter", "znet", "--base-url", closed, *SIGNED, stdin=CREDENTIALS)
     assert f"gone at {closed}: " in cli("providers", "test", "gone").problem

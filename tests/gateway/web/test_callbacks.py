@@ -60,6 +60,31 @@ def test_the_same_event_again_is_a_duplicate_whatever_came_between(
     assert len(calls.inbox()) == 2
 
 
+def test_the_same_event_id_with_other_content_is_an_event_of_its_own(
+    client: Client, order: dict[str, Any]
+) -> None:
+    """Senders that use the order number as the event's id."""
+    referans = order["provider_referans"]
+    processing, completed = neutral(referans, "processing"), neutral(referans, pin_code="PIN-1")
+    for said, expected in ((processing, "applied"), (completed, "applied"), (completed, "duplicate")):
+        assert result(call_back(client, said, webhook_id=referans)) == expected
+    assert result(call_back(client, processing, webhook_id=referans)) == "duplicate"
+    assert standing(order) == "completed" and len(calls.inbox()) == 2
+
+
+def test_the_same_event_id_with_another_list_is_an_event_of_its_own(client: Client) -> None:
+    first, second = factories.sent(), factories.sent()
+
+    def said(*statuses: str) -> dict[str, Any]:
+        orders = zip((first, second), statuses, strict=True)
+        return {"orders": [neutral(one["provider_referans"], status) for one, status in orders]}
+
+    for status, expected in (("processing", "applied"), ("completed", "applied"), ("completed", "duplicate")):
+        answer = call_back(client, said(status, "processing"), webhook_id="list")
+        assert answer.json["results"][0]["result"] == expected
+    assert standing(first) == "completed" and standing(second) == "processing"
+
+
 def test_a_conflict_is_kept_in_full_and_changes_nothing(trusted: Client, order: dict[str, Any]) -> None:
     referans = order["provider_referans"]
     for pin in ("PIN-1", "PIN-2"):
@@ -152,22 +177,48 @@ def test_a_list_of_strangers_is_unmatched(client: Client) -> None:
     assert result(call_back(client, {"orders": [neutral(NOBODY), neutral("1")]}), 202) == "unmatched"
 
 
-def test_a_list_of_one_is_answered_like_one(client: Client, order: dict[str, Any]) -> None:
-    assert call_back(client, {"orders": [neutral(order["provider_referans"])]}).json == {"result": "applied"}
+def test_a_list_of_one_is_answered_as_a_list(client: Client, order: dict[str, Any]) -> None:
+    referans = order["provider_referans"]
+    answer = call_back(client, {"orders": [neutral(referans)]})
+    assert answer.json == {
+        "result": "applied",
+        "results": [{"provider_referans": referans, "result": "applied"}],
+    }
 
 
-def test_a_list_with_one_bad_entry_settles_none(client: Client, order: dict[str, Any]) -> None:
-    for bad in ({}, [], neutral(NOBODY, "gone"), neutral("")):
-        calls.problem(call_back(client, {"orders": [neutral(order["provider_referans"]), bad]}), 400)
-    assert standing(order) == "sent"
-    assert {kept["result"] for kept in calls.inbox()} == {"invalid"}
+@pytest.mark.parametrize(
+    "bad", [{}, [], 7, neutral(NOBODY, "gone"), neutral(""), neutral("1" * 256), {"status": "completed"}]
+)
+def test_of_a_list_with_a_bad_entry_the_others_are_applied(
+    client: Client, order: dict[str, Any], bad: Any
+) -> None:
+    said = {"orders": [bad, neutral(order["provider_referans"], pin_code="1"), neutral(NOBODY)]}
+    for expected in (["invalid", "applied", "unmatched"], ["invalid", "duplicate", "unmatched"]):
+        answer = call_back(client, said, webhook_id="list")
+        assert answer.status_code == 200
+        assert [one["result"] for one in answer.json["results"]] == expected
+    assert sorted(kept["result"] for kept in calls.inbox()) == ["applied", "invalid", "unmatched"]
+    assert standing(order) == "completed"
 
 
-def test_a_long_list_of_different_orders_is_settled_at_once(client: Client, order: dict[str, Any]) -> None:
-    strangers = [neutral(str(number), "sent") for number in range(1000, 1400)]
-    answer = call_back(client, {"orders": [*strangers, neutral(order["provider_referans"])]})
-    assert result(answer) == "applied"
-    assert len(calls.inbox()) == 401
+def test_a_bad_entry_beside_an_unmatched_one_is_a_200(client: Client) -> None:
+    answer = call_back(client, {"orders": [neutral(NOBODY), {}]})
+    assert answer.status_code == 200
+    assert [one["result"] for one in answer.json["results"]] == ["unmatched", "invalid"]
+
+
+def test_a_list_of_bad_entries_only_is_refused(client: Client) -> None:
+    calls.problem(call_back(client, {"orders": [{}, neutral(NOBODY, "gone")]}), 400)
+    assert [kept["result"] for kept in calls.inbox()] == ["invalid"]
+
+
+def test_a_list_has_200_entries_at_most(client: Client, order: dict[str, Any]) -> None:
+    strangers = [neutral(str(number), "sent") for number in range(1000, 1200)]
+    entries = [*strangers[1:], neutral(order["provider_referans"])]
+    answer = call_back(client, {"orders": entries})
+    assert result(answer) == "applied" and len(answer.json["results"]) == 200
+    assert len(calls.inbox()) == 200
+    calls.problem(call_back(client, {"orders": [*strangers, neutral(order["provider_referans"])]}), 400)
 
 
 def test_a_list_that_repeats_one_order_for_ever_is_refused(client: Client, order: dict[str, Any]) -> None:
