@@ -1,12 +1,14 @@
 """The one way out over HTTP: pooled, bounded in time and size, and silent about credentials."""
 
+import errno
 import http.client
 import io
 import math
 import socket
+import ssl
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
@@ -26,6 +28,13 @@ READ_SECONDS = 20
 #: Bytes of the largest answer taken; a catalogue may have some thousand lines.
 MAX_BYTES = 4 * 1024 * 1024
 CHUNK_BYTES = 64 * 1024
+#: Errors of the system that are this machine's own: out of files, ports, memory or disk, or its firewall forbids it.
+LOCAL_ERRORS = frozenset(
+    {
+        *(errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EADDRNOTAVAIL),
+        *(errno.ENOSPC, errno.EDQUOT, errno.EPERM, errno.ENETDOWN),
+    }
+)
 #: Keep-alive connections per thread: as many as there are hosts to talk to.
 POOL_SIZE = 16
 
@@ -40,6 +49,10 @@ class Unreachable(OutboundError):
 
 class NoAnswer(OutboundError):
     """The call went out and no whole answer came back: the other side may have acted on it."""
+
+
+class LocalFault(Exception):
+    """This machine could not make the call, which says nothing about the other side; so it is no OutboundError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,22 +83,24 @@ class Client:
         self._local = threading.local()
 
     def get(self, url: str, params: Mapping[str, str] | None = None) -> Response:
-        """Raises Unreachable, NoAnswer."""
+        """Raises Unreachable, NoAnswer, LocalFault."""
         return self._call("GET", url, params=params)
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Response:
-        """Raises Unreachable, NoAnswer."""
+        """Raises Unreachable, NoAnswer, LocalFault."""
         return self._call("POST", url, data=body, headers=headers)
 
     def _call(self, method: str, url: str, **arguments: Any) -> Response:
         _call.begin(self._deadline_seconds)
+        if not hasattr(self._local, "session"):
+            self._local.session = _new_session(self._pool_size)
         try:
-            with self._session().request(
+            with self._local.session.request(
                 method, url, timeout=self._timeouts, allow_redirects=False, stream=True, **arguments
             ) as answer:
                 return Response(answer.status_code, answer.headers, self._read(answer))
-        except (OSError, ValueError, failures.HTTPError, http.client.HTTPException) as error:
-            kind = NoAnswer if _call.sent else Unreachable
+        except (OSError, failures.HTTPError, http.client.HTTPException) as error:
+            kind = LocalFault if _is_local(error) else NoAnswer if _call.sent else Unreachable
             raise kind(f"{_shown(url)}: {self._described(error)}") from None
 
     def _read(self, answer: requests.Response) -> bytes:
@@ -96,14 +111,8 @@ class Client:
                 raise NoAnswer(f"{_shown(answer.url)}: the answer is larger than {self._max_bytes} bytes")
         return bytes(body)
 
-    def _session(self) -> requests.Session:
-        if not hasattr(self._local, "session"):
-            self._local.session = _new_session(self._pool_size)
-        session: requests.Session = self._local.session
-        return session
-
     def _described(self, error: Exception) -> str:
-        """What went wrong, in words of ours: the library's quote the whole address."""
+        """What went wrong, in our own words: the library's messages quote the whole URL."""
         if _call.remaining_seconds() <= 0:
             return f"no whole answer within {self._deadline_seconds:g} s"
         cause = error.args[0] if error.args and isinstance(error.args[0], Exception) else error
@@ -111,6 +120,11 @@ class Client:
         return next((words for kind, words in WORDS if isinstance(cause, kind)), type(cause).__name__)
 
 
+#: What may come of the network. Any other error of the system, such as certificates that are missing, is ours.
+NETWORK_ERRORS = (
+    *(requests.RequestException, failures.HTTPError, http.client.HTTPException),
+    *(TimeoutError, ConnectionError, ssl.SSLError, socket.gaierror),
+)
 #: The first that fits is said.
 WORDS: tuple[tuple[type[Exception], str], ...] = (
     (failures.NameResolutionError, "the name of the host is not known"),
@@ -119,10 +133,30 @@ WORDS: tuple[tuple[type[Exception], str], ...] = (
     (failures.ReadTimeoutError, "no answer in time"),
     (failures.SSLError, "no TLS connection (is its certificate right?)"),
     (failures.ProtocolError, "the connection was cut"),
-    (requests.exceptions.InvalidURL, "the address is none"),
-    (requests.exceptions.MissingSchema, "the address is none"),
-    (requests.exceptions.InvalidSchema, "the address begins with neither http:// nor https://"),
+    (requests.exceptions.InvalidURL, "the URL is not valid"),
+    (requests.exceptions.MissingSchema, "the URL is not valid"),
+    (requests.exceptions.InvalidSchema, "the URL begins with neither http:// nor https://"),
 )
+
+
+def _is_local(error: BaseException) -> bool:
+    """Whether the cause is on this machine: its resources, its certificates, or a header of ours that is not valid."""
+    if isinstance(error, requests.exceptions.InvalidHeader) or not isinstance(error, NETWORK_ERRORS):
+        return True
+    return any(
+        isinstance(cause, OSError) and not isinstance(cause, ssl.SSLError) and cause.errno in LOCAL_ERRORS
+        for cause in _causes(error)
+    )
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and whatever it was made of; the libraries hide the system's own error in several places."""
+    found, waiting = [], [error]
+    while waiting:
+        found.append(one := waiting.pop())
+        hidden = (*one.args, getattr(one, "reason", None), one.__cause__, one.__context__)
+        waiting += [each for each in hidden if isinstance(each, BaseException) and each not in found]
+    yield from found
 
 
 def _shown(url: str) -> str:
@@ -135,6 +169,8 @@ class _Call(threading.local):
     deadline: float = math.inf
     #: Whether anything was handed to the network.
     sent: bool = False
+    #: Calls of this thread of which anything was.
+    calls_sent: int = 0
 
     def begin(self, deadline_seconds: float) -> None:
         self.deadline = time.monotonic() + deadline_seconds
@@ -149,6 +185,11 @@ class _Call(threading.local):
 
 
 _call = _Call()
+
+
+def calls_sent() -> int:
+    """How many calls of this thread, so far, have handed anything to the network."""
+    return _call.calls_sent
 
 
 class _Bounded(io.RawIOBase):
@@ -198,7 +239,8 @@ class _Watched(urllib3.connection.HTTPConnection):
         if self.sock is None:
             self.connect()
         _call.check()
-        _call.sent = True
+        if not _call.sent:
+            _call.sent, _call.calls_sent = True, _call.calls_sent + 1
         super().send(data)
 
 

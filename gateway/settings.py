@@ -5,11 +5,14 @@ import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
+import psycopg2
 from cryptography.fernet import Fernet
+from psycopg2.extensions import parse_dsn
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -26,10 +29,20 @@ from gateway.inputs import http_url
 
 #: Needed by every process except `gateway dev`.
 REQUIRED = ("DATABASE_URL", "REDIS_URL")
+#: A PostgreSQL URL up to its options. As in libpq, a password may contain a `?`.
+BEFORE_OPTIONS = re.compile(r"[^:]*://(?:[^@/]*@)?[^?]*")
+#: An option whose name is one at all.
+OPTION = re.compile(r"[A-Za-z][A-Za-z0-9_]*=[^=]*")
+#: Checked, but without effect, because this version sends no notifications.
+WITHOUT_EFFECT = ("NOTIFY_URL", "NOTIFY_SECRET", "NOTIFY_WITH_PIN", "NOTIFY_ALLOW_PRIVATE")
 
 
 class SettingsError(ValueError):
     """One line that names the variable and says what it takes; it never contains the value of a secret."""
+
+
+class Reason(ValueError):
+    """Why a value is not valid, in words that may be shown: they repeat nothing of it."""
 
 
 def _scheme(*schemes: str) -> AfterValidator:
@@ -41,6 +54,38 @@ def _scheme(*schemes: str) -> AfterValidator:
         return url
 
     return AfterValidator(check)
+
+
+def _postgres_url(url: SecretStr) -> SecretStr:
+    """The URL without the options that are not libpq's own; other clients add theirs. Raises Reason."""
+    known, others = _split_options(url.get_secret_value())
+    if others.get("schema", "public") != "public":
+        raise Reason("its option `schema` may only be public")
+    try:
+        parse_dsn(known)
+    except psycopg2.ProgrammingError:  # its message may repeat the password
+        raise Reason("its percent-encoding or its options are wrong") from None
+    return SecretStr(known)
+
+
+def _split_options(url: str) -> tuple[str, dict[str, str]]:
+    """A PostgreSQL URL without the options of other clients, and those options."""
+    before = BEFORE_OPTIONS.match(url)
+    base = before[0] if before else url
+    query = url[len(base) + 1 :]
+    options = [option for option in query.split("&") if option]
+    others = [option for option in options if OPTION.fullmatch(option) and not _is_libpq_option(option)]
+    kept = "&".join(option for option in options if option not in others)
+    return (f"{base}?{kept}" if kept else base), dict(option.split("=", 1) for option in others)
+
+
+def _is_libpq_option(option: str) -> bool:
+    """Asks libpq, which knows those of its version: for the name, and for `ssl=true`, which it takes as a whole."""
+    for known in (option.partition("=")[0] + "=", option):
+        with suppress(psycopg2.ProgrammingError):
+            parse_dsn(f"postgresql:///?{known}")
+            return True
+    return False
 
 
 def _fernet_keys(value: Any) -> Any:
@@ -127,6 +172,7 @@ class Settings(BaseModel):
     database_url: Annotated[
         SecretStr,
         _scheme("postgres", "postgresql"),
+        AfterValidator(_postgres_url),
         Field(description="a URL that begins with postgres:// or postgresql://"),
     ] = SecretStr("")
     redis_url: Annotated[
@@ -178,7 +224,7 @@ class Settings(BaseModel):
     )
     notify_with_pin: Switch = False
     notify_allow_private: Switch = False
-    #: Entries of `X-Forwarded-For`, counted from its end, that are written by proxies of ours.
+    #: Entries of `X-Forwarded-For`, counted from its end, that are written by our own proxies.
     trusted_proxies: Annotated[int, _count(0, 20)] = 0
     timezone: Annotated[
         str, AfterValidator(_timezone), Field(description="a time zone such as Asia/Damascus")
@@ -211,11 +257,15 @@ class Settings(BaseModel):
 
 
 def load(environ: Mapping[str, str] = os.environ, require: Sequence[str] = REQUIRED) -> Settings:
-    """The settings in `environ`. Raises SettingsError for the first variable that is missing or invalid."""
+    """The settings in `environ`. Raises SettingsError for the first variable that is missing or invalid.
+
+    Blanks and line ends around a value do not count: files and secret stores add them.
+    """
+    given = {name: environ.get(name.upper(), "").strip() for name in Settings.model_fields}
+    given = {name: value for name, value in given.items() if value}
     for name in require:
-        if not environ.get(name):
+        if name.lower() not in given:
             raise SettingsError(f"{name} is not set: it takes {_takes(name.lower())}")
-    given = {name: environ[name.upper()] for name in Settings.model_fields if environ.get(name.upper())}
     given.setdefault("public_url", f"http://localhost:{given.get('port', 8000)}")
     try:
         return Settings.model_validate(given)
@@ -232,9 +282,22 @@ def load_or_exit(environ: Mapping[str, str] = os.environ, require: Sequence[str]
         raise SystemExit(2) from None
 
 
+def notes(environ: Mapping[str, str] = os.environ) -> list[str]:
+    """What in a valid `environ` has no effect, for people; one sentence without its full stop each."""
+    found = []
+    _, ignored = _split_options(environ.get("DATABASE_URL", "").strip())
+    if ignored:
+        found.append(f"ignored in DATABASE_URL: {', '.join(ignored)}")
+    if unused := [name for name in WITHOUT_EFFECT if environ.get(name, "").strip()]:
+        found.append(f"without effect, because this version sends no notifications: {', '.join(unused)}")
+    return found
+
+
 def _one_line(error: ValidationError) -> str:
-    name = str(error.errors(include_url=False, include_input=False)[0]["loc"][0])
-    return f"{name.upper()} is not valid: it takes {_takes(name)}"
+    first = error.errors(include_url=False, include_input=False)[0]
+    name, cause = str(first["loc"][0]), first.get("ctx", {}).get("error")
+    because = f"{cause}; " if isinstance(cause, Reason) else ""
+    return f"{name.upper()} is not valid: {because}it takes {_takes(name)}"
 
 
 def _takes(name: str) -> str:

@@ -1,11 +1,12 @@
-"""Claims: who sends or asks next. Each is one conditional UPDATE; it returns no row if another process did it, or if
-nothing is due.
+"""Claims: which worker sends or asks next. Each is one conditional UPDATE; it returns no row if another process did it,
+or if nothing is due.
 
 A claim names the provider that will be called (`provider_id`), and fails if the order has gone to another one.
 """
 
 from dataclasses import dataclass
 
+from models import texts
 from models.db import database
 from models.db.prepared import Prepared
 from models.route import Route
@@ -15,6 +16,8 @@ from models.status import IS_OPEN
 ASKS = 2
 #: How often an order that completed without a code is asked for it, if its route does not say that it has one.
 CODE_ASKS = 4
+#: Characters of a refusal on the timeline, so that the ids of both providers stand beside it.
+MAX_REASON = texts.TIMELINE - 200
 #: Orders of a route that all completed without a code, after which its next ones are asked for it once only.
 ROUTE_ORDERS = 20
 
@@ -58,8 +61,11 @@ class ClaimedCheck(ClaimedOrder):
 class ClaimedCodeAsk(ClaimedOrder):
     """A completed order whose code is to be asked for."""
 
-    #: Seconds until it is asked for again, as the plan now says; None: not any more.
+    #: Seconds until it is asked for again, as the plan now says.
     next_check_seconds: float | None
+    #: If this ask brings no code either, no other follows: `end_code_asks`. Until then the plan repeats it, so that an
+    #: answer which we lose by a fault of ours is asked for once more.
+    is_last: bool
     #: Every ask was used up without a code, and a person is needed: do not ask.
     given_up: bool
 
@@ -83,7 +89,7 @@ def claim_next_provider(
         "params": database.as_json(route.params),
         "expects": route.expects,
         "field_map": database.as_json(route.field_map),
-        "note": f"{refused_by} refused: {reason}; sending to {route.provider_id}",
+        "note": f"{refused_by} refused: {texts.clean(reason, MAX_REASON)}; sending to {route.provider_id}",
         "grace": grace_seconds,
     }
     return database.load_one(ClaimedOrder, CLAIM_NEXT_PROVIDER, values)
@@ -142,6 +148,11 @@ def claim_code_ask(
         "provider": provider_id,
     }
     return database.load_one(ClaimedCodeAsk, CLAIM_CODE_ASK, values)
+
+
+def end_code_asks(order_id: str, provider_id: str | None = None) -> None:
+    """The last ask for the order's code brought none, and that is that."""
+    database.rows(END_CODE_ASKS, {"id": order_id, "provider": provider_id})
 
 
 def in_doubt(
@@ -252,7 +263,7 @@ FROM claimed AS o
 """)
 CLAIM_CODE_ASK = Prepared(f"""
 WITH due AS (
-    SELECT o.id, o."codeAsks" AS asks, o.expects = 'code' AS must_have_code,
+    SELECT o.id, o."codeAsks" AS asks, COALESCE(o.expects = 'code', false) AS must_have_code,
         o."checkRequestedAt" IS NOT NULL AS requested,
         o.receipt IS NOT NULL OR o."codeAsks" = 0 AND (
             SELECT count(*) = {ROUTE_ORDERS} AND bool_and(NULLIF(recent."pinCode", '') IS NULL)
@@ -269,31 +280,37 @@ WITH due AS (
 ), planned AS (
     SELECT due.*,
         must_have_code AND asks >= array_length(%(delays)s::float8[], 1) AND NOT requested AS given_up,
+        NOT must_have_code AND asks + 1 >= CASE WHEN once_only THEN 1 ELSE {CODE_ASKS} END AS is_last,
         CASE
             WHEN must_have_code AND asks + 1 < array_length(%(delays)s::float8[], 1)
             THEN (%(delays)s::float8[])[asks + 1]
-            WHEN must_have_code THEN %(grace)s::float8
-            WHEN NOT once_only AND asks + 1 < {CODE_ASKS} THEN %(backoff_min)s::float8 * 2 ^ asks
+            WHEN NOT must_have_code AND NOT once_only AND asks + 1 < {CODE_ASKS}
+            THEN %(backoff_min)s::float8 * 2 ^ asks
+            ELSE %(grace)s::float8
         END AS delay
     FROM due
 ), claimed AS (
     UPDATE product_orders AS o SET
         "lastSyncAt" = CASE WHEN p.given_up THEN o."lastSyncAt" ELSE now() END,
         "checkRequestedAt" = NULL,
-        "codeAsks" = CASE WHEN p.given_up OR p.delay IS NULL THEN NULL ELSE p.asks + 1 END,
+        "codeAsks" = CASE WHEN NOT p.given_up THEN p.asks + 1 END,
         "nextCheckAt" = CASE WHEN NOT p.given_up THEN now() + make_interval(secs => p.delay) END,
         "attentionAt" = CASE WHEN p.given_up AND o.attention IS NULL THEN now() ELSE o."attentionAt" END,
         attention = CASE WHEN p.given_up THEN COALESCE(o.attention, 'no_code') ELSE o.attention END
     FROM planned AS p WHERE o.id = p.id
-    RETURNING o.*, p.given_up
+    RETURNING o.*, p.is_last, p.given_up
 ), told AS (
     INSERT INTO order_events (order_id, source, "from", "to", message)
     SELECT id, 'poll', "externalStatus", "externalStatus",
         'completed, but asking has not brought its code; a person is needed'
     FROM claimed WHERE given_up
 )
-SELECT {TASK}, EXTRACT(EPOCH FROM o."nextCheckAt" - now())::float8 AS next_check_seconds, o.given_up
+SELECT {TASK}, EXTRACT(EPOCH FROM o."nextCheckAt" - now())::float8 AS next_check_seconds, o.is_last, o.given_up
 FROM claimed AS o
+""")
+END_CODE_ASKS = Prepared(f"""
+UPDATE product_orders AS o SET "codeAsks" = NULL, "nextCheckAt" = NULL
+WHERE o.id = %(id)s AND o."codeAsks" IS NOT NULL AND o."checkRequestedAt" IS NULL AND {WITH_PROVIDER}
 """)
 IN_DOUBT = Prepared(f"""
 UPDATE product_orders AS o SET "nextCheckAt" = now() + make_interval(secs => %(delay)s), "sendingUntil" = NULL,

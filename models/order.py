@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from models import codes
+from models import codes, texts
 from models.codes import Code
 from models.db import database, sealed, sql
 from models.db.prepared import Prepared
@@ -15,8 +15,6 @@ from models.status import STAGES, UNKNOWN_RANK, Result
 
 #: Outcomes in one statement; its joins grow with the square.
 MAX_BATCH = 100
-#: Largest cost that `costAmount`, numeric(10,2), can store. A larger one is dropped, and the outcome is kept.
-MAX_COST = 10**8 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +99,7 @@ class Settled:
 
 
 def find(order_id: str) -> Order | None:
-    """The order with this id; None if there is none, or if `order_id` is not a UUID."""
+    """The order with this id; None if it is unknown or not a UUID."""
     try:
         known_as = str(UUID(order_id))
     except ValueError:
@@ -121,6 +119,11 @@ def codes_of(order: Order) -> list[Code]:
         else Code(sealed.unseal(order.pin_code, *owners))  # kept by a version that knew one code only
         for each in order.codes or [{}]
     ]
+
+
+def count_codes(order: Order) -> int:
+    """How many codes the order has; that opens none of them."""
+    return len(order.codes or [{}]) if order.pin_code else 0
 
 
 def settle(arrivals: Sequence[Arrival], *, order_timeout_seconds: float) -> list[Settled]:
@@ -168,8 +171,8 @@ def parameters(position: int, arrival: Arrival) -> dict[str, Any]:
         "unreadable_code": outcome.unreadable_code,
         "receipt": outcome.receipt,
         "message": outcome.message,
-        "note": arrival.note or outcome.message,
-        "cost": outcome.cost if outcome.cost is None or abs(outcome.cost) <= MAX_COST else None,
+        "note": texts.clean(arrival.note or outcome.message or "", texts.TIMELINE) or None,
+        "cost": outcome.cost,
         "currency": outcome.currency,
         "failure_reason": arrival.failure_reason.value,
         "next_check_seconds": arrival.next_check_seconds,
@@ -199,4 +202,6 @@ SETTLE = sql.read(
     "settle.sql",
     stages=", ".join(f"('{name}', {rank}, '{kind}')" for name, rank, kind in STAGES),
     unknown_rank=str(UNKNOWN_RANK),
+    timeline=str(texts.TIMELINE),
+    last_message=str(texts.LAST_MESSAGE),
 )

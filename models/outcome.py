@@ -5,9 +5,17 @@ from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
+from models import texts
 from models.codes import Code
 from models.db import database
 from models.status import ExternalStatus, FailureReason, Source
+
+#: Characters of a receipt.
+MAX_RECEIPT = 1_000
+#: Characters that "costCurrency" stores.
+MAX_CURRENCY = 10
+#: Largest cost that "costAmount", numeric(10,2), stores.
+MAX_COST = 10**8 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +23,8 @@ class Outcome:
     """What a provider said about one order.
 
     The order is known by `referans` (ours) or, for a provider that uses only its own number, by `external_order_id`.
+    The texts of every protocol and of callbacks are cleaned and bounded here. A cost or a currency that cannot be
+    stored is left out: it must not keep the outcome from its order.
     """
 
     status: ExternalStatus
@@ -30,6 +40,17 @@ class Outcome:
     cost: Decimal | None = None
     currency: str | None = None
 
+    def __post_init__(self) -> None:
+        for name, limit in (("message", texts.WHOLE), ("receipt", MAX_RECEIPT)):
+            if (text := getattr(self, name)) is not None:
+                object.__setattr__(self, name, texts.clean(text, limit) or None)
+        if self.cost is not None:
+            cost = texts.clean_money(str(self.cost))
+            object.__setattr__(self, "cost", cost if cost is not None and abs(cost) <= MAX_COST else None)
+        if self.currency is not None:
+            currency = texts.visible(self.currency).strip()
+            object.__setattr__(self, "currency", currency if 0 < len(currency) <= MAX_CURRENCY else None)
+
 
 class OnlyIf(StrEnum):
     """What must hold of an order for an outcome that is our own decision, at the moment in which it is settled."""
@@ -42,7 +63,7 @@ class OnlyIf(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """An outcome on its way to its order: who brought it, and what to do if it is applied."""
+    """An outcome on its way to its order: its source, and what to do if it is applied."""
 
     #: It applies only while the order is with this provider. None: whichever provider the order is with.
     provider_id: str | None

@@ -116,13 +116,18 @@ def with_fresh_references(place_all: Callable[[], T]) -> T:
 
 @contextmanager
 def place(
-    placements: Sequence[Placement], *, wake_seconds: float, impatient: bool = False
+    placements: Sequence[Placement],
+    *,
+    wake_seconds: float,
+    impatient: bool = False,
+    draw: Callable[[], str] = new_referans,
 ) -> Iterator[list[Result]]:
     """Store orders, their references chosen, all in one commit; what became of each, in their order.
 
     With idempotency keys, the commit is the end of the block: what was answered to a new order must be kept within it
     (`idempotency.keep`), and an error within it undoes everything. A placement whose key is in use waits until the
     other transaction has ended. An order that no worker dispatches within `wake_seconds` is found by the sweep.
+    `draw` gives the references; see `with_fresh_references` for one that an order of ours has already.
 
     Raises peewee.DataError for a product or package that is not a UUID on a table that stores UUIDs, and
     peewee.IntegrityError for one that is not in the table they refer to; impatient, also
@@ -132,7 +137,7 @@ def place(
     with database.database.atomic() if keyed else nullcontext():
         if keyed and impatient:
             database.rows(IMPATIENT)
-        new = _insert(placements, wake_seconds)
+        new = _insert(placements, wake_seconds, draw)
         known = _known(placements, new)
         yield [
             Placed(new[position], is_new=True) if position in new else _again(each, known)
@@ -140,15 +145,17 @@ def place(
         ]
 
 
-def _insert(placements: Sequence[Placement], wake_seconds: float) -> dict[int, Order]:
+def _insert(
+    placements: Sequence[Placement], wake_seconds: float, draw: Callable[[], str]
+) -> dict[int, Order]:
     """The orders of those that are new and have a route, by position."""
-    given = [_parameters(position, each) for position, each in enumerate(placements)]
+    given = [_parameters(position, each, draw()) for position, each in enumerate(placements)]
     positions = {each["id"]: each["position"] for each in given}
     orders = database.load(Order, PLACE, {**database.arrays(given), "wake": wake_seconds})
     return {positions[order.id]: order for order in orders}
 
 
-def _parameters(position: int, each: Placement) -> dict[str, Any]:
+def _parameters(position: int, each: Placement, referans: str) -> dict[str, Any]:
     """One element of each array that PLACE takes."""
     new, key = each.new, each.idempotency_key
     return {
@@ -162,7 +169,7 @@ def _parameters(position: int, each: Placement) -> dict[str, Any]:
         "user_identifier": new.user_identifier,
         "extra_field": new.extra_field,
         "notify_url": new.notify_url,
-        "referans": new_referans(),
+        "referans": referans,
         "note": f"placed with key {each.made_by}",
         "key_id": each.key_id,
         "key": key,

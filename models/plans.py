@@ -39,7 +39,7 @@ def request_check(order_id: str) -> bool:
 
 
 def adopt(order_timeout_seconds: float, limit: int) -> int:
-    """Plan checks for orders that another system sent to a provider of ours; returns how many."""
+    """Plan checks for orders that another system sent to one of our providers; returns how many."""
     return len(database.rows(ADOPT, {"order_timeout": order_timeout_seconds, "limit": limit}))
 
 
@@ -63,11 +63,12 @@ UPDATE product_orders SET "nextCheckAt" = now(), "checkRequestedAt" = now()
 WHERE id = %s AND "externalStatus" <> 'not_sent' AND "providerId" IS NOT NULL AND provider_referans IS NOT NULL
   AND COALESCE("sentAt", "claimedAt") IS NOT NULL RETURNING id
 """
-#: Uses idx_orders_unplanned. Orders older than the timeout are left to the system that sent them.
+#: Uses idx_orders_unplanned. Orders older than the timeout are left to the system that sent them, and those that it
+#: has decided are left as they are.
 ADOPT = """
 UPDATE product_orders SET "nextCheckAt" = now() WHERE id IN (
     SELECT o.id FROM product_orders AS o JOIN providers AS p ON p.id = o."providerId"
-    WHERE o."nextCheckAt" IS NULL AND o."externalStatus" IN ('queued', 'sent', 'processing')
+    WHERE o."nextCheckAt" IS NULL AND o."externalStatus" IN ('queued', 'sent', 'processing') AND o.status = 'pending'
       AND o.provider_referans IS NOT NULL AND o."sentAt" > now() - make_interval(secs => %(order_timeout)s)
     ORDER BY o."sentAt" LIMIT %(limit)s FOR UPDATE OF o SKIP LOCKED)
   AND "nextCheckAt" IS NULL

@@ -119,8 +119,20 @@ def every() -> list[Provider]:
     return [_provider(row) for row in database.rows(f"SELECT {COLUMNS} FROM providers ORDER BY id")]
 
 
+def keys_open_anything() -> bool:
+    """Whether ENCRYPTION_KEYS opens anything that is sealed: credentials, or one of the last callbacks.
+
+    If it does, credentials that do not open are a fault of their provider; if not, the keys of this process are wrong.
+    """
+    return any(sealed.opens(row["value"]) for row in database.rows(SEALED))
+
+
 def _provider(row: dict[str, Any]) -> Provider:
-    credentials = json.loads(sealed.unseal(row["credentials"], _owner(row["id"])))
+    opened = sealed.unseal(row["credentials"], _owner(row["id"]))
+    try:
+        credentials = json.loads(opened)
+    except ValueError:
+        raise sealed.Unsealable("the credentials are damaged: they are not JSON") from None
     chosen = row["callback_format"]
     read = {
         "credentials": credentials,
@@ -172,6 +184,13 @@ FROM product_orders AS o JOIN providers AS p ON p.id = o."providerId"
     LEFT JOIN provider_health AS h ON h.provider_id = p.id
 WHERE o.id = %s
 """)
+#: Any sealed values, a few of each kind: evidence of which keys this database was written with.
+SEALED = """
+(SELECT credentials AS value FROM providers WHERE credentials LIKE 'sealed:%%' ORDER BY id LIMIT 100)
+UNION ALL
+SELECT outcome FROM (SELECT outcome FROM callback_events ORDER BY id DESC LIMIT 10) AS recent
+WHERE outcome LIKE 'sealed:%%'
+"""
 SAVE = f"""
 INSERT INTO providers ({COLUMNS})
 VALUES (%(id)s, %(adapter)s, %(base_url)s, %(callback)s, %(credentials)s, %(max_concurrency)s, %(max_per_minute)s,

@@ -183,6 +183,7 @@ decided AS (
             WHEN order_id IS NULL THEN 'unmatched'
             WHEN is_former AND kind = 'completed' THEN 'conflict'
             WHEN is_former THEN 'stale'
+            WHEN by_hand = 'approved' AND kind = 'failed' AND failure_reason = 'timeout' THEN 'stale'
             WHEN by_hand = 'approved' AND kind IN ('failed', 'reversed') THEN 'conflict'
             WHEN by_hand = 'rejected' AND kind = 'completed' THEN 'conflict'
             WHEN from_kind = 'open' AND rank < from_rank THEN 'stale'
@@ -227,7 +228,7 @@ inbox AS (
         referans,
         external_order_id,
         status,
-        left(message, 1000),
+        left(message, {timeline}),
         outcome,
         raw
     FROM decided
@@ -247,6 +248,9 @@ named AS (
         d.dedupe_key IS NOT NULL AND inbox.dedupe_key IS NULL AND d.result <> 'unmatched' AS seen_before,
         d.result = 'applied' AS applies,
         d.result = 'applied' AND d.kind <> 'open' AS ends,
+        -- Another hand has decided the order, and this is its provider's end, or its timeout: asking goes no further.
+        d.result IN ('conflict', 'stale') AND d.by_hand IS NOT NULL AND d.kind <> 'open'
+            AND NOT d.is_former AS ends_asking,
         d.result = 'applied' AND d.kind = 'completed' AS completes,
         d.result = 'applied' AND d.kind = 'reversed' AS reverses,
         d.result = 'applied' AND d.kind = 'completed' AND d.codes IS NOT NULL AS fills_codes,
@@ -337,7 +341,7 @@ moved AS (
         END,
         "costAmount" = CASE WHEN n.is_former THEN o."costAmount" ELSE COALESCE(n.cost, o."costAmount") END,
         "costCurrency" = CASE WHEN n.is_former THEN o."costCurrency" ELSE COALESCE(n.currency, o."costCurrency") END,
-        "lastMessage" = COALESCE(CASE WHEN n.applies THEN left(n.message, 250) END, o."lastMessage"),
+        "lastMessage" = COALESCE(CASE WHEN n.applies THEN left(n.message, {last_message}) END, o."lastMessage"),
         "providerMessage" = COALESCE(CASE WHEN n.applies THEN n.message END, o."providerMessage"),
         "claimedAt" = COALESCE(o."claimedAt", CASE WHEN n.was_taken THEN now() END),
         "sentAt" = COALESCE(o."sentAt", CASE
@@ -365,7 +369,7 @@ moved AS (
         END,
         "nextCheckAt" = CASE
             WHEN n.awaits_code THEN now() + make_interval(secs => n.code_ask_seconds)
-            WHEN n.ends THEN NULL
+            WHEN n.ends OR n.ends_asking THEN NULL
             WHEN n.replans THEN LEAST(
                 now() + make_interval(secs => n.next_check_seconds),
                 COALESCE(o."sentAt", o."claimedAt", now()) + make_interval(secs => %(order_timeout)s)
@@ -383,13 +387,13 @@ told AS (
         n.source,
         n.from_status,
         moved.status,
-        CASE
+        left(CASE
             WHEN n.is_late THEN COALESCE(n.note, n.status) || ' (late: it had timed out)'
             WHEN n.applies THEN COALESCE(n.note, n.status)
             WHEN n.is_former THEN n.result || ': ' || n.status || ' at ' || n.provider_id
                 || ', which had the order before' || COALESCE(': ' || n.note, '')
             ELSE n.result || ': ' || n.status || COALESCE(', ' || n.note, '')
-        END,
+        END, {timeline}),
         n.result,
         CASE WHEN n.result = 'conflict' THEN n.outcome END
     FROM named AS n

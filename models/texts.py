@@ -12,8 +12,6 @@ LAST_MESSAGE = 250
 #: Characters of a text that `clean` looks at; a provider may send megabytes.
 MAX_READ = 100_000
 
-#: NUL, which PostgreSQL does not store, and lone surrogates, which UTF-8 cannot encode.
-UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 #: Terminal escapes (ECMA-48): CSI with its parameters; OSC, DCS, SOS, PM, APC up to BEL or ST; ESC and one letter.
 #: A string without its end loses the introducer only, so that the text behind it stays.
 ESCAPE = re.compile(
@@ -60,11 +58,15 @@ def clean(text: str, limit: int) -> str:
     Terminal escapes go whole; control, bidi and other invisible characters go; line ends and tabs become a
     space. Joiners stay inside words and emoji that are spelled with them. Of `text`, MAX_READ characters are read.
     """
-    read = HIDDEN.sub("", ESCAPE.sub("", text[:MAX_READ]))
-    shown = BREAKS.sub(" ", LOOSE_JOINER.sub("", read)).strip()
+    shown = one_line(text[:MAX_READ]).strip()
     if len(text) <= MAX_READ and len(shown) <= limit:
         return shown
     return shown[: limit - 1].rstrip(JOINERS).rstrip() + "…"
+
+
+def one_line(text: str) -> str:
+    """`text` as `clean` writes it, whole and with the blanks at its ends."""
+    return BREAKS.sub(" ", LOOSE_JOINER.sub("", HIDDEN.sub("", ESCAPE.sub("", text))))
 
 
 def visible(text: str) -> str:

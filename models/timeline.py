@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from models import texts
 from models.db import database
 from models.status import Source
 
@@ -24,8 +25,9 @@ COLUMNS = 'e.at, e.source, e."from" AS came_from, e."to" AS went_to, e.message'
 
 
 def record(order_id: str, source: Source, message: str) -> None:
-    """Record something that changed no status."""
-    database.rows(RECORD, {"order_id": order_id, "source": source.value, "message": message})
+    """Record something that changed no status; of the message, at most texts.TIMELINE characters."""
+    values = {"order_id": order_id, "source": source.value, "message": texts.clean(message, texts.TIMELINE)}
+    database.rows(RECORD, values)
 
 
 def events(order_id: str) -> list[Event]:

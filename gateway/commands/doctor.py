@@ -50,7 +50,7 @@ def doctor(
         printing.as_json({"ok": healthy, "checks": [asdict(finding) for finding in findings]})
     else:
         for finding in findings:
-            printing.say(_line(finding))
+            printing.say(_text(finding), mark=_mark(finding))
     raise typer.Exit(0 if healthy else 1)
 
 
@@ -59,7 +59,8 @@ def examine(call: bool) -> list[Finding]:
     found, settings = _settings()
     if settings is None:
         return [found]
-    _bind(settings)
+    # The pool is left to the end of this process: closing it would wait for a server that hangs.
+    binding.bind_from(settings, pool_size=POOL_SIZE, name="referans-doctor")
     servers = probes.together(
         {"database": partial(probes.postgres, settings), "broker": partial(probes.redis_server, settings)}
     )
@@ -76,17 +77,9 @@ def _settings() -> tuple[Finding, Settings | None]:
     except SettingsError as error:
         advice = "set it in the environment of the processes"
         return Finding("settings", Status.FAILED, str(error), advice), found
+    if notes := settings_module.notes():
+        return Finding("settings", Status.WARNING, "; ".join(notes)), found
     return Finding("settings", Status.OK, "valid"), found
-
-
-def _bind(settings: Settings) -> None:
-    """The pool is left to the end of this process: closing it would wait for a server that hangs."""
-    binding.bind(
-        settings.database_url.get_secret_value(),
-        (key.get_secret_value() for key in settings.encryption_keys),
-        pool_size=POOL_SIZE,
-        name="referans-doctor",
-    )
 
 
 def _on_servers(settings: Settings, postgres: Finding, broker: Finding) -> list[Finding]:
@@ -125,7 +118,10 @@ def _position(finding: Finding) -> int:
     return len(ORDER) if finding.name.startswith("provider") else len(ORDER) + 1
 
 
-def _line(finding: Finding) -> str:
-    status = typer.style(f"{finding.status.value:<8}", fg=COLOURS[finding.status])
+def _mark(finding: Finding) -> str:
+    return typer.style(f"{finding.status.value:<8} ", fg=COLOURS[finding.status])
+
+
+def _text(finding: Finding) -> str:
     further = f"; {as_typed(finding.next)}" if finding.next and finding.status is not Status.OK else ""
-    return f"{status} {finding.name:<16} {finding.detail}{further}"
+    return f"{finding.name:<16} {finding.detail}{further}"

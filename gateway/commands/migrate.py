@@ -7,7 +7,7 @@ import typer
 
 from gateway import settings
 from gateway.commands.context import Problem, explained, first_line
-from gateway.commands.printing import note, say
+from gateway.commands.printing import block, note, say
 from models.db import database
 from models.db import migrate as schema
 
@@ -29,7 +29,7 @@ def migrate(
     wait_for_database(url, PATIENCE_SECONDS)
     with explained():
         if sql:
-            return say(schema.script(url))
+            return block(schema.script(url))
         apply(url)
 
 

@@ -12,7 +12,7 @@ from gateway.commands.context import Problem, find_order, gateway
 from gateway.commands.invocation import as_typed
 from gateway.settings import Settings
 from models import lookup, plans, stuck, timeline
-from models.order import Order
+from models.order import Order, count_codes
 from models.status import ExternalStatus, Source
 
 app = typer.Typer(
@@ -21,8 +21,8 @@ app = typer.Typer(
 
 #: Time limit of a hint to the workers, in seconds.
 BELL_SECONDS = 3.0
-#: Fields of an order that a command never prints.
-HIDDEN = ("pin_code",)
+#: Fields of an order that a command never prints; how many codes there are is shown instead.
+HIDDEN = ("pin_code", "codes")
 
 
 @app.command("list")
@@ -47,9 +47,15 @@ def list_(
     if json:
         return printing.as_json([_shown(order) for order in found])
     printing.table(
-        ("ID", "Provider", "Status", "Created"),
+        ("ID", "Provider", "Status", "Attention", "Created"),
         (
-            (each.id, each.provider_id, each.external_status, printing.at(each.created_at, settings.timezone))
+            (
+                each.id,
+                each.provider_id,
+                each.external_status,
+                each.attention,
+                printing.at(each.created_at, settings.timezone),
+            )
             for each in found
         ),
         empty="No orders.",
@@ -74,14 +80,10 @@ def limits(settings: Settings) -> stuck.Limits:
     return stuck.Limits(settings.sweep_period_seconds, settings.max_checks)
 
 
-def _created(order: Order, settings: Settings) -> str | None:
-    return printing.at(order.created_at, settings.timezone)
-
-
 def _shown(order: Order) -> dict[str, Any]:
-    """An order as a program reads it: whether it has a PIN, but not the PIN."""
+    """An order as a program reads it: how many codes it has, but not the codes."""
     shown = {name: value for name, value in asdict(order).items() if name not in HIDDEN}
-    return {**shown, "has_pin": bool(order.pin_code)}
+    return {**shown, "has_pin": bool(order.pin_code), "code_count": count_codes(order)}
 
 
 @app.command()
@@ -91,16 +93,19 @@ def show(
     ),
     json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
-    """Show an order and its timeline, oldest event first. Its PIN is never shown.
+    """Show an order and its timeline, oldest event first. Its codes are never shown.
 
-    Example: gateway orders show 482910573829105738
+    Example: gateway orders show 482910573829105
     """
     with gateway() as settings:
         found = find_order(order_id)
         events = timeline.events(found.id)
     if json:
         return printing.as_json({**_shown(found), "events": [printing.event(each) for each in events]})
-    _print_order(found, settings)
+    for name, value in _shown(found).items():
+        if value not in (None, ""):
+            moment = printing.at(value, settings.timezone) if hasattr(value, "astimezone") else value
+            printing.say(f"{printing.camel(name):<18} {moment}")
     printing.say("")
     printing.table(
         ("At", "Source", "Status", "What happened"),
@@ -108,13 +113,6 @@ def show(
         empty="Its timeline is empty.",
         fold="What happened",
     )
-
-
-def _print_order(order: Order, settings: Settings) -> None:
-    for name, value in _shown(order).items():
-        if value not in (None, ""):
-            moment = printing.at(value, settings.timezone) if hasattr(value, "astimezone") else value
-            printing.say(f"{printing.camel(name):<18} {moment}")
 
 
 def _move(event: timeline.Event) -> str:
@@ -134,7 +132,7 @@ def check(
 
     A worker asks; `gateway orders show` then shows the answer.
 
-    Example: gateway orders check 482910573829105738
+    Example: gateway orders check 482910573829105
     """
     with gateway() as settings:
         found = find_order(order_id)
@@ -146,7 +144,8 @@ def check(
     rung = _ring(settings, found.id)
     if json:
         return printing.as_json({"id": found.id, "planned": True, "woken": rung})
-    printing.say(f"{found.provider_id} will be asked about {found.provider_referans} {_when(rung)}.")
+    when = "now" if rung else "by the next sweep"
+    printing.say(f"{found.provider_id} will be asked about {found.provider_referans} {when}.")
     printing.say(as_typed(f"To see the answer: gateway orders show {found.id}"))
 
 
@@ -161,7 +160,3 @@ def _ring(settings: Settings, order_id: str) -> bool:
     broker.install(broker.Bell(broker.make_broker(settings, strict=True)))
     broker.wake("check_order_status", order_id)
     return broker.drain(BELL_SECONDS)
-
-
-def _when(rung: bool) -> str:
-    return "now" if rung else "by the next sweep"

@@ -1,6 +1,11 @@
-"""The form of answers: tables for a person, JSON for a program."""
+"""The form of answers: tables and lines for a person, JSON for a program.
+
+Whatever is printed may contain what a provider or a player wrote, so lines and cells lose control characters, terminal
+escapes and bidi overrides, and JSON has them escaped.
+"""
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -13,20 +18,28 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway.commands.invocation import as_typed
+from models import texts
 from models.timeline import Event
 
 #: Width of an output that is not a terminal, in characters; tables in files and pipes are not squeezed.
 PIPE_COLUMNS = 200
+#: What JSON may contain as it is, but a terminal should not get: line ends beyond ASCII, and characters that hide.
+UNSAFE_IN_JSON = re.compile(f"[\x85\u2028\u2029]|{texts.HIDDEN.pattern}")
 
 
-def say(text: str) -> None:
-    """One line on standard output, unchanged."""
+def say(text: str, mark: str = "") -> None:
+    """One line on standard output; `mark` is ours, may be coloured, and stands in front."""
+    typer.echo(mark + texts.one_line(text))
+
+
+def block(text: str) -> None:
+    """Lines of our own on standard output, unchanged."""
     typer.echo(text)
 
 
 def note(text: str) -> None:
     """One line on standard error, for a person; commands in it are printed as they are typed here."""
-    typer.echo(as_typed(text), err=True)
+    typer.echo(as_typed(texts.one_line(text)), err=True)
 
 
 def table(
@@ -37,7 +50,7 @@ def table(
     for title in titles:
         drawn.add_column(title, overflow="fold", no_wrap=fold is not None and title != fold)
     for row in rows:
-        drawn.add_row(*(Text("-" if value in (None, "") else str(value)) for value in row))
+        drawn.add_row(*(Text("-" if value in (None, "") else texts.one_line(str(value))) for value in row))
     if not drawn.row_count:
         note(empty)
         return
@@ -46,7 +59,8 @@ def table(
 
 def as_json(document: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> None:
     """One row or many as JSON: column names become camelCase, times ISO 8601 in UTC."""
-    say(json.dumps(_camel(document), ensure_ascii=False, indent=2, default=_plain))
+    text = json.dumps(_camel(document), ensure_ascii=False, indent=2, default=_plain)
+    block(UNSAFE_IN_JSON.sub(lambda found: json.dumps(found[0])[1:-1], text))
 
 
 def at(moment: datetime | None, timezone: str) -> str | None:
@@ -79,7 +93,7 @@ def event(one: Event) -> dict[str, Any]:
 
 
 def camel(name: str) -> str:
-    """A field of ours as it is shown: `provider_id` becomes `providerId`."""
+    """A field's name as it is shown: `provider_id` becomes `providerId`."""
     first, *rest = name.split("_")
     return first + "".join(word.capitalize() for word in rest)
 

@@ -4,7 +4,7 @@ from gateway import log, providers
 from gateway.fulfilment import routing
 from gateway.fulfilment.dispatching import send, task_of
 from gateway.fulfilment.worker import Worker
-from gateway.providers.base import NoAnswer, ProviderError, UnknownReference
+from gateway.providers.base import NoAnswer, NotTried, ProviderError, QuestionRefused, UnknownReference
 from models import claims, plans, provider, timeline
 from models.claims import ClaimedCheck, ClaimedCodeAsk, ClaimedOrder
 from models.db import database
@@ -17,9 +17,10 @@ logger = log.get(__name__)
 
 
 def check(worker: Worker, order_id: str) -> None:
-    """Ask the provider, if the order's check is due. Raises Busy, redis.RedisError.
+    """Ask the provider, if the order's check is due.
 
-    A message that comes twice, early or late finds nothing due and ends here.
+    A message that comes twice, early or late finds nothing due and ends here. Raises Busy, redis.RedisError,
+    sealed.NoKeyOpens, and whatever the database raises: the order is then asked about later, and does not time out.
     """
     assigned = routing.of_order(worker, order_id)
     if assigned is None:
@@ -31,7 +32,8 @@ def check(worker: Worker, order_id: str) -> None:
         with database.session():
             if assigned.is_down and _must_wait(worker, assigned.provider, order_id):
                 return
-            code_ask = _claim_code_ask(worker, assigned, order_id)
+            completed = not is_open(assigned.status)
+            code_ask = _claim_code_ask(worker, order_id, assigned.provider.id) if completed else None
             claimed = None if code_ask else _claim(worker, order_id, assigned.provider.id)
         if code_ask:
             again_seconds = _ask_for_code(worker, code_ask, assigned)
@@ -60,27 +62,31 @@ def _claim(worker: Worker, order_id: str, provider_id: str | None) -> ClaimedChe
     )
 
 
-def _claim_code_ask(worker: Worker, assigned: Assigned, order_id: str) -> ClaimedCodeAsk | None:
-    if is_open(assigned.status):
-        return None
+def _claim_code_ask(worker: Worker, order_id: str, provider_id: str | None) -> ClaimedCodeAsk | None:
     return claims.claim_code_ask(
         order_id,
         worker.backoff.delays_seconds(worker.uniform),
         backoff_min_seconds=worker.settings.backoff_min,
         grace_seconds=worker.dispatch_grace_seconds,
-        provider_id=assigned.provider.id,
+        provider_id=provider_id,
     )
 
 
 def _cannot_ask(worker: Worker, order_id: str) -> None:
-    """No provider can be asked. The order still fails when its time is up."""
+    """The provider cannot be asked, by a fault of its own. The order still fails when its time is up.
+
+    A completed order that waits for its code has been asked for in vain.
+    """
     with database.session():
         claimed = _claim(worker, order_id, None)
-        if claimed:
-            note = f"not checked: the provider {claimed.provider_id} cannot be used; see: gateway doctor"
+        code_ask = None if claimed else _claim_code_ask(worker, order_id, None)
+        if taken := claimed or code_ask:
+            note = f"not checked: the provider {taken.provider_id} cannot be used; see: gateway doctor"
             timeline.record(order_id, Source.POLL, note)
+        if code_ask and code_ask.is_last:
+            claims.end_code_asks(order_id)
     if claimed and claimed.expired:
-        _expire(worker, claimed)
+        _expire(worker, claimed, f"its provider {claimed.provider_id} could not be asked")
 
 
 def _ask_for_code(worker: Worker, claimed: ClaimedCodeAsk, assigned: Assigned) -> float | None:
@@ -93,9 +99,17 @@ def _ask_for_code(worker: Worker, claimed: ClaimedCodeAsk, assigned: Assigned) -
         outcome = providers.check(assigned.provider, worker.client, task_of(claimed))
     except ProviderError as error:
         _learned_nothing(worker, claimed, assigned, error)
+        if isinstance(error, NotTried):
+            return claimed.next_check_seconds
+    else:
+        settled = _learned(worker, claimed, assigned, outcome)
+        if settled.result is Result.APPLIED or settled.ask_in_seconds is not None:
+            return settled.ask_in_seconds
+    if not claimed.is_last:
         return claimed.next_check_seconds
-    settled = _learned(worker, claimed, assigned, outcome)
-    return settled.ask_in_seconds if settled.result is Result.APPLIED else claimed.next_check_seconds
+    with database.session():
+        claims.end_code_asks(claimed.id, assigned.provider.id)
+    return None
 
 
 def _ask(worker: Worker, claimed: ClaimedCheck, assigned: Assigned) -> float | None:
@@ -105,6 +119,9 @@ def _ask(worker: Worker, claimed: ClaimedCheck, assigned: Assigned) -> float | N
         return None
     try:
         outcome = providers.check(assigned.provider, worker.client, task_of(claimed))
+    except NotTried as error:
+        _learned_nothing(worker, claimed, assigned, error)
+        return claimed.next_check_seconds
     except UnknownReference as error:
         still_open = _unknown(worker, claimed, assigned, error)
     except ProviderError as error:
@@ -112,11 +129,11 @@ def _ask(worker: Worker, claimed: ClaimedCheck, assigned: Assigned) -> float | N
         still_open = is_open(claimed.external_status)
     else:
         settled = _learned(worker, claimed, assigned, outcome)
-        if settled.ask_in_seconds is not None:
+        if settled.ask_in_seconds is not None or settled.result is Result.CONFLICT:
             return settled.ask_in_seconds
         still_open = is_open(settled.went_to)
     if still_open and claimed.expired:
-        _expire(worker, claimed)
+        _expire(worker, claimed, "one last check included")
         return None
     return claimed.next_check_seconds if still_open else None
 
@@ -144,10 +161,10 @@ def _learned_nothing(worker: Worker, claimed: ClaimedOrder, assigned: Assigned, 
     with database.session():
         if isinstance(error, NoAnswer):
             provider.failed(assigned.provider.id, str(error), worker.settings.backoff_min)
-        else:
+        elif isinstance(error, QuestionRefused | UnknownReference):
             _note_answer(assigned)
-        note = f"checked ({claimed.check_count}), nothing learned: {error}"
-        timeline.record(claimed.id, Source.POLL, note)
+        checked = "not checked" if isinstance(error, NotTried) else f"checked ({claimed.check_count})"
+        timeline.record(claimed.id, Source.POLL, f"{checked}, nothing learned: {error}")
     logger.warning("The check brought no outcome.", action="check_failed", error=str(error))
 
 
@@ -176,8 +193,11 @@ def _send_again(worker: Worker, claimed: ClaimedCheck, account: Provider) -> boo
     return again is not None
 
 
-def _expire(worker: Worker, claimed: ClaimedCheck) -> None:
-    """Fail an order whose last check brought no outcome. A later success still applies."""
+def _expire(worker: Worker, claimed: ClaimedCheck, last_check: str) -> None:
+    """Fail an order whose time is up; the timeline says what became of its `last_check`.
+
+    A later success still applies. Where our own trouble kept the last check from being tried, the order must wait.
+    """
     message = f"no outcome within {worker.settings.order_timeout:g} s of sending"
     expired = Arrival(
         claimed.provider_id,
@@ -185,7 +205,7 @@ def _expire(worker: Worker, claimed: ClaimedCheck) -> None:
         Outcome(ExternalStatus.FAILED, message=message),
         order_id=claimed.id,
         failure_reason=FailureReason.TIMEOUT,
-        note=f"timeout: {message}, one last check included",
+        note=f"timeout: {message}, {last_check}",
     )
     with database.session():
         settled = worker.settle([expired])[0]

@@ -8,7 +8,15 @@ from gateway import log, providers
 from gateway.fulfilment import routing
 from gateway.fulfilment.permits import BUSY_SECONDS, Busy
 from gateway.fulfilment.worker import Worker
-from gateway.providers.base import NoAnswer, NotReached, ProviderError, Refused, Task, UnknownReference
+from gateway.providers.base import (
+    NoAnswer,
+    NotReached,
+    NotTried,
+    ProviderError,
+    Refused,
+    Task,
+    UnknownReference,
+)
 from models import claims, inbox, provider, timeline, unsent
 from models.claims import ClaimedOrder
 from models.db import database
@@ -20,7 +28,10 @@ logger = log.get(__name__)
 
 
 def dispatch(worker: Worker, order_id: str) -> None:
-    """Claim the order and send it; do nothing if it is not `not_sent` any more. Raises Busy, redis.RedisError."""
+    """Claim the order and send it; do nothing if it is not `not_sent` any more.
+
+    Raises Busy, redis.RedisError, sealed.NoKeyOpens, and whatever the database raises: the order is then left as it is.
+    """
     assigned = routing.of_order(worker, order_id) or _reroute(worker, order_id)
     if assigned is None or assigned.status != ExternalStatus.NOT_SENT:
         return
@@ -69,6 +80,7 @@ def task_of(claimed: ClaimedOrder) -> Task:
         quantity=claimed.quantity or 1,
         external_order_id=claimed.external_order_id,
         params=claimed.route_params or {},
+        field_map=claimed.field_map or {},
     )
 
 
@@ -169,8 +181,10 @@ def _send_to_next(worker: Worker, claimed: ClaimedOrder, account: Provider) -> N
 
 
 def _in_doubt(worker: Worker, claimed: ClaimedOrder, account: Provider, error: ProviderError) -> None:
-    never_reached = isinstance(error, NotReached)
+    never_reached = isinstance(error, NotReached | NotTried)
     intent = "not reached, will send again" if never_reached else "no clear answer to the send, will ask"
+    if isinstance(error, NotTried):
+        intent = "not sent because of a fault on our side, will send again"
     backoff_min = worker.settings.backoff_min
     with database.session():
         if isinstance(error, NoAnswer):

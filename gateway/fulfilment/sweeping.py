@@ -73,7 +73,7 @@ def _settle(worker: Worker, arrivals: list[Arrival]) -> None:
     """Settle all at once; if the database refuses one of them, each on its own."""
     try:
         worker.settle(arrivals)
-    except (peewee.OperationalError, peewee.InterfaceError):  # the database is away: it refused none of them
+    except database.UNAVAILABLE:  # it refused none of them
         raise
     except peewee.DatabaseError as error:
         if len(arrivals) == 1:

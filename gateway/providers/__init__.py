@@ -1,7 +1,7 @@
 """Provider protocols: one file each, with the interface of `base.Adapter`."""
 
 from gateway import log, outbound
-from gateway.providers.base import Adapter, InDoubt, NotReached, ProviderError, Task
+from gateway.providers.base import Adapter, InDoubt, NotReached, NotTried, ProviderError, Task
 from gateway.providers.znet import Znet
 from models.outcome import Outcome
 from models.provider import Provider
@@ -12,24 +12,27 @@ logger = log.get(__name__)
 ADAPTERS: dict[str, type[Adapter]] = {"znet": Znet}
 
 
+class Misconfigured(Exception):
+    """The settings of a provider do not work; the message says why."""
+
+
 def adapter_for(provider: Provider, client: outbound.Client) -> Adapter:
-    """The adapter of `provider`. Raises KeyError for a protocol or credential that is missing."""
-    return ADAPTERS[provider.adapter](provider, client)
+    """The adapter of `provider`. Raises Misconfigured for a protocol or credential that is missing."""
+    kind = ADAPTERS.get(provider.adapter)
+    if kind is None:
+        raise Misconfigured(f"the protocol {provider.adapter!r} is not known to this version")
+    if missing := [name for name in kind.CREDENTIALS if name not in provider.credentials]:
+        raise Misconfigured(f"its credentials lack {' and '.join(missing)}")
+    return kind(provider, client)
 
 
 def fault(provider: Provider, client: outbound.Client) -> str | None:
-    """Why a provider's settings do not work, or None if they do."""
+    """Why a provider's settings do not work, or None if they do. An error of ours is raised as it is."""
     try:
         adapter_for(provider, client)
-    except Exception as error:
-        return _described(error)
+    except Misconfigured as error:
+        return str(error)
     return None
-
-
-def _described(error: Exception) -> str:
-    if isinstance(error, KeyError):
-        return f"{error} is missing, or not known to this version"
-    return type(error).__name__
 
 
 def send(provider: Provider, client: outbound.Client, task: Task) -> Outcome:
@@ -43,16 +46,18 @@ def check(provider: Provider, client: outbound.Client, task: Task) -> Outcome:
 
 
 def _call(name: str, provider: Provider, client: outbound.Client, task: Task) -> Outcome:
+    """An error of ours blames no provider: before anything was sent it is NotTried, after that InDoubt."""
+    sent_before = outbound.calls_sent()
     try:
-        adapter = adapter_for(provider, client)
-    except Exception as error:
-        reason = _described(error)
-        raise NotReached(f"nothing was sent: the settings of {provider.id} do not work: {reason}") from None
-    try:
-        outcome: Outcome = getattr(adapter, name)(task)
+        outcome: Outcome = getattr(adapter_for(provider, client), name)(task)
+    except Misconfigured as error:
+        reason = f"nothing was sent: the settings of {provider.id} do not work: {error}"
+        raise NotReached(reason) from None
     except ProviderError:
         raise
     except Exception as error:
         logger.exception("An adapter failed.", action="adapter_failed", call=name)
-        raise InDoubt(f"the adapter {provider.adapter} failed ({type(error).__name__})") from None
+        detail = str(error) if isinstance(error, outbound.LocalFault) else type(error).__name__
+        kind = NotTried if outbound.calls_sent() == sent_before else InDoubt
+        raise kind(f"the adapter {provider.adapter} failed ({detail})") from None
     return outcome

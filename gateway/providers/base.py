@@ -10,12 +10,19 @@ from decimal import Decimal
 from typing import Any, ClassVar, Protocol
 
 from gateway.outbound import Client
+from models import texts
 from models.outcome import Outcome
 from models.provider import Provider
 
 
 class ProviderError(Exception):
-    """A call to a provider had no outcome. The message is for people and contains no secret."""
+    """A call to a provider had no outcome. The message is for people and contains no secret.
+
+    A provider may have written part of it, so it is cleaned and bounded here, for every protocol.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(texts.clean(message, texts.WHOLE))
 
 
 class Refused(ProviderError):
@@ -34,6 +41,10 @@ class NotReached(NoAnswer):
     """No connection was made. The provider cannot have the order, so it may be sent again without asking."""
 
 
+class NotTried(ProviderError):
+    """A fault on our side kept the call from going out. It says nothing about the provider: put the work off."""
+
+
 class QuestionRefused(ProviderError):
     """The provider answered, but not about the order: nothing changes."""
 
@@ -43,7 +54,10 @@ class UnknownReference(ProviderError):
 
 
 class UnreadableCallback(ValueError):
-    """The content of a callback is not valid; the message says why."""
+    """The content of a callback is not valid; the message says why, cleaned and bounded."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(texts.clean(message, texts.TIMELINE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +71,8 @@ class Task:
     external_order_id: str | None = None
     #: Of the route: the names that this provider has for the product.
     params: Mapping[str, str] = field(default_factory=dict)
+    #: Of the route: templates for FIELDS of the adapter; empty for the protocol's own way.
+    field_map: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +83,10 @@ class Balance:
     currency: str
     #: Other parts of the answer, such as a debt.
     note: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.note is not None:
+            object.__setattr__(self, "note", texts.clean(self.note, texts.LAST_MESSAGE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +100,17 @@ class Package:
     #: The parameters of a route to this package.
     params: Mapping[str, str]
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", texts.clean(self.name, texts.LAST_MESSAGE))
+
 
 class Adapter(Protocol):
     """One provider protocol. `provider` has URL and credentials, `client` makes the calls."""
 
     #: Names of the credentials it needs, without those of its callbacks.
     CREDENTIALS: ClassVar[tuple[str, ...]]
+    #: Names of its fields that a route may fill by templates (`gateway routes add … --map FIELD=TEMPLATE`).
+    FIELDS: ClassVar[tuple[str, ...]]
     #: The answer to a callback in this protocol's own format; None for JSON.
     ACKNOWLEDGEMENT: ClassVar[str | None]
 

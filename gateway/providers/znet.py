@@ -4,13 +4,14 @@ Source of every protocol fact here: the vendor's API document as summarised in p
 (Lebid15/watan, docs/znet.md and docs/znetapi.pdf), and how public consumers read the answers.
 """
 
+import codecs
 import json
 import re
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
 from typing import Any, ClassVar
 
 from gateway import outbound
+from gateway.providers import players
 from gateway.providers.base import (
     Balance,
     InDoubt,
@@ -23,7 +24,7 @@ from gateway.providers.base import (
     UnknownReference,
     UnreadableCallback,
 )
-from models import codes
+from models import codes, texts
 from models.outcome import Outcome
 from models.provider import Provider
 from models.status import ExternalStatus
@@ -32,7 +33,10 @@ CURRENCY = "TRY"
 #: `durum` of a callback and the state of pin_kontrol.
 STATES = {"1": ExternalStatus.PROCESSING, "2": ExternalStatus.COMPLETED, "3": ExternalStatus.FAILED}
 
-PHONE = re.compile(r"\+?\d{9,15}")
+#: Characters of a reason that is read. A longer one may say at its end what changes its meaning, so it decides nothing.
+MAX_REASON = 1_000
+#: Characters of an answer that an error shows.
+MAX_SHOWN = 120
 #: All patterns are matched against `fold`ed text: lower case, Turkish letters replaced by similar Latin ones.
 SENT_BEFORE = re.compile(
     r"daha once (?:gonderil|kullanil)|sent before|already (?:sent|exists|used)|duplicate|ayni referans|mukerrer"
@@ -40,6 +44,8 @@ SENT_BEFORE = re.compile(
 )
 #: Balance or stock was missing, so nothing can have been bought, whatever else the answer says.
 NO_BALANCE_OR_STOCK = re.compile(r"yetersiz|bakiye|insufficient|not enough|\bstok|out of stock")
+#: Our account may not call: nothing was taken, although the words begin with those of a lost connection.
+ACCOUNT_REFUSED = re.compile(r"kullanici api yetki|kisitli ip")
 #: An error between the panel and its own supplier, or an order in progress: it may have been accepted.
 UNCLEAR = re.compile(
     r"zaman asimi|time ?out|timed out|isleniyor|\bbeklemede|islem\w* devam ed|(?:siparis|islem)\w* alindi|bilinmiyor"
@@ -78,6 +84,7 @@ class Znet:
     """A znet panel. All calls are GET with the credentials in the query; answers are text, whatever their type."""
 
     CREDENTIALS: ClassVar[tuple[str, ...]] = ("kod", "sifre")
+    FIELDS: ClassVar[tuple[str, ...]] = ("oyuncu_bilgi", "musteri_tel")
     ACKNOWLEDGEMENT: ClassVar[str | None] = "OK"
 
     def __init__(self, provider: Provider, client: outbound.Client) -> None:
@@ -105,20 +112,20 @@ class Znet:
         """bakiye_kontrol. `OK|balance`, on some panels followed by the debt."""
         answer = self._ask("bakiye_kontrol", {})
         head, *fields = (part.strip() for part in answer.split("|"))
-        amount = _decimal(fields[0]) if fields else None
+        amount = texts.clean_money(fields[0]) if fields else None
         if head.upper() != "OK" or amount is None:
             raise QuestionRefused(f"the panel answered {_shown(answer)}")
         return Balance(amount, CURRENCY, f"debt {fields[1]}" if fields[1:] else None)
 
     def catalogue(self) -> list[Package]:
         """pin_listesi. `oyun` of an order is `oyun_bilgi_id`, not `id`."""
-        answer = self._ask("pin_listesi", {})
+        answer = self._ask("pin_listesi", {}, max_bytes=outbound.MAX_BYTES)
         try:
             listed = json.loads(answer)
             if not listed["success"]:
                 raise QuestionRefused(f"the panel said: {listed.get('error')}")
             return [_package(line) for line in listed["result"]]
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise NoAnswer(f"the catalogue cannot be read: {_shown(answer)}") from None
 
     @staticmethod
@@ -148,8 +155,8 @@ class Znet:
         }
         return {name: value for name, value in fields.items() if value}
 
-    def _ask(self, service: str, fields: Mapping[str, str]) -> str:
-        """The answer as text. Raises NotReached, NoAnswer."""
+    def _ask(self, service: str, fields: Mapping[str, str], max_bytes: int = texts.MAX_READ) -> str:
+        """The answer as text, of which `max_bytes` are read. Raises NotReached, NoAnswer."""
         try:
             response = self._client.get(
                 f"{self._base}/servis/{service}.php", params={**self._account, **fields}
@@ -158,11 +165,11 @@ class Znet:
             raise NotReached(str(error)) from None
         except outbound.OutboundError as error:
             raise NoAnswer(str(error)) from None
-        return _readable(response)
+        return _readable(response, max_bytes)
 
 
-def _readable(response: outbound.Response) -> str:
-    text = _decoded(response.body).strip().lstrip("\ufeff")
+def _readable(response: outbound.Response, max_bytes: int) -> str:
+    text = _decoded(response.body, max_bytes).strip().lstrip("\ufeff")
     if response.status != 200:
         raise NoAnswer(f"the panel answered HTTP {response.status}")
     if not text:
@@ -175,15 +182,17 @@ def _readable(response: outbound.Response) -> str:
     return text.replace("\x00", "")
 
 
-def _decoded(body: bytes) -> str:
-    """UTF-8, or windows-1254 as older panels send it."""
+def _decoded(body: bytes, max_bytes: int) -> str:
+    """UTF-8, or windows-1254 as older panels send it. The last character may be cut in two where more is not read."""
+    read, is_whole = body[:max_bytes], len(body) <= max_bytes
     try:
-        return body.decode("utf-8")
+        return codecs.getincrementaldecoder("utf-8")().decode(read, final=is_whole)
     except UnicodeDecodeError:
-        return body.decode("windows-1254", errors="replace")
+        return read.decode("windows-1254", errors="replace")
 
 
 def _order_fields(task: Task) -> dict[str, str]:
+    """The parameters of pin_ekle. Raises Refused where the panel could not take the order."""
     missing = [name for name in ("oyun", "kupur") if not task.params.get(name)]
     if missing:
         raise Refused(
@@ -191,29 +200,41 @@ def _order_fields(task: Task) -> dict[str, str]:
         )
     if task.quantity != 1:
         raise Refused(f"not sent: znet panels take one item per order, not {task.quantity}")
-    extra = (task.extra_field or "").strip()
-    is_phone = bool(PHONE.fullmatch(extra))
+    player, phone = _player_and_phone(task)
+    if not player:
+        raise Refused("not sent: the player's id is empty once blanks and invisible characters are gone")
     return {
         "oyun": str(task.params["oyun"]),
         "kupur": str(task.params["kupur"]),
         "referans": task.referans,
-        "musteri_tel": extra if is_phone else "",
-        "oyuncu_bilgi": task.user_identifier if is_phone or not extra else f"{task.user_identifier} {extra}",
+        "musteri_tel": phone,
+        "oyuncu_bilgi": player,
     }
 
 
+def _player_and_phone(task: Task) -> tuple[str, str]:
+    if task.field_map:
+        fields = {"userIdentifier": task.user_identifier, "extraField": task.extra_field}
+        return players.mapped_fields(task.field_map, fields)
+    return players.default_fields(task.user_identifier, task.extra_field)
+
+
 def _accepted(task: Task, answer: str, rest: str) -> Outcome:
-    cost = _decimal(rest.split("|", maxsplit=1)[0])
-    if cost is None:
+    """An answer may be cut off anywhere. With a balance it is whole, and means the same if its cost cannot be read."""
+    cost_text, _, balance = rest.partition("|")
+    cost = texts.clean_money(cost_text)
+    if cost is None and not balance.strip():
         raise NoAnswer(f"the panel's answer is incomplete: {_shown(answer)}")
     return Outcome(ExternalStatus.SENT, task.referans, cost=cost, currency=CURRENCY)
 
 
 def _not_accepted(answer: str, head: str, reason: str) -> Refused | InDoubt | NoAnswer:
-    said = fold(reason)
     is_answer = head.isdigit() or head.upper() == "ERROR"
     if not is_answer:
         return NoAnswer(f"the panel's answer cannot be read: {_shown(answer)}")
+    if len(reason) > MAX_REASON:
+        return InDoubt(f"the panel's answer is too long to be read: {_shown(answer)}")
+    said = fold(texts.clean(reason, MAX_REASON))
     if not SENT_BEFORE.search(said) and _is_refusal(head, said):
         return Refused(reason)
     return InDoubt(f"the panel answered {_shown(answer)}")
@@ -221,16 +242,18 @@ def _not_accepted(answer: str, head: str, reason: str) -> Refused | InDoubt | No
 
 def _is_refusal(head: str, said: str) -> bool:
     """Whether an answer other than OK means that the order was not accepted; 3 is the panel's own code for that."""
-    if NO_BALANCE_OR_STOCK.search(said):
+    if NO_BALANCE_OR_STOCK.search(said) or ACCOUNT_REFUSED.search(said):
         return True
     return not UNCLEAR.search(said) and bool(REFUSAL.search(said) or (head == "3" and said))
 
 
 def _question_failed(answer: str) -> QuestionRefused | UnknownReference | NoAnswer:
     head, bar, reason = answer.partition("|")
-    said = fold(reason)
     if not bar or not (head.strip().isdigit() or head.strip().upper() == "ERROR"):
         return NoAnswer(f"the panel's answer cannot be read: {_shown(answer)}")
+    if len(reason) > MAX_REASON:
+        return QuestionRefused(f"the panel's answer is too long to be read: {_shown(answer)}")
+    said = fold(texts.clean(reason, MAX_REASON))
     if UNKNOWN.search(said.replace("_", " ")) and not ABOUT_SOMETHING_ELSE.search(said):
         return UnknownReference(f"the panel answered {_shown(answer)}")
     return QuestionRefused(f"the panel answered {_shown(answer)}")
@@ -242,23 +265,16 @@ def _state(task: Task, answer: str, fields: list[str]) -> Outcome:
     if status is None or (status is ExternalStatus.COMPLETED and len(fields) < 3):
         raise NoAnswer(f"the panel's answer is incomplete, or its state is unknown: {_shown(answer)}")
     found = codes.read(fields[1]) if status is ExternalStatus.COMPLETED else codes.Codes()
+    message = fields[2] if len(fields) > 2 else None
     return Outcome(
-        status, task.referans, codes=found.codes, message=fields[2] or None if len(fields) > 2 else None
+        status, task.referans, codes=found.codes, unreadable_code=found.unreadable, message=message
     )
 
 
 def _package(line: Mapping[str, Any]) -> Package:
     params = {"oyun": _text(line["oyun_bilgi_id"]), "kupur": _text(line.get("kupur"))}
     name = " ".join(filter(None, (_text(line.get("oyun_adi")), _text(line.get("adi")))))
-    return Package(_text(line["id"]), name, _decimal(_text(line.get("fiyat"))), CURRENCY, params)
-
-
-def _decimal(text: str) -> Decimal | None:
-    try:
-        number = Decimal(text.strip().replace(",", "."))
-    except InvalidOperation:
-        return None
-    return number if number.is_finite() else None
+    return Package(_text(line["id"]), name, texts.clean_money(_text(line.get("fiyat"))), CURRENCY, params)
 
 
 def _text(value: Any) -> str:
@@ -271,4 +287,4 @@ def _shown(answer: str) -> str:
     head, *fields = answer.split("|", 3)
     if head.strip().upper() == "OK" and len(fields) > 1:
         fields[1] = "…"
-    return repr("|".join([head, *fields])[:120])
+    return repr(texts.clean("|".join([head, *fields]), MAX_SHOWN))

@@ -25,6 +25,8 @@ NO_ROUTE = "no route leads from this package to a provider; add one with `gatewa
 IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 #: The SQLSTATE of a reference to a row that does not exist.
 FOREIGN_KEY_VIOLATION = "23503"
+#: The SQLSTATE of a text that is no value of the column's type, such as a UUID.
+INVALID_TEXT = "22P02"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,9 @@ class Orders:
         """Raises a 422."""
         try:
             [placed] = self._place_soon(placement)
-        except peewee.DataError:
+        except peewee.DataError as error:
+            if database.sqlstate(error) != INVALID_TEXT:
+                raise
             detail = (
                 "this storefront's product and package ids are UUIDs; `productId` and `packageId` are not"
             )

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Protocol, TypeVar
 
 import peewee
 import psycopg2
-from playhouse.pool import MaxConnectionsExceeded, PoolConnection, PooledDatabase, PooledPostgresqlDatabase
+from playhouse.pool import PoolConnection, PooledDatabase, PooledPostgresqlDatabase
 from psycopg2 import extensions
 
 from models.db.fair_semaphore import FairSemaphore
@@ -30,9 +30,17 @@ CONNECTION_OPTIONS: dict[str, Any] = {
     "keepalives_interval": 5,  # seconds
     "keepalives_count": 3,
     "tcp_user_timeout": 15_000,
-    "options": "-c timezone=UTC -c statement_timeout=15000 -c lock_timeout=10000"
-    " -c idle_in_transaction_session_timeout=30000 -c plan_cache_mode=force_generic_plan",
 }
+#: Settings of each session; milliseconds.
+SESSION_OPTIONS = (
+    "-c timezone=UTC -c statement_timeout=15000 -c lock_timeout=10000"
+    " -c idle_in_transaction_session_timeout=30000 -c plan_cache_mode=force_generic_plan"
+)
+
+
+class Unavailable(Exception):
+    """Every connection of the pool is in use; nothing was asked of the database."""
+
 
 #: Raised when the database is unavailable, restarting or out of connections: try again later.
 #: (A deadlock is psycopg2's own error; a database that became read-only is an InternalError.)
@@ -41,7 +49,7 @@ UNAVAILABLE = (
     peewee.InterfaceError,
     peewee.InternalError,
     psycopg2.OperationalError,
-    MaxConnectionsExceeded,
+    Unavailable,
 )
 
 #: Classes of SQLSTATE after which the statement may have been committed: the connection fails, or its server stops.
@@ -86,9 +94,9 @@ class Pool(PooledPostgresqlDatabase):  # type: ignore[misc]
         self._places = FairSemaphore(self._max_connections)
 
     def _connect(self) -> Any:
-        """Raises MaxConnectionsExceeded where all were in use for too long."""
+        """Raises Unavailable if all are in use for too long."""
         if not self._places.acquire(POOL_WAIT_SECONDS):
-            raise MaxConnectionsExceeded(f"all {self._max_connections} connections are in use")
+            raise Unavailable(f"all {self._max_connections} connections are in use")
         try:
             created, connection = self._idle_and_alive() or (
                 time.time(),
@@ -103,16 +111,14 @@ class Pool(PooledPostgresqlDatabase):  # type: ignore[misc]
 
     def _idle_and_alive(self) -> tuple[float, Any] | None:
         """The live connection that was returned last, and when it was made."""
-        while idle := self._take_idle():
-            created, given_back, connection = idle
+        while True:
+            with self._pool_lock:
+                if not self._connections:
+                    return None
+                created, given_back, connection = self._connections.pop()
             if not self._is_stale(created) and _is_alive(connection, time.monotonic() - given_back):
                 return created, connection
             self._close_raw(connection)
-        return None
-
-    def _take_idle(self) -> tuple[float, float, Any] | None:
-        with self._pool_lock:
-            return self._connections.pop() if self._connections else None
 
     def _close(self, connection: Any, close_conn: bool = False) -> None:
         keep = not close_conn and self._can_reuse(connection)
@@ -148,9 +154,15 @@ class Model(peewee.Model):
         legacy_table_names = False
 
 
-def connect(url: str, *, pool_size: int = 4, name: str = "referans") -> Pool:
-    """A pool of at most `pool_size` connections to `url`; none is opened yet. `name` shows in pg_stat_activity."""
+def connect(
+    url: str, *, pool_size: int = 4, name: str = "referans", session_options: str = SESSION_OPTIONS
+) -> Pool:
+    """A pool of at most `pool_size` connections to `url`; none is opened yet. `name` shows in pg_stat_activity.
+
+    `options` of the URL, such as a search_path, stand behind `session_options` and win.
+    """
     parameters: dict[str, Any] = {**CONNECTION_OPTIONS, "application_name": name, **extensions.parse_dsn(url)}
+    parameters["options"] = f"{session_options} {parameters.get('options', '')}".strip()
     return Pool(
         parameters.pop("dbname", None) or "postgres",
         connection_factory=Connection,

@@ -4,6 +4,7 @@ Fernet has no associated data, so what a value belongs to is sealed in with it: 
 another row does not open there.
 """
 
+import base64
 import hashlib
 import hmac
 import json
@@ -15,8 +16,12 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 PREFIX = "sealed:"
 
 
-class Unsealable(ValueError):
-    """A sealed value does not open: its key is missing from ENCRYPTION_KEYS, or it belongs to another row."""
+class Unsealable(Exception):
+    """A sealed value does not open. The fault is the value's own: it was moved from another row, or damaged."""
+
+
+class NoKeyOpens(Unsealable):
+    """No key of ENCRYPTION_KEYS opens a sealed value: it was sealed under another key, or our keys are wrong."""
 
 
 class Sealer:
@@ -33,7 +38,7 @@ class Sealer:
         return PREFIX + self._fernet.encrypt(json.dumps([belongs_to, text]).encode()).decode()
 
     def unseal(self, value: str, *belongs_to: str) -> str:
-        """The text of a sealed value that belongs to any of `belongs_to`. Raises Unsealable."""
+        """The text of a sealed value that belongs to any of `belongs_to`. Raises NoKeyOpens, Unsealable."""
         if not value.startswith(PREFIX):
             return value
         owner, text = self._open(value)
@@ -41,13 +46,22 @@ class Sealer:
             raise Unsealable("a sealed value was moved from another row")
         return text
 
+    def opens(self, value: str) -> bool:
+        """Whether `value` is sealed and a key opens it, whatever it belongs to."""
+        try:
+            return value.startswith(PREFIX) and bool(self._open(value))
+        except Unsealable:
+            return False
+
     def _open(self, value: str) -> tuple[str, str]:
+        if not _is_token(value.removeprefix(PREFIX)):
+            raise Unsealable("a sealed value is damaged: no key can open it")
         if self._fernet is None:
-            raise Unsealable("a sealed value was found, but ENCRYPTION_KEYS is not set")
+            raise NoKeyOpens("a sealed value was found, but ENCRYPTION_KEYS is not set")
         try:
             owner, text = json.loads(self._fernet.decrypt(value.removeprefix(PREFIX)))
         except InvalidToken:
-            raise Unsealable("no key of ENCRYPTION_KEYS opens a sealed value") from None
+            raise NoKeyOpens("no key of ENCRYPTION_KEYS opens a sealed value") from None
         return owner, text
 
     def digests(self, pin: str) -> list[str]:
@@ -57,6 +71,15 @@ class Sealer:
         """
         keyed = [hmac.new(key, b"pin:" + pin.encode(), hashlib.sha256).hexdigest() for key in self._keys]
         return [*keyed, hashlib.sha256(pin.encode()).hexdigest()]
+
+
+def _is_token(text: str) -> bool:
+    """Whether it has the form of a Fernet token: version 0x80, 24 bytes of time and IV, blocks of 16, 32 of HMAC."""
+    try:
+        token = base64.urlsafe_b64decode(text)
+    except ValueError:
+        return False
+    return token[:1] == b"\x80" and len(token) >= 73 and len(token) % 16 == 9
 
 
 _sealer = Sealer()
@@ -76,6 +99,11 @@ def seal(text: str, belongs_to: str) -> str:
 def unseal(value: str, *belongs_to: str) -> str:
     """See `Sealer.unseal`."""
     return _sealer.unseal(value, *belongs_to)
+
+
+def opens(value: str) -> bool:
+    """See `Sealer.opens`."""
+    return _sealer.opens(value)
 
 
 def digests(pin: str) -> list[str]:

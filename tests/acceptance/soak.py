@@ -41,7 +41,7 @@ def main() -> int:
     _say(f"seed {plan.seed}: {len(plan.orders)} orders and {len(plan.faults)} faults in {plan.seconds:g} s")
     directory = Path(tempfile.mkdtemp(prefix="referans-soak-"))
     directory.chmod(0o755)  # PostgreSQL runs as another user where this runs as root
-    with stage.built(directory, ORDER_TIMEOUT=f"{ORDER_TIMEOUT_SECONDS:g}") as built:
+    with stage.built(directory, order_timeout_seconds=ORDER_TIMEOUT_SECONDS) as built:
         audit = Storm(plan, built, _say).run(DRAIN_SECONDS)
     _say(table.table(audit))
     if options.slowest:

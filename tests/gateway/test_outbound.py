@@ -1,6 +1,7 @@
 """Calls to others, over real sockets: bounded in time and size, and honest on whether anything was sent."""
 
 import gzip
+import resource
 import socket
 import ssl
 import threading
@@ -13,12 +14,13 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+import requests
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from gateway.outbound import Client, NoAnswer, OutboundError, Unreachable
+from gateway.outbound import Client, LocalFault, NoAnswer, OutboundError, Unreachable, calls_sent
 
 #: Seconds that a call with a deadline of one may take here, where the machine is busy.
 SOON_SECONDS = 4.0
@@ -149,7 +151,7 @@ def silence(peer: Peer) -> None:
 
 @contextmanager
 def free_port() -> Iterator[int]:
-    """A port on which nobody listens, kept by us so that nobody will."""
+    """A port without a listener, kept by us so that it stays free of one."""
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         yield holder.getsockname()[1]
@@ -243,11 +245,11 @@ class TestUnreachable:
     @pytest.mark.parametrize(
         "url", ["ftp://host/", "host/path", "http://", "http://[", "http://ho st/", "http://h:x/"]
     )
-    def test_an_address_that_is_none(self, url: str) -> None:
+    def test_an_invalid_url(self, url: str) -> None:
         with pytest.raises(Unreachable):
             Client().get(url)
 
-    def test_a_certificate_that_nobody_vouches_for(self, serve: Serve, tmp_path: Path) -> None:
+    def test_a_certificate_that_is_not_trusted(self, serve: Serve, tmp_path: Path) -> None:
         server = serve(saying(b"OK"), self_signed(tmp_path))
         with pytest.raises(Unreachable, match="no TLS connection"):
             Client().get(server.url)
@@ -345,6 +347,63 @@ class TestNoAnswer:
         server = serve(saying(gzip.compress(b"0" * 50_000_000), headers="Content-Encoding: gzip\r\n"))
         with pytest.raises(NoAnswer, match="larger than"):
             Client().get(server.url)
+
+
+class TestLocalFault:
+    """This machine could not make the call; the other side is not blamed for it."""
+
+    @pytest.fixture
+    def server(self, serve: Serve) -> Server:
+        return serve(saying(b"OK"))
+
+    def test_it_is_no_error_of_the_other_side(self) -> None:
+        assert not issubclass(LocalFault, OutboundError)
+
+    def test_out_of_files(self, server: Server) -> None:
+        sent = calls_sent()
+        with (
+            Path("/dev/null").open() as probe,
+            soft_limit(resource.RLIMIT_NOFILE, probe.fileno()),
+            pytest.raises(LocalFault, match="no connection could be made"),
+        ):
+            Client().get(server.url, params={"sifre": "hunter2"})
+        assert (server.requests, calls_sent()) == ([], sent)
+
+    @pytest.mark.parametrize("value", ["two\nlines", " indented"])
+    def test_a_header_of_ours_that_is_not_valid(self, server: Server, value: str) -> None:
+        with pytest.raises(LocalFault):
+            Client().post(server.url, b"{}", {"x-signature": value})
+        assert server.requests == []
+
+    def test_certificates_that_are_missing(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        monkeypatch.setattr(requests.adapters, "DEFAULT_CA_BUNDLE_PATH", str(tmp_path / "gone.pem"))
+        with pytest.raises(LocalFault):
+            Client().get("https://127.0.0.1:1/")
+
+    def test_a_bug_is_raised_as_it_is(self, server: Server) -> None:
+        with pytest.raises(UnicodeEncodeError):
+            Client().post(server.url, b"{}", {"x-signature": "ş"})
+        assert server.requests == []
+
+
+@contextmanager
+def soft_limit(kind: int, value: int) -> Iterator[None]:
+    soft, hard = resource.getrlimit(kind)
+    resource.setrlimit(kind, (value, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(kind, (soft, hard))
+
+
+def test_the_calls_of_a_thread_that_were_sent_are_counted(serve: Serve) -> None:
+    server, client = serve(saying(b"OK")), Client()
+    before = calls_sent()
+    for _ in range(2):
+        client.get(server.url)
+    with free_port() as port, suppress(Unreachable):
+        client.get(f"http://127.0.0.1:{port}/")
+    assert calls_sent() == before + 2
 
 
 def test_messages_never_carry_credentials(serve: Serve) -> None:

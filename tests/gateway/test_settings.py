@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from gateway.settings import Settings, SettingsError, load, load_or_exit
+from gateway.settings import Settings, SettingsError, load, load_or_exit, notes
 
 #: Fixed, since it names tests.
 KEY = "bm90LWEta2V5LWZvci1hbnl0aGluZy1idXQtdGVzdHM="
@@ -47,6 +47,75 @@ def test_a_missing_server_is_named(name: str, value: str | None) -> None:
     environ = {key: each for key, each in SERVERS.items() if key != name}
     with pytest.raises(SettingsError, match=f"^{name} is not set: it takes a URL that begins with "):
         load(environ if value is None else environ | {name: value})
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "REDIS_URL"])
+def test_blanks_alone_are_missing(name: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{name} is not set: "):
+        load(SERVERS | {name: " \n"})
+
+
+@pytest.mark.parametrize("blanks", ["{}\n", "{}\r\n", " {} ", "\t{}"])
+def test_blanks_around_a_value_do_not_count(blanks: str) -> None:
+    """Files and secret stores add them."""
+    given_ones = SERVERS | {"ENCRYPTION_KEYS": KEY, "TIMEZONE": "UTC", "SENTRY_DSN": "https://a@b/1"}
+    assert load({name: blanks.format(value) for name, value in given_ones.items()}) == load(given_ones)
+
+
+BASE = "postgres://u:p@host/name"
+
+
+@pytest.mark.parametrize(
+    ("options", "kept", "ignored"),
+    [
+        ("?pgbouncer=true", "", "pgbouncer"),
+        ("?schema=public", "", "schema"),
+        (
+            "?pgbouncer=true&connection_limit=5&schema=public&sslmode=require",
+            "?sslmode=require",
+            "pgbouncer, connection_limit, schema",
+        ),
+        ("?sslmode=require&sslrootcert=%2Fca.pem", "?sslmode=require&sslrootcert=%2Fca.pem", None),
+        ("?ssl=true", "?ssl=true", None),
+        ("?options=-c%20search_path%3Dshop", "?options=-c%20search_path%3Dshop", None),
+        ("?", "", None),
+        ("?&pgbouncer=&", "", "pgbouncer"),
+    ],
+)
+def test_options_of_other_clients_are_ignored_and_named(options: str, kept: str, ignored: str | None) -> None:
+    environ = SERVERS | {"DATABASE_URL": BASE + options + "\n"}
+    assert load(environ).database_url.get_secret_value() == BASE + kept
+    assert notes(environ) == ([f"ignored in DATABASE_URL: {ignored}"] if ignored else [])
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        (f"{BASE}?schema=shop", "its option `schema` may only be public"),
+        ("postgres://u:hunter%zz@host/name", "its percent-encoding or its options are wrong"),
+        (f"{BASE}?sslmode=%zz", "its percent-encoding or its options are wrong"),
+        (f"{BASE}?sslmode", "its percent-encoding or its options are wrong"),
+        (f"{BASE}?options=a=b", "its percent-encoding or its options are wrong"),
+    ],
+)
+def test_a_url_that_libpq_does_not_take_is_refused_in_one_line(url: str, reason: str) -> None:
+    assert refusal(DATABASE_URL=url) == (
+        f"DATABASE_URL is not valid: {reason}; it takes a URL that begins with postgres:// or postgresql://"
+    )
+
+
+def test_a_question_mark_in_a_password_begins_no_options() -> None:
+    environ = SERVERS | {"DATABASE_URL": "postgres://u:1?a=2@host/name?pgbouncer=true"}
+    assert load(environ).database_url.get_secret_value() == "postgres://u:1?a=2@host/name"
+    assert notes(environ) == ["ignored in DATABASE_URL: pgbouncer"]
+
+
+def test_what_has_no_effect_yet_is_named() -> None:
+    secret = "whsec_" + base64.b64encode(b"0" * 24).decode()
+    environ = SERVERS | {"NOTIFY_URL": "https://shop.example", "NOTIFY_SECRET": secret, "NOTIFY_WITH_PIN": ""}
+    assert load(environ).notify_url == "https://shop.example"
+    [note] = notes(environ)
+    assert note.endswith("sends no notifications: NOTIFY_URL, NOTIFY_SECRET")
 
 
 def test_what_is_not_required_may_be_missing() -> None:

@@ -26,7 +26,7 @@ class Claim:
     status: ExternalStatus
     codes: tuple[Code, ...] = ()
     message: str | None = None
-    #: Our own decision, not the provider's: there was no outcome in time.
+    #: Our own decision, not the provider's: no outcome came in time.
     timed_out: bool = False
     #: It comes from a provider that had the order before, and refused it.
     is_former: bool = False
@@ -53,6 +53,8 @@ def decide(order: Standing, outcome: Claim) -> Result:
 def _decide_open(order: Standing, outcome: Claim) -> Result:
     is_completed = outcome.status is ExternalStatus.COMPLETED
     if kind_of(outcome.status) is not Kind.OPEN and order.by_hand != "pending":
+        if order.by_hand == "approved" and outcome.status is ExternalStatus.FAILED and outcome.timed_out:
+            return Result.STALE
         agrees = is_completed is (order.by_hand == "approved")
         return Result.APPLIED if agrees else Result.CONFLICT
     rank = RANKS.get(order.status.lower(), UNKNOWN_RANK)

@@ -364,6 +364,8 @@ class ClaimCodeAsk:
 
     def run(self, shadow: Shadow) -> Any:
         claimed = claims.claim_code_ask(shadow.id, [30.0, 60.0], backoff_min_seconds=30, grace_seconds=60)
+        if claimed and claimed.is_last:
+            claims.end_code_asks(shadow.id)
         return claimed is not None
 
     def on(self, shadow: Shadow) -> Any:

@@ -1,5 +1,6 @@
 """Orders that come at once are placed in one statement, and each gets what it would have got alone."""
 
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
@@ -12,6 +13,7 @@ from models import api_key, claims, idempotency, order, placing, route, timeline
 from models.api_key import Scope
 from models.db import database
 from models.placing import KeyReused, NewOrder, NoRoute, Placed, Placement, Repeated, Result
+from models.status import ExternalStatus
 from tests import factories
 from tests.waiting import LOCK_WAITS, wait_until
 
@@ -86,7 +88,7 @@ def test_old_keys_and_new_orders_go_together(key_id: int) -> None:
     assert users() == ["ali", "veli", "ali"]
 
 
-def test_who_has_no_route_uses_no_key_up_and_stops_nobody(key_id: int) -> None:
+def test_an_order_without_a_route_uses_no_key_and_stops_no_other(key_id: int) -> None:
     database.rows("DELETE FROM routes")
     route.add("game", "60", factories.SANDBOX, {})
     placed, refused = place(wanted("ali", key_id, "k"), wanted("veli", key_id, "l", package="61"))
@@ -103,7 +105,7 @@ def test_a_repetition_needs_no_route(key_id: int) -> None:
     assert again == Repeated(answer(first))
 
 
-def test_where_products_are_uuids_one_that_is_none_leaves_nothing(key_id: int) -> None:
+def test_where_products_are_uuids_another_text_leaves_nothing(key_id: int) -> None:
     for column in ("productId", "packageId"):
         database.rows(f'ALTER TABLE product_orders ALTER "{column}" TYPE uuid USING "{column}"::uuid')
     ids = (factories.NO_ORDER, factories.NO_ORDER)
@@ -175,3 +177,84 @@ def test_two_batches_with_the_same_keys_do_not_wait_for_each_other(database_url:
         other.commit()
         answers = placing_ours.result(20)
     assert answers == [Repeated('{"id": "z"}'), Repeated('{"id": "a"}')]
+
+
+# --- references
+
+
+def drawn(*references: str) -> Callable[[], str]:
+    """Draws these references, one after the other."""
+    return iter(references).__next__
+
+
+def place_drawing(draw: Callable[[], str], users: Iterable[str] = ("ali",)) -> list[str]:
+    """The references of orders that are placed with `draw`."""
+
+    def once() -> list[Result]:
+        with placing.place([wanted(user) for user in users], wake_seconds=60, draw=draw) as placed:
+            return placed
+
+    return [
+        one.order.provider_referans or ""
+        for one in placing.with_fresh_references(once)
+        if isinstance(one, Placed)
+    ]
+
+
+def test_a_reference_survives_the_floats_of_javascript_and_php() -> None:
+    references = [placing.new_referans() for _ in range(20_000)]
+    assert len(set(references)) == len(references)
+    for each in references:
+        assert each.isascii() and each.isdecimal() and len(each) == 15 and each[0] != "0"
+        assert int(each) < 2**53 and str(int(float(each))) == each == f"{float(each):.15g}"
+
+
+def test_references_fill_their_whole_range() -> None:
+    """So that one is not guessed, and a collision is rare."""
+    firsts = {int(placing.new_referans()) // 10**13 for _ in range(5_000)}
+    assert min(firsts) < 15 and max(firsts) > 94 and len(firsts) > 85
+
+
+def test_a_reference_that_an_order_has_is_drawn_again() -> None:
+    [first] = place_drawing(drawn("100000000000001"))
+    [second] = place_drawing(drawn(first, first, "100000000000002"))
+    assert (first, second) == ("100000000000001", "100000000000002")
+    assert users() == ["ali", "ali"]
+
+
+def test_two_of_a_batch_do_not_share_a_reference() -> None:
+    same, other, third = "100000000000001", "100000000000002", "100000000000003"
+    references = place_drawing(drawn(same, same, other, third), ["ali", "veli"])
+    assert references == [other, third]
+    assert users() == ["ali", "veli"]
+
+
+def test_where_every_reference_is_taken_nothing_is_placed() -> None:
+    place_drawing(drawn("100000000000001"))
+    with pytest.raises(peewee.IntegrityError):
+        place_drawing(lambda: "100000000000001")
+    assert users() == ["ali"]
+
+
+def test_another_fault_is_not_drawn_again() -> None:
+    database.rows('ALTER TABLE product_orders ADD CONSTRAINT "noAli" CHECK ("userIdentifier" <> \'ali\')')
+    with pytest.raises(peewee.IntegrityError):
+        place_drawing(drawn("100000000000001"))
+
+
+def test_references_are_unique_among_our_orders_only() -> None:
+    """Orders of another system keep whatever references it gave them, and stand in nobody's way."""
+    row = "INSERT INTO product_orders (provider_referans, \"userIdentifier\") VALUES (%s, 'theirs')"
+    for _ in range(2):
+        database.rows(row, ("100000000000001",))
+    assert place_drawing(drawn("100000000000001")) == ["100000000000001"]
+    assert users() == ["theirs", "theirs", "ali"]
+
+
+def test_a_reference_of_18_digits_is_still_good() -> None:
+    """Orders that an earlier version placed."""
+    order = factories.sent()
+    factories.put(order, provider_referans="482910573829105738")
+    said = factories.arrival(order | {"provider_referans": "482910573829105738"}, ExternalStatus.COMPLETED)
+    assert factories.settle(said) == ["applied"]
+    assert factories.column(order, "externalStatus") == "completed"

@@ -15,15 +15,26 @@ N counts requests, S is seconds (fractions allowed), an underscore in TEXT stand
     otherpin        a second callback, with its own webhook-id and another PIN
     contradict      a second callback, with its own webhook-id, that says the opposite
     badsign         callbacks carry a wrong signature (or token)
+    sameid          all its callbacks carry the same webhook-id, the reference
+    php=WAY         in a znet style: called back as PHP scripts do it (WAY from the list below)
     never           never settles
     after=S         settles S seconds after it was booked
     fail[=TEXT]     is cancelled for this reason and refunded
     nopin           completes without a PIN
     dash            completes without a PIN, written as " - "
+    blank=TEXT      TEXT stands wherever the PIN is not there; %XX is a byte of UTF-8
+    fetch[=S]       callbacks bring no PIN; a check shows it S seconds after the outcome (0)
+    follow[=S]      the same, and S seconds after the outcome (5) a second callback brings the PIN
+    codes=N         completes with N codes, all in its callback; a check shows none of them
+    serials[=S]     S seconds after the outcome (5) a second callback brings the serials of its codes
+    float           the PIN is 16 digits, and a JSON callback writes it as a number with a fraction
+    reverse[=S]     taken back and refunded S seconds after it completed (5); the callback says
+                    "reversed", in a znet style durum=3
     pipes           its description contains "|"
     latin5          answers about it are bytes of windows-1254, not UTF-8
     refuse[=TEXT]   every send is refused with 3|TEXT
     only=KOD        every send of another dealer than KOD is refused with 3|Stok yok
+    relent[=S]      where a send was refused, it is booked and delivered S seconds later (5) after all
     duplicate       booked, but the answer says it had been sent before
     html[=N]        the first N sends (1) are answered with an HTML page; nothing is booked
     empty[=N]       ... with an empty body; nothing is booked
@@ -41,14 +52,30 @@ N counts requests, S is seconds (fractions allowed), an underscore in TEXT stand
     check-half[=N]  ... with half of the answer
     check-mumble[=N] ... with an error that says nothing about the order
     check-slow=S[xN] the first N checks (1) are answered after S seconds
+
+WAY of php      the callback
+    json        is JSON with the content type of a form
+    multipart   is a multipart form
+    query       is a POST with its fields in the query
+    untyped     is a form without a content type
+    latin5      is percent-encoded windows-1254
+    latin5-raw  has raw bytes of windows-1254, in the style znet-get in the URL
+    spaces      is a GET with raw spaces in the URL
+    amp         has &amp; between its fields
+    head        comes after a HEAD of its address
 """
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from urllib.parse import unquote
 
 #: Seconds from the outcome to its callback for a plain `late`.
 LATE_SECONDS = 30.0
+#: Seconds of a plain `follow`, `serials`, `reverse` and `relent`.
+SOON_SECONDS = 5.0
+#: Most codes of one order.
+MAX_CODES = 100
 #: Most requests that one word can spoil.
 MAX_FAULTS = 1000
 #: Longest delay of a word, in seconds: a week.
@@ -94,7 +121,15 @@ class Behaviour:
     after_seconds: float | None = None
     settles: bool = True
     fail_reason: str | None = None
-    pin_shown_as: str | None = None
+    has_pin: bool = True
+    blank: str = ""
+    #: Callbacks of the outcome bring no PIN, and a check shows it that much later. None: both bring it at once.
+    pin_after_seconds: float | None = None
+    follow: bool = False
+    codes: int = 1
+    serials_after_seconds: float | None = None
+    as_float: bool = False
+    reverse_after_seconds: float | None = None
     pipes: bool = False
     latin5: bool = False
     calls_back: bool = True
@@ -105,6 +140,9 @@ class Behaviour:
     otherpin: bool = False
     contradict: bool = False
     badsign: bool = False
+    same_id: bool = False
+    php: str = ""
+    relent_after_seconds: float | None = None
     refuse_reason: str | None = None
     only_dealer: str | None = None
     sends: Faults = field(default=Faults())
@@ -163,6 +201,28 @@ def _text(name: str) -> Word:
     return lambda behaviour, value: replace(behaviour, **{name: value.replace("_", " ")})  # type: ignore[arg-type]
 
 
+def _fetched(behaviour: Behaviour, value: str) -> Behaviour:
+    return replace(behaviour, pin_after_seconds=_duration(value), follow=False)
+
+
+def _followed(behaviour: Behaviour, value: str) -> Behaviour:
+    return replace(behaviour, pin_after_seconds=_duration(value), follow=True)
+
+
+def _blank(behaviour: Behaviour, value: str) -> Behaviour:
+    return replace(behaviour, blank=unquote(value.replace("_", " "), errors="strict"))
+
+
+def _codes(behaviour: Behaviour, value: str) -> Behaviour:
+    return replace(behaviour, codes=_times(value, MAX_CODES))
+
+
+def _php(behaviour: Behaviour, value: str) -> Behaviour:
+    if value not in WAYS:
+        raise ValueError(f"takes one of {', '.join(WAYS)}")
+    return replace(behaviour, php=value)
+
+
 def _send_fault(failure: str) -> Word:
     return lambda b, value: replace(b, sends=b.sends.then(failure, _times(value)))
 
@@ -186,10 +246,10 @@ def _duration(value: str) -> float:
     return seconds
 
 
-def _times(value: str) -> int:
+def _times(value: str, limit: int = MAX_FAULTS) -> int:
     times = int(value)
-    if not 1 <= times <= MAX_FAULTS:
-        raise ValueError(f"takes a number from 1 to {MAX_FAULTS}")
+    if not 1 <= times <= limit:
+        raise ValueError(f"takes a number from 1 to {limit}")
     return times
 
 
@@ -205,6 +265,9 @@ UNBOOKED_FAILURES = ("html", "empty", "500", "cut")
 #: Failures of a check.
 CHECK_FAILURES = ("html", "empty", "500", "cut", "half", "mumble")
 
+#: The ways in which PHP scripts call back.
+WAYS = ("json", "multipart", "query", "untyped", "latin5", "latin5-raw", "spaces", "amp", "head")
+
 #: Every word of the table and what it changes.
 WORDS: dict[str, Word] = {
     "callback": _flag(calls_back=True, late_seconds=0.0),
@@ -216,15 +279,25 @@ WORDS: dict[str, Word] = {
     "otherpin": _flag(otherpin=True),
     "contradict": _flag(contradict=True),
     "badsign": _flag(badsign=True),
+    "sameid": _flag(same_id=True),
+    "php": _php,
     "never": _flag(settles=False),
     "after": _seconds("after_seconds"),
     "fail": _text("fail_reason"),
-    "nopin": _flag(pin_shown_as=""),
-    "dash": _flag(pin_shown_as=" - "),
+    "nopin": _flag(has_pin=False),
+    "dash": _flag(has_pin=False, blank=" - "),
+    "blank": _blank,
+    "fetch": _fetched,
+    "follow": _followed,
+    "codes": _codes,
+    "serials": _seconds("serials_after_seconds"),
+    "float": _flag(as_float=True),
+    "reverse": _seconds("reverse_after_seconds"),
     "pipes": _flag(pipes=True),
     "latin5": _flag(latin5=True),
     "refuse": _text("refuse_reason"),
     "only": _text("only_dealer"),
+    "relent": _seconds("relent_after_seconds"),
     "slow": _slow_sends,
     "check-slow": _slow_checks,
     **{word: _send_fault(word) for word in UNBOOKED_FAILURES + BOOKED_FAILURES},
@@ -234,6 +307,8 @@ WORDS: dict[str, Word] = {
 #: The value of a word without one.
 DEFAULTS: dict[str, str] = {
     "late": str(LATE_SECONDS),
+    "fetch": "0",
+    **dict.fromkeys(("follow", "serials", "reverse", "relent"), str(SOON_SECONDS)),
     "fail": FAIL_REASON,
     "refuse": REFUSE_REASON,
     **dict.fromkeys(UNBOOKED_FAILURES + BOOKED_FAILURES, "1"),

@@ -4,7 +4,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
@@ -22,6 +22,20 @@ class State(StrEnum):
     PROCESSING = "processing"
     COMPLETED = "completed"
     FAILED = "failed"
+    #: Delivered, then taken back and refunded.
+    REVERSED = "reversed"
+
+
+#: States in which the dealer has the money.
+REFUNDED = (State.FAILED, State.REVERSED)
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """One of several codes of an order, or one with a serial."""
+
+    code: str
+    serial: str = ""
 
 
 class NotBooked(Exception):
@@ -41,13 +55,23 @@ class Order:
     """One reference. Times are seconds since 1970, prices and balances in TRY."""
 
     referans: str
+    #: `oyuncu_bilgi` as it came.
     player: str
     behaviour: Behaviour
+    #: `musteri_tel` as it came.
+    phone: str = ""
     state: State = State.UNBOOKED
     price: Decimal = Decimal(0)
+    #: What was delivered, or "" where there is none; `pin_is_shown` says whether a check shows it yet.
     pin: str = ""
+    pin_is_shown: bool = True
+    #: All of them, where there are several or they have serials; the first one is `pin`.
+    codes: tuple[Code, ...] = ()
     description: str = ""
     requests_seen: int = 0
+    times_refused: int = 0
+    #: Booked after it had been refused.
+    relented: bool = False
     times_booked: int = 0
     times_checked: int = 0
     times_called_back: int = 0
@@ -56,6 +80,8 @@ class Order:
     decided_at: float | None = None
     sent_at: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT_DETAILS))
     checked_at: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT_DETAILS))
+    #: What each of these checks found.
+    checked_states: deque[State] = field(default_factory=lambda: deque(maxlen=KEPT_DETAILS))
     callbacks: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=KEPT_DETAILS))
 
     def as_dict(self) -> dict[str, Any]:
@@ -63,12 +89,15 @@ class Order:
         return {
             "referans": self.referans,
             "player": self.player,
+            "phone": self.phone,
             "behaviour": words_of(self.player),
             "state": self.state.value,
             "price": f"{self.price:.2f}",
             "pin": self.pin,
             "description": self.description,
+            "codes": [asdict(code) for code in self.codes],
             "requests_seen": self.requests_seen,
+            "times_refused": self.times_refused,
             "times_booked": self.times_booked,
             "times_checked": self.times_checked,
             "times_called_back": self.times_called_back,
@@ -96,7 +125,7 @@ class Book:
         return self._balance
 
     def get(self, referans: str) -> Order | None:
-        """The order sent with this reference, or None if there was none."""
+        """The order sent with this reference, or None."""
         return self._orders.get(referans)
 
     def orders(self) -> list[Order]:
@@ -112,12 +141,12 @@ class Book:
         """How often each reference was booked: 0 or 1."""
         return {order.referans: order.times_booked for order in self.orders()}
 
-    def sent(self, referans: str, player: str, behaviour: Behaviour) -> Order:
-        """Record a send request. The first one fixes the player and the behaviour."""
+    def sent(self, referans: str, player: str, behaviour: Behaviour, phone: str = "") -> Order:
+        """Record a send request. The first one fixes the player, the phone and the behaviour."""
         with self._lock:
             order = self._orders.get(referans)
             if order is None:
-                order = self._orders[referans] = Order(referans, player, behaviour)
+                order = self._orders[referans] = Order(referans, player, behaviour, phone)
             order.requests_seen += 1
             order.sent_at.append(self._clock())
             return order
@@ -129,7 +158,13 @@ class Book:
             if order is not None:
                 order.times_checked += 1
                 order.checked_at.append(self._clock())
+                order.checked_states.append(order.state)
             return order
+
+    def refused(self, order: Order) -> None:
+        """Record that a send was refused."""
+        with self._lock:
+            order.times_refused += 1
 
     def book(self, order: Order, price: Decimal) -> Decimal:
         """Book the order and take its price; returns the new balance. Raises SentBefore or BalanceTooLow."""
@@ -143,23 +178,37 @@ class Book:
             order.state = State.PROCESSING
             return self._balance
 
-    def decide(self, order: Order, state: State, pin: str, description: str) -> None:
-        """Set the outcome of a booked order. Cancelling refunds its price; reviving it takes the price again.
+    def decide(
+        self,
+        order: Order,
+        state: State,
+        pin: str,
+        description: str,
+        *,
+        codes: tuple[Code, ...] = (),
+        pin_is_shown: bool = True,
+    ) -> None:
+        """Set the outcome of a booked order. Taking it back refunds its price; reviving it takes the price again.
 
         The state is written last, so that no reader sees an outcome without its PIN.
         """
         with self._lock:
-            self._balance += order.price * ((state is State.FAILED) - (order.state is State.FAILED))
+            self._balance += order.price * ((state in REFUNDED) - (order.state in REFUNDED))
             order.description, order.pin, order.decided_at = description, pin, self._clock()
+            order.codes, order.pin_is_shown = codes, pin_is_shown
             order.state = state
 
-    def called_back(self, order: Order, status: str, answer: int | str) -> bool:
-        """Record a callback attempt and its answer, an HTTP status or an error. True if it was delivered."""
+    def called_back(self, order: Order, status: str, answer: int | str, codes: tuple[str, ...] = ()) -> bool:
+        """Record a callback attempt and its answer, an HTTP status or an error. True if it was delivered.
+
+        `codes` are those that it brought.
+        """
         delivered = isinstance(answer, int) and 200 <= answer < 300
         with self._lock:
             order.times_called_back += 1
             order.callbacks_delivered += delivered
-            order.callbacks.append({"at": self._clock(), "status": status, "answer": answer})
+            attempt = {"at": self._clock(), "status": status, "answer": answer}
+            order.callbacks.append(attempt | ({"codes": list(codes)} if codes else {}))
         return delivered
 
     def reset(self) -> None:

@@ -4,7 +4,7 @@ GET  /sim/health                                  number of orders, balance, fau
 GET  /sim/orders[?state=completed]                every reference received
 GET  /sim/orders/<referans>                       one of them
 POST /sim/faults  {"mode": "html"|"empty"|"500"|"slow"|"cut"|null, "seconds": 5}
-POST /sim/settle  {"referans", "state": "completed"|"failed"|"processing", "pin"?, "message"?}
+POST /sim/settle  {"referans", "state": "completed"|"failed"|"reversed"|"processing", "pin"?, "message"?}
 POST /sim/reset                                   deletes orders, plans and faults
 """
 
@@ -136,8 +136,8 @@ def _fault(mode: str | None, seconds: float) -> Fault | None:
 
 
 def _state(name: Any) -> State:
-    if name not in ("completed", "failed", "processing"):
-        raise Invalid("state takes completed, failed or processing")
+    if name not in ("completed", "failed", "reversed", "processing"):
+        raise Invalid("state takes completed, failed, reversed or processing")
     return State(name)
 
 

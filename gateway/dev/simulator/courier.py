@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import requests
-from urllib3.exceptions import HTTPError
 
+from gateway.dev.simulator import wire
 from gateway.dev.simulator.book import Book, Order
 from gateway.dev.simulator.callbacks import Message, Target
 from gateway.dev.simulator.pins import masked
@@ -16,8 +16,6 @@ from gateway.dev.simulator.timers import Timers
 
 #: Seconds before the second, third, … try of a callback; the last try is the end.
 RETRY_DELAYS_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0, 10.0, 10.0)
-#: Time limits to connect and to get the answer, in seconds.
-TIMEOUT_SECONDS = (3.0, 15.0)
 #: Sender threads.
 SENDERS = 8
 #: Longest wait of `stop` for the senders' requests, in seconds.
@@ -46,7 +44,7 @@ class Courier:
         self._book = book
         self._timers = timers
         self._echo = echo
-        self._waiting: queue.SimpleQueue[Delivery | None] = queue.SimpleQueue()
+        self._waiting: queue.Queue[Delivery | None] = queue.Queue()
         self._threads: list[threading.Thread] = []
         self._stopping = False
 
@@ -56,8 +54,8 @@ class Courier:
             self._waiting.put(Delivery(order, messages))
 
     def waiting(self) -> int:
-        """Deliveries that wait for a free sender."""
-        return self._waiting.qsize()
+        """Deliveries that wait for a sender or are under way; retries wait in the timers."""
+        return self._waiting.unfinished_tasks
 
     def start(self) -> None:
         self._threads = [
@@ -89,18 +87,22 @@ class Courier:
             self._waiting.put(delivery)
         elif delivery is not None:
             self._try(session, delivery)
+        self._waiting.task_done()
 
     def _try(self, session: requests.Session, delivery: Delivery) -> None:
         order, message, target = delivery.order, delivery.messages[0], self.target
         if target is None or self._book.get(order.referans) is not order:
             return
-        answer = _send(session, target, message)
-        delivered = self._book.called_back(order, message.state.value, answer)
+        answer = wire.send(session, target.request(message))
+        status = "HEAD" if message.is_head else message.state.value
+        delivered = self._book.called_back(order, status, answer, message.brings)
         follow_up = self._after_try(delivery, delivered, answer)
         self._echo("callback", f"{order.referans}  {_told(message)} -> {answer}{follow_up}")
 
     def _after_try(self, delivery: Delivery, delivered: bool, answer: int | str) -> str:
-        given_up = answer == GONE or delivery.tries >= len(RETRY_DELAYS_SECONDS)
+        given_up = (
+            answer == GONE or delivery.tries >= len(RETRY_DELAYS_SECONDS) or delivery.messages[0].is_head
+        )
         if not delivered and not given_up:
             return self._retry(delivery)
         if rest := delivery.rest():
@@ -114,22 +116,7 @@ class Courier:
         return f", again in {delay_seconds:g} s"
 
 
-def _send(session: requests.Session, target: Target, message: Message) -> int | str:
-    """The HTTP status of one try, or the kind of error."""
-    request = target.request(message)
-    try:
-        with session.request(
-            request.method,
-            request.url,
-            data=request.body,
-            headers=request.headers,
-            timeout=TIMEOUT_SECONDS,
-            allow_redirects=False,
-        ) as response:
-            return response.status_code
-    except (OSError, ValueError, HTTPError) as error:
-        return type(error).__name__
-
-
 def _told(message: Message) -> str:
+    if message.is_head:
+        return "HEAD"
     return f"{message.state.value}, {masked(message.pin)}{', badly signed' if message.forged else ''}"

@@ -1,17 +1,19 @@
 """Settles booked orders when they are due, and has their callbacks sent."""
 
 from collections.abc import Callable
+from decimal import Decimal
 from functools import partial
 
 from gateway.dev.simulator.behaviours import FAIL_REASON
-from gateway.dev.simulator.book import Book, Order, State
-from gateway.dev.simulator.callbacks import outcome_messages, progress_message
+from gateway.dev.simulator.book import Book, Code, NotBooked, Order, State
+from gateway.dev.simulator.callbacks import code_message, outcome_messages, progress_message
 from gateway.dev.simulator.courier import Courier
-from gateway.dev.simulator.pins import masked, pin_for
+from gateway.dev.simulator.pins import digits_for, masked, pin_for
 from gateway.dev.simulator.timers import Timers
 
 DESCRIPTION = "Yükleme başarılı, teşekkür ederiz"
 DESCRIPTION_WITH_PIPES = "Yükleme başarılı | 1 adet | teşekkür ederiz"
+REVERSED = "İşlem iptal edildi, bakiye iade edildi"
 
 
 class Fulfilment:
@@ -41,6 +43,11 @@ class Fulfilment:
         if behaviour.settles:
             self._timers.after(seconds, partial(self._settle_on_time, order))
 
+    def refused(self, order: Order, price: Decimal) -> None:
+        """Plan what happens to an order after its first refusal."""
+        if order.behaviour.relent_after_seconds is not None:
+            self._timers.after(order.behaviour.relent_after_seconds, partial(self._relent, order, price))
+
     def settle(
         self, order: Order, state: State, pin: str | None = None, description: str | None = None
     ) -> None:
@@ -51,16 +58,59 @@ class Fulfilment:
         if state is State.PROCESSING:
             self._tell_progress(order)
             return
+        behaviour, given = order.behaviour, pin is not None
         pin = _pin_of(order, state) if pin is None else pin
-        description = _description_of(order, state) if description is None else description
-        self._book.decide(order, state, pin, description)
+        self._book.decide(
+            order,
+            state,
+            pin,
+            _description_of(order, state) if description is None else description,
+            codes=() if given else _codes_of(order, pin),
+            pin_is_shown=given or (not behaviour.pin_after_seconds and behaviour.codes == 1),
+        )
         self._echo("settle", f"{order.referans}  {order.player}  {state.value}, {masked(pin)}")
         self._tell_outcome(order)
+        if state is State.COMPLETED:
+            self._plan_what_follows(order)
 
     def _settle_on_time(self, order: Order) -> None:
         if order.state is State.PROCESSING and self._is_known(order):
             failed = order.behaviour.fail_reason is not None
             self.settle(order, State.FAILED if failed else State.COMPLETED)
+
+    def _relent(self, order: Order, price: Decimal) -> None:
+        if not self._is_known(order):
+            return
+        try:
+            self._book.book(order, price)
+        except NotBooked:  # it was sent again meanwhile
+            return
+        order.relented = True
+        self.settle(order, State.COMPLETED)
+
+    def _plan_what_follows(self, order: Order) -> None:
+        behaviour = order.behaviour
+        if behaviour.pin_after_seconds is not None:
+            self._timers.after(behaviour.pin_after_seconds, partial(self._show_pin, order))
+        if behaviour.serials_after_seconds is not None:
+            self._timers.after(behaviour.serials_after_seconds, partial(self._tell_again, order))
+        if behaviour.reverse_after_seconds is not None:
+            self._timers.after(behaviour.reverse_after_seconds, partial(self._reverse, order))
+
+    def _show_pin(self, order: Order) -> None:
+        if self._is_known(order):
+            order.pin_is_shown = True
+            if order.behaviour.follow:
+                self._tell_again(order)
+
+    def _tell_again(self, order: Order) -> None:
+        """A second callback of the same outcome, with everything that the first one lacked."""
+        if order.behaviour.calls_back and order.state is State.COMPLETED:
+            self._courier.deliver(order, code_message(order))
+
+    def _reverse(self, order: Order) -> None:
+        if order.state is State.COMPLETED and self._is_known(order):
+            self.settle(order, State.REVERSED)
 
     def _tell_progress(self, order: Order) -> None:
         if order.behaviour.calls_back:
@@ -78,13 +128,31 @@ class Fulfilment:
 
 
 def _pin_of(order: Order, state: State) -> str:
-    if state is State.FAILED:
+    if state is State.REVERSED:
+        return order.pin
+    if state is State.FAILED or not order.behaviour.has_pin:
         return ""
-    shown_as = order.behaviour.pin_shown_as
-    return pin_for(order.referans) if shown_as is None else shown_as
+    if order.behaviour.as_float:
+        return digits_for(order.referans)
+    return pin_for(order.referans, "relented" if order.relented else "")
+
+
+def _codes_of(order: Order, pin: str) -> tuple[Code, ...]:
+    """All codes, where there are several or they have serials."""
+    behaviour = order.behaviour
+    has_serials = behaviour.serials_after_seconds is not None
+    if not pin or (behaviour.codes == 1 and not has_serials):
+        return ()
+    found = [pin, *(pin_for(order.referans, f"code {n}") for n in range(2, behaviour.codes + 1))]
+    return tuple(
+        Code(code, pin_for(order.referans, f"serial {n}") if has_serials else "")
+        for n, code in enumerate(found, 1)
+    )
 
 
 def _description_of(order: Order, state: State) -> str:
+    if state is State.REVERSED:
+        return REVERSED
     reason = order.behaviour.fail_reason
     if state is State.FAILED:
         return FAIL_REASON if reason is None else reason

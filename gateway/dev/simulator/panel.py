@@ -27,13 +27,15 @@ NO_STOCK = "3|Stok yok"
 NO_BALANCE = "8|Bağlantı hatası veya yetersiz bakiye"
 SENT_BEFORE = "8|Bu referans numarası ile daha önce gönderilmiş bir işlem var"
 
-_STATE_NUMBER = {State.PROCESSING: 1, State.COMPLETED: 2, State.FAILED: 3}
+_STATE_NUMBER = {State.PROCESSING: 1, State.COMPLETED: 2, State.FAILED: 3, State.REVERSED: 3}
 
 Echo = Callable[[str, str], None]
 
 
 class Panel:
-    """Answers znet's scripts from a book; `booked` is called with each order that it books.
+    """Answers znet's scripts from a book.
+
+    `booked` is called with each order that it books, `refused` with each that it refuses the first time, and its price.
 
     `fault` spoils every answer until it is None again; faults of single orders come from their player ids.
     """
@@ -46,6 +48,7 @@ class Panel:
         sifre: str,
         base: Behaviour,
         booked: Callable[[Order], None],
+        refused: Callable[[Order, Decimal], None],
         echo: Echo,
     ) -> None:
         self.fault: Fault | None = None
@@ -53,6 +56,7 @@ class Panel:
         self._credentials = f"{kod}\n{sifre}".encode()
         self._base = base
         self._booked = booked
+        self._refused = refused
         self._echo = echo
         self._scripts: dict[str, Callable[[Mapping[str, str]], Answer]] = {
             "bakiye_kontrol.php": self._balance,
@@ -92,7 +96,9 @@ class Panel:
         if not _is_reference(referans):
             self._echo("send", f"refused: {BAD_REFERANS}")
             return self._under_panel_fault(Answer(BAD_REFERANS))
-        order = self._book.sent(referans, player, of_player(player, self._base))
+        order = self._book.sent(
+            referans, player, of_player(player, self._base), params.get("musteri_tel", "")
+        )
         fault = self.fault or order.behaviour.sends.at(order.requests_seen)
         text = "" if fault.failure in UNBOOKED_FAILURES else self._take(order, params)
         if fault.failure == "duplicate":
@@ -101,16 +107,18 @@ class Panel:
         return spoiled(_worded(order, text), fault)
 
     def _take(self, order: Order, params: Mapping[str, str]) -> str:
+        price = price_of(params.get("oyun", ""), params.get("kupur", ""))
         if refusal := _refusal(order, params):
+            self._book.refused(order)
+            if order.times_refused == 1:
+                self._refused(order, price)
             return refusal
-        if order.behaviour.only_dealer not in (None, params.get("kod")):
-            return NO_STOCK
-        price = price_of(params["oyun"], params["kupur"])
         try:
             left = self._book.book(order, price)
         except SentBefore:
             return SENT_BEFORE
         except BalanceTooLow:
+            self._book.refused(order)
             return NO_BALANCE
         self._booked(order)
         return _accepted(price, left)
@@ -137,8 +145,9 @@ def _refusal(order: Order, params: Mapping[str, str]) -> str:
         return NO_KUPUR
     if not order.player.strip():
         return NO_PLAYER
-    reason = order.behaviour.refuse_reason
-    return "" if reason is None else f"3|{reason}"
+    if order.behaviour.refuse_reason is not None:
+        return f"3|{order.behaviour.refuse_reason}"
+    return NO_STOCK if order.behaviour.only_dealer not in (None, params.get("kod")) else ""
 
 
 def _accepted(price: Decimal, left: Decimal) -> str:
@@ -147,7 +156,13 @@ def _accepted(price: Decimal, left: Decimal) -> str:
 
 def _state_line(order: Order) -> str:
     number = _STATE_NUMBER.get(order.state)
-    return f"OK|{number}|{order.pin}|{order.description}" if number else NO_SUCH_ORDER
+    return f"OK|{number}|{_pin_shown(order)}|{order.description}" if number else NO_SUCH_ORDER
+
+
+def _pin_shown(order: Order) -> str:
+    if order.state is not State.COMPLETED:
+        return ""
+    return order.pin if order.pin and order.pin_is_shown else order.behaviour.blank
 
 
 def _worded(order: Order, text: str) -> Answer:

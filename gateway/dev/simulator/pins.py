@@ -16,6 +16,12 @@ def pin_for(referans: str, salt: str = "") -> str:
     )
 
 
+def digits_for(referans: str) -> str:
+    """A PIN of 16 digits, for orders whose provider writes it as a number."""
+    number = int.from_bytes(hashlib.sha256(f"{referans}/digits".encode()).digest())
+    return str(10**15 + number % (9 * 10**15))
+
+
 def masked(pin: str) -> str:
     """The first two characters of a PIN, for output."""
     return f"{pin[:2]}…" if pin.strip(" -") else "no PIN"

@@ -67,6 +67,7 @@ class Simulator:
             sifre=sifre,
             base=parse(default_behaviour),
             booked=fulfilment.booked,
+            refused=fulfilment.refused,
             echo=self._echo,
         )
         self.control = Control(self.book, self._panel, fulfilment, self._timers, self._courier, self._echo)
@@ -83,6 +84,10 @@ class Simulator:
     ) -> None:
         """Send callbacks to this URL from now on; None sends none."""
         self._courier.target = Target(url, style, secret) if url else None
+
+    def is_quiet(self) -> bool:
+        """Whether nothing is planned, and no callback waits or is under way."""
+        return not len(self._timers) and not self._courier.waiting()
 
     def start(self) -> Self:
         """Listen, and go on with what was waiting when it was stopped. Raises OSError if the port cannot be used."""

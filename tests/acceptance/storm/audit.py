@@ -1,6 +1,7 @@
 """The books compared: what was promised of every accepted order, and each order of which it does not hold."""
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,8 +9,10 @@ from functools import cached_property
 from itertools import pairwise
 
 from models.status import RANKS
+from tests import factories
 from tests.acceptance.storm.books import FINAL, Books, Case
 from tests.acceptance.storm.plan import Plan
+from tests.acceptance.storm.stage import BACKUP
 
 #: What may not happen to any order.
 LOST = "lost"
@@ -18,7 +21,25 @@ PLACED_TWICE = "placed twice"
 WRONG_STATE = "wrong final state"
 BROKEN_TIMELINE = "broken timeline"
 CONFLICT_HIDDEN = "conflict not shown"
-OFFENCES = (LOST, SENT_TWICE, PLACED_TWICE, WRONG_STATE, BROKEN_TIMELINE, CONFLICT_HIDDEN)
+WRONG_ATTENTION = "wrong attention"
+REROUTED = "rerouted without a refusal"
+EXPIRED_UNASKED = "expired without a last check"
+CALLBACK_REFUSED = "callback not understood"
+WRONG_REFERENCE = "reference not of 15 digits"
+OFFENCES = (
+    LOST,
+    SENT_TWICE,
+    PLACED_TWICE,
+    WRONG_STATE,
+    BROKEN_TIMELINE,
+    CONFLICT_HIDDEN,
+    WRONG_ATTENTION,
+    REROUTED,
+    EXPIRED_UNASKED,
+    CALLBACK_REFUSED,
+    WRONG_REFERENCE,
+)
+REFERENCE = re.compile(r"[1-9][0-9]{14}")
 
 
 @dataclass(frozen=True)
@@ -46,7 +67,7 @@ class Audit:
         found[LOST] += [order_id for order_id in self.accepted.values() if order_id not in self.books.cases]
         users = Counter(case.row["userIdentifier"] for case in self.books.cases.values())
         for order_id, case in self.books.cases.items():
-            for name in offences_of(case):
+            for name in offences_of(case, self.books):
                 found[name].append(order_id)
             if users[case.row["userIdentifier"]] > 1:
                 found[PLACED_TWICE].append(order_id)
@@ -58,15 +79,13 @@ class Audit:
         return everything and not any(self.offences.values()) and not self.complaints
 
     def sources(self) -> Counter[str]:
-        """Who brought the orders to their end."""
+        """By source: how many orders it brought to their end."""
         moves = (case.last_move for case in self.books.cases.values() if case.status in FINAL)
         return Counter(move.source for move in moves if move)
 
-    def conflicts(self) -> int:
-        """How many orders show a conflict."""
-        return sum(
-            any(event.result == "conflict" for event in case.events) for case in self.books.cases.values()
-        )
+    def attentions(self) -> Counter[str]:
+        """How many orders need a person, by the reason."""
+        return Counter(case.row["attention"] for case in self.books.cases.values() if case.row["attention"])
 
     def timed_out(self) -> int:
         """How many orders failed by timeout and stayed so."""
@@ -79,48 +98,105 @@ class Audit:
     def delays_seconds(self) -> list[tuple[float, str]]:
         """From the provider's decision to ours, with the order's id; shortest first."""
         return sorted(
-            (case.last_move.at.timestamp() - case.booked.decided_at, order_id)
+            (case.last_move.at.timestamp() - case.present.decided_at, order_id)
             for order_id, case in self.books.cases.items()
-            if case.booked and case.booked.decided_at and case.last_move and case.status in FINAL
+            if case.present and case.present.decided_at and case.last_move and case.status in FINAL
         )
 
 
-def offences_of(case: Case) -> Iterator[str]:
+def offences_of(case: Case, books: Books) -> Iterator[str]:
     """What does not hold of one order."""
-    if case.status not in FINAL:
-        yield LOST
-    elif not _ends_right(case):
-        yield WRONG_STATE
-    if _sent_twice(case):
-        yield SENT_TWICE
-    if not _timeline_holds(case):
-        yield BROKEN_TIMELINE
-    if _hides_conflict(case):
-        yield CONFLICT_HIDDEN
+    holds = {
+        LOST: case.status in FINAL,
+        WRONG_STATE: case.status not in FINAL or _ends_right(case),
+        SENT_TWICE: not _sent_twice(case),
+        BROKEN_TIMELINE: _timeline_holds(case),
+        CONFLICT_HIDDEN: case.shows_conflict() or not case.must_conflict(),
+        WRONG_ATTENTION: _attention_is_right(case),
+        REROUTED: not _rerouted_without_refusal(case),
+        EXPIRED_UNASKED: not _expired_unasked(case, books),
+        CALLBACK_REFUSED: not _refuses_callbacks(case),
+        WRONG_REFERENCE: bool(REFERENCE.fullmatch(case.row["provider_referans"])),
+    }
+    yield from (name for name, is_kept in holds.items() if not is_kept)
+
+
+def _attention_is_right(case: Case) -> bool:
+    """It is raised where the timeline asks for it, and the timeline shows no conflict that nothing explains."""
+    is_explained = case.may_conflict() or not case.shows_conflict()
+    return bool(case.row["attention"] == case.attention()) and is_explained
 
 
 def _ends_right(case: Case) -> bool:
-    row, completed = case.row, case.status == "completed"
+    row = case.row
+    delivered = any(event.moves and event.after == "completed" for event in case.events)
     return (
-        case.ending() == case.truth()
-        and row["status"] == ("approved" if completed else "rejected")
-        and (row["completedAt"] is not None) is completed
-        and (row["durationMs"] is not None) is completed
+        case.ending() in case.endings()
+        and row["status"] == ("approved" if case.status == "completed" else "rejected")
+        and (row["completedAt"] is not None) is delivered
+        and (row["durationMs"] is not None) is delivered
+        and (row["reversedAt"] is not None) is (case.status == "reversed")
+        and (row["pinCode"] or None) == (case.ending().codes or (None,))[0]
         and row["nextCheckAt"] is None
+        and _reads_the_message(case)
     )
 
 
+def _reads_the_message(case: Case) -> bool:
+    """What PHP sent in an encoding or a form of its own stands here as it was meant."""
+    entry, move = case.present, case.last_move
+    if entry is None or not entry.behaviour.php or move is None or move.source != "callback":
+        return True
+    return bool(case.row["lastMessage"] == entry.description)
+
+
 def _sent_twice(case: Case) -> bool:
-    """Sent again once a provider had it, or more often than the timeline says."""
+    """Sent again once a provider had it, or more often than the timeline says.
+
+    A provider that delivers what it had refused has not been sent anything twice.
+    """
     claims = [
         event for event in case.events if event.source == "dispatch" and "sending" in (event.message or "")
     ]
     firsts = sum(event.before == "not_sent" for event in claims)
-    taken_at = min((entry.booked_at for entry in case.entries if entry.booked_at), default=math.inf)
-    after_booking = any(at > taken_at for entry in case.entries for at in entry.sent_at)
-    bookings = sum(entry.times_booked for entry in case.entries)
-    requests = sum(entry.requests_seen for entry in case.entries)
-    return bookings > 1 or after_booking or (requests > 0 and firsts != 1) or requests > len(claims)
+    taken = [entry for entry in case.entries.values() if entry.booked_at and not entry.relented]
+    taken_at = min((entry.booked_at for entry in taken if entry.booked_at), default=math.inf)
+    after_booking = any(at > taken_at for entry in case.entries.values() for at in entry.sent_at)
+    requests = sum(entry.requests_seen for entry in case.entries.values())
+    return len(taken) > 1 or after_booking or (requests > 0 and firsts != 1) or requests > len(claims)
+
+
+def _rerouted_without_refusal(case: Case) -> bool:
+    """Another provider was asked, or blamed, and the one before it had not refused."""
+    asked = [name for name in case.entries if name != case.row["providerId"]]
+    before = {*asked, *case.row["triedProviders"]}
+    if case.row["providerId"] == BACKUP:
+        before.add(factories.SANDBOX)
+    return any(name not in case.entries or not case.entries[name].times_refused for name in before)
+
+
+def _expired_unasked(case: Case, books: Books) -> bool:
+    """It timed out, and its provider's book has no check after its time was up, though the provider was there."""
+    expiries = [event.at.timestamp() for event in case.events if event.moves and event.source == "sweep"]
+    if not expiries:
+        return False
+    sent_at = case.row["sentAt"] or case.row["claimedAt"]
+    if sent_at is None:
+        return True
+    deadline = sent_at.timestamp() + books.order_timeout_seconds
+    asked = case.present is not None and any(at >= deadline for at in case.present.checked_at)
+    away = any(began <= expiries[0] and ended >= deadline for began, ended in books.unreachable)
+    return not asked and not away
+
+
+def _refuses_callbacks(case: Case) -> bool:
+    """A callback with the right secret was answered with a 4xx."""
+    return any(
+        isinstance(call["answer"], int) and 400 <= call["answer"] < 500
+        for entry in case.entries.values()
+        if not entry.behaviour.badsign
+        for call in entry.callbacks
+    )
 
 
 def _timeline_holds(case: Case) -> bool:
@@ -135,13 +211,3 @@ def _timeline_holds(case: Case) -> bool:
 
 def _may_follow(before: str | None, after: str | None) -> bool:
     return RANKS[after or ""] > RANKS[before or ""] or (before, after) == ("failed", "completed")
-
-
-def _hides_conflict(case: Case) -> bool:
-    """Two outcomes that contradict each other were delivered, and the timeline shows one."""
-    booked = case.booked
-    if booked is None or booked.callbacks_delivered < 2:
-        return False
-    if not (booked.behaviour.otherpin or booked.behaviour.contradict):
-        return False
-    return not any(event.result == "conflict" for event in case.events)

@@ -1,23 +1,27 @@
-"""What each side says of every order: the gateway's rows and timelines, the provider's book."""
+"""What each side says of every order: the gateway's rows and timelines, the providers' books."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg2
 import psycopg2.extras
 
 from gateway.dev.simulator import Order, State
 from gateway.dev.simulator.book import Book
-from models.status import FailureReason
-from tests.acceptance.storm.stage import Stage
+from models import claims, codes
+from models.status import Attention, FailureReason
+from tests.acceptance.storm.plan import CODE, TOP_UP
+from tests.acceptance.storm.stage import PACE, Stage
 
-FINAL = ("completed", "failed")
-#: How the simulator writes that there is no PIN.
-NO_PIN = ("", "-")
+FINAL = ("completed", "failed", "reversed")
+#: How often an order that must have a code is asked for it.
+ASKS_FOR_A_CODE = int(PACE["MAX_CHECKS"])
+#: Asks that were claimed and not recorded, because the worker was killed between the two.
+ASKS_CUT_OFF = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,20 +44,40 @@ class Event:
         return f"{self.at:%H:%M:%S.%f} {self.source:9} {self.before} -> {self.after}: {self.message}"
 
 
+class Ending(NamedTuple):
+    """How an order ends: its codes and how many of them have a serial."""
+
+    status: str
+    reason: str | None = None
+    codes: tuple[str, ...] = ()
+    serials: int = 0
+
+
+class Said(NamedTuple):
+    """A final state that a callback told, and the codes that it brought."""
+
+    status: str
+    codes: frozenset[str]
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """One order of the gateway, and what the providers say of it."""
 
     row: dict[str, Any]
-    #: What each provider that was ever asked for it says, the first one first.
-    entries: tuple[Order, ...]
+    #: What each provider that was ever asked for it says, by the provider's id.
+    entries: Mapping[str, Order]
     events: list[Event] = field(default_factory=list)
 
     @property
-    def booked(self) -> Order | None:
-        """The entry that counts: of the provider that took it, else of the last one that was asked."""
-        taken = [order for order in self.entries if order.times_booked]
-        return taken[0] if taken else self.entries[-1] if self.entries else None
+    def present(self) -> Order | None:
+        """The entry of the provider that has the order now, or had it last."""
+        return self.entries.get(self.row["providerId"])
+
+    @property
+    def former(self) -> list[Order]:
+        """The entries of the providers that had it before."""
+        return [self.entries[name] for name in self.row["triedProviders"] if name in self.entries]
 
     @property
     def status(self) -> str:
@@ -64,28 +88,132 @@ class Case:
         """What brought it to where it is."""
         return next((event for event in reversed(self.events) if event.moves), None)
 
-    def truth(self) -> tuple[str, str | None, str | None]:
-        """How it must end, as the provider sees it: status, failure reason, PIN."""
-        booked = self.booked
-        if booked is not None and booked.state is State.COMPLETED:
-            pin = booked.pin.strip()
-            return "completed", None, None if pin in NO_PIN else pin
-        if booked is not None and booked.state is State.PROCESSING:
-            return "failed", FailureReason.TIMEOUT, None
-        if booked is not None and (booked.state is State.FAILED or booked.behaviour.refuse_reason):
-            return "failed", FailureReason.PROVIDER, None
-        return "at the provider", None, None
+    @property
+    def must_have_code(self) -> bool:
+        """Whether the gateway knows that there is a code: the route says so, or one came that cannot be read."""
+        return self.row["productId"] == CODE or self.row["expects"] == "code"
 
-    def ending(self) -> tuple[str, str | None, str | None]:
-        """How it stands here, in the same words."""
-        return self.status, self.row["failureReason"], self.row["pinCode"] or None
+    def ending(self) -> Ending:
+        """How it stands here."""
+        kept = [codes.from_json(each["sealed"]) for each in self.row["codes"] or ()]
+        found = tuple(code.code for code in kept) or tuple(filter(None, [self.row["pinCode"]]))
+        serials = sum(code.serial is not None for code in kept)
+        return Ending(self.status, self.row["failureReason"], found, serials)
+
+    def endings(self) -> set[Ending]:
+        """How it may end, as the provider sees it; more than one where the moment of a check decides."""
+        entry = self.present
+        if entry is None:
+            return set()
+        if entry.state is State.PROCESSING:
+            return {Ending("failed", FailureReason.TIMEOUT)}
+        if entry.state is State.COMPLETED:
+            refused = {Ending("failed", FailureReason.PROVIDER)} if entry.relented else set()
+            return self._completed(entry) | refused
+        if entry.state is State.REVERSED:
+            return self._reversed(entry)
+        if entry.state is State.FAILED or entry.times_refused:
+            return {Ending("failed", FailureReason.PROVIDER)}
+        return set()
+
+    def attention(self) -> str | None:
+        """The attention that the timeline asks for."""
+        if self.shows_conflict():
+            return Attention.CONFLICT
+        if self.status == "reversed":
+            return Attention.REVERSED
+        lacks_code = self.status == "completed" and not self.ending().codes
+        return Attention.NO_CODE if lacks_code and self.must_have_code else None
+
+    def shows_conflict(self) -> bool:
+        """Whether the timeline does."""
+        return any(event.result == "conflict" for event in self.events)
+
+    def must_conflict(self) -> bool:
+        """Whether what was delivered here contradicts itself, in whatever order it came."""
+        entry, told = self.present, _told(self.present, only_delivered=True)
+        states = {said.status for said in told}
+        pins = {said.codes for said in told if said.codes}
+        if any(
+            "completed" in {said.status for said in _told(one, only_delivered=True)} for one in self.former
+        ):
+            return True
+        if entry is not None and entry.relented and self.status == "failed" and "completed" in states:
+            return True
+        return states == {"completed", "failed"} or len(pins) > 1
+
+    def may_conflict(self) -> bool:
+        """Whether anything that was sent here, delivered or not, or answered to a check can contradict itself."""
+        told = [said for entry in self.entries.values() for said in _told(entry, only_delivered=False)]
+        states, pins = {said.status for said in told}, {said.codes for said in told if said.codes}
+        relented = any(entry.relented for entry in self.entries.values())
+        return relented or "reversed" in states or states >= {"completed", "failed"} or len(pins) > 1
 
     def is_open(self) -> bool:
         """Whether something is still to come: here, or from a provider that is not done."""
-        booked = self.booked
-        deciding = booked is not None and booked.state is State.PROCESSING and booked.behaviour.settles
-        late = self.row["failureReason"] == FailureReason.TIMEOUT and self.truth()[0] == "completed"
-        return self.status not in FINAL or deciding or late
+        entry = self.present
+        deciding = entry is not None and entry.state is State.PROCESSING and entry.behaviour.settles
+        late = (
+            self.row["failureReason"] == FailureReason.TIMEOUT and not deciding and self.is_completed_there()
+        )
+        return self.status not in FINAL or self.row["nextCheckAt"] is not None or deciding or late
+
+    def is_completed_there(self) -> bool:
+        """Whether the provider that has it has delivered."""
+        return self.present is not None and self.present.state is State.COMPLETED
+
+    def _completed(self, entry: Order) -> set[Ending]:
+        told = tuple(code.code for code in entry.codes) or tuple(filter(None, [entry.pin]))
+        whole = Ending("completed", None, told, sum(bool(code.serial) for code in entry.codes))
+        return {whole, Ending("completed")} if self._asked_in_vain(entry) else {whole}
+
+    def _asked_in_vain(self, entry: Order) -> bool:
+        """Whether no callback brought the code, and the questions that the route allows are used up."""
+        if self._was_told_code(entry):
+            return False
+        if self.row["productId"] == TOP_UP:
+            return True
+        moves = [
+            place for place, event in enumerate(self.events) if event.after == "completed" and event.moves
+        ]
+        asks = sum(event.source == "poll" for event in self.events[moves[-1] :]) if moves else 0
+        return asks >= (ASKS_FOR_A_CODE if self.must_have_code else claims.CODE_ASKS) - ASKS_CUT_OFF
+
+    def _was_told_code(self, entry: Order) -> bool:
+        """Whether a callback brought the code."""
+        return any(said.codes for said in _told(entry, only_delivered=True))
+
+    def _reversed(self, entry: Order) -> set[Ending]:
+        """A check after the reversal shows a cancellation, so an order that was still open then has failed.
+
+        Nothing is asked about an order that was taken back, so a code that no callback brought may never have come.
+        """
+        told, found = {said.status for said in _told(entry, only_delivered=True)}, self._completed(entry)
+        endings = {ending._replace(status="reversed") for ending in found}
+        was_completed = any(event.after == "completed" for event in self.events)
+        if not was_completed or not self._was_told_code(entry):
+            endings.add(Ending("reversed"))
+        if "reversed" not in told:
+            endings |= found
+        if State.REVERSED in entry.checked_states:
+            endings.add(Ending("failed", FailureReason.PROVIDER))
+        return endings
+
+
+def _told(entry: Order | None, *, only_delivered: bool) -> list[Said]:
+    """The final states in the callbacks of an order; those with a wrong signature count for nothing."""
+    if entry is None or entry.behaviour.badsign:
+        return []
+    return [
+        Said(call["status"], frozenset(call.get("codes", ())))
+        for call in entry.callbacks
+        if call["status"] in FINAL and (was_delivered(call) or not only_delivered)
+    ]
+
+
+def was_delivered(call: Mapping[str, Any]) -> bool:
+    """Whether a callback in a provider's book was answered with a 2xx."""
+    return isinstance(call["answer"], int) and 200 <= call["answer"] < 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +221,9 @@ class Books:
     """Every order by its id."""
 
     cases: dict[str, Case]
+    order_timeout_seconds: float
+    #: When the first provider could not be reached: from, until (seconds since 1970).
+    unreachable: tuple[tuple[float, float], ...]
 
     def open_orders(self) -> list[str]:
         """The ids of those of which something is still to come."""
@@ -101,7 +232,7 @@ class Books:
 
 def read(stage: Stage) -> Books:
     """Both sides as they are now."""
-    providers = (stage.simulator.book, stage.backup.book)
+    providers = {name: simulator.book for name, simulator in stage.providers.items()}
     with (
         closing(psycopg2.connect(stage.postgres.url)) as connection,
         connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor,
@@ -114,9 +245,10 @@ def read(stage: Stage) -> Books:
         timelines: dict[str, list[Event]] = defaultdict(list)
         for row in cursor.fetchall():
             timelines[row.pop("key")].append(Event(*row.values()))
-    return Books({row["key"]: Case(row, _entries(providers, row), timelines[row["key"]]) for row in rows})
+    cases = {row["key"]: Case(row, _entries(providers, row), timelines[row["key"]]) for row in rows}
+    return Books(cases, stage.order_timeout_seconds, tuple(stage.unreachable))
 
 
-def _entries(providers: Sequence[Book], row: dict[str, Any]) -> tuple[Order, ...]:
-    found = (book.get(row["provider_referans"]) for book in providers)
-    return tuple(order for order in found if order is not None)
+def _entries(providers: Mapping[str, Book], row: dict[str, Any]) -> dict[str, Order]:
+    found = {name: book.get(row["provider_referans"]) for name, book in providers.items()}
+    return {name: order for name, order in found.items() if order is not None}

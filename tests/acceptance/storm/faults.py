@@ -3,12 +3,14 @@
 import itertools
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
+import psutil
 import psycopg2
 import redis
 
@@ -21,6 +23,9 @@ Script = Iterator[float]
 
 #: Seconds a platform gives a process after SIGTERM.
 GRACE_SECONDS = 25
+#: Seconds for which the table of orders is locked, and for which PostgreSQL's processes are stopped. More than a
+#: worker waits for a connection, less than its statements may wait for a lock.
+LOCKED_SECONDS, STALLED_SECONDS = 8.0, 7.0
 #: Seconds by which one worker's clock is off.
 CLOCK_OFF_SECONDS = 30
 
@@ -83,6 +88,36 @@ def _connections_cut(stage: Stage, chance: float) -> Script:
     yield 0
 
 
+def _orders_locked(stage: Stage, chance: float) -> Script:
+    """As a migration of the older storefront does it."""
+    with closing(psycopg2.connect(stage.postgres.url)) as connection:
+        connection.cursor().execute("LOCK TABLE product_orders")
+        yield from _mended_after(LOCKED_SECONDS, connection.rollback)
+
+
+def _database_stalled(stage: Stage, chance: float) -> Script:
+    """Every process of PostgreSQL is stopped but the one that takes connections, as by a disk that hangs."""
+    stopped = psutil.Process(stage.postgres.pid).children()
+    for process in stopped:
+        with suppress(psutil.NoSuchProcess):
+            process.suspend()
+
+    def resume() -> None:
+        for process in stopped:
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
+
+    yield from _mended_after(STALLED_SECONDS, resume)
+
+
+def _mended_after(seconds: float, mend: Callable[[], None]) -> Script:
+    """By a thread of its own: the one that runs the storm may itself wait for the database."""
+    timer = threading.Timer(seconds, mend)
+    timer.start()
+    yield seconds
+    timer.join()
+
+
 def _disk_full(stage: Stage, chance: float) -> Script:
     disk.fill(stage.postgres.url)
     yield 2 + 4 * chance
@@ -112,9 +147,11 @@ def _valkey_full(stage: Stage, chance: float) -> Script:
 
 def _provider_down(stage: Stage, chance: float) -> Script:
     """An hour of a day's timeout, scaled."""
+    began = time.time()
     stage.simulator.stop()
     yield 5 + 7 * chance
     stage.simulator.start()
+    stage.unreachable.append((began, time.time()))
 
 
 def _provider_slow(stage: Stage, chance: float) -> Script:
@@ -221,6 +258,8 @@ FAULTS = {
     "PostgreSQL stopped for 10 s": _fault(_postgres_stopped, "postgres"),
     "PostgreSQL crashed": _fault(_postgres_crashed, "postgres"),
     "database connections cut": _fault(_connections_cut, "postgres"),
+    "orders locked for 8 s": _fault(_orders_locked, "postgres"),
+    "database stalled for 7 s": _fault(_database_stalled, "postgres"),
     "disk full": _fault(_disk_full, "postgres"),
     "Valkey killed": _fault(_valkey_killed, "valkey"),
     "Valkey emptied": _fault(_valkey_emptied, "valkey"),

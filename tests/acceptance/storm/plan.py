@@ -4,8 +4,13 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-#: How orders behave at the provider (the simulator's words), and the share of each.
-BEHAVIOURS = {
+from gateway.dev.simulator.behaviours import WAYS
+
+#: The products, each with a route of its own: whether its orders bring a code is not said, said, and denied; and
+#: one whose provider calls back as PHP scripts do.
+GAME, CODE, TOP_UP, PHP = "game", "code", "top-up", "php"
+#: How orders for a game behave at the provider (the simulator's words), and the share of each.
+OF_A_GAME = {
     "callback": 30,
     "poll": 20,
     "twice": 4,
@@ -49,6 +54,38 @@ BEHAVIOURS = {
     "check-cut+poll": 1,
     "check-half+poll": 1,
     "check-slow=3+poll": 1,
+    "fetch": 2,
+    "fetch=1": 2,
+    "fetch=1+blank=N/A": 1,
+    "follow=2+blank=Yok": 1,
+    "follow=2+blank=%E2%80%8B": 1,
+    "follow=8+blank=null": 1,
+    "blank=0+nopin": 1,
+    "codes=3": 2,
+    "codes=2+serials=2": 2,
+    "serials=2": 1,
+    "float": 2,
+    "progress+sameid+check-mumble=1000": 2,
+    "reverse=10": 3,
+    "only=backup+relent=3": 3,
+    "refuse+relent=4": 1,
+}
+#: Of each product.
+BEHAVIOURS = {
+    GAME: OF_A_GAME,
+    CODE: {
+        "callback": 2,
+        "poll": 1,
+        "fetch=3": 3,
+        "fetch=2+blank=*****": 2,
+        "follow=6": 1,
+        "nopin": 2,
+        "dash+poll": 1,
+        "only=backup+fetch=2": 1,
+        "reverse=10+fetch=2": 1,
+    },
+    TOP_UP: {"nopin": 2, "nopin+poll": 1, "blank=Yok+nopin": 1, "fail": 1, "callback": 1},
+    PHP: {**{f"php={way}": 1 for way in WAYS}, "php=spaces+fail": 1, "php=latin5-raw+fetch=1": 1},
 }
 #: Seconds after ORDER_TIMEOUT at which a late success comes.
 LATE_SECONDS = 10
@@ -61,6 +98,7 @@ class PlannedOrder:
     number: int
     at_seconds: float
     words: str
+    product: str = GAME
 
     @property
     def user(self) -> str:
@@ -98,24 +136,24 @@ def make(
 ) -> Plan:
     """A storm of `seconds`. Without `order_timeout_seconds` none of its orders waits for the timeout."""
     dice = random.Random(seed)
-    behaviours = dict(BEHAVIOURS)
+    shares = {
+        (product, words): share for product in BEHAVIOURS for words, share in BEHAVIOURS[product].items()
+    }
     if order_timeout_seconds is not None:
-        behaviours |= {"never": 2, f"after={order_timeout_seconds + LATE_SECONDS:g}": 2}
-    words = _mix(dice, behaviours, orders)
-    return Plan(
-        seed,
-        seconds,
-        tuple(PlannedOrder(number, seconds * number / orders, words[number]) for number in range(orders)),
-        tuple(_faults(dice, kinds, seconds, fault_every_seconds)),
-    )
+        shares |= {(GAME, "never"): 2, (GAME, f"after={order_timeout_seconds + LATE_SECONDS:g}"): 2}
+    placed = [
+        PlannedOrder(number, seconds * number / orders, words, product)
+        for number, (product, words) in enumerate(_mix(dice, shares, orders))
+    ]
+    return Plan(seed, seconds, tuple(placed), tuple(_faults(dice, kinds, seconds, fault_every_seconds)))
 
 
-def _mix(dice: random.Random, behaviours: dict[str, int], count: int) -> list[str]:
+def _mix(dice: random.Random, shares: dict[tuple[str, str], int], count: int) -> list[tuple[str, str]]:
     """Each behaviour once where there is room, the others by their shares."""
-    names = list(behaviours)
-    words = names + dice.choices(names, list(behaviours.values()), k=max(0, count - len(names)))
-    dice.shuffle(words)
-    return words[:count]
+    names = list(shares)
+    drawn = names + dice.choices(names, list(shares.values()), k=max(0, count - len(names)))
+    dice.shuffle(drawn)
+    return drawn[:count]
 
 
 def _faults(

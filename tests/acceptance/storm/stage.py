@@ -1,7 +1,7 @@
 """Where the storm takes place: servers of its own, and the processes a platform would run."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
@@ -13,9 +13,12 @@ import requests
 
 from gateway.dev.servers import EmbeddedPostgres, EmbeddedValkey
 from gateway.dev.simulator import Simulator
+from models import provider, route
 from models.db.migrate import migrate
+from models.status import Expects
 from tests import factories
 from tests.acceptance import disk
+from tests.acceptance.storm import plan
 from tests.acceptance.system import BIN, SCHEDULER, SECRET, WEB, WORKER, System, free_port, with_sitecustomize
 
 CLOCK = Path(__file__).parent / "clock"
@@ -23,6 +26,12 @@ CLOCK = Path(__file__).parent / "clock"
 BALANCE = Decimal(20_000_000)
 #: The provider that gets what the first refuses.
 BACKUP = "backup"
+#: The provider whose callbacks are sent by PHP scripts, and the token in their address.
+PHP, PHP_TOKEN = "php", "token-of-the-php-provider"
+#: What a route says of its product at each provider.
+PARAMS = {"oyun": "1", "kupur": "60"}
+#: Products of which the route says whether there is a code.
+ROUTES = {plan.CODE: Expects.CODE, plan.TOP_UP: Expects.NO_CODE}
 #: Seconds a platform takes to start what has died.
 RESTART_SECONDS = 1.0
 #: Scaled like the others of `system.FAST`; the timeout is longer than any outage, so that only orders that the
@@ -39,18 +48,26 @@ PACE = {
 
 
 class Stage:
-    """One web, two workers, two schedulers, two providers: started by role, found again by name."""
+    """One web, two workers, two schedulers, three providers: started by role, found again by name."""
 
     def __init__(
-        self, postgres: EmbeddedPostgres, valkey: EmbeddedValkey, system: System, backup: Simulator
+        self,
+        postgres: EmbeddedPostgres,
+        valkey: EmbeddedValkey,
+        system: System,
+        providers: Mapping[str, Simulator],
+        order_timeout_seconds: float,
     ) -> None:
         self.postgres, self.valkey, self.system = postgres, valkey, system
-        self.simulator, self.backup = system.simulator, backup
+        self.simulator, self.providers = system.simulator, providers
+        self.order_timeout_seconds = order_timeout_seconds
         self.web = ""
         self.workers: list[str] = []
         self.schedulers: list[str] = []
         #: What went wrong on the stage itself, such as a process that would not end.
         self.complaints: list[str] = []
+        #: When the first provider could not be reached: from, until (seconds since 1970).
+        self.unreachable: list[tuple[float, float]] = []
         self._numbers = itertools.count(1)
 
     def raise_curtain(self) -> None:
@@ -102,12 +119,21 @@ class Stage:
 
     def call_back(self) -> None:
         """Have the providers call the web back."""
-        self.simulator.call_back_to(f"{self.system.url}/callbacks/{factories.SANDBOX}", SECRET)
-        self.backup.call_back_to(f"{self.system.url}/callbacks/{BACKUP}", SECRET)
+        for name, simulator in self.providers.items():
+            secret, style = (PHP_TOKEN, "znet-get") if name == PHP else (SECRET, "standard-webhooks")
+            simulator.call_back_to(f"{self.system.url}/callbacks/{name}", secret, style)
+
+    def is_quiet(self) -> bool:
+        """Whether no provider has anything left to do or to tell."""
+        return all(simulator.is_quiet() for simulator in self.providers.values())
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
-        """Of the storm's database. Raises psycopg2.Error."""
-        with closing(psycopg2.connect(self.postgres.url)) as connection, connection.cursor() as cursor:
+        """Of the storm's database. Raises psycopg2.Error, also where a fault has locked the table."""
+        options = "-c lock_timeout=500"
+        with (
+            closing(psycopg2.connect(self.postgres.url, options=options)) as connection,
+            connection.cursor() as cursor,
+        ):
             cursor.execute(sql)
             return cursor.fetchall()
 
@@ -131,7 +157,7 @@ class Stage:
 
 
 @contextmanager
-def built(directory: Path, **env: str) -> Iterator[Stage]:
+def built(directory: Path, *, order_timeout_seconds: float, **env: str) -> Iterator[Stage]:
     """A stage with everything running; its data and logs are in `directory`, and nothing of it outlives the block."""
     (logs := directory / "logs").mkdir(parents=True)
     credentials = {name: factories.CREDENTIALS[name] for name in ("kod", "sifre")}
@@ -140,18 +166,42 @@ def built(directory: Path, **env: str) -> Iterator[Stage]:
         EmbeddedValkey(directory / "valkey", durable=False) as valkey,
         _simulator(**credentials) as simulator,
         _simulator(**credentials | {"kod": BACKUP}) as backup,
+        _simulator(**credentials | {"kod": PHP}) as php,
     ):
         migrate(postgres.url, echo=lambda line: None)
         disk.install(postgres.url)
-        system = System(postgres.url, valkey.url, logs, simulator, **PACE, **env)
+        timeout = {"ORDER_TIMEOUT": f"{order_timeout_seconds:g}"}
+        system = System(postgres.url, valkey.url, logs, simulator, **PACE, **timeout, **env)
         system.add_second_provider(BACKUP, backup.url, kod=BACKUP)
-        stage = Stage(postgres, valkey, system, backup)
+        _add_routes(postgres.url, php.url)
+        providers = {factories.SANDBOX: simulator, BACKUP: backup, PHP: php}
+        stage = Stage(postgres, valkey, system, providers, order_timeout_seconds)
         try:
             stage.call_back()
             stage.raise_curtain()
             yield stage
         finally:
             stage.system.close()
+
+
+def _add_routes(database_url: str, php_url: str) -> None:
+    """A route to both providers for each of ROUTES, and the provider of PHP with its own."""
+    with factories.bound(database_url, pool_size=2):
+        credentials = factories.CREDENTIALS | {"kod": PHP, "callback_secret": PHP_TOKEN}
+        provider.save(
+            provider.Provider(
+                id=PHP,
+                base_url=php_url,
+                adapter="znet",
+                callback="token",
+                credentials=credentials,
+                max_concurrency=64,
+            )
+        )
+        route.add(plan.PHP, "*", PHP, PARAMS)
+        for product, expects in ROUTES.items():
+            for provider_id in (factories.SANDBOX, BACKUP):
+                route.add(product, "*", provider_id, PARAMS, expects=expects)
 
 
 def _simulator(**credentials: str) -> Simulator:

@@ -83,7 +83,7 @@ class Storefront:
 
     def _try(self, session: requests.Session, order: PlannedOrder) -> requests.Response | None:
         """None where the order may have been accepted or not."""
-        body = {"productId": "game", "packageId": "60", "userIdentifier": order.user}
+        body = {"productId": order.product, "packageId": "60", "userIdentifier": order.user}
         headers = {"Idempotency-Key": f"storm-{self._seed}-{order.number}"}
         try:
             return session.post(f"{self._url()}/orders", json=body, headers=headers, timeout=TRY_SECONDS)

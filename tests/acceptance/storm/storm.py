@@ -63,7 +63,9 @@ class Storm:
     def _drain(self, until_seconds: float) -> None:
         while self._seconds() < until_seconds:
             self._keep_going()
-            if self._look.is_due(self._seconds()) and not books.read(self._stage).open_orders():
+            if not self._look.is_due(self._seconds()) or not self._stage.is_quiet():
+                continue
+            if not books.read(self._stage).open_orders():
                 return
 
     def _keep_going(self) -> None:

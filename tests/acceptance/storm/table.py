@@ -32,7 +32,10 @@ def _lines(audit: Audit) -> Iterator[tuple[str, str]]:
     yield "completed late, after the timeout", f"{audit.late()}"
     for name, orders in audit.offences.items():
         yield name, f"{len(orders)}"
-    yield "conflicts shown", f"{audit.conflicts()}"
+    attentions = audit.attentions()
+    yield "attention raised", f"{attentions.total()}"
+    for kind, count in sorted(attentions.items()):
+        yield f"  {kind}", f"{count}"
     if delays := audit.delays_seconds():
         yield "longest from their decision to ours", f"{delays[-1][0]:.1f} s"
         yield f"  {MOST:.0%} of the orders", f"{delays[int(MOST * (len(delays) - 1))][0]:.1f} s"
@@ -62,6 +65,8 @@ def slowest(audit: Audit) -> str:
 def _shown(case: Case | None) -> str:
     if case is None:
         return "  it is not in the database"
-    here = f"  {case.row['userIdentifier']}: {case.ending()} here, {case.truth()} there"
-    timeline = [f"    {event}" for event in case.events]
-    return "\n".join([here, f"  the provider: {case.booked and case.booked.as_dict()}", *timeline])
+    here = f"  {case.row['userIdentifier']}: {case.ending()} here, {sorted(map(str, case.endings()))} there"
+    known = [f"  {name}: {entry.as_dict()}" for name, entry in case.entries.items()]
+    return "\n".join(
+        [here, f"  attention: {case.row['attention']}", *known, *(f"    {event}" for event in case.events)]
+    )

@@ -70,6 +70,22 @@ def test_a_provider_whose_callbacks_are_guessed_is_named(well: Run, models: Mode
     assert advice and "--callback-format protocol|neutral" in advice
 
 
+def test_settings_without_effect_are_named(
+    well: Run, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = "&" if "?" in database_url else "?"
+    monkeypatch.setenv("DATABASE_URL", f"{database_url}{options}pgbouncer=true&schema=public\n")
+    monkeypatch.setenv("NOTIFY_URL", "https://shop.example/hook")
+
+    asked = well("doctor", "--json")
+
+    assert asked.code == 0
+    status, detail, _ = report(asked)["settings"]
+    assert status == "warning"
+    assert "ignored in DATABASE_URL: pgbouncer, schema" in detail and "NOTIFY_URL" in detail
+    assert report(asked)["database"][0] == report(asked)["migrations"][0] == "ok"
+
+
 def test_a_balance_is_asked_for_only_on_request(well: Run, panel: Simulator) -> None:
     assert report(well("doctor", "--json"))["provider box"][1] == "up"
     assert report(well("doctor", "--call", "--json"))["provider box"][1] == "balance 100000.00 TRY"

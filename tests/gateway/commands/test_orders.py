@@ -28,13 +28,13 @@ class Desk:
     """Orders in every state a test wants."""
 
     def __init__(self, models: Models) -> None:
-        self._models = models
+        self.models = models
         with models():
             provider.save(Provider("bayi", "znet", "https://b.example", "token", {"kod": "1", "sifre": "2"}))
             route.add("*", "*", "bayi", {})
 
     def placed(self) -> dict[str, Any]:
-        with self._models():
+        with self.models():
             return factories.place_new(placing.NewOrder("p", "q", "ali"))
 
     def sent(self) -> dict[str, Any]:
@@ -44,7 +44,7 @@ class Desk:
 
     def claimed(self) -> dict[str, Any]:
         found = self.placed()
-        with self._models():
+        with self.models():
             assert claims.claim_dispatch(found["id"], grace_seconds=60)
         return found
 
@@ -59,20 +59,20 @@ class Desk:
 
     def settle(self, found: dict[str, Any], outcome: Outcome, source: Source) -> None:
         arrival = Arrival("bayi", source, outcome, order_id=found["id"], next_check_seconds=60)
-        with self._models():
+        with self.models():
             order.settle([arrival], order_timeout_seconds=DAY)
 
     def change(self, found: dict[str, Any], assignments: str) -> None:
-        with self._models():
+        with self.models():
             database.rows(f"UPDATE product_orders SET {assignments} WHERE id = %s", (found["id"],))
 
     def break_provider(self) -> None:
-        with self._models():
+        with self.models():
             for _ in range(provider.BREAKER_THRESHOLD):
                 provider.failed("bayi", "no answer in time", 30)
 
     def next_check_is_due(self, found: dict[str, Any]) -> bool:
-        with self._models():
+        with self.models():
             sql = 'SELECT "nextCheckAt" <= now() AS due FROM product_orders WHERE id = %s'
             return bool(database.rows(sql, (found["id"],))[0]["due"])
 
@@ -100,11 +100,73 @@ def test_an_order_is_shown_with_its_timeline_and_without_its_pin(cli: Run, desk:
     by_id = json.loads(cli("orders", "show", found["id"], "--json").out)
     by_referans = cli("orders", "show", found["provider_referans"])
 
-    assert (by_id["externalStatus"], by_id["hasPin"]) == ("completed", True)
+    assert (by_id["externalStatus"], by_id["hasPin"], by_id["codeCount"]) == ("completed", True, 1)
     assert by_id["providerReferans"] == found["provider_referans"]
     assert [event["to"] for event in by_id["events"]] == ["not_sent", "pending", "sent", "completed"]
     assert "sent → completed" in by_referans.out
     assert "1111-2222" not in str(by_id) + by_referans.out
+
+
+def test_an_order_shows_how_it_ended_and_how_many_codes_it_has(cli: Run, desk: Desk) -> None:
+    delivered = (Code("1111-2222", pin="4321", serial="SER-1"), Code("3333-4444"))
+    found = desk.sent()
+    referans = found["provider_referans"]
+    desk.change(found, "quantity = 2")
+    ended = Outcome(ExternalStatus.COMPLETED, referans, codes=delivered, receipt="Ali V., 5123456789")
+    desk.settle(found, ended, Source.POLL)
+    desk.settle(found, Outcome(ExternalStatus.REVERSED, referans, message="iade"), Source.POLL)
+
+    as_json = json.loads(cli("orders", "show", found["id"], "--json").out)
+    plain = cli("orders", "show", found["id"]).out
+    listed = cli("orders", "list").out
+
+    names = ("externalStatus", "codeCount", "receipt", "attention")
+    assert [as_json[name] for name in names] == ["reversed", 2, "Ali V., 5123456789", "reversed"]
+    assert as_json["reversedAt"] and "codes" not in as_json
+    for name, value in (("codeCount", "2"), ("receipt", "Ali V., 5123456789"), ("attention", "reversed")):
+        assert re.search(rf"^{name} +{value}$", plain, re.MULTILINE)
+    assert re.search(rf"^{found['id']} +bayi +reversed +reversed ", listed, re.MULTILINE)
+    for secret in ("1111-2222", "4321", "SER-1", "3333-4444", "digest", "sealed"):
+        assert secret not in str(as_json) + plain + listed
+
+
+def test_an_order_shows_why_it_failed(cli: Run, desk: Desk) -> None:
+    found = desk.sent()
+    desk.settle(found, Outcome(ExternalStatus.FAILED, found["provider_referans"]), Source.POLL)
+    assert re.search(r"^failureReason +provider$", cli("orders", "show", found["id"]).out, re.MULTILINE)
+
+
+def test_an_order_of_a_version_that_knew_one_code_has_one(cli: Run, desk: Desk) -> None:
+    found = desk.completed("1111-2222")
+    desk.change(found, "codes = NULL")
+    assert json.loads(cli("orders", "show", found["id"], "--json").out)["codeCount"] == 1
+
+
+#: A title, a cleared screen, a forged line, and text that reads backwards.
+HOSTILE = "ali\x1b]0;owned\x07\x1b[2J\r\nadmin\x9b31m\u202eeman\u2028\x85"
+
+
+def test_what_others_wrote_does_not_reach_the_terminal(cli: Run, desk: Desk) -> None:
+    found = desk.sent()
+    hostile = [HOSTILE] * 3
+    with desk.models():
+        database.rows(
+            'UPDATE product_orders SET "userIdentifier" = %s, "extraField" = %s, "externalOrderId" = %s',
+            hostile,
+        )
+        database.rows("UPDATE order_events SET message = %s", hostile[:1])
+
+    shown = cli("orders", "show", found["id"])
+    as_json = cli("orders", "show", found["id"], "--json")
+
+    assert shown.code == as_json.code == 0
+    assert (
+        len(re.findall(r"^(?:userIdentifier|extraField|externalOrderId) +ali admineman $", shown.out, re.M))
+        == 3
+    )
+    for out in (shown.out, as_json.out):
+        assert not set(out) & set("\x07\x1b\r\x85\x9b\u2028\u202e")
+    assert json.loads(as_json.out)["userIdentifier"] == HOSTILE
 
 
 @pytest.mark.parametrize("unknown", [factories.NO_ORDER, "123456789012345678", "nonsense"])

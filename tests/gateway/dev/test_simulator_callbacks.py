@@ -1,9 +1,11 @@
 """The simulator calls back a real HTTP server, in every style, order and state of disrepair."""
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
@@ -98,11 +100,24 @@ def simulator(receiver: Receiver) -> Iterator[Simulator]:
         yield simulator
 
 
-def send(simulator: Simulator, referans: str, player: str, session: requests.Session | None = None) -> None:
-    params = {"kod": "sandbox", "sifre": "sandbox", "oyun": "1", "kupur": "60"}
-    params |= {"referans": referans, "oyuncu_bilgi": player}
+DEALER = {"kod": "sandbox", "sifre": "sandbox"}
+
+
+def ask(simulator: Simulator, referans: str, player: str, session: requests.Session | None = None) -> str:
+    params = DEALER | {"oyun": "1", "kupur": "60", "referans": referans, "oyuncu_bilgi": player}
     address = f"{simulator.url}/servis/pin_ekle.php"
-    assert (session or requests).get(address, params=params, timeout=5).text.startswith("OK|")
+    answer = (session or requests).get(address, params=params, timeout=5)
+    return answer.content.decode()
+
+
+def send(simulator: Simulator, referans: str, player: str, session: requests.Session | None = None) -> None:
+    assert ask(simulator, referans, player, session).startswith("OK|")
+
+
+def check(simulator: Simulator, referans: str) -> str:
+    params = DEALER | {"tahsilat_api_islem_id": referans}
+    answer = requests.get(f"{simulator.url}/servis/pin_kontrol.php", params=params, timeout=5)
+    return answer.content.decode()
 
 
 def quiet(simulator: Simulator, referans: str) -> bool:
@@ -185,6 +200,99 @@ def test_late_comes_after_the_outcome(simulator: Simulator, receiver: Receiver) 
     assert order.decided_at is not None
     wait_until(lambda: order.callbacks)
     assert order.callbacks[0]["at"] - order.decided_at >= 0.29
+
+
+def test_fetch_brings_no_pin_and_a_check_shows_it(simulator: Simulator, receiver: Receiver) -> None:
+    send(simulator, "7", "ali+fetch")
+    assert receiver.wait_for(1)[0].verified["pin_code"] == ""
+    wait_until(lambda: quiet(simulator, "7"))
+    assert len(receiver.calls) == 1
+    assert check(simulator, "7").startswith(f"OK|2|{pin_for('7')}|")
+
+
+def test_fetch_shows_the_pin_only_later(simulator: Simulator, receiver: Receiver) -> None:
+    send(simulator, "7", "ali+fetch=0.5+blank=Yok")
+    assert receiver.wait_for(1)[0].verified["pin_code"] == "Yok"
+    assert check(simulator, "7").startswith("OK|2|Yok|")
+    wait_until(lambda: check(simulator, "7").startswith(f"OK|2|{pin_for('7')}|"))
+
+
+def test_follow_brings_the_pin_with_an_event_of_its_own(simulator: Simulator, receiver: Receiver) -> None:
+    send(simulator, "7", "ali+follow=0.1+blank=N/A")
+    first, second = receiver.wait_for(2)
+    assert [call.verified["pin_code"] for call in (first, second)] == ["N/A", pin_for("7")]
+    assert first.webhook_id != second.webhook_id
+
+
+def test_several_codes_come_in_the_callback_only(simulator: Simulator, receiver: Receiver) -> None:
+    send(simulator, "7", "ali+codes=3")
+    said = receiver.wait_for(1)[0].verified
+    assert "pin_code" not in said
+    assert [list(code) for code in said["codes"]] == [["code"]] * 3
+    assert said["codes"][0]["code"] == pin_for("7")
+    assert len({code["code"] for code in said["codes"]}) == 3
+    assert check(simulator, "7").startswith("OK|2||")
+
+
+def test_serials_come_with_the_same_codes_later(simulator: Simulator, receiver: Receiver) -> None:
+    send(simulator, "7", "ali+codes=2+serials=0.1")
+    first, second = (call.verified["codes"] for call in receiver.wait_for(2))
+    assert [code["code"] for code in first] == [code["code"] for code in second]
+    assert not any("serial" in code for code in first)
+    assert len({code["serial"] for code in second}) == 2
+
+
+def test_float_is_a_number_with_a_fraction_in_json_and_whole_in_a_check(
+    simulator: Simulator, receiver: Receiver
+) -> None:
+    send(simulator, "7", "ali+float")
+    body = receiver.wait_for(1)[0].body.decode()
+    order = simulator.book.get("7")
+    assert order is not None
+    assert re.fullmatch(r"[1-9]\d{15}", order.pin)
+    assert f'"pin_code": {order.pin}.0,' in body
+    assert check(simulator, "7").startswith(f"OK|2|{order.pin}|")
+
+
+def test_sameid_is_one_event_id_for_two_states(simulator: Simulator, receiver: Receiver) -> None:
+    send(simulator, "7", "ali+sameid+progress+after=0.1")
+    calls = receiver.wait_for(2)
+    assert [call.webhook_id for call in calls] == ["7", "7"]
+    assert [call.verified["status"] for call in calls] == ["processing", "completed"]
+
+
+def test_reverse_takes_back_what_was_delivered(simulator: Simulator, receiver: Receiver) -> None:
+    send(simulator, "7", "ali+reverse=0.1")
+    first, second = (call.verified for call in receiver.wait_for(2))
+    assert [first["status"], second["status"]] == ["completed", "reversed"]
+    assert "pin_code" not in second
+    assert check(simulator, "7").startswith("OK|3||")
+    assert simulator.book.balance == Decimal(100000)
+
+
+def test_reverse_in_a_znet_style_is_a_cancellation(simulator: Simulator, receiver: Receiver) -> None:
+    simulator.call_back_to(receiver.url, "T1", "znet-post")
+    send(simulator, "7", "ali+reverse=0.1")
+    forms = [parse_qs(call.body.decode()) for call in receiver.wait_for(2)]
+    assert [form["durum"] for form in forms] == [["2"], ["3"]]
+
+
+def test_relent_delivers_what_was_refused(simulator: Simulator, receiver: Receiver) -> None:
+    assert ask(simulator, "7", "ali+only=backup+relent=0.1") == "3|Stok yok"
+    said = receiver.wait_for(1)[0].verified
+    order = simulator.book.get("7")
+    assert order is not None
+    assert (said["status"], said["pin_code"]) == ("completed", pin_for("7", "relented"))
+    assert (order.times_refused, order.times_booked, order.relented) == (1, 1, True)
+
+
+def test_relent_leaves_alone_what_was_not_refused(simulator: Simulator, receiver: Receiver) -> None:
+    send(simulator, "7", "ali+only=sandbox+relent=0")
+    receiver.wait_for(1)
+    wait_until(lambda: quiet(simulator, "7"))
+    order = simulator.book.get("7")
+    assert order is not None
+    assert (order.pin, order.relented, len(receiver.calls)) == (pin_for("7"), False, 1)
 
 
 def test_badsign_does_not_verify(simulator: Simulator, receiver: Receiver) -> None:

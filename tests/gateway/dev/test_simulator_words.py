@@ -6,8 +6,9 @@ from decimal import Decimal
 import pytest
 
 from gateway.dev.simulator import GRAMMAR, Book, State, pin_for
-from gateway.dev.simulator.behaviours import WORDS, Behaviour, Fault, of_player, parse, words_of
+from gateway.dev.simulator.behaviours import WAYS, WORDS, Behaviour, Fault, of_player, parse, words_of
 from gateway.dev.simulator.book import BalanceTooLow, SentBefore
+from gateway.dev.simulator.php import BUILDERS
 
 
 def make_book(balance: str = "100", times: list[float] | None = None) -> Book:
@@ -16,8 +17,14 @@ def make_book(balance: str = "100", times: list[float] | None = None) -> Book:
 
 
 def test_every_word_is_in_the_table_and_nothing_else() -> None:
-    listed = re.findall(r"^ {4}([a-z0-9-]+)[\[= ]", GRAMMAR, re.MULTILINE)
+    words, _, ways = GRAMMAR.partition("WAY of php")
+    listed = re.findall(r"^ {4}([a-z0-9-]+)[\[= ]", words, re.MULTILINE)
     assert sorted(word for word in listed if not re.fullmatch(r"-+|word", word)) == sorted(WORDS)
+    assert re.findall(r"^ {4}([a-z0-9-]+) ", ways, re.MULTILINE) == list(WAYS)
+
+
+def test_every_way_of_php_has_a_request_of_its_own() -> None:
+    assert {*BUILDERS, "head"} == set(WAYS)
 
 
 @pytest.mark.parametrize(
@@ -48,6 +55,16 @@ def test_words_of_the_player_are_added_to_the_base() -> None:
     assert behaviour == Behaviour(after_seconds=1.0)
 
 
+def test_text_in_place_of_a_pin_may_be_any_text() -> None:
+    blanks = [parse(f"blank={text}").blank for text in ("N/A", "*****", "لا_يوجد", "%E2%80%8B", "")]
+    assert blanks == ["N/A", "*****", "لا يوجد", "\u200b", ""]
+
+
+def test_of_fetch_and_follow_the_later_one_counts() -> None:
+    assert parse("follow+fetch=3") == Behaviour(pin_after_seconds=3.0)
+    assert parse("fetch=3+follow") == Behaviour(pin_after_seconds=5.0, follow=True)
+
+
 def test_send_faults_follow_each_other_and_then_end() -> None:
     sends = parse("html=2+cutafter").sends
     assert [sends.at(nth).failure for nth in range(1, 5)] == ["html", "html", "cutafter", ""]
@@ -59,7 +76,25 @@ def test_a_delay_goes_with_a_failure() -> None:
 
 
 @pytest.mark.parametrize(
-    "words", ["pol", "after", "after=x", "after=-1", "after=nan", "html=0", "html=x", "poll=1", "slow"]
+    "words",
+    [
+        "pol",
+        "after",
+        "after=x",
+        "after=-1",
+        "after=nan",
+        "html=0",
+        "html=x",
+        "poll=1",
+        "slow",
+        "codes",
+        "codes=0",
+        "codes=101",
+        "php",
+        "php=perl",
+        "blank=%FF",
+        "reverse=x",
+    ],
 )
 def test_what_cannot_be_read_is_refused_by_name(words: str) -> None:
     with pytest.raises(ValueError, match=re.escape(repr(words))):
@@ -96,13 +131,22 @@ def test_cancelling_pays_back_once_and_reviving_takes_again() -> None:
     assert balances == [100, 100, 70, 70]
 
 
+def test_a_reversal_pays_back_and_keeps_the_pin() -> None:
+    book = make_book()
+    order = book.sent("1", "ali", Behaviour())
+    book.book(order, Decimal(30))
+    book.decide(order, State.COMPLETED, "PIN", "")
+    book.decide(order, State.REVERSED, order.pin, "")
+    assert (order.state, order.pin, book.balance) == (State.REVERSED, "PIN", Decimal(100))
+
+
 def test_the_book_keeps_times() -> None:
     book = make_book(times=[1.0, 2.0, 3.0, 4.0, 5.0])
     order = book.sent("1", "ali", Behaviour())
     book.book(order, Decimal(1))
     book.checked("1")
     book.decide(order, State.COMPLETED, "PIN", "")
-    book.called_back(order, "completed", 503)
+    book.called_back(order, "completed", 503, ("PIN",))
     shown = order.as_dict()
     assert (shown["sent_at"], shown["booked_at"], shown["checked_at"], shown["decided_at"]) == (
         [1],
@@ -110,7 +154,8 @@ def test_the_book_keeps_times() -> None:
         [3],
         4,
     )
-    assert shown["callbacks"] == [{"at": 5.0, "status": "completed", "answer": 503}]
+    assert shown["callbacks"] == [{"at": 5.0, "status": "completed", "answer": 503, "codes": ["PIN"]}]
+    assert list(order.checked_states) == [State.PROCESSING]
     assert (order.times_called_back, order.callbacks_delivered) == (1, 0)
 
 

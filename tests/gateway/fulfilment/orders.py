@@ -10,17 +10,25 @@ import redis
 from gateway.broker import NAMESPACE, QUEUES
 from gateway.dev.simulator import Simulator
 from gateway.dev.simulator.book import Order, State
-from gateway.fulfilment import checking
+from gateway.fulfilment import checking, dispatching
 from gateway.fulfilment.worker import Worker
-from models import timeline
+from models import provider, timeline
 from models.db import database
+from models.db.sealed import Sealer
+from models.provider import BREAKER_THRESHOLD
 from tests import factories
 from tests.waiting import wait_until
 
+DAY = 86_400
+#: A key that no test binds.
+OTHER_KEY = "YW5vdGhlci1rZXktdGhhdC1ubyBib3VuZCB0ZXN0IF8="
+SEALED_ELSEWHERE = Sealer([OTHER_KEY]).seal("{}", "provider:sandbox")
 #: Accidents that make a provider unusable, by name.
 ACCIDENTS = {
     "no-credentials": "UPDATE providers SET credentials = '{}' WHERE id = %s",
-    "sealed": "UPDATE providers SET credentials = 'sealed:under a key that is gone' WHERE id = %s",
+    "damaged": "UPDATE providers SET credentials = 'sealed:what was cut off' WHERE id = %s",
+    "not-json": "UPDATE providers SET credentials = 'kod=1' WHERE id = %s",
+    "other-key": f"UPDATE providers SET credentials = '{SEALED_ELSEWHERE}' WHERE id = %s",
     "no-adapter": "UPDATE providers SET adapter = 'forgotten' WHERE id = %s",
     "no-provider": "WITH r AS (DELETE FROM routes WHERE provider_id = %s RETURNING provider_id)"
     " DELETE FROM providers WHERE id IN (SELECT provider_id FROM r)",
@@ -69,6 +77,20 @@ def seconds_until_check(order_id: str) -> float:
 def events(order_id: str) -> list[str]:
     """What the order's timeline says, oldest first."""
     return [event.message for event in timeline.events(order_id)]
+
+
+def sent(worker: Worker, words: str = "never") -> str:
+    """An order that its provider has accepted, and whose first check is due."""
+    order = place(words)
+    dispatching.dispatch(worker, order)
+    age(order, 61)
+    return order
+
+
+def go_down() -> None:
+    """Let the sandbox fail often enough to count as down."""
+    for _ in range(BREAKER_THRESHOLD):
+        provider.failed(factories.SANDBOX, "no answer", probe_seconds=3600)
 
 
 def spoil(provider_id: str, accident: str) -> None:

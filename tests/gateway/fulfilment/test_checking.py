@@ -11,41 +11,29 @@ from gateway.fulfilment.permits import Busy
 from gateway.fulfilment.worker import CHECK, Worker
 from models import claims, plans, provider
 from models.db import database
-from models.provider import BREAKER_THRESHOLD, Provider
+from models.provider import Provider
 from tests import factories
 from tests.gateway.fulfilment.conftest import WorkerFor
 from tests.gateway.fulfilment.orders import (
     ACCIDENTS,
+    DAY,
     Hint,
     Queue,
     age,
     booked,
     events,
+    go_down,
     place,
     put,
     row,
     seconds_until_check,
+    sent,
     spoil,
     status,
     wait_until_decided,
 )
 
 SANDBOX = factories.SANDBOX
-DAY = 86_400
-
-
-def sent(worker: Worker, words: str = "never") -> str:
-    """An order that its provider has accepted, and whose first check is due."""
-    order = place(words)
-    dispatching.dispatch(worker, order)
-    age(order, 61)
-    return order
-
-
-def go_down() -> None:
-    """Let the sandbox fail often enough to count as down."""
-    for _ in range(BREAKER_THRESHOLD):
-        provider.failed(SANDBOX, "no answer", probe_seconds=3600)
 
 
 class TestAnswered:
@@ -239,6 +227,7 @@ class TestProviderDown:
 
 
 class TestUnusableProvider:
+    @pytest.mark.usefixtures("backup")
     @pytest.mark.parametrize("accident", ACCIDENTS)
     def test_its_order_waits_and_times_out_all_the_same(
         self, worker: Worker, simulator: Simulator, accident: str
@@ -252,11 +241,14 @@ class TestUnusableProvider:
         age(order, DAY)
         checking.check(worker, order)
         assert (status(order), row(order)["failureReason"]) == ("failed", "timeout")
+        assert events(order)[-1] == (
+            "timeout: no outcome within 86400 s of sending, its provider sandbox could not be asked"
+        )
         assert booked(simulator, order).times_checked == 0
 
     def test_a_hint_that_is_wrong_does_nothing(self, worker: Worker) -> None:
         order = sent(worker)
-        spoil(SANDBOX, "sealed")
+        spoil(SANDBOX, "damaged")
         checking.check(worker, order)
         before = (row(order), events(order))
         checking.check(worker, order)

@@ -265,32 +265,61 @@ class TestUnclear:
 
 
 class TestFaultsOfAnAdapter:
-    """No fault of an adapter loses an order."""
+    """No fault of an adapter loses an order or blames its provider."""
 
     @pytest.fixture
-    def broken(self, monkeypatch: pytest.MonkeyPatch, simulator: Simulator) -> pytest.MonkeyPatch:
-        """The sandbox speaks through an adapter with a fault behind each call."""
+    def broken(
+        self, monkeypatch: pytest.MonkeyPatch, backup: str, simulator: Simulator, request: Any
+    ) -> None:
+        """The sandbox speaks through an adapter that fails before or after each of its calls."""
 
-        def fail(*_: Any) -> Outcome:
-            raise RuntimeError("a fault of the adapter's author")
+        def failing(name: str) -> Any:
+            def fail(self: Znet, task: Task) -> Outcome:
+                if request.param == "after":
+                    getattr(Znet, name)(self, task)
+                raise RuntimeError("a fault of the adapter's author")
 
-        adapter = type("Broken", (Znet,), {"send": fail, "check": fail})
+            return fail
+
+        adapter = type("Broken", (Znet,), {name: failing(name) for name in ("send", "check")})
         monkeypatch.setitem(providers.ADAPTERS, "broken", adapter)
         factories.add_provider(adapter="broken", base_url=simulator.url)
-        return monkeypatch
 
-    def test_a_send_that_fails_leaves_the_order_in_doubt(
-        self, worker: Worker, simulator: Simulator, broken: pytest.MonkeyPatch
+    @pytest.mark.usefixtures("broken")
+    @pytest.mark.parametrize("broken", ["before"], indirect=True)
+    def test_an_order_of_which_nothing_was_sent_is_sent_again(
+        self, worker: Worker, simulator: Simulator
     ) -> None:
         order = place()
+        for _ in range(2):
+            dispatching.dispatch(worker, order)
+            assert events(order)[-1] == (
+                "sandbox: not sent because of a fault on our side, will send again:"
+                " the adapter broken failed (RuntimeError)"
+            )
+            age(order, 61)
+            checking.check(worker, order)
+        assert (status(order), row(order)["providerId"]) == ("pending", SANDBOX)
+        assert (provider.health(SANDBOX), simulator.book.orders()) == (None, [])
+
+        factories.add_provider(adapter="znet", base_url=simulator.url)
+        age(order, 61)
+        checking.check(worker, order)
+        assert status(order) == "sent"
+        assert booked(simulator, order).times_checked == 0, "it was asked for an order it never got"
+
+    @pytest.mark.usefixtures("broken")
+    @pytest.mark.parametrize("broken", ["after"], indirect=True)
+    def test_an_order_that_was_sent_is_in_doubt(self, worker: Worker, simulator: Simulator) -> None:
+        order = place("never")
         dispatching.dispatch(worker, order)
         assert status(order) == "pending"
-        assert "the adapter broken failed (RuntimeError)" in events(order)[-1]
-        age(order, 31)
+        assert "no clear answer to the send, will ask: the adapter broken failed" in events(order)[-1]
+        age(order, 61)
         checking.check(worker, order)
         assert "nothing learned: the adapter broken failed (RuntimeError)" in events(order)[-1]
-        assert status(order) == "pending"
-        assert not simulator.book.orders()
+        assert (status(order), row(order)["providerId"]) == ("pending", SANDBOX)
+        assert (booked(simulator, order).requests_seen, provider.health(SANDBOX)) == (1, None)
 
     def test_settings_that_make_no_adapter_send_nothing(self, worker: Worker) -> None:
         order = place()
@@ -328,7 +357,7 @@ class TestUnusable:
     ) -> None:
         worker = worker_for({"ORDER_TIMEOUT": "3600"})
         order = place()
-        spoil(SANDBOX, "sealed")
+        spoil(SANDBOX, "damaged")
         dispatching.dispatch(worker, order)
         assert status(order) == "not_sent"
         assert 149 < seconds_until_check(order) <= 150, "half a period of the sweep"
@@ -345,7 +374,7 @@ class TestUnusable:
     ) -> None:
         order = place()
         dispatching.dispatch(worker, order)
-        spoil(SANDBOX, "sealed")
+        spoil(SANDBOX, "damaged")
         dispatching.dispatch(worker, order)
         assert (status(order), row(order)["providerId"]) == ("sent", SANDBOX)
         assert booked(simulator, order).requests_seen == 1

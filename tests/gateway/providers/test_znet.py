@@ -1,7 +1,7 @@
 """The znet protocol: every answer of its document, as raw bytes over real HTTP, and the simulator's own."""
 
-import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -16,6 +16,7 @@ from gateway.providers.base import (
     InDoubt,
     NoAnswer,
     NotReached,
+    ProviderError,
     QuestionRefused,
     Refused,
     Task,
@@ -23,10 +24,13 @@ from gateway.providers.base import (
     UnreadableCallback,
 )
 from gateway.providers.znet import Znet
+from models import texts
 from models.codes import Code
 from models.outcome import Outcome
 from models.provider import Provider
 from models.status import ExternalStatus
+from tests.growth import is_linear
+from tests.listening import listening
 
 PROCESSING, COMPLETED, FAILED = ExternalStatus.PROCESSING, ExternalStatus.COMPLETED, ExternalStatus.FAILED
 ROUTE = {"oyun": "1", "kupur": "60"}
@@ -59,10 +63,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def panel() -> Iterator[Panel]:
-    with Panel() as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    with listening(Panel()) as server:
         yield server
-        server.shutdown()
 
 
 @pytest.fixture
@@ -101,8 +103,12 @@ def test_what_is_sent(panel: Panel, znet: Znet) -> None:
 @pytest.mark.parametrize(
     ("extra", "phone", "player"),
     [
-        ("+905321234567", "+905321234567", "5123456789"),
+        ("+905321234567", "905321234567", "5123456789"),
+        ("+90 532 123 45 67", "905321234567", "5123456789"),
+        ("0 (532) 123-45-67", "05321234567", "5123456789"),
+        ("\u202a+٩٠ ٥٣٢ ١٢٣ ٤٥ ٦٧\u202c\n", "905321234567", "5123456789"),
         ("905321234", "905321234", "5123456789"),
+        (" \u200b\n", "", "5123456789"),
         ("server 7", "", "5123456789 server 7"),
         ("12345678", "", "5123456789 12345678"),
         (None, "", "5123456789"),
@@ -116,7 +122,58 @@ def test_the_extra_field_goes_where_it_belongs(
     assert (panel.asked["musteri_tel"], panel.asked["oyuncu_bilgi"]) == (phone, player)
 
 
-@pytest.mark.parametrize("fields", [{"params": {}}, {"params": {"oyun": "1"}}, {"quantity": 2}])
+@pytest.mark.parametrize(
+    ("user", "player"),
+    [
+        (" 512 345\u00a067 89\r\n", "5123456789"),
+        ("\u202a٥١٢٣٤٥٦٧٨٩\u202c", "5123456789"),
+        ("５１２３", "5123"),
+        ("\x1b[31mAli\u200b  Veli\t", "Ali Veli"),
+        ("şükrü#12", "şükrü#12"),
+    ],
+)
+def test_the_players_id_is_sent_as_the_panel_knows_it(
+    panel: Panel, znet: Znet, user: str, player: str
+) -> None:
+    panel.answer = b"OK|1|1"
+    znet.send(task(user_identifier=user))
+    assert (panel.asked["oyuncu_bilgi"], panel.asked["musteri_tel"]) == (player, "")
+
+
+@pytest.mark.parametrize(
+    ("field_map", "player", "phone"),
+    [
+        (
+            {"oyuncu_bilgi": "{userIdentifier}", "musteri_tel": "{userIdentifier}"},
+            "+90 555 111 22 33",
+            "905551112233",
+        ),
+        ({"oyuncu_bilgi": "{extraField}", "musteri_tel": "{userIdentifier}"}, "987456", "905551112233"),
+        ({"oyuncu_bilgi": "{extraField} {userIdentifier}"}, "987456 +90 555 111 22 33", ""),
+        ({}, "+90 555 111 22 33 987456", ""),
+    ],
+)
+def test_a_route_says_which_field_is_the_player(
+    panel: Panel, znet: Znet, field_map: dict[str, str], player: str, phone: str
+) -> None:
+    panel.answer = b"OK|1|1"
+    znet.send(task(user_identifier="+90 555 111 22 33", extra_field=" ٩٨٧ ٤٥٦\n", field_map=field_map))
+    assert (panel.asked["oyuncu_bilgi"], panel.asked["musteri_tel"]) == (player, phone)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"params": {}},
+        {"params": {"oyun": "1"}},
+        {"quantity": 2},
+        {"user_identifier": ""},
+        {"user_identifier": " \n\u200b\u202a\x00"},
+        {"user_identifier": "\u200b", "extra_field": "+90 555 111 22 33"},
+        {"field_map": {"oyuncu_bilgi": "{extraField}"}},
+        {"field_map": {"oyuncu_bilgi": "{extraField}"}, "extra_field": "\u200b"},
+    ],
+)
 def test_what_cannot_be_sent_is_refused_before_anything_is(
     panel: Panel, znet: Znet, fields: dict[str, Any]
 ) -> None:
@@ -177,7 +234,10 @@ def test_what_cannot_be_sent_is_refused_before_anything_is(
         ("<html>Bakım</html>", NoAnswer),
         ("OK", NoAnswer),
         ("OK|", NoAnswer),
-        ("OK|NaN|1", NoAnswer),
+        ("OK||", NoAnswer),
+        ("OK|NaN|", NoAnswer),
+        ("OK|Siparis alindi", NoAnswer),
+        ("8|Bağlantı Hatası,Kullanıcı Api Yetki, Kısıtlı Ip yada Kullanıcı Bilgileri Hatalı", Refused),
         ("O", NoAnswer),
         ("Hata oluştu", NoAnswer),
     ],
@@ -190,6 +250,21 @@ def test_answers_to_a_send(
     with pytest.raises(error) as raised:
         znet.send(task())
     assert type(raised.value) is error
+
+
+@pytest.mark.parametrize("cost", ["NaN", "1E-200000", "1E999999", "sNaN", "9" * 60, "", "ücretsiz", "12 TL"])
+def test_a_whole_answer_is_an_order_whatever_its_cost_says(panel: Panel, znet: Znet, cost: str) -> None:
+    panel.answer = f"OK|{cost}|980.88".encode()
+    outcome = znet.send(task())
+    assert (outcome.status, outcome.cost) == (ExternalStatus.SENT, None)
+
+
+@pytest.mark.parametrize(
+    ("cost", "amount"), [("10,12", "10.12"), ("1.234,50", "1234.50"), (" 10.12 ", "10.12"), ("٩٫٥", None)]
+)
+def test_costs_as_panels_write_them(panel: Panel, znet: Znet, cost: str, amount: str | None) -> None:
+    panel.answer = f"OK|{cost}|1".encode()
+    assert znet.send(task()).cost == (None if amount is None else Decimal(amount))
 
 
 def test_the_reason_of_a_refusal_is_read_in_either_encoding(panel: Panel, znet: Znet) -> None:
@@ -209,6 +284,13 @@ def test_the_reason_of_a_refusal_is_read_in_either_encoding(panel: Panel, znet: 
         ("OK|2| |x", COMPLETED, None, "x"),
         ("OK|2|-|x", COMPLETED, None, "x"),
         ("OK|2| - |x", COMPLETED, None, "x"),
+        ("OK|2|*****|x", COMPLETED, None, "x"),
+        ("OK|2|\u200b|x", COMPLETED, None, "x"),
+        *[
+            (f"OK|2|{word}|x", COMPLETED, None, "x")
+            for word in ("null", "NULL", "None", "undefined", "N/A", "0", "--", "Yok", "yok", "boş", "[]")
+        ],
+        ("OK|2|ABCD|\x1b[31m\u202ered\x07", COMPLETED, "ABCD", "red"),
         ("ok|3||", FAILED, None, None),
         ("OK|3|-|iptal", FAILED, None, "iptal"),
         ("\ufeffOK|2|ABCD|x\r\n", COMPLETED, "ABCD", "x"),
@@ -280,6 +362,68 @@ def test_answers_to_a_check_that_say_nothing_of_the_order(
     assert type(raised.value) is error
 
 
+def test_a_code_that_cannot_be_kept_is_asked_for(panel: Panel, znet: Znet) -> None:
+    panel.answer = b"OK|2|" + b"7" * 5_000 + b"|x"
+    outcome = znet.check(task())
+    assert (outcome.status, outcome.codes, outcome.unreadable_code) == (COMPLETED, (), True)
+
+
+#: A description of 3.9 MB, just below what is read of any answer.
+HUGE = "açıklama " * 350_000
+
+
+def test_a_huge_description_is_bounded(panel: Panel, znet: Znet) -> None:
+    panel.answer = f"OK|2|ABCD|{HUGE}".encode()
+    outcome = znet.check(task())
+    assert outcome.codes == (Code("ABCD"),)
+    assert outcome.message and outcome.message.startswith("açıklama") and len(outcome.message) == texts.WHOLE
+
+
+def test_a_reason_too_long_to_be_read_decides_nothing(panel: Panel, znet: Znet) -> None:
+    """Whether it was sent before may stand at its end."""
+    panel.answer = f"3|Geçersiz oyuncu {HUGE} daha önce gönderilmiş".encode()
+    with pytest.raises(InDoubt) as doubt:
+        znet.send(task())
+    panel.answer = f"3|{HUGE} İşlem bulunamadı".encode()
+    with pytest.raises(QuestionRefused) as refused:
+        znet.check(task())
+    assert max(len(str(doubt.value)), len(str(refused.value))) < 300
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "windows-1254"])
+@pytest.mark.parametrize("missing", [0, 1])
+def test_a_huge_answer_is_cut_between_characters(
+    panel: Panel, znet: Znet, encoding: str, missing: int
+) -> None:
+    """Half a character at the cut must not make the rest another encoding's."""
+    panel.answer = f"OK|1||{'x' * missing}{'ş' * texts.MAX_READ}".encode(encoding)
+    message = znet.check(task()).message or ""
+    assert message.strip("x…") == "ş" * len(message.strip("x…")) and len(message) == texts.WHOLE
+
+
+@pytest.mark.parametrize("piece", ["a", "3|", "|", "bulunamadi ", "islem ", "\u200b", " ", "-", "\x1b[", "ş"])
+def test_answers_take_linear_time(panel: Panel, znet: Znet, piece: str) -> None:
+    def ask(text: str) -> None:
+        panel.answer = f"3|{text}".encode()
+        for call in (znet.send, znet.check):
+            with suppress(ProviderError):
+                call(task())
+
+    assert is_linear(ask, piece)
+
+
+def test_what_a_panel_writes_does_not_reach_the_terminal_in_an_error(panel: Panel, znet: Znet) -> None:
+    panel.answer = "3|Geçersiz \x1b[2J\x1b]0;title\x07\u202eoyuncu\r\n\tx".encode()
+    with pytest.raises(Refused) as refused:
+        znet.send(task())
+    assert str(refused.value) == "Geçersiz oyuncu x"
+
+
+@pytest.mark.parametrize("error", [InDoubt, NoAnswer, NotReached, QuestionRefused, Refused, UnknownReference])
+def test_every_error_of_every_protocol_is_clean_and_bounded(error: type[ProviderError]) -> None:
+    assert str(error(f"a\x1b[31m\n\x00\x9b\u202e\ud800{'b' * 5_000_000}")) == f"a {'b' * 19_997}…"
+
+
 def test_no_error_shows_a_pin(panel: Panel, znet: Znet) -> None:
     panel.answer = b"OK|2|SECRET-PIN"
     with pytest.raises(NoAnswer) as raised:
@@ -288,7 +432,7 @@ def test_no_error_shows_a_pin(panel: Panel, znet: Znet) -> None:
 
 
 @pytest.mark.parametrize("call", [lambda z: z.send(task()), lambda z: z.check(task()), lambda z: z.balance()])
-def test_a_server_error_is_no_answer(panel: Panel, znet: Znet, call: Callable[[Znet], Any]) -> None:
+def test_a_server_error_is_not_an_answer(panel: Panel, znet: Znet, call: Callable[[Znet], Any]) -> None:
     panel.status, panel.answer = 500, b"OK|1|1"
     with pytest.raises(NoAnswer, match="HTTP 500"):
         call(znet)

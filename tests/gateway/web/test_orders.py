@@ -8,27 +8,33 @@ import pytest
 import redis
 
 from models import provider, route
+from models.codes import Code
 from models.db import database
-from models.status import ExternalStatus
+from models.outcome import Arrival, Outcome
+from models.status import ExternalStatus, Source
 from tests import factories
 from tests.gateway.web import calls
 from tests.gateway.web.conftest import Client
 from tests.waiting import wait_until
 
-#: The contract's order, word for word; `pinCode` is there for those who may see it.
+#: The contract's order, word for word; SECRET ones are there for keys that may read them.
 FIELDS = ["id", "orderNo", "productId", "packageId", "quantity", "userIdentifier", "extraField"]
-FIELDS += ["status", "externalStatus", "providerId", "providerReferans", "externalOrderId", "pinCode"]
-FIELDS += ["lastMessage", "createdAt", "sentAt", "lastSyncAt", "completedAt", "durationMs"]
+FIELDS += ["status", "externalStatus", "failureReason", "attention"]
+FIELDS += ["providerId", "providerReferans", "externalOrderId", "pinCode", "codes", "receipt", "lastMessage"]
+FIELDS += ["createdAt", "sentAt", "lastSyncAt", "completedAt", "reversedAt", "durationMs"]
+SECRET = ("pinCode", "codes")
+PUBLIC = [name for name in FIELDS if name not in SECRET]
 
 
 def test_a_placed_order_is_shown_in_full(client: Client) -> None:
     answer = client.simulate_post("/orders", json=calls.BODY | {"extraField": "TR", "quantity": 2})
     assert answer.status_code == 201
-    assert list(answer.json) == [name for name in FIELDS if name != "pinCode"]
+    assert list(answer.json) == PUBLIC
     shown = answer.json
-    assert shown["status"], shown["externalStatus"] == ("pending", "not_sent")
+    assert (shown["status"], shown["externalStatus"]) == ("pending", "not_sent")
+    assert [shown[name] for name in ("failureReason", "attention", "receipt", "reversedAt")] == [None] * 4
     assert (shown["extraField"], shown["quantity"], shown["providerId"]) == ("TR", 2, factories.SANDBOX)
-    assert shown["providerReferans"].isdigit()
+    assert shown["providerReferans"].isdecimal() and len(shown["providerReferans"]) == 15
     assert shown["createdAt"].endswith("Z") and datetime.fromisoformat(shown["createdAt"])
 
 
@@ -77,13 +83,13 @@ def completed(pool: object) -> dict[str, Any]:
     return order
 
 
-def test_a_pin_is_shown_only_to_who_may_see_it(
+def test_a_pin_is_shown_only_to_keys_that_may_read_it(
     completed: dict[str, Any], client: Client, trusted: Client
 ) -> None:
     path = f"/orders/{completed['id']}"
     hidden, shown = client.simulate_get(path), trusted.simulate_get(path)
-    assert "pinCode" not in hidden.json and "PIN-1" not in hidden.text
-    assert shown.json["pinCode"] == "PIN-1"
+    assert list(hidden.json) == PUBLIC and "PIN-1" not in hidden.text
+    assert (shown.json["pinCode"], shown.json["codes"]) == ("PIN-1", [{"code": "PIN-1"}])
     assert list(shown.json) == FIELDS
     assert (shown.json["status"], shown.json["externalStatus"]) == ("approved", "completed")
 
@@ -94,8 +100,8 @@ def test_each_read_of_a_pin_is_on_the_timeline(
     path = f"/orders/{completed['id']}"
     for reader in (trusted, client, trusted):
         reader.simulate_get(path)
-    assert [event for event in calls.timeline(completed["id"]) if "PIN" in event[1]] == [
-        ("api", "PIN read with key storefront")
+    assert [event for event in calls.timeline(completed["id"]) if "read" in event[1]] == [
+        ("api", "codes read with key storefront")
     ] * 2
 
 
@@ -109,26 +115,75 @@ def test_no_other_call_shows_a_pin(completed: dict[str, Any], trusted: Client) -
         trusted.simulate_get("/metrics"),
     ]
     assert [answer.status_code for answer in answers] == [200, 200, 202, 409, 200]
-    assert not any("PIN-1" in answer.text or "pinCode" in answer.text for answer in answers)
+    assert not any(word in answer.text for answer in answers for word in ("PIN-1", *SECRET))
 
 
-def test_an_order_without_a_pin_has_none_and_nobody_read_it(trusted: Client) -> None:
+def test_without_a_pin_null_is_shown_and_no_reading_recorded(trusted: Client) -> None:
     placed = calls.place(trusted)
-    assert trusted.simulate_get(f"/orders/{placed['id']}").json["pinCode"] is None
+    shown = trusted.simulate_get(f"/orders/{placed['id']}").json
+    assert (shown["pinCode"], shown["codes"]) == (None, [])
     assert len(calls.timeline(placed["id"])) == 1
 
 
 def test_a_pin_stored_before_sealing_was_turned_on_is_shown(
     completed: dict[str, Any], trusted: Client
 ) -> None:
-    factories.put(completed, pinCode="IN-CLEAR", pinDigest=None)
+    factories.put(completed, pinCode="IN-CLEAR", pinDigest=None, codes=None)
     assert trusted.simulate_get(f"/orders/{completed['id']}").json["pinCode"] == "IN-CLEAR"
+
+
+def test_every_code_is_shown_whole_and_in_order_to_who_may_see_it(
+    pool: object, client: Client, trusted: Client
+) -> None:
+    order = factories.place(quantity=2)
+    delivered = (Code("A-1", pin="4321", serial="SER-1", expires_at="2030-01-31"), Code("B-2"))
+    outcome = Outcome(ExternalStatus.COMPLETED, order["provider_referans"], codes=delivered, receipt="Ali V.")
+    factories.settle(Arrival(factories.SANDBOX, Source.POLL, outcome, order_id=order["id"]))
+
+    path = f"/orders/{order['id']}"
+    hidden, shown = client.simulate_get(path), trusted.simulate_get(path).json
+
+    assert shown["pinCode"] == "A-1"
+    assert shown["codes"] == [
+        {"code": "A-1", "pin": "4321", "serial": "SER-1", "expiresAt": "2030-01-31"},
+        {"code": "B-2"},
+    ]
+    assert shown["receipt"] == hidden.json["receipt"] == "Ali V."
+    assert list(hidden.json) == PUBLIC
+    assert not any(secret in hidden.text for secret in ("A-1", "4321", "SER-1", "B-2"))
+
+
+@pytest.mark.parametrize(
+    ("then", "shown"),
+    [
+        (ExternalStatus.REVERSED, ("rejected", "reversed", None, "reversed")),
+        (ExternalStatus.FAILED, ("approved", "completed", None, "conflict")),
+    ],
+)
+def test_an_end_that_is_taken_back_is_shown(
+    completed: dict[str, Any], client: Client, then: ExternalStatus, shown: tuple[str | None, ...]
+) -> None:
+    factories.settle(factories.arrival(completed, then))
+
+    found = client.simulate_get(f"/orders/{completed['id']}").json
+    [listed] = client.simulate_get("/orders").json["data"]
+
+    for order in (found, listed):
+        names = ("status", "externalStatus", "failureReason", "attention")
+        assert tuple(order[name] for name in names) == shown
+        assert (order["reversedAt"] is not None) == (then is ExternalStatus.REVERSED)
+
+
+def test_why_an_order_failed_is_shown(pool: object, client: Client) -> None:
+    order = factories.sent()
+    factories.settle(factories.arrival(order, ExternalStatus.FAILED))
+    assert client.simulate_get(f"/orders/{order['id']}").json["failureReason"] == "provider"
 
 
 def test_a_pin_that_does_not_open_is_an_error_that_shows_nothing(
     completed: dict[str, Any], trusted: Client
 ) -> None:
-    moved = factories.sent("somebody else")
+    moved = factories.sent("another player")
     factories.put(moved, pinCode=factories.column(completed, "pinCode"))
     found = calls.problem(trusted.simulate_get(f"/orders/{moved['id']}"), 500)
     assert "ENCRYPTION_KEYS" in found["detail"] and "sealed:" not in found["detail"]

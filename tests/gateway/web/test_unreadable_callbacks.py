@@ -76,7 +76,7 @@ def test_invalid_utf8_is_kept_readable(client: Client) -> None:
 
 
 def test_text_of_every_kind_is_kept(trusted: Client, order: dict[str, Any]) -> None:
-    message = "Şifreniz hazır 😀 \u202e <b>'\"\\%s"
+    message = "Şifreniz hazır 😀 <b>'\"\\%s"
     said = neutral(order["provider_referans"], pin_code="ş😀%s'", message=message)
     assert result(call_back(trusted, json.dumps(said, ensure_ascii=False).encode())) == "applied"
     shown = trusted.simulate_get(f"/orders/{order['id']}").json
@@ -108,6 +108,13 @@ def test_what_the_signature_does_not_cover_is_not_read(client: Client, order: di
     answer = client.simulate_post("/callbacks/sandbox", query_string=said, body=body, headers=form)
     calls.problem(answer, 400)
     assert standing(order) == "sent"
+
+
+@pytest.mark.parametrize("form", [b"status=%ff", b"status=\xff", b"&".join(b"%d=1" % n for n in range(201))])
+def test_a_signed_form_that_cannot_be_read_is_kept_as_invalid(client: Client, form: bytes) -> None:
+    headers = calls.signed(form) | {"content-type": "application/x-www-form-urlencoded"}
+    calls.problem(client.simulate_post("/callbacks/sandbox", body=form, headers=headers), 400)
+    assert [kept["result"] for kept in calls.inbox()] == ["invalid"]
 
 
 def test_a_signed_form_is_read(client: Client, order: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The pool: what it hands out works, and one connection that hangs holds up nobody else."""
+"""The pool: what it hands out works, and a connection that hangs delays no other."""
 
 import os
 import socket
@@ -10,9 +10,9 @@ from contextlib import closing
 import peewee
 import psycopg2
 import pytest
-from playhouse.pool import MaxConnectionsExceeded
 
 from models.db import database
+from models.db.migrate import migrate
 
 
 @pytest.fixture
@@ -31,6 +31,29 @@ def backend(pool: database.Pool) -> int:
 def terminate(database_url: str, pid: int) -> None:
     with closing(psycopg2.connect(database_url)) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
+
+
+def with_search_path(database_url: str, schema: str) -> str:
+    joint = "&" if "?" in database_url else "?"
+    return f"{database_url}{joint}options=-c%20search_path%3D{schema}"
+
+
+def test_options_of_the_url_stand_beside_ours(database_url: str) -> None:
+    made = database.connect(with_search_path(database_url, "shop"), pool_size=1)
+    with made.connection_context():
+        shown = [made.execute_sql(f"SHOW {name}").fetchone()[0] for name in ("search_path", "lock_timeout")]
+    made.close_all()
+    assert shown == ["shop", "10s"]
+
+
+def test_migrations_follow_the_options_of_the_url(empty_database_url: str) -> None:
+    """As the gateway does, which would otherwise not find its tables."""
+    with closing(psycopg2.connect(empty_database_url)) as connection, connection.cursor() as cursor:
+        cursor.execute("CREATE SCHEMA shop")
+        connection.commit()
+        migrate(with_search_path(empty_database_url, "shop"), echo=lambda line: None)
+        cursor.execute("SELECT DISTINCT schemaname FROM pg_tables WHERE schemaname IN ('shop', 'public')")
+        assert cursor.fetchall() == [("shop",)]
 
 
 def test_a_connection_is_used_again(pool: database.Pool) -> None:
@@ -87,7 +110,9 @@ def test_many_threads_share_few_connections(pool: database.Pool) -> None:
     assert pool._in_use == {}
 
 
-def test_who_finds_none_free_gives_up(pool: database.Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_free_connection_a_thread_gives_up(
+    pool: database.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(database, "POOL_WAIT_SECONDS", 0.05)
     held, done = threading.Barrier(3), threading.Event()
 
@@ -100,7 +125,7 @@ def test_who_finds_none_free_gives_up(pool: database.Pool, monkeypatch: pytest.M
     for thread in threads:
         thread.start()
     held.wait()
-    with pytest.raises(MaxConnectionsExceeded):
+    with pytest.raises(database.Unavailable):
         pool.connect()
     done.set()
     for thread in threads:
@@ -116,7 +141,7 @@ def test_a_connection_that_could_not_be_opened_takes_no_place() -> None:
             pool.connect()
 
 
-def test_a_connection_that_hangs_while_it_opens_holds_up_nobody(database_url: str) -> None:
+def test_a_connection_that_hangs_while_it_opens_delays_no_other(database_url: str) -> None:
     pool = database.connect(database_url, pool_size=2)
     backend(pool)
     with socket.create_server(("127.0.0.1", 0)) as silent:

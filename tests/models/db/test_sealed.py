@@ -3,7 +3,7 @@
 import pytest
 from cryptography.fernet import Fernet
 
-from models.db.sealed import Sealer, Unsealable
+from models.db.sealed import NoKeyOpens, Sealer, Unsealable
 
 OLD, NEW = Fernet.generate_key().decode(), Fernet.generate_key().decode()
 
@@ -25,7 +25,7 @@ def test_older_keys_still_open() -> None:
 @pytest.mark.parametrize("keys", [[], [NEW]])
 def test_a_missing_key_is_said(keys: list[str]) -> None:
     value = Sealer([OLD]).seal("PIN", "x")
-    with pytest.raises(Unsealable, match="ENCRYPTION_KEYS"):
+    with pytest.raises(NoKeyOpens, match="ENCRYPTION_KEYS"):
         Sealer(keys).unseal(value, "x")
 
 
@@ -39,3 +39,23 @@ def test_pins_compare_across_keys() -> None:
     assert stored in Sealer([NEW, OLD]).digests("PIN")
     assert stored not in Sealer([NEW, OLD]).digests("PIM")
     assert Sealer().digests("PIN")[0] in Sealer([NEW]).digests("PIN")
+
+
+@pytest.mark.parametrize("value", ["sealed:", "sealed:under a key that is gone", "sealed:gAAAAA=="])
+@pytest.mark.parametrize("keys", [[], [NEW]])
+def test_a_value_that_no_key_could_open_is_not_blamed_on_the_keys(value: str, keys: list[str]) -> None:
+    with pytest.raises(Unsealable, match="damaged") as raised:
+        Sealer(keys).unseal(value, "x")
+    assert not isinstance(raised.value, NoKeyOpens)
+
+
+def test_what_opens_is_told_without_its_owner() -> None:
+    value = Sealer([OLD]).seal("PIN", "x")
+    assert Sealer([NEW, OLD]).opens(value)
+    assert not Sealer([NEW]).opens(value) and not Sealer().opens(value)
+    assert not Sealer([OLD]).opens("PIN"), "what is not sealed shows nothing about the keys"
+    assert not Sealer([OLD]).opens("sealed:cut")
+
+
+def test_no_error_of_sealing_can_be_mistaken_for_a_bad_value() -> None:
+    assert issubclass(NoKeyOpens, Unsealable) and not issubclass(Unsealable, ValueError)

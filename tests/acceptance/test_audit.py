@@ -1,0 +1,273 @@
+"""The audit of a storm finds what it is for: one order that is right, and each way in which it may be wrong."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from gateway.dev.simulator import Order, State
+from gateway.dev.simulator.behaviours import parse
+from tests.acceptance.storm import audit, plan
+from tests.acceptance.storm.books import Books, Case, Event
+
+BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
+PIN = "ABCD-1234"
+ORDER_TIMEOUT_SECONDS = 100.0
+
+
+def at(seconds: float) -> datetime:
+    return BEGAN + timedelta(seconds=seconds)
+
+
+def entry(state: State = State.COMPLETED, words: str = "", **fields: Any) -> Order:
+    """What a provider's book says: booked 2 s after the beginning."""
+    made = Order("123456789012345", f"player+{words}", parse(words), state=state, **{"pin": PIN} | fields)
+    made.requests_seen, made.times_booked, made.booked_at, made.decided_at = 1, 1, BEGAN.timestamp() + 2, 0.0
+    made.sent_at.append(BEGAN.timestamp() + 1)
+    return made
+
+
+def refused(**fields: Any) -> Order:
+    made = entry(State.UNBOOKED, "refuse", pin="", **fields)
+    made.times_booked, made.booked_at, made.times_refused = 0, None, 1
+    return made
+
+
+def told(order: Order, status: str, answer: int | str = 200, *codes: str) -> Order:
+    """`order`, whose callback with this status was answered so."""
+    order.callbacks.append({"at": 0.0, "status": status, "answer": answer, "codes": list(codes)})
+    return order
+
+
+def event(
+    seconds: float, source: str, before: str | None, after: str, message: str = "", result: str = ""
+) -> Event:
+    return Event(at(seconds), source, before, after, message, result or None)
+
+
+PLACED = [
+    event(0, "api", None, "not_sent"),
+    event(1, "dispatch", "not_sent", "pending", "claimed; sending to sandbox"),
+    event(2, "dispatch", "pending", "sent", "accepted by sandbox"),
+]
+COMPLETED = event(4, "callback", "sent", "completed", "", "applied")
+
+
+def row(**columns: Any) -> dict[str, Any]:
+    """A completed order, as the gateway has it."""
+    right = {
+        "externalStatus": "completed",
+        "status": "approved",
+        "failureReason": None,
+        "pinCode": PIN,
+        "codes": None,
+        "expects": "auto",
+        "attention": None,
+        "productId": plan.GAME,
+        "providerId": "sandbox",
+        "triedProviders": [],
+        "provider_referans": "123456789012345",
+        "lastMessage": "",
+        "claimedAt": at(1),
+        "sentAt": at(2),
+        "completedAt": at(4),
+        "durationMs": 2000,
+        "reversedAt": None,
+        "nextCheckAt": None,
+    }
+    return right | columns
+
+
+def offences(
+    columns: dict[str, Any], entries: dict[str, Order], events: Sequence[Event], unreachable: bool = False
+) -> list[str]:
+    away = ((BEGAN.timestamp() + 90, BEGAN.timestamp() + 200),) if unreachable else ()
+    case = Case(row(**columns), entries, list(events))
+    return list(audit.offences_of(case, Books({}, ORDER_TIMEOUT_SECONDS, away)))
+
+
+FAILED = {"externalStatus": "failed", "status": "rejected", "failureReason": "provider", "pinCode": None}
+FAILED |= {"completedAt": None, "durationMs": None}
+CONFLICT = event(5, "callback", "completed", "completed", "", "conflict")
+REVERSED = {"externalStatus": "reversed", "status": "rejected", "reversedAt": at(9), "attention": "reversed"}
+TAKEN_BACK = event(9, "callback", "completed", "reversed", "", "applied")
+AT_BACKUP = {"providerId": "backup", "triedProviders": ["sandbox"]}
+TO_BACKUP = [
+    *PLACED[:2],
+    event(2, "dispatch", "pending", "pending", "sandbox refused: Stok yok; sending to backup"),
+    event(3, "dispatch", "pending", "sent", "accepted by backup"),
+]
+FROM_FORMER = event(6, "callback", "completed", "completed", "conflict: completed at sandbox", "conflict")
+
+
+def relented() -> Order:
+    return told(entry(words="relent", times_refused=1, relented=True), "completed", 200, "OTHER-1")
+
+
+def completed() -> Order:
+    return told(entry(), "completed", 200, PIN)
+
+
+@pytest.mark.parametrize(
+    ("columns", "entries", "events"),
+    [
+        pytest.param({}, {"sandbox": completed()}, [*PLACED, COMPLETED], id="completed"),
+        pytest.param(
+            FAILED,
+            {"sandbox": refused()},
+            [*PLACED[:2], event(2, "dispatch", "pending", "failed")],
+            id="refused",
+        ),
+        pytest.param(
+            {"attention": "conflict"},
+            {"sandbox": told(told(entry(words="contradict"), "completed", 200, PIN), "failed")},
+            [*PLACED, COMPLETED, CONFLICT],
+            id="contradicted",
+        ),
+        pytest.param(
+            REVERSED,
+            {"sandbox": told(told(entry(State.REVERSED, "reverse"), "completed", 200, PIN), "reversed")},
+            [*PLACED, COMPLETED, TAKEN_BACK],
+            id="reversed",
+        ),
+        pytest.param(
+            AT_BACKUP | {"attention": "conflict"},
+            {"sandbox": relented(), "backup": completed()},
+            [*TO_BACKUP, COMPLETED, FROM_FORMER],
+            id="delivered by the former provider too",
+        ),
+        pytest.param(
+            {"pinCode": None, "productId": plan.CODE, "expects": "code", "attention": "no_code"},
+            {"sandbox": told(entry(words="nopin", pin=""), "completed")},
+            [*PLACED, COMPLETED],
+            id="without a code that it should have",
+        ),
+    ],
+)
+def test_what_is_right_is_no_offence(
+    columns: dict[str, Any], entries: dict[str, Order], events: list[Event]
+) -> None:
+    assert offences(columns, entries, events) == []
+
+
+@pytest.mark.parametrize(
+    ("offence", "columns", "entries", "events"),
+    [
+        (audit.LOST, {"externalStatus": "sent"}, {"sandbox": completed()}, PLACED),
+        (audit.WRONG_STATE, {"pinCode": "OTHER-1"}, {"sandbox": completed()}, [*PLACED, COMPLETED]),
+        (audit.WRONG_STATE, {"pinCode": None}, {"sandbox": completed()}, [*PLACED, COMPLETED]),
+        (audit.WRONG_STATE, {"nextCheckAt": at(9)}, {"sandbox": completed()}, [*PLACED, COMPLETED]),
+        (
+            audit.WRONG_STATE,
+            {"lastMessage": "Y\ufffdkleme"},
+            {"sandbox": told(entry(words="php=latin5", description="Yükleme"), "completed", 200, PIN)},
+            [*PLACED, COMPLETED],
+        ),
+        (
+            audit.WRONG_STATE,
+            {},
+            {"sandbox": told(told(entry(State.REVERSED, "reverse"), "completed", 200, PIN), "reversed")},
+            [*PLACED, COMPLETED],
+        ),
+        (
+            audit.CONFLICT_HIDDEN,
+            {},
+            {"sandbox": told(told(entry(words="contradict"), "completed", 200, PIN), "failed")},
+            [*PLACED, COMPLETED],
+        ),
+        (
+            audit.CONFLICT_HIDDEN,
+            AT_BACKUP,
+            {"sandbox": relented(), "backup": completed()},
+            [*TO_BACKUP, COMPLETED],
+        ),
+        (audit.WRONG_ATTENTION, {"attention": "conflict"}, {"sandbox": completed()}, [*PLACED, COMPLETED]),
+        (
+            audit.WRONG_ATTENTION,
+            {},
+            {"sandbox": told(told(entry(words="contradict"), "completed", 200, PIN), "failed")},
+            [*PLACED, COMPLETED, CONFLICT],
+        ),
+        (
+            audit.WRONG_ATTENTION,
+            {"attention": "conflict"},
+            {"sandbox": completed()},
+            [*PLACED, COMPLETED, CONFLICT],
+        ),
+        (
+            audit.WRONG_ATTENTION,
+            {"pinCode": None, "productId": plan.CODE, "expects": "code"},
+            {"sandbox": told(entry(words="nopin", pin=""), "completed")},
+            [*PLACED, COMPLETED],
+        ),
+        (audit.REROUTED, {"providerId": "backup"}, {"backup": completed()}, [*TO_BACKUP, COMPLETED]),
+        (
+            audit.REROUTED,
+            AT_BACKUP,
+            {"sandbox": replace(refused(), times_refused=0), "backup": completed()},
+            [*TO_BACKUP, COMPLETED],
+        ),
+        (
+            audit.CALLBACK_REFUSED,
+            {},
+            {"sandbox": told(completed(), "completed", 400)},
+            [*PLACED, COMPLETED],
+        ),
+        (
+            audit.WRONG_REFERENCE,
+            {"provider_referans": "1" * 18},
+            {"sandbox": completed()},
+            [*PLACED, COMPLETED],
+        ),
+        (audit.BROKEN_TIMELINE, {}, {"sandbox": completed()}, PLACED),
+    ],
+)
+def test_each_offence_is_found(
+    offence: str, columns: dict[str, Any], entries: dict[str, Order], events: list[Event]
+) -> None:
+    assert offence in offences(columns, entries, events)
+
+
+def test_an_order_sent_to_two_providers_that_both_took_it_was_sent_twice() -> None:
+    found = offences(AT_BACKUP, {"sandbox": completed(), "backup": completed()}, [*TO_BACKUP, COMPLETED])
+    assert {audit.SENT_TWICE, audit.REROUTED} <= set(found)
+
+
+TIMED_OUT = FAILED | {"failureReason": "timeout"}
+EXPIRED = [*PLACED, event(103, "sweep", "sent", "failed", "timeout: no outcome", "applied")]
+
+
+@pytest.mark.parametrize(("checked_at", "unreachable", "is_right"), [
+    (102.5, False, True), (101.9, False, False), (None, False, False), (None, True, True),
+])  # fmt: skip
+def test_an_order_times_out_after_a_check_that_was_tried(
+    checked_at: float | None, unreachable: bool, is_right: bool
+) -> None:
+    waiting = entry(State.PROCESSING, "never", pin="")
+    if checked_at is not None:
+        waiting.checked_at.append(BEGAN.timestamp() + checked_at)
+    found = offences(TIMED_OUT, {"sandbox": waiting}, EXPIRED, unreachable)
+    assert (audit.EXPIRED_UNASKED in found) is not is_right
+
+
+@pytest.mark.parametrize(
+    ("product", "asks", "is_right"),
+    [
+        (plan.GAME, 4, True),
+        (plan.GAME, 2, False),
+        (plan.CODE, 8, True),
+        (plan.CODE, 6, False),
+        (plan.TOP_UP, 0, True),
+    ],
+)
+def test_a_code_may_be_missing_only_where_the_questions_are_used_up(
+    product: str, asks: int, is_right: bool
+) -> None:
+    without = told(entry(words="fetch=9"), "completed")
+    polls = [event(5 + n, "poll", "completed", "completed", "checked", "duplicate") for n in range(asks)]
+    attention = "no_code" if product == plan.CODE else None
+    columns = {"pinCode": None, "productId": product, "attention": attention}
+    found = offences(columns, {"sandbox": without}, [*PLACED, COMPLETED, *polls])
+    assert found == ([] if is_right else [audit.WRONG_STATE])
