@@ -54,7 +54,7 @@ def parse_multipart(body: bytes, content_type: str) -> Form:
 def nested(form: Form) -> dict[str, Any]:
     """The fields as PHP gives them to a script: `pin[]` and `pin[0]` become lists, `pin[serial]` an object.
 
-    `pin[][code]`, which says of no value to which entry it belongs, becomes an entry that no reader takes.
+    `pin[][code]` does not say to which entry a value belongs; it becomes an object that no reader takes.
     """
     found: dict[str, Any] = {}
     for name, value in form.items():
@@ -63,8 +63,6 @@ def nested(form: Form) -> dict[str, Any]:
         if not match or len(keys) > MAX_DEPTH:
             repeated = (name in MANY and not isinstance(value, str)) or isinstance(found.get(name), dict)
             _put(found, [name, ""] if repeated else [name], value)
-        elif "" in keys[:-1]:
-            _put(found, [match[1], ""], [[last(value)]])
         else:
             _put(found, [match[1], *keys], value)
     return {name: _lists(value) for name, value in found.items()}
@@ -94,7 +92,7 @@ def _collect(pairs: Iterable[tuple[str, str]]) -> Form:
     return {name: values if len(values) > 1 else values[0] for name, values in found.items()}
 
 
-def _put(node: dict[str, Any], path: Sequence[str], value: str | Sequence[Any]) -> None:
+def _put(node: dict[str, Any], path: Sequence[str], value: str | Sequence[str]) -> None:
     """Put a value where the path leads; an empty last key takes the next free place, once for each value."""
     for key in path[:-1]:
         below = node.get(key)

@@ -161,6 +161,95 @@ def test_nobody_waits_for_ever_until_the_process_is_idle() -> None:
     busy.join()
 
 
+# --- request lines of callbacks
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (b"GET /callbacks/p/t?a=b c d HTTP/1.1", b"GET /callbacks/p/t?a=b%20c%20d HTTP/1.1"),
+        (b"HEAD /callbacks/p?a=\xfe\xc5\x9f HTTP/1.0", b"HEAD /callbacks/p?a=%FE%C5%9F HTTP/1.0"),
+        (b"POST /callbacks/p?a=A#B\tC HTTP/1.1", b"POST /callbacks/p?a=A%23B%09C HTTP/1.1"),
+        (b"GET /callbacks/p?a=1%20 HTTP/1.1", b"GET /callbacks/p?a=1%20 HTTP/1.1"),
+        (b"GET /callbacks/p?a=1  HTTP/1.1", b"GET /callbacks/p?a=1%20 HTTP/1.1"),
+        (b"GET /callbacks/p?a= HTTP/1.0 HTTP/1.1", b"GET /callbacks/p?a=%20HTTP/1.0 HTTP/1.1"),
+    ],
+)
+def test_what_a_callback_leaves_raw_in_its_line_is_encoded(line: bytes, expected: bytes) -> None:
+    assert serving.encoded_line(line) == expected
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"GET /orders?a=b c HTTP/1.1",
+        b"GET /callbacks?a=b c HTTP/1.1",
+        b"GET //callbacks/p?a=b c HTTP/1.1",
+        b"GET  /callbacks/p?a=b c HTTP/1.1",
+        b"GET http://x/callbacks/p?a=b c HTTP/1.1",
+        b"PUT /callbacks/p?a=b c HTTP/1.1",
+        b"get /callbacks/p?a=b c HTTP/1.1",
+        b" GET /callbacks/p?a=b c HTTP/1.1",
+        b"GET /callbacks/p?a=b c HTTP/1.1 x",
+        b"GET /callbacks/p?a=b c HTTP/2.0",
+        b"GET /callbacks/p?a=b c",
+    ],
+)
+def test_any_other_line_stays_as_it_is(line: bytes) -> None:
+    assert serving.encoded_line(line) == line
+
+
+def test_control_characters_are_not_made_harmless() -> None:
+    line = serving.encoded_line(b"GET /callbacks/p?a=b c\x00\r\n\x7f HTTP/1.1")
+    assert line == b"GET /callbacks/p?a=b%20c\x00\r\n\x7f HTTP/1.1"
+
+
+# --- addresses
+
+
+class Socket:
+    """A socket of a machine that has IPv6 on the loopback, or that has not."""
+
+    def __init__(self, loopback: bool, v6only: int) -> None:
+        self._loopback, self._v6only = loopback, v6only
+
+    def __enter__(self) -> "Socket":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def getsockopt(self, *_: object) -> int:
+        return self._v6only
+
+    def bind(self, address: tuple[str, int]) -> None:
+        if not self._loopback:
+            raise OSError("Cannot assign requested address")
+
+
+@pytest.mark.parametrize(
+    ("loopback", "v6only", "expected"),
+    [
+        (True, 0, ["[::]:8000"]),
+        (True, 1, ["0.0.0.0:8000", "[::]:8000"]),
+        (False, 0, ["0.0.0.0:8000"]),
+    ],
+)
+def test_ipv6_is_served_where_the_machine_has_it(
+    monkeypatch: pytest.MonkeyPatch, loopback: bool, v6only: int, expected: list[str]
+) -> None:
+    monkeypatch.setattr(serving.socket, "socket", lambda family: Socket(loopback, v6only))
+    assert serving.addresses(8000) == expected
+
+
+def test_a_machine_without_ipv6_serves_ipv4(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(family: int) -> Any:
+        raise OSError("Address family not supported by protocol")
+
+    monkeypatch.setattr(serving.socket, "socket", refuse)
+    assert serving.addresses(8000) == ["0.0.0.0:8000"]
+
+
 # --- PostgreSQL
 
 

@@ -2,10 +2,12 @@
 
 from typing import Any
 
+import falcon
 import pytest
-from falcon.testing import Result
+from falcon.testing import Result, create_environ
 
 from gateway.settings import Settings, load
+from gateway.web.addresses import client_address
 from tests import factories
 from tests.conftest import KEY
 from tests.gateway.web import calls
@@ -61,6 +63,8 @@ def send(
         (1, PROXY, f", {PANEL}"),
         (1, PROXY, f"unknown,{PANEL}:4711"),
         (1, PROXY, "[2001:db8:1::7]:4711"),
+        (1, f"::ffff:{PROXY}", f"::ffff:{PANEL}"),
+        (1, PROXY, f"[::ffff:{PANEL}]:4711"),
         (1, PANEL, None),
         (2, PROXY, f"{PANEL}, {ROUTER}"),
         (2, PROXY, f"{STRANGER}, {PANEL}, {ROUTER}"),
@@ -114,3 +118,23 @@ def test_an_address_that_is_added_is_seen_almost_at_once(anonymous: Client, wall
     calls.problem(send(anonymous, STRANGER), 403)
     allow(STRANGER)
     wait_until(lambda: send(anonymous, STRANGER).status_code == 202, timeout_seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("trusted_proxies", "peer", "forwarded", "expected"),
+    [
+        (0, PANEL, None, PANEL),
+        (0, f"::ffff:{PANEL}", None, PANEL),
+        (0, "::FFFF:CB00:7107", None, PANEL),
+        (0, "2001:DB8:1:0::7", None, "2001:db8:1::7"),
+        (1, PROXY, f"{PANEL}:4711", PANEL),
+        (1, PROXY, f"[::ffff:{PANEL}]:4711", PANEL),
+        (1, PROXY, "unknown", "unknown"),
+    ],
+)
+def test_an_address_has_one_form(
+    peer: str, forwarded: str | None, expected: str, trusted_proxies: int
+) -> None:
+    headers = {"X-Forwarded-For": forwarded} if forwarded is not None else {}
+    environ = create_environ(headers=headers, remote_addr=peer)
+    assert client_address(falcon.Request(environ), trusted_proxies) == expected

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -12,8 +13,10 @@ from typing import Any
 import pytest
 import requests
 
+from gateway.dev.ports import refusal
 from gateway.dev.servers import EmbeddedPostgres, EmbeddedValkey
 from models.db.migrate import migrate
+from tests import factories
 from tests.gateway.web import calls
 from tests.gateway.web.served import PANEL, PATIENCE_SECONDS, TOKEN, WALLED, Web
 from tests.waiting import wait_until
@@ -73,6 +76,104 @@ def test_what_the_proxy_appended_counts_in_one_header_or_two(
     body = json.dumps(calls.neutral(calls.NOBODY)).encode()
     head = f"POST /callbacks/{WALLED}/{TOKEN} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
     assert status(web.talk(f"{head}{headers}Connection: close\r\n\r\n".encode(), body)) == expected
+
+
+@pytest.mark.skipif(bool(refusal("::1", 0)), reason="this machine has no IPv6")
+def test_ipv4_and_ipv6_are_both_served(web: Web) -> None:
+    for host in ("127.0.0.1", "[::1]"):
+        assert requests.get(f"http://{host}:{web.port}/health/live", timeout=PATIENCE_SECONDS).ok
+
+
+def test_an_ipv4_address_is_shown_as_one_whatever_the_socket_is(web: Web) -> None:
+    """Of a request that did not pass the proxy, the address is that of the connection."""
+    body = json.dumps(calls.neutral(calls.NOBODY)).encode()
+    answer = requests.post(
+        f"http://127.0.0.1:{web.port}/callbacks/{WALLED}/{TOKEN}", data=body, timeout=PATIENCE_SECONDS
+    )
+    assert answer.status_code == 403
+    wait_until(lambda: "the address '127.0.0.1' is not on the allow-list" in web.log())
+    assert "::ffff:" not in web.log()
+
+
+# --- request lines of callbacks, as PHP scripts write them
+
+
+def panels_order(web: Web) -> dict[str, Any]:
+    """An order that the panel has."""
+    order: dict[str, Any] = web.place().json()
+    with factories.bound(web.postgres.url, pool_size=1):
+        factories.put(order, providerId=PANEL)
+    return order
+
+
+def line(order: dict[str, Any], method: bytes = b"GET") -> bytes:
+    said = f"referans={order['providerReferans']}&durum=2&pin=AB CD#1&aciklama=Yükleme başarılı !"
+    target = f"/callbacks/{PANEL}/{TOKEN}?{said}".encode("windows-1254")
+    return method + b" " + target + b" HTTP/1.1\r\n"
+
+
+def delivered(web: Web, order: dict[str, Any]) -> None:
+    shown = web.order(order["id"])
+    told = [shown[name] for name in ("externalStatus", "pinCode", "lastMessage")]
+    assert told == ["completed", "AB CD#1", "Yükleme başarılı !"]
+
+
+@pytest.mark.parametrize("method", [b"GET", b"POST"])
+def test_blanks_and_8_bit_bytes_in_the_line_of_a_callback(web: Web, method: bytes) -> None:
+    order = panels_order(web)
+    answer = web.talk(line(order, method) + b"Host: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+    assert status(answer) == 200 and answer.endswith(b"OK")
+    delivered(web, order)
+
+
+def test_a_head_with_blanks_is_answered(web: Web) -> None:
+    answer = web.talk(line(web.place().json(), b"HEAD") + b"Host: x\r\nConnection: close\r\n\r\n")
+    assert status(answer) == 200
+
+
+def test_a_line_that_arrives_in_many_packets(web: Web) -> None:
+    order = panels_order(web)
+    request = line(order) + b"Host: x\r\nConnection: close\r\n\r\n"
+    answer = web.talk(*(request[start : start + 7] for start in range(0, len(request), 7)))
+    assert status(answer) == 200
+    delivered(web, order)
+
+
+def test_requests_on_one_connection_each_have_their_own_line(web: Web) -> None:
+    first, second = panels_order(web), panels_order(web)
+    body = line(second) + b"not a request"
+    posted = f"POST /callbacks/{PANEL}/{TOKEN} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+    answer = web.talk(
+        line(first) + b"Host: x\r\n\r\n" + posted.encode() + body,
+        line(first) + b"Host: x\r\n\r\nGET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+    )
+    statuses = [int(each.split(b" ", 1)[0]) for each in answer.split(b"HTTP/1.1 ")[1:]]
+    assert statuses == [200, 400, 200, 200]
+    delivered(web, first)
+    assert web.order(second["id"])["externalStatus"] == "not_sent"
+
+
+RAW_LINES = {
+    "another path": b"GET /orders?a=b c HTTP/1.1\r\n",
+    "8-bit bytes on another path": b"GET /orders?a=\xfe HTTP/1.1\r\n",
+    "another method": b"PUT /callbacks/panel?a=b c HTTP/1.1\r\n",
+    "a path that only begins like it": b"GET /callbacksx/panel?a=b c HTTP/1.1\r\n",
+    "an absolute target": b"GET http://x/callbacks/panel?a=b c HTTP/1.1\r\n",
+    "another version": b"GET /callbacks/panel?a=b c HTTP/2.0\r\n",
+    "something behind the version": b"GET /callbacks/panel?a=b c HTTP/1.1 x\r\n",
+    "a carriage return": b"GET /callbacks/panel?a=b \rc HTTP/1.1\r\n",
+    "a line feed": b"GET /callbacks/panel?a=b c\nX: HTTP/1.1\r\n",
+    "NUL": b"GET /callbacks/panel?a=b c\x00 HTTP/1.1\r\n",
+    "a very long line": b"GET /callbacks/panel?a=" + b" x" * 2_100 + b" HTTP/1.1\r\n",
+}
+
+
+@pytest.mark.parametrize("raw", RAW_LINES.values(), ids=RAW_LINES)
+def test_any_other_raw_line_is_refused_once(web: Web, raw: bytes) -> None:
+    rest = b"Host: x\r\n\r\nGET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
+    answer = web.talk(raw + rest)
+    assert 400 <= status(answer) < 500 or status(answer) == 505, answer
+    assert len(re.findall(rb"HTTP/1\.1 \d{3} ", answer)) == 1
 
 
 # --- bodies
@@ -209,7 +310,7 @@ def test_of_the_same_callbacks_at_once_one_is_applied(web: Web) -> None:
 
 def test_of_contradicting_callbacks_at_once_the_first_stands(web: Web) -> None:
     order = web.place().json()
-    bodies = iter([said(order, pin_code=str(number)) for number in range(6)])
+    bodies = iter([said(order, pin_code=str(number)) for number in range(1, 7)])
     results = sorted(answer.json()["result"] for answer in at_once(6, lambda: web.call_back(next(bodies))))
     assert results == ["applied"] + ["conflict"] * 5
 
