@@ -76,10 +76,10 @@ def completed(pin: str = "1", key: str | None = None) -> Arrival:
     )
 
 
-def bad(message: str = "\x00") -> Arrival:
+def bad() -> Arrival:
     """One that PostgreSQL refuses."""
     arrival = completed()
-    return replace(arrival, outcome=replace(arrival.outcome, message=message))
+    return replace(arrival, outcome=replace(arrival.outcome, referans="\x00"))
 
 
 def results(future: "Future[list[Settled]]") -> list[Result]:
