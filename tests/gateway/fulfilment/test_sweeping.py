@@ -87,13 +87,14 @@ class TestUnmatchedCallbacks:
         assert found.error is None
         assert [line["action"] for line in lines].count("settle_failed") == 1
 
+    @pytest.mark.parametrize("error", ["query_canceled", "read_only_sql_transaction"])
     def test_while_the_database_is_away_they_are_not_tried_one_by_one(
-        self, worker: Worker, lines: Lines
+        self, worker: Worker, lines: Lines, error: str
     ) -> None:
         for number in range(3):
             came_early(f"77{number}", f"PIN-{number}")
         orders = [sent_as(worker, f"77{number}") for number in range(3)]
-        with refusing("771", "query_canceled"):
+        with refusing("771", error):
             found = sweep(worker)
         assert {status(order) for order in orders} == {"sent"}
         assert found.error.startswith("unmatched_settled: ")
