@@ -17,12 +17,7 @@ POOL_SIZE = 6
 settings = settings_module.load_or_exit()
 log.configure(settings)
 sentry.configure(settings)
-binding.bind(
-    settings.database_url.get_secret_value(),
-    (key.get_secret_value() for key in settings.encryption_keys),
-    pool_size=POOL_SIZE,
-    name="referans-worker",
-)
+binding.bind_from(settings, pool_size=POOL_SIZE, name="referans-worker")
 
 broker = make_broker(
     settings,

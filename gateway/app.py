@@ -11,12 +11,7 @@ POOL_SIZE = 4
 settings = settings_module.load_or_exit()
 log.configure(settings)
 sentry.configure(settings)
-binding.bind(
-    settings.database_url.get_secret_value(),
-    (key.get_secret_value() for key in settings.encryption_keys),
-    pool_size=POOL_SIZE,
-    name="referans-web",
-)
+binding.bind_from(settings, pool_size=POOL_SIZE, name="referans-web")
 broker.install(broker.Bell(broker.make_broker(settings, strict=True)))
 
 app = create_app(settings, broker.make_client(settings, strict=True), pause=serving.until_idle)

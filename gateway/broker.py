@@ -27,7 +27,7 @@ from gateway.settings import Settings
 
 logger = log.get(__name__)
 
-#: The queue of each actor: slow or plentiful messages never delay urgent ones.
+#: The queue of each actor of `actors/tasks.py`: slow or plentiful messages never delay urgent ones.
 QUEUES = {
     "dispatch_order": "dispatch",
     "check_order_status": "checks",

@@ -162,7 +162,10 @@ def configure(settings: Settings) -> None:
         structlog.processors.format_exc_info,
     ]
     level = getattr(logging, settings.log_level.upper())
-    handler = logging.StreamHandler(_standard_output())
+    # By its number, because in a worker dramatiq replaces `sys.stdout` by a pipe to standard error. A lone surrogate
+    # in a provider's text is escaped, so that the line is not lost.
+    output: TextIO = open(1, "w", encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
+    handler = logging.StreamHandler(output)
     render = _renderer(settings.log_format, handler.stream.isatty())
     structlog.configure(
         processors=[*shared, _rendered(render)],
@@ -194,14 +197,6 @@ def _take_over_stdlib(
         logging.getLogger(name).propagate = True
     # Statements contain secrets and personal data, so they are not logged at any level.
     logging.getLogger("peewee").setLevel(max(level, logging.INFO))
-
-
-def _standard_output() -> TextIO:
-    """By its number, because in a worker dramatiq replaces `sys.stdout` by a pipe to standard error.
-
-    A lone surrogate in a provider's text is escaped, so that the line is not lost.
-    """
-    return open(1, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
 
 
 def _renderer(log_format: str, colors: bool) -> Processor:

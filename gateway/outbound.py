@@ -92,8 +92,10 @@ class Client:
 
     def _call(self, method: str, url: str, **arguments: Any) -> Response:
         _call.begin(self._deadline_seconds)
+        if not hasattr(self._local, "session"):
+            self._local.session = _new_session(self._pool_size)
         try:
-            with self._session().request(
+            with self._local.session.request(
                 method, url, timeout=self._timeouts, allow_redirects=False, stream=True, **arguments
             ) as answer:
                 return Response(answer.status_code, answer.headers, self._read(answer))
@@ -109,14 +111,8 @@ class Client:
                 raise NoAnswer(f"{_shown(answer.url)}: the answer is larger than {self._max_bytes} bytes")
         return bytes(body)
 
-    def _session(self) -> requests.Session:
-        if not hasattr(self._local, "session"):
-            self._local.session = _new_session(self._pool_size)
-        session: requests.Session = self._local.session
-        return session
-
     def _described(self, error: Exception) -> str:
-        """What went wrong, in words of ours: the library's quote the whole address."""
+        """What went wrong, in our own words: the library's messages quote the whole URL."""
         if _call.remaining_seconds() <= 0:
             return f"no whole answer within {self._deadline_seconds:g} s"
         cause = error.args[0] if error.args and isinstance(error.args[0], Exception) else error
@@ -137,9 +133,9 @@ WORDS: tuple[tuple[type[Exception], str], ...] = (
     (failures.ReadTimeoutError, "no answer in time"),
     (failures.SSLError, "no TLS connection (is its certificate right?)"),
     (failures.ProtocolError, "the connection was cut"),
-    (requests.exceptions.InvalidURL, "the address is none"),
-    (requests.exceptions.MissingSchema, "the address is none"),
-    (requests.exceptions.InvalidSchema, "the address begins with neither http:// nor https://"),
+    (requests.exceptions.InvalidURL, "the URL is not valid"),
+    (requests.exceptions.MissingSchema, "the URL is not valid"),
+    (requests.exceptions.InvalidSchema, "the URL begins with neither http:// nor https://"),
 )
 
 

@@ -1,6 +1,6 @@
 """How gunicorn serves: gevent's worker with bounded requests, a short shutdown, and a psycopg2 that yields.
 
-gunicorn loads this before it patches the process, so nothing of ours is imported here.
+gunicorn loads this before it patches the process, so it imports nothing else of the gateway.
 """
 
 import re

@@ -224,7 +224,7 @@ class Settings(BaseModel):
     )
     notify_with_pin: Switch = False
     notify_allow_private: Switch = False
-    #: Entries of `X-Forwarded-For`, counted from its end, that are written by proxies of ours.
+    #: Entries of `X-Forwarded-For`, counted from its end, that are written by our own proxies.
     trusted_proxies: Annotated[int, _count(0, 20)] = 0
     timezone: Annotated[
         str, AfterValidator(_timezone), Field(description="a time zone such as Asia/Damascus")

@@ -1,11 +1,11 @@
-"""JSON from outside, read so that nobody can read it differently."""
+"""JSON from outside, read strictly: what another parser could read differently is refused."""
 
 import json
 from typing import Any
 
 
 class NotJson(ValueError):
-    """What came is no JSON; the message says why, and repeats nothing of it."""
+    """The text is not valid JSON; the message says why, and repeats nothing of the text."""
 
 
 def loads(text: bytes) -> Any:
@@ -28,7 +28,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _refuse_constant(name: str) -> Any:
-    raise NotJson(f"is not JSON: there is no {name}")
+    raise NotJson(f"is not JSON: it contains {name}")
 
 
 #: Made once; `json.loads` would make one for every text.

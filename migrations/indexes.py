@@ -8,7 +8,7 @@ def build(db: Any, sql: str, invalid: str) -> None:
 
     Those go first, since IF NOT EXISTS would take them for whole. Raises RuntimeError where one is left after.
     """
-    # A build waits for older transactions without holding up anybody's writes: let it.
+    # A build waits for older transactions, and blocks no writes meanwhile: let it wait.
     db.execute_sql("SET lock_timeout = 0")
     for (name,) in db.execute_sql(invalid).fetchall():
         db.execute_sql(f"DROP INDEX CONCURRENTLY {name}")

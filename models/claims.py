@@ -1,5 +1,5 @@
-"""Claims: who sends or asks next. Each is one conditional UPDATE; it returns no row if another process did it, or if
-nothing is due.
+"""Claims: which worker sends or asks next. Each is one conditional UPDATE; it returns no row if another process did it,
+or if nothing is due.
 
 A claim names the provider that will be called (`provider_id`), and fails if the order has gone to another one.
 """

@@ -1,4 +1,4 @@
-"""What a customer bought: codes, as providers write them, and what providers write where there is none. Pure."""
+"""What a customer bought: codes, as providers write them, and what providers write instead of a code. Pure."""
 
 import json
 import unicodedata
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, NamedTuple
 
+from gateway.inputs import is_storable
 from models import texts
 
 #: Characters of a code, of its pin and of its serial.
@@ -15,7 +16,7 @@ MAX_CODES = 1_000
 #: Bits of an integer that is taken for a code: about 4,000 digits, which Python still writes out.
 MAX_BITS = 13_000
 
-#: What providers write where there is no code, as `_is_no_code` compares it. Contract, section 5.
+#: What providers write instead of a code, as `_says_nothing` compares it. Contract, section 5.
 NO_CODE = frozenset(
     {"null", "none", "nil", "undefined", "nan", "n/a", "true", "false", "0", "yok", "boş", "لايوجد"}
 )
@@ -54,7 +55,7 @@ _NOTHING, _UNREADABLE = _Text(), _Text(unreadable=True)
 
 
 def clean(text: str) -> str | None:
-    """The code in `text`, or None where the text says that there is none (contract, section 5).
+    """The code in `text`, or None where the text says that the order has none (contract, section 5).
 
     Blanks at the ends and invisible characters go, no-break spaces become plain ones, and the rest stays as it is.
     None also for a text that cannot be kept (NUL, a lone surrogate, longer than MAX_CODE); `read` tells them apart.
@@ -66,9 +67,9 @@ def read(value: Any) -> Codes:
     """The codes in a value of JSON or of a form.
 
     Takes a string, an integer, an object of `code`, `pin`, `serial`, `expires_at` (or `expiresAt`), or a list of
-    these. Without `code`, the pin is the code; without both, the serial. null and booleans are no code. Anything
-    else is unreadable: a float (its digits are not those that were sent), a nested list, an object of other names,
-    more than MAX_CODES, the same code twice with two pins or serials.
+    these. Without `code`, the pin is the code; without both, the serial. null and booleans mean that it has none.
+    Anything else is unreadable: a float (its digits are not those that were sent), a nested list, an object of other
+    names, more than MAX_CODES, the same code twice with two pins or serials.
     """
     found: dict[str, Code] = {}
     unreadable = False
@@ -110,7 +111,10 @@ def _entry(value: Any) -> tuple[Code | None, bool]:
     if code.text is None:
         other_names = bool(value) and value.keys().isdisjoint({"code", "pin", "serial"})
         return None, unreadable or other_names
-    return Code(code.text, pin.text, serial.text, _expiry(value)), unreadable
+    # For people to read, so that an expiry of an unknown shape is left out and costs no question.
+    at = value.get("expires_at") or value.get("expiresAt")
+    expires_at = _text(str(at) if isinstance(at, float) else at).text
+    return Code(code.text, pin.text, serial.text, expires_at), unreadable
 
 
 def _text(value: Any) -> _Text:
@@ -118,25 +122,19 @@ def _text(value: Any) -> _Text:
         return _NOTHING
     if isinstance(value, int) and value.bit_length() <= MAX_BITS:
         value = str(value)
-    if not isinstance(value, str) or texts.UNSTORABLE.search(value):
+    if not isinstance(value, str) or not is_storable(value):
         return _UNREADABLE
     text = texts.visible(value).translate(NO_BREAK).strip()
     if len(text) > MAX_CODE:
         return _UNREADABLE
-    return _NOTHING if _is_no_code(text) else _Text(text)
+    return _NOTHING if _says_nothing(text) else _Text(text)
 
 
-def _is_no_code(text: str) -> bool:
+def _says_nothing(text: str) -> bool:
     """True for one of NO_CODE, alone or in signs such as brackets and quotes, and for signs alone."""
     plain = unicodedata.normalize("NFKC", "".join(text.split())).translate(TURKISH_I).casefold()
     said = [place for place, character in enumerate(plain) if character.isalnum()]
     return not said or texts.fold_digits(plain[said[0] : said[-1] + 1]) in NO_CODE
-
-
-def _expiry(value: Mapping[str, Any]) -> str | None:
-    """For people to read, so that an expiry of an unknown shape is left out and costs no question."""
-    at = value.get("expires_at") or value.get("expiresAt")
-    return _text(str(at) if isinstance(at, float) else at).text
 
 
 def _contradicts(known: Code, again: Code) -> bool:

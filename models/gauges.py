@@ -5,7 +5,7 @@ from models.status import IS_OPEN
 
 
 def waiting() -> dict[str, int]:
-    """Orders of ours that are not final, by externalStatus."""
+    """Our own orders that are not final, by externalStatus."""
     return {row["status"]: row["n"] for row in database.rows(WAITING)}
 
 

@@ -88,7 +88,7 @@ class Extent:
 
 
 def keep_invalid(provider_id: str, dedupe_key: str, raw: str, reason: str) -> None:
-    """Keep a callback whose signature was right and whose content could not be read."""
+    """Keep a callback with a valid signature and content that cannot be read."""
     values = {
         "provider_id": provider_id,
         "key": dedupe_key,
@@ -110,7 +110,7 @@ def find(ids: Sequence[int]) -> list[WholeCallback]:
 
 
 def extent(wanted: Filter) -> Extent | None:
-    """How many there are, and where they begin and end; None if there are none."""
+    """How many there are, and where they begin and end; None without any."""
     where, values = _conditions(wanted)
     found = database.rows(EXTENT.format(where=where), values)[0]
     return Extent(**found) if found["count"] else None
@@ -167,17 +167,18 @@ def waiting_for(provider_id: str, external_order_id: str) -> list[WholeCallback]
 
 def readable(callbacks: Sequence[WholeCallback]) -> list[Arrival]:
     """What these callbacks say. One that does not open is logged and left out."""
-    return [said for callback in callbacks if (said := _opened(callback))]
-
-
-def _opened(callback: WholeCallback) -> Arrival | None:
-    try:
-        return arrival(callback)
-    except sealed.Unsealable as error:
-        logger.error(
-            "A callback cannot be unsealed.", action="unsealable", callback_id=callback.id, reason=str(error)
-        )
-        return None
+    found = []
+    for one in callbacks:
+        try:
+            said = arrival(one)
+        except sealed.Unsealable as error:
+            logger.error(
+                "A callback cannot be unsealed.", action="unsealable", callback_id=one.id, reason=str(error)
+            )
+            continue
+        if said:
+            found.append(said)
+    return found
 
 
 def purge(retention_seconds: float, limit: int) -> int:

@@ -99,7 +99,7 @@ class Settled:
 
 
 def find(order_id: str) -> Order | None:
-    """The order with this id; None if there is none, or if `order_id` is not a UUID."""
+    """The order with this id; None if it is unknown or not a UUID."""
     try:
         known_as = str(UUID(order_id))
     except ValueError:

@@ -63,7 +63,7 @@ class OnlyIf(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """An outcome on its way to its order: who brought it, and what to do if it is applied."""
+    """An outcome on its way to its order: its source, and what to do if it is applied."""
 
     #: It applies only while the order is with this provider. None: whichever provider the order is with.
     provider_id: str | None

@@ -39,7 +39,7 @@ def request_check(order_id: str) -> bool:
 
 
 def adopt(order_timeout_seconds: float, limit: int) -> int:
-    """Plan checks for orders that another system sent to a provider of ours; returns how many."""
+    """Plan checks for orders that another system sent to one of our providers; returns how many."""
     return len(database.rows(ADOPT, {"order_timeout": order_timeout_seconds, "limit": limit}))
 
 

@@ -26,18 +26,14 @@ def _settle(
     callback_id: int, arrivals: Sequence[Arrival], order_timeout_seconds: float
 ) -> list[order.Settled]:
     with database.database.atomic():
-        _lock_orders(arrivals)
+        # Orders before callbacks, as `settle` locks them: the same event may be coming in over HTTP just now.
+        outcomes = [arrival.outcome for arrival in arrivals]
+        references = [outcome.referans for outcome in outcomes]
+        numbers = [outcome.external_order_id for outcome in outcomes if not outcome.referans]
+        database.rows(LOCK_ORDERS, (arrivals[0].provider_id, references, numbers))
         if not _reopen(callback_id, arrivals[0]):
             database.rows(SUPERSEDE, {"id": callback_id, "key": arrivals[0].dedupe_key})
         return order.settle(arrivals, order_timeout_seconds=order_timeout_seconds)
-
-
-def _lock_orders(arrivals: Sequence[Arrival]) -> None:
-    """Orders before callbacks, as `settle` locks them: the same event may be coming in over HTTP just now."""
-    outcomes = [arrival.outcome for arrival in arrivals]
-    references = [outcome.referans for outcome in outcomes]
-    numbers = [outcome.external_order_id for outcome in outcomes if not outcome.referans]
-    database.rows(LOCK_ORDERS, (arrivals[0].provider_id, references, numbers))
 
 
 def _reopen(callback_id: int, arrival: Arrival) -> bool:

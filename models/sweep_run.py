@@ -51,7 +51,7 @@ def end(sweep_id: int, counts: dict[str, int], error: str | None = None) -> None
 
 
 def last() -> Sweep | None:
-    """The last sweep, or None if there was none."""
+    """The last sweep, or None before the first."""
     return database.load_one(Sweep, LAST)
 
 

@@ -12,8 +12,6 @@ LAST_MESSAGE = 250
 #: Characters of a text that `clean` looks at; a provider may send megabytes.
 MAX_READ = 100_000
 
-#: NUL, which PostgreSQL does not store, and lone surrogates, which UTF-8 cannot encode.
-UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 #: Terminal escapes (ECMA-48): CSI with its parameters; OSC, DCS, SOS, PM, APC up to BEL or ST; ESC and one letter.
 #: A string without its end loses the introducer only, so that the text behind it stays.
 ESCAPE = re.compile(

@@ -128,7 +128,7 @@ def _name(url: str) -> str:
 
 
 def _empty_redis(url: str) -> str:
-    """An unused database of the server at `url`: what somebody keeps in the others is not ours to flush."""
+    """An unused database of the server at `url`: the others may hold data of other programs."""
     for number in REDIS_DATABASES:
         candidate = urlsplit(url)._replace(path=f"/{number}").geturl()
         with closing(redis.Redis.from_url(candidate)) as client:

@@ -1,1 +1,1 @@
-"""Callbacks: who may send them, and what they say. Knows no HTTP server and no database."""
+"""Callbacks: verifying their sender, and reading their content. Knows no HTTP server and no database."""

@@ -4,7 +4,6 @@ of such objects under `orders`."""
 import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from gateway import inputs
@@ -21,8 +20,6 @@ MAX_REFERANS = 255
 MAX_ENTRIES = 200
 #: Entries of one list that may be about the same order, since each takes a turn in the database.
 MAX_TURNS = 10
-#: Stands for a character that the database cannot store.
-REPLACEMENT = "\ufffd"
 
 #: What one entry says, or why it cannot be read.
 Entry = Outcome | UnreadableCallback
@@ -56,15 +53,13 @@ def write(outcome: Outcome) -> bytes:
 
 
 def storable(outcome: Outcome) -> Outcome:
-    """`outcome`, whose texts the database can store. Raises UnreadableCallback for its reference only."""
-    referans, message = outcome.referans or "", outcome.message
+    """`outcome`, whose reference the database can store. Raises UnreadableCallback."""
+    referans = outcome.referans or ""
     if len(referans) > MAX_REFERANS:
         raise UnreadableCallback(f"the reference is longer than {MAX_REFERANS} characters")
     if not inputs.is_storable(referans):
         raise UnreadableCallback("the reference contains an invalid character (NUL or a lone surrogate)")
-    if message is None or inputs.is_storable(message):
-        return outcome
-    return replace(outcome, message=texts.UNSTORABLE.sub(REPLACEMENT, message))
+    return outcome
 
 
 def entry(value: Any) -> bytes:

@@ -1,13 +1,15 @@
 """How callbacks show that they come from their provider: one class for each kind of `--callback`.
 
 All that depends on the kind is here. Other modules ask `VERIFIERS[provider.callback]`, and never for a kind's name.
-To add a kind: write its class, add it to `VERIFIERS`, and test it as tests/gateway/web/test_callback_kinds.py does.
+To add a kind: write its class, add it to `VERIFIERS`, and test it as tests/gateway/web/test_callback_kinds.py does;
+docs/extending.md has the details. tests/gateway/callbacks/test_verifiers.py checks what all kinds have in common.
 """
 
 import base64
 import re
 import secrets
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -46,7 +48,7 @@ class Instructions:
     headers: Mapping[str, str]
 
 
-class Verifier:
+class Verifier(ABC):
     """One kind. Its instances keep nothing: what differs between providers is in their settings."""
 
     #: What `--callback` takes.
@@ -66,15 +68,15 @@ class Verifier:
     #: `WWW-Authenticate` of a 401.
     challenge: ClassVar[str | None] = None
 
+    @abstractmethod
     def verify(self, provider: Provider, request: CallbackRequest, now: datetime) -> str | None:
         """The id of the event, or None for a kind without ids. Raises BadSignature."""
-        raise NotImplementedError
 
+    @abstractmethod
     def sign(
         self, provider: Provider, headers: Mapping[str, str], body: bytes, now: datetime
     ) -> dict[str, str]:
         """`headers`, completed as the provider would, with the first secret. Raises ValueError without one."""
-        raise NotImplementedError
 
     def new_secret(self) -> str:
         """A fresh callback secret."""

@@ -10,10 +10,10 @@ import typer
 
 from gateway import outbound
 from gateway.commands import durations, masking, printing, replaying, sending
-from gateway.commands.context import Problem, find_order, gateway
+from gateway.commands.context import Problem, find_order, find_provider, gateway
 from gateway.commands.replaying import Replay, Replayed
 from gateway.settings import Settings
-from models import inbox, order, provider
+from models import inbox, order
 from models.codes import Code
 from models.inbox import Callback, Filter, Kept, WholeCallback
 from models.outcome import Outcome
@@ -156,7 +156,12 @@ def replay(
     with gateway() as settings:
         rows = _chosen(callback_ids) if callback_ids else _since(since, result, settings)
         again = Replay(settings.order_timeout, dry_run)
-        done = [_printed(one, json) for batch in rows for one in again.run(batch)]
+        done = []
+        for one in (one for batch in rows for one in again.run(batch)):
+            done.append(one)
+            if not json:
+                became = f"{one.before} → {one.after}" if one.changed else one.after
+                printing.say(f"{one.id:>8}  {one.provider_id}  {one.reference or '-'}  {became}: {one.note}")
     _sum_up(done, dry_run, json)
     if any(one.failed for one in done):
         raise typer.Exit(1)
@@ -188,13 +193,6 @@ def _since(text: str | None, result: Kept | None, settings: Settings) -> Iterato
         after_id, seen = batch[-1].id, seen + len(batch)
         if seen % PROGRESS_EVERY == 0 and seen < extent.count:
             printing.note(f"{seen} of {extent.count} …")
-
-
-def _printed(one: Replayed, json: bool) -> Replayed:
-    if not json:
-        became = f"{one.before} → {one.after}" if one.changed else one.after
-        printing.say(f"{one.id:>8}  {one.provider_id}  {one.reference or '-'}  {became}: {one.note}")
-    return one
 
 
 def _sum_up(done: list[Replayed], dry_run: bool, json: bool) -> None:
@@ -229,19 +227,13 @@ def send(
     if status is ExternalStatus.NOT_SENT:
         raise typer.BadParameter("cannot be reported by a provider", param_hint="--status")
     with gateway() as settings:
-        account = provider.find(provider_id)
-    if account is None:
-        raise Problem(f"provider {provider_id} not found; see: gateway providers list")
+        account = find_provider(provider_id)
     pin = sending.read_pin(sys.stdin, pin_from_stdin, asks=status is ExternalStatus.COMPLETED)
     outcome = Outcome(status, referans, codes=(Code(pin),) if pin else (), message=message)
     try:
         answer = sending.send(account, outcome, url or settings.public_url, outbound.Client())
     except (outbound.OutboundError, outbound.LocalFault) as error:
         raise Problem(f"{error}; is the gateway running? its base URL can be set with --url") from None
-    _print_answer(answer, json)
-
-
-def _print_answer(answer: sending.Answer, json: bool) -> None:
     if json:
         printing.as_json(asdict(answer))
     else:

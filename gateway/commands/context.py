@@ -7,9 +7,10 @@ import peewee
 
 from gateway import settings
 from gateway.log import mask
-from models import lookup
+from models import lookup, provider
 from models.db import binding, database, sealed
 from models.order import Order
+from models.provider import Provider
 
 #: Connections of a command, which does one thing at a time.
 POOL_SIZE = 2
@@ -30,12 +31,7 @@ def gateway(require: Sequence[str] = ("DATABASE_URL",)) -> Iterator[settings.Set
 @contextmanager
 def bound(found: settings.Settings, pool_size: int) -> Iterator[None]:
     """Bind the models to the database of these settings and to its encryption keys while the block runs."""
-    pool = binding.bind(
-        found.database_url.get_secret_value(),
-        (key.get_secret_value() for key in found.encryption_keys),
-        pool_size=pool_size,
-        name="referans-cli",
-    )
+    pool = binding.bind_from(found, pool_size=pool_size, name="referans-cli")
     try:
         yield
     finally:
@@ -60,6 +56,14 @@ def find_order(text: str) -> Order:
     found = lookup.by_id_or_referans(text)
     if found is None:
         raise Problem(f"order {text} not found; pass its id, or the reference that its provider knows it by")
+    return found
+
+
+def find_provider(provider_id: str) -> Provider:
+    """The provider with this id; needs an open session. Raises Problem."""
+    found = provider.find(provider_id)
+    if found is None:
+        raise Problem(f"provider {provider_id} not found; see: gateway providers list")
     return found
 
 

@@ -4,7 +4,6 @@ import json
 import os
 import shlex
 import time
-from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO
@@ -76,12 +75,6 @@ def dev(
         raise Problem(str(error)) from None
 
 
-def _begin_to_stop() -> None:
-    ignore_signals()
-    with suppress(OSError):  # the terminal may be gone
-        say("Stopping every process …")
-
-
 def _run(plan: Plan, demo: bool, held: ExitStack) -> None:
     """Start everything; `held` stops it, the processes before the servers."""
     try:
@@ -89,7 +82,8 @@ def _run(plan: Plan, demo: bool, held: ExitStack) -> None:
         environ |= stack.start_servers(os.environ, plan, held, say)
         settings = settings_module.load_or_exit(environ)
         secret, key = _prepare(plan, settings)
-        _keep_environment(plan, environ)
+        lines = [f"{name}={shlex.quote(environ[name])}" for name in SHARED if name in environ]
+        stack.write_private(plan.environment_file, "\n".join(lines))
         processes = held.enter_context(_demo_processes(plan, held) if demo else Processes())
         say("Starting simulator, web, worker and scheduler …")
         stack.start_processes(processes, plan, environ, secret)
@@ -97,12 +91,18 @@ def _run(plan: Plan, demo: bool, held: ExitStack) -> None:
         restarts = Restarts(processes)
         _introduce(plan, key)
         _show_order(Storefront(plan.url, key), restarts, ZoneInfo(settings.timezone), demo)
-        _stay(restarts, demo)
+        if not demo:
+            say("Everything stays up; Ctrl-C stops it.")
+        while not demo:
+            restarts.look()
+            time.sleep(PAUSE_SECONDS)
     except (ChildEnded, NotReady, DemoFailed) as error:
         _explain(plan, error, demo)
         raise
     finally:
-        _begin_to_stop()
+        ignore_signals()
+        with suppress(OSError):  # the terminal may be gone
+            say("Stopping every process …")
 
 
 def _prepare(plan: Plan, settings: Settings) -> tuple[str, str]:
@@ -113,11 +113,6 @@ def _prepare(plan: Plan, settings: Settings) -> tuple[str, str]:
         migrate.apply(url)
     with bound(settings, pool_size=1), explained(), database.session():
         return sandbox.add_provider(plan.simulator_url), sandbox.development_key(plan.key_file)
-
-
-def _keep_environment(plan: Plan, environ: Mapping[str, str]) -> None:
-    lines = [f"{name}={shlex.quote(environ[name])}" for name in SHARED if name in environ]
-    stack.write_private(plan.environment_file, "\n".join(lines))
 
 
 def _demo_processes(plan: Plan, held: ExitStack) -> Processes:
@@ -156,14 +151,6 @@ def _show_order(shop: Storefront, restarts: Restarts, zone: ZoneInfo, demo: bool
         if demo:
             raise
         say(f"The order failed: {error}")
-
-
-def _stay(restarts: Restarts, demo: bool) -> None:
-    if not demo:
-        say("Everything stays up; Ctrl-C stops it.")
-    while not demo:
-        restarts.look()
-        time.sleep(PAUSE_SECONDS)
 
 
 def _explain(plan: Plan, error: Exception, demo: bool) -> None:

@@ -59,7 +59,8 @@ def examine(call: bool) -> list[Finding]:
     found, settings = _settings()
     if settings is None:
         return [found]
-    _bind(settings)
+    # The pool is left to the end of this process: closing it would wait for a server that hangs.
+    binding.bind_from(settings, pool_size=POOL_SIZE, name="referans-doctor")
     servers = probes.together(
         {"database": partial(probes.postgres, settings), "broker": partial(probes.redis_server, settings)}
     )
@@ -79,16 +80,6 @@ def _settings() -> tuple[Finding, Settings | None]:
     if notes := settings_module.notes():
         return Finding("settings", Status.WARNING, "; ".join(notes)), found
     return Finding("settings", Status.OK, "valid"), found
-
-
-def _bind(settings: Settings) -> None:
-    """The pool is left to the end of this process: closing it would wait for a server that hangs."""
-    binding.bind(
-        settings.database_url.get_secret_value(),
-        (key.get_secret_value() for key in settings.encryption_keys),
-        pool_size=POOL_SIZE,
-        name="referans-doctor",
-    )
 
 
 def _on_servers(settings: Settings, postgres: Finding, broker: Finding) -> list[Finding]:

@@ -102,7 +102,10 @@ def show(
         events = timeline.events(found.id)
     if json:
         return printing.as_json({**_shown(found), "events": [printing.event(each) for each in events]})
-    _print_order(found, settings)
+    for name, value in _shown(found).items():
+        if value not in (None, ""):
+            moment = printing.at(value, settings.timezone) if hasattr(value, "astimezone") else value
+            printing.say(f"{printing.camel(name):<18} {moment}")
     printing.say("")
     printing.table(
         ("At", "Source", "Status", "What happened"),
@@ -110,13 +113,6 @@ def show(
         empty="Its timeline is empty.",
         fold="What happened",
     )
-
-
-def _print_order(order: Order, settings: Settings) -> None:
-    for name, value in _shown(order).items():
-        if value not in (None, ""):
-            moment = printing.at(value, settings.timezone) if hasattr(value, "astimezone") else value
-            printing.say(f"{printing.camel(name):<18} {moment}")
 
 
 def _move(event: timeline.Event) -> str:
@@ -148,7 +144,8 @@ def check(
     rung = _ring(settings, found.id)
     if json:
         return printing.as_json({"id": found.id, "planned": True, "woken": rung})
-    printing.say(f"{found.provider_id} will be asked about {found.provider_referans} {_when(rung)}.")
+    when = "now" if rung else "by the next sweep"
+    printing.say(f"{found.provider_id} will be asked about {found.provider_referans} {when}.")
     printing.say(as_typed(f"To see the answer: gateway orders show {found.id}"))
 
 
@@ -163,7 +160,3 @@ def _ring(settings: Settings, order_id: str) -> bool:
     broker.install(broker.Bell(broker.make_broker(settings, strict=True)))
     broker.wake("check_order_status", order_id)
     return broker.drain(BELL_SECONDS)
-
-
-def _when(rung: bool) -> str:
-    return "now" if rung else "by the next sweep"

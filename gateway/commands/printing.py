@@ -93,7 +93,7 @@ def event(one: Event) -> dict[str, Any]:
 
 
 def camel(name: str) -> str:
-    """A field of ours as it is shown: `provider_id` becomes `providerId`."""
+    """A field's name as it is shown: `provider_id` becomes `providerId`."""
     first, *rest = name.split("_")
     return first + "".join(word.capitalize() for word in rest)
 

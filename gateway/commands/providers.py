@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -12,7 +12,7 @@ from gateway import inputs, outbound
 from gateway.callbacks import allow_list
 from gateway.callbacks.verifiers import VERIFIERS, Instructions, Verifier
 from gateway.commands import credentials, printing
-from gateway.commands.context import Problem, gateway
+from gateway.commands.context import Problem, find_provider, gateway
 from gateway.providers import ADAPTERS, Misconfigured, adapter_for
 from gateway.providers.base import ProviderError
 from gateway.settings import Settings
@@ -131,7 +131,12 @@ def add(
         "encoding": callback_encoding,
         "template": callback_template,
     }
-    callback_options = _options(kind, options)
+    try:
+        callback_options = kind.read_options(
+            {name: value for name, value in options.items() if value is not None}
+        )
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
     with gateway() as settings:
         known = provider.find(provider_id)
         if known and not replace:
@@ -156,13 +161,6 @@ def add(
         )
         provider.save(added)
     _print_added(added, settings, new_secret, json)
-
-
-def _options(kind: Verifier, options: Mapping[str, str | None]) -> dict[str, str]:
-    try:
-        return kind.read_options({name: value for name, value in options.items() if value is not None})
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
 
 
 def _format(kind: Verifier, known: Provider | None) -> CallbackFormat | None:
@@ -252,9 +250,7 @@ def test(
     Example: gateway providers test bayi
     """
     with gateway():
-        found = provider.find(provider_id)
-    if found is None:
-        raise Problem(f"provider {provider_id} not found; see: gateway providers list")
+        found = find_provider(provider_id)
     started = time.monotonic()
     try:
         balance = adapter_for(found, outbound.Client()).balance()

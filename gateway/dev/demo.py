@@ -73,7 +73,9 @@ def show_one_order(
     placed = storefront.place()
     say(f"Placed order {placed['id']} over the order API, for player {ORDER['userIdentifier']}:")
     for event in _changes(storefront, placed["id"], watch, started + timeout_seconds):
-        say(_line(event, zone))
+        at = datetime.fromisoformat(event["at"]).astimezone(zone)
+        move = f"{event['from'] or 'new'} → {event['to']}"
+        say(f"  {at:%H:%M:%S %Z}  {move:<22}  {event['source']}: {event['message']}")
     order = storefront.order(placed["id"])
     if order["externalStatus"] != "completed" or not order.get("pinCode"):
         raise DemoFailed(f"the order is {order['externalStatus']}, without a PIN: {order['lastMessage']}")
@@ -94,9 +96,3 @@ def _changes(
         if status not in FINAL and time.monotonic() > deadline:
             raise DemoFailed(f"no PIN in time; the order is {status}")
         time.sleep(0 if status in FINAL else PAUSE_SECONDS)
-
-
-def _line(event: dict[str, Any], zone: ZoneInfo) -> str:
-    at = datetime.fromisoformat(event["at"]).astimezone(zone)
-    move = f"{event['from'] or 'new'} → {event['to']}"
-    return f"  {at:%H:%M:%S %Z}  {move:<22}  {event['source']}: {event['message']}"

@@ -133,13 +133,10 @@ class EmbeddedServer(ABC):
         while not self._ping():
             if self.pid is None or time.monotonic() > deadline:
                 self.kill()
-                raise ServerError(
-                    f"{self.NAME} did not start; its log {self._log} ends with:\n{self._log_tail()}"
-                )
+                lines = self._log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:]
+                end = "\n".join(lines)
+                raise ServerError(f"{self.NAME} did not start; its log {self._log} ends with:\n{end}")
             time.sleep(0.02)
-
-    def _log_tail(self) -> str:
-        return "\n".join(self._log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:])
 
     def _end(self, signum: signal.Signals) -> None:
         process, self._process = self._process, None
@@ -167,16 +164,13 @@ def _locked(path: Path, name: str) -> Iterator[int]:
 
 def _await_lock(descriptor: int, complaint: str) -> None:
     deadline = time.monotonic() + LOCK_TIMEOUT_SECONDS
-    while not _try_lock(descriptor):
-        if time.monotonic() > deadline:
-            holder = os.pread(descriptor, 20, 0).decode().strip()
-            raise ServerError(f"{complaint}, process {holder}; stop that one first")
-        time.sleep(0.05)
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                holder = os.pread(descriptor, 20, 0).decode().strip()
+                raise ServerError(f"{complaint}, process {holder}; stop that one first") from None
+            time.sleep(0.05)
+        else:
+            return

@@ -93,9 +93,11 @@ def _usable(port: int, variable: str, seed: str, choice: Choice) -> int:
         other = free_port(seed, loopback())
         choice.say(f"{why[0].upper()}{why[1:]}; using {other} instead.")
         return other
-    advice = choice.advice.format(
-        variable=variable, option=f"--{variable.lower().replace('_', '-')}", port=_suggestion(port)
-    )
+    first = max(port + 1, UNPRIVILEGED)
+    others = range(first, first + SUGGESTIONS)
+    suggestion = next((other for other in others if why_not(other) is None), first)
+    option = f"--{variable.lower().replace('_', '-')}"
+    advice = choice.advice.format(variable=variable, option=option, port=suggestion)
     raise Taken(f"{why}; choose another: {advice}")
 
 
@@ -108,8 +110,3 @@ def why_not(port: int) -> str | None:
         if error := refusal(host, port):
             return explain(error, host, port)
     return None
-
-
-def _suggestion(port: int) -> int:
-    first = max(port + 1, UNPRIVILEGED)
-    return next((other for other in range(first, first + SUGGESTIONS) if why_not(other) is None), first)

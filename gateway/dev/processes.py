@@ -118,7 +118,8 @@ class Processes:
 
     def __init__(self, *, echo: Echo | None = None, colour: bool | None = None):
         self._echo = echo or _print
-        self._colour = _wants_colour() if colour is None else colour
+        in_colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+        self._colour = in_colour if colour is None else colour
         self._colours = itertools.cycle(COLOURS)
         self._processes: list[Process] = []
         self._stopping = False
@@ -131,7 +132,11 @@ class Processes:
         Raises OSError if the program cannot be started.
         """
         environment = {"PYTHONUNBUFFERED": "1", **(os.environ if env is None else env)}
-        process = Process(Program(name, argv, environment, cwd, self._voice(name)), self._ended)
+        prefix = f"{name:<{NAME_WIDTH}} |"
+        if self._colour:
+            prefix = f"\x1b[{next(self._colours)}m{prefix}\x1b[0m"
+        program = Program(name, argv, environment, cwd, lambda line: self._echo(f"{prefix} {line}"))
+        process = Process(program, self._ended)
         self._processes.append(process)
         return process
 
@@ -170,16 +175,6 @@ class Processes:
     def _ended(self, process: Process) -> None:
         if not self._stopping:
             process.program.say(f"ended by itself with {process.end}")
-
-    def _voice(self, name: str) -> Echo:
-        prefix = f"{name:<{NAME_WIDTH}} |"
-        if self._colour:
-            prefix = f"\x1b[{next(self._colours)}m{prefix}\x1b[0m"
-        return lambda line: self._echo(f"{prefix} {line}")
-
-
-def _wants_colour() -> bool:
-    return sys.stdout.isatty() and "NO_COLOR" not in os.environ
 
 
 def _print(line: str) -> None:

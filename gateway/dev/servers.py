@@ -52,7 +52,7 @@ class EmbeddedPostgres(EmbeddedServer):
 
     @property
     def url(self) -> str:
-        """Of the database `postgres`, as a user who may create others."""
+        """Of the database `postgres`, for a user that may create others."""
         return f"postgresql://postgres@{HOST}:{self.port}/postgres"
 
     @property
@@ -66,10 +66,8 @@ class EmbeddedPostgres(EmbeddedServer):
         self.path.mkdir(parents=True, exist_ok=True)
         if self._user:
             shutil.chown(self.path, self._user, self._user)
-        if not self._data.exists():
-            self._create()
-
-    def _create(self) -> None:
+        if self._data.exists():
+            return
         partial = self.path / "data.partial"
         shutil.rmtree(partial, ignore_errors=True)
         command = [str(self.binaries / "initdb"), "-D", str(partial), *INITDB_OPTIONS]

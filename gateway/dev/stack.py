@@ -74,11 +74,12 @@ def start_servers(given: Mapping[str, str], plan: Plan, held: ExitStack, say: Sa
 
 def environment(given: Mapping[str, str], plan: Plan) -> dict[str, str]:
     """The variables of every process: those `given`, completed for development."""
+    hosts = [f"[{host}]" if ":" in host else host for host in loopback()]
     made = {
         "LOG_FORMAT": "console",
         "PUBLIC_URL": plan.url,
         # Not 0.0.0.0, as in production: other machines have no business here.
-        "GUNICORN_CMD_ARGS": " ".join(f"--bind {_bracketed(host)}:{plan.port}" for host in loopback()),
+        "GUNICORN_CMD_ARGS": " ".join(f"--bind {host}:{plan.port}" for host in hosts),
     }
     if not given.get("ENCRYPTION_KEYS"):
         made["ENCRYPTION_KEYS"] = kept(
@@ -88,10 +89,6 @@ def environment(given: Mapping[str, str], plan: Plan) -> dict[str, str]:
     zone = given.get("TIMEZONE") or Settings.model_fields["timezone"].default
     wanted = {name: value for name, value in given.items() if value}
     return {**made, **wanted, "PORT": str(plan.port), "TZ": zone}
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
 
 
 def start_processes(

@@ -49,9 +49,12 @@ def reachable_programs(package: Path, programs: str) -> Path:
 
 
 def _copy(source: Path, target: Path) -> None:
+    """A copy that every user can read."""
     partial = target.with_name(f"{target.name}.{os.getpid()}")
     shutil.copytree(source, partial, symlinks=True)
-    _open_to_all(partial)
+    for path in (partial, *partial.rglob("*")):
+        if not path.is_symlink():
+            path.chmod(path.stat().st_mode | (0o555 if path.is_dir() else 0o444))
     with suppress(OSError):  # another process made it
         partial.rename(target)
     shutil.rmtree(partial, ignore_errors=True)
@@ -80,9 +83,3 @@ def _public_directory(name: str) -> Path:
     if not stat.S_ISDIR(found.st_mode) or found.st_uid not in (0, pwd.getpwnam(NAME).pw_uid):
         raise ServerError(f"{directory} belongs to another user; remove it, or set DATABASE_URL")
     return directory
-
-
-def _open_to_all(directory: Path) -> None:
-    for path in (directory, *directory.rglob("*")):
-        if not path.is_symlink():
-            path.chmod(path.stat().st_mode | (0o555 if path.is_dir() else 0o444))

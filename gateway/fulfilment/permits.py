@@ -42,7 +42,8 @@ class Permits:
         if slot is None:
             raise Busy(provider.id)
         try:
-            if not self._is_within_rate(provider):
+            limit, key = provider.max_per_minute, f"referans:calls-by-time:{provider.id}"
+            if limit is not None and not self._count_call(keys=[key], args=[limit, MINUTE_US]):
                 raise Busy(provider.id)
             yield
         finally:
@@ -57,12 +58,6 @@ class Permits:
             if slot.acquire(blocking=False):
                 return slot
         return None
-
-    def _is_within_rate(self, provider: Provider) -> bool:
-        if provider.max_per_minute is None:
-            return True
-        key = f"referans:calls-by-time:{provider.id}"
-        return bool(self._count_call(keys=[key], args=[provider.max_per_minute, MINUTE_US]))
 
 
 #: Counts one call if fewer than ARGV[1] were counted in the last ARGV[2] microseconds; 1 if it did. The server's clock

@@ -1,4 +1,4 @@
-"""API keys: whose a request is, and which scopes it has."""
+"""API keys: authenticating a request, and checking its scopes."""
 
 import falcon
 
@@ -20,20 +20,16 @@ class Keys:
 
     def require(self, req: falcon.Request, *scopes: Scope) -> ApiKey:
         """The key of the request. Raises a 401 without a valid key, a 403 without one of `scopes`."""
-        found = self._known.get(_presented(req))
+        scheme, _, key = (req.get_header("Authorization") or "").partition(" ")
+        if scheme.lower() != "bearer" or not key.strip():
+            raise _unauthorized("send an API key: Authorization: Bearer KEY")
+        found = self._known.get(key.strip())
         if found is None:
             raise _unauthorized("the API key is not valid")
         log.bind(caller=found.name)
         if not found.scopes.intersection(scopes):
             raise Problem(403, f"this key does not have the scope {' or '.join(scopes)}")
         return found
-
-
-def _presented(req: falcon.Request) -> str:
-    scheme, _, key = (req.get_header("Authorization") or "").partition(" ")
-    if scheme.lower() != "bearer" or not key.strip():
-        raise _unauthorized("send an API key: Authorization: Bearer KEY")
-    return key.strip()
 
 
 def _unauthorized(detail: str) -> Problem:

@@ -93,17 +93,13 @@ class Batcher(Generic[Item, Done]):
         """Join the queue; if a lane is free, the first of the queue takes it."""
         with self._lock:
             self._waiting.append(share)
-            if not self._may_begin():
+            patient = time.monotonic() - self._began_at < self._patience_seconds
+            if self._under_way == LANES or (self._under_way and patient):
                 return
             self._under_way += 1
             self._began_at = time.monotonic()
             first = self._waiting.popleft()
         first.lead()
-
-    def _may_begin(self) -> bool:
-        if self._under_way in (0, LANES):
-            return not self._under_way
-        return time.monotonic() - self._began_at >= self._patience_seconds
 
     def _gather(self, batch: list[_Share[Item, Done]]) -> list[Item]:
         """The items of the batch, after adding as many waiting callers as fit into one statement."""

@@ -33,7 +33,9 @@ class RequestLog:
     def process_response(
         self, req: falcon.Request, resp: falcon.Response, resource: object, succeeded: bool
     ) -> None:
-        if "began" not in req.context:  # Falcon refused an unknown method before any middleware ran
+        if (
+            "began" not in req.context
+        ):  # Falcon refused a method of its own (WEBSOCKET) before any middleware ran
             self.process_request(req, resp)
         logger.info(
             "Answered.",

@@ -109,18 +109,16 @@ def read_query(params: Mapping[str, Any]) -> ListOrders:
 
 def _field_errors(error: ValidationError) -> list[FieldError]:
     found = error.errors(include_url=False, include_input=False, include_context=False)
-    return [FieldError(_pointer(one["loc"]), _sentence(one["msg"])) for one in found[:MAX_ERRORS]]
+    words = {"Extra inputs are not permitted": "is not a field of this request"}
+    return [
+        FieldError(_pointer(one["loc"]), words.get(one["msg"], one["msg"].removeprefix("Value error, ")))
+        for one in found[:MAX_ERRORS]
+    ]
 
 
 def _pointer(location: tuple[int | str, ...]) -> str:
     """A JSON pointer (RFC 6901)."""
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1")[:255] for part in location)
-
-
-def _sentence(message: str) -> str:
-    return {"Extra inputs are not permitted": "is not a field of this request"}.get(
-        message, message.removeprefix("Value error, ")
-    )
 
 
 def cursor_after(order: Order) -> str:

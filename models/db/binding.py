@@ -2,7 +2,14 @@
 
 from collections.abc import Iterable
 
+from gateway.settings import Settings
 from models.db import database, sealed
+
+
+def bind_from(settings: Settings, *, pool_size: int, name: str) -> database.Pool:
+    """`bind` to the database and the encryption keys of these settings."""
+    keys = (key.get_secret_value() for key in settings.encryption_keys)
+    return bind(settings.database_url.get_secret_value(), keys, pool_size=pool_size, name=name)
 
 
 def bind(url: str, encryption_keys: Iterable[str], *, pool_size: int, name: str) -> database.Pool:

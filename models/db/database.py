@@ -111,16 +111,14 @@ class Pool(PooledPostgresqlDatabase):  # type: ignore[misc]
 
     def _idle_and_alive(self) -> tuple[float, Any] | None:
         """The live connection that was returned last, and when it was made."""
-        while idle := self._take_idle():
-            created, given_back, connection = idle
+        while True:
+            with self._pool_lock:
+                if not self._connections:
+                    return None
+                created, given_back, connection = self._connections.pop()
             if not self._is_stale(created) and _is_alive(connection, time.monotonic() - given_back):
                 return created, connection
             self._close_raw(connection)
-        return None
-
-    def _take_idle(self) -> tuple[float, float, Any] | None:
-        with self._pool_lock:
-            return self._connections.pop() if self._connections else None
 
     def _close(self, connection: Any, close_conn: bool = False) -> None:
         keep = not close_conn and self._can_reuse(connection)

@@ -33,9 +33,12 @@ def migrate(database_url: str, *, echo: Callable[[str], None] = print) -> list[s
     """
     pool = _connect(database_url)
     with pool.connection_context(), _only_one(pool, echo):
-        applied = _with_patience(pool, echo)
+        missing = pending(pool)
+        for name in missing:
+            echo(f"applying {name}")
+            _apply(pool, name, echo)
     pool.close_all()
-    return applied
+    return missing
 
 
 def pending(pool: database.Pool) -> list[str]:
@@ -91,15 +94,6 @@ def _only_one(pool: database.Pool, echo: Callable[[str], None]) -> Iterator[None
         yield
     finally:
         pool.execute_sql("SELECT pg_advisory_unlock(%s)", (LOCK_ID,))
-
-
-def _with_patience(pool: database.Pool, echo: Callable[[str], None]) -> list[str]:
-    applied: list[str] = []
-    for missing in pending(pool):
-        echo(f"applying {missing}")
-        _apply(pool, missing, echo)
-        applied.append(missing)
-    return applied
 
 
 def _apply(pool: database.Pool, name: str, echo: Callable[[str], None]) -> None:

@@ -17,7 +17,7 @@ import requests
 from gateway.dev.stack import ROOT
 from tests.waiting import wait_until
 
-#: Marks every process of one run, whoever started it.
+#: Marks every process of one run, its children's children included.
 MARK = "REFERANS_TEST_RUN"
 SERVERS = ("DATABASE_URL", "REDIS_URL")
 #: Seconds to come up on a busy machine, an empty database included.
@@ -39,7 +39,7 @@ class Dev:
         return self._process
 
     def start(self, *options: str) -> None:
-        """As `make run` does it, in an environment without a server of anybody's."""
+        """As `make run` does it, in an environment that names no servers."""
         words = [
             "--data",
             str(self.directory),

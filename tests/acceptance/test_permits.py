@@ -9,6 +9,7 @@ import pytest
 
 from tests import factories
 from tests.acceptance.system import WORKER, System, running
+from tests.listening import listening
 from tests.waiting import wait_until
 
 LIMIT = 3
@@ -49,10 +50,8 @@ class _Answer(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def panel() -> Iterator[Panel]:
-    with Panel() as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    with listening(Panel()) as server:
         yield server
-        server.shutdown()
 
 
 def test_two_workers_share_one_limit(database_url: str, redis_url: str, tmp_path: Path, panel: Panel) -> None:

@@ -77,7 +77,7 @@ class Report:
         self._plans[name] = plan
 
     def names(self, what: str) -> list[str]:
-        """Whose figures there are."""
+        """The contestants with figures."""
         return list(self._figures[what])
 
     def median(self, what: str, whose: str) -> float:

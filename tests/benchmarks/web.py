@@ -48,7 +48,7 @@ FASTAPI_ASYNCPG, DJANGO_CELERY, PGBENCH = (
     "pgbench, the same statement",
 )
 PEERS = {OURS: REFERANS, FASTAPI_ASYNCPG: FASTAPI, DJANGO_CELERY: DJANGO}
-#: Requests of one round, by how fast who answers them is.
+#: Requests of one round, more for the faster contestants.
 REQUESTS = {OURS: 24_000, FASTAPI_ASYNCPG: 10_000, DJANGO_CELERY: 3_000}
 #: Requests before that, until every connection has prepared its statements.
 WARM_UP = 1_000
@@ -63,7 +63,7 @@ IN_BURST, MEMORY = f"{BURST:,} callbacks in {BURST_SECONDS} s", "memory"
 
 
 def rates(stage: Stage, report: Report, rounds: int) -> None:
-    """Everybody's rates side by side, round after round."""
+    """The rates of all contestants side by side, round after round."""
     for number in range(rounds):
         print(f"round {number + 1} of {rounds}", flush=True)
         with stage.between_vacuums():
@@ -154,7 +154,7 @@ def _settle_many(stage: Stage, port: int, load: Load, count: int) -> None:
 
 
 def _check(answers: Answers, status: int) -> None:
-    """Whatever else came would make the figures worthless."""
+    """Any other answer would make the figures worthless."""
     if answers.broken or set(answers.statuses) != {status}:
         raise RuntimeError(f"answers: {dict(answers.statuses)}, broken connections: {answers.broken}")
 

@@ -106,7 +106,7 @@ def test_the_lines_of_libraries_are_ours(name: str) -> None:
     assert (line["event"], line["level"], line["logger"]) == (f"Booted with token={MASKED}", "info", name)
 
 
-def test_configuring_takes_over_from_whoever_was_there() -> None:
+def test_configuring_replaces_handlers_installed_before() -> None:
     """As in a worker of dramatiq, whose command line installs handlers before it loads the actors."""
     [line] = lines_of("""
 logging.basicConfig(stream=sys.stderr, force=True)
@@ -168,7 +168,7 @@ except ZeroDivisionError:
     assert "1234" not in shown
 
 
-def test_text_that_is_no_text_does_not_cost_the_line() -> None:
+def test_an_invalid_character_does_not_cost_the_line() -> None:
     [line] = output_of(r'logger.info("Said \ud800 ş.")').splitlines()
     assert r"Said \ud800 ş." in line
 
@@ -204,7 +204,7 @@ def test_other_names_are_left_alone(name: str, value: object) -> None:
 
 
 @pytest.mark.parametrize("value", [None, True, False])
-def test_whether_there_is_one_is_no_secret(value: object) -> None:
+def test_whether_a_value_is_set_is_not_secret(value: object) -> None:
     assert mask_event(None, "info", {"pin": value}) == {"pin": value}
 
 

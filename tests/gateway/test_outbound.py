@@ -151,7 +151,7 @@ def silence(peer: Peer) -> None:
 
 @contextmanager
 def free_port() -> Iterator[int]:
-    """A port on which nobody listens, kept by us so that nobody will."""
+    """A port without a listener, kept by us so that it stays free of one."""
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         yield holder.getsockname()[1]
@@ -245,11 +245,11 @@ class TestUnreachable:
     @pytest.mark.parametrize(
         "url", ["ftp://host/", "host/path", "http://", "http://[", "http://ho st/", "http://h:x/"]
     )
-    def test_an_address_that_is_none(self, url: str) -> None:
+    def test_an_invalid_url(self, url: str) -> None:
         with pytest.raises(Unreachable):
             Client().get(url)
 
-    def test_a_certificate_that_nobody_vouches_for(self, serve: Serve, tmp_path: Path) -> None:
+    def test_a_certificate_that_is_not_trusted(self, serve: Serve, tmp_path: Path) -> None:
         server = serve(saying(b"OK"), self_signed(tmp_path))
         with pytest.raises(Unreachable, match="no TLS connection"):
             Client().get(server.url)

@@ -4,12 +4,13 @@ import gzip
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+
+from tests.listening import listening
 
 #: A worker whose actor fails, as `actors.setup` wires it.
 WORKER = """
@@ -81,10 +82,8 @@ class _Answer(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    with Receiver() as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    with listening(Receiver()) as server:
         yield server
-        server.shutdown()
 
 
 def run(code: str, *arguments: str) -> str:

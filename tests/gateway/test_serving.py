@@ -90,7 +90,7 @@ def test_what_is_held_goes_out_before_the_connection_ends(ends: tuple[Any, Clien
     closing.get(timeout=PATIENCE_SECONDS)
 
 
-def test_who_has_a_connection_leaves_the_next_one_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_with_a_connection_leaves_the_next_one_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serving, "PAUSE_SECONDS", PATIENCE_SECONDS * 2)
     monkeypatch.setattr(serving, "LONGEST_PAUSE_SECONDS", PATIENCE_SECONDS * 2)
     shared = socket.socket()
@@ -121,7 +121,7 @@ def test_who_has_a_connection_leaves_the_next_one_to_others(monkeypatch: pytest.
 
 
 def _let_others_run() -> None:
-    """Rounds of the loop, in which whoever may take a connection does."""
+    """Rounds of the loop, in which every listener that may accept a connection does."""
     for _ in range(20):
         gevent.sleep(0)
 
@@ -133,7 +133,7 @@ def _within_patience(condition: Callable[[], bool]) -> bool:
     return condition()
 
 
-def test_who_waits_until_idle_lets_all_others_go_first() -> None:
+def test_until_idle_lets_all_other_greenlets_run_first() -> None:
     done = []
 
     def work(number: int) -> None:
@@ -147,7 +147,7 @@ def test_who_waits_until_idle_lets_all_others_go_first() -> None:
     gevent.joinall(workers)
 
 
-def test_nobody_waits_for_ever_until_the_process_is_idle() -> None:
+def test_the_wait_for_an_idle_process_is_bounded() -> None:
     over = Event()
 
     def never_idle() -> None:

@@ -26,7 +26,7 @@ class Claim:
     status: ExternalStatus
     codes: tuple[Code, ...] = ()
     message: str | None = None
-    #: Our own decision, not the provider's: there was no outcome in time.
+    #: Our own decision, not the provider's: no outcome came in time.
     timed_out: bool = False
     #: It comes from a provider that had the order before, and refused it.
     is_former: bool = False

@@ -1,4 +1,4 @@
-"""Claims: who does what next, and that only one does."""
+"""Claims: of several workers, one sends or asks next."""
 
 import threading
 from collections.abc import Callable
@@ -301,7 +301,7 @@ def test_while_its_provider_is_down_a_check_waits_but_not_past_the_timeout() -> 
     assert claim_check(placed) is not None
 
 
-def test_only_one_sweep_runs_and_a_dead_one_holds_up_nobody() -> None:
+def test_only_one_sweep_runs_and_a_killed_one_blocks_no_other() -> None:
     def begun_elsewhere() -> list[bool]:
         def other() -> bool:
             with sweep_run.only_one() as mine:
@@ -336,7 +336,7 @@ def test_a_check_of_an_order_in_doubt_may_end_it() -> None:
     assert column(placed, "sentAt") is not None
 
 
-def test_whoever_claims_for_a_provider_that_has_the_order_no_more_gets_nothing() -> None:
+def test_a_claim_for_a_provider_that_the_order_has_left_gets_nothing() -> None:
     placed = factories.place()
     assert claims.claim_dispatch(placed["id"], 60, "other") is None
     assert claims.claim_dispatch(placed["id"], 60, "sandbox") is not None
@@ -352,16 +352,16 @@ def test_whoever_claims_for_a_provider_that_has_the_order_no_more_gets_nothing()
     assert claims.claim_resend(placed["id"], 60, "sandbox") is not None
 
 
-def test_an_order_that_nobody_can_be_given_makes_way_and_fails_in_the_end() -> None:
+def test_an_order_that_no_provider_can_take_makes_way_and_fails_in_the_end() -> None:
     placed = factories.place()
     age(placed, 61)
     assert [one.id for one in plans.due(10, None)] == [placed["id"]]
-    assert not unsent.give_up(placed["id"], 86400, "nobody")
+    assert not unsent.give_up(placed["id"], 86400, "no provider can take it")
     unsent.put_off(placed["id"], 150, 86400)
     assert plans.due(10, None) == []
 
     age(placed, 86400)
-    assert unsent.give_up(placed["id"], 86400, "nobody")
+    assert unsent.give_up(placed["id"], 86400, "no provider can take it")
     assert (column(placed, "status"), column(placed, "failureReason"), column(placed, "nextCheckAt")) == (
         "rejected",
         "timeout",
@@ -373,7 +373,7 @@ def test_an_order_that_is_being_sent_is_not_given_up() -> None:
     placed = factories.place()
     age(placed, 86401)
     claims.claim_dispatch(placed["id"], 60)
-    assert not unsent.give_up(placed["id"], 86400, "nobody")
+    assert not unsent.give_up(placed["id"], 86400, "no provider can take it")
     unsent.put_off(placed["id"], 150, 86400)
     assert column(placed, "externalStatus") == "pending"
     assert not unsent.reroute(placed["id"], "sandbox", Route("other", {}))

@@ -1,4 +1,4 @@
-"""Codes of every shape that providers send, and the words with which they say that there is none."""
+"""Codes of every shape that providers send, and the words that they write instead of one."""
 
 from typing import Any
 
@@ -36,7 +36,7 @@ CODE = st.text(st.characters(exclude_categories=("C", "Z")), min_size=3, max_siz
         "\x1b[31mnull\x1b[0m", "...", "?",
     ],
 )  # fmt: skip
-def test_what_is_no_code(text: str) -> None:
+def test_not_a_code(text: str) -> None:
     assert codes.clean(text) is None
     assert codes.read(text) == Codes()
 
@@ -67,7 +67,7 @@ def test_a_code_stays_as_it_is(text: str) -> None:
         ("\x1b[1mABCD\x1b[0m\x07", "ABCD"),
     ],
 )
-def test_what_nobody_sees_is_no_part_of_a_code(text: str, code: str) -> None:
+def test_invisible_characters_are_not_part_of_a_code(text: str, code: str) -> None:
     assert codes.clean(text) == code
 
 

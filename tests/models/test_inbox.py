@@ -1,9 +1,11 @@
 """The inbox: found again in many ways, and settled again without harm."""
 
 import threading
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import psycopg2
 import pytest
 
 from models import inbox, rereading
@@ -14,6 +16,7 @@ from models.outcome import Arrival, Outcome
 from models.status import ExternalStatus, Source
 from tests import factories
 from tests.factories import ORDER_TIMEOUT_SECONDS, arrival, settle
+from tests.waiting import wait_until
 
 COMPLETED, FAILED, PROCESSING = ExternalStatus.COMPLETED, ExternalStatus.FAILED, ExternalStatus.PROCESSING
 #: A reference that no order has.
@@ -43,7 +46,7 @@ def kept_invalid(key: str = "invalid:1", raw: str = '{"pin": "PIN-ONE"}') -> int
 
 
 def read_now(found: dict[str, Any], *, key: str = "content:1", pin: str = "PIN-ONE") -> Arrival:
-    """What an invalid callback says once somebody understands it."""
+    """What an invalid callback says once it can be read."""
     return arrival(found, COMPLETED, pin, dedupe_key=key, raw='{"pin": "PIN-ONE"}')
 
 
@@ -289,6 +292,40 @@ def test_an_invalid_callback_settled_by_many_at_once_has_one_effect() -> None:
     assert len(events) == len(orders)
     assert set(results()) <= {"applied", "duplicate"}
     assert all(factories.column(one, "externalStatus") == "completed" for one in orders)
+
+
+def test_an_invalid_callback_whose_event_is_being_kept_meanwhile_is_a_duplicate_of_it(
+    database_url: str,
+) -> None:
+    """The other transaction has the key and has not committed when this one looks for it."""
+    order, callback_id = factories.sent(), kept_invalid()
+    said = read_now(order)
+    got: list[str] = []
+
+    def read_again() -> None:
+        with database.session():
+            got.extend(settle_invalid(callback_id, said))
+
+    thread = threading.Thread(target=read_again)
+    with closing(psycopg2.connect(database_url)) as other, other.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO callback_events (provider_id, dedupe_key, result, order_id)"
+            " VALUES ('sandbox', %s, 'applied', %s)",
+            (said.dedupe_key, order["id"]),
+        )
+        thread.start()
+        wait_until(lambda: bool(database.rows(LOCKED)), what="the reading waits for the key")
+        other.commit()
+    thread.join()
+
+    assert got == ["duplicate"]
+    assert results() == ["duplicate", "applied"]
+
+
+LOCKED = """
+SELECT FROM pg_stat_activity
+WHERE wait_event_type = 'Lock' AND datname = current_database() AND query ~ 'UPDATE callback_events'
+"""
 
 
 def test_among_thousands_unmatched_the_ones_whose_order_appears_are_found_and_no_others() -> None:

@@ -169,8 +169,9 @@ class Lifecycle(RuleBasedStateMachine):
     def a_sweep_settles_what_was_unmatched(self) -> None:
         found = inbox.unmatched(1000)
         settle([inbox.arrival(row) for row in found]) if found else None
+        turns = {(row.provider_id, row.dedupe_key): turn for turn, row in enumerate(found)}
         for shadow in self.shadows:
-            for tell in list(shadow.waiting):
+            for tell in sorted(shadow.waiting, key=lambda one: turns.get(one.kept(shadow), 0)):
                 tell.on(shadow)
             self.touched.add(shadow.id)
 
@@ -229,7 +230,7 @@ def _at_once(shadow: Shadow, together: list[Operation]) -> list[Any]:
             thread.start()
         wait_until(
             lambda: len(ended) + _waiting() == len(threads),
-            what="everybody at the lock",
+            what="every thread at the lock",
             pause_seconds=0.001,
         )
         outsider.rollback()

@@ -39,6 +39,7 @@ def written(sql: str) -> list[str]:
         if token.lower() == "set":
             parts = listed(tokens[index + 1 :])
             found += [" ".join(part[2:]) for part in parts if part[:2] == ['"externalStatus"', "="]]
+            found += [" ".join(part) for part in parts if part[:1] == ["("] and '"externalStatus"' in part]
         if [word.lower() for word in tokens[index : index + 3]] == ["insert", "into", "product_orders"]:
             found += inserted(tokens[index + 3 :])
     return found
@@ -90,6 +91,7 @@ def test_what_the_others_write_is_seen() -> None:
         """UPDATE product_orders SET "externalStatus" = 'failed', status = 'rejected' WHERE id = %(id)s""",
         """UPDATE product_orders AS o SET "nextCheckAt" = NULL, "externalStatus" = %(status)s RETURNING o.id""",
         """UPDATE product_orders SET late = (SELECT true FROM x), "externalStatus" = 'completed' FROM y""",
+        """UPDATE product_orders SET ("externalStatus", status) = ('failed', 'rejected') WHERE id = %(id)s""",
         """INSERT INTO product_orders (id, "externalStatus") SELECT %(id)s, 'completed' FROM x""",
         """INSERT INTO product_orders (id, "externalStatus") VALUES (gen_random_uuid(), 'done')""",
         """WITH a AS (UPDATE product_orders SET "externalStatus" = … RETURNING id) SELECT id FROM a""",

@@ -88,7 +88,7 @@ def test_old_keys_and_new_orders_go_together(key_id: int) -> None:
     assert users() == ["ali", "veli", "ali"]
 
 
-def test_who_has_no_route_uses_no_key_up_and_stops_nobody(key_id: int) -> None:
+def test_an_order_without_a_route_uses_no_key_and_stops_no_other(key_id: int) -> None:
     database.rows("DELETE FROM routes")
     route.add("game", "60", factories.SANDBOX, {})
     placed, refused = place(wanted("ali", key_id, "k"), wanted("veli", key_id, "l", package="61"))
@@ -105,7 +105,7 @@ def test_a_repetition_needs_no_route(key_id: int) -> None:
     assert again == Repeated(answer(first))
 
 
-def test_where_products_are_uuids_one_that_is_none_leaves_nothing(key_id: int) -> None:
+def test_where_products_are_uuids_another_text_leaves_nothing(key_id: int) -> None:
     for column in ("productId", "packageId"):
         database.rows(f'ALTER TABLE product_orders ALTER "{column}" TYPE uuid USING "{column}"::uuid')
     ids = (factories.NO_ORDER, factories.NO_ORDER)

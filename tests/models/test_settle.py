@@ -348,7 +348,7 @@ def test_many_at_the_same_instant_have_one_winner(database_url: str, round_numbe
     assert events[0]["n"] == len(orders)
 
 
-def test_who_had_to_wait_decides_on_what_the_first_has_committed(database_url: str) -> None:
+def test_a_statement_that_waited_decides_on_what_the_first_has_committed(database_url: str) -> None:
     order = factories.sent()
     results: list[str] = []
 
@@ -364,12 +364,12 @@ def test_who_had_to_wait_decides_on_what_the_first_has_committed(database_url: s
 
 def test_the_same_event_twice_in_one_batch_takes_turns() -> None:
     one, other = factories.sent(), factories.sent()
-    nobody = {"provider_referans": placing.new_referans()}
+    unknown = {"provider_referans": placing.new_referans()}
     assert settle(
         arrival(one, COMPLETED, "PIN-ONE", dedupe_key="known"),
         arrival(other, COMPLETED, "PIN-TWO", dedupe_key="known"),
-        arrival(nobody, COMPLETED, "PIN-ONE", dedupe_key="unknown"),
-        arrival(nobody, COMPLETED, "PIN-ONE", dedupe_key="unknown"),
+        arrival(unknown, COMPLETED, "PIN-ONE", dedupe_key="unknown"),
+        arrival(unknown, COMPLETED, "PIN-ONE", dedupe_key="unknown"),
     ) == ["applied", "duplicate", "unmatched", "unmatched"]
     assert column(other, "externalStatus") == "sent"
 

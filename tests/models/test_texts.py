@@ -146,7 +146,7 @@ def test_amounts_as_providers_write_them(text: str, amount: str) -> None:
         "e5", "1e", "null",
     ],
 )  # fmt: skip
-def test_what_is_no_amount(text: str) -> None:
+def test_not_an_amount(text: str) -> None:
     assert texts.clean_money(text) is None
 
 

@@ -125,7 +125,7 @@ class Book:
         return self._balance
 
     def get(self, referans: str) -> Order | None:
-        """The order sent with this reference, or None if there was none."""
+        """The order sent with this reference, or None."""
         return self._orders.get(referans)
 
     def orders(self) -> list[Order]:

@@ -21,14 +21,11 @@ class Echo:
     def __call__(self, action: str, text: str) -> None:
         if self._printer is None:
             return
+        shown = "".join(character if character.isprintable() else "?" for character in text)
         now = datetime.now(self._zone).astimezone(self._zone)
-        line = f"{now:%H:%M:%S}.{now.microsecond // 1000:03d} {now:%Z}  {action:<9}  {_printable(text)}"
+        line = f"{now:%H:%M:%S}.{now.microsecond // 1000:03d} {now:%Z}  {action:<9}  {shown}"
         with self._lock:
             try:
                 self._printer(line)
             except (OSError, ValueError):
                 self._printer = None
-
-
-def _printable(text: str) -> str:
-    return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)

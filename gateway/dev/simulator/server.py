@@ -49,7 +49,8 @@ class Server(ThreadingHTTPServer):
         self._thread.join()
         self.server_close()
         for connection in list(self._open):
-            _cut(connection)
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def server_bind(self) -> None:
         """Bind without a DNS lookup of the own name."""
@@ -116,8 +117,3 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         """Print nothing: request lines contain the password, and the panel prints what happened."""
-
-
-def _cut(connection: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        connection.shutdown(socket.SHUT_RDWR)

@@ -79,7 +79,7 @@ class Audit:
         return everything and not any(self.offences.values()) and not self.complaints
 
     def sources(self) -> Counter[str]:
-        """Who brought the orders to their end."""
+        """By source: how many orders it brought to their end."""
         moves = (case.last_move for case in self.books.cases.values() if case.status in FINAL)
         return Counter(move.source for move in moves if move)
 

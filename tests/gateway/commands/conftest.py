@@ -33,7 +33,7 @@ class Finished:
 
 
 class Run(Protocol):
-    """Runs `gateway …` with this on its standard input, which is no terminal."""
+    """Runs `gateway …` with this on its standard input, which is not a terminal."""
 
     def __call__(self, *arguments: str, stdin: str = "") -> Finished: ...
 

@@ -225,7 +225,7 @@ def test_callbacks_are_listed_by_provider_result_order_and_time(cli: Run, gatewa
 
 
 @pytest.mark.parametrize("since", ["soon", "-1h", "3 fortnights", "2026-13-01", "", "9" * 30 + "d"])
-def test_a_time_that_is_none_says_what_is_taken(cli: Run, since: str) -> None:
+def test_an_invalid_time_says_what_is_taken(cli: Run, since: str) -> None:
     answer = cli("callbacks", "list", "--since", since)
     assert answer.code == 2 and "takes 15m, 2h, 3d or a time" in " ".join(
         answer.err.replace("│", " ").split()

@@ -270,7 +270,7 @@ def test_a_provider_that_does_not_know_us_is_told_with_what_to_check(cli: Run, p
     assert "geheim" not in problem
 
 
-def test_an_address_where_nobody_answers_is_one_line(cli: Run) -> None:
+def test_an_address_that_does_not_answer_is_one_line(cli: Run) -> None:
     closed = "http://127.0.0.1:9"
     cli("providers", "add", "gone", "--adapter", "znet", "--base-url", closed, *SIGNED, stdin=CREDENTIALS)
     assert f"gone at {closed}: " in cli("providers", "test", "gone").problem

@@ -43,7 +43,7 @@ def test_routes_are_listed_in_the_order_they_are_tried(routed: Run) -> None:
     assert "oyun_adi=x" in routed("routes", "list").out
 
 
-def test_a_route_to_nobody_is_refused(routed: Run) -> None:
+def test_a_route_to_an_unknown_provider_is_refused(routed: Run) -> None:
     assert "provider third not found" in routed("routes", "add", "*", "*", "third").problem
 
 

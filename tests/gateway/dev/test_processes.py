@@ -79,7 +79,7 @@ def test_a_program_gets_the_environment_it_is_given(processes: Processes, lines:
     assert lines[0].endswith("8123 False")
 
 
-def test_output_that_is_no_text_does_not_stop_the_reader(processes: Processes, lines: list[str]) -> None:
+def test_output_that_is_not_text_does_not_stop_the_reader(processes: Processes, lines: list[str]) -> None:
     code = "import sys; sys.stdout.buffer.write(b'\\xff\\xfe\\nafter\\n')"
     processes.start("web", python(code)).join(10)
     assert lines[1].endswith("| after")

@@ -12,7 +12,7 @@ import pytest
 from gateway.dev.stopping import SIGNALS, Stopped, stoppable
 from tests.waiting import wait_until
 
-#: Says who it is, then waits for the end of its parent, whose id is its argument.
+#: Prints its process id, then waits for the end of its parent, whose id is its argument.
 FOLLOWER = """
 import os, signal, sys, time
 from gateway.dev import parent
@@ -75,7 +75,11 @@ def test_it_ends_with_make(tmp_path: Path, number: signal.Signals) -> None:
     (tmp_path / "follower.py").write_text(FOLLOWER)
     (tmp_path / "Makefile").write_text(f"run:\n\t@exec {sys.executable} follower.py $$PPID\n")
     with subprocess.Popen(
-        ["make", "run"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        ["make", "--no-print-directory", "run"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
     ) as make:
         assert make.stdout
         follower = int(make.stdout.readline())

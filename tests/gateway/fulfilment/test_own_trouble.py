@@ -4,7 +4,6 @@ import resource
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
 
 import peewee
 import psycopg2
@@ -237,16 +236,19 @@ class TestKeys:
         assert status(order) == "sent"
 
 
+#: Standard input, output and error: always open, so that no number below this one is free.
+STANDARD_FILES = 3
+
+
 @contextmanager
 def out_of_files() -> Iterator[None]:
-    """No file or socket can be opened."""
-    with Path("/dev/null").open() as probe:
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (probe.fileno(), hard))
-        try:
-            yield
-        finally:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    """No file or socket can be opened, not even one whose number another thread has just set free."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (STANDARD_FILES, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 class TestThisMachine:

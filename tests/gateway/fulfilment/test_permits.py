@@ -79,7 +79,7 @@ def test_a_call_over_the_rate_holds_no_permit(permits: Permits, redis_client: re
     assert not redis_client.keys("referans:calls:*")
 
 
-def test_without_a_rate_there_is_no_limit(permits: Permits, redis_client: redis.Redis) -> None:
+def test_without_a_rate_calls_are_not_limited(permits: Permits, redis_client: redis.Redis) -> None:
     assert all(is_free(permits) for _ in range(20))
     assert not redis_client.keys("*")
 

@@ -38,7 +38,7 @@ def test_a_phone_as_people_write_it(text: str, digits: str) -> None:
     ["", " ", "12345678", "1234567890123456", "server 7", "0012345678", "90+5551112233", "++905551112233",
      "555/1112233", "x5551112233", "5551112233 ext 1", "²²²²²²²²²²", "-"],
 )  # fmt: skip
-def test_what_is_no_phone(text: str) -> None:
+def test_not_a_phone(text: str) -> None:
     assert players.phone(text) is None
 
 

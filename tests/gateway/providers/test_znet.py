@@ -1,6 +1,5 @@
 """The znet protocol: every answer of its document, as raw bytes over real HTTP, and the simulator's own."""
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from decimal import Decimal
@@ -31,6 +30,7 @@ from models.outcome import Outcome
 from models.provider import Provider
 from models.status import ExternalStatus
 from tests.growth import is_linear
+from tests.listening import listening
 
 PROCESSING, COMPLETED, FAILED = ExternalStatus.PROCESSING, ExternalStatus.COMPLETED, ExternalStatus.FAILED
 ROUTE = {"oyun": "1", "kupur": "60"}
@@ -63,10 +63,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def panel() -> Iterator[Panel]:
-    with Panel() as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    with listening(Panel()) as server:
         yield server
-        server.shutdown()
 
 
 @pytest.fixture
@@ -434,7 +432,7 @@ def test_no_error_shows_a_pin(panel: Panel, znet: Znet) -> None:
 
 
 @pytest.mark.parametrize("call", [lambda z: z.send(task()), lambda z: z.check(task()), lambda z: z.balance()])
-def test_a_server_error_is_no_answer(panel: Panel, znet: Znet, call: Callable[[Znet], Any]) -> None:
+def test_a_server_error_is_not_an_answer(panel: Panel, znet: Znet, call: Callable[[Znet], Any]) -> None:
     panel.status, panel.answer = 500, b"OK|1|1"
     with pytest.raises(NoAnswer, match="HTTP 500"):
         call(znet)

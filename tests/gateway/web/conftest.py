@@ -38,10 +38,7 @@ def settings(database_url: str, redis_url: str) -> Settings:
 @pytest.fixture
 def pool(settings: Settings) -> Iterator[database.Pool]:
     """The models bound to a fresh database that has the provider `sandbox`, with sealing on."""
-    keys = [key.get_secret_value() for key in settings.encryption_keys]
-    pool = binding.bind(
-        settings.database_url.get_secret_value(), keys, pool_size=POOL_SIZE, name="referans-test"
-    )
+    pool = binding.bind_from(settings, pool_size=POOL_SIZE, name="referans-test")
     with database.session():
         factories.add_provider()
     yield pool
@@ -65,7 +62,7 @@ def app(settings: Settings, pool: database.Pool) -> Iterator[falcon.App[Any, Any
 
 @pytest.fixture
 def anonymous(app: falcon.App[Any, Any]) -> Client:
-    """Somebody without a key; providers are, too."""
+    """A client without a key, as providers are."""
     return TestClient(app)
 
 

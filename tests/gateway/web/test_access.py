@@ -1,4 +1,4 @@
-"""Who may do what, and what surrounds every call."""
+"""Scopes of API keys, and what surrounds every call."""
 
 import pytest
 

@@ -1,6 +1,5 @@
-"""Whatever is wrong with a request is said clearly, and repeated to nobody."""
+"""What is wrong with a request is said clearly, and its content is not repeated."""
 
-import itertools
 import json
 from typing import Any
 
@@ -63,7 +62,7 @@ def nothing_is_placed(pool: object) -> Any:
         json.dumps(calls.BODY).encode("utf-16"),
     ],
 )
-def test_what_is_no_json_object_is_refused(client: Client, body: bytes) -> None:
+def test_anything_but_a_json_object_is_refused(client: Client, body: bytes) -> None:
     calls.problem(post(client, body), 400)
 
 
@@ -117,11 +116,11 @@ def test_a_storefront_that_waits_for_a_notification_hears_that_none_comes(client
         ("x" * 300, "/" + "x" * 255),
     ],
 )
-def test_a_field_that_nobody_knows_is_refused(client: Client, name: str, pointer: str) -> None:
+def test_an_unknown_field_is_refused(client: Client, name: str, pointer: str) -> None:
     assert calls.pointers(post(client, order_with(name, "1"))) == [pointer]
 
 
-def test_a_name_that_is_no_text_is_refused(client: Client) -> None:
+def test_a_name_with_an_invalid_character_is_refused(client: Client) -> None:
     calls.problem(post(client, order_with("\\ud800", "1")), 422)
 
 
@@ -140,7 +139,7 @@ def test_all_that_is_missing_is_said_at_once(client: Client) -> None:
         ";",
     ],
 )
-def test_what_is_not_called_json_is_no_json(client: Client, content_type: str) -> None:
+def test_another_content_type_is_refused(client: Client, content_type: str) -> None:
     calls.problem(post(client, json.dumps(calls.BODY), content_type), 415)
 
 
@@ -156,11 +155,10 @@ def test_a_body_of_the_largest_size_is_read(client: Client) -> None:
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        *itertools.product(
-            ["PUT", "PATCH", "DELETE", "HEAD", "TRACE"],
-            ["/orders", "/api-dj/orders", "/health/live", "/metrics"],
-        ),
-        *itertools.product(["PUT", "PATCH", "DELETE", "TRACE"], ["/callbacks/sandbox"]),
+        (method, path)
+        for path in ("/orders", "/api-dj/orders", "/callbacks/sandbox", "/health/live", "/metrics")
+        for method in ("PUT", "PATCH", "DELETE", "HEAD", "TRACE")
+        if (method, path) != ("HEAD", "/callbacks/sandbox")  # a provider looks whether the address is there
     ],
 )
 def test_other_methods_are_not_allowed(client: Client, method: str, path: str) -> None:

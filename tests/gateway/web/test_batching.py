@@ -1,4 +1,4 @@
-"""What arrives while a statement is under way goes together in the next one, and only its own faults hurt anybody."""
+"""What arrives while a statement is under way goes together in the next one; each item fails only by its own fault."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("db")
 
 
 def at_once() -> None:
-    """Nobody is waited for."""
+    """Without a pause: the batch takes what has arrived."""
 
 
 class Held:
@@ -102,7 +102,7 @@ def order_id(arrival: Arrival) -> str:
     return str(database.rows(sql, (arrival.outcome.referans,))[0]["id"])
 
 
-def test_a_bad_one_fails_only_who_brought_it(held: Held, settle) -> None:  # type: ignore[no-untyped-def]
+def test_a_bad_item_fails_only_its_own_caller(held: Held, settle) -> None:  # type: ignore[no-untyped-def]
     good, wrong, other = settle([completed()]), settle([completed(), bad()]), settle([completed()])
     held.let_go.set()
     assert results(good) == results(other) == [Result.APPLIED]
@@ -110,7 +110,7 @@ def test_a_bad_one_fails_only_who_brought_it(held: Held, settle) -> None:  # typ
         wrong.result(10)
 
 
-def test_a_batch_has_its_limit_but_nobody_is_taken_apart(held: Held, settle) -> None:  # type: ignore[no-untyped-def]
+def test_a_batch_has_its_limit_but_no_caller_is_split(held: Held, settle) -> None:  # type: ignore[no-untyped-def]
     first = completed()
     many = [settle([replace(first, dedupe_key=f"k{number}")]) for number in range(MAX_BATCH + 5)]
     large = settle([replace(first, dedupe_key=f"l{number}") for number in range(10)])
@@ -144,7 +144,7 @@ def test_no_more_go_beside_it_than_there_are_lanes() -> None:
         assert [results(future) for future in futures] == [[Result.APPLIED]] * (LANES + 1)
 
 
-def test_nobody_waits_for_company() -> None:
+def test_an_idle_batcher_does_not_wait() -> None:
     batches: list[int] = []
 
     def settle_now(arrivals: Sequence[Arrival]) -> list[Settled]:
@@ -169,7 +169,7 @@ def test_after_a_failure_the_lanes_are_free_again() -> None:
 
 
 class Unclear:
-    """Does what it is asked to, and then fails: whoever gathers cannot know that it was done."""
+    """Does what it is asked to, and then fails: the batcher cannot know that it was done."""
 
     def __init__(self, error: BaseException, count: int) -> None:
         self.done: list[str] = []

@@ -1,4 +1,4 @@
-"""Who is believed: nothing that is not signed is stored."""
+"""Signatures: a callback without a valid one is not stored."""
 
 import json
 

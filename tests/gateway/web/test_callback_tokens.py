@@ -90,7 +90,9 @@ def test_a_wrong_token_is_refused_wherever_it_stands(
     assert standing(tokened) == "not_sent"
 
 
-def test_a_token_in_the_form_or_without_a_scheme_is_none(anonymous: Client, tokened: dict[str, Any]) -> None:
+def test_a_token_in_the_form_or_without_a_scheme_does_not_count(
+    anonymous: Client, tokened: dict[str, Any]
+) -> None:
     said = neutral(tokened["provider_referans"])
     calls.problem(send(anonymous, "POST", {}, said | {"token": TOKEN}), 401)
     calls.problem(send(anonymous, "POST", {"headers": {"Authorization": TOKEN}}, said), 401)

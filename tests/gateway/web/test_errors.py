@@ -51,3 +51,12 @@ def test_a_fault_gives_its_connection_back(broken: TestClient, pool: database.Po
 def test_what_falcon_refuses_itself_is_a_problem_too(broken: TestClient) -> None:
     calls.problem(broken.simulate_get("/nowhere"), 404)
     calls.problem(broken.simulate_post("/broken"), 405)
+
+
+def test_a_method_of_falcons_own_is_a_problem_with_an_id_and_a_log_line(broken: TestClient) -> None:
+    """Falcon refuses it before any middleware has run."""
+    with capture_logs() as lines:
+        answer = broken.simulate_request("WEBSOCKET", "/broken")
+    calls.problem(answer, 400)
+    assert answer.headers["x-request-id"]
+    assert [line["status"] for line in lines if line["action"] == "request"] == [400]

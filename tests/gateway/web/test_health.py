@@ -23,7 +23,7 @@ NOWHERE = "127.0.0.1"
 
 
 def away(settings: Settings, open_directory: Path, **urls: str) -> Settings:
-    """Settings in which a server is where nobody listens."""
+    """Settings with servers at an address without a listener."""
     port = free_port(seed=str(open_directory))
     given = {name: f"{scheme}://{NOWHERE}:{port}/0" for name, scheme in urls.items()}
     return settings.model_copy(update={name: type(settings.redis_url)(url) for name, url in given.items()})

@@ -50,7 +50,7 @@ def test_orders_of_the_same_instant_are_neither_lost_nor_repeated(client: Client
     assert set(found) == placed and len(found) == 5
 
 
-def test_what_is_placed_while_somebody_pages_moves_nothing(client: Client) -> None:
+def test_orders_placed_between_two_pages_move_nothing(client: Client) -> None:
     placed = [calls.place(client)["id"] for _ in range(3)]
     first = client.simulate_get("/orders", params={"limit": 1}).json
     calls.place(client)
@@ -108,7 +108,7 @@ BAD_CURSORS = [
 
 
 @pytest.mark.parametrize("given", BAD_CURSORS, ids=range(len(BAD_CURSORS)))
-def test_a_cursor_that_is_none_of_ours_is_refused(client: Client, given: str) -> None:
+def test_an_invalid_cursor_is_refused(client: Client, given: str) -> None:
     assert calls.pointers(client.simulate_get("/orders", params={"cursor": given}), 400) == ["/cursor"]
 
 
@@ -161,7 +161,7 @@ def test_the_list_of_nothing_is_empty(client: Client) -> None:
     assert client.simulate_get("/orders").json == {"data": [], "nextCursor": None}
 
 
-def test_a_value_in_a_filter_is_no_sql(client: Client) -> None:
+def test_a_filter_value_is_not_run_as_sql(client: Client) -> None:
     calls.place(client)
     for value in ("' OR 1=1 --", "%s", "%(at)s", "\\"):
         assert listed(client, userIdentifier=value) == []

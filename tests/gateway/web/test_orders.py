@@ -83,7 +83,7 @@ def completed(pool: object) -> dict[str, Any]:
     return order
 
 
-def test_a_pin_is_shown_only_to_who_may_see_it(
+def test_a_pin_is_shown_only_to_keys_that_may_read_it(
     completed: dict[str, Any], client: Client, trusted: Client
 ) -> None:
     path = f"/orders/{completed['id']}"
@@ -118,7 +118,7 @@ def test_no_other_call_shows_a_pin(completed: dict[str, Any], trusted: Client) -
     assert not any(word in answer.text for answer in answers for word in ("PIN-1", *SECRET))
 
 
-def test_an_order_without_a_pin_has_none_and_nobody_read_it(trusted: Client) -> None:
+def test_without_a_pin_null_is_shown_and_no_reading_recorded(trusted: Client) -> None:
     placed = calls.place(trusted)
     shown = trusted.simulate_get(f"/orders/{placed['id']}").json
     assert (shown["pinCode"], shown["codes"]) == (None, [])
@@ -183,7 +183,7 @@ def test_why_an_order_failed_is_shown(pool: object, client: Client) -> None:
 def test_a_pin_that_does_not_open_is_an_error_that_shows_nothing(
     completed: dict[str, Any], trusted: Client
 ) -> None:
-    moved = factories.sent("somebody else")
+    moved = factories.sent("another player")
     factories.put(moved, pinCode=factories.column(completed, "pinCode"))
     found = calls.problem(trusted.simulate_get(f"/orders/{moved['id']}"), 500)
     assert "ENCRYPTION_KEYS" in found["detail"] and "sealed:" not in found["detail"]

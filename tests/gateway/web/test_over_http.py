@@ -38,7 +38,7 @@ def web(open_directory: Path) -> Iterator[Web]:
 
 
 def status(answer: bytes) -> int:
-    """Of the first answer in these bytes; 0 where there is none."""
+    """Of the first answer in these bytes; 0 without one."""
     return int(answer.split(b" ", 2)[1]) if answer else 0
 
 
@@ -214,7 +214,7 @@ def test_half_a_form_is_not_half_a_pin(web: Web) -> None:
     assert b"OK" not in answer
 
 
-def test_who_pauses_within_a_body_is_told_so(web: Web) -> None:
+def test_a_pause_within_a_body_is_a_408(web: Web) -> None:
     head = b"POST /callbacks/sandbox HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\nConnection: close\r\n\r\n{"
     assert status(web.talk(head, finish=False)) == 408
 
@@ -226,19 +226,19 @@ GET = b"GET /health/live HTTP/1.1\r\nHost: x\r\n"
 CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
 BROKEN = {
     "a negative length": POST + b"Content-Length: -1\r\n\r\n",
-    "a length that is none": POST + b"Content-Length: x\r\n\r\n",
+    "an invalid length": POST + b"Content-Length: x\r\n\r\n",
     "a length with a sign": POST + b"Content-Length: +1\r\n\r\n{",
     "two lengths": POST + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}x",
     "a length and chunks": POST + b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + GET,
     "an unknown coding": POST + b"Transfer-Encoding: xchunked\r\n\r\n{}",
-    "chunks that are none": CHUNKED + b"zz\r\n{}",
+    "invalid chunks": CHUNKED + b"zz\r\n{}",
     "chunks cut short": CHUNKED + b"9\r\n{}",
     "chunks without an end": CHUNKED + b"2\r\n{}\r\n",
     "chunks longer than they say": CHUNKED + b"1\r\n{}\r\n0\r\n\r\n",
     "a space before the colon": b"GET /health/live HTTP/1.1\r\nHost : x\r\n\r\n",
     "a folded header": GET + b"A: b\r\n c\r\n\r\n",
     "a header with NUL": GET + b"X-Request-ID: a\x00b\r\n\r\n",
-    "a path that is no text": b"GET /callbacks/\xff\xfe HTTP/1.1\r\nHost: x\r\n\r\n",
+    "a path that is not UTF-8": b"GET /callbacks/\xff\xfe HTTP/1.1\r\nHost: x\r\n\r\n",
     "a very long path": b"GET /" + b"x" * 5_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
     "a very long header": GET + b"A: " + b"x" * 9_000 + b"\r\n\r\n",
     "many headers": GET + b"A: 1\r\n" * 100 + b"\r\n",

@@ -64,6 +64,18 @@ def test_a_refused_order_does_not_use_up_its_idempotency_key(client: Client) -> 
     assert place(client, PRODUCT, **{"Idempotency-Key": "cart-1"}).status_code == 201
 
 
+def test_a_rule_of_the_storefront_that_we_do_not_know_is_not_taken_for_a_missing_product(
+    client: Client,
+) -> None:
+    database.rows("ALTER TABLE product_orders ADD CONSTRAINT few CHECK (\"userIdentifier\" <> 'nobody')")
+    try:
+        body = calls.BODY | {"productId": PRODUCT, "packageId": PACKAGE, "userIdentifier": "nobody"}
+        calls.problem(client.simulate_post("/orders", json=body), 500)
+    finally:
+        database.rows("ALTER TABLE product_orders DROP CONSTRAINT few")
+    assert stored() == 0
+
+
 def test_bad_orders_do_not_spoil_those_that_arrive_with_them(client: Client) -> None:
     products = [PRODUCT, "game", str(uuid.uuid4())] * 8
     with ThreadPoolExecutor(len(products)) as threads:

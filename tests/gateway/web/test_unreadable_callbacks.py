@@ -110,6 +110,13 @@ def test_what_the_signature_does_not_cover_is_not_read(client: Client, order: di
     assert standing(order) == "sent"
 
 
+@pytest.mark.parametrize("form", [b"status=%ff", b"status=\xff", b"&".join(b"%d=1" % n for n in range(201))])
+def test_a_signed_form_that_cannot_be_read_is_kept_as_invalid(client: Client, form: bytes) -> None:
+    headers = calls.signed(form) | {"content-type": "application/x-www-form-urlencoded"}
+    calls.problem(client.simulate_post("/callbacks/sandbox", body=form, headers=headers), 400)
+    assert [kept["result"] for kept in calls.inbox()] == ["invalid"]
+
+
 def test_a_signed_form_is_read(client: Client, order: dict[str, Any]) -> None:
     body = urlencode(neutral(order["provider_referans"], "processing")).encode()
     headers = calls.signed(body) | {"content-type": "application/x-www-form-urlencoded; charset=utf-8"}

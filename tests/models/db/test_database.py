@@ -1,4 +1,4 @@
-"""The pool: what it hands out works, and one connection that hangs holds up nobody else."""
+"""The pool: what it hands out works, and a connection that hangs delays no other."""
 
 import os
 import socket
@@ -110,7 +110,9 @@ def test_many_threads_share_few_connections(pool: database.Pool) -> None:
     assert pool._in_use == {}
 
 
-def test_who_finds_none_free_gives_up(pool: database.Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_free_connection_a_thread_gives_up(
+    pool: database.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(database, "POOL_WAIT_SECONDS", 0.05)
     held, done = threading.Barrier(3), threading.Event()
 
@@ -139,7 +141,7 @@ def test_a_connection_that_could_not_be_opened_takes_no_place() -> None:
             pool.connect()
 
 
-def test_a_connection_that_hangs_while_it_opens_holds_up_nobody(database_url: str) -> None:
+def test_a_connection_that_hangs_while_it_opens_delays_no_other(database_url: str) -> None:
     pool = database.connect(database_url, pool_size=2)
     backend(pool)
     with socket.create_server(("127.0.0.1", 0)) as silent:

@@ -6,7 +6,7 @@ from models.db.fair_semaphore import FairSemaphore
 from tests.waiting import wait_until
 
 
-def test_who_waits_longest_is_next() -> None:
+def test_the_longest_waiting_thread_is_next() -> None:
     semaphore, entered = FairSemaphore(1), []
     assert semaphore.acquire(0)
 
@@ -26,10 +26,23 @@ def test_who_waits_longest_is_next() -> None:
     assert entered == [0, 1, 2, 3, 4]
 
 
-def test_who_gave_up_is_not_counted() -> None:
+def test_a_thread_that_gave_up_is_not_counted() -> None:
     semaphore = FairSemaphore(1)
     assert semaphore.acquire(0)
     assert not semaphore.acquire(0.01)
     semaphore.release()
     assert semaphore.acquire(0)
     assert not semaphore.acquire(0.01)
+
+
+def test_a_place_that_is_released_while_a_thread_gives_up_is_not_lost() -> None:
+    class ReleasedAtTheLastMoment(FairSemaphore):
+        def _gives_up(self, turn: threading.Lock) -> bool:
+            self.release()
+            return super()._gives_up(turn)
+
+    semaphore = ReleasedAtTheLastMoment(1)
+    assert semaphore.acquire(0)
+    assert semaphore.acquire(0.01)
+    semaphore.release()
+    assert semaphore.acquire(0)

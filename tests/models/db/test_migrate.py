@@ -8,11 +8,14 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import peewee
 import psycopg2
+import pytest
 
 from models.db import migrate
 from models.status import ExternalStatus
 from tests import factories
+from tests.conftest import TABLES
 
 #: As TypeORM made it for the storefront; `users` and `products` stand for tables we do not own.
 LEGACY_TABLE = """
@@ -73,6 +76,13 @@ def test_a_fresh_database_gets_everything_and_a_second_run_nothing(empty_databas
     assert len(migrate.migrate(empty_database_url, echo=quiet)) >= 3
     assert migrate.migrate(empty_database_url, echo=quiet) == []
     run_legacy_queries(empty_database_url)
+
+
+def test_tests_empty_every_table(database_url: str) -> None:
+    with connected(database_url) as cursor:
+        cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()")
+        tables = {name for (name,) in cursor.fetchall()} - {"schema_migration"}
+    assert tables == {name.strip() for name in TABLES.split(",")}, "see TABLES in tests/conftest.py"
 
 
 def test_a_table_of_another_system_is_adopted_without_touching_a_row(empty_database_url: str) -> None:
@@ -171,6 +181,47 @@ def test_a_long_transaction_delays_the_migration_and_not_the_storefront(empty_da
     run.join()
 
     assert migrate.migrate(empty_database_url, echo=quiet) == []
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(migrate, "LOCK_TIMEOUT_MS", 20)
+    monkeypatch.setattr(migrate, "LOCK_TRIES", 2)
+    monkeypatch.setattr(migrate, "PAUSE_SECONDS", 0.01)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_transaction_that_does_not_end_blocks_the_migration_and_what_to_do_is_said(
+    empty_database_url: str,
+) -> None:
+    with connected(empty_database_url) as cursor:
+        cursor.execute("CREATE TABLE product_orders (id uuid PRIMARY KEY)")
+    lines: list[str] = []
+    with closing(psycopg2.connect(empty_database_url)) as reader:
+        reader.cursor().execute("SELECT count(*) FROM product_orders")
+        with pytest.raises(
+            migrate.MigrationBlocked, match=r"0001_product_orders.*run `gateway migrate` again"
+        ):
+            migrate.migrate(empty_database_url, echo=lines.append)
+    assert sum("trying again" in line for line in lines) == 2
+    assert columns(empty_database_url) == {"id"}
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_lost_connection_is_not_taken_for_a_lock(empty_database_url: str) -> None:
+    lines: list[str] = []
+
+    def echo(line: str) -> None:
+        lines.append(line)
+        with connected(empty_database_url) as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE application_name = 'referans-migrate' AND datname = current_database()"
+            )
+
+    with pytest.raises((peewee.OperationalError, peewee.InterfaceError)):
+        migrate.migrate(empty_database_url, echo=echo)
+    assert lines == ["applying 0001_product_orders"]
 
 
 def test_an_index_that_a_cut_short_build_left_is_built_again(database_url: str) -> None:

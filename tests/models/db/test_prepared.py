@@ -34,7 +34,7 @@ def test_other_text_has_another_name() -> None:
     assert Prepared("SELECT 1").name == Prepared("SELECT 1").name != Prepared("SELECT 2").name
 
 
-def test_one_that_somebody_dropped_is_prepared_again() -> None:
+def test_a_dropped_statement_is_prepared_again() -> None:
     answer()
     database.rows("DEALLOCATE ALL")
     answer()
