@@ -649,25 +649,11 @@ GUARDS = [
         PLACING,
     ),
     Guard(
-        "other content under a known event id counts",
-        "gateway/callbacks/reading.py",
-        'f"id:{event_id}:{digest}" if event_id',
-        'f"id:{event_id}" if event_id',
-        CALLBACKS,
-    ),
-    Guard(
         "a code that a callback lacks is asked for at once",
         "gateway/callbacks/reading.py",
         "        code_ask_seconds=0,\n",
         "        code_ask_seconds=60,\n",
         "tests/gateway/web/test_callback_asks.py",
-    ),
-    Guard(
-        "the neutral format is not guessed",
-        "gateway/callbacks/reading.py",
-        "if provider.callback_format is CallbackFormat.PROTOCOL:",
-        "if False:",
-        "tests/gateway/web/test_callback_formats.py",
     ),
     Guard(
         "a bad entry of a list stops no other",
