@@ -114,6 +114,8 @@ class Case:
             return self._reversed(entry)
         if entry.state is State.FAILED or entry.times_refused:
             return {Ending("failed", FailureReason.PROVIDER)}
+        if entry.state is State.UNBOOKED and len(entry.behaviour.checks.failures) > entry.times_checked:
+            return {Ending("failed", FailureReason.TIMEOUT)}  # it never says that it does not know the order
         return set()
 
     def attention(self) -> str | None:
