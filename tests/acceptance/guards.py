@@ -735,13 +735,6 @@ GUARDS = [
         "tests/gateway/web/test_callback_signatures.py",
     ),
     Guard(
-        "one event id with other content is an event of its own",
-        "gateway/callbacks/reading.py",
-        """f"id:{event_id}:{digest}" if event_id""",
-        """f"id:{event_id}" if event_id""",
-        "tests/gateway/web/test_callbacks.py",
-    ),
-    Guard(
         "a code that cannot be read is asked for",
         "gateway/callbacks/neutral.py",
         "unreadable_code=found.unreadable,",
@@ -754,13 +747,6 @@ GUARDS = [
         "Outcome(status, referans, codes=found.codes, unreadable_code=found.unreadable, message=message)",
         "Outcome(status, referans, codes=found.codes, message=message)",
         "tests/gateway/web/test_callback_codes.py",
-    ),
-    Guard(
-        "the format of a panel's callbacks is chosen",
-        "gateway/callbacks/reading.py",
-        "if provider.callback_format is CallbackFormat.PROTOCOL:",
-        "if False:",
-        "tests/gateway/web/test_callback_formats.py",
     ),
     Guard(
         "an outcome is not taken for a ping",
