@@ -105,7 +105,11 @@ class Case:
         entry = self.present
         if entry is None:
             return set()
-        if entry.state is State.PROCESSING:
+        # One that was never booked, and whose provider never says that it does not know it, is like one that waits.
+        never_denied = len(entry.behaviour.checks.failures) > entry.times_checked
+        if entry.state is State.PROCESSING or (
+            entry.state is State.UNBOOKED and never_denied and not entry.times_refused
+        ):
             return {Ending("failed", FailureReason.TIMEOUT)}
         if entry.state is State.COMPLETED:
             refused = {Ending("failed", FailureReason.PROVIDER)} if entry.relented else set()
@@ -114,8 +118,6 @@ class Case:
             return self._reversed(entry)
         if entry.state is State.FAILED or entry.times_refused:
             return {Ending("failed", FailureReason.PROVIDER)}
-        if entry.state is State.UNBOOKED and len(entry.behaviour.checks.failures) > entry.times_checked:
-            return {Ending("failed", FailureReason.TIMEOUT)}  # it never says that it does not know the order
         return set()
 
     def attention(self) -> str | None:
