@@ -38,7 +38,7 @@ class Order:
     external_order_id: str | None
     #: The first code, sealed; see `codes_of`.
     pin_code: str | None = field(repr=False)
-    #: Every code, each sealed; see `codes_of`.
+    #: Every code, each sealed; None if there is one that is nothing but its text (`pin_code`). See `codes_of`.
     codes: list[dict[str, Any]] | None = field(repr=False)
     #: What proves a direct top-up; no secret.
     receipt: str | None
@@ -115,11 +115,11 @@ def codes_of(order: Order) -> list[Code]:
     references = (order.provider_referans, order.external_order_id)
     owners = [owner(order.provider_id, each) for each in references if each]
     found = []
-    for each in order.codes or [{}]:
+    for each in order.codes or [{"pin": order.pin_code}]:
         if "sealed" in each:
             code = codes.from_json(sealed.unseal(each["sealed"], *owners))
-        else:  # kept by a version that knew one code only
-            code = Code(sealed.unseal(order.pin_code, *owners))
+        else:
+            code = Code(sealed.unseal(each["pin"], *owners))
         if "addition" in each:
             code = codes.merged(code, codes.from_json(sealed.unseal(each["addition"], *owners)))
         found.append(code)
@@ -189,7 +189,9 @@ def parameters(position: int, arrival: Arrival) -> dict[str, Any]:
 
 
 def _sealed_codes(delivered: Sequence[Code], belongs_to: str) -> str:
-    """The codes as settle.sql compares and keeps them."""
+    """The codes as settle.sql compares and keeps them; one that is nothing but its text is sealed as the PIN."""
+    if len(delivered) == 1 and delivered[0] == Code(delivered[0].code):
+        return database.as_json([{"digests": sealed.digests(delivered[0].code), "has_serial": False}])
     return database.as_json(
         [
             {

@@ -52,6 +52,7 @@ class Guard:
 PLAN, SETTLE = "tests/models/test_claims.py", "tests/models/test_settle.py"
 INBOX, PLACING = "tests/models/test_inbox.py", "tests/models/test_placing.py"
 CALLBACKS = "tests/gateway/web/test_callbacks.py"
+ATTENTION = "tests/models/test_attention.py"
 DISPATCHING, CHECKING, SWEEPING, PERMITS, CODE_ASKS, ENDINGS, OWN_TROUBLE = (
     f"tests/gateway/fulfilment/test_{name}.py"
     for name in ("dispatching", "checking", "sweeping", "permits", "code_asks", "endings", "own_trouble")
@@ -430,14 +431,7 @@ GUARDS = [
         SETTLE,
     ),
     Guard(
-        "a reference counts for its provider only",
-        "models/settle.sql",
-        """AND (o."providerId" = i.provider_id OR i.provider_id = ANY (o."triedProviders"))\n        ORDER""",
-        "ORDER",
-        SETTLE,
-    ),
-    Guard(
-        "an answer counts for the order's provider only",
+        "an outcome counts for the order's providers only",
         "models/settle.sql",
         "(i.provider_id IS NULL OR i.provider_id = o.provider_id OR i.provider_id = ANY (o.tried_providers))",
         "true",
@@ -498,7 +492,7 @@ GUARDS = [
         "models/settle.sql",
         "jsonb_array_length(n.from_codes) + given.place",
         "given.place - 1",
-        SETTLE,
+        ATTENTION,
     ),
     Guard(
         "a former provider moves nothing",
@@ -547,7 +541,7 @@ GUARDS = [
         "models/settle.sql",
         "WHEN n.result = 'conflict' OR o.attention = 'conflict' THEN 'conflict'",
         "WHEN n.result = 'conflict' THEN 'conflict'",
-        ENDINGS,
+        ATTENTION,
     ),
     Guard(
         "a reversal needs a person",
@@ -561,7 +555,21 @@ GUARDS = [
         "models/settle.sql",
         "            ELSE o.attention\n",
         "            ELSE NULL\n",
-        ENDINGS,
+        ATTENTION,
+    ),
+    Guard(
+        "the first code stays the one that is shown",
+        "models/settle.sql",
+        """"pinCode" = CASE WHEN n.fills_codes AND NOT n.from_has_code THEN""",
+        """"pinCode" = CASE WHEN n.fills_codes THEN""",
+        ATTENTION,
+    ),
+    Guard(
+        "a worker is told of a missing code at once",
+        "gateway/web/callbacks.py",
+        "if one.order_id and one.ask_in_seconds is not None",
+        "if False",
+        "tests/gateway/web/test_callback_asks.py",
     ),
     Guard(
         "a missing code is asked for",
@@ -701,14 +709,7 @@ GUARDS = [
         "gateway/callbacks/reading.py",
         "        code_ask_seconds=0,\n",
         "        code_ask_seconds=60,\n",
-        f"{CALLBACKS} tests/gateway/web/test_callback_codes.py",
-    ),
-    Guard(
-        "the neutral format is not guessed",
-        "gateway/callbacks/reading.py",
-        "if provider.callback_format is CallbackFormat.PROTOCOL:",
-        "if False:",
-        "tests/gateway/web/test_callback_formats.py",
+        "tests/gateway/web/test_callback_asks.py",
     ),
     Guard(
         "a bad entry of a list stops no other",
@@ -790,13 +791,6 @@ GUARDS = [
         "tests/gateway/web/test_callback_signatures.py",
     ),
     Guard(
-        "one event id with other content is an event of its own",
-        "gateway/callbacks/reading.py",
-        """f"id:{event_id}:{digest}" if event_id""",
-        """f"id:{event_id}" if event_id""",
-        "tests/gateway/web/test_callbacks.py",
-    ),
-    Guard(
         "a code that cannot be read is asked for",
         "gateway/callbacks/neutral.py",
         "unreadable_code=found.unreadable,",
@@ -809,13 +803,6 @@ GUARDS = [
         "Outcome(status, referans, codes=found.codes, unreadable_code=found.unreadable, message=message)",
         "Outcome(status, referans, codes=found.codes, message=message)",
         "tests/gateway/web/test_callback_codes.py",
-    ),
-    Guard(
-        "the format of a panel's callbacks is chosen",
-        "gateway/callbacks/reading.py",
-        "if provider.callback_format is CallbackFormat.PROTOCOL:",
-        "if False:",
-        "tests/gateway/web/test_callback_formats.py",
     ),
     Guard(
         "an outcome is not taken for a ping",

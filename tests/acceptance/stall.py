@@ -14,18 +14,26 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+import redis
+
+from gateway.broker import workers_alive
 from tests.acceptance.storm import stage, table
 from tests.acceptance.storm.audit import Audit
+from tests.acceptance.storm.faults import LOCKED_SECONDS, STALLED_SECONDS
 from tests.acceptance.storm.plan import Plan, PlannedFault, PlannedOrder
 from tests.acceptance.storm.storm import Storm
+from tests.waiting import wait_until
 
-#: Seconds from sending until an order without an outcome fails: little more than a stall, so that many end in one.
-ORDER_TIMEOUT_SECONDS = 10.0
 #: Seconds of one call to a provider; a last check that is lost is made again some seconds after that.
 CALL_TIMEOUT_SECONDS = 4.0
+#: Seconds from the beginning of a stall to that of the next one.
+EVERY_SECONDS = 12.0
+#: Seconds until the first one.
+FIRST_SECONDS = 3.0
 #: Seconds of calm in which the last order must end.
 DRAIN_SECONDS = 60.0
 #: How orders behave at the first provider (the simulator's words), and the share of each.
@@ -34,39 +42,46 @@ BEHAVIOURS = {"callback": 35, "poll": 25, "never": 30, "fail+poll": 3, "refuse":
 
 @dataclass(frozen=True, slots=True)
 class Stall:
-    """A fault of the database that comes `times` times while `orders` are placed."""
+    """A fault of the database, which lasts `seconds` and comes `times` times.
+
+    Before the first one, the third one and so on, a part of the `orders` is placed, which are sent when it is over.
+    Those that the provider never decides time out when the one after it begins.
+    """
 
     fault: str
+    seconds: float
     times: int
     orders: int
-    #: Seconds from the beginning of a stall to that of the next one.
-    every_seconds: float = 11.0
 
     def plan(self, seed: int) -> Plan:
-        """Orders evenly spread, and the stalls; the first one comes soon."""
-        seconds = self.every_seconds * self.times
+        """The same for the same seed."""
         words = random.Random(seed).choices(list(BEHAVIOURS), list(BEHAVIOURS.values()), k=self.orders)
-        return Plan(
-            seed,
-            seconds,
-            tuple(
-                PlannedOrder(each, seconds * each / self.orders, words[each]) for each in range(self.orders)
-            ),
-            tuple(PlannedFault(2 + self.every_seconds * each, self.fault, 0) for each in range(self.times)),
+        begins = [FIRST_SECONDS + EVERY_SECONDS * each for each in range(self.times)]
+        bursts = begins[::2]
+        in_burst = self.orders // len(bursts)
+        orders = (
+            PlannedOrder(number, bursts[number // in_burst] + number % in_burst / in_burst, words[number])
+            for number in range(self.orders)
         )
+        faults = (PlannedFault(at, self.fault, 0) for at in begins)
+        return Plan(seed, begins[-1], tuple(orders), tuple(faults))
+
+    def run(self, plan: Plan, directory: Path, echo: Callable[[str], None]) -> Audit:
+        """Let a plan happen to a single worker; the books compared."""
+        timeout_seconds, call_timeout = EVERY_SECONDS - self.seconds, f"{CALL_TIMEOUT_SECONDS:g}"
+        with stage.built(
+            directory, order_timeout_seconds=timeout_seconds, CALL_TIMEOUT=call_timeout
+        ) as built:
+            built.system.kill(built.workers.pop())
+            with closing(redis.Redis.from_url(built.valkey.url)) as queue:
+                wait_until(lambda: workers_alive(queue, heartbeat_timeout_seconds=60), 30, what="the worker")
+            return Storm(plan, built, echo).run(DRAIN_SECONDS)
 
 
 STALLS = {
-    "lock": Stall("orders locked for 8 s", times=4, orders=240),
-    "backends": Stall("database stalled for 7 s", times=5, orders=300),
+    "lock": Stall("orders locked for 8 s", LOCKED_SECONDS, times=4, orders=240),
+    "backends": Stall("database stalled for 7 s", STALLED_SECONDS, times=5, orders=300),
 }
-
-
-def run(plan: Plan, directory: Path, echo: Callable[[str], None]) -> Audit:
-    """Let it happen; the books compared."""
-    pace = {"CALL_TIMEOUT": f"{CALL_TIMEOUT_SECONDS:g}"}
-    with stage.built(directory, order_timeout_seconds=ORDER_TIMEOUT_SECONDS, **pace) as built:
-        return Storm(plan, built, echo).run(DRAIN_SECONDS)
 
 
 def main() -> int:
@@ -83,7 +98,7 @@ def _run(stall: Stall, seed: int) -> int:
     directory = Path(tempfile.mkdtemp(prefix="referans-stall-"))
     directory.chmod(0o755)  # PostgreSQL runs as another user where this runs as root
     _say(f"{stall.fault}, {stall.times} times; {stall.orders} orders; seed {seed}")
-    audit = run(stall.plan(seed), directory, _say)
+    audit = stall.run(stall.plan(seed), directory, _say)
     _say(table.table(audit))
     if audit.is_clean():
         shutil.rmtree(directory, ignore_errors=True)

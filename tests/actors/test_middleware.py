@@ -3,35 +3,65 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+
+import pytest
 
 from models import sweep_run
 from models.db import database
 from tests import factories
+from tests.waiting import wait_until
 
-#: A worker that has just started, with a scheduler that is dead; it ends after its own sweep.
+#: A worker that has just started, beside a scheduler that is dead; it ends with its standard input.
 WATCHING = """
-import sys, time
+import sys
 from actors import setup
 from actors.middleware import SweepWatch
-from models import sweep_run
-from models.db import database
 
 watch = SweepWatch(overdue_seconds=0.04)
 watch.after_worker_boot(setup.broker, None)
-while True:
-    with database.session():
-        last = sweep_run.last()
-    if last and last.finished_at:
-        break
-    time.sleep(0.01)
+sys.stdin.read()
 watch.before_worker_shutdown(setup.broker, None)
 """
 
 
-def test_a_worker_sweeps_by_itself_if_the_scheduler_is_dead(database_url: str, redis_url: str) -> None:
-    environment = os.environ | {"DATABASE_URL": database_url, "REDIS_URL": redis_url}
-    subprocess.run([sys.executable, "-c", WATCHING], env=environment, timeout=30, check=True)
+@pytest.fixture
+def models(database_url: str) -> Iterator[None]:
     with factories.bound(database_url):
-        swept = sweep_run.last()
-        assert swept and swept.started_by == "worker" and swept.error is None
-        assert database.rows("SELECT DISTINCT started_by FROM sweeps") == [{"started_by": "worker"}]
+        yield
+
+
+@pytest.fixture
+def worker(models: None, database_url: str, redis_url: str) -> Iterator[subprocess.Popen[str]]:
+    """The worker; the table of sweeps is away when it starts."""
+    environment = os.environ | {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "LOG_FORMAT": "json"}
+    pipe = subprocess.PIPE
+    database.rows("ALTER TABLE sweeps RENAME TO sweeps_away")
+    command = [sys.executable, "-c", WATCHING]
+    with subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def swept() -> bool:
+    last = sweep_run.last()
+    return last is not None and last.finished_at is not None
+
+
+def test_a_worker_sweeps_by_itself_if_the_scheduler_is_dead_as_soon_as_it_can(
+    worker: subprocess.Popen[str],
+) -> None:
+    assert worker.stdout
+    failed = next(line for line in worker.stdout if "sweep_watch_failed" in line)
+    assert "it will try again" in failed and "sweeps" in failed
+
+    database.rows("ALTER TABLE sweeps_away RENAME TO sweeps")
+
+    wait_until(swept, what="a sweep by the worker")
+    assert database.rows("SELECT DISTINCT started_by, error FROM sweeps WHERE finished_at IS NOT NULL") == [
+        {"started_by": "worker", "error": None}
+    ]
+    worker.communicate("", timeout=10)
+    assert worker.returncode == 0

@@ -180,18 +180,6 @@ def test_the_first_pin_stays_and_the_other_is_kept_for_an_operator() -> None:
     assert detail.startswith("sealed:")
 
 
-def test_codes_that_come_later_stand_behind_those_that_are_there() -> None:
-    placed = factories.sent()
-    put(placed, quantity=3)
-    for names in ("B", "ACB"):
-        told = arrival(placed, COMPLETED)
-        given = tuple(Code(name) for name in names)
-        assert settle(replace(told, outcome=replace(told.outcome, codes=given))) == ["applied"]
-    found = order.find(placed["id"])
-    assert found is not None
-    assert order.codes_of(found) == [Code("B"), Code("A"), Code("C")]
-
-
 def test_a_serial_that_comes_later_costs_nothing_of_what_was_there() -> None:
     placed = factories.sent()
     for code in (Code("A", pin="P", expires_at="2027"), Code("A", serial="S")):

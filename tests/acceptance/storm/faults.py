@@ -28,6 +28,8 @@ GRACE_SECONDS = 25
 LOCKED_SECONDS, STALLED_SECONDS = 8.0, 7.0
 #: Seconds by which one worker's clock is off.
 CLOCK_OFF_SECONDS = 30
+#: Seconds in which work piles up for the workers before either, so that all of their threads meet it at once.
+PILE_UP_SECONDS = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,23 +93,38 @@ def _connections_cut(stage: Stage, chance: float) -> Script:
 def _orders_locked(stage: Stage, chance: float) -> Script:
     """As a migration of the older storefront does it."""
     with closing(psycopg2.connect(stage.postgres.url)) as connection:
-        connection.cursor().execute("LOCK TABLE product_orders")
+        yield from _work_piled_up(stage, lambda: connection.cursor().execute("LOCK TABLE product_orders"))
         yield from _mended_after(LOCKED_SECONDS, connection.rollback)
 
 
 def _database_stalled(stage: Stage, chance: float) -> Script:
     """Every process of PostgreSQL is stopped but the one that takes connections, as by a disk that hangs."""
-    stopped = psutil.Process(stage.postgres.pid).children()
-    for process in stopped:
-        with suppress(psutil.NoSuchProcess):
-            process.suspend()
+    stopped: list[psutil.Process] = []
+
+    def suspend() -> None:
+        stopped.extend(psutil.Process(stage.postgres.pid).children())
+        for process in stopped:
+            with suppress(psutil.NoSuchProcess):
+                process.suspend()
 
     def resume() -> None:
         for process in stopped:
             with suppress(psutil.NoSuchProcess):
                 process.resume()
 
+    yield from _work_piled_up(stage, suspend)
     yield from _mended_after(STALLED_SECONDS, resume)
+
+
+def _work_piled_up(stage: Stage, break_it: Callable[[], None]) -> Script:
+    """Something breaks while the workers stand still; then they go on."""
+    workers = list(stage.workers)
+    for name in workers:
+        stage.system.send_signal(name, signal.SIGSTOP)
+    yield PILE_UP_SECONDS
+    break_it()
+    for name in workers:
+        stage.system.send_signal(name, signal.SIGCONT)
 
 
 def _mended_after(seconds: float, mend: Callable[[], None]) -> Script:
@@ -258,8 +275,8 @@ FAULTS = {
     "PostgreSQL stopped for 10 s": _fault(_postgres_stopped, "postgres"),
     "PostgreSQL crashed": _fault(_postgres_crashed, "postgres"),
     "database connections cut": _fault(_connections_cut, "postgres"),
-    "orders locked for 8 s": _fault(_orders_locked, "postgres"),
-    "database stalled for 7 s": _fault(_database_stalled, "postgres"),
+    "orders locked for 8 s": _fault(_orders_locked, "postgres", "worker"),
+    "database stalled for 7 s": _fault(_database_stalled, "postgres", "worker"),
     "disk full": _fault(_disk_full, "postgres"),
     "Valkey killed": _fault(_valkey_killed, "valkey"),
     "Valkey emptied": _fault(_valkey_emptied, "valkey"),

@@ -97,14 +97,6 @@ class TestTakenBack:
         assert (found["externalStatus"], found["status"]) == ("completed", "approved")
         assert found["attention"] == "conflict" and found["attentionAt"]
 
-    def test_a_conflict_stays_what_a_person_sees(self, worker: Worker, simulator: Simulator) -> None:
-        order = delivered(worker, simulator)
-        call_back(worker, order, ExternalStatus.FAILED)
-        since = row(order)["attentionAt"]
-        call_back(worker, order, ExternalStatus.REVERSED)
-        assert status(order) == "reversed"
-        assert (row(order)["attention"], row(order)["attentionAt"]) == ("conflict", since)
-
     def test_a_delivery_after_all_is_a_conflict(self, worker: Worker, simulator: Simulator) -> None:
         order = delivered(worker, simulator)
         call_back(worker, order, ExternalStatus.REVERSED)

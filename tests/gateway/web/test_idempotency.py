@@ -106,6 +106,23 @@ def test_the_answer_that_is_kept_holds_no_key(client: Client) -> None:
     assert api_key.PREFIX not in str(kept)
 
 
+def test_a_request_waits_for_a_key_as_long_as_it_takes(client: Client, database_url: str) -> None:
+    """The batch gives up after its lock timeout; then the request waits alone."""
+    with ThreadPoolExecutor(1) as threads, closing(psycopg2.connect(database_url)) as other:
+        [key_id] = [row["id"] for row in database.rows("SELECT id FROM api_keys")]
+        with other.cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO idempotency_keys (api_key_id, key, fingerprint) VALUES (%s, 'k', '')", (key_id,)
+            )
+        waiting = threads.submit(post, client, "k")
+        longer = f"{LOCK_WAITS} AND clock_timestamp() - query_start > interval '300 ms'"
+        wait_until(lambda: bool(database.rows(longer)), what="the wait outlasts the batch's lock timeout")
+        other.rollback()
+        answer = waiting.result()
+    assert answer.status_code == 201 and "idempotency-replayed" not in answer.headers
+    assert orders() == 1
+
+
 def test_a_request_that_waits_for_a_key_delays_no_other(client: Client, database_url: str) -> None:
     """As many as may be under way at once wait for keys that an open transaction holds."""
     reserve = "INSERT INTO idempotency_keys (api_key_id, key, fingerprint) SELECT id, %s, '' FROM api_keys"
