@@ -101,7 +101,9 @@ class Case:
             for each in self.row["codes"] or ()
         ]
         found = tuple(code.code for code in kept) or tuple(filter(None, [self.row["pinCode"]]))
-        serials = sum(code.serial is not None for code in kept)
+        # A serial that came later stands beside the code that it belongs to.
+        later = sum("addition" in each for each in self.row["codes"] or [])
+        serials = later + sum(code.serial is not None for code in kept)
         return Ending(self.status, self.row["failureReason"], found, serials)
 
     def endings(self) -> set[Ending]:
