@@ -43,12 +43,14 @@ def adopt(order_timeout_seconds: float, limit: int) -> int:
     return len(database.rows(ADOPT, {"order_timeout": order_timeout_seconds, "limit": limit}))
 
 
-#: Uses idx_orders_planned: its cost follows the number of waiting orders, never the size of the table.
+#: Uses idx_orders_planned: its cost follows the number of waiting orders, never the size of the table. An order that is
+#: final has a plan where its code is to be asked for, or where a check of it was requested.
 DUE = Prepared(f"""
 SELECT o.id::text AS id, o."externalStatus" AS external_status, o."providerId" AS provider_id,
     o."nextCheckAt" AS next_check_at
 FROM product_orders AS o
-WHERE o."nextCheckAt" <= now() AND o."nextCheckAt" IS NOT NULL AND ({IS_OPEN} OR o."codeAsks" IS NOT NULL)
+WHERE o."nextCheckAt" <= now() AND o."nextCheckAt" IS NOT NULL
+  AND ({IS_OPEN} OR o."codeAsks" IS NOT NULL OR o."checkRequestedAt" IS NOT NULL)
   AND (%(at)s::timestamptz IS NULL OR (o."nextCheckAt", o.id) > (%(at)s::timestamptz, %(id)s::uuid))
 ORDER BY o."nextCheckAt", o.id LIMIT %(limit)s
 """)
