@@ -3,7 +3,7 @@
 import json
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from gateway.inputs import is_storable
@@ -35,6 +35,11 @@ class Code:
     serial: str | None = field(default=None, repr=False)
     #: As the provider wrote it.
     expires_at: str | None = None
+
+    def as_dict(self) -> dict[str, str]:
+        """What there is of it, by name."""
+        named = (("pin", self.pin), ("serial", self.serial), ("expires_at", self.expires_at))
+        return {"code": self.code} | {name: value for name, value in named if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +93,7 @@ def read(value: Any) -> Codes:
 
 def as_json(code: Code) -> str:
     """A code as it is sealed; `from_json` reads it."""
-    said = {name: value for name, value in asdict(code).items() if value is not None}
-    return json.dumps(said, ensure_ascii=False)
+    return json.dumps(code.as_dict(), ensure_ascii=False)
 
 
 def from_json(text: str) -> Code:

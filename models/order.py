@@ -37,7 +37,7 @@ class Order:
     external_order_id: str | None
     #: The first code, sealed; see `codes_of`.
     pin_code: str | None = field(repr=False)
-    #: Every code, each sealed; see `codes_of`.
+    #: Every code, each sealed; None if there is one that is nothing but its text (`pin_code`). See `codes_of`.
     codes: list[dict[str, Any]] | None = field(repr=False)
     #: What proves a direct top-up; no secret.
     receipt: str | None
@@ -116,8 +116,8 @@ def codes_of(order: Order) -> list[Code]:
     return [
         codes.from_json(sealed.unseal(each["sealed"], *owners))
         if "sealed" in each
-        else Code(sealed.unseal(order.pin_code, *owners))  # kept by a version that knew one code only
-        for each in order.codes or [{}]
+        else Code(sealed.unseal(each["pin"], *owners))
+        for each in order.codes or [{"pin": order.pin_code}]
     ]
 
 
@@ -184,7 +184,9 @@ def parameters(position: int, arrival: Arrival) -> dict[str, Any]:
 
 
 def _sealed_codes(delivered: Sequence[Code], belongs_to: str) -> str:
-    """The codes as settle.sql compares and keeps them."""
+    """The codes as settle.sql compares and keeps them; one that is nothing but its text is sealed as the PIN."""
+    if len(delivered) == 1 and delivered[0] == Code(delivered[0].code):
+        return database.as_json([{"digests": sealed.digests(delivered[0].code), "has_serial": False}])
     return database.as_json(
         [
             {

@@ -1,7 +1,7 @@
 """What a provider said about an order, in our words, and how it reached us."""
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
@@ -94,9 +94,15 @@ def owner(provider_id: str | None, reference: str | None) -> str:
 
 def as_json(outcome: Outcome) -> str:
     """What the inbox and a conflict keep of an outcome, sealed; `from_json` reads it."""
-    said = asdict(outcome) | {"status": outcome.status.value}
-    for name in ("cost", "currency"):  # they have columns of their own
-        del said[name]
+    said = {
+        "status": outcome.status.value,
+        "referans": outcome.referans,
+        "external_order_id": outcome.external_order_id,
+        "codes": [code.as_dict() for code in outcome.codes],
+        "unreadable_code": outcome.unreadable_code,
+        "receipt": outcome.receipt,
+        "message": outcome.message,
+    }
     return database.as_json({name: value for name, value in said.items() if value})
 
 

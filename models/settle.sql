@@ -108,11 +108,12 @@ locked AS (
         o.receipt,
         o.expects,
         NULLIF(o."pinCode", '') IS NOT NULL AS has_code,
-        -- An order of an earlier version has its one code in "pinCode" alone.
+        -- One code that is nothing but its text stands in "pinCode" alone.
         CASE
             WHEN NULLIF(o."pinCode", '') IS NULL THEN '[]'
             ELSE COALESCE(o.codes, jsonb_build_array(jsonb_build_object(
-                'digest', COALESCE(o."pinDigest", encode(sha256(convert_to(o."pinCode", 'UTF8')), 'hex'))
+                'digest', COALESCE(o."pinDigest", encode(sha256(convert_to(o."pinCode", 'UTF8')), 'hex')),
+                'pin', o."pinCode"
             )))
         END AS codes,
         o."externalStatus" = 'not_sent' AS is_unsent,
@@ -325,6 +326,8 @@ moved AS (
                     )
                 ) AS all_codes
             )
+            -- One code that is nothing but its text stands in "pinCode" alone.
+            WHEN jsonb_array_length(n.codes) = 1 AND NOT n.codes -> 0 ? 'sealed' THEN NULL
             ELSE (
                 SELECT jsonb_agg(
                     (given.code - 'digests') || jsonb_build_object('digest', given.code -> 'digests' ->> 0)

@@ -32,6 +32,8 @@ JOINERS = "\u200c\u200d"
 LOOSE_JOINER = re.compile(
     f"(?<![^\x00-\u02ff\\s{JOINERS}])[{JOINERS}]|[{JOINERS}](?![^\x00-\u02ff\\s{JOINERS}])"
 )
+#: Latin letters and signs alone, as most texts are: nothing in them is taken out.
+PLAIN = re.compile("[ -~\u00a1-\u00ac\u00ae-\u02af]*")
 #: Line ends and tabs.
 BREAKS = re.compile("[\t-\r\x85\u2028\u2029]+")
 #: Decimal digits of other scripts.
@@ -66,6 +68,8 @@ def clean(text: str, limit: int) -> str:
 
 def one_line(text: str) -> str:
     """`text` as `clean` writes it, whole and with the blanks at its ends."""
+    if PLAIN.fullmatch(text):
+        return text
     return BREAKS.sub(" ", LOOSE_JOINER.sub("", HIDDEN.sub("", ESCAPE.sub("", text))))
 
 

@@ -1,13 +1,15 @@
 """Texts and costs of every protocol: cleaned and bounded where they become an outcome, so that each is settled."""
 
+from dataclasses import fields, replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from models import claims, route, texts, timeline
+from models.codes import Code
 from models.db import database
-from models.outcome import MAX_RECEIPT, Outcome
+from models.outcome import MAX_RECEIPT, Outcome, as_json, from_json
 from models.status import ExternalStatus, Source
 from tests import factories
 
@@ -15,6 +17,19 @@ SENT, COMPLETED, FAILED = ExternalStatus.SENT, ExternalStatus.COMPLETED, Externa
 DIRTY = "a\x1b[31m\x00\x9b\u202e\ud800\u200b\r\nb\x07"
 #: 3.9 MB.
 HUGE = "ş" * 3_900_000
+
+#: An outcome that has everything.
+WHOLE = Outcome(
+    ExternalStatus.COMPLETED,
+    referans="123456789012345",
+    external_order_id="Z-77",
+    codes=(Code("PIN-ONE", "4321", "S-1", "2030-01-01"), Code("PIN-TWO")),
+    unreadable_code=True,
+    receipt="Ahmet",
+    message="Yükleme başarılı",
+    cost=Decimal("10.12"),
+    currency="TRY",
+)
 
 COSTS = [
     ("10.12", "10.12"),
@@ -128,3 +143,16 @@ def test_a_note_is_cleaned(db: None) -> None:
     order = factories.place()
     timeline.record(order["id"], Source.POLL, f"checked: {DIRTY}")
     assert timeline.events(order["id"])[-1].message == "checked: a b"
+
+
+def test_an_outcome_is_read_as_it_was_written_but_for_its_cost_which_has_columns_of_its_own() -> None:
+    assert from_json(as_json(WHOLE)) == replace(WHOLE, cost=None, currency=None)
+
+
+def test_the_outcome_of_that_test_has_every_field() -> None:
+    assert [field.name for field in fields(Outcome) if not getattr(WHOLE, field.name)] == []
+    assert [field.name for field in fields(Code) if not getattr(WHOLE.codes[0], field.name)] == []
+
+
+def test_an_outcome_that_an_earlier_version_kept_is_read() -> None:
+    assert from_json('{"status": "completed", "pin": "PIN-ONE"}').codes == (Code("PIN-ONE"),)

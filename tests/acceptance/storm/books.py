@@ -13,6 +13,7 @@ import psycopg2.extras
 from gateway.dev.simulator import Order, State
 from gateway.dev.simulator.book import Book
 from models import claims, codes
+from models.codes import Code
 from models.status import Attention, FailureReason
 from tests.acceptance.storm.plan import CODE, TOP_UP
 from tests.acceptance.storm.stage import PACE, Stage
@@ -95,7 +96,10 @@ class Case:
 
     def ending(self) -> Ending:
         """How it stands here."""
-        kept = [codes.from_json(each["sealed"]) for each in self.row["codes"] or ()]
+        kept = [
+            codes.from_json(each["sealed"]) if "sealed" in each else Code(each["pin"])
+            for each in self.row["codes"] or ()
+        ]
         found = tuple(code.code for code in kept) or tuple(filter(None, [self.row["pinCode"]]))
         serials = sum(code.serial is not None for code in kept)
         return Ending(self.status, self.row["failureReason"], found, serials)
@@ -105,7 +109,11 @@ class Case:
         entry = self.present
         if entry is None:
             return set()
-        if entry.state is State.PROCESSING:
+        # One that was never booked, and whose provider never says that it does not know it, is like one that waits.
+        never_denied = len(entry.behaviour.checks.failures) > entry.times_checked
+        if entry.state is State.PROCESSING or (
+            entry.state is State.UNBOOKED and never_denied and not entry.times_refused
+        ):
             return {Ending("failed", FailureReason.TIMEOUT)}
         if entry.state is State.COMPLETED:
             refused = {Ending("failed", FailureReason.PROVIDER)} if entry.relented else set()
