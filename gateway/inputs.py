@@ -4,6 +4,8 @@ import re
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import SplitResult, urlsplit
 
+#: Whole numbers below it are the same as a float.
+EXACT = 2**53
 #: PostgreSQL stores no NUL, and UTF-8 has no lone surrogates.
 INVALID_CHARACTER = re.compile("[\x00\ud800-\udfff]")
 
@@ -16,6 +18,11 @@ def http_url(text: str) -> SplitResult:
     if not text.isprintable() or " " in text:
         raise ValueError("must not contain blanks or control characters")
     return parts
+
+
+def exact(value: object) -> object:
+    """A whole number that its sender keeps as a float (PHP, JavaScript) as an int; anything else as it is."""
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < EXACT else value
 
 
 def is_storable(text: str) -> bool:

@@ -11,13 +11,15 @@ atomic = False
 
 #: Rows looked at in one statement.
 BATCH = 5000
-#: Only the gateway writes a route's parameters into an order.
+#: Only the gateway writes a route's parameters into an order. Locks rows in the order in which `settle` does.
 MARK = f"""
 WITH batch AS (
     SELECT id, "routeParams" IS NOT NULL AND "placedByGateway" IS NULL AS ours
     FROM product_orders WHERE id > %s ORDER BY id LIMIT {BATCH}
+), ours AS (
+    SELECT o.id FROM product_orders AS o JOIN batch ON batch.id = o.id AND batch.ours ORDER BY o.id FOR UPDATE OF o
 ), marked AS (
-    UPDATE product_orders AS o SET "placedByGateway" = true FROM batch WHERE o.id = batch.id AND batch.ours
+    UPDATE product_orders AS o SET "placedByGateway" = true FROM ours WHERE o.id = ours.id
 )
 SELECT id::text FROM batch ORDER BY id DESC LIMIT 1
 """
@@ -31,7 +33,7 @@ CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_orders_attention ON product_orders (
     WHERE attention IS NOT NULL;
 CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_orders_completed_of_route
     ON product_orders ("providerId", "productId", "packageId", "completedAt" DESC)
-    WHERE "externalStatus" = 'completed';
+    WHERE "externalStatus" = 'completed' AND "completedAt" IS NOT NULL AND "codeAsks" IS NULL;
 DROP INDEX CONCURRENTLY IF EXISTS idx_orders_due;
 """
 #: A build that was cut short leaves an index that is there but not used; it must go before IF NOT EXISTS sees it.

@@ -1,7 +1,8 @@
 """Claims: which worker sends or asks next. Each is one conditional UPDATE; it returns no row if another process did it,
 or if nothing is due.
 
-A claim names the provider that will be called (`provider_id`), and fails if the order has gone to another one.
+A claim names the provider that will be called (`provider_id`), and fails if the order has gone to another one. What
+another hand has decided is not sent any more.
 """
 
 from dataclasses import dataclass
@@ -9,8 +10,8 @@ from dataclasses import dataclass
 from models import texts
 from models.db import database
 from models.db.prepared import Prepared
-from models.route import Route
-from models.status import IS_OPEN
+from models.route import HAS_NO_CODES, Route
+from models.status import IS_DECIDED, IS_OPEN
 
 #: How often a provider must say that it does not know an order in doubt before it is sent again.
 ASKS = 2
@@ -18,8 +19,6 @@ ASKS = 2
 CODE_ASKS = 4
 #: Characters of a refusal on the timeline, so that the ids of both providers stand beside it.
 MAX_REASON = texts.TIMELINE - 200
-#: Orders of a route that all completed without a code, after which its next ones are asked for it once only.
-ROUTE_ORDERS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +137,8 @@ def claim_code_ask(
 
     An order that must have a code is asked for by the backoff, once for each of `delays_seconds`, and then needs a
     person. Any other is asked for CODE_ASKS times, `backoff_min_seconds` times 1, 2 and 4 apart; but only once if it
-    has a receipt, or if the last ROUTE_ORDERS orders of its route ended without a code.
+    has a receipt, or if the last orders of its route ended without a code
+    (`route.HAS_NO_CODES`).
     """
     values = {
         "id": order_id,
@@ -197,6 +197,7 @@ WITH claimed AS (
         "nextCheckAt" = now() + make_interval(secs => %(grace)s),
         "sendingUntil" = now() + make_interval(secs => %(grace)s), "mayBeKnown" = false
     WHERE o.id = %(id)s AND o."externalStatus" = 'not_sent' AND o."nextCheckAt" IS NOT NULL AND {WITH_PROVIDER}
+      AND NOT {IS_DECIDED}
     RETURNING o.*
 ), told AS (
     INSERT INTO order_events (order_id, source, "from", "to", message)
@@ -213,6 +214,7 @@ WITH claimed AS (
         "nextCheckAt" = now() + make_interval(secs => %(grace)s),
         "sendingUntil" = now() + make_interval(secs => %(grace)s), "mayBeKnown" = false, "lastCallbackAt" = NULL
     WHERE o.id = %(id)s AND o."externalStatus" = 'pending' AND o."providerId" = %(refused_by)s
+      AND NOT {IS_DECIDED}
     RETURNING o.*
 ), told AS (
     INSERT INTO order_events (order_id, source, "from", "to", message)
@@ -227,7 +229,7 @@ WITH claimed AS (
         "mayBeKnown" = o."mayBeKnown" OR o."sendingUntil" IS NOT NULL,
         "sendingUntil" = now() + make_interval(secs => %(grace)s)
     WHERE o.id = %(id)s AND o."externalStatus" = 'pending' AND o."unknownCount" >= %(asks)s
-      AND (o."sendingUntil" IS NULL OR o."sendingUntil" <= now()) AND {WITH_PROVIDER}
+      AND (o."sendingUntil" IS NULL OR o."sendingUntil" <= now()) AND {WITH_PROVIDER} AND NOT {IS_DECIDED}
     RETURNING o.*
 ), told AS (
     INSERT INTO order_events (order_id, source, "from", "to", message)
@@ -247,8 +249,8 @@ WITH claimed AS (
                 now() + make_interval(secs => (%(delays)s::float8[])[
                     LEAST(o."checkCount" + 1, array_length(%(delays)s::float8[], 1))]),
                 COALESCE(o."sentAt", o."claimedAt") + make_interval(secs => %(order_timeout)s)) END
-    WHERE o.id = %(id)s AND o."nextCheckAt" <= now() AND o."externalStatus" <> 'not_sent' AND o."codeAsks" IS NULL
-      AND {WITH_PROVIDER} AND (
+    WHERE o.id = %(id)s AND o."nextCheckAt" <= now() AND o."externalStatus" <> 'not_sent'
+      AND ({IS_OPEN} OR o."codeAsks" IS NULL) AND {WITH_PROVIDER} AND (
         o."checkRequestedAt" IS NOT NULL
         OR {IS_OPEN} AND (
             o."lastCallbackAt" IS NULL
@@ -265,15 +267,7 @@ CLAIM_CODE_ASK = Prepared(f"""
 WITH due AS (
     SELECT o.id, o."codeAsks" AS asks, COALESCE(o.expects = 'code', false) AS must_have_code,
         o."checkRequestedAt" IS NOT NULL AS requested,
-        o.receipt IS NOT NULL OR o."codeAsks" = 0 AND (
-            SELECT count(*) = {ROUTE_ORDERS} AND bool_and(NULLIF(recent."pinCode", '') IS NULL)
-            FROM (
-                SELECT former."pinCode" FROM product_orders AS former
-                WHERE former."externalStatus" = 'completed' AND former."providerId" = o."providerId"
-                  AND former."productId" = o."productId" AND former."packageId" = o."packageId" AND former.id <> o.id
-                ORDER BY former."completedAt" DESC LIMIT {ROUTE_ORDERS}
-            ) AS recent
-        ) AS once_only
+        o.receipt IS NOT NULL OR o."codeAsks" = 0 AND {HAS_NO_CODES} AS once_only
     FROM product_orders AS o
     WHERE o.id = %(id)s AND o."nextCheckAt" <= now() AND o."codeAsks" IS NOT NULL AND {WITH_PROVIDER}
     FOR UPDATE

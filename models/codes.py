@@ -87,8 +87,18 @@ def read(value: Any) -> Codes:
         if known is None and len(found) == MAX_CODES:
             return Codes(tuple(found.values()), unreadable=True)
         unreadable |= known is not None and _contradicts(known, code)
-        found[code.code] = code if known is None else _merged(known, code)
+        found[code.code] = code if known is None else merged(known, code)
     return Codes(tuple(found.values()), unreadable)
+
+
+def merged(known: Code, again: Code) -> Code:
+    """`known`, with what it lacks taken from the same code told again."""
+    return replace(
+        known,
+        pin=known.pin or again.pin,
+        serial=known.serial or again.serial,
+        expires_at=known.expires_at or again.expires_at,
+    )
 
 
 def as_json(code: Code) -> str:
@@ -144,12 +154,3 @@ def _says_nothing(text: str) -> bool:
 def _contradicts(known: Code, again: Code) -> bool:
     pairs = ((known.pin, again.pin), (known.serial, again.serial))
     return any(one and other and one != other for one, other in pairs)
-
-
-def _merged(known: Code, again: Code) -> Code:
-    return replace(
-        known,
-        pin=known.pin or again.pin,
-        serial=known.serial or again.serial,
-        expires_at=known.expires_at or again.expires_at,
-    )

@@ -1,6 +1,7 @@
 """Gauges of what is waiting, each from an index of what is not final, so that they cost little at any size."""
 
 from models.db import database
+from models.plans import IS_PLANNED
 from models.status import IS_OPEN
 
 
@@ -25,12 +26,12 @@ WAITING = f"""
 SELECT "externalStatus" AS status, count(*)::int AS n FROM product_orders AS o
 WHERE o."nextCheckAt" IS NOT NULL AND {IS_OPEN} GROUP BY 1
 """
-SINGLES = """
+SINGLES = f"""
 SELECT due.checks_due, due.oldest_due_seconds,
     (SELECT count(*)::float8 FROM callback_events WHERE result = 'unmatched') AS callbacks_unmatched,
     (SELECT EXTRACT(EPOCH FROM now() - max(started_at))::float8 FROM sweeps) AS last_sweep_age_seconds
 FROM (
     SELECT count(*)::float8 AS checks_due,
         EXTRACT(EPOCH FROM now() - min("nextCheckAt"))::float8 AS oldest_due_seconds
-    FROM product_orders WHERE "nextCheckAt" <= now() AND "nextCheckAt" IS NOT NULL) AS due
+    FROM product_orders AS o WHERE o."nextCheckAt" <= now() AND o."nextCheckAt" IS NOT NULL AND {IS_PLANNED}) AS due
 """

@@ -141,7 +141,13 @@ def arrival(callback: WholeCallback) -> Arrival | None:
     if not callback.outcome:
         return None
     outcome = from_json(sealed.unseal(callback.outcome, callback.owner))
-    return Arrival(callback.provider_id, Source.CALLBACK, outcome, dedupe_key=callback.dedupe_key)
+    return Arrival(
+        callback.provider_id,
+        Source.CALLBACK,
+        outcome,
+        dedupe_key=callback.dedupe_key,
+        code_ask_seconds=0,
+    )
 
 
 def raw(callback: WholeCallback) -> str:
@@ -223,7 +229,8 @@ REAPPEARED = f"""
 SELECT {WHOLE} FROM callback_events AS c
 WHERE c.result = 'unmatched' AND c.id > %(after_id)s AND (
     EXISTS (SELECT FROM product_orders AS o
-            WHERE o.provider_referans = c.referans AND o."providerId" = c.provider_id)
+            WHERE o.provider_referans = c.referans
+              AND (o."providerId" = c.provider_id OR c.provider_id = ANY (o."triedProviders")))
     OR EXISTS (SELECT FROM product_orders AS o
                WHERE c.referans IS NULL AND o."externalOrderId" = c.external_order_id
                  AND o."providerId" = c.provider_id))

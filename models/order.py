@@ -11,6 +11,7 @@ from models.codes import Code
 from models.db import database, sealed, sql
 from models.db.prepared import Prepared
 from models.outcome import Arrival, as_json, owner
+from models.route import HAS_NO_CODES
 from models.status import STAGES, UNKNOWN_RANK, Result
 
 #: Outcomes in one statement; its joins grow with the square.
@@ -113,12 +114,16 @@ def codes_of(order: Order) -> list[Code]:
         return []
     references = (order.provider_referans, order.external_order_id)
     owners = [owner(order.provider_id, each) for each in references if each]
-    return [
-        codes.from_json(sealed.unseal(each["sealed"], *owners))
-        if "sealed" in each
-        else Code(sealed.unseal(each["pin"], *owners))
-        for each in order.codes or [{"pin": order.pin_code}]
-    ]
+    found = []
+    for each in order.codes or [{"pin": order.pin_code}]:
+        if "sealed" in each:
+            code = codes.from_json(sealed.unseal(each["sealed"], *owners))
+        else:
+            code = Code(sealed.unseal(each["pin"], *owners))
+        if "addition" in each:
+            code = codes.merged(code, codes.from_json(sealed.unseal(each["addition"], *owners)))
+        found.append(code)
+    return found
 
 
 def count_codes(order: Order) -> int:
@@ -204,6 +209,7 @@ SETTLE = sql.read(
     "settle.sql",
     stages=", ".join(f"('{name}', {rank}, '{kind}')" for name, rank, kind in STAGES),
     unknown_rank=str(UNKNOWN_RANK),
+    has_no_codes=HAS_NO_CODES,
     timeline=str(texts.TIMELINE),
     last_message=str(texts.LAST_MESSAGE),
 )

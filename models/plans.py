@@ -8,7 +8,7 @@ from datetime import datetime
 
 from models.db import database
 from models.db.prepared import Prepared
-from models.status import IS_OPEN
+from models.status import IS_DECIDED, IS_OPEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +38,27 @@ def request_check(order_id: str) -> bool:
     return database.row(REQUEST_CHECK, (order_id,)) is not None
 
 
+def drop_ended(limit: int) -> int:
+    """Drop plans that mean nothing any more; returns how many.
+
+    Another system has ended the order while it was followed here, or has decided it before it was sent.
+    """
+    return len(database.rows(DROP_ENDED, {"limit": limit}))
+
+
 def adopt(order_timeout_seconds: float, limit: int) -> int:
     """Plan checks for orders that another system sent to one of our providers; returns how many."""
     return len(database.rows(ADOPT, {"order_timeout": order_timeout_seconds, "limit": limit}))
 
 
-#: Uses idx_orders_planned: its cost follows the number of waiting orders, never the size of the table. An order that is
-#: final has a plan where its code is to be asked for, or where a check of it was requested.
+#: In SQL, of the order `o`: its plan means something. A final order is asked about for its code, or on request.
+IS_PLANNED = f"""({IS_OPEN} OR o."codeAsks" IS NOT NULL OR o."checkRequestedAt" IS NOT NULL)"""
+#: Uses idx_orders_planned: its cost follows the number of waiting orders, never the size of the table.
 DUE = Prepared(f"""
 SELECT o.id::text AS id, o."externalStatus" AS external_status, o."providerId" AS provider_id,
     o."nextCheckAt" AS next_check_at
 FROM product_orders AS o
-WHERE o."nextCheckAt" <= now() AND o."nextCheckAt" IS NOT NULL
-  AND ({IS_OPEN} OR o."codeAsks" IS NOT NULL OR o."checkRequestedAt" IS NOT NULL)
+WHERE o."nextCheckAt" <= now() AND o."nextCheckAt" IS NOT NULL AND {IS_PLANNED}
   AND (%(at)s::timestamptz IS NULL OR (o."nextCheckAt", o.id) > (%(at)s::timestamptz, %(id)s::uuid))
 ORDER BY o."nextCheckAt", o.id LIMIT %(limit)s
 """)
@@ -64,6 +72,13 @@ REQUEST_CHECK = """
 UPDATE product_orders SET "nextCheckAt" = now(), "checkRequestedAt" = now()
 WHERE id = %s AND "externalStatus" <> 'not_sent' AND "providerId" IS NOT NULL AND provider_referans IS NOT NULL
   AND COALESCE("sentAt", "claimedAt") IS NOT NULL RETURNING id
+"""
+DROP_ENDED = f"""
+UPDATE product_orders SET "nextCheckAt" = NULL WHERE id IN (
+    SELECT o.id FROM product_orders AS o WHERE o."nextCheckAt" <= now()
+        AND (NOT {IS_PLANNED} OR o."externalStatus" = 'not_sent' AND {IS_DECIDED})
+    ORDER BY o."nextCheckAt" LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
+RETURNING id
 """
 #: Uses idx_orders_unplanned. Orders older than the timeout are left to the system that sent them, and those that it
 #: has decided are left as they are.

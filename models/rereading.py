@@ -30,7 +30,8 @@ def _settle(
         outcomes = [arrival.outcome for arrival in arrivals]
         references = [outcome.referans for outcome in outcomes]
         numbers = [outcome.external_order_id for outcome in outcomes if not outcome.referans]
-        database.rows(LOCK_ORDERS, (arrivals[0].provider_id, references, numbers))
+        by = {"provider": arrivals[0].provider_id, "references": references, "numbers": numbers}
+        database.rows(LOCK_ORDERS, by)
         if not _reopen(callback_id, arrivals[0]):
             database.rows(SUPERSEDE, {"id": callback_id, "key": arrivals[0].dedupe_key})
         return order.settle(arrivals, order_timeout_seconds=order_timeout_seconds)
@@ -56,7 +57,8 @@ def _reopen(callback_id: int, arrival: Arrival) -> bool:
 #: Every order that may be meant, in the order in which `settle` locks them.
 LOCK_ORDERS = """
 SELECT o.id FROM product_orders AS o
-WHERE o."providerId" = %s AND (o.provider_referans = ANY (%s::text[]) OR o."externalOrderId" = ANY (%s::text[]))
+WHERE (o."providerId" = %(provider)s OR %(provider)s = ANY (o."triedProviders"))
+  AND (o.provider_referans = ANY (%(references)s::text[]) OR o."externalOrderId" = ANY (%(numbers)s::text[]))
 ORDER BY o.id FOR UPDATE
 """
 #: An invalid callback that can be read now waits, like one whose order is not known, until it is settled.

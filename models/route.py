@@ -7,6 +7,8 @@ from models.db import database
 from models.db.prepared import Prepared
 from models.status import Expects
 
+#: Orders of a route that all ended without a code, after which its next ones are asked for it once only.
+HISTORY = 20
 #: Stands for any product or any package.
 ANY = "*"
 
@@ -70,6 +72,24 @@ def next_for(product_id: str, package_id: str, tried: list[str]) -> Route | None
     )
 
 
+#: In SQL, of the order `o`: the last HISTORY orders of its route that have ended all ended without a code. One that is
+#: still asked for its code has not ended. Uses idx_orders_completed_of_route.
+HAS_NO_CODES = f"""(
+    SELECT count(*) = {HISTORY} AND bool_and(NULLIF(recent."pinCode", '') IS NULL)
+    FROM (
+        SELECT former."pinCode"
+        FROM product_orders AS former
+        WHERE former."externalStatus" = 'completed'
+            AND former."completedAt" IS NOT NULL
+            AND former."codeAsks" IS NULL
+            AND former."providerId" = o."providerId"
+            AND former."productId" = o."productId"
+            AND former."packageId" = o."packageId"
+            AND former.id <> o.id
+        ORDER BY former."completedAt" DESC
+        LIMIT {HISTORY}
+    ) AS recent
+)"""
 ADD = """
 INSERT INTO routes (product_id, package_id, provider_id, params, expects, field_map, position)
 VALUES (%(product)s, %(package)s, %(provider)s, %(params)s, %(expects)s, %(field_map)s,

@@ -2,7 +2,8 @@
 --
 -- Parameters: one array for each field of an arrival, with one element for each arrival; `order_timeout` in
 -- seconds. `codes` is JSON: a list of objects, each with `digests` (under every key), `sealed` and
--- `has_serial`; what the order keeps of each is `digest` (under the first key), `sealed` and `has_serial`.
+-- `has_serial`; what the order keeps of each is `digest` (under the first key), `sealed` and `has_serial`, and as
+-- `addition` the sealed code that brought a serial later.
 -- Returns one row for each arrival whose turn it was: of several for one order, or with one dedupe key, only the first
 -- is settled.
 -- Concurrency: the order rows are locked, in the order of their ids, before anything is decided. Of two statements for
@@ -251,7 +252,7 @@ named AS (
         d.result = 'applied' AND d.kind <> 'open' AS ends,
         -- Another hand has decided the order, and this is its provider's end, or its timeout: asking goes no further.
         d.result IN ('conflict', 'stale') AND d.by_hand IS NOT NULL AND d.kind <> 'open'
-            AND NOT d.is_former AS ends_asking,
+            AND d.is_former IS NOT TRUE AS ends_asking,
         d.result = 'applied' AND d.kind = 'completed' AS completes,
         d.result = 'applied' AND d.kind = 'reversed' AS reverses,
         d.result = 'applied' AND d.kind = 'completed' AND d.codes IS NOT NULL AS fills_codes,
@@ -264,19 +265,26 @@ named AS (
         d.source IN ('callback', 'poll') AND NOT d.is_former AS is_known,
         d.from_kind = 'open' AND d.next_check_seconds IS NOT NULL AND NOT d.is_former
             AND (d.result = 'applied' OR d.source = 'callback') AS replans,
-        -- Completed without its code: the provider is asked for it, first at once; a check or the answer to the send
-        -- that brought no code counts as the first time.
-        d.kind = 'completed' AND d.codes IS NULL AND NOT d.from_has_code AND d.expects <> 'no-code'
+        -- Completed without its code, or with one that cannot be read: the provider is asked for it, first at once; a
+        -- check or the answer to the send that brought no code counts as the first time.
+        d.kind = 'completed' AND NOT d.from_has_code AND (d.codes IS NULL OR d.unreadable_code)
+            AND d.expects <> 'no-code'
             AND d.code_ask_seconds IS NOT NULL
             AND (d.result = 'applied'
                 OR d.result = 'duplicate' AND d.unreadable_code AND d.from_expects IS DISTINCT FROM 'code')
-            AND (d.source = 'callback' OR d.expects = 'code' OR NOT d.has_receipt) AS awaits_code
+            AND (d.source = 'callback' OR d.expects = 'code' OR NOT d.has_receipt AND NOT (
+                SELECT {has_no_codes}
+                FROM product_orders AS o
+                WHERE o.id = d.order_id
+            )) AS awaits_code
     FROM decided AS d
     LEFT JOIN inbox ON inbox.provider_id = d.provider_id AND inbox.dedupe_key = d.dedupe_key
 ),
 moved AS (
     UPDATE product_orders AS o SET
         "externalStatus" = CASE WHEN n.applies THEN n.status ELSE o."externalStatus" END,
+        -- An earlier version that runs beside this one places orders without it.
+        "placedByGateway" = o."placedByGateway" OR o."routeParams" IS NOT NULL,
         status = CASE WHEN n.completes THEN 'approved' WHEN n.ends THEN 'rejected' ELSE o.status END,
         "failureReason" = CASE
             WHEN NOT n.applies THEN o."failureReason"
@@ -292,6 +300,7 @@ moved AS (
         "attentionAt" = CASE
             WHEN n.result = 'conflict' AND o.attention IS DISTINCT FROM 'conflict' THEN now()
             WHEN n.reverses AND o.attention IS DISTINCT FROM 'conflict' THEN now()
+            WHEN o.attention = 'no_code' AND n.fills_codes THEN NULL
             ELSE o."attentionAt"
         END,
         "pinCode" = CASE WHEN n.fills_codes AND NOT n.from_has_code THEN n.pin ELSE o."pinCode" END,
@@ -308,7 +317,7 @@ moved AS (
                         CASE
                             WHEN (given.code ->> 'has_serial')::boolean
                                 AND NOT COALESCE((known.code ->> 'has_serial')::boolean, false)
-                            THEN (given.code - 'digests') || jsonb_build_object('digest', known.code ->> 'digest')
+                            THEN known.code || jsonb_build_object('has_serial', true, 'addition', given.code -> 'sealed')
                             ELSE known.code
                         END AS code,
                         known.place

@@ -125,6 +125,10 @@ _FINAL_SQL = ", ".join(f"'{name}'" for name in FINAL_WORDS)
 #: In SQL, of the order `o`: it is not final.
 IS_OPEN = f"""lower(COALESCE(o."externalStatus", '')) NOT IN ({_FINAL_SQL})"""
 
+#: In SQL, of the order `o`: people of the older storefront have decided it. While it is open, its `status` is `pending`
+#: otherwise.
+IS_DECIDED = "COALESCE(o.status, 'pending') IN ('approved', 'rejected')"
+
 
 def kind_of(value: str | None) -> Kind:
     """What a word of the column means for settling."""

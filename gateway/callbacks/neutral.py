@@ -120,7 +120,7 @@ def _all_codes(fields: Mapping[str, Any]) -> list[Any]:
 
 def _string(fields: Mapping[str, Any], name: str) -> str:
     """Raises UnreadableCallback for a value that is neither a string nor a whole number."""
-    value = fields.get(name)
+    value = inputs.exact(fields.get(name))
     if value is not None and (isinstance(value, bool) or not isinstance(value, (str, int))):
         raise UnreadableCallback(f"`{name}` must be a string")
     return "" if value is None else str(value).strip()

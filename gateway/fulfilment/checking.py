@@ -95,6 +95,7 @@ def _ask_for_code(worker: Worker, claimed: ClaimedCodeAsk, assigned: Assigned) -
     if claimed.given_up:
         logger.warning("The order completed without its code.", action="no_code")
         return None
+    is_answered = False
     try:
         outcome = providers.check(assigned.provider, worker.client, task_of(claimed))
     except ProviderError as error:
@@ -105,7 +106,10 @@ def _ask_for_code(worker: Worker, claimed: ClaimedCodeAsk, assigned: Assigned) -
         settled = _learned(worker, claimed, assigned, outcome)
         if settled.result is Result.APPLIED or settled.ask_in_seconds is not None:
             return settled.ask_in_seconds
-    if not claimed.is_last:
+        # It has said all that it has, or contradicts itself, which is told once.
+        is_told = bool(outcome.codes) and not outcome.unreadable_code
+        is_answered = is_told or settled.result is Result.CONFLICT
+    if not claimed.is_last and not is_answered:
         return claimed.next_check_seconds
     with database.session():
         claims.end_code_asks(claimed.id, assigned.provider.id)
@@ -138,6 +142,12 @@ def _ask(worker: Worker, claimed: ClaimedCheck, assigned: Assigned) -> float | N
     return claimed.next_check_seconds if still_open else None
 
 
+def _asked(claimed: ClaimedOrder) -> str:
+    """What was done, for the timeline."""
+    is_for_code = isinstance(claimed, ClaimedCodeAsk)
+    return "asked for its code" if is_for_code else f"checked ({claimed.check_count})"
+
+
 def _learned(worker: Worker, claimed: ClaimedOrder, assigned: Assigned, outcome: Outcome) -> Settled:
     said = f", {outcome.message}" if outcome.message else ""
     arrival = Arrival(
@@ -146,7 +156,7 @@ def _learned(worker: Worker, claimed: ClaimedOrder, assigned: Assigned, outcome:
         outcome,
         order_id=claimed.id,
         code_ask_seconds=worker.settings.backoff_min,
-        note=f"checked ({claimed.check_count}): {outcome.status}{said}",
+        note=f"{_asked(claimed)}: {outcome.status}{said}",
     )
     with database.session():
         settled = worker.settle([arrival])[0]
@@ -163,7 +173,7 @@ def _learned_nothing(worker: Worker, claimed: ClaimedOrder, assigned: Assigned, 
             provider.failed(assigned.provider.id, str(error), worker.settings.backoff_min)
         elif isinstance(error, QuestionRefused | UnknownReference):
             _note_answer(assigned)
-        checked = "not checked" if isinstance(error, NotTried) else f"checked ({claimed.check_count})"
+        checked = "not checked" if isinstance(error, NotTried) else _asked(claimed)
         timeline.record(claimed.id, Source.POLL, f"{checked}, nothing learned: {error}")
     logger.warning("The check brought no outcome.", action="check_failed", error=str(error))
 

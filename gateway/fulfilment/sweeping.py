@@ -91,6 +91,8 @@ def _adopt(worker: Worker) -> Iterator[int]:
 
 def _enqueue_due(worker: Worker) -> Iterator[int]:
     """Replace lost hints: orders not sent, orders in doubt, checks and expiries that are due, longest due first."""
+    while plans.drop_ended(worker.settings.sweep_batch):
+        pass
     after: DueOrder | None = None
     room = {actor: MAX_HINTS - worker.hints.waiting(actor) for actor in (DISPATCH, CHECK)}
     while due := plans.due(worker.settings.sweep_batch, after):

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from gateway import outbound
+from gateway import inputs, outbound
 from gateway.providers import players
 from gateway.providers.base import (
     Balance,
@@ -279,12 +279,13 @@ def _package(line: Mapping[str, Any]) -> Package:
 
 def _text(value: Any) -> str:
     """A field as text; panels send numbers as strings or as numbers."""
-    return "" if value is None or isinstance(value, (bool, dict, list)) else str(value).strip()
+    return "" if value is None or isinstance(value, (bool, dict, list)) else str(inputs.exact(value)).strip()
 
 
 def _shown(answer: str) -> str:
     """The beginning of an answer for people, without what may be a PIN."""
     head, *fields = answer.split("|", 3)
-    if head.strip().upper() == "OK" and len(fields) > 1:
+    refuses = head.strip().isdigit() or head.strip().upper() == "ERROR"
+    if len(fields) > 1 and not refuses:
         fields[1] = "…"
     return repr(texts.clean("|".join([head, *fields]), MAX_SHOWN))

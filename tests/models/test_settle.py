@@ -180,6 +180,25 @@ def test_the_first_pin_stays_and_the_other_is_kept_for_an_operator() -> None:
     assert detail.startswith("sealed:")
 
 
+def test_a_serial_that_comes_later_costs_nothing_of_what_was_there() -> None:
+    placed = factories.sent()
+    for code in (Code("A", pin="P", expires_at="2027"), Code("A", serial="S")):
+        told = arrival(placed, COMPLETED)
+        assert settle(replace(told, outcome=replace(told.outcome, codes=(code,)))) == ["applied"]
+    found = order.find(placed["id"])
+    assert found is not None
+    assert order.codes_of(found) == [Code("A", pin="P", serial="S", expires_at="2027")]
+
+
+def test_an_order_that_an_earlier_version_placed_beside_this_one_is_ours() -> None:
+    ours, theirs = factories.sent(), factories.sent()
+    for each in (ours, theirs):
+        put(each, placedByGateway=None)
+    put(theirs, routeParams=None)
+    settle(*(arrival(each, COMPLETED, "PIN-ONE") for each in (ours, theirs)))
+    assert [column(each, "placedByGateway") for each in (ours, theirs)] == [True, None]
+
+
 def test_a_success_after_the_timeout_is_let_in_and_flagged() -> None:
     placed = factories.sent()
     timed_out = arrival(placed, FAILED, source=Source.SWEEP, failure_reason=FailureReason.TIMEOUT)

@@ -1,6 +1,7 @@
 """Completed without the code: the provider is asked for it, as the route expects."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import peewee
 import pytest
@@ -14,11 +15,12 @@ from gateway.providers.base import Task
 from gateway.providers.znet import Znet
 from models import order as orders
 from models import provider
-from models.claims import CODE_ASKS, ROUTE_ORDERS
+from models.claims import CODE_ASKS
 from models.codes import Code
 from models.db import database
 from models.order import Settled
 from models.outcome import Arrival, Outcome
+from models.route import HISTORY
 from models.status import ExternalStatus, Source
 from tests import factories
 from tests.gateway.fulfilment.conftest import WorkerFor
@@ -36,6 +38,7 @@ from tests.gateway.fulfilment.orders import (
     seconds_until_check,
     sent,
     spoil,
+    status,
 )
 
 SANDBOX = factories.SANDBOX
@@ -82,6 +85,26 @@ def code_of(order: str) -> str | None:
     assert found
     codes = orders.codes_of(found)
     return codes[0].code if codes else None
+
+
+def codes_of(order: str) -> list[Code]:
+    """All codes of the order, in clear."""
+    found = orders.find(order)
+    assert found
+    return orders.codes_of(found)
+
+
+#: Lets the panel answer every check with "completed" and these codes.
+PanelSays = Callable[..., None]
+
+
+@pytest.fixture
+def panel_says(monkeypatch: pytest.MonkeyPatch) -> PanelSays:
+    def says(*codes: Code) -> None:
+        outcome = Outcome(ExternalStatus.COMPLETED, codes=codes)
+        monkeypatch.setattr(Znet, "check", lambda _, task: replace(outcome, referans=task.referans))
+
+    return says
 
 
 class TestByCallback:
@@ -166,11 +189,11 @@ class TestHistoryOfTheRoute:
     def test_after_orders_that_all_ended_without_a_code_it_is_asked_for_once(
         self, worker: Worker, simulator: Simulator
     ) -> None:
-        self.before(ROUTE_ORDERS)
+        self.before(HISTORY)
         order = completed(worker, simulator)
         assert ask_until_the_end(worker, order) == [0]
 
-    @pytest.mark.parametrize(("count", "with_code"), [(ROUTE_ORDERS - 1, 0), (ROUTE_ORDERS, 1)])
+    @pytest.mark.parametrize(("count", "with_code"), [(HISTORY - 1, 0), (HISTORY, 1)])
     def test_it_is_asked_for_as_usual_if_they_are_fewer_or_one_had_a_code(
         self, worker: Worker, simulator: Simulator, count: int, with_code: int
     ) -> None:
@@ -178,10 +201,38 @@ class TestHistoryOfTheRoute:
         order = completed(worker, simulator)
         assert ask_until_the_end(worker, order) == [0, 30, 60, 120]
 
+    @pytest.mark.parametrize("said", [{}, {"receipt": "for player Ali"}], ids=["a check", "with a receipt"])
+    def test_a_check_that_brings_no_code_is_the_one_time(
+        self, worker: Worker, simulator: Simulator, monkeypatch: pytest.MonkeyPatch, said: dict[str, str]
+    ) -> None:
+        if not said:
+            self.before(HISTORY)
+        order = sent(worker)
+        outcome = Outcome(ExternalStatus.COMPLETED, row(order)["provider_referans"], **said)  # type: ignore[arg-type]
+        monkeypatch.setattr(providers, "check", lambda *_: outcome)
+        checking.check(worker, order)
+        assert (status(order), row(order)["nextCheckAt"]) == ("completed", None)
+
+    def test_orders_that_are_still_asked_for_their_code_have_not_ended(
+        self, worker: Worker, simulator: Simulator
+    ) -> None:
+        self.before(HISTORY)
+        database.rows('UPDATE product_orders SET "codeAsks" = 1')
+        assert ask_until_the_end(worker, completed(worker, simulator)) == [0, 30, 60, 120]
+
+    def test_orders_of_another_system_without_a_time_do_not_hide_the_last_ones(
+        self, worker: Worker, simulator: Simulator
+    ) -> None:
+        self.before(HISTORY)
+        database.rows('UPDATE product_orders SET "completedAt" = NULL')
+        self.before(HISTORY)
+        database.rows('UPDATE product_orders SET "pinCode" = \'PIN\' WHERE "completedAt" IS NOT NULL')
+        assert ask_until_the_end(worker, completed(worker, simulator)) == [0, 30, 60, 120]
+
     def test_a_route_whose_orders_must_have_a_code_goes_on_asking(
         self, worker_for: WorkerFor, simulator: Simulator
     ) -> None:
-        self.before(ROUTE_ORDERS)
+        self.before(HISTORY)
         worker = worker_for({"MAX_CHECKS": "3"})
         assert len(ask_until_the_end(worker, completed(worker, simulator, "code"))) > 1
 
@@ -226,6 +277,36 @@ class TestExpectsCode:
         assert call_back(worker, order, unreadable_code=True).ask_in_seconds == 0
         checking.check(worker, order)
         assert code_of(order) == "PIN-4"
+
+
+class TestPartlyReadable:
+    """A callback brought a code, and one beside it that cannot be read."""
+
+    @pytest.fixture
+    def order(self, worker: Worker) -> str:
+        order = sent(worker)
+        put(order, quantity=2)
+        assert call_back(worker, order, codes=(Code("A"),), unreadable_code=True).ask_in_seconds == 0
+        return order
+
+    def test_the_other_is_asked_for(self, worker: Worker, order: str, panel_says: PanelSays) -> None:
+        panel_says(Code("A"), Code("B"))
+        checking.check(worker, order)
+        assert (codes_of(order), row(order)["nextCheckAt"]) == ([Code("A"), Code("B")], None)
+
+    def test_an_answer_without_another_ends_the_asking(
+        self, worker: Worker, order: str, panel_says: PanelSays
+    ) -> None:
+        panel_says(Code("A"))
+        checking.check(worker, order)
+        assert (codes_of(order), row(order)["nextCheckAt"]) == ([Code("A")], None)
+        assert row(order)["attention"] is None
+
+    def test_so_does_a_contradiction(self, worker: Worker, order: str, panel_says: PanelSays) -> None:
+        panel_says(Code("A"), Code("B"), Code("C"))
+        checking.check(worker, order)
+        assert (codes_of(order), row(order)["nextCheckAt"]) == ([Code("A")], None)
+        assert row(order)["attention"] == "conflict"
 
 
 def test_a_route_without_codes_is_never_asked(worker: Worker, simulator: Simulator) -> None:
@@ -311,6 +392,18 @@ class TestProvider:
         decide(simulator, order, "", State.FAILED)
         checking.check(worker, order)
         assert (row(order)["externalStatus"], row(order)["attention"]) == ("completed", "conflict")
+        assert row(order)["nextCheckAt"] is None
+
+
+def test_one_that_another_hand_has_opened_again_is_followed_to_its_end(
+    worker: Worker, simulator: Simulator
+) -> None:
+    order = completed(worker, simulator)
+    put(order, externalStatus="sent", status="pending")
+    age(order, LATER_SECONDS)
+    decide(simulator, order, "", State.FAILED)
+    checking.check(worker, order)
+    assert status(order) == "failed"
 
 
 @pytest.mark.parametrize("expects", ["auto", "code"])

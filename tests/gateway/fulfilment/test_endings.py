@@ -7,7 +7,7 @@ from gateway.dev.simulator import Simulator
 from gateway.dev.simulator.book import State
 from gateway.fulfilment import checking, dispatching
 from gateway.fulfilment.worker import Worker
-from gateway.providers.base import Task
+from gateway.providers.base import Refused, Task
 from gateway.providers.znet import Znet
 from models import plans
 from models.codes import Code
@@ -82,7 +82,8 @@ class TestTakenBack:
         for _ in range(2):
             plans.request_check(order)
             checking.check(worker, order)
-            ends.add((status(order), row(order)["reversedAt"], row(order)["attentionAt"]))
+            found = row(order)
+            ends.add((status(order), found["reversedAt"], found["attention"], found["attentionAt"]))
         assert len(ends) == 1
 
     def test_a_plain_failure_is_a_conflict_that_a_person_sees(
@@ -197,6 +198,45 @@ class TestDecidedByAnotherHand:
         found = row(order)
         assert (found["status"], found["attention"], found["nextCheckAt"]) == (decided, None, None)
         assert booked(simulator, order).times_checked == 1
+
+    @pytest.mark.parametrize("decided", ["approved", "rejected"])
+    def test_what_was_not_sent_is_not_sent_any_more(
+        self, worker: Worker, simulator: Simulator, decided: str
+    ) -> None:
+        order = place("never")
+        put(order, status=decided)
+        dispatching.dispatch(worker, order)
+        age(order, 61)
+        assert plans.drop_ended(10) == 1
+        assert (status(order), row(order)["nextCheckAt"], simulator.book.orders()) == ("not_sent", None, [])
+
+    @pytest.mark.parametrize("decided", ["approved", "rejected"])
+    @pytest.mark.usefixtures("backup")
+    def test_what_was_refused_goes_to_no_other(
+        self, worker: Worker, simulator: Simulator, decided: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        order = place("never")
+
+        def refuse(_: object, task: Task) -> Outcome:
+            put(order, status=decided)
+            raise Refused("no stock")
+
+        monkeypatch.setattr(Znet, "send", refuse)
+        dispatching.dispatch(worker, order)
+        found = row(order)
+        assert (found["providerId"], found["status"]) == (SANDBOX, decided)
+
+    @pytest.mark.parametrize("decided", ["approved", "rejected"])
+    def test_what_the_provider_does_not_know_is_not_sent_again(
+        self, worker: Worker, simulator: Simulator, decided: str
+    ) -> None:
+        order = sent(worker)
+        put(order, status=decided, externalStatus="pending", sendingUntil=None)
+        simulator.book.reset()
+        for _ in range(3):
+            age(order, 61)
+            checking.check(worker, order)
+        assert simulator.book.orders() == []
 
     @pytest.mark.parametrize(
         ("decided", "state"), [("approved", State.FAILED), ("rejected", State.COMPLETED)]

@@ -12,7 +12,7 @@ from gateway import broker
 from gateway.fulfilment import dispatching, sweeping
 from gateway.fulfilment.worker import CHECK, DISPATCH, Worker
 from gateway.settings import load
-from models import api_key, sweep_run
+from models import api_key, gauges, plans, sweep_run
 from models.api_key import Scope
 from models.codes import Code
 from models.db import database
@@ -67,6 +67,21 @@ class TestUnmatchedCallbacks:
         assert sweep(worker).counts["unmatched_settled"] == 5
         assert {status(order) for order in orders} == {"completed"}
 
+    def test_the_code_that_one_did_not_bring_is_asked_for(self, worker: Worker, queue: Queue) -> None:
+        came_early("77", "")
+        order = sent_as(worker, "77")
+        queue.clear()
+        sweep(worker)
+        assert (status(order), row(order)["codeAsks"]) == ("completed", 0)
+        assert Hint(CHECK, order, 0) in queue.hints()
+
+    def test_one_of_a_former_provider_is_settled(self, worker: Worker) -> None:
+        came_early("77", "PIN-OF-THE-FIRST")
+        order = sent_as(worker, "77")
+        put(order, providerId="elsewhere", triedProviders=[SANDBOX])
+        sweep(worker)
+        assert row(order)["attention"] == "conflict"
+
     def test_one_that_does_not_open_delays_no_other_and_is_reported(self, worker: Worker) -> None:
         came_early("77", "PIN-SPOILT")
         came_early("78", "PIN-SOUND")
@@ -118,6 +133,29 @@ def refusing(referans: str, error: str) -> Iterator[None]:
 
 
 class TestDueOrders:
+    def test_a_check_of_a_final_order_that_was_requested_is_not_forgotten(
+        self, worker: Worker, queue: Queue
+    ) -> None:
+        order = place("never")
+        dispatching.dispatch(worker, order)
+        put(order, externalStatus="failed", nextCheckAt=None)
+        assert plans.request_check(order)
+        queue.clear()
+        sweep(worker)
+        assert queue.hints() == [Hint(CHECK, order, 0)]
+
+    def test_the_plan_of_an_order_that_another_system_ended_is_dropped(
+        self, worker: Worker, queue: Queue
+    ) -> None:
+        order = place("never")
+        dispatching.dispatch(worker, order)
+        age(order, 61)
+        put(order, externalStatus="delivered")
+        queue.clear()
+        assert gauges.singles()["referans_checks_due"][1] == 0
+        sweep(worker)
+        assert (queue.hints(), row(order)["nextCheckAt"]) == ([], None)
+
     def test_each_is_handed_to_its_actor(self, worker: Worker, queue: Queue) -> None:
         sent, due, unsent, new = (place("never") for _ in range(4))
         for order in (sent, due):

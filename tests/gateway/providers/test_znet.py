@@ -424,8 +424,12 @@ def test_every_error_of_every_protocol_is_clean_and_bounded(error: type[Provider
     assert str(error(f"a\x1b[31m\n\x00\x9b\u202e\ud800{'b' * 5_000_000}")) == f"a {'b' * 19_997}…"
 
 
-def test_no_error_shows_a_pin(panel: Panel, znet: Znet) -> None:
-    panel.answer = b"OK|2|SECRET-PIN"
+@pytest.mark.parametrize(
+    "answer",
+    [b"OK|2|SECRET-PIN", b"Notice: Undefined index in check.php\nOK|2|SECRET-PIN|ok", b"TAMAM|2|SECRET-PIN|"],
+)
+def test_no_error_shows_a_pin(panel: Panel, znet: Znet, answer: bytes) -> None:
+    panel.answer = answer
     with pytest.raises(NoAnswer) as raised:
         znet.check(task())
     assert "SECRET" not in str(raised.value)

@@ -43,7 +43,8 @@ def codes(client: Client, order: dict[str, Any]) -> Any:
 def asked(order: dict[str, Any]) -> bool:
     """Whether the provider is to be asked for the code at once, as for a route that expects one."""
     names = ("expects", "codeAsks", "pinCode")
-    return [factories.column(order, name) for name in names] == ["code", 0, None]
+    is_due = factories.column(order, "nextCheckAt") == factories.column(order, "lastCallbackAt")
+    return is_due and [factories.column(order, name) for name in names] == ["code", 0, None]
 
 
 # --- the neutral format
@@ -102,6 +103,7 @@ def test_beside_a_code_that_cannot_be_read_the_others_count(trusted: Client, ord
     said = neutral(order["provider_referans"], codes=[{"code": "A"}, {"epin": "B"}])
     assert result(call_back(trusted, said)) == "applied"
     assert codes(trusted, order) == [{"code": "A"}]
+    assert [factories.column(order, name) for name in ("expects", "codeAsks")] == ["code", 0]
 
 
 @pytest.mark.parametrize(

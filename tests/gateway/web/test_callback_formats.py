@@ -100,6 +100,22 @@ def test_a_panel_under_standard_webhooks_is_read_in_its_words(client: Client) ->
 # --- PHP's ways of sending
 
 
+@pytest.mark.parametrize("exponent", [False, True])
+def test_a_reference_that_its_sender_keeps_as_a_float(
+    trusted: Client, panel: dict[str, Any], exponent: bool
+) -> None:
+    reference = panel["provider_referans"]
+    written = f"{reference[0]}.{reference[1:]}e+14" if exponent else f"{reference}.0"
+    said = json.dumps(words(panel)).replace(f'"{reference}"', written)
+    taken(trusted, panel, trusted.simulate_post(PATH, body=said.encode()))
+
+
+def test_likewise_in_the_neutral_format(trusted: Client, panel: dict[str, Any]) -> None:
+    add(chosen=CallbackFormat.NEUTRAL)
+    body = f'{{"provider_referans": {panel["provider_referans"]}.0, "status": "completed", "pin_code": "A"}}'
+    assert result(trusted.simulate_post(PATH, body=body.encode())) == "applied"
+
+
 @pytest.mark.parametrize("content_type", ["application/x-www-form-urlencoded", "text/plain", None])
 @pytest.mark.parametrize("bom", ["", "\ufeff"])
 def test_json_counts_under_any_content_type(
