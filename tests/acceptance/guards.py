@@ -910,6 +910,13 @@ GUARDS = [
         "OR true",
         PLAN,
     ),
+    Guard(
+        "a requested check of a final order is made although its hint was lost",
+        "models/plans.py",
+        """ OR o."checkRequestedAt" IS NOT NULL)""",
+        ")",
+        PLAN,
+    ),
     Guard("no plan goes past the timeout", "models/claims.py", "ELSE LEAST(\n", "ELSE GREATEST(\n", PLAN),
     Guard(
         "an order is claimed only for the provider that is called",

@@ -221,6 +221,12 @@ def test_what_is_right_is_no_offence(
             {"sandbox": completed()},
             [*PLACED, COMPLETED],
         ),
+        (
+            audit.CALLBACK_LOST,
+            {},
+            {"sandbox": told(told(entry(words="progress+sameid"), "processing"), "completed", 200, PIN)},
+            [*PLACED, COMPLETED],
+        ),
         (audit.BROKEN_TIMELINE, {}, {"sandbox": completed()}, PLACED),
     ],
 )

@@ -102,6 +102,16 @@ def test_a_requested_check_is_due_at_once_also_after_a_callback() -> None:
     assert column(placed, "nextCheckAt") is None
 
 
+def test_a_requested_check_of_a_final_order_is_found_by_the_sweep_until_it_is_made() -> None:
+    placed = factories.sent()
+    settle(arrival(placed, ExternalStatus.COMPLETED, "PIN-1"))
+    assert plans.due(10, None) == []
+    assert plans.request_check(placed["id"])
+    assert [one.id for one in plans.due(10, None)] == [placed["id"]]
+    assert claim_check(placed) is not None
+    assert plans.due(10, None) == []
+
+
 def test_an_order_that_was_never_sent_cannot_be_checked() -> None:
     placed = factories.place()
     assert not plans.request_check(placed["id"])

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from models.status import RANKS
 from tests import factories
-from tests.acceptance.storm.books import FINAL, Books, Case
+from tests.acceptance.storm.books import FINAL, Books, Case, was_delivered
 from tests.acceptance.storm.plan import Plan
 from tests.acceptance.storm.stage import BACKUP
 
@@ -25,6 +25,7 @@ WRONG_ATTENTION = "wrong attention"
 REROUTED = "rerouted without a refusal"
 EXPIRED_UNASKED = "expired without a last check"
 CALLBACK_REFUSED = "callback not understood"
+CALLBACK_LOST = "callback not on the timeline"
 WRONG_REFERENCE = "reference not of 15 digits"
 OFFENCES = (
     LOST,
@@ -37,6 +38,7 @@ OFFENCES = (
     REROUTED,
     EXPIRED_UNASKED,
     CALLBACK_REFUSED,
+    CALLBACK_LOST,
     WRONG_REFERENCE,
 )
 REFERENCE = re.compile(r"[1-9][0-9]{14}")
@@ -116,6 +118,7 @@ def offences_of(case: Case, books: Books) -> Iterator[str]:
         REROUTED: not _rerouted_without_refusal(case),
         EXPIRED_UNASKED: not _expired_unasked(case, books),
         CALLBACK_REFUSED: not _refuses_callbacks(case),
+        CALLBACK_LOST: not _loses_callbacks(case),
         WRONG_REFERENCE: bool(REFERENCE.fullmatch(case.row["provider_referans"])),
     }
     yield from (name for name, is_kept in holds.items() if not is_kept)
@@ -197,6 +200,18 @@ def _refuses_callbacks(case: Case) -> bool:
         if not entry.behaviour.badsign
         for call in entry.callbacks
     )
+
+
+def _loses_callbacks(case: Case) -> bool:
+    """Callbacks that say different things were answered with a 2xx, and the timeline shows fewer."""
+    told = {
+        (name, call["status"], *call.get("codes", ()))
+        for name, entry in case.entries.items()
+        if not entry.behaviour.badsign
+        for call in entry.callbacks
+        if was_delivered(call) and call["status"] != "HEAD"
+    }
+    return sum(event.source == "callback" for event in case.events) < len(told)
 
 
 def _timeline_holds(case: Case) -> bool:

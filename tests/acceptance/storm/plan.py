@@ -65,7 +65,7 @@ OF_A_GAME = {
     "codes=2+serials=2": 2,
     "serials=2": 1,
     "float": 2,
-    "progress+sameid+check-mumble=1000": 2,
+    "progress+sameid": 2,
     "reverse=10": 3,
     "only=backup+relent=3": 3,
     "refuse+relent=4": 1,
