@@ -628,13 +628,6 @@ GUARDS = [
         ENDINGS,
     ),
     Guard(
-        "a requested check of a final order is not forgotten",
-        "models/plans.py",
-        """ OR o."checkRequestedAt" IS NOT NULL)""",
-        ")",
-        SWEEPING,
-    ),
-    Guard(
         "a route without codes asks for none",
         "models/settle.sql",
         " AND d.expects <> 'no-code'",

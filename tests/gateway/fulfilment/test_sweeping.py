@@ -12,7 +12,7 @@ from gateway import broker
 from gateway.fulfilment import dispatching, sweeping
 from gateway.fulfilment.worker import CHECK, DISPATCH, Worker
 from gateway.settings import load
-from models import api_key, gauges, plans, sweep_run
+from models import api_key, gauges, sweep_run
 from models.api_key import Scope
 from models.codes import Code
 from models.db import database
@@ -133,17 +133,6 @@ def refusing(referans: str, error: str) -> Iterator[None]:
 
 
 class TestDueOrders:
-    def test_a_check_of_a_final_order_that_was_requested_is_not_forgotten(
-        self, worker: Worker, queue: Queue
-    ) -> None:
-        order = place("never")
-        dispatching.dispatch(worker, order)
-        put(order, externalStatus="failed", nextCheckAt=None)
-        assert plans.request_check(order)
-        queue.clear()
-        sweep(worker)
-        assert queue.hints() == [Hint(CHECK, order, 0)]
-
     def test_the_plan_of_an_order_that_another_system_ended_is_dropped(
         self, worker: Worker, queue: Queue
     ) -> None:
