@@ -1,9 +1,6 @@
 """What surrounds every message and every worker process."""
 
-import signal
 import threading
-from collections.abc import Callable
-from types import FrameType
 from typing import Any
 
 import dramatiq
@@ -37,23 +34,6 @@ class LogContext(Middleware):
         log.clear()
 
     after_skip_message = after_process_message
-
-
-class OneShutdownSignal(Middleware):
-    """Ignores a second signal: platforms signal every process, and Dramatiq's parent passes the signal on."""
-
-    def after_process_boot(self, broker: dramatiq.Broker) -> None:
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            if callable(handler := signal.getsignal(number)):
-                signal.signal(number, _once(handler))
-
-
-def _once(handler: Callable[[int, FrameType | None], Any]) -> Callable[[int, FrameType | None], None]:
-    def handle(number: int, frame: FrameType | None) -> None:
-        signal.signal(number, signal.SIG_IGN)
-        handler(number, frame)
-
-    return handle
 
 
 class SweepWatch(Middleware):

@@ -27,7 +27,6 @@ broker = make_broker(
         Retries(min_backoff=1_000, max_backoff=30_000),
         middleware.Periodic(),
         middleware.LogContext(),
-        middleware.OneShutdownSignal(),
         middleware.SweepWatch(2 * settings.sweep_period_seconds),
     ],
 )

@@ -992,7 +992,7 @@ GUARDS = [
     ),
     Guard(
         "the second signal does not kill",
-        "actors/middleware.py",
+        "actors/signals.py",
         "        signal.signal(number, signal.SIG_IGN)\n",
         "",
         "tests/acceptance/test_faults.py::test_two_signals_do_not_kill_a_worker_in_the_middle_of_a_call",
