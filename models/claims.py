@@ -137,8 +137,7 @@ def claim_code_ask(
 
     An order that must have a code is asked for by the backoff, once for each of `delays_seconds`, and then needs a
     person. Any other is asked for CODE_ASKS times, `backoff_min_seconds` times 1, 2 and 4 apart; but only once if it
-    has a receipt, or if the last orders of its route ended without a code
-    (`route.HAS_NO_CODES`).
+    has a receipt, or if the last orders of its route ended without a code (`route.HAS_NO_CODES`).
     """
     values = {
         "id": order_id,
