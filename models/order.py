@@ -177,6 +177,8 @@ def parameters(position: int, arrival: Arrival) -> dict[str, Any]:
         "receipt": outcome.receipt,
         "message": outcome.message,
         "note": texts.clean(arrival.note or outcome.message or "", texts.TIMELINE) or None,
+        "by": arrival.by,
+        "attention": arrival.attention.value if arrival.attention else None,
         "cost": outcome.cost,
         "currency": outcome.currency,
         "failure_reason": arrival.failure_reason.value,

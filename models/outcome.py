@@ -8,7 +8,7 @@ from enum import StrEnum
 from models import texts
 from models.codes import Code
 from models.db import database
-from models.status import ExternalStatus, FailureReason, Source
+from models.status import Attention, ExternalStatus, FailureReason, Source
 
 #: Characters of a receipt.
 MAX_RECEIPT = 1_000
@@ -85,6 +85,16 @@ class Arrival:
     failure_reason: FailureReason = FailureReason.PROVIDER
     #: For the timeline, in place of the provider's message.
     note: str | None = None
+    #: For the timeline: the API key or the person behind it.
+    by: str | None = None
+    #: Why a person is needed, if this outcome applies and leaves the order open; nothing is planned for it then.
+    attention: Attention | None = None
+    #: A person decides: the outcome applies whatever the order's state is, and `attention` is cleared. Its codes come
+    #: first, and those that the order has stay behind them.
+    is_decision: bool = False
+    #: The order's VERSION (models/order.py) that the decision was made on. If the order has changed since, the outcome
+    #: is `unmatched`, and nothing is recorded.
+    seen: str | None = None
 
 
 def owner(provider_id: str | None, reference: str | None) -> str:

@@ -20,6 +20,7 @@ WITH incoming AS (
         %(notify_url)s::text[],
         %(referans)s::text[],
         %(note)s::text[],
+        %(by)s::text[],
         %(key_id)s::bigint[],
         %(key)s::text[],
         %(fingerprint)s::text[]
@@ -36,6 +37,7 @@ WITH incoming AS (
         notify_url,
         referans,
         note,
+        by,
         key_id,
         key,
         fingerprint
@@ -106,8 +108,8 @@ placed AS (
     RETURNING *
 ),
 told AS (
-    INSERT INTO order_events (order_id, source, "to", message)
-    SELECT o.id, 'api', 'not_sent', i.note
+    INSERT INTO order_events (order_id, source, "to", message, "by")
+    SELECT o.id, 'api', 'not_sent', i.note, i.by
     FROM placed AS o
     JOIN incoming AS i ON i.id = o.id
     ORDER BY i.position

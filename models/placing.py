@@ -171,6 +171,7 @@ def _parameters(position: int, each: Placement, referans: str) -> dict[str, Any]
         "notify_url": new.notify_url,
         "referans": referans,
         "note": f"placed with key {each.made_by}",
+        "by": each.made_by,
         "key_id": each.key_id,
         "key": key,
         "fingerprint": new.fingerprint() if key else None,
@@ -215,6 +216,7 @@ def cancel(order_id: str, made_by: str, *, order_timeout_seconds: float) -> bool
         only_if=OnlyIf.UNSENT,
         failure_reason=FailureReason.CANCELLED,
         note=f"cancelled with key {made_by}",
+        by=made_by,
     )
     [settled] = order.settle([cancelled], order_timeout_seconds=order_timeout_seconds)
     return settled.result is Settling.APPLIED

@@ -1,17 +1,15 @@
-"""Configured provider accounts, and how each is doing."""
+"""Configured provider accounts."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from models.db import database, sealed
 from models.db.prepared import Prepared
+from models.provider_health import BREAKER_THRESHOLD
 
-#: Failed calls in a row after which a provider counts as down.
-BREAKER_THRESHOLD = 5
 #: Name of the credential that callbacks are verified with.
 CALLBACK_SECRET = "callback_secret"
 
@@ -67,19 +65,6 @@ class Assigned:
     @property
     def is_down(self) -> bool:
         return self.failures >= BREAKER_THRESHOLD
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """How the last calls to a provider went."""
-
-    #: Failed calls in a row.
-    failures: int
-    down: bool
-    #: While it is down: whether the next probe is due. None while it is up.
-    probe_due: bool | None
-    last_error: str | None
-    last_error_at: datetime | None
 
 
 def save(provider: Provider) -> None:
@@ -146,30 +131,6 @@ def _owner(provider_id: str) -> str:
     return f"provider:{provider_id}"
 
 
-def admits(provider_id: str, probe_seconds: float) -> bool:
-    """Whether a check may go out: always while the provider is up, one probe in `probe_seconds` while it is down."""
-    now = health(provider_id)
-    if now is None or not now.down:
-        return True
-    return bool(now.probe_due) and database.row(PROBE, (probe_seconds, provider_id)) is not None
-
-
-def answered(provider_id: str) -> None:
-    """Record that the provider gave a readable answer: it is up."""
-    database.rows(ANSWERED, (provider_id,))
-
-
-def failed(provider_id: str, error: str, probe_seconds: float) -> None:
-    """Record that a call got no readable answer; a provider that now counts as down is probed in `probe_seconds`."""
-    values = {"id": provider_id, "error": error[:500], "threshold": BREAKER_THRESHOLD, "probe": probe_seconds}
-    database.rows(FAILED, values)
-
-
-def health(provider_id: str) -> Health | None:
-    """How the last calls to the provider went; None if none has ever failed."""
-    return database.load_one(Health, HEALTH, {"id": provider_id, "threshold": BREAKER_THRESHOLD})
-
-
 NAMES = (
     *("id", "adapter", "base_url", "callback", "credentials", "max_concurrency", "max_per_minute"),
     *("callback_options", "callback_allow", "callback_format"),
@@ -201,22 +162,3 @@ ON CONFLICT (id) DO UPDATE SET adapter = excluded.adapter, base_url = excluded.b
     callback_options = excluded.callback_options, callback_allow = excluded.callback_allow,
     callback_format = excluded.callback_format, updated_at = now()
 """
-HEALTH = Prepared("""
-SELECT failures, failures >= %(threshold)s AS down, probe_at <= now() AS probe_due, last_error, last_error_at
-FROM provider_health WHERE provider_id = %(id)s
-""")
-#: One conditional UPDATE, so that only one of the workers sends the probe.
-PROBE = Prepared("""
-UPDATE provider_health SET probe_at = now() + make_interval(secs => %s)
-WHERE provider_id = %s AND probe_at <= now() RETURNING provider_id
-""")
-ANSWERED = Prepared(
-    "UPDATE provider_health SET failures = 0, probe_at = NULL WHERE provider_id = %s AND failures > 0"
-)
-FAILED = Prepared("""
-INSERT INTO provider_health AS h (provider_id, failures, last_error, last_error_at)
-VALUES (%(id)s, 1, %(error)s, now())
-ON CONFLICT (provider_id) DO UPDATE SET failures = h.failures + 1, last_error = excluded.last_error,
-    last_error_at = now(),
-    probe_at = CASE WHEN h.failures + 1 >= %(threshold)s THEN now() + make_interval(secs => %(probe)s) END
-""")

@@ -32,6 +32,8 @@ incoming AS (
         %(receipt)s::text[],
         %(message)s::text[],
         %(note)s::text[],
+        %(by)s::text[],
+        %(attention)s::text[],
         %(cost)s::numeric[],
         %(currency)s::text[],
         %(failure_reason)s::text[],
@@ -55,6 +57,8 @@ incoming AS (
         receipt,
         message,
         note,
+        by,
+        attention,
         cost,
         currency,
         failure_reason,
@@ -295,12 +299,16 @@ moved AS (
             WHEN n.result = 'conflict' OR o.attention = 'conflict' THEN 'conflict'
             WHEN n.reverses THEN 'reversed'
             WHEN n.fills_codes AND o.attention = 'no_code' THEN NULL
+            WHEN n.ends AND o.attention = 'manual' THEN NULL
+            WHEN n.applies AND NOT n.ends THEN COALESCE(o.attention, n.attention)
             ELSE o.attention
         END,
         "attentionAt" = CASE
             WHEN n.result = 'conflict' AND o.attention IS DISTINCT FROM 'conflict' THEN now()
             WHEN n.reverses AND o.attention IS DISTINCT FROM 'conflict' THEN now()
             WHEN o.attention = 'no_code' AND n.fills_codes THEN NULL
+            WHEN o.attention = 'manual' AND n.ends THEN NULL
+            WHEN n.applies AND NOT n.ends AND o.attention IS NULL AND n.attention IS NOT NULL THEN now()
             ELSE o."attentionAt"
         END,
         "pinCode" = CASE WHEN n.fills_codes AND NOT n.from_has_code THEN n.pin ELSE o."pinCode" END,
@@ -381,7 +389,7 @@ moved AS (
         END,
         "nextCheckAt" = CASE
             WHEN n.awaits_code THEN now() + make_interval(secs => n.code_ask_seconds)
-            WHEN n.ends OR n.ends_asking THEN NULL
+            WHEN n.ends OR n.ends_asking OR n.applies AND n.attention IS NOT NULL THEN NULL
             WHEN n.replans THEN LEAST(
                 now() + make_interval(secs => n.next_check_seconds),
                 COALESCE(o."sentAt", o."claimedAt", now()) + make_interval(secs => %(order_timeout)s)
@@ -393,7 +401,7 @@ moved AS (
     RETURNING o.id, o."externalStatus" AS status
 ),
 told AS (
-    INSERT INTO order_events (order_id, source, "from", "to", message, result, detail)
+    INSERT INTO order_events (order_id, source, "from", "to", message, result, detail, "by")
     SELECT
         n.order_id,
         n.source,
@@ -407,7 +415,8 @@ told AS (
             ELSE n.result || ': ' || n.status || COALESCE(', ' || n.note, '')
         END, {timeline}),
         n.result,
-        CASE WHEN n.result = 'conflict' THEN n.outcome END
+        CASE WHEN n.result = 'conflict' THEN n.outcome END,
+        n.by
     FROM named AS n
     JOIN moved ON moved.id = n.order_id
     ORDER BY n.position

@@ -55,11 +55,20 @@ class Result(StrEnum):
 
 
 class FailureReason(StrEnum):
-    """Why an order failed; only a timeout can still turn into success."""
+    """Why an order failed; only a timeout can still turn into success by itself."""
 
+    #: The player or the number is wrong: every provider would refuse.
+    CUSTOMER = "customer"
+    #: Not sold, or no stock.
+    PRODUCT = "product"
+    #: Our account with the provider: no balance, no rights.
+    ACCOUNT = "account"
+    #: The provider refused, or said that it failed, for another reason.
     PROVIDER = "provider"
     TIMEOUT = "timeout"
     CANCELLED = "cancelled"
+    #: A person decided it.
+    PERSON = "person"
 
 
 class Expects(StrEnum):
@@ -74,7 +83,11 @@ class Expects(StrEnum):
 
 
 class Attention(StrEnum):
-    """Why an order needs a person, as far as the order keeps it; the gravest first."""
+    """Why an order needs a person; of several, the first in this list is shown.
+
+    Those of KEPT stand in the order's `attention` until a person decides; the others are what `models.stuck` sees of an
+    order, and go by themselves.
+    """
 
     #: Two outcomes contradict each other, or two providers may have delivered.
     CONFLICT = "conflict"
@@ -82,6 +95,22 @@ class Attention(StrEnum):
     REVERSED = "reversed"
     #: Completed without the code that it should have.
     NO_CODE = "no_code"
+    #: Sent, and its answer has been unknown for five minutes.
+    IN_DOUBT = "in_doubt"
+    #: A person fulfils it.
+    MANUAL = "manual"
+    #: No provider is configured that could take it.
+    NO_PROVIDER = "no_provider"
+    #: Its providers are down, paused or without balance.
+    PROVIDER_DOWN = "provider_down"
+    #: Its plan was missed by a whole sweep.
+    OVERDUE = "overdue"
+    #: Its checks by backoff are used up, and it is asked about slowly.
+    NO_ANSWER = "no_answer"
+
+
+#: What the column `attention` may hold.
+KEPT = (Attention.CONFLICT, Attention.REVERSED, Attention.NO_CODE, Attention.MANUAL)
 
 
 class Source(StrEnum):

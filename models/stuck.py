@@ -6,7 +6,7 @@ from typing import Any
 
 from models.db import database
 from models.order import COLUMNS, Order
-from models.provider import BREAKER_THRESHOLD
+from models.provider_health import BREAKER_THRESHOLD
 from models.status import IS_OPEN, ExternalStatus
 
 #: Seconds that an order may be in doubt before it counts as stuck.

@@ -18,15 +18,22 @@ class Event:
     came_from: str | None
     went_to: str | None
     message: str | None
+    #: The API key or the person that did it; None for the gateway and its providers.
+    by: str | None
 
 
 #: The fields of an Event, in SQL.
-COLUMNS = 'e.at, e.source, e."from" AS came_from, e."to" AS went_to, e.message'
+COLUMNS = 'e.at, e.source, e."from" AS came_from, e."to" AS went_to, e.message, e."by"'
 
 
-def record(order_id: str, source: Source, message: str) -> None:
+def record(order_id: str, source: Source, message: str, by: str | None = None) -> None:
     """Record something that changed no status; of the message, at most texts.TIMELINE characters."""
-    values = {"order_id": order_id, "source": source.value, "message": texts.clean(message, texts.TIMELINE)}
+    values = {
+        "order_id": order_id,
+        "source": source.value,
+        "message": texts.clean(message, texts.TIMELINE),
+        "by": by,
+    }
     database.rows(RECORD, values)
 
 
@@ -37,8 +44,8 @@ def events(order_id: str) -> list[Event]:
 
 #: The status stands on both sides, so that a reader sees where the order was.
 RECORD = """
-INSERT INTO order_events (order_id, source, "from", "to", message)
-SELECT o.id, %(source)s, o."externalStatus", o."externalStatus", %(message)s
+INSERT INTO order_events (order_id, source, "from", "to", message, "by")
+SELECT o.id, %(source)s, o."externalStatus", o."externalStatus", %(message)s, %(by)s
 FROM product_orders AS o WHERE o.id = %(order_id)s
 """
 EVENTS = f"SELECT {COLUMNS} FROM order_events AS e WHERE e.order_id = %s ORDER BY e.id"

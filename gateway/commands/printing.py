@@ -89,6 +89,7 @@ def event(one: Event) -> dict[str, Any]:
         "from": one.came_from,
         "to": one.went_to,
         "message": one.message,
+        "by": one.by,
     }
 
 

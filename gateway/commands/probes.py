@@ -19,7 +19,7 @@ from gateway.dev.stack import COMMANDS
 from gateway.providers import adapter_for
 from gateway.providers.base import ProviderError
 from gateway.settings import Settings
-from models import provider, stuck, sweep_run
+from models import provider, provider_health, stuck, sweep_run
 from models.db import database, migrate, sealed
 from models.provider import Provider
 
@@ -218,7 +218,7 @@ def callback_formats(accounts: Sequence[Provider]) -> Finding:
 def health(account: Provider) -> Finding:
     """Whether the last calls to the provider succeeded."""
     with database.session():
-        found = provider.health(account.id)
+        found = provider_health.health(account.id)
     name = f"provider {account.id}"
     if found is None or not found.failures:
         return Finding(name, Status.OK, state(found))

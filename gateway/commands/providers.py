@@ -16,8 +16,9 @@ from gateway.commands.context import Problem, find_provider, gateway
 from gateway.providers import ADAPTERS, Misconfigured, adapter_for
 from gateway.providers.base import ProviderError
 from gateway.settings import Settings
-from models import provider
-from models.provider import CALLBACK_SECRET, CallbackFormat, Health, Provider
+from models import provider, provider_health
+from models.provider import CALLBACK_SECRET, CallbackFormat, Provider
+from models.provider_health import Health
 
 app = typer.Typer(help="Providers: the accounts that orders are given to.", no_args_is_help=True)
 
@@ -211,7 +212,7 @@ def list_(json: bool = typer.Option(False, "--json", help="Print JSON.")) -> Non
     Example: gateway providers list
     """
     with gateway() as settings:
-        found = [(each, provider.health(each.id)) for each in provider.every()]
+        found = [(each, provider_health.health(each.id)) for each in provider.every()]
     if json:
         return printing.as_json(
             [

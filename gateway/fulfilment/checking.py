@@ -5,7 +5,7 @@ from gateway.fulfilment import routing
 from gateway.fulfilment.dispatching import send, task_of
 from gateway.fulfilment.worker import Worker
 from gateway.providers.base import NoAnswer, NotTried, ProviderError, QuestionRefused, UnknownReference
-from models import claims, plans, provider, timeline
+from models import claims, plans, provider_health, timeline
 from models.claims import ClaimedCheck, ClaimedCodeAsk, ClaimedOrder
 from models.db import database
 from models.order import Settled
@@ -46,7 +46,7 @@ def check(worker: Worker, order_id: str) -> None:
 def _must_wait(worker: Worker, account: Provider, order_id: str) -> bool:
     """Whether the order's check was put off: its provider is down, and another check is the probe."""
     backoff_min = worker.settings.backoff_min
-    return not provider.admits(account.id, backoff_min) and plans.postpone(
+    return not provider_health.admits(account.id, backoff_min) and plans.postpone(
         order_id, backoff_min, worker.settings.order_timeout
     )
 
@@ -170,7 +170,7 @@ def _learned(worker: Worker, claimed: ClaimedOrder, assigned: Assigned, outcome:
 def _learned_nothing(worker: Worker, claimed: ClaimedOrder, assigned: Assigned, error: ProviderError) -> None:
     with database.session():
         if isinstance(error, NoAnswer):
-            provider.failed(assigned.provider.id, str(error), worker.settings.backoff_min)
+            provider_health.failed(assigned.provider.id, str(error), worker.settings.backoff_min)
         elif isinstance(error, QuestionRefused | UnknownReference):
             _note_answer(assigned)
         checked = "not checked" if isinstance(error, NotTried) else _asked(claimed)
@@ -181,7 +181,7 @@ def _learned_nothing(worker: Worker, claimed: ClaimedOrder, assigned: Assigned, 
 def _note_answer(assigned: Assigned) -> None:
     """The provider is up. Nothing is written if it had no failures when the check began."""
     if assigned.failures:
-        provider.answered(assigned.provider.id)
+        provider_health.answered(assigned.provider.id)
 
 
 def _unknown(worker: Worker, claimed: ClaimedCheck, assigned: Assigned, error: UnknownReference) -> bool:

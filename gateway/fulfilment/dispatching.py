@@ -17,7 +17,7 @@ from gateway.providers.base import (
     Task,
     UnknownReference,
 )
-from models import claims, inbox, provider, timeline, unsent
+from models import claims, inbox, provider, provider_health, timeline, unsent
 from models.claims import ClaimedOrder
 from models.db import database
 from models.outcome import Arrival, Outcome
@@ -101,7 +101,7 @@ def _accepted(worker: Worker, claimed: ClaimedOrder, account: Provider, outcome:
         if outcome.external_order_id:
             # Callbacks may come before the answer that brings the provider's own number.
             worker.settle(inbox.readable(inbox.waiting_for(account.id, outcome.external_order_id)))
-        provider.answered(account.id)
+        provider_health.answered(account.id)
     logger.info("The provider accepted the order.", action="dispatched")
     worker.hints.check_later(claimed.id, first_check_delay)
 
@@ -112,7 +112,7 @@ def _refused(worker: Worker, claimed: ClaimedOrder, account: Provider, reason: s
     if claimed.may_be_known and not _is_denied(worker, claimed, account):
         return
     with database.session():
-        provider.answered(account.id)
+        provider_health.answered(account.id)
         following = _claim_for_next(worker, claimed, account, reason)
         if following is None:
             failed = Outcome(ExternalStatus.FAILED, message=reason)
@@ -188,7 +188,7 @@ def _in_doubt(worker: Worker, claimed: ClaimedOrder, account: Provider, error: P
     backoff_min = worker.settings.backoff_min
     with database.session():
         if isinstance(error, NoAnswer):
-            provider.failed(account.id, str(error), backoff_min)
+            provider_health.failed(account.id, str(error), backoff_min)
         claims.in_doubt(claimed.id, backoff_min, never_reached=never_reached, provider_id=account.id)
         timeline.record(claimed.id, Source.DISPATCH, f"{account.id}: {intent}: {error}")
     logger.warning("The send got no clear answer.", action="in_doubt", intent=intent, error=str(error))

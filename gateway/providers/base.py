@@ -7,6 +7,7 @@ database, to the queue, or to other orders.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any, ClassVar, Protocol
 
 from gateway.outbound import Client
@@ -25,8 +26,27 @@ class ProviderError(Exception):
         super().__init__(texts.clean(message, texts.WHOLE))
 
 
+class About(StrEnum):
+    """What a refusal is about."""
+
+    #: This order, or nothing that is told apart: the next provider may take it.
+    ORDER = "order"
+    #: Not sold here, or no stock: the next provider may take it.
+    PRODUCT = "product"
+    #: The player or the number is wrong: every provider would refuse.
+    CUSTOMER = "customer"
+    #: Our account: the provider refuses everything until that is put right.
+    ACCOUNT = "account"
+
+
 class Refused(ProviderError):
     """The provider refused, and has not booked the order: try the next provider, or fail."""
+
+    def __init__(self, message: str, about: About = About.ORDER, *, is_certain: bool = True) -> None:
+        super().__init__(message)
+        self.about = about
+        #: Whether the words leave no doubt about what it is about.
+        self.is_certain = is_certain
 
 
 class InDoubt(ProviderError):

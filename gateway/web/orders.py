@@ -180,7 +180,7 @@ class Check:
         found = _find(order_id)
         if not plans.request_check(found.id):
             raise Problem(409, "the order was never sent, so its provider cannot be asked")
-        timeline.record(found.id, Source.API, f"check requested with key {key.name}")
+        timeline.record(found.id, Source.API, f"check requested with key {key.name}", by=key.name)
         broker.wake("check_order_status", found.id)
         resp.status = falcon.HTTP_202
         resp.media = schemas.show_order(found)
@@ -216,7 +216,7 @@ def _read_codes(found: order.Order, key: ApiKey) -> list[Code]:
     """The codes in clear; the reading is recorded on the timeline."""
     codes = order.codes_of(found)
     if codes:
-        timeline.record(found.id, Source.API, f"codes read with key {key.name}")
+        timeline.record(found.id, Source.API, f"codes read with key {key.name}", by=key.name)
     return codes
 
 

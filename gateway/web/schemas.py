@@ -185,6 +185,7 @@ def show_event(event: Event) -> dict[str, Any]:
         "from": event.came_from,
         "to": event.went_to,
         "message": event.message,
+        "by": event.by,
     }
 
 

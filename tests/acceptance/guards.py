@@ -962,7 +962,7 @@ GUARDS = [
     ),
     Guard(
         "one probe at a time",
-        "models/provider.py",
+        "models/provider_health.py",
         " AND probe_at <= now() RETURNING provider_id",
         " RETURNING provider_id",
         PLAN,

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg2
 import pytest
 
-from models import claims, inbox, plans, provider, sweep_run, unsent
+from models import claims, inbox, plans, provider, provider_health, sweep_run, unsent
 from models.db import database
 from models.route import Route
 from models.status import ExternalStatus, FailureReason, Source
@@ -276,26 +276,26 @@ def test_orders_that_another_system_sent_are_followed_within_the_timeout() -> No
 
 def test_a_provider_that_is_down_gets_one_probe_at_a_time() -> None:
     for _ in range(provider.BREAKER_THRESHOLD - 1):
-        provider.failed("sandbox", "no answer", 30)
-    assert provider.admits("sandbox", 30)
+        provider_health.failed("sandbox", "no answer", 30)
+    assert provider_health.admits("sandbox", 30)
 
-    provider.failed("sandbox", "no answer", 30)
-    assert not provider.admits("sandbox", 30)
+    provider_health.failed("sandbox", "no answer", 30)
+    assert not provider_health.admits("sandbox", 30)
     database.rows("UPDATE provider_health SET probe_at = now()")
-    assert sum(at_once(5, lambda: provider.admits("sandbox", 30))) == 1
+    assert sum(at_once(5, lambda: provider_health.admits("sandbox", 30))) == 1
 
-    provider.answered("sandbox")
-    assert provider.admits("sandbox", 30)
+    provider_health.answered("sandbox")
+    assert provider_health.admits("sandbox", 30)
 
 
 def test_of_workers_that_all_see_a_probe_due_one_sends_it(database_url: str) -> None:
     for _ in range(provider.BREAKER_THRESHOLD):
-        provider.failed("sandbox", "no answer", 30)
+        provider_health.failed("sandbox", "no answer", 30)
     database.rows("UPDATE provider_health SET probe_at = now()")
     with ThreadPoolExecutor(1) as thread, closing(psycopg2.connect(database_url)) as outsider:
         # Held until all have looked and want to be the one.
         outsider.cursor().execute("SELECT FROM provider_health FOR UPDATE")
-        admitted = thread.submit(at_once, 5, lambda: provider.admits("sandbox", 30))
+        admitted = thread.submit(at_once, 5, lambda: provider_health.admits("sandbox", 30))
         wait_until(lambda: len(database.rows(LOCK_WAITS)) == 5)
         outsider.rollback()
         assert sum(admitted.result()) == 1

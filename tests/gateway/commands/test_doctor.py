@@ -13,7 +13,7 @@ from cryptography.fernet import Fernet
 from gateway.broker import NAMESPACE, WORKER_PREFIX
 from gateway.commands import probes
 from gateway.dev.simulator import Simulator
-from models import provider, sweep_run
+from models import provider, provider_health, sweep_run
 from models.db import database
 from models.provider import CallbackFormat, Provider
 
@@ -145,7 +145,7 @@ def test_a_sweep_that_failed_or_is_old_is_told(
 def test_a_provider_that_is_down_fails(well: Run, models: Models) -> None:
     with models():
         for _ in range(provider.BREAKER_THRESHOLD):
-            provider.failed("box", "no answer in time", 30)
+            provider_health.failed("box", "no answer in time", 30)
     examined = well("doctor", "--json")
     assert examined.code == 1
     assert report(examined)["provider box"][0] == "failed"

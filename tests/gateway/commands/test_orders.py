@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from gateway.broker import QUEUES, queue_lengths
-from models import claims, order, placing, provider, route
+from models import claims, order, placing, provider, provider_health, route
 from models import stuck as statements
 from models.codes import Code
 from models.db import database
@@ -69,7 +69,7 @@ class Desk:
     def break_provider(self) -> None:
         with self.models():
             for _ in range(provider.BREAKER_THRESHOLD):
-                provider.failed("bayi", "no answer in time", 30)
+                provider_health.failed("bayi", "no answer in time", 30)
 
     def next_check_is_due(self, found: dict[str, Any]) -> bool:
         with self.models():

@@ -12,7 +12,7 @@ from cryptography.fernet import Fernet
 
 from gateway.callbacks.verifiers import VERIFIERS
 from gateway.dev.simulator import Simulator
-from models import provider
+from models import provider, provider_health
 
 from .conftest import Finished, Models, Run
 
@@ -281,7 +281,7 @@ def test_the_list_shows_how_each_is_doing(cli: Run, models: Models) -> None:
     add(cli, *SIGNED)
     with models():
         for _ in range(provider.BREAKER_THRESHOLD):
-            provider.failed("bayi", "no answer in time", 30)
+            provider_health.failed("bayi", "no answer in time", 30)
 
     (listed,) = json.loads(cli("providers", "list", "--json").out)
     assert (listed["id"], listed["down"], listed["lastError"]) == ("bayi", True, "no answer in time")

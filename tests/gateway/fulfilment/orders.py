@@ -12,10 +12,10 @@ from gateway.dev.simulator import Simulator
 from gateway.dev.simulator.book import Order, State
 from gateway.fulfilment import checking, dispatching
 from gateway.fulfilment.worker import Worker
-from models import provider, timeline
+from models import provider_health, timeline
 from models.db import database
 from models.db.sealed import Sealer
-from models.provider import BREAKER_THRESHOLD
+from models.provider_health import BREAKER_THRESHOLD
 from tests import factories
 from tests.waiting import wait_until
 
@@ -90,7 +90,7 @@ def sent(worker: Worker, words: str = "never") -> str:
 def go_down() -> None:
     """Let the sandbox fail often enough to count as down."""
     for _ in range(BREAKER_THRESHOLD):
-        provider.failed(factories.SANDBOX, "no answer", probe_seconds=3600)
+        provider_health.failed(factories.SANDBOX, "no answer", probe_seconds=3600)
 
 
 def spoil(provider_id: str, accident: str) -> None:

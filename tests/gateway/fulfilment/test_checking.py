@@ -9,7 +9,7 @@ from gateway.dev.simulator.book import State
 from gateway.fulfilment import checking, dispatching
 from gateway.fulfilment.permits import Busy
 from gateway.fulfilment.worker import CHECK, Worker
-from models import claims, plans, provider
+from models import claims, plans, provider_health
 from models.db import database
 from models.provider import Provider
 from tests import factories
@@ -65,9 +65,9 @@ class TestAnswered:
 
     def test_an_answer_ends_the_providers_failures(self, worker: Worker) -> None:
         order = sent(worker)
-        provider.failed(SANDBOX, "no answer", probe_seconds=30)
+        provider_health.failed(SANDBOX, "no answer", probe_seconds=30)
         checking.check(worker, order)
-        health = provider.health(SANDBOX)
+        health = provider_health.health(SANDBOX)
         assert health and health.failures == 0
 
 
@@ -103,15 +103,15 @@ class TestUnclear:
         assert status(order) == "sent"
         assert events(order)[-1].startswith("checked (1), nothing learned: ")
         assert queue.hints() == [Hint(CHECK, order, 30)]
-        health = provider.health(SANDBOX)
+        health = provider_health.health(SANDBOX)
         assert (health.failures if health else 0) == failures
 
     def test_a_readable_refusal_of_the_question_ends_the_providers_failures(self, worker: Worker) -> None:
-        provider.failed(SANDBOX, "no answer", probe_seconds=30)
+        provider_health.failed(SANDBOX, "no answer", probe_seconds=30)
         order = place("never+check-mumble")
         claims.claim_dispatch(order, 0, SANDBOX)
         checking.check(worker, order)
-        health = provider.health(SANDBOX)
+        health = provider_health.health(SANDBOX)
         assert health and health.failures == 0
 
 

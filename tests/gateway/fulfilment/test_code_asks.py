@@ -14,7 +14,7 @@ from gateway.fulfilment.worker import CHECK, Worker
 from gateway.providers.base import Task
 from gateway.providers.znet import Znet
 from models import order as orders
-from models import provider
+from models import provider_health
 from models.claims import CODE_ASKS
 from models.codes import Code
 from models.db import database
@@ -374,7 +374,7 @@ class TestProvider:
         assert (booked(simulator, order).times_checked, row(order)["codeAsks"]) == (0, 0)
         assert 29 < seconds_until_check(order) <= 30
 
-        provider.answered(SANDBOX)
+        provider_health.answered(SANDBOX)
         decide(simulator, order, "PIN-6")
         age(order, 31)
         checking.check(worker, order)

@@ -14,7 +14,7 @@ from gateway.fulfilment.permits import Busy
 from gateway.fulfilment.worker import CHECK, Worker
 from gateway.providers.base import Task
 from gateway.providers.znet import Znet
-from models import claims, provider
+from models import claims, provider, provider_health
 from models.codes import Code
 from models.outcome import Arrival, Outcome
 from models.provider import Provider
@@ -72,9 +72,9 @@ class TestAccepted:
         assert booked(simulator, order).requests_seen == 1
 
     def test_the_providers_failures_end(self, worker: Worker) -> None:
-        provider.failed(SANDBOX, "no answer", probe_seconds=30)
+        provider_health.failed(SANDBOX, "no answer", probe_seconds=30)
         dispatching.dispatch(worker, place())
-        health = provider.health(SANDBOX)
+        health = provider_health.health(SANDBOX)
         assert health and health.failures == 0
 
     def test_a_callback_that_was_quicker_than_the_providers_number_is_settled(
@@ -138,9 +138,9 @@ class TestRefused:
         assert booked(simulator, order).requests_seen == 2
 
     def test_a_refusal_ends_the_providers_failures(self, worker: Worker) -> None:
-        provider.failed(SANDBOX, "no answer", probe_seconds=30)
+        provider_health.failed(SANDBOX, "no answer", probe_seconds=30)
         dispatching.dispatch(worker, place("refuse"))
-        health = provider.health(SANDBOX)
+        health = provider_health.health(SANDBOX)
         assert health and health.failures == 0
 
     def test_a_next_provider_that_is_busy_gets_it_with_its_first_check(
@@ -243,9 +243,9 @@ class TestUnclear:
 
     def test_only_silence_counts_against_the_provider(self, worker: Worker) -> None:
         dispatching.dispatch(worker, place("mumble"))
-        assert provider.health(SANDBOX) is None
+        assert provider_health.health(SANDBOX) is None
         dispatching.dispatch(worker, place("html"))
-        health = provider.health(SANDBOX)
+        health = provider_health.health(SANDBOX)
         assert health and health.failures == 1
 
     def test_an_order_that_never_reached_its_provider_is_sent_without_asking(
@@ -300,7 +300,7 @@ class TestFaultsOfAnAdapter:
             age(order, 61)
             checking.check(worker, order)
         assert (status(order), row(order)["providerId"]) == ("pending", SANDBOX)
-        assert (provider.health(SANDBOX), simulator.book.orders()) == (None, [])
+        assert (provider_health.health(SANDBOX), simulator.book.orders()) == (None, [])
 
         factories.add_provider(adapter="znet", base_url=simulator.url)
         age(order, 61)
@@ -319,7 +319,7 @@ class TestFaultsOfAnAdapter:
         checking.check(worker, order)
         assert "nothing learned: the adapter broken failed (RuntimeError)" in events(order)[-1]
         assert (status(order), row(order)["providerId"]) == ("pending", SANDBOX)
-        assert (booked(simulator, order).requests_seen, provider.health(SANDBOX)) == (1, None)
+        assert (booked(simulator, order).requests_seen, provider_health.health(SANDBOX)) == (1, None)
 
     def test_settings_that_make_no_adapter_send_nothing(self, worker: Worker) -> None:
         order = place()

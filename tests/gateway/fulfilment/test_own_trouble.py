@@ -17,7 +17,7 @@ from gateway.fulfilment.permits import Permits
 from gateway.fulfilment.worker import Worker
 from gateway.providers.znet import Znet
 from gateway.settings import load
-from models import provider, timeline
+from models import provider, provider_health, timeline
 from models.db import database, sealed
 from models.db.fair_semaphore import FairSemaphore
 from models.outcome import Arrival, Outcome
@@ -263,7 +263,7 @@ class TestThisMachine:
             dispatching.dispatch(worker, order)
         assert (status(order), row(order)["providerId"]) == ("pending", SANDBOX)
         assert "not sent because of a fault on our side, will send again" in events(order)[-1]
-        assert provider.health(SANDBOX) is None
+        assert provider_health.health(SANDBOX) is None
 
         age(order, 31)
         checking.check(worker, order)
@@ -274,12 +274,12 @@ class TestThisMachine:
     ) -> None:
         order, worker = sent(worker_for()), worker_for(client=outbound.Client())
         age(order, DAY)
-        provider.failed(SANDBOX, "no answer", probe_seconds=30)
+        provider_health.failed(SANDBOX, "no answer", probe_seconds=30)
         with out_of_files():
             checking.check(worker, order)
         assert status(order) == "sent"
         assert events(order)[-1].startswith("not checked, nothing learned: ")
-        health = provider.health(SANDBOX)
+        health = provider_health.health(SANDBOX)
         assert health and health.failures == 1, "it neither failed nor answered"
 
         age(order, 61)

@@ -194,7 +194,8 @@ def test_a_pin_that_does_not_open_is_an_error_that_shows_nothing(
 
 def test_the_timeline_tells_what_happened_oldest_first(completed: dict[str, Any], client: Client) -> None:
     events = client.simulate_get(f"/orders/{completed['id']}/events").json
-    assert [set(event) for event in events] == [{"at", "source", "from", "to", "message"}] * len(events)
+    names = {"at", "source", "from", "to", "message", "by"}
+    assert [set(event) for event in events] == [names] * len(events)
     assert [(event["source"], event["from"], event["to"]) for event in events] == [
         ("api", None, "not_sent"),
         ("dispatch", "not_sent", "pending"),
