@@ -125,6 +125,13 @@ def redis_url(_redis_database: str) -> Iterator[str]:
         client.flushdb()
 
 
+@pytest.fixture
+def own_redis_url(open_directory: Path, tmp_path: Path) -> Iterator[str]:
+    """Of a Valkey server of this test's own, whose settings may be changed."""
+    with EmbeddedValkey(open_directory / tmp_path.name / "valkey", durable=False) as server:
+        yield server.url
+
+
 @contextmanager
 def _database(server_url: str, options: str = "") -> Iterator[str]:
     name = f"referans_test_{uuid.uuid4().hex[:12]}"
