@@ -22,6 +22,7 @@ from models.claims import ClaimedOrder
 from models.db import database
 from models.outcome import Arrival, Outcome
 from models.provider import Assigned, Provider
+from models.provider_counts import Counted
 from models.status import ExternalStatus, Source
 
 logger = log.get(__name__)
@@ -111,6 +112,7 @@ def _refused(worker: Worker, claimed: ClaimedOrder, account: Provider, reason: s
     log.bind(reason=reason)
     if claimed.may_be_known and not _is_denied(worker, claimed, account):
         return
+    worker.counts.add(account.id, Counted.ORDER_REFUSED, reason)
     with database.session():
         provider_health.answered(account.id)
         following = _claim_for_next(worker, claimed, account, reason)
