@@ -32,9 +32,9 @@ def create_app(
 
     for prefix in ("", settings.order_api_prefix):
         app.add_route(f"{prefix}/orders", Orders(keys, settings, pause))
-        app.add_route(f"{prefix}/orders/{{order_id}}", Order(keys))
-        app.add_route(f"{prefix}/orders/{{order_id}}/events", Events(keys))
-        app.add_route(f"{prefix}/orders/{{order_id}}/check", Check(keys))
+        app.add_route(f"{prefix}/orders/{{order_id}}", Order(keys, settings))
+        app.add_route(f"{prefix}/orders/{{order_id}}/events", Events(keys, settings))
+        app.add_route(f"{prefix}/orders/{{order_id}}/check", Check(keys, settings))
         app.add_route(f"{prefix}/orders/{{order_id}}/cancel", Cancel(keys, settings))
 
     callbacks = Callbacks(settings, pause)

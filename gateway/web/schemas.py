@@ -4,7 +4,7 @@ import base64
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -20,6 +20,8 @@ from models.timeline import Event
 #: Orders on a page of the list, unless `limit` is given.
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 100
+#: Largest id of an event (a PostgreSQL bigint).
+MAX_EVENT_ID = 2**63 - 1
 #: Errors listed in one answer, so that it stays small.
 MAX_ERRORS = 20
 
@@ -57,9 +59,24 @@ def read_cursor(value: Any) -> tuple[datetime, str] | None:
         raise ValueError("is not a valid cursor; pass `nextCursor` back unchanged") from None
 
 
+def read_event_cursor(value: Any) -> int:
+    """The event that the cursor's page follows. Raises ValueError."""
+    try:
+        event_id = json.loads(base64.urlsafe_b64decode(value + "=" * (-len(value) % 4)))
+    except (ValueError, TypeError, RecursionError):
+        event_id = None
+    if type(event_id) is not int or not 0 < event_id <= MAX_EVENT_ID:
+        raise ValueError("is not a valid cursor; pass `nextCursor` back unchanged")
+    return event_id
+
+
 Text = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(storable)]
 OptionalText = Annotated[str, Field(max_length=255), AfterValidator(storable)] | None
 Time = Annotated[datetime, BeforeValidator(_iso_8601)]
+
+
+#: The query of a list.
+Query = TypeVar("Query", bound=BaseModel)
 
 
 class _Input(BaseModel):
@@ -85,10 +102,21 @@ class ListOrders(BaseModel):
     external_status: status.ExternalStatus | None = None
     provider_id: Text | None = None
     user_identifier: Text | None = None
+    reference: Text | None = None
     created_after: Time | None = None
     created_before: Time | None = None
     limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT
     cursor: Annotated[tuple[datetime, str] | None, BeforeValidator(read_cursor)] = None
+
+
+class ListEvents(BaseModel):
+    """The query of `GET /orders/{id}/events`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    #: Most timelines are one page.
+    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] = MAX_LIMIT
+    cursor: Annotated[int, BeforeValidator(read_event_cursor)] = 0
 
 
 def read_order(body: Mapping[str, Any]) -> placing.NewOrder:
@@ -99,10 +127,10 @@ def read_order(body: Mapping[str, Any]) -> placing.NewOrder:
         raise Problem(422, "the order is not valid", _field_errors(error)) from None
 
 
-def read_query(params: Mapping[str, Any]) -> ListOrders:
+def read_query(kind: type[Query], params: Mapping[str, Any]) -> Query:
     """The list that a query describes. Raises a 400 that says what is wrong, and where."""
     try:
-        return ListOrders.model_validate(params)
+        return kind.model_validate(params)
     except ValidationError as error:
         raise Problem(400, "the query is not valid", _field_errors(error)) from None
 
@@ -123,8 +151,16 @@ def _pointer(location: tuple[int | str, ...]) -> str:
 
 def cursor_after(order: Order) -> str:
     """Where the page after this order begins; opaque to callers."""
-    place = json.dumps([order.created_at.isoformat(), order.id])
-    return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
+    return _cursor([order.created_at.isoformat(), order.id])
+
+
+def cursor_after_event(event: Event) -> str:
+    """Where the page after this event begins; opaque to callers."""
+    return _cursor(event.id)
+
+
+def _cursor(place: Any) -> str:
+    return base64.urlsafe_b64encode(json.dumps(place).encode()).decode().rstrip("=")
 
 
 #: The fields of an order that the API shows, in the order of the contract; `pin_code` and `codes`
