@@ -50,7 +50,7 @@ class Limits:
 class StuckOrder(Order):
     """An order that needs a person (`attention` says why), and what shows that it does."""
 
-    #: When `attention` was set; for a computed one, when the order was sent, or else placed.
+    #: When `attention` was set; for a computed one, when the order was last sent, or else placed.
     since: datetime
     #: How long ago that is.
     waits_seconds: float
@@ -185,7 +185,7 @@ _SOURCE = """
 _FOUND = """
 SELECT o.id, o."providerId" AS provider_id, {kind} AS kind,
     CASE WHEN o.attention IS NOT NULL AND o."attentionAt" IS NOT NULL THEN o."attentionAt"
-        ELSE COALESCE(o."sentAt", o."claimedAt", o."createdAt") END AS since
+        ELSE COALESCE(o."sentAt", o."claimedAt", o."resentAt", o."createdAt") END AS since
 FROM ({source}) AS o {provider}
 """
 _WAITING = _FOUND.format(kind=KIND, source=_SOURCE, provider=PROVIDER)
@@ -216,6 +216,6 @@ STUCK = f"""
 ORDER BY array_position(%(kinds)s::text[], chosen.kind), chosen.since, chosen.id
 """
 COUNTS = f"""
-SELECT some.kind, count(*)::int AS n
-FROM (SELECT found.kind FROM ({_WAITING}) AS found WHERE found.kind IS NOT NULL LIMIT %(limit)s) AS some GROUP BY 1
+SELECT counted.kind, count(*)::int AS n
+FROM (SELECT found.kind FROM ({_WAITING}) AS found WHERE found.kind IS NOT NULL LIMIT %(limit)s) AS counted GROUP BY 1
 """

@@ -69,7 +69,8 @@ def find_orders(text: str, limits: Limits, limit: int) -> list[Order]:
     found = lookup.by_anything(text, limits, limit)
     if not found:
         raise Problem(
-            f"order {text} not found by id, number, referans, provider's number, reference or player; see: gateway orders list"
+            f"order {text} not found; it may be given by its id, number or referans, its provider's number,"
+            " the storefront's reference, or the player"
         )
     return found
 

@@ -43,7 +43,9 @@ def list_(
     limit: int = typer.Option(50, min=1, max=1000, help="Highest number of orders to list."),
     json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
-    """List orders, newest first; or those that need a person, the gravest kind first.
+    """List orders, or those that need a person.
+
+    Newest first; with --stuck the gravest kind first, and of one kind the longest waiting.
 
     Example: gateway orders list --user 5123456789 --since 2d
     """
@@ -133,8 +135,10 @@ def show(
     ),
     json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
-    """Show an order and its timeline, oldest event first; why it needs a person, and what to do. Of several that are
-    meant, the newest is shown and the others are listed. Its codes are never shown: see `gateway orders pin`.
+    """Show an order, what to do about it, and its timeline.
+
+    Where several are meant, the newest is shown and the others are listed. The timeline has the oldest event first.
+    Codes are never shown: see `gateway orders pin`.
 
     Example: gateway orders show 5123456789
     """
@@ -174,5 +178,5 @@ def _move(event: timeline.Event) -> str:
     return event.went_to or ""
 
 
-for command in deciding.COMMANDS:
-    app.command()(command)
+for name, command in deciding.COMMANDS.items():
+    app.command(name)(command)

@@ -9,6 +9,7 @@ import falcon
 from gateway.settings import Settings
 from gateway.web.auth import Keys
 from gateway.web.callbacks import Callbacks
+from gateway.web.deciding import Resend, Resolve
 from gateway.web.errors import handle_errors
 from gateway.web.health import Live, Ready
 from gateway.web.metrics import Metrics
@@ -36,6 +37,8 @@ def create_app(
         app.add_route(f"{prefix}/orders/{{order_id}}/events", Events(keys, settings))
         app.add_route(f"{prefix}/orders/{{order_id}}/check", Check(keys, settings))
         app.add_route(f"{prefix}/orders/{{order_id}}/cancel", Cancel(keys, settings))
+        app.add_route(f"{prefix}/orders/{{order_id}}/resolve", Resolve(keys, settings))
+        app.add_route(f"{prefix}/orders/{{order_id}}/resend", Resend(keys, settings))
 
     callbacks = Callbacks(settings, pause)
     app.add_route("/callbacks/{provider_id}", callbacks)

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import falcon
 import peewee
@@ -151,11 +152,7 @@ class Order:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, order_id: str) -> None:
         key = self._keys.require(req, Scope.ORDERS_READ)
-        found = _find(order_id, self._limits)
-        if Scope.PINS_READ in key.scopes:
-            resp.media = schemas.show_order(found, _read_codes(found, key))
-        else:
-            resp.media = schemas.show_order(found)
+        resp.media = shown_to(find(order_id, self._limits), key)
 
 
 class Events:
@@ -170,7 +167,7 @@ class Events:
     def on_get(self, req: falcon.Request, resp: falcon.Response, order_id: str) -> None:
         self._keys.require(req, Scope.ORDERS_READ)
         query = schemas.read_query(schemas.ListEvents, req.params)
-        events = timeline.events(_find(order_id, self._limits).id, query.limit + 1, query.cursor)
+        events = timeline.events(find(order_id, self._limits).id, query.limit + 1, query.cursor)
         page = events[: query.limit]
         following = schemas.cursor_after_event(page[-1]) if len(events) > len(page) else None
         resp.media = {"data": [schemas.show_event(event) for event in page], "nextCursor": following}
@@ -187,7 +184,7 @@ class Check:
 
     def on_post(self, req: falcon.Request, resp: falcon.Response, order_id: str) -> None:
         key = self._keys.require(req, Scope.ORDERS_WRITE, Scope.OPS)
-        found = _find(order_id, self._limits)
+        found = find(order_id, self._limits)
         if not plans.request_check(found.id):
             raise Problem(409, "the order was never sent, so its provider cannot be asked")
         timeline.record(found.id, Source.API, f"check requested with key {key.name}", by=key.name)
@@ -208,14 +205,19 @@ class Cancel:
 
     def on_post(self, req: falcon.Request, resp: falcon.Response, order_id: str) -> None:
         key = self._keys.require(req, Scope.ORDERS_WRITE)
-        found = _find(order_id, self._limits)
+        found = find(order_id, self._limits)
         if not placing.cancel(found.id, key.name, order_timeout_seconds=self._order_timeout_seconds):
             raise Problem(409, f"the order is {found.external_status} and can no longer be cancelled")
-        resp.media = schemas.show_order(_find(order_id, self._limits))
+        resp.media = schemas.show_order(find(order_id, self._limits))
 
 
-def _find(order_id: str, limits: Limits) -> order.Order:
-    """Raises a 404."""
+def shown_to(found: order.Order, key: ApiKey) -> dict[str, Any]:
+    """The order, with its codes if the key may read them."""
+    return schemas.show_order(found, _read_codes(found, key) if Scope.PINS_READ in key.scopes else None)
+
+
+def find(order_id: str, limits: Limits) -> order.Order:
+    """The order with this id. Raises a 404."""
     found = lookup.by_id(order_id, limits)
     if found is None:
         raise Problem(404, "no order has this id")

@@ -4,7 +4,7 @@ import base64
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -12,7 +12,7 @@ from pydantic.alias_generators import to_camel
 
 from gateway.inputs import storable
 from gateway.web.errors import FieldError, Problem
-from models import placing, status
+from models import codes, placing, status
 from models.codes import Code
 from models.order import Order
 from models.timeline import Event
@@ -75,6 +75,8 @@ OptionalText = Annotated[str, Field(max_length=255), AfterValidator(storable)] |
 Time = Annotated[datetime, BeforeValidator(_iso_8601)]
 
 
+#: The body of a call.
+Body = TypeVar("Body", bound=BaseModel)
 #: The query of a list.
 Query = TypeVar("Query", bound=BaseModel)
 
@@ -92,6 +94,64 @@ class PlaceOrder(_Input):
     extra_field: OptionalText = None
     quantity: Annotated[int, Field(ge=1, le=1000)] = 1
     notify_url: Annotated[None, BeforeValidator(_no_notifications)] = None
+
+
+def _says_something(value: str) -> str:
+    """Raises ValueError."""
+    if not any(character.isalnum() for character in value):
+        raise ValueError("must say why, in words")
+    return value.strip()
+
+
+def _codes(value: Any) -> tuple[Code, ...]:
+    """Raises ValueError, which repeats nothing of the value."""
+    found = codes.read(value)
+    if found.unreadable or (value is not None and not found.codes):
+        raise ValueError("must be a code as text, or objects of code, pin, serial and expiresAt")
+    return found.codes
+
+
+def _listed_codes(value: Any) -> tuple[Code, ...]:
+    """Raises ValueError."""
+    if not isinstance(value, list) or len(_codes(value)) != len(value):
+        raise ValueError("must be a list of objects of code, pin, serial and expiresAt")
+    return _codes(value)
+
+
+Why = Annotated[str, Field(max_length=500), AfterValidator(storable), AfterValidator(_says_something)]
+
+
+class ResolveOrder(_Input):
+    """The body of `POST /orders/{id}/resolve`."""
+
+    reason: Why
+    external_status: Literal["completed", "failed", "reversed"] | None = None
+    accept: bool = False
+    pin_code: Annotated[tuple[Code, ...], BeforeValidator(_codes)] = ()
+    codes: Annotated[tuple[Code, ...], BeforeValidator(_listed_codes)] = ()
+
+    def all_codes(self) -> list[Code]:
+        """`pinCode` first; a code that stands in `codes` too counts once."""
+        listed = {each.code: each for each in self.codes}
+        return [listed.pop(each.code, each) for each in self.pin_code] + list(listed.values())
+
+    def faults(self) -> list[FieldError]:
+        """Fields that exclude each other."""
+        found = []
+        if self.accept and self.external_status:
+            found.append(FieldError("/accept", "cannot be combined with externalStatus"))
+        if self.external_status != "completed":
+            given = [name for name, value in (("pinCode", self.pin_code), ("codes", self.codes)) if value]
+            found += [FieldError(f"/{name}", "is only for externalStatus completed") for name in given]
+        return found
+
+
+class ResendOrder(_Input):
+    """The body of `POST /orders/{id}/resend`."""
+
+    reason: Why
+    provider_id: Text | None = None
+    may_buy_twice: bool = False
 
 
 class ListOrders(BaseModel):
@@ -125,6 +185,26 @@ def read_order(body: Mapping[str, Any]) -> placing.NewOrder:
         return placing.NewOrder(**PlaceOrder.model_validate(body).model_dump())
     except ValidationError as error:
         raise Problem(422, "the order is not valid", _field_errors(error)) from None
+
+
+def read_resolution(body: Mapping[str, Any]) -> ResolveOrder:
+    """What a person decides. Raises a 422 that says what is wrong, and where."""
+    found = _read(ResolveOrder, body)
+    if faults := found.faults():
+        raise Problem(422, "the decision contradicts itself", faults)
+    return found
+
+
+def read_resend(body: Mapping[str, Any]) -> ResendOrder:
+    """How an order is to be sent again. Raises a 422 that says what is wrong, and where."""
+    return _read(ResendOrder, body)
+
+
+def _read(kind: type[Body], body: Mapping[str, Any]) -> Body:
+    try:
+        return kind.model_validate(body)
+    except ValidationError as error:
+        raise Problem(422, "the decision is not valid", _field_errors(error)) from None
 
 
 def read_query(kind: type[Query], params: Mapping[str, Any]) -> Query:
