@@ -12,7 +12,7 @@ from gateway.settings import Settings
 from models.db import database
 from models.order import COLUMNS, Order
 from models.plans import IS_PLANNED
-from models.provider_health import BREAKER_THRESHOLD
+from models.provider_health import IS_BLOCKED, IS_DOWN
 from models.status import IS_OPEN, Attention
 
 #: Seconds that an order may be in doubt before it counts as stuck.
@@ -59,10 +59,12 @@ class StuckOrder(Order):
     check_count: int
     #: The provider that it is routed to is configured.
     has_provider: bool
-    #: Its provider gets no new orders now.
+    #: The breaker of its provider is open; its last error.
     is_down: bool
-    #: The last error of its provider.
     provider_error: str | None
+    #: Who has paused its provider, and why.
+    paused_by: str | None
+    pause_reason: str | None
     #: What contradicts it, as the timeline has it.
     conflict: str | None
 
@@ -85,7 +87,9 @@ class StuckOrder(Order):
     def _provider_is(self) -> str:
         if not self.has_provider:
             return "is not configured"
-        return f"is down ({self.provider_error})" if self.is_down else "cannot be used; see: gateway doctor"
+        if self.paused_by:
+            return f"is paused by {self.paused_by} ({self.pause_reason})"
+        return f"is down ({self.provider_error})" if self.is_down else "cannot be used"
 
 
 #: Why an order needs a person, by kind.
@@ -131,8 +135,6 @@ def counts(limits: Limits) -> dict[str, int]:
     }
 
 
-#: In SQL, of a provider's health `{h}`: it gets no new orders.
-_IS_UNAVAILABLE = f"COALESCE({{h}}.failures >= {BREAKER_THRESHOLD}, false)"
 #: Joined to the order `o`: its provider `p` and that one's health `h`.
 PROVIDER = """
 LEFT JOIN providers AS p ON p.id = o."providerId"
@@ -141,14 +143,14 @@ LEFT JOIN provider_health AS h ON h.provider_id = o."providerId"
 #: In SQL: another provider of the order's route, which has not refused it, is configured and … .
 _HAS_OTHER = """EXISTS (
     SELECT FROM routes AS r JOIN providers AS other ON other.id = r.provider_id
-        LEFT JOIN provider_health AS their ON their.provider_id = other.id
+        LEFT JOIN provider_health AS h ON h.provider_id = other.id
     WHERE r.product_id IN (o."productId"::text, '*') AND r.package_id IN (o."packageId"::text, '*')
       AND r.provider_id IS DISTINCT FROM o."providerId"
       AND r.provider_id <> ALL (COALESCE(o."triedProviders", ARRAY[]::text[]))
       AND {condition}
 )"""
-_HAS_AVAILABLE = _HAS_OTHER.format(condition=f"NOT {_IS_UNAVAILABLE.format(h='their')}")
-_HAS_UNAVAILABLE = _HAS_OTHER.format(condition=_IS_UNAVAILABLE.format(h="their"))
+_HAS_AVAILABLE = _HAS_OTHER.format(condition=f"NOT {IS_BLOCKED}")
+_HAS_BLOCKED = _HAS_OTHER.format(condition=IS_BLOCKED)
 #: No worker could give it to a provider, and it was put off: its plan is neither the first one nor due.
 _IS_PUT_OFF = """(
     o."nextCheckAt" > now() AND o."nextCheckAt" <> o."createdAt" + make_interval(secs => %(first_check)s)
@@ -156,7 +158,7 @@ _IS_PUT_OFF = """(
 #: Not sent, and no provider of its route could be found that takes it now.
 _IS_HELD = f"""(
     o."externalStatus" = 'not_sent'
-    AND ({_IS_PUT_OFF} OR (p.id IS NULL OR {_IS_UNAVAILABLE.format(h="h")}) AND NOT {_HAS_AVAILABLE})
+    AND ({_IS_PUT_OFF} OR (p.id IS NULL OR {IS_BLOCKED}) AND NOT {_HAS_AVAILABLE})
 )"""
 #: No provider has it: nothing was sent, or it was never reached.
 _IS_NOWHERE = """(NOT COALESCE(o."mayBeKnown", true) AND o."sendingUntil" IS NULL)"""
@@ -166,10 +168,11 @@ KIND = f"""CASE
     WHEN o."nextCheckAt" IS NULL OR NOT {IS_PLANNED} THEN NULL
     WHEN o."externalStatus" IN ('pending', 'queued') AND NOT {_IS_NOWHERE}
         AND o."claimedAt" < now() - make_interval(secs => {IN_DOUBT_SECONDS}) THEN '{Attention.IN_DOUBT}'
-    WHEN {_IS_HELD} AND ({_IS_UNAVAILABLE.format(h="h")} OR {_HAS_UNAVAILABLE}) THEN '{Attention.PROVIDER_DOWN}'
+    WHEN {_IS_HELD} AND ({IS_BLOCKED} OR {_HAS_BLOCKED}) THEN '{Attention.PROVIDER_DOWN}'
     WHEN {_IS_HELD} OR o."externalStatus" <> 'not_sent' AND p.id IS NULL AND {IS_OPEN}
     THEN '{Attention.NO_PROVIDER}'
-    WHEN o."externalStatus" <> 'not_sent' AND {_IS_UNAVAILABLE.format(h="h")} THEN '{Attention.PROVIDER_DOWN}'
+    WHEN o."externalStatus" <> 'not_sent' AND COALESCE({IS_DOWN}, false)
+        OR o."externalStatus" = 'pending' AND {_IS_NOWHERE} AND {IS_BLOCKED} THEN '{Attention.PROVIDER_DOWN}'
     WHEN o."nextCheckAt" < now() - make_interval(secs => %(period)s) THEN '{Attention.OVERDUE}'
     WHEN o."externalStatus" <> 'not_sent' AND o."checkCount" >= %(max_checks)s AND {IS_OPEN}
     THEN '{Attention.NO_ANSWER}'
@@ -204,7 +207,7 @@ SELECT {COLUMNS.replace("o.attention", "chosen.kind AS attention")}, chosen.sinc
     EXTRACT(EPOCH FROM now() - chosen.since)::float8 AS waits_seconds,
     EXTRACT(EPOCH FROM now() - o."nextCheckAt")::float8 AS overdue_seconds, COALESCE(o."checkCount", 0) AS check_count,
     p.id IS NOT NULL AS has_provider,
-    {_IS_UNAVAILABLE.format(h="h")} AS is_down, h.last_error AS provider_error, (
+    COALESCE({IS_DOWN}, false) AS is_down, h.last_error AS provider_error, h.paused_by, h.pause_reason, (
         SELECT e.message FROM order_events AS e WHERE e.order_id = o.id AND e.result = 'conflict'
         ORDER BY e.id DESC LIMIT 1
     ) AS conflict

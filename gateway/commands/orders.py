@@ -116,7 +116,10 @@ def explained(order: StuckOrder | None) -> dict[str, Any]:
 
 
 #: What a stuck order has more than an order; `why` says it.
-_DETAILS = ("waits_seconds", "overdue_seconds", "check_count", "has_provider", "is_down", "provider_error")
+_DETAILS = (
+    *("waits_seconds", "overdue_seconds", "check_count", "has_provider"),
+    *("is_down", "provider_error", "paused_by", "pause_reason"),
+)
 
 
 def _shown(order: Order) -> dict[str, Any]:
