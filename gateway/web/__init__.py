@@ -10,6 +10,7 @@ from gateway.counting import Counts
 from gateway.settings import Settings
 from gateway.web.auth import Keys
 from gateway.web.callbacks import Callbacks
+from gateway.web.deciding import Resend, Resolve
 from gateway.web.errors import handle_errors
 from gateway.web.health import Live, Ready
 from gateway.web.metrics import Metrics
@@ -38,10 +39,12 @@ def create_app(
 
     for prefix in ("", settings.order_api_prefix):
         app.add_route(f"{prefix}/orders", Orders(keys, settings, pause))
-        app.add_route(f"{prefix}/orders/{{order_id}}", Order(keys))
-        app.add_route(f"{prefix}/orders/{{order_id}}/events", Events(keys))
-        app.add_route(f"{prefix}/orders/{{order_id}}/check", Check(keys))
+        app.add_route(f"{prefix}/orders/{{order_id}}", Order(keys, settings))
+        app.add_route(f"{prefix}/orders/{{order_id}}/events", Events(keys, settings))
+        app.add_route(f"{prefix}/orders/{{order_id}}/check", Check(keys, settings))
         app.add_route(f"{prefix}/orders/{{order_id}}/cancel", Cancel(keys, settings))
+        app.add_route(f"{prefix}/orders/{{order_id}}/resolve", Resolve(keys, settings))
+        app.add_route(f"{prefix}/orders/{{order_id}}/resend", Resend(keys, settings))
 
     callbacks = Callbacks(settings, pause, counts or Counts())
     app.add_route("/callbacks/{provider_id}", callbacks)
