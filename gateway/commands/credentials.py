@@ -16,6 +16,8 @@ def read(adapter_names: Sequence[str], kind: Verifier) -> dict[str, str]:
     """The credentials of the adapter and of its callbacks; the callback secret only if one is given. Raises Problem."""
     required = (*adapter_names, *kind.credentials)
     wanted = (*required, CALLBACK_SECRET) if kind.has_secret else required
+    if not wanted:
+        return {}
     given = _prompted(wanted) if sys.stdin.isatty() else _piped(wanted)
     if unknown := sorted(given.keys() - set(wanted)):
         raise Problem(f"unknown credential {', '.join(unknown)}; this provider takes {', '.join(wanted)}")

@@ -10,7 +10,7 @@ import typer
 
 from gateway import inputs, outbound
 from gateway.callbacks import allow_list
-from gateway.callbacks.verifiers import VERIFIERS, Instructions, Verifier
+from gateway.callbacks.verifiers import VERIFIERS, Instructions, NoCallbacks, Verifier
 from gateway.commands import credentials, printing
 from gateway.commands.context import Problem, find_provider, gateway
 from gateway.providers import ADAPTERS, Misconfigured, adapter_for
@@ -38,7 +38,9 @@ def _one_of(allowed: Iterable[str], value: str) -> str:
     return value
 
 
-def _base_url(value: str) -> str:
+def _base_url(value: str | None) -> str | None:
+    if value is None:
+        return None
     try:
         parts = inputs.http_url(value)
     except ValueError as error:
@@ -91,10 +93,11 @@ def add(
         help=f"The protocol it speaks: {', '.join(ADAPTERS)}.",
         callback=lambda value: _one_of(ADAPTERS, value),
     ),
-    base_url: str = typer.Option(help="The URL of its service.", callback=_base_url),
-    callback: str = typer.Option(
+    base_url: str | None = typer.Option(None, help="The URL of its service.", callback=_base_url),
+    callback: str | None = typer.Option(
+        None,
         help=f"How its callbacks are verified: {', '.join(VERIFIERS)}.",
-        callback=lambda value: _one_of(VERIFIERS, value),
+        callback=lambda value: value and _one_of(VERIFIERS, value),
     ),
     callback_header: str | None = typer.Option(
         None, metavar="NAME", help="hmac: the header with the signature."
@@ -125,6 +128,7 @@ def add(
     replace: bool = typer.Option(False, "--replace", help="Change the provider with this id."),
     json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
+    base_url, callback = _service(adapter, base_url, callback)
     kind = VERIFIERS[callback]
     options = {
         "header": callback_header,
@@ -164,6 +168,22 @@ def add(
     _print_added(added, settings, new_secret, json)
 
 
+def _service(adapter: str, base_url: str | None, callback: str | None) -> tuple[str, str]:
+    """Base URL and kind of callback of a provider with this protocol. Raises typer.BadParameter."""
+    if ADAPTERS[adapter].HAS_SERVICE:
+        for name, value in (("--base-url", base_url), ("--callback", callback)):
+            if value is None:
+                raise typer.BadParameter(f"is required with --adapter {adapter}", param_hint=name)
+        return str(base_url), str(callback)
+    if base_url is not None:
+        raise typer.BadParameter(f"{adapter} calls no service and has no URL", param_hint="--base-url")
+    if callback not in (None, NoCallbacks.name):
+        raise typer.BadParameter(
+            f"{adapter} calls no service, so nothing calls back", param_hint="--callback"
+        )
+    return "", NoCallbacks.name
+
+
 def _format(kind: Verifier, known: Provider | None) -> CallbackFormat | None:
     """The format where none was given: that of the provider which is replaced, if its kind of callback stays.
 
@@ -187,14 +207,17 @@ def _print_added(added: Provider, settings: Settings, new_secret: str | None, js
     if json:
         made = {"callback_secret": new_secret} if new_secret else {}
         return printing.as_json({**_row(added), **_told(told), **made})
-    printing.say(f"Provider {added.id} is saved ({added.adapter}, {added.base_url}).")
+    printing.say(
+        f"Provider {added.id} is saved ({', '.join(filter(None, (added.adapter, added.base_url)))})."
+    )
     if told:
         printing.say(f"Callback URL for the provider: {told.url}")
         for name, value in told.headers.items():
             printing.say(f"  with the header {name}: {value}")
     if new_secret:
         printing.say(f"Callback secret, shown only once: {new_secret}")
-    printing.say(f"Next: gateway providers test {added.id}; gateway routes add '*' '*' {added.id}")
+    test = f"gateway providers test {added.id}; " if ADAPTERS[added.adapter].HAS_SERVICE else ""
+    printing.say(f"Next: {test}gateway routes add '*' '*' {added.id}")
 
 
 def _row(added: Provider) -> dict[str, Any]:
@@ -252,6 +275,8 @@ def test(
     """
     with gateway():
         found = find_provider(provider_id)
+    if found.adapter in ADAPTERS and not ADAPTERS[found.adapter].HAS_SERVICE:
+        raise Problem(f"{provider_id} ({found.adapter}) calls no service, so there is nothing to test")
     started = time.monotonic()
     try:
         balance = adapter_for(found, outbound.Client()).balance()
