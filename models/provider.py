@@ -2,14 +2,15 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+from models import provider_health
 from models.db import database, sealed
 from models.db.prepared import Prepared
-from models.provider_health import BREAKER_THRESHOLD
+from models.provider_health import Health
 
 #: Name of the credential that callbacks are verified with.
 CALLBACK_SECRET = "callback_secret"
@@ -58,20 +59,21 @@ class Provider:
 
 
 @dataclass(frozen=True, slots=True)
-class Assigned:
-    """The provider of an order, and the state of both: what a worker needs to see whether there is work to do."""
+class Candidate:
+    """A provider that orders may go to, and how it is doing."""
 
     provider: Provider
+    health: Health
+
+
+@dataclass(frozen=True, slots=True)
+class Assigned(Candidate):
+    """The provider of an order, and the state of both: what a worker needs to see whether there is work to do."""
+
     #: The order's `externalStatus`.
     status: str
     #: Whether the order's plan is due.
     is_due: bool
-    #: Failed calls to the provider in a row.
-    failures: int
-
-    @property
-    def is_down(self) -> bool:
-        return self.failures >= BREAKER_THRESHOLD
 
 
 def save(provider: Provider) -> None:
@@ -111,8 +113,17 @@ def of_order(order_id: str) -> Assigned | None:
     row = database.row(OF_ORDER, (order_id,))
     if row is None:
         return None
-    status, is_due, failures = row.pop("status"), row.pop("is_due"), row.pop("failures")
-    return Assigned(_provider(row), status, is_due, failures)
+    status, is_due, health = row.pop("status"), row.pop("is_due"), _health(row)
+    return Assigned(_provider(row), health, status, is_due)
+
+
+def candidate(provider_id: str) -> Candidate | None:
+    """The provider and how it is doing; None if it does not exist. Raises sealed.Unsealable."""
+    row = database.row(CANDIDATE, (provider_id,))
+    if row is None:
+        return None
+    health = _health(row)
+    return Candidate(_provider(row), health)
 
 
 def every() -> list[Provider]:
@@ -162,6 +173,11 @@ def _values(provider: Provider) -> dict[str, Any]:
     }
 
 
+def _health(row: dict[str, Any]) -> Health:
+    """How the provider is doing, taken out of a row of OF_ORDER or CANDIDATE."""
+    return Health(**{each.name: row.pop(each.name) for each in fields(Health)})
+
+
 def _owner(provider_id: str) -> str:
     return f"provider:{provider_id}"
 
@@ -175,11 +191,15 @@ FIND = Prepared(f"SELECT {COLUMNS} FROM providers WHERE id = %s")
 FOR_CHANGE = f"SELECT {COLUMNS} FROM providers WHERE id = %s FOR NO KEY UPDATE"
 OF_ORDER = Prepared(f"""
 SELECT {", ".join(f"p.{name}" for name in NAMES)},
-    o."externalStatus" AS status, COALESCE(o."nextCheckAt" <= now(), false) AS is_due,
-    COALESCE(h.failures, 0) AS failures
+    o."externalStatus" AS status, COALESCE(o."nextCheckAt" <= now(), false) AS is_due, {provider_health.COLUMNS}
 FROM product_orders AS o JOIN providers AS p ON p.id = o."providerId"
     LEFT JOIN provider_health AS h ON h.provider_id = p.id
 WHERE o.id = %s
+""")
+CANDIDATE = Prepared(f"""
+SELECT {", ".join(f"p.{name}" for name in NAMES)}, {provider_health.COLUMNS}
+FROM providers AS p LEFT JOIN provider_health AS h ON h.provider_id = p.id
+WHERE p.id = %s
 """)
 #: Any sealed values, a few of each kind: evidence of which keys this database was written with.
 SEALED = """
