@@ -1,6 +1,8 @@
 """What surrounds every message and every worker process."""
 
 import threading
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import dramatiq
@@ -13,7 +15,7 @@ from models.db import database
 
 logger = log.get(__name__)
 
-#: Longest time between two looks at whether the scheduler is alive, in seconds.
+#: Longest time between two looks at whether the scheduler is alive and no hint was lost, in seconds.
 WATCH_SECONDS = 15
 
 
@@ -37,10 +39,15 @@ class LogContext(Middleware):
 
 
 class SweepWatch(Middleware):
-    """Sweeps from within the worker, without the queue, if no sweep has begun for `overdue_seconds`."""
+    """Does from within the worker, without the queue, what must not wait for the next sweep.
 
-    def __init__(self, overdue_seconds: float) -> None:
+    Sweeps if none has begun for `overdue_seconds`, and lets `take_up` look for orders whose hints were lost; that first
+    at once, since the worker that had no right keys may have been replaced by this one.
+    """
+
+    def __init__(self, overdue_seconds: float, take_up: Callable[[], object]) -> None:
         self._overdue_seconds = overdue_seconds
+        self._take_up = take_up
         self._stopping = threading.Event()
 
     def after_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
@@ -51,15 +58,22 @@ class SweepWatch(Middleware):
         self._stopping.set()
 
     def _watch(self, broker: dramatiq.Broker) -> None:
+        self._guarded(self._take_up)
         while not self._stopping.wait(min(WATCH_SECONDS, self._overdue_seconds / 4)):
-            try:
-                with database.session():
-                    overdue = sweep_run.overdue(self._overdue_seconds)
-                if overdue:
-                    broker.get_actor("sweep")("worker")
-            except Exception:
-                logger.warning(
-                    "The sweep watch failed; it will try again.",
-                    action="sweep_watch_failed",
-                    exc_info=True,
-                )
+            self._guarded(partial(self._sweep_if_overdue, broker))
+            self._guarded(self._take_up)
+
+    def _sweep_if_overdue(self, broker: dramatiq.Broker) -> None:
+        with database.session():
+            overdue = sweep_run.overdue(self._overdue_seconds)
+        if overdue:
+            broker.get_actor("sweep")("worker")
+
+    @staticmethod
+    def _guarded(work: Callable[[], object]) -> None:
+        try:
+            work()
+        except Exception:
+            logger.warning(
+                "The sweep watch failed; it will try again.", action="sweep_watch_failed", exc_info=True
+            )

@@ -9,7 +9,7 @@ import queue
 import ssl
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -179,6 +179,13 @@ class Hints:
     def waiting(self, actor_name: str) -> int:
         """How many messages wait for an actor, delayed ones not counted. Raises redis.RedisError."""
         return queue_lengths(self._broker.client)[QUEUES[actor_name]]
+
+    def not_repeated(self, order_ids: Sequence[str], seconds: float) -> set[str]:
+        """Those of `order_ids` for which no process has asked this within `seconds`. Raises redis.RedisError."""
+        with self._broker.client.pipeline(transaction=False) as pipeline:
+            for order_id in order_ids:
+                pipeline.set(f"{NAMESPACE}:hinted:{order_id}", "1", nx=True, px=round(1000 * seconds))
+            return {one for one, is_first in zip(order_ids, pipeline.execute(), strict=True) if is_first}
 
 
 class Bell:

@@ -33,6 +33,9 @@ class Hints(Protocol):
     def waiting(self, actor_name: str) -> int:
         """How many messages wait for an actor, delayed ones not counted. Raises redis.RedisError."""
 
+    def not_repeated(self, order_ids: Sequence[str], seconds: float) -> set[str]:
+        """Those of `order_ids` for which no process has asked this within `seconds`. Raises redis.RedisError."""
+
 
 @dataclass(frozen=True)
 class Worker:
