@@ -17,6 +17,8 @@ logger = log.get(__name__)
 
 #: Longest time between two looks at whether the scheduler is alive and no hint was lost, in seconds.
 WATCH_SECONDS = 15
+#: Probes that one worker process has under way at once, at most.
+MOST_PROBES = 4
 
 
 class Periodic(PeriodiqMiddleware):  # type: ignore[misc]
@@ -58,10 +60,10 @@ class SweepWatch(Middleware):
         self._stopping.set()
 
     def _watch(self, broker: dramatiq.Broker) -> None:
-        self._guarded(self._take_up)
+        _guarded(self._take_up)
         while not self._stopping.wait(min(WATCH_SECONDS, self._overdue_seconds / 4)):
-            self._guarded(partial(self._sweep_if_overdue, broker))
-            self._guarded(self._take_up)
+            _guarded(partial(self._sweep_if_overdue, broker))
+            _guarded(self._take_up)
 
     def _sweep_if_overdue(self, broker: dramatiq.Broker) -> None:
         with database.session():
@@ -69,11 +71,52 @@ class SweepWatch(Middleware):
         if overdue:
             broker.get_actor("sweep")("worker")
 
-    @staticmethod
-    def _guarded(work: Callable[[], object]) -> None:
+
+class ProviderWatch(Middleware):
+    """Looks, without the queue and without traffic, after providers that get no orders; one thread for each probe."""
+
+    def __init__(
+        self,
+        look: Callable[[Callable[[str], None]], None],
+        probe: Callable[[str], None],
+        every_seconds: float,
+    ) -> None:
+        self._look = look
+        self._probe = probe
+        self._every_seconds = every_seconds
+        self._stopping = threading.Event()
+        self._probed: set[str] = set()
+
+    def after_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
+        self._stopping.clear()
+        threading.Thread(target=self._watch, name="provider-watch", daemon=True).start()
+
+    def before_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
+        self._stopping.set()
+
+    def _watch(self) -> None:
+        while not self._stopping.wait(self._every_seconds):
+            _guarded(partial(self._look, self._start), "provider_watch_failed")
+
+    def _start(self, provider_id: str) -> None:
+        """Probe in a thread of its own: a provider that hangs must not delay the others."""
+        if provider_id in self._probed or len(self._probed) >= MOST_PROBES:
+            return
+        self._probed.add(provider_id)
+        threading.Thread(
+            target=self._run, args=(provider_id,), name=f"probe-{provider_id}", daemon=True
+        ).start()
+
+    def _run(self, provider_id: str) -> None:
         try:
-            work()
-        except Exception:
-            logger.warning(
-                "The sweep watch failed; it will try again.", action="sweep_watch_failed", exc_info=True
-            )
+            _guarded(partial(self._probe, provider_id), "provider_watch_failed")
+        finally:
+            self._probed.discard(provider_id)
+
+
+def _guarded(work: Callable[[], object], action: str = "sweep_watch_failed") -> None:
+    """Let no error end the thread of a watch; the next look tries again."""
+    try:
+        work()
+    except Exception:
+        logger.warning("A watch of the worker failed; it will try again.", action=action, exc_info=True)

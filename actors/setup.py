@@ -9,7 +9,7 @@ from actors import middleware
 from gateway import log, outbound, sentry
 from gateway import settings as settings_module
 from gateway.broker import Hints, make_broker
-from gateway.fulfilment import recovery
+from gateway.fulfilment import probing, recovery
 from gateway.fulfilment.permits import Permits
 from gateway.fulfilment.worker import Worker
 from models import sweep_run
@@ -17,6 +17,8 @@ from models.db import binding
 
 #: Connections of one worker process; each is held only while a statement runs, never during a call to a provider.
 POOL_SIZE = 6
+#: Longest time between two looks after providers that get no orders, in seconds.
+LOOK_SECONDS = 5
 
 settings = settings_module.load_or_exit()
 log.configure(settings)
@@ -45,5 +47,12 @@ worker = Worker(
 broker.add_middleware(
     middleware.SweepWatch(
         settings.sweep_period_seconds + sweep_run.GRACE_SECONDS, partial(recovery.take_up, worker)
+    )
+)
+broker.add_middleware(
+    middleware.ProviderWatch(
+        partial(probing.look, worker),
+        partial(probing.probe, worker),
+        every_seconds=min(LOOK_SECONDS, settings.backoff_min / 2),
     )
 )
