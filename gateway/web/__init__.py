@@ -52,5 +52,5 @@ def create_app(
 
     app.add_route("/health/live", Live())
     app.add_route("/health/ready", Ready(redis_client))
-    app.add_route("/metrics", Metrics(redis_client))
+    app.add_route("/metrics", Metrics(keys, settings, redis_client))
     return app

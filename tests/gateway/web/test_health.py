@@ -1,5 +1,6 @@
 """Whether the gateway is well, for load balancers and Prometheus."""
 
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -15,12 +16,15 @@ from gateway import broker
 from gateway.dev.embedded import free_port
 from gateway.settings import Settings
 from gateway.web import create_app
+from models import api_key, claims, provider_counts, provider_health, sweep_run
+from models.api_key import Scope
 from models.db import database, sealed
-from models.status import ExternalStatus
+from models.provider_counts import Addition, Counted
+from models.status import Attention, ExternalStatus
 from tests import factories
 from tests.conftest import KEY
 from tests.gateway.web import calls
-from tests.gateway.web.conftest import Client
+from tests.gateway.web.conftest import Client, ClientFor
 from tests.refusing import execute, full, limited_role, read_only
 
 NOWHERE = "127.0.0.1"
@@ -47,16 +51,6 @@ def without_database(app: falcon.App[Any, Any], settings: Settings, open_directo
     database.bind(database.connect(lost))
     yield Client(app)
     database.bind(known)
-
-
-def metrics(client: Client) -> dict[tuple[str, str], float]:
-    """(name, label's value) of each sample."""
-    answer = client.simulate_get("/metrics")
-    assert answer.status_code == 200
-    assert answer.headers["content-type"].startswith("text/plain")
-    families = text_string_to_metric_families(answer.text)
-    samples = [sample for family in families for sample in family.samples]
-    return {(one.name, "".join(one.labels.values())): one.value for one in samples}
 
 
 def test_live_needs_nothing(without_database: Client) -> None:
@@ -146,32 +140,152 @@ def test_ready_names_a_queue_that_takes_nothing_more(
     assert ready(client)["status"] == "ok"
 
 
-def test_metrics_show_what_waits(client: Client) -> None:
-    assert ("referans_orders_waiting", "not_sent") not in metrics(client)
-    calls.place(client)
-    factories.age(factories.sent(), 3600)
-    factories.settle(factories.arrival(factories.sent(), ExternalStatus.COMPLETED))
-    calls.call_back(client, calls.neutral("1"))
-    broker.drain(5)
-    shown = metrics(client)
-    assert shown["referans_orders_waiting", "not_sent"] == 1
-    assert shown["referans_orders_waiting", "sent"] == 1
-    assert ("referans_orders_waiting", "completed") not in shown
-    assert shown["referans_checks_due", ""] == 1
-    assert shown["referans_oldest_due_seconds", ""] > 3000
-    assert shown["referans_callbacks_unmatched", ""] == 1
-    assert shown["referans_queue_messages", "dispatch"] == 1
-    assert ("referans_last_sweep_age_seconds", "") not in shown
+@pytest.fixture
+def ops_key(pool: database.Pool) -> str:
+    with database.session():
+        return api_key.create("prometheus", [Scope.OPS])
 
 
-def test_metrics_do_without_the_queue(without_broker: Client) -> None:
+@pytest.fixture
+def read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is kept from one scrape to the next."""
+    monkeypatch.setattr("gateway.web.metrics.KEPT_SECONDS", -1.0)
+
+
+@pytest.mark.usefixtures("read_at_once")
+class TestMetrics:
+    @pytest.fixture(autouse=True)
+    def authorization(self, ops_key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("gateway.web.auth.CACHE_SECONDS", -1.0)
+        self.headers = {"Authorization": f"Bearer {ops_key}"}
+
+    def metrics(self, client: Client) -> dict[tuple[str, str], float]:
+        """(name, label's value) of each sample."""
+        answer = client.simulate_get("/metrics", headers=self.headers)
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["content-type"].startswith("text/plain")
+        families = text_string_to_metric_families(answer.text)
+        samples = [sample for family in families for sample in family.samples]
+        return {(one.name, " ".join(one.labels.values())): one.value for one in samples}
+
+    def test_they_show_what_waits(self, client: Client) -> None:
+        assert ("referans_orders_waiting", "not_sent") not in self.metrics(client)
+        calls.place(client)
+        factories.age(factories.sent(), 3600)
+        factories.settle(factories.arrival(factories.sent(), ExternalStatus.COMPLETED))
+        calls.call_back(client, calls.neutral("1"))
+        broker.drain(5)
+        shown = self.metrics(client)
+        assert shown["referans_orders_waiting", "not_sent"] == 1
+        assert shown["referans_orders_waiting", "sent"] == 1
+        assert ("referans_orders_waiting", "completed") not in shown
+        assert shown["referans_checks_due", ""] == 1
+        assert shown["referans_oldest_due_seconds", ""] > 3000
+        assert shown["referans_callbacks_unmatched", ""] == 1
+        assert shown["referans_queue_messages", "dispatch"] == 1
+        assert ("referans_last_sweep_age_seconds", "") not in shown
+        assert ("referans_scheduler_age_seconds", "") not in shown
+
+    def test_they_show_the_servers_and_processes(self, client: Client, redis_url: str) -> None:
+        shown = self.metrics(client)
+        names = ("database_up", "database_writable", "encryption_ok", "broker_up", "broker_writable")
+        assert [shown[f"referans_{name}", ""] for name in names] == [1] * 5
+        assert shown["referans_workers_alive", ""] == 0
+        sweep_run.beat("scheduler")
+        sweep_run.begin("scheduler")
+        with closing(redis.Redis.from_url(redis_url)) as queue:
+            queue.zadd(f"{broker.NAMESPACE}:__heartbeats__", {f"{broker.WORKER_PREFIX}1": time.time() * 1000})
+        shown = self.metrics(client)
+        assert shown["referans_workers_alive", ""] == 1
+        assert shown["referans_scheduler_age_seconds", ""] < 60
+        assert shown["referans_last_sweep_age_seconds", ""] < 60
+
+    def test_they_show_orders_that_need_a_person_by_kind(self, client: Client) -> None:
+        shown = self.metrics(client)
+        assert {kind: shown["referans_orders_attention", kind] for kind in Attention} == dict.fromkeys(
+            Attention, 0
+        )
+        order = factories.sent()
+        for pin in ("PIN-1", "PIN-2"):
+            factories.settle(factories.arrival(order, ExternalStatus.COMPLETED, pin))
+        shown = self.metrics(client)
+        assert shown["referans_orders_attention", "conflict"] == 1
+        assert shown["referans_provider_conflicts_last_hour", "sandbox"] == 1
+
+    def test_they_show_how_each_provider_does(self, client: Client) -> None:
+        good = {"up": 1, "paused": 0, "has_balance": 1, "refusals_last_hour": 0, "orders_unknown": 0}
+        good |= {"conflicts_last_hour": 0, "callbacks_refused_last_hour": 0}
+        assert self.providers(client) == good
+
+        for _ in range(provider_health.BREAKER_THRESHOLD):
+            provider_health.failed("sandbox", "no answer", 30)
+        provider_health.pause("sandbox", "cleaning", "mona")
+        for kind, count in ((Counted.ORDER_REFUSED, 3), (Counted.CALLBACK_REFUSED, 2)):
+            provider_counts.add([Addition("sandbox", kind, count, "reason")])
+        order = factories.sent()
+        for _ in range(claims.ASKS):
+            claims.unknown_to_provider(order["id"], 0)
+        database.rows("UPDATE provider_health SET balance = 12.5")
+
+        bad = {"up": 0, "paused": 1, "refusals_last_hour": 3, "orders_unknown": 1}
+        assert self.providers(client) == good | bad | {"callbacks_refused_last_hour": 2, "balance": 12.5}
+
+    def providers(self, client: Client) -> dict[str, float]:
+        """What is said of the sandbox."""
+        begin = "referans_provider_"
+        shown = self.metrics(client)
+        return {
+            name.removeprefix(begin): value for (name, label), value in shown.items() if label == "sandbox"
+        }
+
+    def test_they_do_without_the_queue(self, without_broker: Client) -> None:
+        factories.place()
+        shown = self.metrics(without_broker)
+        assert shown["referans_orders_waiting", "not_sent"] == 1
+        assert shown["referans_broker_up", ""] == 0
+        unknown = {"referans_queue_messages", "referans_broker_writable", "referans_workers_alive"}
+        assert not unknown & {name for name, _ in shown}
+
+    def test_a_queue_that_is_full_is_up_and_takes_nothing(
+        self, settings: Settings, pool: database.Pool, own_redis_url: str
+    ) -> None:
+        client = Client(create_app(settings, redis.Redis.from_url(own_redis_url)))
+        with full(own_redis_url):
+            shown = self.metrics(client)
+        assert (shown["referans_broker_up", ""], shown["referans_broker_writable", ""]) == (1, 0)
+
+    def test_a_database_that_takes_no_writes_is_up(
+        self, client: Client, pool: database.Pool, emptied_database_url: str
+    ) -> None:
+        with read_only(emptied_database_url):
+            pool.close_all()
+            shown = self.metrics(client)
+        assert (shown["referans_database_up", ""], shown["referans_database_writable", ""]) == (1, 0)
+
+    def test_keys_that_open_nothing_are_shown(self, client: Client) -> None:
+        sealed.bind([OTHER_KEY])
+        assert self.metrics(client)["referans_encryption_ok", ""] == 0
+        sealed.bind([KEY])
+
+    def test_without_the_database_a_key_that_is_known_still_counts(
+        self, settings: Settings, anonymous: Client, pool: database.Pool, open_directory: Path
+    ) -> None:
+        """The key is looked up each time here, as it is after some seconds."""
+        assert self.metrics(anonymous)["referans_database_up", ""] == 1
+        lost = away(settings, open_directory, database_url="postgresql").database_url.get_secret_value()
+        database.bind(database.connect(lost))
+        assert self.metrics(anonymous)["referans_database_up", ""] == 0
+        stranger = anonymous.simulate_get("/metrics", headers={"Authorization": "Bearer rk_nobody"})
+        database.bind(pool)
+        calls.problem(stranger, 503)
+
+
+def test_metrics_are_read_once_in_a_few_seconds_however_many_ask(
+    client_for: ClientFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prometheus = client_for(Scope.OPS)
+    first = prometheus.simulate_get("/metrics").text
     factories.place()
-    shown = metrics(without_broker)
-    assert shown["referans_orders_waiting", "not_sent"] == 1
-    assert not [name for name, _ in shown if name == "referans_queue_messages"]
-
-
-def test_metrics_without_the_database_say_so(without_database: Client) -> None:
-    answer = without_database.simulate_get("/metrics")
-    assert answer.status_code == 200
-    assert "referans_database_up 0.0" in answer.text
+    assert prometheus.simulate_get("/metrics").text == first
+    monkeypatch.setattr("gateway.web.metrics.KEPT_SECONDS", -1.0)
+    assert prometheus.simulate_get("/metrics").text != first
