@@ -19,8 +19,13 @@ class ProviderGauge:
     is_paused: bool
     #: False where it refused for lack of balance, or its known balance is zero.
     has_balance: bool
-    #: The balance that is known, if any.
+    #: The balance that is known, if any, and its currency.
     balance: Decimal | None
+    currency: str | None
+    #: The balance is below `--low-balance`.
+    is_low: bool
+    #: Nobody has chosen the format of its callbacks; both are read.
+    guesses_callbacks: bool
 
 
 def waiting() -> dict[str, int]:
@@ -64,6 +69,8 @@ FROM (
 PROVIDERS = f"""
 SELECT p.id, NOT COALESCE({IS_DOWN}, false) AS is_up, h.paused_at IS NOT NULL AS is_paused,
     COALESCE(NOT h.lacks_balance AND h.balance IS DISTINCT FROM 0, true) AS has_balance,
-    h.balance
+    h.balance, COALESCE(h.balance_currency, p.currency) AS currency,
+    COALESCE(h.balance < p.low_balance, false) AS is_low,
+    p.callback <> 'none' AND p.callback_format IS NULL AS guesses_callbacks
 FROM providers AS p LEFT JOIN provider_health AS h ON h.provider_id = p.id ORDER BY p.id
 """

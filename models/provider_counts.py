@@ -76,6 +76,11 @@ def conflicts_last_hour() -> list[Conflicts]:
     return database.load(Conflicts, CONFLICTS)
 
 
+def accepted_callback_since(provider_id: str, moment: datetime) -> bool:
+    """Whether a callback of the provider was accepted after `moment`, which is at most an hour ago."""
+    return database.row(ACCEPTED, (provider_id, moment)) is not None
+
+
 #: In the order of the key, so that two processes do not deadlock.
 ADD = """
 INSERT INTO provider_counts AS c (provider_id, kind, slot, began_at, count, last_at, last_reason)
@@ -101,3 +106,5 @@ SELECT o."providerId" AS provider_id, count(*)::int AS count
 FROM order_events AS e JOIN product_orders AS o ON o.id = e.order_id
 WHERE e.result = 'conflict' AND e.at > now() - interval '1 hour' AND o."providerId" IS NOT NULL GROUP BY 1
 """
+#: Uses idx_callback_events_received: it reads what came since.
+ACCEPTED = "SELECT 1 AS one FROM callback_events WHERE provider_id = %s AND received_at > %s LIMIT 1"

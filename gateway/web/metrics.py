@@ -36,6 +36,9 @@ OF_PROVIDERS: dict[Labelled, Callable[[ProviderGauge], float | None]] = {
     ("referans_provider_balance", "Its balance in its own currency, if it is known.", "provider"): (
         lambda one: None if one.balance is None else float(one.balance)
     ),
+    ("referans_provider_balance_low", "Whether its balance is below its threshold.", "provider"): (
+        lambda one: one.is_low
+    ),
     ("referans_provider_has_balance", "0 where it refuses for lack of balance.", "provider"): (
         lambda one: one.has_balance
     ),
