@@ -115,6 +115,71 @@ def test_orders_are_listed_newest_first_by_status(cli: Run, desk: Desk) -> None:
     assert all("pinCode" not in each for each in listed)
 
 
+def test_orders_are_listed_by_what_the_caller_says(cli: Run, desk: Desk) -> None:
+    old, found, other = desk.sent(), desk.sent(), desk.placed()
+    desk.change(old, "\"createdAt\" = now() - interval '2 days'")
+    desk.change(found, "\"orderUuid\" = 'CART-1', \"userIdentifier\" = 'veli'")
+    desk.change(other, "\"providerId\" = 'second', \"productId\" = 'pubg'")
+
+    def listed(*words: str) -> list[str]:
+        return [each["id"] for each in json.loads(cli("orders", "list", *words, "--json").out)]
+
+    assert listed("--user", "veli") == listed("--reference", "CART-1") == [found["id"]]
+    assert listed("--provider", "second") == listed("--product", "pubg") == [other["id"]]
+    assert listed("--since", "1d") == [other["id"], found["id"]]
+    assert listed("--until", "1d") == [old["id"]]
+    assert listed("--status", "sent", "--since", "1d", "--user", "veli") == [found["id"]]
+    assert listed("--user", "veli", "--product", "pubg") == []
+    wrong = cli("orders", "list", "--until", "soon")
+    assert wrong.code == 2 and "--until" in wrong.err
+
+
+def test_the_newest_that_is_meant_is_shown_and_the_others_are_listed(cli: Run, desk: Desk) -> None:
+    first, second, third = desk.sent(), desk.placed(), desk.sent()
+    desk.change(second, "\"userIdentifier\" = 'veli'")
+
+    as_json, plain = json.loads(cli("orders", "show", "ali", "--json").out), cli("orders", "show", "ali").out
+
+    assert (as_json["id"], [each["id"] for each in as_json["others"]]) == (third["id"], [first["id"]])
+    assert re.search(rf"^id +{third['id']}$", plain, re.MULTILINE)
+    shown, _, others = plain.partition("Other orders that ali names (1):")
+    assert first["id"] in others and first["id"] not in shown and second["id"] not in plain
+    by_number = json.loads(cli("orders", "show", str(first["order_no"]), "--json").out)
+    assert (by_number["id"], by_number["others"]) == (first["id"], [])
+
+
+def test_an_order_that_needs_a_person_shows_why_and_what_to_do(cli: Run, desk: Desk) -> None:
+    found = desk.completed("1111-2222")
+    ended = Outcome(ExternalStatus.FAILED, found["provider_referans"], message="iade edildi")
+    desk.settle(found, ended, Source.POLL)
+
+    shown, listed = cli("orders", "show", "ali").out, cli("orders", "list", "--stuck")
+
+    for out in (shown, listed.out):
+        assert "its outcomes contradict each other: conflict: failed, iade edildi" in out
+        assert f": gateway orders accept {found['id']} --reason …" in out
+        assert "1111-2222" not in out
+    assert re.search(rf"^conflict +{found['id']} +completed +bayi +since 20", listed.out, re.MULTILINE)
+    assert "1 need a person: 1 conflict" in listed.err
+    [as_json] = json.loads(cli("orders", "list", "--attention", "conflict", "--json").out)
+    assert as_json["attention"] == "conflict" and as_json["why"].startswith("its outcomes contradict")
+    assert as_json["next"][2] == f"gateway orders accept {found['id']} --reason …"
+    assert json.loads(cli("orders", "show", found["id"], "--json").out)["next"] == as_json["next"]
+    assert json.loads(cli("orders", "list", "--stuck", "--provider", "second", "--json").out) == []
+    assert json.loads(cli("orders", "list", "--attention", "in_doubt", "--json").out) == []
+
+
+def test_what_needs_nobody_has_no_next_step(cli: Run, desk: Desk) -> None:
+    shown = json.loads(cli("orders", "show", desk.sent()["id"], "--json").out)
+    assert (shown["why"], shown["next"], shown["attention"]) == (None, [], None)
+
+
+@pytest.mark.parametrize("words", [("--user", "ali"), ("--status", "sent"), ("--since", "1d")])
+def test_stuck_orders_are_not_filtered_otherwise(cli: Run, words: tuple[str, ...]) -> None:
+    refused = cli("orders", "list", "--stuck", *words)
+    assert refused.code == 2 and "no other filter" in refused.err
+
+
 def test_times_are_shown_with_their_zone(cli: Run, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TIMEZONE", "Asia/Kathmandu")
     found = desk.sent()
