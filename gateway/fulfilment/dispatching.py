@@ -22,7 +22,7 @@ from models.claims import ClaimedOrder
 from models.db import database
 from models.outcome import Arrival, Outcome
 from models.provider import Assigned, Provider
-from models.status import ExternalStatus, Source
+from models.status import Attention, ExternalStatus, Source, is_open
 
 logger = log.get(__name__)
 
@@ -87,6 +87,7 @@ def task_of(claimed: ClaimedOrder) -> Task:
 def _accepted(worker: Worker, claimed: ClaimedOrder, account: Provider, outcome: Outcome) -> None:
     cost = f", cost {outcome.cost} {outcome.currency}" if outcome.cost is not None else ""
     first_check_delay = worker.settings.first_check_delay
+    is_for_person = providers.needs_person(account)
     arrival = Arrival(
         account.id,
         Source.DISPATCH,
@@ -94,16 +95,20 @@ def _accepted(worker: Worker, claimed: ClaimedOrder, account: Provider, outcome:
         order_id=claimed.id,
         next_check_seconds=first_check_delay,
         code_ask_seconds=worker.settings.backoff_min,
-        note=f"accepted by {account.id}{cost}",
+        note="waits for a person to complete it" if is_for_person else f"accepted by {account.id}{cost}",
+        attention=Attention.MANUAL if is_for_person else None,
     )
     with database.session():
-        worker.settle([arrival])
+        [settled] = worker.settle([arrival])
         if outcome.external_order_id:
             # Callbacks may come before the answer that brings the provider's own number.
             worker.settle(inbox.readable(inbox.waiting_for(account.id, outcome.external_order_id)))
         provider_health.answered(account.id)
     logger.info("The provider accepted the order.", action="dispatched")
-    worker.hints.check_later(claimed.id, first_check_delay)
+    waits = is_open(outcome.status) and not is_for_person
+    check_in_seconds = first_check_delay if waits else settled.ask_in_seconds
+    if check_in_seconds is not None:
+        worker.hints.check_later(claimed.id, check_in_seconds)
 
 
 def _refused(worker: Worker, claimed: ClaimedOrder, account: Provider, reason: str) -> None:
