@@ -133,8 +133,9 @@ def take(name: str, quantity: int, *, provider_id: str, referans: str) -> Taken 
     except peewee.IntegrityError as error:
         if database.constraint(error) != TAKEN_ONCE:
             raise
-        return taken_by(provider_id, referans)
-    return _taken(found)
+        found = []
+    # Another send of the same order may have taken them at the same instant, and then they are this one's too.
+    return _taken(found) if found else taken_by(provider_id, referans)
 
 
 def taken_by(provider_id: str, referans: str) -> Taken | None:
@@ -215,11 +216,11 @@ WITH before AS (
       AND NOT EXISTS (SELECT FROM before)
     ORDER BY c.id LIMIT %(quantity)s::int {lock}
 ), chosen AS (
-    SELECT id, row_number() OVER (ORDER BY id) AS place, count(*) OVER () AS many FROM free
+    SELECT array_agg(id ORDER BY id) AS ids FROM free HAVING count(*) = %(quantity)s::int
 ), taken AS (
-    UPDATE stock_codes AS c
-    SET provider_id = %(provider)s::text, referans = %(referans)s::text, place = chosen.place, taken_at = now()
-    FROM chosen WHERE c.id = chosen.id AND chosen.many = %(quantity)s::int
+    UPDATE stock_codes AS c SET provider_id = %(provider)s::text, referans = %(referans)s::text,
+        place = array_position(chosen.ids, c.id), taken_at = now()
+    FROM chosen WHERE c.id = ANY (chosen.ids)
     RETURNING c.*
 )
 SELECT stock, digest, code, cost, currency FROM (
