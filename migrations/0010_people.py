@@ -1,15 +1,21 @@
 """Who did what: the key or the person behind an event.
 
-And the references of an order's former sends, so that what comes under them still finds it.
+And the references of an order's former sends, so that what comes under them still finds it, with the codes and the cost
+of each. "resentAt": since when an order that a person had sent again waits.
 """
 
 SQL = """
 ALTER TABLE order_events ADD COLUMN IF NOT EXISTS "by" text;
+ALTER TABLE product_orders ADD COLUMN IF NOT EXISTS "resentAt" timestamptz;
 CREATE TABLE IF NOT EXISTS former_references (
     referans text NOT NULL,
     provider_id text NOT NULL,
     external_order_id text,
     order_id uuid NOT NULL,
+    pin_code text,
+    codes jsonb,
+    cost_amount numeric,
+    cost_currency text,
     given_up_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (referans, provider_id)
 );

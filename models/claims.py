@@ -2,7 +2,8 @@
 or if nothing is due.
 
 A claim names the provider that will be called (`provider_id`), and fails if the order has gone to another one. What
-another hand has decided is not sent any more.
+becomes of a send names its reference, too (`referans`): a person may have had the order sent again under another one.
+What another hand has decided is not sent any more.
 """
 
 from dataclasses import dataclass
@@ -78,7 +79,12 @@ def claim_dispatch(
 
 
 def claim_next_provider(
-    order_id: str, refused_by: str, route: Route, reason: str, grace_seconds: float
+    order_id: str,
+    refused_by: str,
+    route: Route,
+    reason: str,
+    grace_seconds: float,
+    referans: str | None = None,
 ) -> ClaimedOrder | None:
     """Take an order that `refused_by` refused for sending to the next provider of its route."""
     values = {
@@ -90,13 +96,22 @@ def claim_next_provider(
         "field_map": database.as_json(route.field_map),
         "note": f"{refused_by} refused: {texts.clean(reason, MAX_REASON)}; sending to {route.provider_id}",
         "grace": grace_seconds,
+        "referans": referans,
     }
     return database.load_one(ClaimedOrder, CLAIM_NEXT_PROVIDER, values)
 
 
-def claim_resend(order_id: str, grace_seconds: float, provider_id: str | None = None) -> ClaimedOrder | None:
+def claim_resend(
+    order_id: str, grace_seconds: float, provider_id: str | None = None, referans: str | None = None
+) -> ClaimedOrder | None:
     """Take an order in doubt for sending again, once its provider has said ASKS times that it does not know it."""
-    values = {"id": order_id, "grace": grace_seconds, "asks": ASKS, "provider": provider_id}
+    values = {
+        "id": order_id,
+        "grace": grace_seconds,
+        "asks": ASKS,
+        "provider": provider_id,
+        "referans": referans,
+    }
     return database.load_one(ClaimedOrder, CLAIM_RESEND, values)
 
 
@@ -149,13 +164,18 @@ def claim_code_ask(
     return database.load_one(ClaimedCodeAsk, CLAIM_CODE_ASK, values)
 
 
-def end_code_asks(order_id: str, provider_id: str | None = None) -> None:
+def end_code_asks(order_id: str, provider_id: str | None = None, referans: str | None = None) -> None:
     """The last ask for the order's code brought none, and that is that."""
-    database.rows(END_CODE_ASKS, {"id": order_id, "provider": provider_id})
+    database.rows(END_CODE_ASKS, {"id": order_id, "provider": provider_id, "referans": referans})
 
 
 def in_doubt(
-    order_id: str, delay_seconds: float, *, never_reached: bool = False, provider_id: str | None = None
+    order_id: str,
+    delay_seconds: float,
+    *,
+    never_reached: bool = False,
+    provider_id: str | None = None,
+    referans: str | None = None,
 ) -> bool:
     """The send got no clear answer: plan to ask in `delay_seconds`. False if an outcome came meanwhile.
 
@@ -167,21 +187,29 @@ def in_doubt(
         "asks": ASKS,
         "never_reached": never_reached,
         "provider": provider_id,
+        "referans": referans,
     }
     return database.row(IN_DOUBT, values) is not None
 
 
-def unknown_to_provider(order_id: str, min_gap_seconds: float, provider_id: str | None = None) -> int:
+def unknown_to_provider(
+    order_id: str, min_gap_seconds: float, provider_id: str | None = None, referans: str | None = None
+) -> int:
     """Count an answer "no such reference" about an order in doubt; returns how many there are now.
 
     Answers closer together than `min_gap_seconds` count once. While a send is under way none counts.
     """
-    found = database.row(UNKNOWN, {"id": order_id, "gap": min_gap_seconds, "provider": provider_id})
+    values = {"id": order_id, "gap": min_gap_seconds, "provider": provider_id, "referans": referans}
+    found = database.row(UNKNOWN, values)
     return int(found["unknownCount"]) if found else 0
 
 
 #: The order is still with the provider that the claim names, if it names one.
 WITH_PROVIDER = '(%(provider)s::text IS NULL OR o."providerId" = %(provider)s::text)'
+#: And under the reference that it was sent under.
+SAME_REFERANS = "(%(referans)s::text IS NULL OR o.provider_referans = %(referans)s::text)"
+#: The send is still the order's last one.
+SAME_SEND = f"{WITH_PROVIDER} AND {SAME_REFERANS}"
 #: What sending and asking need to know of an order.
 TASK = """
     o.id::text AS id, o."providerId" AS provider_id, o.provider_referans, o."externalOrderId" AS external_order_id,
@@ -213,7 +241,7 @@ WITH claimed AS (
         "nextCheckAt" = now() + make_interval(secs => %(grace)s),
         "sendingUntil" = now() + make_interval(secs => %(grace)s), "mayBeKnown" = false, "lastCallbackAt" = NULL
     WHERE o.id = %(id)s AND o."externalStatus" = 'pending' AND o."providerId" = %(refused_by)s
-      AND NOT {IS_DECIDED}
+      AND {SAME_REFERANS} AND NOT {IS_DECIDED}
     RETURNING o.*
 ), told AS (
     INSERT INTO order_events (order_id, source, "from", "to", message)
@@ -228,7 +256,7 @@ WITH claimed AS (
         "mayBeKnown" = o."mayBeKnown" OR o."sendingUntil" IS NOT NULL,
         "sendingUntil" = now() + make_interval(secs => %(grace)s)
     WHERE o.id = %(id)s AND o."externalStatus" = 'pending' AND o."unknownCount" >= %(asks)s
-      AND (o."sendingUntil" IS NULL OR o."sendingUntil" <= now()) AND {WITH_PROVIDER} AND NOT {IS_DECIDED}
+      AND (o."sendingUntil" IS NULL OR o."sendingUntil" <= now()) AND {SAME_SEND} AND NOT {IS_DECIDED}
     RETURNING o.*
 ), told AS (
     INSERT INTO order_events (order_id, source, "from", "to", message)
@@ -303,13 +331,13 @@ FROM claimed AS o
 """)
 END_CODE_ASKS = Prepared(f"""
 UPDATE product_orders AS o SET "codeAsks" = NULL, "nextCheckAt" = NULL
-WHERE o.id = %(id)s AND o."codeAsks" IS NOT NULL AND o."checkRequestedAt" IS NULL AND {WITH_PROVIDER}
+WHERE o.id = %(id)s AND o."codeAsks" IS NOT NULL AND o."checkRequestedAt" IS NULL AND {SAME_SEND}
 """)
 IN_DOUBT = Prepared(f"""
 UPDATE product_orders AS o SET "nextCheckAt" = now() + make_interval(secs => %(delay)s), "sendingUntil" = NULL,
     "unknownCount" = CASE WHEN %(never_reached)s::boolean AND NOT o."mayBeKnown" THEN %(asks)s::int ELSE 0 END,
     "unknownAt" = NULL, "mayBeKnown" = o."mayBeKnown" OR NOT %(never_reached)s::boolean
-WHERE o.id = %(id)s AND o."externalStatus" = 'pending' AND {WITH_PROVIDER} RETURNING o.id
+WHERE o.id = %(id)s AND o."externalStatus" = 'pending' AND {SAME_SEND} RETURNING o.id
 """)
 UNKNOWN = Prepared(f"""
 UPDATE product_orders AS o SET
@@ -318,6 +346,6 @@ UPDATE product_orders AS o SET
     "unknownAt" = CASE WHEN o."unknownAt" IS NULL
         OR o."unknownAt" + make_interval(secs => %(gap)s) <= now() THEN now() ELSE o."unknownAt" END
 WHERE o.id = %(id)s AND o."externalStatus" = 'pending' AND (o."sendingUntil" IS NULL OR o."sendingUntil" <= now())
-  AND {WITH_PROVIDER}
+  AND {SAME_SEND}
 RETURNING "unknownCount"
 """)

@@ -85,6 +85,11 @@ COLUMNS = """
 """
 
 
+#: In SQL, of the order `o`: what a person who decides it has seen of it. Any change to it changes this text.
+VERSION = """concat_ws('|', o."externalStatus", o.status, o.attention, o."attentionAt", o."pinDigest",
+    jsonb_array_length(o.codes), o."providerId", o.provider_referans)"""
+
+
 @dataclass(frozen=True, slots=True)
 class Settled:
     """What became of one outcome."""
@@ -110,12 +115,18 @@ def find(order_id: str) -> Order | None:
 
 def codes_of(order: Order) -> list[Code]:
     """The order's codes in clear, the first delivered first. Raises sealed.Unsealable."""
-    if not order.pin_code:
-        return []
     references = (order.provider_referans, order.external_order_id)
-    owners = [owner(order.provider_id, each) for each in references if each]
+    return open_codes(order.pin_code, order.codes, [owner(order.provider_id, each) for each in references])
+
+
+def open_codes(
+    pin_code: str | None, kept: Sequence[dict[str, Any]] | None, owners: Sequence[str]
+) -> list[Code]:
+    """Codes in clear: of the columns "pinCode" and `codes`, sealed for one of `owners`. Raises sealed.Unsealable."""
+    if not pin_code:
+        return []
     found = []
-    for each in order.codes or [{"pin": order.pin_code}]:
+    for each in kept or [{"pin": pin_code}]:
         if "sealed" in each:
             code = codes.from_json(sealed.unseal(each["sealed"], *owners))
         else:
@@ -168,6 +179,8 @@ def parameters(position: int, arrival: Arrival) -> dict[str, Any]:
         "source": arrival.source.value,
         "order_id": arrival.order_id,
         "only_if": arrival.only_if.value if arrival.only_if else None,
+        "is_decision": arrival.is_decision,
+        "seen": arrival.seen,
         "referans": outcome.referans,
         "external_order_id": outcome.external_order_id,
         "status": outcome.status.value,
@@ -212,6 +225,7 @@ SETTLE = sql.read(
     stages=", ".join(f"('{name}', {rank}, '{kind}')" for name, rank, kind in STAGES),
     unknown_rank=str(UNKNOWN_RANK),
     has_no_codes=HAS_NO_CODES,
+    version=VERSION,
     timeline=str(texts.TIMELINE),
     last_message=str(texts.LAST_MESSAGE),
 )

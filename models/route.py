@@ -62,14 +62,14 @@ def every() -> list[ListedRoute]:
     return database.load(ListedRoute, EVERY)
 
 
-def next_for(product_id: str, package_id: str, tried: list[str]) -> Route | None:
+def next_for(product_id: str, package_id: str, tried: list[str], only: str | None = None) -> Route | None:
     """The route to use, or to use next when the providers in `tried` have refused.
 
-    The most specific wins (product and package, then product, then package, then any), then the first added.
+    The most specific wins (product and package, then product, then package, then any), then the first added. `only`:
+    of those to this provider.
     """
-    return database.load_one(
-        Route, NEXT_ROUTE, {"product": product_id, "package": package_id, "tried": tried}
-    )
+    values = {"product": product_id, "package": package_id, "tried": tried, "only": only}
+    return database.load_one(Route, NEXT_ROUTE, values)
 
 
 #: In SQL, of the order `o`: the last HISTORY orders of its route that have ended all ended without a code. One that is
@@ -112,6 +112,7 @@ NEXT_ROUTE = Prepared(
     FIRST_ROUTE.format(
         product="%(product)s::text",
         package="%(package)s::text",
-        usable="provider_id <> ALL (%(tried)s::text[])",
+        usable="provider_id <> ALL (%(tried)s::text[])"
+        " AND (%(only)s::text IS NULL OR provider_id = %(only)s::text)",
     )
 )

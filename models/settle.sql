@@ -23,6 +23,8 @@ incoming AS (
         %(source)s::text[],
         %(order_id)s::uuid[],
         %(only_if)s::text[],
+        %(is_decision)s::boolean[],
+        %(seen)s::text[],
         %(referans)s::text[],
         %(external_order_id)s::text[],
         %(status)s::text[],
@@ -48,6 +50,8 @@ incoming AS (
         source,
         known_id,
         only_if,
+        is_decision,
+        seen,
         referans,
         external_order_id,
         status,
@@ -71,31 +75,46 @@ incoming AS (
     JOIN stages AS stage ON stage.name = given.status
 ),
 -- The order that each arrival is about: by its id, by our reference, or by the provider's own number. A provider that
--- had the order before (it refused it, and the order went on) still speaks of it.
+-- had the order before still speaks of it: it refused it and the order went on, or a person had the order sent again,
+-- under another reference (`is_given_up`).
 matched AS (
-    SELECT i.position, i.known_id AS id
+    SELECT i.position, i.known_id AS id, false AS is_given_up
     FROM incoming AS i
     WHERE i.known_id IS NOT NULL
     UNION ALL
-    SELECT i.position, found.id
+    SELECT i.position, found.id, found.is_given_up
     FROM incoming AS i
     CROSS JOIN LATERAL (
-        SELECT o.id
-        FROM product_orders AS o
-        WHERE o.provider_referans = i.referans
-            AND (o."providerId" = i.provider_id OR i.provider_id = ANY (o."triedProviders"))
-        ORDER BY o."providerId" = i.provider_id DESC, o."createdAt" DESC
+        (
+            SELECT o.id, false AS is_given_up
+            FROM product_orders AS o
+            WHERE o.provider_referans = i.referans
+                AND (o."providerId" = i.provider_id OR i.provider_id = ANY (o."triedProviders"))
+            ORDER BY o."providerId" = i.provider_id DESC, o."createdAt" DESC
+            LIMIT 1
+        )
+        UNION ALL
+        SELECT f.order_id, true
+        FROM former_references AS f
+        WHERE f.referans = i.referans AND f.provider_id = i.provider_id
         LIMIT 1
     ) AS found
     WHERE i.known_id IS NULL AND i.referans IS NOT NULL
     UNION ALL
-    SELECT i.position, found.id
+    SELECT i.position, found.id, found.is_given_up
     FROM incoming AS i
     CROSS JOIN LATERAL (
-        SELECT o.id
-        FROM product_orders AS o
-        WHERE o."externalOrderId" = i.external_order_id AND o."providerId" = i.provider_id
-        ORDER BY o."createdAt" DESC
+        (
+            SELECT o.id, false AS is_given_up
+            FROM product_orders AS o
+            WHERE o."externalOrderId" = i.external_order_id AND o."providerId" = i.provider_id
+            ORDER BY o."createdAt" DESC
+            LIMIT 1
+        )
+        UNION ALL
+        SELECT f.order_id, true
+        FROM former_references AS f
+        WHERE f.external_order_id = i.external_order_id AND f.provider_id = i.provider_id
         LIMIT 1
     ) AS found
     WHERE i.known_id IS NULL AND i.referans IS NULL AND i.external_order_id IS NOT NULL
@@ -104,10 +123,13 @@ locked AS (
     SELECT
         o.id,
         o."providerId" AS provider_id,
+        o.provider_referans AS referans,
         o."triedProviders" AS tried_providers,
         o."externalStatus" AS external_status,
         o.status AS decided_by_hand,
         o.quantity,
+        o.attention,
+        {version} AS version,
         o."providerMessage" AS message,
         o."failureReason" AS failure_reason,
         o.receipt,
@@ -123,19 +145,20 @@ locked AS (
         END AS codes,
         o."externalStatus" = 'not_sent' AS is_unsent,
         o."nextCheckAt" IS NOT NULL
-            AND o."createdAt" + make_interval(secs => %(order_timeout)s) <= now() AS is_overdue
+            AND COALESCE(o."resentAt", o."createdAt") + make_interval(secs => %(order_timeout)s) <= now() AS is_overdue
     FROM product_orders AS o
     WHERE o.id IN (SELECT matched.id FROM matched)
     ORDER BY o.id
     FOR UPDATE
 ),
--- Each arrival with its order as it is now. An order of another provider, or of which `only_if` does not hold, is not
--- matched. A word of the column that is not among the stages is not final.
+-- Each arrival with its order as it is now. An order of another provider, or of which `only_if` or `seen` does not hold,
+-- is not matched. A word of the column that is not among the stages is not final.
 paired AS (
     SELECT
         i.*,
         o.id AS order_id,
         o.external_status AS from_status,
+        o.attention AS from_attention,
         o.message AS from_message,
         o.failure_reason AS from_reason,
         o.codes AS from_codes,
@@ -151,14 +174,20 @@ paired AS (
             WHEN COALESCE(stage.kind, 'open') = 'open' AND o.decided_by_hand IN ('approved', 'rejected')
             THEN o.decided_by_hand
         END AS by_hand,
-        i.provider_id <> o.provider_id AS is_former,
+        matched.is_given_up OR i.provider_id <> o.provider_id OR i.referans <> o.referans AS is_former,
         row_number() OVER (PARTITION BY o.id ORDER BY i.position) AS order_turn,
         row_number() OVER (PARTITION BY i.provider_id, i.dedupe_key ORDER BY i.position) AS key_turn
     FROM incoming AS i
     LEFT JOIN matched ON matched.position = i.position
     LEFT JOIN locked AS o
         ON o.id = matched.id
-        AND (i.provider_id IS NULL OR i.provider_id = o.provider_id OR i.provider_id = ANY (o.tried_providers))
+        AND (
+            i.provider_id IS NULL
+            OR matched.is_given_up
+            OR i.provider_id = o.provider_id
+            OR i.provider_id = ANY (o.tried_providers)
+        )
+        AND (i.seen IS NULL OR i.seen = o.version)
         AND (i.only_if IS NULL OR o.is_unsent AND (i.only_if = 'unsent' OR o.is_overdue))
     LEFT JOIN stages AS stage ON stage.name = lower(o.external_status)
 ),
@@ -187,6 +216,13 @@ decided AS (
         c.*,
         CASE
             WHEN order_id IS NULL THEN 'unmatched'
+            WHEN is_decision THEN CASE
+                WHEN rank = from_rank AND kind = from_kind AND from_attention IS NULL
+                    AND from_reason IS DISTINCT FROM 'timeout'
+                    AND (codes IS NULL OR brings_only_known AND NOT brings_serials)
+                THEN 'duplicate'
+                ELSE 'applied'
+            END
             WHEN is_former AND kind = 'completed' THEN 'conflict'
             WHEN is_former THEN 'stale'
             WHEN by_hand = 'approved' AND kind = 'failed' AND failure_reason = 'timeout' THEN 'stale'
@@ -260,10 +296,10 @@ named AS (
         d.result = 'applied' AND d.kind = 'completed' AS completes,
         d.result = 'applied' AND d.kind = 'reversed' AS reverses,
         d.result = 'applied' AND d.kind = 'completed' AND d.codes IS NOT NULL AS fills_codes,
-        d.result = 'applied' AND d.from_kind = 'failed' AS is_late,
-        -- An order that ends without having been sent (`only_if`) was neither taken nor sent.
-        d.result = 'applied' AND d.only_if IS NULL AND d.from_rank = 0 AS was_taken,
-        d.result = 'applied' AND d.only_if IS NULL AND d.rank >= 2
+        d.result = 'applied' AND d.from_kind = 'failed' AND NOT d.is_decision AS is_late,
+        -- An order that ends without having been sent (`only_if`), or by a person, was neither taken nor sent thereby.
+        d.result = 'applied' AND d.only_if IS NULL AND NOT d.is_decision AND d.from_rank = 0 AS was_taken,
+        d.result = 'applied' AND d.only_if IS NULL AND NOT d.is_decision AND d.rank >= 2
             AND NOT (d.source = 'dispatch' AND d.kind = 'failed') AS was_sent,
         d.source IN ('dispatch', 'callback', 'poll') AND NOT d.is_former AS by_provider,
         d.source IN ('callback', 'poll') AND NOT d.is_former AS is_known,
@@ -296,6 +332,7 @@ moved AS (
         END,
         late = o.late OR n.is_late,
         attention = CASE
+            WHEN n.is_decision THEN NULL
             WHEN n.result = 'conflict' OR o.attention = 'conflict' THEN 'conflict'
             WHEN n.reverses THEN 'reversed'
             WHEN n.fills_codes AND o.attention = 'no_code' THEN NULL
@@ -304,6 +341,7 @@ moved AS (
             ELSE o.attention
         END,
         "attentionAt" = CASE
+            WHEN n.is_decision THEN NULL
             WHEN n.result = 'conflict' AND o.attention IS DISTINCT FROM 'conflict' THEN now()
             WHEN n.reverses AND o.attention IS DISTINCT FROM 'conflict' THEN now()
             WHEN o.attention = 'no_code' AND n.fills_codes THEN NULL
@@ -311,9 +349,13 @@ moved AS (
             WHEN n.applies AND NOT n.ends AND o.attention IS NULL AND n.attention IS NOT NULL THEN now()
             ELSE o."attentionAt"
         END,
-        "pinCode" = CASE WHEN n.fills_codes AND NOT n.from_has_code THEN n.pin ELSE o."pinCode" END,
+        -- A person's codes come first, whatever is there.
+        "pinCode" = CASE
+            WHEN n.fills_codes AND (n.is_decision OR NOT n.from_has_code) THEN n.pin
+            ELSE o."pinCode"
+        END,
         "pinDigest" = CASE
-            WHEN n.fills_codes AND NOT n.from_has_code THEN n.codes -> 0 -> 'digests' ->> 0
+            WHEN n.fills_codes AND (n.is_decision OR NOT n.from_has_code) THEN n.codes -> 0 -> 'digests' ->> 0
             ELSE o."pinDigest"
         END,
         codes = CASE
@@ -328,14 +370,19 @@ moved AS (
                             THEN known.code || jsonb_build_object('has_serial', true, 'addition', given.code -> 'sealed')
                             ELSE known.code
                         END AS code,
-                        known.place
+                        CASE
+                            WHEN NOT n.is_decision THEN known.place
+                            ELSE COALESCE(given.place, jsonb_array_length(n.codes) + known.place)
+                        END AS place
                     FROM jsonb_array_elements(n.from_codes) WITH ORDINALITY AS known (code, place)
-                    LEFT JOIN jsonb_array_elements(n.codes) AS given (code)
+                    LEFT JOIN jsonb_array_elements(n.codes) WITH ORDINALITY AS given (code, place)
                         ON given.code -> 'digests' ? (known.code ->> 'digest')
                     UNION ALL
                     SELECT
-                        (given.code - 'digests') || jsonb_build_object('digest', given.code -> 'digests' ->> 0),
-                        jsonb_array_length(n.from_codes) + given.place
+                        (given.code - 'digests')
+                            || jsonb_build_object('digest', given.code -> 'digests' ->> 0)
+                            || CASE WHEN given.code ? 'sealed' THEN '{{}}' ELSE jsonb_build_object('pin', n.pin) END,
+                        CASE WHEN n.is_decision THEN 0 ELSE jsonb_array_length(n.from_codes) END + given.place
                     FROM jsonb_array_elements(n.codes) WITH ORDINALITY AS given (code, place)
                     WHERE NOT EXISTS (
                         SELECT FROM jsonb_array_elements(n.from_codes) AS known (code)
@@ -376,7 +423,10 @@ moved AS (
         "lastCallbackAt" = CASE WHEN n.by_provider AND n.source = 'callback' THEN now() ELSE o."lastCallbackAt" END,
         "completedAt" = COALESCE(o."completedAt", CASE WHEN n.completes THEN now() END),
         "approvedAt" = COALESCE(o."approvedAt", CASE WHEN n.completes THEN now() END),
-        "reversedAt" = COALESCE(o."reversedAt", CASE WHEN n.reverses THEN now() END),
+        "reversedAt" = CASE
+            WHEN n.reverses THEN COALESCE(o."reversedAt", now())
+            WHEN NOT n.applies THEN o."reversedAt"
+        END,
         "durationMs" = COALESCE(o."durationMs", CASE WHEN n.completes THEN LEAST(
             2147483647,
             1000 * EXTRACT(EPOCH FROM now() - COALESCE(o."sentAt", o."claimedAt", now()))
@@ -409,7 +459,7 @@ told AS (
         moved.status,
         left(CASE
             WHEN n.is_late THEN COALESCE(n.note, n.status) || ' (late: it had timed out)'
-            WHEN n.applies THEN COALESCE(n.note, n.status)
+            WHEN n.is_decision OR n.applies THEN COALESCE(n.note, n.status)
             WHEN n.is_former THEN n.result || ': ' || n.status || ' at ' || n.provider_id
                 || ', which had the order before' || COALESCE(': ' || n.note, '')
             ELSE n.result || ': ' || n.status || COALESCE(', ' || n.note, '')

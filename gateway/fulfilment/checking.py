@@ -119,7 +119,7 @@ def _ask_for_code(worker: Worker, claimed: ClaimedCodeAsk, assigned: Assigned) -
     if not claimed.is_last and not is_answered:
         return claimed.next_check_seconds
     with database.session():
-        claims.end_code_asks(claimed.id, assigned.provider.id)
+        claims.end_code_asks(claimed.id, assigned.provider.id, claimed.provider_referans)
     return None
 
 
@@ -195,7 +195,9 @@ def _unknown(worker: Worker, claimed: ClaimedCheck, assigned: Assigned, error: U
     """Whether the order is still open. Only one in doubt is sent again, after two such answers, BACKOFF_MIN apart."""
     _learned_nothing(worker, claimed, assigned, error)
     with database.session():
-        claims.unknown_to_provider(claimed.id, worker.settings.backoff_min, assigned.provider.id)
+        claims.unknown_to_provider(
+            claimed.id, worker.settings.backoff_min, assigned.provider.id, claimed.provider_referans
+        )
     return is_open(claimed.external_status) and not _send_again(worker, claimed, assigned.provider)
 
 
@@ -204,7 +206,9 @@ def _send_again(worker: Worker, claimed: ClaimedCheck, account: Provider) -> boo
     if claimed.external_status != ExternalStatus.PENDING or claimed.expired:
         return False
     with database.session():
-        again = claims.claim_resend(claimed.id, worker.dispatch_grace_seconds, account.id)
+        again = claims.claim_resend(
+            claimed.id, worker.dispatch_grace_seconds, account.id, claimed.provider_referans
+        )
     if again:
         send(worker, again, account)
     return again is not None
@@ -219,7 +223,7 @@ def _expire(worker: Worker, claimed: ClaimedCheck, last_check: str) -> None:
     expired = Arrival(
         claimed.provider_id,
         Source.SWEEP,
-        Outcome(ExternalStatus.FAILED, message=message),
+        Outcome(ExternalStatus.FAILED, claimed.provider_referans, message=message),
         order_id=claimed.id,
         failure_reason=FailureReason.TIMEOUT,
         note=f"timeout: {message}, {last_check}",

@@ -120,7 +120,7 @@ def _refused(worker: Worker, claimed: ClaimedOrder, account: Provider, reason: s
         provider_health.answered(account.id)
         following = _claim_for_next(worker, claimed, account, reason)
         if following is None:
-            failed = Outcome(ExternalStatus.FAILED, message=reason)
+            failed = Outcome(ExternalStatus.FAILED, claimed.provider_referans, message=reason)
             note = f"{account.id} refused: {reason}"
             worker.settle([Arrival(account.id, Source.DISPATCH, failed, order_id=claimed.id, note=note)])
     logger.info("The provider refused the order.", action="refused")
@@ -168,7 +168,9 @@ def _claim_for_next(
     if further is None:
         return None
     route, following = further
-    moved = claims.claim_next_provider(claimed.id, account.id, route, reason, worker.dispatch_grace_seconds)
+    moved = claims.claim_next_provider(
+        claimed.id, account.id, route, reason, worker.dispatch_grace_seconds, claimed.provider_referans
+    )
     return (moved, following) if moved else None
 
 
@@ -179,7 +181,13 @@ def _send_to_next(worker: Worker, claimed: ClaimedOrder, account: Provider) -> N
             stack.enter_context(worker.permits.one_call(account))
         except (Busy, redis.RedisError):
             with database.session():
-                claims.in_doubt(claimed.id, BUSY_SECONDS, never_reached=True, provider_id=account.id)
+                claims.in_doubt(
+                    claimed.id,
+                    BUSY_SECONDS,
+                    never_reached=True,
+                    provider_id=account.id,
+                    referans=claimed.provider_referans,
+                )
             worker.hints.check_later(claimed.id, BUSY_SECONDS)
         else:
             send(worker, claimed, account)
@@ -194,7 +202,13 @@ def _in_doubt(worker: Worker, claimed: ClaimedOrder, account: Provider, error: P
     with database.session():
         if isinstance(error, NoAnswer):
             provider_health.failed(account.id, str(error), backoff_min)
-        claims.in_doubt(claimed.id, backoff_min, never_reached=never_reached, provider_id=account.id)
+        claims.in_doubt(
+            claimed.id,
+            backoff_min,
+            never_reached=never_reached,
+            provider_id=account.id,
+            referans=claimed.provider_referans,
+        )
         timeline.record(claimed.id, Source.DISPATCH, f"{account.id}: {intent}: {error}")
     logger.warning("The send got no clear answer.", action="in_doubt", intent=intent, error=str(error))
     worker.hints.check_later(claimed.id, backoff_min)

@@ -1,0 +1,425 @@
+"""What a person decides about an order: its end, its codes, or that it is sent again.
+
+A decision is made on what the person saw. If the order has changed since, nothing happens and the person is told, so
+that of two who decide at the same instant one does. Every decision stands on the timeline, with name and reason.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
+from typing import Any
+
+from models import order, route, texts, timeline
+from models.codes import Code
+from models.db import database, sealed
+from models.order import COLUMNS, VERSION, Order, open_codes
+from models.outcome import Arrival, Outcome, from_json, owner
+from models.placing import new_referans, with_fresh_references
+from models.route import Route
+from models.status import IS_OPEN, Attention, ExternalStatus, FailureReason, Kind, Result, Source, kind_of
+
+#: A decision plans nothing, so the order timeout plays no part in settling it.
+NO_TIMEOUT = 0.0
+#: Seconds after a decision in which another person's counts as made at the same instant.
+SAME_INSTANT_SECONDS = 1
+
+
+class NotPossible(Exception):
+    """The decision cannot be made; the message says why and what to do."""
+
+
+class NothingToAccept(NotPossible):
+    """No outcome is kept as a conflict."""
+
+
+class ChangedMeanwhile(NotPossible):
+    """The order has changed since the person saw it: another person, or its provider, came first."""
+
+
+class MayBuyTwice(NotPossible):
+    """A provider may have the order: sending it again may buy it twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What became of a decision."""
+
+    order: Order
+    #: The order's externalStatus before.
+    came_from: str
+    #: False: it was so already; only the timeline says more.
+    changed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Codes that we have for an order, and how they came."""
+
+    codes: tuple[Code, ...] = field(repr=False)
+    #: In words, such as "delivered" or "kept as a conflict".
+    origin: str
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen(Order):
+    """An order as a decision finds it."""
+
+    version: str
+    tried_providers: list[str]
+    is_ours: bool
+    #: Whether it was ever given to a provider.
+    was_claimed: bool
+    #: Whether the last send certainly did not reach its provider.
+    never_reached: bool
+    #: Who decided it within the last SAME_INSTANT_SECONDS.
+    just_decided_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Former:
+    """A former send of an order: a row of former_references."""
+
+    referans: str
+    provider_id: str
+    external_order_id: str | None
+    pin_code: str | None = field(repr=False)
+    codes: list[dict[str, Any]] | None = field(repr=False)
+    given_up_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class _Conflict:
+    """An outcome that was kept as a conflict; `detail` is it, sealed."""
+
+    at: datetime
+    detail: str = field(repr=False)
+
+
+def version(order_id: str) -> str:
+    """What a person sees of the order, for `seen` of the decisions below. Raises NotPossible."""
+    return _look(order_id).version
+
+
+def accept(order_id: str, *, by: str, reason: str, seen: str | None = None) -> Decision:
+    """Take the newest outcome that was kept as a conflict. A failure after a delivery makes the order `reversed`.
+
+    Raises NotPossible, sealed.Unsealable.
+    """
+    found = _found(order_id, by, seen)
+    conflicts = database.load(_Conflict, CONFLICTS, (order_id,))
+    if found.attention != Attention.CONFLICT or not conflicts:
+        raise NothingToAccept(f"order {order_id} has no outcome that is kept as a conflict")
+    kept = _open(conflicts[-1], _owners(found, _former(order_id)))
+    if kept.status is ExternalStatus.FAILED and kind_of(found.external_status) is not Kind.OPEN:
+        kept = replace(kept, status=ExternalStatus.REVERSED)
+    return _decide(found, kept, f"accepted the conflicting outcome ({kept.status})", by, reason)
+
+
+def complete(
+    order_id: str, codes: Sequence[Code] = (), *, by: str, reason: str, seen: str | None = None
+) -> Decision:
+    """The order is completed, with these codes first. Raises NotPossible."""
+    told = f"completed with {len(codes)} codes by a person" if codes else "completed by a person"
+    outcome = Outcome(ExternalStatus.COMPLETED, codes=tuple(codes))
+    return _decide(_found(order_id, by, seen), outcome, told, by, reason)
+
+
+def fail(order_id: str, *, by: str, reason: str, seen: str | None = None) -> Decision:
+    """The order has failed. Raises NotPossible."""
+    outcome = Outcome(ExternalStatus.FAILED)
+    return _decide(_found(order_id, by, seen), outcome, "failed by a person", by, reason)
+
+
+def reverse(order_id: str, *, by: str, reason: str, seen: str | None = None) -> Decision:
+    """The order was delivered and is taken back. Raises NotPossible."""
+    outcome = Outcome(ExternalStatus.REVERSED)
+    return _decide(_found(order_id, by, seen), outcome, "reversed by a person", by, reason)
+
+
+def dismiss(order_id: str, *, by: str, reason: str, seen: str | None = None) -> Decision:
+    """The order stays as it is, and needs no attention any more; what was kept of it stays readable.
+
+    An order that waits for a person to fulfil it goes on waiting. Raises NotPossible.
+    """
+    found = _found(order_id, by, seen)
+    values = {"id": found.id, "seen": found.version, "by": by, "note": _note("dismissed", reason)}
+    dismissed = database.row(DISMISS, values)
+    if dismissed is None:
+        raise _changed(_look(order_id))
+    return _decision(_look(order_id), found.external_status, changed=dismissed["cleared"])
+
+
+def resend(
+    order_id: str,
+    *,
+    by: str,
+    reason: str,
+    provider_id: str | None = None,
+    may_buy_twice: bool = False,
+    seen: str | None = None,
+) -> Decision:
+    """Take the order's end back, and have it sent: to this provider, or else to the first one of its route.
+
+    A provider that had it under its present reference gets it under a new one. The caller wakes a worker; if that is
+    lost, the sweep finds the order. Raises NotPossible.
+    """
+    return with_fresh_references(lambda: _resend(order_id, provider_id, may_buy_twice, by, reason, seen))
+
+
+def codes(order_id: str) -> list[Kept]:
+    """Every code that we have for the order: its own, those of its former sends, and those kept as conflicts.
+
+    Raises NotPossible, sealed.Unsealable.
+    """
+    seen, former = _look(order_id), _former(order_id)
+    found = [Kept(tuple(order.codes_of(seen)), "delivered", seen.completed_at)]
+    for each in former:
+        owners = [owner(each.provider_id, known_as) for known_as in (each.referans, each.external_order_id)]
+        opened = open_codes(each.pin_code, each.codes, owners)
+        origin = f"delivered by {each.provider_id} under {each.referans}, before the order was sent again"
+        found.append(Kept(tuple(opened), origin, each.given_up_at))
+    owners = _owners(seen, former)
+    for conflict in database.load(_Conflict, CONFLICTS, (order_id,)):
+        found.append(Kept(_open(conflict, owners).codes, "kept as a conflict", conflict.at))
+    return [each for each in found if each.codes]
+
+
+def record_reading(order_id: str, *, by: str) -> None:
+    """Record that a person read the order's codes."""
+    timeline.record(order_id, Source.OPERATOR, "codes read on the command line", by=by)
+
+
+def _look(order_id: str) -> _Seen:
+    found = database.load_one(_Seen, LOOK, (order_id,))
+    if found is None:
+        raise NotPossible(f"order {order_id} not found")
+    return found
+
+
+def _found(order_id: str, by: str, seen: str | None) -> _Seen:
+    """The order as this person decides it. Raises ChangedMeanwhile."""
+    found = _look(order_id)
+    _check_unchanged(found, by, seen)
+    return found
+
+
+def _check_unchanged(found: _Seen, by: str, seen: str | None) -> None:
+    """Raises ChangedMeanwhile if another person has just decided it, or if it is not as the person saw it."""
+    if (seen is not None and seen != found.version) or found.just_decided_by not in (None, by):
+        raise _changed(found)
+
+
+def _former(order_id: str) -> list[_Former]:
+    return database.load(_Former, FORMER, (order_id,))
+
+
+def _owners(seen: _Seen, former: Sequence[_Former]) -> list[str]:
+    """Whatever a sealed value of the order may belong to."""
+    providers = {seen.provider_id, *seen.tried_providers, *(each.provider_id for each in former)}
+    references = {
+        *(seen.provider_referans, seen.external_order_id),
+        *(known_as for each in former for known_as in (each.referans, each.external_order_id)),
+    }
+    return [owner(provider_id, known_as) for provider_id in providers for known_as in references]
+
+
+def _open(conflict: _Conflict, owners: Sequence[str]) -> Outcome:
+    return from_json(sealed.unseal(conflict.detail, *owners))
+
+
+def _decide(seen: _Seen, outcome: Outcome, told: str, by: str, reason: str) -> Decision:
+    decision = Arrival(
+        seen.provider_id,
+        Source.OPERATOR,
+        replace(outcome, referans=seen.provider_referans, external_order_id=None),
+        order_id=seen.id,
+        failure_reason=FailureReason.PERSON,
+        note=_note(told, reason),
+        by=by,
+        is_decision=True,
+        seen=seen.version,
+    )
+    [settled] = order.settle([decision], order_timeout_seconds=NO_TIMEOUT)
+    if settled.result is Result.UNMATCHED:
+        raise _changed(_look(seen.id))
+    return _decision(_look(seen.id), seen.external_status, changed=settled.result is Result.APPLIED)
+
+
+def _decision(now: _Seen, came_from: str, *, changed: bool) -> Decision:
+    shown = Order(*(getattr(now, each.name) for each in fields(Order)))
+    return Decision(shown, came_from, changed)
+
+
+def _changed(now: _Seen) -> ChangedMeanwhile:
+    hand = f" by {now.just_decided_by}" if now.just_decided_by else ""
+    needs = f" with attention {now.attention}" if now.attention else ""
+    return ChangedMeanwhile(
+        f"order {now.id} changed{hand} in the same moment and is {now.external_status}{needs} now;"
+        " nothing was done: look at it and decide again"
+    )
+
+
+def _note(told: str, reason: str) -> str:
+    return texts.clean(f"{told}: {reason}", texts.TIMELINE)
+
+
+def _resend(
+    order_id: str,
+    provider_id: str | None,
+    may_buy_twice: bool,
+    by: str,
+    reason: str,
+    seen_version: str | None,
+) -> Decision:
+    with database.database.atomic():
+        seen = database.load_one(_Seen, LOCK, (order_id,))
+        if seen is None:
+            raise NotPossible(f"order {order_id} not found")
+        _check_unchanged(seen, by, seen_version)
+        _check_resend(seen, may_buy_twice)
+        target = _route(seen, provider_id)
+        is_waiting = seen.external_status == ExternalStatus.NOT_SENT
+        if is_waiting and target.provider_id == seen.provider_id:
+            timeline.record(order_id, Source.OPERATOR, f"sent now, as it waits already: {reason}", by=by)
+            database.rows(SEND_NOW, (order_id,))
+            return _decision(seen, seen.external_status, changed=False)
+        had_it = seen.was_claimed and target.provider_id in (seen.provider_id, *seen.tried_providers)
+        referans = new_referans() if had_it or not seen.provider_referans else seen.provider_referans
+        under = f" under the new reference {referans}" if had_it else ""
+        values = {
+            "id": order_id,
+            "provider": target.provider_id,
+            "params": database.as_json(target.params),
+            "expects": target.expects,
+            "field_map": database.as_json(target.field_map),
+            "referans": referans,
+            "is_new_referans": referans != seen.provider_referans,
+            "note": _note(f"to be sent again to {target.provider_id}{under}", reason),
+            "by": by,
+        }
+        database.rows(KEEP_FORMER, values)
+        database.rows(RESEND, values)
+        return _decision(_look(order_id), seen.external_status, changed=True)
+
+
+def _check_resend(seen: _Seen, may_buy_twice: bool) -> None:
+    """Raises NotPossible, MayBuyTwice."""
+    if not seen.is_ours:
+        raise NotPossible(f"order {seen.id} was placed by another system, which sends it itself")
+    if not _may_have_it(seen) or may_buy_twice:
+        return
+    raise MayBuyTwice(
+        f"order {seen.id} is {seen.external_status} and {seen.provider_id} may have it: sending it again may buy it"
+        " twice; look for it there first, then allow it (--may-buy-twice, or mayBuyTwice: true)"
+    )
+
+
+def _may_have_it(seen: _Seen) -> bool:
+    """Whether a provider may have the order, or has delivered it."""
+    kind = kind_of(seen.external_status)
+    if kind in (Kind.COMPLETED, Kind.REVERSED) or seen.attention == Attention.CONFLICT:
+        return True
+    if not seen.was_claimed or seen.attention == Attention.MANUAL:
+        return False
+    if kind is Kind.FAILED:
+        return seen.failure_reason in (None, FailureReason.TIMEOUT, FailureReason.PERSON)
+    return not (seen.external_status == ExternalStatus.PENDING and seen.never_reached)
+
+
+def _route(seen: _Seen, provider_id: str | None) -> Route:
+    """Raises NotPossible."""
+    product, package = seen.product_id or "", seen.package_id or ""
+    found = route.next_for(product, package, [], only=provider_id)
+    if found is None and provider_id:
+        raise NotPossible(
+            f"no route leads from product {product}, package {package} to {provider_id};"
+            " add one: gateway routes add --help"
+        )
+    if found is None:
+        raise NotPossible(f"no route leads from product {product}, package {package} to a provider")
+    return found
+
+
+_LOOK = f"""
+SELECT {COLUMNS}, {VERSION} AS version, o."triedProviders" AS tried_providers,
+    COALESCE(o."placedByGateway", o."routeParams" IS NOT NULL) AS is_ours,
+    COALESCE(o."claimedAt", o."sentAt") IS NOT NULL AS was_claimed,
+    o."mayBeKnown" IS FALSE AND o."sendingUntil" IS NULL AS never_reached,
+    (SELECT e."by" FROM order_events AS e WHERE e.order_id = o.id AND e.source = 'operator' AND e.result = 'applied'
+        AND e.at > now() - make_interval(secs => {SAME_INSTANT_SECONDS}) ORDER BY e.id DESC LIMIT 1) AS just_decided_by
+FROM product_orders AS o WHERE o.id = %s
+"""
+LOOK = _LOOK
+LOCK = f"{_LOOK} FOR UPDATE"
+CONFLICTS = """
+SELECT at, detail FROM order_events WHERE order_id = %s AND result = 'conflict' AND detail IS NOT NULL ORDER BY id
+"""
+FORMER = """
+SELECT referans, provider_id, external_order_id, pin_code, codes, given_up_at FROM former_references
+WHERE order_id = %s ORDER BY given_up_at, provider_id
+"""
+DISMISS = f"""
+WITH seen AS (
+    SELECT o.id, o."externalStatus" AS status, o.attention, o.attention = 'manual' AND {IS_OPEN} AS must_stay
+    FROM product_orders AS o WHERE o.id = %(id)s AND {VERSION} = %(seen)s FOR UPDATE
+), dismissed AS (
+    UPDATE product_orders AS o SET attention = NULL, "attentionAt" = NULL FROM seen
+    WHERE o.id = seen.id AND seen.attention IS NOT NULL AND seen.must_stay IS NOT TRUE
+    RETURNING o.id
+), told AS (
+    INSERT INTO order_events (order_id, source, "from", "to", message, result, "by")
+    SELECT id, 'operator', status, status, %(note)s,
+        CASE WHEN attention IS NULL THEN 'duplicate' ELSE 'applied' END, %(by)s
+    FROM seen
+)
+SELECT EXISTS (SELECT FROM dismissed) AS cleared FROM seen
+"""
+SEND_NOW = (
+    """UPDATE product_orders SET "nextCheckAt" = now() WHERE id = %s AND "externalStatus" = 'not_sent'"""
+)
+#: The sends that end here, each with what its provider calls the order; the codes stand with the present provider's.
+KEEP_FORMER = """
+INSERT INTO former_references AS f (referans, provider_id, external_order_id, order_id, pin_code, codes, cost_amount,
+    cost_currency)
+SELECT o.provider_referans, o."providerId", o."externalOrderId", o.id, o."pinCode", o.codes, o."costAmount",
+    o."costCurrency"
+FROM product_orders AS o WHERE o.id = %(id)s AND o.provider_referans IS NOT NULL AND o."providerId" IS NOT NULL
+    AND (COALESCE(o."claimedAt", o."sentAt") IS NOT NULL OR o."pinCode" IS NOT NULL)
+UNION ALL
+SELECT o.provider_referans, tried.provider_id, NULL, o.id, NULL, NULL, NULL, NULL
+FROM product_orders AS o CROSS JOIN LATERAL (SELECT DISTINCT unnest(o."triedProviders") AS provider_id) AS tried
+WHERE o.id = %(id)s AND o.provider_referans IS NOT NULL AND tried.provider_id IS DISTINCT FROM o."providerId"
+ON CONFLICT (referans, provider_id) DO UPDATE SET
+    external_order_id = COALESCE(excluded.external_order_id, f.external_order_id),
+    pin_code = COALESCE(excluded.pin_code, f.pin_code), codes = COALESCE(excluded.codes, f.codes),
+    cost_amount = COALESCE(excluded.cost_amount, f.cost_amount),
+    cost_currency = COALESCE(excluded.cost_currency, f.cost_currency), given_up_at = now()
+"""
+#: The order begins anew. Under the same reference its former providers stay in "triedProviders".
+RESEND = """
+WITH former AS (
+    SELECT id, "externalStatus" AS status FROM product_orders WHERE id = %(id)s
+), resent AS (
+    UPDATE product_orders AS o SET
+        "externalStatus" = 'not_sent', status = 'pending', "failureReason" = NULL, late = false,
+        attention = NULL, "attentionAt" = NULL,
+        "triedProviders" = CASE
+            WHEN %(is_new_referans)s THEN '{}'
+            WHEN COALESCE(o."claimedAt", o."sentAt") IS NULL THEN o."triedProviders"
+            ELSE o."triedProviders" || o."providerId"
+        END,
+        "providerId" = %(provider)s, provider_referans = %(referans)s, "routeParams" = %(params)s,
+        expects = %(expects)s, "fieldMap" = %(field_map)s,
+        "externalOrderId" = NULL, "pinCode" = NULL, "pinDigest" = NULL, codes = NULL, receipt = NULL,
+        "costAmount" = DEFAULT, "costCurrency" = DEFAULT, "lastMessage" = NULL, "providerMessage" = NULL,
+        "claimedAt" = NULL, "sentAt" = NULL, "sendingUntil" = NULL, "mayBeKnown" = NULL,
+        "unknownCount" = 0, "unknownAt" = NULL, "checkCount" = 0, "checkRequestedAt" = NULL, "codeAsks" = NULL,
+        "lastSyncAt" = NULL, "lastCallbackAt" = NULL, "completedAt" = NULL, "approvedAt" = NULL,
+        "reversedAt" = NULL, "durationMs" = NULL, "resentAt" = now(), "nextCheckAt" = now()
+    FROM former WHERE o.id = former.id
+    RETURNING o.id, former.status
+)
+INSERT INTO order_events (order_id, source, "from", "to", message, result, "by")
+SELECT id, 'operator', status, 'not_sent', %(note)s, 'applied', %(by)s FROM resent
+"""
