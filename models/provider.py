@@ -1,14 +1,16 @@
 """Configured provider accounts."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+from models import provider_health
 from models.db import database, sealed
 from models.db.prepared import Prepared
-from models.provider_health import BREAKER_THRESHOLD
+from models.provider_health import Health
 
 #: Name of the credential that callbacks are verified with.
 CALLBACK_SECRET = "callback_secret"
@@ -44,6 +46,12 @@ class Provider:
     callback_allow: tuple[str, ...] = ()
     #: None reads both: an earlier version, which let nobody choose, added the provider.
     callback_format: CallbackFormat | None = None
+    #: A balance below it is warned about, in the currency of the account; None never is.
+    low_balance: Decimal | None = None
+    #: Codes in stock; fewer are warned about. None never are.
+    low_stock: int | None = None
+    #: The currency of the account, where its protocol does not say it.
+    currency: str | None = None
 
     def secrets(self) -> list[str]:
         """The callback secrets that are valid now; several during a rotation."""
@@ -51,37 +59,47 @@ class Provider:
 
 
 @dataclass(frozen=True, slots=True)
-class Assigned:
-    """The provider of an order, and the state of both: what a worker needs to see whether there is work to do."""
+class Candidate:
+    """A provider that orders may go to, and how it is doing."""
 
     provider: Provider
+    health: Health
+
+
+@dataclass(frozen=True, slots=True)
+class Assigned(Candidate):
+    """The provider of an order, and the state of both: what a worker needs to see whether there is work to do."""
+
     #: The order's `externalStatus`.
     status: str
     #: Whether the order's plan is due.
     is_due: bool
-    #: Failed calls to the provider in a row.
-    failures: int
-
-    @property
-    def is_down(self) -> bool:
-        return self.failures >= BREAKER_THRESHOLD
 
 
 def save(provider: Provider) -> None:
     """Add the provider, or replace the one with the same id."""
-    values = {
-        "id": provider.id,
-        "adapter": provider.adapter,
-        "base_url": provider.base_url,
-        "callback": provider.callback,
-        "credentials": sealed.seal(json.dumps(provider.credentials), _owner(provider.id)),
-        "max_concurrency": provider.max_concurrency,
-        "max_per_minute": provider.max_per_minute,
-        "callback_options": json.dumps(dict(provider.callback_options)),
-        "callback_allow": list(provider.callback_allow),
-        "callback_format": provider.callback_format.value if provider.callback_format else None,
-    }
-    database.rows(SAVE, values)
+    database.rows(SAVE, _values(provider))
+
+
+def add(provider: Provider) -> bool:
+    """Add the provider. False if there is one with the same id, which stays as it is."""
+    return database.row(ADD, _values(provider)) is not None
+
+
+def change(provider_id: str, make: Callable[[Provider], Provider]) -> tuple[Provider, Provider] | None:
+    """Save what `make` makes of the provider; the provider before and after that. None if it does not exist.
+
+    Changes made at the same time follow each other, so that each keeps what the others have changed. Raises
+    sealed.Unsealable, and whatever `make` raises.
+    """
+    with database.database.atomic():
+        row = database.row(FOR_CHANGE, (provider_id,))
+        if row is None:
+            return None
+        before = _provider(row)
+        after = make(before)
+        save(after)
+    return before, after
 
 
 def find(provider_id: str) -> Provider | None:
@@ -95,8 +113,17 @@ def of_order(order_id: str) -> Assigned | None:
     row = database.row(OF_ORDER, (order_id,))
     if row is None:
         return None
-    status, is_due, failures = row.pop("status"), row.pop("is_due"), row.pop("failures")
-    return Assigned(_provider(row), status, is_due, failures)
+    status, is_due, health = row.pop("status"), row.pop("is_due"), _health(row)
+    return Assigned(_provider(row), health, status, is_due)
+
+
+def candidate(provider_id: str) -> Candidate | None:
+    """The provider and how it is doing; None if it does not exist. Raises sealed.Unsealable."""
+    row = database.row(CANDIDATE, (provider_id,))
+    if row is None:
+        return None
+    health = _health(row)
+    return Candidate(_provider(row), health)
 
 
 def every() -> list[Provider]:
@@ -127,23 +154,52 @@ def _provider(row: dict[str, Any]) -> Provider:
     return Provider(**{**row, **read})
 
 
+def _values(provider: Provider) -> dict[str, Any]:
+    """The columns, by name."""
+    return {
+        "id": provider.id,
+        "adapter": provider.adapter,
+        "base_url": provider.base_url,
+        "callback": provider.callback,
+        "credentials": sealed.seal(json.dumps(provider.credentials), _owner(provider.id)),
+        "max_concurrency": provider.max_concurrency,
+        "max_per_minute": provider.max_per_minute,
+        "callback_options": json.dumps(dict(provider.callback_options)),
+        "callback_allow": list(provider.callback_allow),
+        "callback_format": provider.callback_format.value if provider.callback_format else None,
+        "low_balance": provider.low_balance,
+        "low_stock": provider.low_stock,
+        "currency": provider.currency,
+    }
+
+
+def _health(row: dict[str, Any]) -> Health:
+    """How the provider is doing, taken out of a row of OF_ORDER or CANDIDATE."""
+    return Health(**{each.name: row.pop(each.name) for each in fields(Health)})
+
+
 def _owner(provider_id: str) -> str:
     return f"provider:{provider_id}"
 
 
 NAMES = (
     *("id", "adapter", "base_url", "callback", "credentials", "max_concurrency", "max_per_minute"),
-    *("callback_options", "callback_allow", "callback_format"),
+    *("callback_options", "callback_allow", "callback_format", "low_balance", "low_stock", "currency"),
 )
 COLUMNS = ", ".join(NAMES)
 FIND = Prepared(f"SELECT {COLUMNS} FROM providers WHERE id = %s")
+FOR_CHANGE = f"SELECT {COLUMNS} FROM providers WHERE id = %s FOR NO KEY UPDATE"
 OF_ORDER = Prepared(f"""
 SELECT {", ".join(f"p.{name}" for name in NAMES)},
-    o."externalStatus" AS status, COALESCE(o."nextCheckAt" <= now(), false) AS is_due,
-    COALESCE(h.failures, 0) AS failures
+    o."externalStatus" AS status, COALESCE(o."nextCheckAt" <= now(), false) AS is_due, {provider_health.COLUMNS}
 FROM product_orders AS o JOIN providers AS p ON p.id = o."providerId"
     LEFT JOIN provider_health AS h ON h.provider_id = p.id
 WHERE o.id = %s
+""")
+CANDIDATE = Prepared(f"""
+SELECT {", ".join(f"p.{name}" for name in NAMES)}, {provider_health.COLUMNS}
+FROM providers AS p LEFT JOIN provider_health AS h ON h.provider_id = p.id
+WHERE p.id = %s
 """)
 #: Any sealed values, a few of each kind: evidence of which keys this database was written with.
 SEALED = """
@@ -154,13 +210,12 @@ WHERE outcome LIKE 'sealed:%%'
 UNION ALL
 SELECT code FROM (SELECT code FROM stock_codes ORDER BY id DESC LIMIT 10) AS loaded WHERE code LIKE 'sealed:%%'
 """
-SAVE = f"""
+INSERT = f"""
 INSERT INTO providers ({COLUMNS})
-VALUES (%(id)s, %(adapter)s, %(base_url)s, %(callback)s, %(credentials)s, %(max_concurrency)s, %(max_per_minute)s,
-    %(callback_options)s, %(callback_allow)s::text[], %(callback_format)s)
-ON CONFLICT (id) DO UPDATE SET adapter = excluded.adapter, base_url = excluded.base_url,
-    callback = excluded.callback, credentials = excluded.credentials,
-    max_concurrency = excluded.max_concurrency, max_per_minute = excluded.max_per_minute,
-    callback_options = excluded.callback_options, callback_allow = excluded.callback_allow,
-    callback_format = excluded.callback_format, updated_at = now()
+VALUES ({", ".join("%(callback_allow)s::text[]" if name == "callback_allow" else f"%({name})s" for name in NAMES)})
+"""
+ADD = f"{INSERT} ON CONFLICT (id) DO NOTHING RETURNING id"
+SAVE = f"""
+{INSERT} ON CONFLICT (id) DO UPDATE SET
+    {", ".join(f"{name} = excluded.{name}" for name in NAMES if name != "id")}, updated_at = now()
 """

@@ -1,26 +1,66 @@
-"""How each provider is doing: the breaker that keeps work from one that does not answer."""
+"""How each provider is doing, and whether it gets orders: its breaker, its pause, its balance.
+
+A provider is down (its breaker is open) after BREAKER_THRESHOLD failed calls in a row, or where too many calls of the
+last minutes failed (`gateway.fulfilment.permits` counts those). The first answer to a call made since closes the
+breaker. A pause is set by a person, who ends it, or by the gateway after refusals about our account. That one ends once
+a balance call succeeds.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
+from models import texts
 from models.db import database
 from models.db.prepared import Prepared
 
 #: Failed calls in a row after which a provider counts as down.
 BREAKER_THRESHOLD = 5
+#: Refusals about our account in a row after which the gateway pauses a provider, where no single one is certain.
+ACCOUNT_REFUSALS = 3
+#: `paused_by` of the gateway's own pauses; those of people carry their name.
+GATEWAY = "gateway"
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How the last calls to a provider went."""
+    """How the last calls to a provider went, and what keeps orders from it."""
 
     #: Failed calls in a row.
     failures: int
     down: bool
+    down_since: datetime | None
     #: While it is down: whether the next probe is due. None while it is up.
     probe_due: bool | None
     last_error: str | None
     last_error_at: datetime | None
+    #: None while it is not paused.
+    paused_at: datetime | None
+    #: GATEWAY, or a person's name.
+    paused_by: str | None
+    pause_reason: str | None
+    #: False where it refused for lack of balance, or its known balance is zero.
+    has_balance: bool
+    #: Sends in a row that it refused because of our account.
+    account_refusals: int
+
+    @property
+    def takes_orders(self) -> bool:
+        """Whether new orders go to it: it is up and not paused. Without balance it gets them only where it must."""
+        return not self.down and self.paused_at is None
+
+    def obstacle(self) -> str | None:
+        """What keeps orders from it, to be put behind its id; None if nothing does."""
+        if self.paused_at is not None:
+            return f"is paused by {self.paused_by}: {self.pause_reason}"
+        if self.down:
+            return f"is down: {self.last_error}"
+        return None if self.has_balance else "has no balance left"
+
+
+def health(provider_id: str) -> Health | None:
+    """How the provider is doing; None if nothing was ever recorded of it."""
+    return database.load_one(Health, HEALTH, (provider_id,))
 
 
 def admits(provider_id: str, probe_seconds: float) -> bool:
@@ -28,41 +68,224 @@ def admits(provider_id: str, probe_seconds: float) -> bool:
     now = health(provider_id)
     if now is None or not now.down:
         return True
-    return bool(now.probe_due) and database.row(PROBE, (probe_seconds, provider_id)) is not None
+    return bool(now.probe_due) and claim_probe(provider_id, probe_seconds, probe_seconds)
 
 
-def answered(provider_id: str) -> None:
-    """Record that the provider gave a readable answer: it is up."""
-    database.rows(ANSWERED, (provider_id,))
+def claim_probe(provider_id: str, down_seconds: float, paused_seconds: float) -> bool:
+    """Whether this process is to probe the provider now, and plan the next probe.
+
+    A provider that is down is probed every `down_seconds`, one that the gateway has paused every `paused_seconds`.
+    """
+    values = {"id": provider_id, "down": down_seconds, "paused": paused_seconds}
+    return database.row(CLAIM_PROBE, values) is not None
 
 
-def failed(provider_id: str, error: str, probe_seconds: float) -> None:
-    """Record that a call got no readable answer; a provider that now counts as down is probed in `probe_seconds`."""
-    values = {"id": provider_id, "error": error[:500], "threshold": BREAKER_THRESHOLD, "probe": probe_seconds}
-    database.rows(FAILED, values)
+def due_probes() -> list[str]:
+    """The ids of the providers whose probe is due."""
+    return [str(row["provider_id"]) for row in database.rows(DUE_PROBES)]
 
 
-def health(provider_id: str) -> Health | None:
-    """How the last calls to the provider went; None if none has ever failed."""
-    return database.load_one(Health, HEALTH, {"id": provider_id, "threshold": BREAKER_THRESHOLD})
+def answered(provider_id: str, *, was_asked_since: bool = True) -> bool:
+    """Record that a call was answered; True if that closed the breaker.
+
+    Only a call that was made since the breaker opened (`was_asked_since`) closes it.
+    """
+    found = database.row(ANSWERED, {"id": provider_id, "closes": was_asked_since})
+    return found is not None and bool(found["was_down"])
 
 
-HEALTH = Prepared("""
-SELECT failures, failures >= %(threshold)s AS down, probe_at <= now() AS probe_due, last_error, last_error_at
-FROM provider_health WHERE provider_id = %(id)s
-""")
+def failed(provider_id: str, error: str, probe_seconds: float, *, too_many: bool = False) -> bool:
+    """Record that a call got no readable answer; True if that opened the breaker.
+
+    It opens after BREAKER_THRESHOLD in a row, or if `too_many` calls of the last minutes failed. The first probe comes
+    after `probe_seconds`.
+    """
+    values = {"id": provider_id, "error": error[:500], "too_many": too_many, "probe": probe_seconds}
+    return bool(database.rows(FAILED, values)[0]["opened"])
+
+
+def pause(provider_id: str, reason: str, by: str) -> None:
+    """Give the provider no new orders until `by`, or another person, resumes it. Replaces the gateway's own pause."""
+    database.rows(PAUSE, {"id": provider_id, "reason": texts.clean(reason, texts.LAST_MESSAGE), "by": by})
+
+
+def resume(provider_id: str, by: str) -> bool:
+    """End a pause; False if there was none. GATEWAY ends only its own. What waits is then taken up."""
+    return database.row(RESUME, {"id": provider_id, "by": by}) is not None
+
+
+def account_refused(
+    provider_id: str, reason: str, probe_seconds: float, *, is_certain: bool, lacks_balance: bool
+) -> bool:
+    """Record that the provider refused a send because of our account; True if the gateway paused it for that.
+
+    It does so at once where the words are certain, else at ACCOUNT_REFUSALS in a row. The pause is probed every
+    `probe_seconds`; where balance was lacking at once, to learn how much there is.
+    """
+    values = {
+        "id": provider_id,
+        "reason": texts.clean(reason, texts.LAST_MESSAGE),
+        "probe": probe_seconds,
+        "certain": is_certain,
+        "lacks_balance": lacks_balance,
+    }
+    return bool(database.rows(ACCOUNT_REFUSED, values)[0]["paused"])
+
+
+def account_accepted(provider_id: str) -> None:
+    """An accepted send ends the refusals in a row about our account."""
+    database.rows(ACCOUNT_ACCEPTED, (provider_id,))
+
+
+def account_trouble(provider_id: str, error: str) -> None:
+    """Show that a question was refused because of our account. The provider is up."""
+    database.rows(ACCOUNT_TROUBLE, (provider_id, error[:500]))
+
+
+def balance_shown(provider_id: str, amount: Decimal) -> bool:
+    """The provider has told our balance: True if that ended the gateway's pause.
+
+    After a lack of balance it does only if there is more than before: than was known, or than was shown since.
+    """
+    found = database.row(BALANCE_SHOWN, {"id": provider_id, "amount": amount})
+    return found is not None and bool(found["resumed"])
+
+
+def look_again(provider_id: str) -> None:
+    """Have the orders that wait looked at again: something that kept them from the provider has changed."""
+    database.rows(LOOK_AGAIN, (provider_id,))
+
+
+def returned() -> dict[str, datetime]:
+    """The providers that take orders again, with the time since when, whose waiting orders are to be taken up."""
+    return {str(row["provider_id"]): row["returned_at"] for row in database.rows(RETURNED)}
+
+
+def taken_up(provider_id: str, returned_at: datetime) -> None:
+    """The orders that waited when the provider returned at that time are planned."""
+    database.rows(TAKEN_UP, (provider_id, returned_at))
+
+
+#: In SQL, of the health `h`: its breaker is open. A process of the version before opens it by `failures` alone.
+IS_DOWN = f"(h.down_since IS NOT NULL OR h.failures >= {BREAKER_THRESHOLD})"
+#: In SQL, of the health `h`, or of none: the provider gets no new orders.
+IS_BLOCKED = f"COALESCE({IS_DOWN} OR h.paused_at IS NOT NULL, false)"
+#: In SQL, of the health `h`: the gateway has paused it itself.
+_IS_OWN_PAUSE = f"(h.paused_at IS NOT NULL AND h.paused_by = '{GATEWAY}')"
+#: The fields of a Health, in SQL, of the health `h`, or of none.
+COLUMNS = f"""
+    COALESCE(h.failures, 0) AS failures,
+    COALESCE({IS_DOWN}, false) AS down,
+    h.down_since,
+    CASE WHEN {IS_DOWN} THEN COALESCE(h.probe_at <= now(), true) END AS probe_due,
+    h.last_error,
+    h.last_error_at,
+    h.paused_at,
+    h.paused_by,
+    h.pause_reason,
+    COALESCE(NOT h.lacks_balance AND h.balance IS DISTINCT FROM 0, true) AS has_balance,
+    COALESCE(h.account_refusals, 0) AS account_refusals
+"""
+HEALTH = Prepared(f"SELECT {COLUMNS} FROM provider_health AS h WHERE h.provider_id = %s")
 #: One conditional UPDATE, so that only one of the workers sends the probe.
-PROBE = Prepared("""
-UPDATE provider_health SET probe_at = now() + make_interval(secs => %s)
-WHERE provider_id = %s AND probe_at <= now() RETURNING provider_id
+CLAIM_PROBE = Prepared(f"""
+UPDATE provider_health AS h SET probe_at = now() + make_interval(secs => CASE WHEN {IS_DOWN}
+    THEN %(down)s::float8 ELSE %(paused)s::float8 END)
+WHERE h.provider_id = %(id)s AND ({IS_DOWN} OR {_IS_OWN_PAUSE}) AND COALESCE(h.probe_at <= now(), true)
+RETURNING h.provider_id
 """)
-ANSWERED = Prepared(
-    "UPDATE provider_health SET failures = 0, probe_at = NULL WHERE provider_id = %s AND failures > 0"
-)
-FAILED = Prepared("""
-INSERT INTO provider_health AS h (provider_id, failures, last_error, last_error_at)
-VALUES (%(id)s, 1, %(error)s, now())
+DUE_PROBES = Prepared(f"""
+SELECT h.provider_id FROM provider_health AS h JOIN providers AS p ON p.id = h.provider_id
+WHERE ({IS_DOWN} OR {_IS_OWN_PAUSE}) AND COALESCE(h.probe_at <= now(), true)
+ORDER BY h.probe_at NULLS FIRST, h.provider_id
+""")
+ANSWERED = Prepared(f"""
+UPDATE provider_health AS h SET failures = 0, down_since = NULL,
+    probe_at = CASE WHEN {_IS_OWN_PAUSE} THEN h.probe_at END,
+    returned_at = CASE WHEN was.down AND h.paused_at IS NULL THEN now() ELSE h.returned_at END
+FROM (
+    SELECT h.provider_id, {IS_DOWN} AS down FROM provider_health AS h WHERE h.provider_id = %(id)s FOR UPDATE
+) AS was
+WHERE h.provider_id = was.provider_id AND (h.failures > 0 OR was.down) AND (%(closes)s::boolean OR NOT was.down)
+RETURNING was.down AS was_down
+""")
+FAILED = Prepared(f"""
+INSERT INTO provider_health AS h (provider_id, failures, last_error, last_error_at, down_since, probe_at)
+VALUES (%(id)s, 1, %(error)s, now(), CASE WHEN %(too_many)s::boolean THEN now() END,
+    CASE WHEN %(too_many)s::boolean THEN now() + make_interval(secs => %(probe)s) END)
 ON CONFLICT (provider_id) DO UPDATE SET failures = h.failures + 1, last_error = excluded.last_error,
     last_error_at = now(),
-    probe_at = CASE WHEN h.failures + 1 >= %(threshold)s THEN now() + make_interval(secs => %(probe)s) END
+    down_since = COALESCE(h.down_since,
+        CASE WHEN %(too_many)s::boolean OR h.failures + 1 >= {BREAKER_THRESHOLD} THEN now() END),
+    probe_at = CASE
+        WHEN NOT {IS_DOWN} AND (%(too_many)s::boolean OR h.failures + 1 >= {BREAKER_THRESHOLD})
+        THEN now() + make_interval(secs => %(probe)s)
+        ELSE h.probe_at
+    END
+RETURNING COALESCE(h.down_since = now(), false) AS opened
 """)
+PAUSE = """
+INSERT INTO provider_health AS h (provider_id, paused_at, paused_by, pause_reason)
+VALUES (%(id)s, now(), %(by)s, %(reason)s)
+ON CONFLICT (provider_id) DO UPDATE SET paused_at = now(), paused_by = excluded.paused_by,
+    pause_reason = excluded.pause_reason, lacks_balance = false, paused_balance = NULL
+"""
+RESUME = f"""
+UPDATE provider_health AS h SET paused_at = NULL, paused_by = NULL, pause_reason = NULL, lacks_balance = false,
+    paused_balance = NULL, account_refusals = 0,
+    returned_at = CASE WHEN {IS_DOWN} THEN h.returned_at ELSE now() END
+WHERE h.provider_id = %(id)s AND h.paused_at IS NOT NULL
+    AND (%(by)s::text <> '{GATEWAY}' OR h.paused_by = '{GATEWAY}')
+RETURNING h.provider_id
+"""
+#: In SQL: this refusal about our account pauses the provider, whose health `h` is as it was before.
+_PAUSES = f"(h.paused_at IS NULL AND (%(certain)s::boolean OR h.account_refusals + 1 >= {ACCOUNT_REFUSALS}))"
+#: In SQL: when the gateway's own pause is probed for the first time.
+_FIRST_PROBE = """(now() + make_interval(secs =>
+    CASE WHEN %(lacks_balance)s::boolean THEN 0 ELSE %(probe)s::float8 END))"""
+ACCOUNT_REFUSED = f"""
+INSERT INTO provider_health AS h (provider_id, account_refusals, last_error, last_error_at, paused_at, paused_by,
+    pause_reason, lacks_balance, probe_at)
+SELECT %(id)s, 1, %(reason)s, now(), now_paused.at, CASE WHEN %(certain)s::boolean THEN '{GATEWAY}' END,
+    CASE WHEN %(certain)s::boolean THEN %(reason)s::text END, %(certain)s::boolean AND %(lacks_balance)s::boolean,
+    CASE WHEN %(certain)s::boolean THEN {_FIRST_PROBE} END
+FROM (SELECT CASE WHEN %(certain)s::boolean THEN now() END AS at) AS now_paused
+ON CONFLICT (provider_id) DO UPDATE SET account_refusals = h.account_refusals + 1,
+    last_error = excluded.last_error, last_error_at = now(),
+    paused_at = CASE WHEN {_PAUSES} THEN now() ELSE h.paused_at END,
+    paused_by = CASE WHEN {_PAUSES} THEN '{GATEWAY}' ELSE h.paused_by END,
+    pause_reason = CASE WHEN {_PAUSES} THEN excluded.last_error ELSE h.pause_reason END,
+    lacks_balance = CASE WHEN {_PAUSES} THEN %(lacks_balance)s::boolean ELSE h.lacks_balance END,
+    paused_balance = CASE WHEN {_PAUSES} AND %(lacks_balance)s::boolean THEN h.balance ELSE h.paused_balance END,
+    probe_at = CASE WHEN {_PAUSES} AND NOT {IS_DOWN} THEN {_FIRST_PROBE} ELSE h.probe_at END
+RETURNING COALESCE(h.paused_at = now(), false) AS paused
+"""
+ACCOUNT_ACCEPTED = (
+    "UPDATE provider_health SET account_refusals = 0 WHERE provider_id = %s AND account_refusals > 0"
+)
+ACCOUNT_TROUBLE = """
+INSERT INTO provider_health (provider_id, last_error, last_error_at) VALUES (%s, %s, now())
+ON CONFLICT (provider_id) DO UPDATE SET last_error = excluded.last_error, last_error_at = now()
+"""
+BALANCE_SHOWN = f"""
+UPDATE provider_health AS h SET
+    paused_at = CASE WHEN NOT was.ends THEN h.paused_at END,
+    paused_by = CASE WHEN NOT was.ends THEN h.paused_by END,
+    pause_reason = CASE WHEN NOT was.ends THEN h.pause_reason END,
+    lacks_balance = h.lacks_balance AND NOT was.ends,
+    paused_balance = CASE WHEN NOT was.ends THEN LEAST(h.paused_balance, %(amount)s) END,
+    account_refusals = CASE WHEN was.ends THEN 0 ELSE h.account_refusals END,
+    returned_at = CASE WHEN was.ends AND NOT {IS_DOWN} THEN now() ELSE h.returned_at END
+FROM (
+    SELECT h.provider_id, NOT h.lacks_balance OR COALESCE(%(amount)s > h.paused_balance, false) AS ends
+    FROM provider_health AS h WHERE h.provider_id = %(id)s AND {_IS_OWN_PAUSE} FOR UPDATE
+) AS was
+WHERE h.provider_id = was.provider_id
+RETURNING was.ends AS resumed
+"""
+LOOK_AGAIN = """
+INSERT INTO provider_health (provider_id, returned_at) VALUES (%s, now())
+ON CONFLICT (provider_id) DO UPDATE SET returned_at = now()
+"""
+RETURNED = "SELECT provider_id, returned_at FROM provider_health WHERE returned_at IS NOT NULL"
+TAKEN_UP = "UPDATE provider_health SET returned_at = NULL WHERE provider_id = %s AND returned_at = %s"

@@ -32,7 +32,7 @@ def check(worker: Worker, order_id: str) -> None:
         return
     with worker.permits.one_call(assigned.provider):
         with database.session():
-            if assigned.is_down and _must_wait(worker, assigned.provider, order_id):
+            if assigned.health.down and _must_wait(worker, assigned.provider, order_id):
                 return
             completed = not is_open(assigned.status)
             code_ask = _claim_code_ask(worker, order_id, assigned.provider.id) if completed else None
@@ -187,7 +187,7 @@ def _learned_nothing(worker: Worker, claimed: ClaimedOrder, assigned: Assigned, 
 
 def _note_answer(assigned: Assigned) -> None:
     """The provider is up. Nothing is written if it had no failures when the check began."""
-    if assigned.failures:
+    if assigned.health.failures:
         provider_health.answered(assigned.provider.id)
 
 

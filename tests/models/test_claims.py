@@ -9,7 +9,7 @@ from typing import Any
 import psycopg2
 import pytest
 
-from models import claims, inbox, plans, provider, provider_health, sweep_run, unsent
+from models import claims, inbox, plans, provider_health, sweep_run, unsent
 from models.db import database
 from models.route import Route
 from models.status import ExternalStatus, FailureReason, Source
@@ -275,7 +275,7 @@ def test_orders_that_another_system_sent_are_followed_within_the_timeout() -> No
 
 
 def test_a_provider_that_is_down_gets_one_probe_at_a_time() -> None:
-    for _ in range(provider.BREAKER_THRESHOLD - 1):
+    for _ in range(provider_health.BREAKER_THRESHOLD - 1):
         provider_health.failed("sandbox", "no answer", 30)
     assert provider_health.admits("sandbox", 30)
 
@@ -289,7 +289,7 @@ def test_a_provider_that_is_down_gets_one_probe_at_a_time() -> None:
 
 
 def test_of_workers_that_all_see_a_probe_due_one_sends_it(database_url: str) -> None:
-    for _ in range(provider.BREAKER_THRESHOLD):
+    for _ in range(provider_health.BREAKER_THRESHOLD):
         provider_health.failed("sandbox", "no answer", 30)
     database.rows("UPDATE provider_health SET probe_at = now()")
     with ThreadPoolExecutor(1) as thread, closing(psycopg2.connect(database_url)) as outsider:

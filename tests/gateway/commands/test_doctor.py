@@ -144,7 +144,7 @@ def test_a_sweep_that_failed_or_is_old_is_told(
 
 def test_a_provider_that_is_down_fails(well: Run, models: Models) -> None:
     with models():
-        for _ in range(provider.BREAKER_THRESHOLD):
+        for _ in range(provider_health.BREAKER_THRESHOLD):
             provider_health.failed("box", "no answer in time", 30)
     examined = well("doctor", "--json")
     assert examined.code == 1

@@ -68,7 +68,7 @@ class Desk:
 
     def break_provider(self) -> None:
         with self.models():
-            for _ in range(provider.BREAKER_THRESHOLD):
+            for _ in range(provider_health.BREAKER_THRESHOLD):
                 provider_health.failed("bayi", "no answer in time", 30)
 
     def next_check_is_due(self, found: dict[str, Any]) -> bool:

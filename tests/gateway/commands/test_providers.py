@@ -280,7 +280,7 @@ def test_an_address_that_does_not_answer_is_one_line(cli: Run) -> None:
 def test_the_list_shows_how_each_is_doing(cli: Run, models: Models) -> None:
     add(cli, *SIGNED)
     with models():
-        for _ in range(provider.BREAKER_THRESHOLD):
+        for _ in range(provider_health.BREAKER_THRESHOLD):
             provider_health.failed("bayi", "no answer in time", 30)
 
     (listed,) = json.loads(cli("providers", "list", "--json").out)
