@@ -210,7 +210,7 @@ def _print_loaded(name: str, loaded: stock.Loaded, expired: int, level: Level | 
         known = f", {loaded.known} were known already and skipped" if loaded.known else ""
         printing.say(f"Loaded {_count(loaded.added)} into {name}{known}; {available} available.")
     if expired:
-        printing.note(f"{_count(expired)} of this load have expired and will not be sold.")
+        printing.note(f"Already expired and not sold: {_count(expired)} of this load.")
     if level is None or not level.provider_ids:
         printing.note(
             f"No order takes from {name} yet: gateway routes add PRODUCT PACKAGE PROVIDER --param stock={name}"

@@ -87,6 +87,7 @@ def task_of(claimed: ClaimedOrder) -> Task:
 def _accepted(worker: Worker, claimed: ClaimedOrder, account: Provider, outcome: Outcome) -> None:
     cost = f", cost {outcome.cost} {outcome.currency}" if outcome.cost is not None else ""
     first_check_delay = worker.settings.first_check_delay
+    did = "accepted" if is_open(outcome.status) else "delivered"
     is_for_person = providers.needs_person(account)
     arrival = Arrival(
         account.id,
@@ -95,7 +96,7 @@ def _accepted(worker: Worker, claimed: ClaimedOrder, account: Provider, outcome:
         order_id=claimed.id,
         next_check_seconds=first_check_delay,
         code_ask_seconds=worker.settings.backoff_min,
-        note="waits for a person to complete it" if is_for_person else f"accepted by {account.id}{cost}",
+        note="waits for a person to complete it" if is_for_person else f"{did} by {account.id}{cost}",
         attention=Attention.MANUAL if is_for_person else None,
     )
     with database.session():
