@@ -157,6 +157,8 @@ def _check_map(account: Provider, field_map: Mapping[str, str]) -> None:
             players.check_template(template)
         except ValueError as error:
             raise typer.BadParameter(f"{name}: {error}", param_hint="--map") from None
+        if not players.names_in(template):
+            printing.note(f"{name} will be the same in every order: {template}")
 
 
 @app.command()

@@ -367,7 +367,7 @@ def test_an_order_that_no_provider_can_take_makes_way_and_fails_in_the_end() -> 
     age(placed, 61)
     assert [one.id for one in plans.due(10, None)] == [placed["id"]]
     assert not unsent.give_up(placed["id"], 86400, "no provider can take it")
-    unsent.put_off(placed["id"], 150, 86400)
+    unsent.put_off(placed["id"], 150, 1800, 86400)
     assert plans.due(10, None) == []
 
     age(placed, 86400)
@@ -384,7 +384,7 @@ def test_an_order_that_is_being_sent_is_not_given_up() -> None:
     age(placed, 86401)
     claims.claim_dispatch(placed["id"], 60)
     assert not unsent.give_up(placed["id"], 86400, "no provider can take it")
-    unsent.put_off(placed["id"], 150, 86400)
+    unsent.put_off(placed["id"], 150, 1800, 86400)
     assert column(placed, "externalStatus") == "pending"
     assert not unsent.reroute(placed["id"], "sandbox", Route("other", {}))
 

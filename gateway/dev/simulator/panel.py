@@ -24,6 +24,8 @@ NO_OYUN = "3|Oyun Bilgisi Bulunamadı"
 NO_PLAYER = "3|Oyuncu Bilgisi Bulunamadı"
 BAD_REFERANS = "3|Referans numarası sadece rakamlardan oluşmalıdır"
 NO_STOCK = "3|Stok yok"
+#: The account may not call: the API right is not granted, or the address is not on the list.
+DENIED = "8|Bağlantı Hatası,Kullanıcı Api Yetki, Kısıtlı Ip yada Kullanıcı Bilgileri Hatalı"
 NO_BALANCE = "8|Bağlantı hatası veya yetersiz bakiye"
 SENT_BEFORE = "8|Bu referans numarası ile daha önce gönderilmiş bir işlem var"
 
@@ -52,6 +54,8 @@ class Panel:
         echo: Echo,
     ) -> None:
         self.fault: Fault | None = None
+        #: Every call is refused, as for an account without rights: a send in words, all others with an empty body.
+        self.denies = False
         self._book = book
         self._credentials = f"{kod}\n{sifre}".encode()
         self._base = base
@@ -72,6 +76,9 @@ class Panel:
             return WRONG_ADDRESS
         if not self._is_dealer(params):
             self._echo("refused", f"{script}: unknown dealer or password, empty answer")
+            return EMPTY
+        if self.denies and handler != self._send:
+            self._echo("refused", f"{script}: the account has no rights, empty answer")
             return EMPTY
         return handler(params)
 
@@ -100,13 +107,17 @@ class Panel:
             referans, player, of_player(player, self._base), params.get("musteri_tel", "")
         )
         fault = self.fault or order.behaviour.sends.at(order.requests_seen)
-        text = "" if fault.failure in UNBOOKED_FAILURES else self._take(order, params)
+        is_unbooked = fault.failure in (*UNBOOKED_FAILURES, "hang")
+        text = "" if is_unbooked else self._take(order, params)
         if fault.failure == "duplicate":
             text = SENT_BEFORE
         self._echo("send", _line(order, f"{text or 'not booked'}{_note(fault)}"))
         return spoiled(_worded(order, text), fault)
 
     def _take(self, order: Order, params: Mapping[str, str]) -> str:
+        if self.denies:
+            self._book.refused(order)
+            return DENIED
         price = price_of(params.get("oyun", ""), params.get("kupur", ""))
         if refusal := _refusal(order, params):
             self._book.refused(order)

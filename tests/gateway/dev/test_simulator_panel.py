@@ -133,7 +133,7 @@ def test_the_same_reference_is_taken_once(dealer: Dealer) -> None:
         ({"referans": ""}, "3|Referans numarası sadece rakamlardan oluşmalıdır"),
         ({"referans": "٣"}, "3|Referans numarası sadece rakamlardan oluşmalıdır"),
         ({"oyuncu_bilgi": ""}, "3|Oyuncu Bilgisi Bulunamadı"),
-        ({"oyuncu_bilgi": "ali+refuse"}, "3|Geçersiz oyuncu bilgisi"),
+        ({"oyuncu_bilgi": "ali+refuse"}, "3|Sipariş reddedildi"),
         ({"oyuncu_bilgi": "ali+refuse=Stok_yok"}, "3|Stok yok"),
         ({"oyuncu_bilgi": "ali+only=somebody"}, "3|Stok yok"),
         ({"oyuncu_bilgi": "ali+pol"}, "3|the simulator does not know the word 'pol'"),
