@@ -808,7 +808,7 @@ GUARDS = [
         "the codes that were there stay behind a person's",
         "models/settle.sql",
         "ELSE COALESCE(given.place, jsonb_array_length(n.codes) + known.place)",
-        "ELSE NULLIF(given.place, 0)",
+        "ELSE known.place",
         RESOLVING,
     ),
     Guard(
