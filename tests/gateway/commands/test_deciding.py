@@ -157,11 +157,13 @@ def test_a_top_up_is_completed_without_a_code(cli: Run, desk: Desk) -> None:
     assert "No code is known" in cli("orders", "pin", found["id"]).err
 
 
-@pytest.mark.parametrize("line", ["{", '{"name": "1111-SECRET"}', "[1, 2]", "null", "----", '{"code": 1.5}'])
+@pytest.mark.parametrize(
+    "line", ["{", '{"name": "1111-SECRET"}', "[1, 2]", "null", "----", "1111;SECRET", '{"code": 1.5}']
+)
 def test_what_is_no_code_completes_nothing_and_is_not_repeated(cli: Run, desk: Desk, line: str) -> None:
     found = desk.sent()
     refused = cli("orders", "complete", found["id"], *WHY, stdin=f"1111-2222\n{line}\n")
-    assert "code 2" in refused.problem and "SECRET" not in refused.err
+    assert "line 2 of the codes" in refused.problem and "SECRET" not in refused.err
     assert state(desk, found) == ("sent", None)
 
 
@@ -175,7 +177,7 @@ def test_piped_codes_are_for_one_order(cli: Run, desk: Desk) -> None:
 def test_at_a_terminal_codes_are_asked_for_and_not_echoed(cli: Run, desk: Desk) -> None:
     one, other = desk.sent(), desk.sent()
     screen = at_a_terminal(
-        ["orders", "complete", one["id"], other["id"], *WHY], ["1111-2222", "3333-4444", "", ""]
+        ["orders", "complete", one["id"], other["id"], *WHY], ["1111-2222", "null", "3333-4444", "", ""]
     )
     assert "1111-2222" not in screen and "2 done, 0 failed" in screen
     assert state(desk, one) == state(desk, other) == ("completed", None)
