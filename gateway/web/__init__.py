@@ -6,6 +6,7 @@ from typing import Any
 
 import falcon
 
+from gateway.counting import Counts
 from gateway.settings import Settings
 from gateway.web.auth import Keys
 from gateway.web.callbacks import Callbacks
@@ -18,11 +19,16 @@ from gateway.web.orders import Cancel, Check, Events, Order, Orders
 
 
 def create_app(
-    settings: Settings, redis_client: Any, *, pause: Callable[[], None] = lambda: time.sleep(0)
+    settings: Settings,
+    redis_client: Any,
+    *,
+    pause: Callable[[], None] = lambda: time.sleep(0),
+    counts: Counts | None = None,
 ) -> falcon.App[Any, Any]:
     """The application. The caller has bound the models; `redis_client` is used for health and metrics only.
 
-    `pause` lets other requests of this process run, so that more of them can join a batch before it starts.
+    `pause` lets other requests of this process run, so that more of them can join a batch before it starts. `counts`
+    counts the callbacks that are refused.
     """
     middleware: list[Any] = [RequestLog(), Sessions()]
     app: falcon.App[Any, Any] = falcon.App(middleware=middleware)
@@ -40,7 +46,7 @@ def create_app(
         app.add_route(f"{prefix}/orders/{{order_id}}/resolve", Resolve(keys, settings))
         app.add_route(f"{prefix}/orders/{{order_id}}/resend", Resend(keys, settings))
 
-    callbacks = Callbacks(settings, pause)
+    callbacks = Callbacks(settings, pause, counts or Counts())
     app.add_route("/callbacks/{provider_id}", callbacks)
     app.add_route("/callbacks/{provider_id}/{token}", callbacks)
 

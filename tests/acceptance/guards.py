@@ -150,6 +150,13 @@ GUARDS = [
         "a resend needs two answers", "models/claims.py", """ AND o."unknownCount" >= %(asks)s""", "", PLAN
     ),
     Guard(
+        "what was denied before a send does not count after it",
+        "models/claims.py",
+        """"unknownCount" = 0, "unknownAt" = NULL\n    WHERE""",
+        """"unknownAt" = NULL\n    WHERE""",
+        PLAN,
+    ),
+    Guard(
         "only an order in doubt is sent again",
         "models/claims.py",
         """o."externalStatus" = 'pending' AND o."unknownCount" >=""",
@@ -187,8 +194,8 @@ GUARDS = [
     Guard(
         "what is said while a send is under way does not count",
         "models/claims.py",
-        """'pending' AND (o."sendingUntil" IS NULL OR o."sendingUntil" <= now())\n  AND {SAME_SEND}""",
-        """'pending'\n  AND {SAME_SEND}""",
+        """'processing')\n  AND (o."sendingUntil" IS NULL OR o."sendingUntil" <= now()) AND""",
+        """'processing')\n  AND""",
         PLAN,
     ),
     Guard(
