@@ -10,9 +10,10 @@ from gateway.dev.simulator import Simulator
 from gateway.dev.simulator.book import State
 from gateway.fulfilment import checking, dispatching
 from gateway.fulfilment.worker import Worker
-from models import lookup, provider, provider_health, resolving, stuck
+from models import lookup, provider, provider_health, resolving, route, stuck
 from models.db import database
 from models.outcome import Arrival, Outcome
+from models.provider import Provider
 from models.status import KEPT, Attention, ExternalStatus, Source
 from models.stuck import Limits, StuckOrder
 from tests import factories
@@ -104,9 +105,10 @@ def in_doubt(worker: Worker, simulator: Simulator) -> str:
 
 
 def manual(worker: Worker, simulator: Simulator) -> str:
-    order = sent(worker)
-    outcome = Outcome(ExternalStatus.PROCESSING, row(order)["provider_referans"])
-    worker.settle([Arrival(SANDBOX, Source.DISPATCH, outcome, order_id=order, attention=Attention.MANUAL)])
+    provider.save(Provider("desk", "manual", "", "none", {}))
+    route.add("game", "60", "desk", {})
+    order = place()
+    dispatching.dispatch(worker, order)
     return order
 
 
