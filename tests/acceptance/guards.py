@@ -1089,6 +1089,27 @@ GUARDS = [
         PLACING,
     ),
     Guard(
+        "who decides sees codes only with the right to",
+        "gateway/web/orders.py",
+        "_read_codes(found, key) if Scope.PINS_READ in key.scopes else None",
+        "_read_codes(found, key)",
+        "tests/gateway/web/test_deciding.py",
+    ),
+    Guard(
+        "a name of several orders decides none",
+        "gateway/commands/context.py",
+        "    if len(found) > 1:\n        named",
+        "    if not found:\n        named",
+        "tests/gateway/commands/test_deciding.py",
+    ),
+    Guard(
+        "the codes of one order complete no other",
+        "gateway/commands/deciding.py",
+        "if piped and (all_stuck or len(ids or []) > 1):",
+        "if piped and False:",
+        "tests/gateway/commands/test_deciding.py",
+    ),
+    Guard(
         "what was answered once is answered again",
         "gateway/web/orders.py",
         'return Answer(json.loads(placed.answer)["id"], placed.answer, is_new=False)',

@@ -2,6 +2,7 @@
 
 import json
 import re
+from typing import Any
 
 import pytest
 import redis
@@ -167,6 +168,18 @@ def test_an_order_that_needs_a_person_shows_why_and_what_to_do(cli: Run, desk: D
     assert json.loads(cli("orders", "show", found["id"], "--json").out)["next"] == as_json["next"]
     assert json.loads(cli("orders", "list", "--stuck", "--provider", "second", "--json").out) == []
     assert json.loads(cli("orders", "list", "--attention", "in_doubt", "--json").out) == []
+
+
+def test_only_what_was_not_sent_is_to_be_given_to_another_provider(cli: Run, desk: Desk) -> None:
+    waiting, asked = desk.placed(), desk.sent()
+    desk.break_provider()
+
+    def advised(found: dict[str, Any]) -> bool:
+        shown = json.loads(cli("orders", "show", found["id"], "--json").out)
+        assert shown["attention"] == "provider_down"
+        return any("resend" in command for command in shown["next"])
+
+    assert (advised(waiting), advised(asked)) == (True, False)
 
 
 def test_what_needs_nobody_has_no_next_step(cli: Run, desk: Desk) -> None:
