@@ -13,6 +13,7 @@ from gateway.commands import (
     providers,
     routes,
     simulator,
+    stock,
     sweep,
 )
 from gateway.commands.context import Problem
@@ -34,6 +35,7 @@ app.command(help=simulator.HELP)(simulator.simulator)
 app.add_typer(keys.app, name="keys")
 app.add_typer(providers.app, name="providers")
 app.add_typer(routes.app, name="routes")
+app.add_typer(stock.app, name="stock")
 app.add_typer(orders.app, name="orders")
 app.add_typer(callbacks.app, name="callbacks")
 app.command()(sweep.sweep)

@@ -65,14 +65,6 @@ def health(provider_id: str) -> Health | None:
     return database.load_one(Health, HEALTH, (provider_id,))
 
 
-def admits(provider_id: str, probe_seconds: float) -> bool:
-    """Whether a check may go out: always while the provider is up, one probe in `probe_seconds` while it is down."""
-    now = health(provider_id)
-    if now is None or not now.down:
-        return True
-    return bool(now.probe_due) and claim_probe(provider_id, probe_seconds, probe_seconds)
-
-
 def claim_probe(provider_id: str, down_seconds: float, paused_seconds: float) -> bool:
     """Whether this process is to probe the provider now, and plan the next probe.
 

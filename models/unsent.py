@@ -112,7 +112,7 @@ _WAITS = """(
     OR o."externalStatus" = 'pending' AND o."unknownCount" >= %(asks)s AND o."sendingUntil" IS NULL
 )"""
 #: Uses idx_orders_planned: its cost follows the number of waiting orders. Locks the rows in the order of their ids, as
-#: settle.sql does.
+#: settle.sql does; what another statement has planned meanwhile is left, whichever began first.
 TAKE_UP = Prepared(f"""
 WITH chosen AS (
     SELECT o.id FROM product_orders AS o
@@ -126,7 +126,7 @@ WITH chosen AS (
     ORDER BY o."nextCheckAt", o.id LIMIT %(limit)s
 ), locked AS (
     SELECT o.id FROM product_orders AS o JOIN chosen USING (id)
-    WHERE o."nextCheckAt" > now() AND {_WAITS} ORDER BY o.id FOR UPDATE OF o
+    WHERE o."nextCheckAt" > clock_timestamp() AND {_WAITS} ORDER BY o.id FOR UPDATE OF o
 )
 UPDATE product_orders AS o SET "nextCheckAt" = now() FROM locked WHERE o.id = locked.id
 RETURNING o.id::text AS id, o."externalStatus" AS external_status

@@ -4,7 +4,7 @@ import shlex
 from dataclasses import dataclass
 
 from models.order import Order
-from models.status import Attention
+from models.status import Attention, ExternalStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +13,8 @@ class Step:
 
     when: str
     command: str
+    #: It helps only before the order was sent.
+    only_unsent: bool = False
 
 
 _ASK = Step("ask its provider now", "gateway orders check {id}")
@@ -53,7 +55,8 @@ NEXT: dict[str, tuple[Step, ...]] = {
     ),
     Attention.NO_PROVIDER: (
         Step("see what is wrong", "gateway doctor"),
-        Step("give it a provider", "gateway routes add {product} {package} PROVIDER"),
+        Step("give it a provider", "gateway routes add {product} {package} PROVIDER", only_unsent=True),
+        _COMPLETE,
         _FAIL,
     ),
     Attention.PROVIDER_DOWN: (
@@ -62,6 +65,7 @@ NEXT: dict[str, tuple[Step, ...]] = {
         Step(
             "if another one should have the order",
             "gateway orders resend {id} --provider PROVIDER --reason …",
+            only_unsent=True,
         ),
     ),
     Attention.OVERDUE: (
@@ -86,4 +90,5 @@ def next_steps(order: Order) -> list[Step]:
     return [
         Step(step.when.format(**named), step.command.format(**named))
         for step in NEXT.get(str(order.attention), OTHERWISE)
+        if order.external_status == ExternalStatus.NOT_SENT or not step.only_unsent
     ]

@@ -50,9 +50,8 @@ def check(ids: Ids = None, all_stuck: AllStuck = None, yes: Yes = False, json: J
 
         def ask(order: Order) -> Done:
             if not plans.request_check(order.id):
-                raise Problem(
-                    f"order {order.id} is {order.external_status} and was never sent: no provider knows it"
-                )
+                why = plans.why_unasked(order)
+                raise Problem(f"order {order.id} is {order.external_status} and cannot be checked: {why}")
             note = "a check was requested on the command line"
             timeline.record(order.id, Source.OPERATOR, note, by=person(None))
             rung = waker.wake("check_order_status", order.id)

@@ -26,22 +26,26 @@ MOST_TAKEN_UP = 20_000
 def look(worker: Worker, start_probe: Callable[[str], None]) -> None:
     """Take up what waited for providers that are back, and start the probes that are due, each by a provider's id."""
     with database.session():
-        for provider_id, is_last in provider_health.returned().items():
-            taken = take_up(worker, provider_id)
-            if is_last and taken < MOST_TAKEN_UP:
-                provider_health.taken_up(provider_id)
-        due = provider_health.due_probes()
+        returned, due = provider_health.returned(), provider_health.due_probes()
     for provider_id in due:
         start_probe(provider_id)
+    for provider_id, is_last in returned.items():
+        if take_up(worker, provider_id) < MOST_TAKEN_UP and is_last:
+            with database.session():
+                provider_health.taken_up(provider_id)
 
 
 def take_up(worker: Worker, provider_id: str) -> int:
     """Plan for now, and hint at, the orders that a provider may have which takes orders again; how many.
 
-    Needs an open session.
+    Raises redis.RedisError; the sweep then hints at what is planned.
     """
     taken = 0
-    while taken < MOST_TAKEN_UP and (waiting := unsent.take_up(provider_id, worker.settings.sweep_batch)):
+    while taken < MOST_TAKEN_UP:
+        with database.session():
+            waiting = unsent.take_up(provider_id, worker.settings.sweep_batch)
+        if not waiting:
+            break
         taken += len(waiting)
         worker.hints.send(
             (DISPATCH if each.external_status == ExternalStatus.NOT_SENT else CHECK, each.id)

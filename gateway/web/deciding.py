@@ -9,7 +9,7 @@ from gateway import broker
 from gateway.settings import Settings
 from gateway.web import bodies, schemas
 from gateway.web.auth import Keys
-from gateway.web.errors import Problem
+from gateway.web.errors import FieldError, Problem
 from gateway.web.orders import find, shown_to
 from models import resolving
 from models.api_key import Scope
@@ -77,8 +77,12 @@ class Resend:
 
 @contextmanager
 def _told_what_is_not_possible() -> Iterator[None]:
-    """Raise what a person cannot decide as a 409."""
+    """Raise what a person cannot decide as a 409, a provider that the order has no route to as a 422."""
     try:
         yield
+    except resolving.NoSuchRoute as error:
+        raise Problem(
+            422, str(error), [FieldError("/providerId", "has no route from this package")]
+        ) from None
     except resolving.NotPossible as error:
         raise Problem(409, str(error)) from None

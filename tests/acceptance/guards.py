@@ -815,7 +815,7 @@ GUARDS = [
         "the codes that were there stay behind a person's",
         "models/settle.sql",
         "ELSE COALESCE(given.place, jsonb_array_length(n.codes) + known.place)",
-        "ELSE NULLIF(given.place, 0)",
+        "ELSE known.place",
         RESOLVING,
     ),
     Guard(
@@ -1089,6 +1089,27 @@ GUARDS = [
         PLACING,
     ),
     Guard(
+        "who decides sees codes only with the right to",
+        "gateway/web/orders.py",
+        "_read_codes(found, key) if Scope.PINS_READ in key.scopes else None",
+        "_read_codes(found, key)",
+        "tests/gateway/web/test_deciding.py",
+    ),
+    Guard(
+        "a name of several orders decides none",
+        "gateway/commands/context.py",
+        "    if len(found) > 1:\n        named",
+        "    if not found:\n        named",
+        "tests/gateway/commands/test_deciding.py",
+    ),
+    Guard(
+        "the codes of one order complete no other",
+        "gateway/commands/deciding.py",
+        "if piped and (all_stuck or len(ids or []) > 1):",
+        "if piped and False:",
+        "tests/gateway/commands/test_deciding.py",
+    ),
+    Guard(
         "what was answered once is answered again",
         "gateway/web/orders.py",
         'return Answer(json.loads(placed.answer)["id"], placed.answer, is_new=False)',
@@ -1173,6 +1194,21 @@ GUARDS = [
         "                client.end_if_idle()",
         "                pass",
         "tests/acceptance/test_shutdown.py::test_the_web_ends_in_time_and_kept_all_it_promised",
+    ),
+    # --- people
+    Guard(
+        "a provider that orders wait for is not removed",
+        "models/removal.py",
+        "if waiting and not even_if_awaited:",
+        "if False:",
+        "tests/gateway/commands/test_changing_providers.py",
+    ),
+    Guard(
+        "changes of a provider keep each other",
+        "models/provider.py",
+        " FOR NO KEY UPDATE",
+        "",
+        "tests/gateway/commands/test_changing_providers.py",
     ),
     # --- secrets
     Guard(

@@ -1,11 +1,7 @@
 """Providers, added and tried out on the command line."""
 
 import base64
-import contextlib
 import json
-import os
-import pty
-import sys
 
 import pytest
 from cryptography.fernet import Fernet
@@ -15,6 +11,7 @@ from gateway.dev.simulator import Simulator
 from models import provider, provider_health
 
 from .conftest import Finished, Models, Run
+from .terminal import at_a_terminal
 
 ADD = ("providers", "add", "bayi", "--adapter", "znet", "--base-url", "https://bayi.example/")
 SIGNED = ("--callback", "standard-webhooks")
@@ -185,13 +182,17 @@ def test_a_secret_of_one_kind_is_not_kept_for_another(cli: Run, models: Models) 
     assert saved(models).credentials["callback_secret"] != SECRET
 
 
-def test_the_allow_list_is_kept_in_its_normal_form_and_replaced_as_a_whole(cli: Run, models: Models) -> None:
+def test_the_allow_list_is_kept_in_its_normal_form_and_given_as_a_whole(cli: Run, models: Models) -> None:
     listed = ("--callback-allow", "203.0.113.7", "--callback-allow", "2001:DB8::/32")
     assert add(cli, *TOKEN, *listed).code == 0
     assert saved(models).callback_allow == ("203.0.113.7/32", "2001:db8::/32")
     (shown,) = json.loads(cli("providers", "list", "--json").out)
     assert shown["callbackAllow"] == ["203.0.113.7/32", "2001:db8::/32"]
     add(cli, *TOKEN, "--replace")
+    assert saved(models).callback_allow == ("203.0.113.7/32", "2001:db8::/32")
+    add(cli, *TOKEN, "--replace", "--callback-allow", "198.51.100.0/24")
+    assert saved(models).callback_allow == ("198.51.100.0/24",)
+    add(cli, *TOKEN, "--replace", "--callback-allow", "none")
     assert saved(models).callback_allow == ()
 
 
@@ -245,6 +246,8 @@ def test_a_token_must_be_long_and_fit_an_address(cli: Run) -> None:
         ("bayi", "--adapter", "unheard-of", "--base-url", "https://b.example", *SIGNED),
         ("bayi", "--adapter", "znet", "--base-url", "ftp://b.example", *SIGNED),
         ("bayi", "--adapter", "znet", "--base-url", "https://kod:sifre@b.example", *SIGNED),
+        ("bayi", "--adapter", "znet", *SIGNED),
+        ("bayi", "--adapter", "znet", "--base-url", "https://b.example"),
         ("bayi", "--adapter", "znet", "--base-url", "https://b.example", "--callback", "trust"),
     ],
 )
@@ -285,7 +288,8 @@ def test_the_list_shows_how_each_is_doing(cli: Run, models: Models) -> None:
 
     (listed,) = json.loads(cli("providers", "list", "--json").out)
     assert (listed["id"], listed["down"], listed["lastError"]) == ("bayi", True, "no answer in time")
-    assert "down, 5 calls in a row failed: no answer in time" in cli("providers", "list").out
+    shown = cli("providers", "list").out
+    assert "down since 20" in shown and "5 calls in a row failed: no answer in time" in shown
 
 
 def test_at_a_terminal_credentials_are_asked_for_and_not_echoed(cli: Run, models: Models) -> None:
@@ -297,19 +301,3 @@ def test_at_a_terminal_credentials_are_asked_for_and_not_echoed(cli: Run, models
         found = provider.find("bayi")
     assert found is not None
     assert (found.credentials["kod"], found.credentials["sifre"]) == ("4711", "geheim")
-
-
-def at_a_terminal(arguments: list[str], answers: list[str]) -> str:
-    """What is on the screen after `gateway …`, with an answer typed at each prompt."""
-    process, screen = pty.fork()
-    if process == 0:
-        os.execv(sys.executable, [sys.executable, "-m", "gateway", *arguments])
-    shown = ""
-    with contextlib.suppress(OSError):  # how Linux says that the other side has closed the terminal
-        while text := os.read(screen, 1024).decode():
-            shown += text
-            if answers and shown.endswith(": "):  # the space comes once echoing is off
-                os.write(screen, answers.pop(0).encode() + b"\n")
-    os.waitpid(process, 0)
-    os.close(screen)
-    return shown

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -9,9 +10,10 @@ from gateway.dev.simulator import Simulator
 from gateway.dev.simulator.book import State
 from gateway.fulfilment import checking, dispatching
 from gateway.fulfilment.worker import Worker
-from models import lookup, provider_health, resolving, stuck
+from models import lookup, provider, provider_health, resolving, route, stuck
 from models.db import database
 from models.outcome import Arrival, Outcome
+from models.provider import Provider
 from models.status import KEPT, Attention, ExternalStatus, Source
 from models.stuck import Limits, StuckOrder
 from tests import factories
@@ -28,9 +30,10 @@ from tests.gateway.fulfilment.orders import (
     spoil,
     status,
 )
-from tests.gateway.fulfilment.test_code_asks import LATER_SECONDS
 
 SANDBOX = factories.SANDBOX
+#: Longer than any wait between two asks.
+LATER_SECONDS = 1000
 
 
 def limits(worker: Worker) -> Limits:
@@ -102,9 +105,10 @@ def in_doubt(worker: Worker, simulator: Simulator) -> str:
 
 
 def manual(worker: Worker, simulator: Simulator) -> str:
-    order = sent(worker)
-    outcome = Outcome(ExternalStatus.PROCESSING, row(order)["provider_referans"])
-    worker.settle([Arrival(SANDBOX, Source.DISPATCH, outcome, order_id=order, attention=Attention.MANUAL)])
+    provider.save(Provider("desk", "manual", "", "none", {}))
+    route.add("game", "60", "desk", {})
+    order = place()
+    dispatching.dispatch(worker, order)
     return order
 
 
@@ -200,6 +204,9 @@ def test_an_order_on_its_way_needs_nobody(worker: Worker, simulator: Simulator) 
 @pytest.mark.parametrize("accident", ACCIDENTS)
 def test_an_order_that_no_provider_can_take_says_so(worker: Worker, accident: str) -> None:
     order = place("never")
+    found = provider.find(SANDBOX)
+    assert found
+    provider.save(replace(found, id="without-a-route"))  # the keys open something
     spoil(SANDBOX, accident)
     dispatching.dispatch(worker, order)
 
