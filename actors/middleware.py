@@ -1,6 +1,8 @@
 """What surrounds every message and every worker process."""
 
 import threading
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import dramatiq
@@ -15,6 +17,8 @@ logger = log.get(__name__)
 
 #: Longest time between two looks at whether the scheduler is alive, in seconds.
 WATCH_SECONDS = 15
+#: Probes that one worker process has under way at once, at most.
+MOST_PROBES = 4
 
 
 class Periodic(PeriodiqMiddleware):  # type: ignore[misc]
@@ -63,3 +67,54 @@ class SweepWatch(Middleware):
                     action="sweep_watch_failed",
                     exc_info=True,
                 )
+
+
+class ProviderWatch(Middleware):
+    """Looks, without the queue and without traffic, after providers that get no orders; one thread for each probe."""
+
+    def __init__(
+        self,
+        look: Callable[[Callable[[str], None]], None],
+        probe: Callable[[str], None],
+        every_seconds: float,
+    ) -> None:
+        self._look = look
+        self._probe = probe
+        self._every_seconds = every_seconds
+        self._stopping = threading.Event()
+        self._probed: set[str] = set()
+
+    def after_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
+        self._stopping.clear()
+        threading.Thread(target=self._watch, name="provider-watch", daemon=True).start()
+
+    def before_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
+        self._stopping.set()
+
+    def _watch(self) -> None:
+        while not self._stopping.wait(self._every_seconds):
+            self._guarded(partial(self._look, self._start))
+
+    def _start(self, provider_id: str) -> None:
+        """Probe in a thread of its own: a provider that hangs must not delay the others."""
+        if provider_id in self._probed or len(self._probed) >= MOST_PROBES:
+            return
+        self._probed.add(provider_id)
+        threading.Thread(
+            target=self._run, args=(provider_id,), name=f"probe-{provider_id}", daemon=True
+        ).start()
+
+    def _run(self, provider_id: str) -> None:
+        try:
+            self._guarded(partial(self._probe, provider_id))
+        finally:
+            self._probed.discard(provider_id)
+
+    @staticmethod
+    def _guarded(work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception:
+            logger.warning(
+                "The provider watch failed; it will try again.", action="provider_watch_failed", exc_info=True
+            )

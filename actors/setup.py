@@ -1,5 +1,7 @@
 """What this process works with: read from the environment once, before any actor is declared."""
 
+from functools import partial
+
 import dramatiq
 from dramatiq.middleware import Retries, ShutdownNotifications
 
@@ -7,12 +9,15 @@ from actors import middleware
 from gateway import log, outbound, sentry
 from gateway import settings as settings_module
 from gateway.broker import Hints, make_broker
+from gateway.fulfilment import probing
 from gateway.fulfilment.permits import Permits
 from gateway.fulfilment.worker import Worker
 from models.db import binding
 
 #: Connections of one worker process; each is held only while a statement runs, never during a call to a provider.
 POOL_SIZE = 6
+#: Longest time between two looks after providers that get no orders, in seconds.
+LOOK_SECONDS = 5
 
 settings = settings_module.load_or_exit()
 log.configure(settings)
@@ -38,4 +43,11 @@ worker = Worker(
     client=outbound.Client(deadline_seconds=settings.call_timeout),
     permits=Permits(broker.client, call_seconds=settings.call_timeout),
     hints=Hints(broker, longest_delay_seconds=settings.sweep_period_seconds),
+)
+broker.add_middleware(
+    middleware.ProviderWatch(
+        partial(probing.look, worker),
+        partial(probing.probe, worker),
+        every_seconds=min(LOOK_SECONDS, settings.backoff_min / 2),
+    )
 )

@@ -87,14 +87,57 @@ def claim_next_provider(
     referans: str | None = None,
 ) -> ClaimedOrder | None:
     """Take an order that `refused_by` refused for sending to the next provider of its route."""
+    note = f"{refused_by} refused: {texts.clean(reason, MAX_REASON)}; sending to {route.provider_id}"
+    return _claim_move(order_id, refused_by, route, note, grace_seconds, referans, refused=True)
+
+
+def claim_unreached(
+    order_id: str,
+    unreached: str,
+    route: Route,
+    why: str,
+    grace_seconds: float,
+    referans: str | None = None,
+    *,
+    is_waiting: bool = False,
+) -> ClaimedOrder | None:
+    """Take an order that never reached `unreached` for sending to the next provider; `why` stands behind its id.
+
+    With `is_waiting` it was put off to be sent later, else its send has just ended.
+    """
+    note = f"{unreached} {texts.clean(why, MAX_REASON)}; sending to {route.provider_id}"
+    return _claim_move(
+        order_id, unreached, route, note, grace_seconds, referans, refused=False, is_waiting=is_waiting
+    )
+
+
+def find_unreached(order_id: str) -> ClaimedOrder | None:
+    """The order, if it waits to be sent to a provider that its last send has not reached; else None."""
+    return database.load_one(ClaimedOrder, FIND_UNREACHED, {"id": order_id, "asks": ASKS})
+
+
+def _claim_move(
+    order_id: str,
+    former: str,
+    route: Route,
+    note: str,
+    grace_seconds: float,
+    referans: str | None,
+    *,
+    refused: bool,
+    is_waiting: bool = False,
+) -> ClaimedOrder | None:
     values = {
         "id": order_id,
-        "refused_by": refused_by,
+        "former": former,
+        "refused": refused,
+        "is_waiting": is_waiting,
+        "asks": ASKS,
         "provider": route.provider_id,
         "params": database.as_json(route.params),
         "expects": route.expects,
         "field_map": database.as_json(route.field_map),
-        "note": f"{refused_by} refused: {texts.clean(reason, MAX_REASON)}; sending to {route.provider_id}",
+        "note": note,
         "grace": grace_seconds,
         "referans": referans,
     }
@@ -210,6 +253,9 @@ WITH_PROVIDER = '(%(provider)s::text IS NULL OR o."providerId" = %(provider)s::t
 SAME_REFERANS = "(%(referans)s::text IS NULL OR o.provider_referans = %(referans)s::text)"
 #: The send is still the order's last one.
 SAME_SEND = f"{WITH_PROVIDER} AND {SAME_REFERANS}"
+#: In SQL, of the order `o`: every send has ended without reaching its provider, and it is to be sent again.
+IS_UNREACHED = """(o."externalStatus" = 'pending' AND NOT o."mayBeKnown" AND o."sendingUntil" IS NULL
+    AND %(asks)s <= o."unknownCount")"""
 #: What sending and asking need to know of an order.
 TASK = """
     o.id::text AS id, o."providerId" AS provider_id, o.provider_referans, o."externalOrderId" AS external_order_id,
@@ -237,10 +283,12 @@ WITH claimed AS (
     UPDATE product_orders AS o SET "providerId" = %(provider)s, "routeParams" = %(params)s,
         expects = %(expects)s, "fieldMap" = %(field_map)s,
         attempts = attempts + 1,
-        "triedProviders" = o."triedProviders" || %(refused_by)s::text, "unknownCount" = 0, "unknownAt" = NULL,
+        "triedProviders" = CASE WHEN %(refused)s::boolean THEN o."triedProviders" || %(former)s::text
+            ELSE o."triedProviders" END, "unknownCount" = 0, "unknownAt" = NULL,
         "nextCheckAt" = now() + make_interval(secs => %(grace)s),
         "sendingUntil" = now() + make_interval(secs => %(grace)s), "mayBeKnown" = false, "lastCallbackAt" = NULL
-    WHERE o.id = %(id)s AND o."externalStatus" = 'pending' AND o."providerId" = %(refused_by)s
+    WHERE o.id = %(id)s AND o."externalStatus" = 'pending' AND o."providerId" = %(former)s
+      AND (%(refused)s::boolean OR NOT o."mayBeKnown") AND (NOT %(is_waiting)s::boolean OR {IS_UNREACHED})
       AND {SAME_REFERANS} AND NOT {IS_DECIDED}
     RETURNING o.*
 ), told AS (
@@ -248,6 +296,9 @@ WITH claimed AS (
     SELECT id, 'dispatch', 'pending', 'pending', %(note)s FROM claimed
 )
 SELECT {TASK} FROM claimed AS o
+""")
+FIND_UNREACHED = Prepared(f"""
+SELECT {TASK} FROM product_orders AS o WHERE o.id = %(id)s AND {IS_UNREACHED} AND NOT {IS_DECIDED}
 """)
 CLAIM_RESEND = Prepared(f"""
 WITH claimed AS (

@@ -18,31 +18,33 @@ from models.db.prepared import Prepared
 BREAKER_THRESHOLD = 5
 #: Refusals about our account in a row after which the gateway pauses a provider, where no single one is certain.
 ACCOUNT_REFUSALS = 3
+#: Seconds after a provider's return in which orders that wait for it are looked for.
+TAKE_UP_SECONDS = 10
 #: `paused_by` of the gateway's own pauses; those of people carry their name.
 GATEWAY = "gateway"
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How the last calls to a provider went, and what keeps orders from it."""
+    """How the last calls to a provider went, and what keeps orders from it; by default nothing does."""
 
     #: Failed calls in a row.
-    failures: int
-    down: bool
-    down_since: datetime | None
+    failures: int = 0
+    down: bool = False
+    down_since: datetime | None = None
     #: While it is down: whether the next probe is due. None while it is up.
-    probe_due: bool | None
-    last_error: str | None
-    last_error_at: datetime | None
+    probe_due: bool | None = None
+    last_error: str | None = None
+    last_error_at: datetime | None = None
     #: None while it is not paused.
-    paused_at: datetime | None
+    paused_at: datetime | None = None
     #: GATEWAY, or a person's name.
-    paused_by: str | None
-    pause_reason: str | None
+    paused_by: str | None = None
+    pause_reason: str | None = None
     #: False where it refused for lack of balance, or its known balance is zero.
-    has_balance: bool
+    has_balance: bool = True
     #: Sends in a row that it refused because of our account.
-    account_refusals: int
+    account_refusals: int = 0
 
     @property
     def takes_orders(self) -> bool:
@@ -61,14 +63,6 @@ class Health:
 def health(provider_id: str) -> Health | None:
     """How the provider is doing; None if nothing was ever recorded of it."""
     return database.load_one(Health, HEALTH, (provider_id,))
-
-
-def admits(provider_id: str, probe_seconds: float) -> bool:
-    """Whether a check may go out: always while the provider is up, one probe in `probe_seconds` while it is down."""
-    now = health(provider_id)
-    if now is None or not now.down:
-        return True
-    return bool(now.probe_due) and claim_probe(provider_id, probe_seconds, probe_seconds)
 
 
 def claim_probe(provider_id: str, down_seconds: float, paused_seconds: float) -> bool:
@@ -143,7 +137,7 @@ def account_trouble(provider_id: str, error: str) -> None:
 
 
 def balance_shown(provider_id: str, amount: Decimal) -> bool:
-    """The provider has told our balance: True if that ended the gateway's pause.
+    """The provider has told our balance. True if that ended the gateway's pause.
 
     After a lack of balance it does only if there is more than before: than was known, or than was shown since.
     """
@@ -156,14 +150,17 @@ def look_again(provider_id: str) -> None:
     database.rows(LOOK_AGAIN, (provider_id,))
 
 
-def returned() -> dict[str, datetime]:
-    """The providers that take orders again, with the time since when, whose waiting orders are to be taken up."""
-    return {str(row["provider_id"]): row["returned_at"] for row in database.rows(RETURNED)}
+def returned() -> dict[str, bool]:
+    """The providers that take orders again and whose waiting orders are to be taken up, and whether for the last time.
+
+    For TAKE_UP_SECONDS, since an order may be put off by a worker that has not seen yet that its provider is back.
+    """
+    return {str(row["provider_id"]): bool(row["is_over"]) for row in database.rows(RETURNED)}
 
 
-def taken_up(provider_id: str, returned_at: datetime) -> None:
-    """The orders that waited when the provider returned at that time are planned."""
-    database.rows(TAKEN_UP, (provider_id, returned_at))
+def taken_up(provider_id: str) -> None:
+    """The orders that waited for the provider are planned, unless it has returned once more meanwhile."""
+    database.rows(TAKEN_UP, (provider_id,))
 
 
 #: In SQL, of the health `h`: its breaker is open. A process of the version before opens it by `failures` alone.
@@ -287,5 +284,11 @@ LOOK_AGAIN = """
 INSERT INTO provider_health (provider_id, returned_at) VALUES (%s, now())
 ON CONFLICT (provider_id) DO UPDATE SET returned_at = now()
 """
-RETURNED = "SELECT provider_id, returned_at FROM provider_health WHERE returned_at IS NOT NULL"
-TAKEN_UP = "UPDATE provider_health SET returned_at = NULL WHERE provider_id = %s AND returned_at = %s"
+RETURNED = Prepared(f"""
+SELECT h.provider_id, h.returned_at <= now() - make_interval(secs => {TAKE_UP_SECONDS}) AS is_over
+FROM provider_health AS h WHERE h.returned_at IS NOT NULL AND NOT {IS_BLOCKED}
+""")
+TAKEN_UP = f"""
+UPDATE provider_health SET returned_at = NULL
+WHERE provider_id = %s AND returned_at <= now() - make_interval(secs => {TAKE_UP_SECONDS})
+"""

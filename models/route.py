@@ -86,11 +86,6 @@ def remove(product_id: str, package_id: str, provider_id: str) -> bool:
     return database.row(REMOVE, (product_id, package_id, provider_id)) is not None
 
 
-def count_by_provider() -> dict[str, int]:
-    """How many routes lead to each provider that has one."""
-    return {row["provider_id"]: row["count"] for row in database.rows(COUNT_BY_PROVIDER)}
-
-
 def every() -> list[ListedRoute]:
     """All routes, in the order in which they are tried."""
     return database.load(ListedRoute, EVERY)
@@ -142,7 +137,6 @@ ON CONFLICT (product_id, package_id, provider_id) DO UPDATE SET
 RETURNING {LISTED}
 """
 REMOVE = "DELETE FROM routes WHERE product_id = %s AND package_id = %s AND provider_id = %s RETURNING id"
-COUNT_BY_PROVIDER = "SELECT provider_id, count(*)::int AS count FROM routes GROUP BY provider_id"
 #: Routes of one product and package, the first to be asked first. `id` where two were added at the same instant.
 IN_TURN = "priority, position, id"
 EVERY = f"""

@@ -1,11 +1,23 @@
 """Orders that were not sent to any provider yet: given to another one, put off, or given up."""
 
-from models import order
-from models.claims import TASK, ClaimedOrder
+from dataclasses import dataclass
+
+from models import order, texts
+from models.claims import ASKS, MAX_REASON, TASK, ClaimedOrder
 from models.db import database
+from models.db.prepared import Prepared
 from models.outcome import Arrival, OnlyIf, Outcome
+from models.provider_health import IS_BLOCKED
 from models.route import Route
 from models.status import ExternalStatus, FailureReason, Result, Source
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """An order that waited for a provider, and is planned for now."""
+
+    id: str
+    external_status: str
 
 
 def find(order_id: str) -> ClaimedOrder | None:
@@ -13,8 +25,11 @@ def find(order_id: str) -> ClaimedOrder | None:
     return database.load_one(ClaimedOrder, FIND, {"id": order_id})
 
 
-def reroute(order_id: str, unusable: str | None, route: Route) -> bool:
-    """Give the order to another provider of its route. False if it was sent, or is not with `unusable` any more."""
+def reroute(order_id: str, unusable: str, route: Route, why: str) -> bool:
+    """Give the order to another provider of its route, because `unusable` cannot have it: `why` stands behind its id.
+
+    False if it was sent, or is not with `unusable` any more.
+    """
     values = {
         "id": order_id,
         "unusable": unusable,
@@ -22,15 +37,31 @@ def reroute(order_id: str, unusable: str | None, route: Route) -> bool:
         "params": database.as_json(route.params),
         "expects": route.expects,
         "field_map": database.as_json(route.field_map),
-        "note": f"{unusable} cannot be used; routed to {route.provider_id}",
+        "note": f"{unusable} {texts.clean(why, MAX_REASON)}; routed to {route.provider_id}",
     }
     return database.row(REROUTE, values) is not None
 
 
-def put_off(order_id: str, delay_seconds: float, order_timeout_seconds: float) -> None:
-    """No provider can take the order now: try again in `delay_seconds`, or when its time is up."""
-    values = {"id": order_id, "delay": delay_seconds, "order_timeout": order_timeout_seconds}
+def put_off(
+    order_id: str, delay_seconds: float, blocked_delay_seconds: float, order_timeout_seconds: float
+) -> None:
+    """No provider can take the order now: try again in `delay_seconds`, or when its time is up.
+
+    If its provider is down or paused, it is `take_up` that ends the wait, and `blocked_delay_seconds` in case that was
+    missed.
+    """
+    values = {
+        "id": order_id,
+        "delay": delay_seconds,
+        "blocked_delay": blocked_delay_seconds,
+        "order_timeout": order_timeout_seconds,
+    }
     database.rows(PUT_OFF, values)
+
+
+def take_up(provider_id: str, limit: int) -> list[Waiting]:
+    """Plan up to `limit` orders for now that a provider may have which takes orders again."""
+    return database.load(Waiting, TAKE_UP, {"provider": provider_id, "limit": limit, "asks": ASKS})
 
 
 def give_up(order_id: str, order_timeout_seconds: float, reason: str) -> bool:
@@ -64,8 +95,39 @@ WITH routed AS (
 )
 SELECT id FROM routed
 """
-PUT_OFF = """
-UPDATE product_orders SET "nextCheckAt" = LEAST(now() + make_interval(secs => %(delay)s),
-    "createdAt" + make_interval(secs => %(order_timeout)s))
-WHERE id = %(id)s AND "externalStatus" = 'not_sent' AND "nextCheckAt" IS NOT NULL RETURNING id
+PUT_OFF = f"""
+UPDATE product_orders AS o SET "nextCheckAt" = LEAST(
+    now() + make_interval(secs => CASE
+        WHEN EXISTS (
+            SELECT FROM provider_health AS h WHERE h.provider_id = o."providerId" AND {IS_BLOCKED}
+        ) THEN %(blocked_delay)s::float8
+        ELSE %(delay)s::float8
+    END),
+    COALESCE(o."resentAt", o."createdAt") + make_interval(secs => %(order_timeout)s))
+WHERE o.id = %(id)s AND o."externalStatus" = 'not_sent' AND o."nextCheckAt" IS NOT NULL RETURNING o.id
 """
+#: In SQL, of the order `o`: no provider has it, and it waits for one.
+_WAITS = """(
+    o."externalStatus" = 'not_sent'
+    OR o."externalStatus" = 'pending' AND o."unknownCount" >= %(asks)s AND o."sendingUntil" IS NULL
+)"""
+#: Uses idx_orders_planned: its cost follows the number of waiting orders. Locks the rows in the order of their ids, as
+#: settle.sql does; what another statement has planned meanwhile is left, whichever began first.
+TAKE_UP = Prepared(f"""
+WITH chosen AS (
+    SELECT o.id FROM product_orders AS o
+    WHERE o."nextCheckAt" > now() AND {_WAITS} AND (
+        o."providerId" = %(provider)s
+        OR EXISTS (
+            SELECT FROM routes AS r WHERE r.provider_id = %(provider)s
+                AND r.product_id IN (o."productId"::text, '*') AND r.package_id IN (o."packageId"::text, '*')
+        )
+    )
+    ORDER BY o."nextCheckAt", o.id LIMIT %(limit)s
+), locked AS (
+    SELECT o.id FROM product_orders AS o JOIN chosen USING (id)
+    WHERE o."nextCheckAt" > clock_timestamp() AND {_WAITS} ORDER BY o.id FOR UPDATE OF o
+)
+UPDATE product_orders AS o SET "nextCheckAt" = now() FROM locked WHERE o.id = locked.id
+RETURNING o.id::text AS id, o."externalStatus" AS external_status
+""")

@@ -9,7 +9,7 @@ from typing import Annotated, Generic, TypeVar
 
 import typer
 
-from models import texts
+from models import provider_health, texts
 
 T = TypeVar("T")
 
@@ -66,6 +66,14 @@ def _words(text: str, most: int) -> str:
     return cleaned
 
 
+def _name(text: str) -> str:
+    """A person's name. What the gateway does by itself is told apart from what people do."""
+    name = _words(text, MAX_NAME)
+    if name.lower() == provider_health.GATEWAY:
+        raise typer.BadParameter(f"{name} is the name under which the gateway acts by itself")
+    return name
+
+
 def _login_name() -> str:
     try:
         return getpass.getuser()
@@ -81,7 +89,7 @@ Person = Annotated[
         metavar="NAME",
         default_factory=_login_name,
         show_default="your login name",
-        callback=lambda value: _words(value, MAX_NAME),
+        callback=_name,
         help="Who does it, for the record.",
     ),
 ]

@@ -4,7 +4,6 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Any
 
 import typer
 
@@ -16,9 +15,8 @@ from gateway.commands.accounts import Wanted
 from gateway.commands.context import Problem, change_provider, find_provider, gateway
 from gateway.providers import ADAPTERS, Misconfigured, adapter_for
 from gateway.providers.base import ProviderError
-from models import provider, provider_health
+from models import provider, provider_health, standing
 from models.provider import CALLBACK_SECRET, Provider
-from models.provider_health import Health
 
 app = typer.Typer(help="Providers: the accounts that orders are given to.", no_args_is_help=True)
 for command in (rotating.rotate, operating.pause, operating.resume, operating.remove):
@@ -123,6 +121,7 @@ def add(
                 raise _exists(provider_id)
         else:
             _, added = change_provider(provider_id, make)
+        provider_health.look_again(provider_id)
     showing.warn(settings, added, has_new_url=True)
     showing.saved(added, settings, _shown_once(added, fresh_secret), json)
 
@@ -192,50 +191,57 @@ def set_(
         before, after = change_provider(
             provider_id, lambda now: accounts.change(now, wanted, given, fresh_secret)
         )
+        provider_health.look_again(provider_id)
     showing.warn(settings, after, has_new_url=base_url is not None)
     showing.changes(before, after, settings, _shown_once(after, fresh_secret), json)
 
 
 @app.command("list")
-def list_(json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
-    """List the providers and their state. Credentials are never shown.
+def list_(json: option.Json = False) -> None:
+    """List the providers, their state, our balance with each, and how many routes lead to it.
+
+    Credentials are never shown.
 
     Example: gateway providers list
     """
     with gateway() as settings:
         found = [(each, provider_health.health(each.id)) for each in provider.every()]
+        standings = standing.every()
     if json:
         return printing.as_json(
             [
-                {**showing.row(each), **showing.told(settings, each), **_health(health)}
+                {
+                    **showing.row(each),
+                    **showing.told(settings, each),
+                    **showing.health(health, settings.timezone),
+                    **showing.standing(standings.get(each.id)),
+                }
                 for each, health in found
             ]
         )
     printing.table(
-        ("ID", "Adapter", "Base URL", "Callback", "State"),
-        ((each.id, each.adapter, each.base_url, each.callback, state(health)) for each, health in found),
+        ("ID", "Adapter", "Base URL", "Callback", "Routes", "Balance", "State"),
+        (
+            (
+                each.id,
+                each.adapter,
+                each.base_url,
+                each.callback,
+                standings[each.id].routes if each.id in standings else 0,
+                showing.balance(standings.get(each.id), each.low_balance),
+                state(health, settings.timezone),
+            )
+            for each, health in found
+        ),
         empty="No providers yet. Add one: gateway providers add --help",
         fold="State",
     )
 
 
-def _health(health: Health | None) -> dict[str, Any]:
-    names = ("failures", "down", "last_error", "last_error_at")
-    return {name: getattr(health, name) if health else None for name in names}
-
-
-def state(health: Health | None) -> str:
-    """The state of a provider in words."""
-    if health is None or not health.failures:
-        return "up"
-    calls = f"{health.failures} calls in a row failed: {health.last_error}"
-    return f"down, {calls}" if health.down else f"up, but {calls}"
-
-
 @app.command()
 def test(
-    provider_id: str = typer.Argument(metavar="ID", help="A provider from `gateway providers list`."),
-    json: bool = typer.Option(False, "--json", help="Print JSON."),
+    provider_id: option.KnownId,
+    json: option.Json = False,
 ) -> None:
     """Ask the provider for our balance, to see that URL, credentials and access are right. Changes nothing.
 
@@ -243,6 +249,7 @@ def test(
     """
     with gateway():
         found = find_provider(provider_id)
+        health = provider_health.health(provider_id)
     if found.adapter in ADAPTERS and not ADAPTERS[found.adapter].HAS_SERVICE:
         raise Problem(f"{provider_id} ({found.adapter}) calls no service, so there is nothing to test")
     started = time.monotonic()
@@ -251,9 +258,20 @@ def test(
     except (ProviderError, Misconfigured, outbound.LocalFault) as error:
         raise Problem(f"{provider_id} at {found.base_url}: {error}") from None
     milliseconds = round((time.monotonic() - started) * 1000)
+    is_low = found.low_balance is not None and balance.amount < found.low_balance
+    obstacle = health.obstacle() if health else None
     if json:
-        return printing.as_json({"id": provider_id, **asdict(balance), "milliseconds": milliseconds})
+        answer = {"id": provider_id, **asdict(balance), "milliseconds": milliseconds}
+        return printing.as_json({**answer, "is_low": is_low, "obstacle": obstacle})
     extra = f" ({balance.note})" if balance.note else ""
     printing.say(
         f"{provider_id} answered in {milliseconds} ms: balance {balance.amount} {balance.currency}{extra}"
     )
+    if is_low:
+        printing.say(f"That is below its --low-balance, {found.low_balance}.")
+    if obstacle:
+        printing.say(f"It gets no new orders, because it {obstacle}.")
+
+
+#: What the list and the doctor say of a provider's health.
+state = showing.state

@@ -1,7 +1,8 @@
 """Providers as the command line shows them, without their credentials."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
+from decimal import Decimal
 from typing import Any
 
 from gateway.callbacks.verifiers import VERIFIERS, Instructions
@@ -11,6 +12,11 @@ from gateway.commands.provider_options import is_in_clear
 from gateway.providers import ADAPTERS
 from gateway.settings import Settings
 from models.provider import Provider
+from models.provider_health import Health
+from models.standing import Standing
+
+#: The health of a provider of which nothing was ever recorded; what is missing here is None.
+UNRECORDED = {"failures": 0, "down": False, "has_balance": True, "account_refusals": 0}
 
 
 def row(account: Provider) -> dict[str, Any]:
@@ -74,6 +80,60 @@ def warn(settings: Settings, account: Provider, *, has_new_url: bool) -> None:
         printing.note(
             f"{url} is not encrypted: credentials and codes can be read on their way; use https:// if you can."
         )
+
+
+def state(found: Health | None, timezone: str = "UTC") -> str:
+    """The state of a provider in words, with times in `timezone`."""
+    if found is None:
+        return "up"
+    words = []
+    if found.paused_at:
+        since = printing.at(found.paused_at, timezone)
+        words.append(f"paused by {found.paused_by} since {since}: {found.pause_reason}")
+    elif found.account_refusals:
+        many = (
+            "the last order" if found.account_refusals == 1 else f"{found.account_refusals} orders in a row"
+        )
+        words.append(f"refused {many} because of our account: {found.last_error}")
+    if not found.has_balance:
+        words.append("no balance")
+    if found.failures:
+        failed = "the last call" if found.failures == 1 else f"{found.failures} calls in a row"
+        calls = f"{failed} failed: {found.last_error}"
+        since = f" since {printing.at(found.down_since, timezone)}" if found.down_since else ""
+        words.append(f"down{since}, {calls}" if found.down else f"up, but {calls}")
+    elif found.down:
+        words.append(f"down since {printing.at(found.down_since, timezone)}, too many calls failed")
+    return "; ".join(words) or "up"
+
+
+def health(found: Health | None, timezone: str) -> dict[str, Any]:
+    """A provider's health, for `printing.as_json`; of one of which nothing was ever recorded too."""
+    known = asdict(found) if found else {each.name: UNRECORDED.get(each.name) for each in fields(Health)}
+    return {**known, "state": state(found, timezone)}
+
+
+def standing(found: Standing | None) -> dict[str, Any]:
+    """Routes and balance, for `printing.as_json`."""
+    if found is None:  # it was added a moment ago
+        return {"routes": 0, "balance": None}
+    balance = None
+    if found.balance is not None:
+        balance = {
+            "amount": str(found.balance),
+            "currency": found.balance_currency,
+            "at": found.balance_at,
+        }
+    return {"routes": found.routes, "balance": balance}
+
+
+def balance(found: Standing | None, low: Decimal | None) -> str:
+    """Our balance and how old that is, for a person: `1200.00 TRY, 5 min ago (low)`."""
+    if found is None or found.balance is None:
+        return ""
+    age = f", {printing.duration(found.balance_age_seconds)} ago" if found.balance_age_seconds else ""
+    mark = " (low)" if low is not None and found.balance < low else ""
+    return f"{found.balance} {found.balance_currency or ''}".rstrip() + age + mark
 
 
 def _instructions(settings: Settings, account: Provider, new_secret: str | None) -> Instructions | None:

@@ -1,16 +1,16 @@
 """Asking a provider for an order whose outcome it has not reported."""
 
 from gateway import log, providers
-from gateway.fulfilment import routing
-from gateway.fulfilment.dispatching import send, task_of
+from gateway.fulfilment import breaker, routing
+from gateway.fulfilment.dispatching import send, send_elsewhere, task_of
 from gateway.fulfilment.worker import Worker
-from gateway.providers.base import NoAnswer, NotTried, ProviderError, QuestionRefused, UnknownReference
+from gateway.providers.base import About, NoAnswer, NotTried, ProviderError, QuestionRefused, UnknownReference
 from models import claims, plans, provider_health, timeline
 from models.claims import ClaimedCheck, ClaimedCodeAsk, ClaimedOrder
 from models.db import database
 from models.order import Settled
 from models.outcome import Arrival, Outcome
-from models.provider import Assigned, Provider
+from models.provider import Assigned
 from models.status import ExternalStatus, FailureReason, Result, Source, is_open
 
 logger = log.get(__name__)
@@ -28,9 +28,11 @@ def check(worker: Worker, order_id: str) -> None:
         return
     if not assigned.is_due:
         return
+    if not assigned.health.takes_orders and _is_unsent_still(worker, order_id, assigned):
+        return
     with worker.permits.one_call(assigned.provider):
         with database.session():
-            if assigned.health.down and _must_wait(worker, assigned.provider, order_id):
+            if assigned.health.down and _must_wait(worker, assigned, order_id):
                 return
             completed = not is_open(assigned.status)
             code_ask = _claim_code_ask(worker, order_id, assigned.provider.id) if completed else None
@@ -43,12 +45,32 @@ def check(worker: Worker, order_id: str) -> None:
         worker.hints.check_later(order_id, again_seconds)
 
 
-def _must_wait(worker: Worker, account: Provider, order_id: str) -> bool:
-    """Whether the order's check was put off: its provider is down, and another check is the probe."""
-    backoff_min = worker.settings.backoff_min
-    return not provider_health.admits(account.id, backoff_min) and plans.postpone(
-        order_id, backoff_min, worker.settings.order_timeout
-    )
+def _is_unsent_still(worker: Worker, order_id: str, assigned: Assigned) -> bool:
+    """Whether the order never reached its provider, which takes no orders now: it went to the next, or was put off."""
+    if assigned.status != ExternalStatus.PENDING:
+        return False
+    if send_elsewhere(worker, order_id, assigned):
+        return True
+    settings = worker.settings
+    with database.session():
+        return (
+            assigned.health.paused_at is not None
+            and claims.find_unreached(order_id) is not None
+            and plans.postpone(order_id, settings.slow_check_interval, settings.order_timeout)
+        )
+
+
+def _must_wait(worker: Worker, assigned: Assigned, order_id: str) -> bool:
+    """Whether the order's check was put off: its provider is down, and another check is the probe.
+
+    One that never reached it is taken up when the provider is back.
+    """
+    settings = worker.settings
+    if provider_health.claim_probe(assigned.provider.id, settings.backoff_min, settings.backoff_max):
+        return False
+    is_unreached = assigned.status == ExternalStatus.PENDING and claims.find_unreached(order_id)
+    delay_seconds = settings.slow_check_interval if is_unreached else settings.backoff_min
+    return plans.postpone(order_id, delay_seconds, settings.order_timeout)
 
 
 def _claim(worker: Worker, order_id: str, provider_id: str | None) -> ClaimedCheck | None:
@@ -119,7 +141,7 @@ def _ask_for_code(worker: Worker, claimed: ClaimedCodeAsk, assigned: Assigned) -
 def _ask(worker: Worker, claimed: ClaimedCheck, assigned: Assigned) -> float | None:
     """Ask, and settle the answer. Seconds until the order is to be asked about again, if it is."""
     log.bind(provider_id=assigned.provider.id)
-    if _send_again(worker, claimed, assigned.provider):
+    if _send_again(worker, claimed, assigned):
         return None
     try:
         outcome = providers.check(assigned.provider, worker.client, task_of(claimed))
@@ -160,7 +182,7 @@ def _learned(worker: Worker, claimed: ClaimedOrder, assigned: Assigned, outcome:
     )
     with database.session():
         settled = worker.settle([arrival])[0]
-        _note_answer(assigned)
+    breaker.answered(worker, assigned)
     logger.info(
         "The provider answered the check.", action="checked", result=settled.result, status=outcome.status
     )
@@ -168,20 +190,17 @@ def _learned(worker: Worker, claimed: ClaimedOrder, assigned: Assigned, outcome:
 
 
 def _learned_nothing(worker: Worker, claimed: ClaimedOrder, assigned: Assigned, error: ProviderError) -> None:
+    provider_id = assigned.provider.id
     with database.session():
-        if isinstance(error, NoAnswer):
-            provider_health.failed(assigned.provider.id, str(error), worker.settings.backoff_min)
-        elif isinstance(error, QuestionRefused | UnknownReference):
-            _note_answer(assigned)
         checked = "not checked" if isinstance(error, NotTried) else _asked(claimed)
         timeline.record(claimed.id, Source.POLL, f"{checked}, nothing learned: {error}")
+        if isinstance(error, QuestionRefused) and error.about is About.ACCOUNT:
+            provider_health.account_trouble(provider_id, str(error))
+    if isinstance(error, NoAnswer):
+        breaker.failed(worker, provider_id, error)
+    elif isinstance(error, QuestionRefused | UnknownReference):
+        breaker.answered(worker, assigned)
     logger.warning("The check brought no outcome.", action="check_failed", error=str(error))
-
-
-def _note_answer(assigned: Assigned) -> None:
-    """The provider is up. Nothing is written if it had no failures when the check began."""
-    if assigned.health.failures:
-        provider_health.answered(assigned.provider.id)
 
 
 def _unknown(worker: Worker, claimed: ClaimedCheck, assigned: Assigned, error: UnknownReference) -> bool:
@@ -191,19 +210,23 @@ def _unknown(worker: Worker, claimed: ClaimedCheck, assigned: Assigned, error: U
         claims.unknown_to_provider(
             claimed.id, worker.settings.backoff_min, assigned.provider.id, claimed.provider_referans
         )
-    return is_open(claimed.external_status) and not _send_again(worker, claimed, assigned.provider)
+    return is_open(claimed.external_status) and not _send_again(worker, claimed, assigned)
 
 
-def _send_again(worker: Worker, claimed: ClaimedCheck, account: Provider) -> bool:
-    """Send an order that is certainly not at the provider; whether it was. The send plans what comes after."""
-    if claimed.external_status != ExternalStatus.PENDING or claimed.expired:
+def _send_again(worker: Worker, claimed: ClaimedCheck, assigned: Assigned) -> bool:
+    """Send an order that is certainly not at the provider; whether it was. The send plans what comes after.
+
+    A provider that is paused gets no orders, not even again.
+    """
+    is_paused = assigned.health.paused_at is not None
+    if is_paused or claimed.external_status != ExternalStatus.PENDING or claimed.expired:
         return False
     with database.session():
         again = claims.claim_resend(
-            claimed.id, worker.dispatch_grace_seconds, account.id, claimed.provider_referans
+            claimed.id, worker.dispatch_grace_seconds, assigned.provider.id, claimed.provider_referans
         )
     if again:
-        send(worker, again, account)
+        send(worker, again, assigned)
     return again is not None
 
 

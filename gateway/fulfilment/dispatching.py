@@ -1,14 +1,16 @@
 """Giving orders to providers, once."""
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 
 import redis
 
-from gateway import log, providers
-from gateway.fulfilment import routing
+from gateway import log, outbound, providers
+from gateway.fulfilment import breaker, routing
 from gateway.fulfilment.permits import BUSY_SECONDS, Busy
 from gateway.fulfilment.worker import Worker
 from gateway.providers.base import (
+    About,
     NoAnswer,
     NotReached,
     NotTried,
@@ -21,10 +23,20 @@ from models import claims, inbox, provider, provider_health, timeline, unsent
 from models.claims import ClaimedOrder
 from models.db import database
 from models.outcome import Arrival, Outcome
-from models.provider import Assigned, Provider
-from models.status import ExternalStatus, Source
+from models.provider import Assigned, Candidate
+from models.status import ExternalStatus, FailureReason, Source
 
 logger = log.get(__name__)
+
+#: Why an order failed that was refused, by what the refusal is about.
+FAILURE_REASONS = {
+    About.ORDER: FailureReason.PROVIDER,
+    About.PRODUCT: FailureReason.PRODUCT,
+    About.CUSTOMER: FailureReason.CUSTOMER,
+    About.ACCOUNT: FailureReason.ACCOUNT,
+}
+#: What the storefront reads where our account was refused; the provider's words stand on the timeline.
+ACCOUNT_MESSAGE = "The provider cannot take orders at present."
 
 
 def dispatch(worker: Worker, order_id: str) -> None:
@@ -32,43 +44,78 @@ def dispatch(worker: Worker, order_id: str) -> None:
 
     Raises Busy, redis.RedisError, sealed.NoKeyOpens, and whatever the database raises: the order is then left as it is.
     """
-    assigned = routing.of_order(worker, order_id) or _reroute(worker, order_id)
+    assigned = routing.of_order(worker, order_id)
+    if assigned is None or (assigned.status == ExternalStatus.NOT_SENT and assigned.health.obstacle()):
+        assigned = _pass_over(worker, order_id, assigned)
     if assigned is None or assigned.status != ExternalStatus.NOT_SENT:
         return
     with worker.permits.one_call(assigned.provider):
         with database.session():
             claimed = claims.claim_dispatch(order_id, worker.dispatch_grace_seconds, assigned.provider.id)
         if claimed:
-            send(worker, claimed, assigned.provider)
+            send(worker, claimed, assigned)
 
 
-def _reroute(worker: Worker, order_id: str) -> Assigned | None:
-    """Move an unsent order to the next usable provider of its route; without one it waits, up to the timeout."""
+def _pass_over(worker: Worker, order_id: str, assigned: Assigned | None) -> Assigned | None:
+    """Move an unsent order to the next provider of its route that takes orders; without one it waits, or is the probe.
+
+    `assigned` is None if its provider cannot be used at all. An order that has waited for the timeout fails.
+    """
     settings = worker.settings
     with database.session():
         waiting = unsent.find(order_id)
         if waiting is None:
             return None
-        if further := routing.first_usable(worker, waiting, [waiting.provider_id]):
-            rerouted = unsent.reroute(order_id, waiting.provider_id, further[0])
+        why = (assigned and assigned.health.obstacle()) or "cannot be used"
+        may_stay = assigned is not None and assigned.health.takes_orders
+        further = routing.first_usable(worker, waiting, [*waiting.tried_providers, waiting.provider_id])
+        if further and (further[1].health.has_balance or not may_stay):
+            rerouted = unsent.reroute(order_id, waiting.provider_id, further[0], why)
             return provider.of_order(order_id) if rerouted else None
-        reason = f"not sent within {settings.order_timeout:g} s: {waiting.provider_id} cannot be used"
-        if not unsent.give_up(order_id, settings.order_timeout, reason):
-            unsent.put_off(order_id, settings.sweep_period_seconds / 2, settings.order_timeout)
+        reason = f"not sent within {settings.order_timeout:g} s: {waiting.provider_id} {why}"
+        if may_stay or (
+            not unsent.give_up(order_id, settings.order_timeout, reason) and _is_probe(worker, assigned)
+        ):
+            return assigned
+        unsent.put_off(
+            order_id, settings.sweep_period_seconds / 2, settings.slow_check_interval, settings.order_timeout
+        )
     return None
 
 
-def send(worker: Worker, claimed: ClaimedOrder, account: Provider) -> None:
-    """Send a claimed order and settle the answer. If the answer is unclear, the order stays `pending`, in doubt."""
-    log.bind(provider_id=account.id)
+def _is_probe(worker: Worker, assigned: Assigned | None) -> bool:
+    """Whether the order's provider is down, and this order finds out whether it is back."""
+    if assigned is None or not assigned.health.down or assigned.health.paused_at is not None:
+        return False
+    settings = worker.settings
+    return provider_health.claim_probe(assigned.provider.id, settings.backoff_min, settings.backoff_max)
+
+
+def send(worker: Worker, claimed: ClaimedOrder, account: Candidate, passed: Sequence[str] = ()) -> None:
+    """Send a claimed order and settle the answer. If the answer is unclear, the order stays `pending`, in doubt.
+
+    `passed` are the providers that had their turn before, at this send.
+    """
+    log.bind(provider_id=account.provider.id)
+    sent_before = outbound.calls_sent()
+    following = None
     try:
-        outcome = providers.send(account, worker.client, task_of(claimed))
+        outcome = providers.send(account.provider, worker.client, task_of(claimed))
     except Refused as error:
-        _refused(worker, claimed, account, str(error))
+        following = _refused(worker, claimed, account, error)
+        if outbound.calls_sent() > sent_before:
+            breaker.answered(worker, account)
     except ProviderError as error:
-        _in_doubt(worker, claimed, account, error)
+        following = _claim_for_unreached(worker, claimed, account, error, passed)
+        if following is None:
+            _in_doubt(worker, claimed, account, error)
+        if isinstance(error, NoAnswer):
+            breaker.failed(worker, account.provider.id, error)
     else:
         _accepted(worker, claimed, account, outcome)
+        breaker.answered(worker, account)
+    if following:
+        _send_to_next(worker, *following, [*passed, account.provider.id])
 
 
 def task_of(claimed: ClaimedOrder) -> Task:
@@ -84,64 +131,79 @@ def task_of(claimed: ClaimedOrder) -> Task:
     )
 
 
-def _accepted(worker: Worker, claimed: ClaimedOrder, account: Provider, outcome: Outcome) -> None:
+def _accepted(worker: Worker, claimed: ClaimedOrder, account: Candidate, outcome: Outcome) -> None:
+    provider_id = account.provider.id
     cost = f", cost {outcome.cost} {outcome.currency}" if outcome.cost is not None else ""
     first_check_delay = worker.settings.first_check_delay
     arrival = Arrival(
-        account.id,
+        provider_id,
         Source.DISPATCH,
         outcome,
         order_id=claimed.id,
         next_check_seconds=first_check_delay,
         code_ask_seconds=worker.settings.backoff_min,
-        note=f"accepted by {account.id}{cost}",
+        note=f"accepted by {provider_id}{cost}",
     )
     with database.session():
         worker.settle([arrival])
         if outcome.external_order_id:
             # Callbacks may come before the answer that brings the provider's own number.
-            worker.settle(inbox.readable(inbox.waiting_for(account.id, outcome.external_order_id)))
-        provider_health.answered(account.id)
+            worker.settle(inbox.readable(inbox.waiting_for(provider_id, outcome.external_order_id)))
+        if account.health.account_refusals:
+            provider_health.account_accepted(provider_id)
     logger.info("The provider accepted the order.", action="dispatched")
     worker.hints.check_later(claimed.id, first_check_delay)
 
 
-def _refused(worker: Worker, claimed: ClaimedOrder, account: Provider, reason: str) -> None:
-    """Give the order to the next usable provider of its route; without one it has failed."""
+def _refused(
+    worker: Worker, claimed: ClaimedOrder, account: Candidate, error: Refused
+) -> tuple[ClaimedOrder, Candidate] | None:
+    """The order claimed for the next provider of its route; without one, or if the customer is at fault, it fails."""
+    provider_id, reason = account.provider.id, str(error)
     log.bind(reason=reason)
     if claimed.may_be_known and not _is_denied(worker, claimed, account):
-        return
+        return None
+    is_final = error.about is About.CUSTOMER and error.is_certain
     with database.session():
-        provider_health.answered(account.id)
-        following = _claim_for_next(worker, claimed, account, reason)
+        following = None if is_final else _claim_for_next(worker, claimed, account, reason)
         if following is None:
-            failed = Outcome(ExternalStatus.FAILED, claimed.provider_referans, message=reason)
-            note = f"{account.id} refused: {reason}"
-            worker.settle([Arrival(account.id, Source.DISPATCH, failed, order_id=claimed.id, note=note)])
-    logger.info("The provider refused the order.", action="refused")
-    if following:
-        _send_to_next(worker, *following)
+            said = ACCOUNT_MESSAGE if error.about is About.ACCOUNT else reason
+            failed = Arrival(
+                provider_id,
+                Source.DISPATCH,
+                Outcome(ExternalStatus.FAILED, claimed.provider_referans, message=said),
+                order_id=claimed.id,
+                failure_reason=FAILURE_REASONS[error.about],
+                note=f"{provider_id} refused: {reason}",
+            )
+            worker.settle([failed])
+    logger.info("The provider refused the order.", action="refused", about=error.about)
+    if error.about is About.ACCOUNT:
+        breaker.account_refused(worker, provider_id, error)
+    return following
 
 
-def _is_denied(worker: Worker, claimed: ClaimedOrder, account: Provider) -> bool:
+def _is_denied(worker: Worker, claimed: ClaimedOrder, account: Candidate) -> bool:
     """Whether the provider that refused a resend says that it does not know the order.
 
     It may refuse the second send because it has booked the first. Until it denies that, no other provider gets the
     order.
     """
     try:
-        outcome = providers.check(account, worker.client, task_of(claimed))
+        outcome = providers.check(account.provider, worker.client, task_of(claimed))
     except UnknownReference:
         return True
     except ProviderError as error:
         _in_doubt(worker, claimed, account, error)
+        if isinstance(error, NoAnswer):
+            breaker.failed(worker, account.provider.id, error)
     else:
         note = "found after it was refused"
         with database.session():
             worker.settle(
                 [
                     Arrival(
-                        account.id,
+                        account.provider.id,
                         Source.POLL,
                         outcome,
                         order_id=claimed.id,
@@ -155,55 +217,122 @@ def _is_denied(worker: Worker, claimed: ClaimedOrder, account: Provider) -> bool
 
 
 def _claim_for_next(
-    worker: Worker, claimed: ClaimedOrder, account: Provider, reason: str
-) -> tuple[ClaimedOrder, Provider] | None:
-    """The order claimed for the next usable provider, with that provider, or None."""
-    tried = [*(claimed.tried_providers or []), account.id]
-    further = routing.first_usable(worker, claimed, tried)
+    worker: Worker, claimed: ClaimedOrder, account: Candidate, reason: str
+) -> tuple[ClaimedOrder, Candidate] | None:
+    """The order claimed for the next provider of its route, with that provider, or None.
+
+    Where none takes orders now, one that is down or paused may have it once it is back.
+    """
+    tried = [*(claimed.tried_providers or []), account.provider.id]
+    further = routing.first_usable(worker, claimed, tried) or next(
+        routing.configured(worker, claimed, tried), None
+    )
     if further is None:
         return None
     route, following = further
     moved = claims.claim_next_provider(
-        claimed.id, account.id, route, reason, worker.dispatch_grace_seconds, claimed.provider_referans
+        claimed.id,
+        account.provider.id,
+        route,
+        reason,
+        worker.dispatch_grace_seconds,
+        claimed.provider_referans,
     )
     return (moved, following) if moved else None
 
 
-def _send_to_next(worker: Worker, claimed: ClaimedOrder, account: Provider) -> None:
+def _claim_for_unreached(
+    worker: Worker, claimed: ClaimedOrder, account: Candidate, error: ProviderError, passed: Sequence[str]
+) -> tuple[ClaimedOrder, Candidate] | None:
+    """An order that no provider can have, claimed for the next one that takes orders, with that provider; else None."""
+    if not isinstance(error, NotReached):
+        return None
+    provider_id = account.provider.id
+    with database.session():
+        further = routing.first_usable(worker, claimed, [*claimed.tried_providers, *passed, provider_id])
+        if further is None:
+            return None
+        route, following = further
+        moved = claims.claim_unreached(
+            claimed.id,
+            provider_id,
+            route,
+            f"was not reached: {error}",
+            worker.dispatch_grace_seconds,
+            claimed.provider_referans,
+        )
+    if moved is None:
+        return None
+    logger.warning("The provider was not reached; the order goes to the next one.", action="not_reached")
+    return moved, following
+
+
+def send_elsewhere(worker: Worker, order_id: str, assigned: Assigned) -> bool:
+    """Whether an order was taken from a provider that takes no orders now and that it never reached."""
+    with database.session():
+        waiting = claims.find_unreached(order_id)
+        if waiting is None or waiting.provider_id != assigned.provider.id:
+            return False
+        further = routing.first_usable(worker, waiting, [*waiting.tried_providers, waiting.provider_id])
+        if further is None:
+            return False
+        route, following = further
+        moved = claims.claim_unreached(
+            order_id,
+            waiting.provider_id,
+            route,
+            assigned.health.obstacle() or "",
+            worker.dispatch_grace_seconds,
+            waiting.provider_referans,
+            is_waiting=True,
+        )
+    if moved:
+        _send_to_next(worker, moved, following, [waiting.provider_id])
+    return moved is not None
+
+
+def _send_to_next(
+    worker: Worker, claimed: ClaimedOrder, account: Candidate, passed: Sequence[str] = ()
+) -> None:
     """Take a permit and send. If none is free, leave it to the next check, which sees that nothing was sent."""
+    if not account.health.takes_orders:
+        _leave_unsent(worker, claimed, account, worker.settings.backoff_min)
+        return
     with ExitStack() as stack:
         try:
-            stack.enter_context(worker.permits.one_call(account))
+            stack.enter_context(worker.permits.one_call(account.provider))
         except (Busy, redis.RedisError):
-            with database.session():
-                claims.in_doubt(
-                    claimed.id,
-                    BUSY_SECONDS,
-                    never_reached=True,
-                    provider_id=account.id,
-                    referans=claimed.provider_referans,
-                )
+            _leave_unsent(worker, claimed, account, BUSY_SECONDS)
             worker.hints.check_later(claimed.id, BUSY_SECONDS)
         else:
-            send(worker, claimed, account)
+            send(worker, claimed, account, passed)
 
 
-def _in_doubt(worker: Worker, claimed: ClaimedOrder, account: Provider, error: ProviderError) -> None:
+def _leave_unsent(worker: Worker, claimed: ClaimedOrder, account: Candidate, delay_seconds: float) -> None:
+    with database.session():
+        claims.in_doubt(
+            claimed.id,
+            delay_seconds,
+            never_reached=True,
+            provider_id=account.provider.id,
+            referans=claimed.provider_referans,
+        )
+
+
+def _in_doubt(worker: Worker, claimed: ClaimedOrder, account: Candidate, error: ProviderError) -> None:
     never_reached = isinstance(error, NotReached | NotTried)
     intent = "not reached, will send again" if never_reached else "no clear answer to the send, will ask"
     if isinstance(error, NotTried):
         intent = "not sent because of a fault on our side, will send again"
     backoff_min = worker.settings.backoff_min
     with database.session():
-        if isinstance(error, NoAnswer):
-            provider_health.failed(account.id, str(error), backoff_min)
         claims.in_doubt(
             claimed.id,
             backoff_min,
             never_reached=never_reached,
-            provider_id=account.id,
+            provider_id=account.provider.id,
             referans=claimed.provider_referans,
         )
-        timeline.record(claimed.id, Source.DISPATCH, f"{account.id}: {intent}: {error}")
+        timeline.record(claimed.id, Source.DISPATCH, f"{account.provider.id}: {intent}: {error}")
     logger.warning("The send got no clear answer.", action="in_doubt", intent=intent, error=str(error))
     worker.hints.check_later(claimed.id, backoff_min)

@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 import redis
 from redis.lock import Lock
 
+from gateway.fulfilment.call_window import CallWindow
 from gateway.outbound import DEADLINE_SECONDS
 from models.provider import Provider
 
@@ -31,6 +32,8 @@ class Permits:
     """Permits for calls that take up to `call_seconds`."""
 
     def __init__(self, client: redis.Redis, *, call_seconds: float = DEADLINE_SECONDS) -> None:
+        #: How many of the last calls failed.
+        self.window = CallWindow(client)
         self._client = client
         self._expiry_seconds = call_seconds + SPARE_SECONDS
         self._count_call = client.register_script(COUNT_CALL)

@@ -1,10 +1,11 @@
 """Which provider may have an order.
 
-A provider is passed over only for a fault of its own. Any error of ours (the database is away, the keys of this process
+A provider is passed over only for a fault of its own: it is not configured or its settings do not work, it is down,
+paused, or without balance. Any error of ours (the database is away, the keys of this process
 open nothing) is raised: the work is put off, and the sweep finds it again.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TypeVar
 
@@ -13,12 +14,12 @@ from gateway.fulfilment.worker import Worker
 from models import provider, route
 from models.claims import ClaimedOrder
 from models.db import database, sealed
-from models.provider import Assigned, Provider
+from models.provider import Assigned, Candidate
 from models.route import Route
 
 logger = log.get(__name__)
 
-Found = TypeVar("Found", Provider, Assigned)
+Found = TypeVar("Found", bound=Candidate)
 
 
 def of_order(worker: Worker, order_id: str) -> Assigned | None:
@@ -27,18 +28,38 @@ def of_order(worker: Worker, order_id: str) -> Assigned | None:
         return _usable(worker, partial(provider.of_order, order_id), order_id=order_id)
 
 
-def first_usable(worker: Worker, claimed: ClaimedOrder, tried: list[str]) -> tuple[Route, Provider] | None:
-    """The first route of the order's package whose provider is not in `tried` and can be used, with that provider.
+def first_usable(worker: Worker, claimed: ClaimedOrder, tried: list[str]) -> tuple[Route, Candidate] | None:
+    """The first route of the order's package whose provider is not in `tried` and takes orders, with that provider.
 
-    Needs an open session. Raises sealed.NoKeyOpens.
+    One without balance only if no other takes them. Needs an open session. Raises sealed.NoKeyOpens.
+    """
+    without_balance = None
+    for found, candidate in configured(worker, claimed, tried):
+        if candidate.health.takes_orders and candidate.health.has_balance:
+            return found, candidate
+        if candidate.health.takes_orders:
+            without_balance = without_balance or (found, candidate)
+    return without_balance
+
+
+def configured(worker: Worker, claimed: ClaimedOrder, tried: list[str]) -> Iterator[tuple[Route, Candidate]]:
+    """The routes of the order's package, in their order, whose provider is not in `tried` and can be used.
+
+    Whether it takes orders now is not asked. Needs an open session. Raises sealed.NoKeyOpens.
     """
     product, package = claimed.product_id or "", claimed.package_id or ""
     while found := route.next_for(product, package, tried):
-        find = partial(provider.find, found.provider_id)
-        if account := _usable(worker, find, provider_id=found.provider_id):
-            return found, account
+        if usable := candidate(worker, found.provider_id):
+            yield found, usable
         tried = [*tried, found.provider_id]
-    return None
+
+
+def candidate(worker: Worker, provider_id: str) -> Candidate | None:
+    """The provider and how it is doing, or None if it cannot be used. Needs an open session.
+
+    Raises sealed.NoKeyOpens.
+    """
+    return _usable(worker, partial(provider.candidate, provider_id), provider_id=provider_id)
 
 
 def _usable(worker: Worker, find: Callable[[], Found | None], **ids: str) -> Found | None:
@@ -60,8 +81,6 @@ def _usable(worker: Worker, find: Callable[[], Found | None], **ids: str) -> Fou
     return None if reason else found
 
 
-def _fault(worker: Worker, found: Provider | Assigned | None) -> str | None:
+def _fault(worker: Worker, found: Candidate | None) -> str | None:
     """Why a provider that was found cannot be used; None if it can."""
-    if found is None:
-        return "it is not configured"
-    return providers.fault(found if isinstance(found, Provider) else found.provider, worker.client)
+    return providers.fault(found.provider, worker.client) if found else "it is not configured"

@@ -1,7 +1,9 @@
 """Provider protocols: one file each, with the interface of `base.Adapter`."""
 
+from typing import Any
+
 from gateway import log, outbound
-from gateway.providers.base import Adapter, InDoubt, NotReached, NotTried, ProviderError, Task
+from gateway.providers.base import Adapter, Balance, InDoubt, NotReached, NotTried, ProviderError, Task
 from gateway.providers.znet import Znet
 from models.outcome import Outcome
 from models.provider import Provider
@@ -37,19 +39,27 @@ def fault(provider: Provider, client: outbound.Client) -> str | None:
 
 def send(provider: Provider, client: outbound.Client, task: Task) -> Outcome:
     """See `Adapter.send`. Raises only ProviderError, so that a bug in an adapter cannot lose an order."""
-    return _call("send", provider, client, task)
+    outcome: Outcome = _call("send", provider, client, task)
+    return outcome
 
 
 def check(provider: Provider, client: outbound.Client, task: Task) -> Outcome:
     """See `Adapter.check`. Raises only ProviderError."""
-    return _call("check", provider, client, task)
+    outcome: Outcome = _call("check", provider, client, task)
+    return outcome
 
 
-def _call(name: str, provider: Provider, client: outbound.Client, task: Task) -> Outcome:
+def balance(provider: Provider, client: outbound.Client) -> Balance:
+    """See `Adapter.balance`. Raises only ProviderError."""
+    found: Balance = _call("balance", provider, client)
+    return found
+
+
+def _call(name: str, provider: Provider, client: outbound.Client, *arguments: Task) -> Any:
     """An error of ours blames no provider: before anything was sent it is NotTried, after that InDoubt."""
     sent_before = outbound.calls_sent()
     try:
-        outcome: Outcome = getattr(adapter_for(provider, client), name)(task)
+        answer = getattr(adapter_for(provider, client), name)(*arguments)
     except Misconfigured as error:
         reason = f"nothing was sent: the settings of {provider.id} do not work: {error}"
         raise NotReached(reason) from None
@@ -60,4 +70,4 @@ def _call(name: str, provider: Provider, client: outbound.Client, task: Task) ->
         detail = str(error) if isinstance(error, outbound.LocalFault) else type(error).__name__
         kind = NotTried if outbound.calls_sent() == sent_before else InDoubt
         raise kind(f"the adapter {provider.adapter} failed ({detail})") from None
-    return outcome
+    return answer

@@ -42,11 +42,20 @@ class About(StrEnum):
 class Refused(ProviderError):
     """The provider refused, and has not booked the order: try the next provider, or fail."""
 
-    def __init__(self, message: str, about: About = About.ORDER, *, is_certain: bool = True) -> None:
+    def __init__(
+        self,
+        message: str,
+        about: About = About.ORDER,
+        *,
+        is_certain: bool = True,
+        lacks_balance: bool = False,
+    ) -> None:
         super().__init__(message)
         self.about = about
         #: Whether the words leave no doubt about what it is about.
         self.is_certain = is_certain
+        #: Of a refusal about our account: the balance does not suffice.
+        self.lacks_balance = lacks_balance
 
 
 class InDoubt(ProviderError):
@@ -67,6 +76,11 @@ class NotTried(ProviderError):
 
 class QuestionRefused(ProviderError):
     """The provider answered, but not about the order: nothing changes."""
+
+    def __init__(self, message: str, about: About | None = None) -> None:
+        super().__init__(message)
+        #: What it is about, if the words say so.
+        self.about = about
 
 
 class UnknownReference(ProviderError):

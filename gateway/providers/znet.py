@@ -7,12 +7,13 @@ Source of every protocol fact here: the vendor's API document as summarised in p
 import codecs
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from gateway import inputs, outbound
-from gateway.providers import players
+from gateway.providers import players, refusals
 from gateway.providers.base import (
+    About,
     Balance,
     InDoubt,
     NoAnswer,
@@ -35,6 +36,8 @@ STATES = {"1": ExternalStatus.PROCESSING, "2": ExternalStatus.COMPLETED, "3": Ex
 
 #: Characters of a reason that is read. A longer one may say at its end what changes its meaning, so it decides nothing.
 MAX_REASON = 1_000
+#: Characters from which what the customer wrote is taken out of a reason that repeats it, before its words are read.
+SHORTEST_ECHO = 3
 #: Characters of an answer that an error shows.
 MAX_SHOWN = 120
 #: All patterns are matched against `fold`ed text: lower case, Turkish letters replaced by similar Latin ones.
@@ -96,11 +99,13 @@ class Znet:
 
     def send(self, task: Task) -> Outcome:
         """pin_ekle. Accepted is `OK|cost|remaining balance`."""
-        answer = self._ask("pin_ekle", _order_fields(task))
+        fields = _order_fields(task)
+        answer = self._ask("pin_ekle", fields)
         head, _, rest = answer.partition("|")
         if head.strip().upper() == "OK":
             return _accepted(task, answer, rest)
-        raise _not_accepted(answer, head.strip(), rest.strip())
+        given = (fields["oyuncu_bilgi"], fields["musteri_tel"])
+        raise _not_accepted(answer, head.strip(), rest.strip(), given)
 
     def check(self, task: Task) -> Outcome:
         """pin_kontrol. `OK|state|pin|description`; without OK at its beginning, the question failed."""
@@ -116,7 +121,7 @@ class Znet:
         head, *fields = (part.strip() for part in answer.split("|"))
         amount = texts.clean_money(fields[0]) if fields else None
         if head.upper() != "OK" or amount is None:
-            raise QuestionRefused(f"the panel answered {_shown(answer)}")
+            raise _refused_question(answer)
         return Balance(amount, CURRENCY, f"debt {fields[1]}" if fields[1:] else None)
 
     def catalogue(self) -> list[Package]:
@@ -204,7 +209,12 @@ def _order_fields(task: Task) -> dict[str, str]:
         raise Refused(f"not sent: znet panels take one item per order, not {task.quantity}")
     player, phone = _player_and_phone(task)
     if not player:
-        raise Refused("not sent: the player's id is empty once blanks and invisible characters are gone")
+        # Another provider's route may take the player from another field.
+        raise Refused(
+            "not sent: the player's id is empty once blanks and invisible characters are gone",
+            About.CUSTOMER,
+            is_certain=False,
+        )
     return {
         "oyun": str(task.params["oyun"]),
         "kupur": str(task.params["kupur"]),
@@ -230,23 +240,31 @@ def _accepted(task: Task, answer: str, rest: str) -> Outcome:
     return Outcome(ExternalStatus.SENT, task.referans, cost=cost, currency=CURRENCY)
 
 
-def _not_accepted(answer: str, head: str, reason: str) -> Refused | InDoubt | NoAnswer:
+def _not_accepted(answer: str, head: str, reason: str, given: Sequence[str]) -> Refused | InDoubt | NoAnswer:
+    """What an answer other than OK means. The customer wrote `given`: where a reason repeats it, it says nothing."""
     is_answer = head.isdigit() or head.upper() == "ERROR"
     if not is_answer:
         return NoAnswer(f"the panel's answer cannot be read: {_shown(answer)}")
     if len(reason) > MAX_REASON:
         return InDoubt(f"the panel's answer is too long to be read: {_shown(answer)}")
-    said = fold(texts.clean(reason, MAX_REASON))
-    if not SENT_BEFORE.search(said) and _is_refusal(head, said):
-        return Refused(reason)
+    whole = fold(texts.clean(reason, MAX_REASON))
+    said = whole
+    for echo in (fold(each) for each in given if len(each) >= SHORTEST_ECHO):
+        said = said.replace(echo, "…")
+    if not SENT_BEFORE.search(whole) and _is_refusal(head, said, whole):
+        means = refusals.meaning(said)
+        return Refused(reason, means.about, is_certain=means.is_certain, lacks_balance=means.lacks_balance)
     return InDoubt(f"the panel answered {_shown(answer)}")
 
 
-def _is_refusal(head: str, said: str) -> bool:
-    """Whether an answer other than OK means that the order was not accepted; 3 is the panel's own code for that."""
+def _is_refusal(head: str, said: str, whole: str) -> bool:
+    """Whether an answer other than OK means that the order was not accepted; 3 is the panel's own code for that.
+
+    `said` is the `whole` without what the customer wrote, which must not make it one.
+    """
     if NO_BALANCE_OR_STOCK.search(said) or ACCOUNT_REFUSED.search(said):
         return True
-    return not UNCLEAR.search(said) and bool(REFUSAL.search(said) or (head == "3" and said))
+    return not UNCLEAR.search(whole) and bool(REFUSAL.search(said) or (head == "3" and said))
 
 
 def _question_failed(answer: str) -> QuestionRefused | UnknownReference | NoAnswer:
@@ -258,7 +276,12 @@ def _question_failed(answer: str) -> QuestionRefused | UnknownReference | NoAnsw
     said = fold(texts.clean(reason, MAX_REASON))
     if UNKNOWN.search(said.replace("_", " ")) and not ABOUT_SOMETHING_ELSE.search(said):
         return UnknownReference(f"the panel answered {_shown(answer)}")
-    return QuestionRefused(f"the panel answered {_shown(answer)}")
+    return _refused_question(answer)
+
+
+def _refused_question(answer: str) -> QuestionRefused:
+    about = refusals.meaning(fold(texts.clean(answer, MAX_REASON))).about
+    return QuestionRefused(f"the panel answered {_shown(answer)}", about)
 
 
 def _state(task: Task, answer: str, fields: list[str]) -> Outcome:

@@ -53,6 +53,12 @@ PLAN, SETTLE = "tests/models/test_claims.py", "tests/models/test_settle.py"
 INBOX, PLACING = "tests/models/test_inbox.py", "tests/models/test_placing.py"
 CALLBACKS = "tests/gateway/web/test_callbacks.py"
 ATTENTION = "tests/models/test_attention.py"
+RESOLVING, RACES = "tests/models/test_resolving.py", "tests/models/test_races.py"
+HEALTH, PASSING_OVER, ACCOUNTS = (
+    "tests/models/test_provider_health.py",
+    "tests/gateway/fulfilment/test_passing_over.py",
+    "tests/gateway/fulfilment/test_accounts.py",
+)
 DISPATCHING, CHECKING, SWEEPING, PERMITS, CODE_ASKS, ENDINGS, OWN_TROUBLE = (
     f"tests/gateway/fulfilment/test_{name}.py"
     for name in ("dispatching", "checking", "sweeping", "permits", "code_asks", "endings", "own_trouble")
@@ -119,8 +125,8 @@ GUARDS = [
     Guard(
         "what another hand has decided is not asked about for ever",
         "models/settle.sql",
-        "WHEN n.ends OR n.ends_asking THEN NULL",
-        "WHEN n.ends THEN NULL",
+        "WHEN n.ends OR n.ends_asking OR n.applies",
+        "WHEN n.ends OR n.applies",
         ENDINGS,
     ),
     Guard(
@@ -186,15 +192,15 @@ GUARDS = [
     Guard(
         "what is said while a send is under way does not count",
         "models/claims.py",
-        """'pending' AND (o."sendingUntil" IS NULL OR o."sendingUntil" <= now())\n  AND {WITH_PROVIDER}""",
-        """'pending'\n  AND {WITH_PROVIDER}""",
+        """'pending' AND (o."sendingUntil" IS NULL OR o."sendingUntil" <= now())\n  AND {SAME_SEND}""",
+        """'pending'\n  AND {SAME_SEND}""",
         PLAN,
     ),
     Guard(
         "nothing is sent again while it is being sent",
         "models/claims.py",
-        """AND (o."sendingUntil" IS NULL OR o."sendingUntil" <= now()) AND {WITH_PROVIDER} AND NOT {IS_DECIDED}""",
-        "AND {WITH_PROVIDER} AND NOT {IS_DECIDED}",
+        """AND (o."sendingUntil" IS NULL OR o."sendingUntil" <= now()) AND {SAME_SEND} AND NOT {IS_DECIDED}""",
+        "AND {SAME_SEND} AND NOT {IS_DECIDED}",
         PLAN,
     ),
     Guard(
@@ -263,22 +269,22 @@ GUARDS = [
     Guard(
         "a provider that refuses a resend is asked",
         "gateway/fulfilment/dispatching.py",
-        "    if claimed.may_be_known and not _is_denied(worker, claimed, account):\n        return\n",
+        "    if claimed.may_be_known and not _is_denied(worker, claimed, account):\n        return None\n",
         "",
         DISPATCHING,
     ),
     Guard(
         "an order that its provider does not deny goes to no other",
         "gateway/fulfilment/dispatching.py",
-        "    return False\n",
-        "    return True\n",
+        "        worker.hints.check_later(claimed.id, worker.settings.backoff_min)\n    return False\n",
+        "        worker.hints.check_later(claimed.id, worker.settings.backoff_min)\n    return True\n",
         DISPATCHING,
     ),
     Guard(
         "an order that a busy provider never got is sent to it",
         "gateway/fulfilment/dispatching.py",
-        "BUSY_SECONDS, never_reached=True,",
-        "BUSY_SECONDS, never_reached=False,",
+        "never_reached=True,\n            provider_id",
+        "never_reached=False,\n            provider_id",
         DISPATCHING,
     ),
     Guard(
@@ -305,7 +311,7 @@ GUARDS = [
     Guard(
         "the next provider follows only the one that refused",
         "models/claims.py",
-        """'pending' AND o."providerId" = %(refused_by)s""",
+        """'pending' AND o."providerId" = %(former)s""",
         """'pending'""",
         PLAN,
     ),
@@ -433,8 +439,8 @@ GUARDS = [
     Guard(
         "an outcome counts for the order's providers only",
         "models/settle.sql",
-        "(i.provider_id IS NULL OR i.provider_id = o.provider_id OR i.provider_id = ANY (o.tried_providers))",
-        "true",
+        "OR i.provider_id = ANY (o.tried_providers)\n        )",
+        "OR true\n        )",
         SETTLE,
     ),
     Guard(
@@ -490,8 +496,8 @@ GUARDS = [
     Guard(
         "codes that are there stay with their place",
         "models/settle.sql",
-        "jsonb_array_length(n.from_codes) + given.place",
-        "given.place - 1",
+        "ELSE jsonb_array_length(n.from_codes) END + given.place",
+        "ELSE -9 END + given.place",
         ATTENTION,
     ),
     Guard(
@@ -504,8 +510,8 @@ GUARDS = [
     Guard(
         "what a former provider says finds its order",
         "models/settle.sql",
-        """(o."providerId" = i.provider_id OR i.provider_id = ANY (o."triedProviders"))\n        ORDER""",
-        """o."providerId" = i.provider_id\n        ORDER""",
+        """(o."providerId" = i.provider_id OR i.provider_id = ANY (o."triedProviders"))\n            ORDER""",
+        """o."providerId" = i.provider_id\n            ORDER""",
         ENDINGS,
     ),
     Guard(
@@ -560,8 +566,8 @@ GUARDS = [
     Guard(
         "the first code stays the one that is shown",
         "models/settle.sql",
-        """"pinCode" = CASE WHEN n.fills_codes AND NOT n.from_has_code THEN""",
-        """"pinCode" = CASE WHEN n.fills_codes THEN""",
+        "WHEN n.fills_codes AND (n.is_decision OR NOT n.from_has_code) THEN n.pin",
+        "WHEN n.fills_codes THEN n.pin",
         ATTENTION,
     ),
     Guard(
@@ -616,15 +622,15 @@ GUARDS = [
     Guard(
         "what another hand has decided goes to no other provider",
         "models/claims.py",
-        """o."providerId" = %(refused_by)s\n      AND NOT {IS_DECIDED}""",
-        """o."providerId" = %(refused_by)s""",
+        "{SAME_REFERANS} AND NOT {IS_DECIDED}",
+        "{SAME_REFERANS}",
         ENDINGS,
     ),
     Guard(
         "what another hand has decided is not sent again",
         "models/claims.py",
-        "{WITH_PROVIDER} AND NOT {IS_DECIDED}",
-        "{WITH_PROVIDER}",
+        "{SAME_SEND} AND NOT {IS_DECIDED}",
+        "{SAME_SEND}",
         ENDINGS,
     ),
     Guard(
@@ -710,6 +716,147 @@ GUARDS = [
         "        if isinstance(each, UnreadableCallback):\n",
         "        if isinstance(each, UnreadableCallback):\n            raise each\n",
         CALLBACKS,
+    ),
+    # --- decided by people
+    Guard(
+        "a decision on what has changed since does nothing",
+        "models/settle.sql",
+        "        AND (i.seen IS NULL OR i.seen = o.version)\n",
+        "",
+        RACES,
+    ),
+    Guard(
+        "a dismissal of what has changed since does nothing",
+        "models/resolving.py",
+        " AND {VERSION} = %(seen)s",
+        "",
+        RACES,
+    ),
+    Guard(
+        "what a person saw is what is decided",
+        "models/resolving.py",
+        "(seen is not None and seen != found.version) or ",
+        "",
+        RESOLVING,
+    ),
+    Guard(
+        "another person in the same moment is told",
+        "models/resolving.py",
+        " or found.just_decided_by not in (None, by)",
+        "",
+        RESOLVING,
+    ),
+    Guard(
+        "of two who send an order again one does",
+        "models/resolving.py",
+        'LOCK = f"{_LOOK} FOR UPDATE"',
+        "LOCK = _LOOK",
+        RACES,
+    ),
+    Guard(
+        "an order that a provider may have is not sent again unasked",
+        "models/resolving.py",
+        "if not _may_have_it(seen) or may_buy_twice:",
+        "if True:",
+        RESOLVING,
+    ),
+    Guard(
+        "a provider that had the order gets it under another reference",
+        "models/resolving.py",
+        "new_referans() if had_it or not",
+        "new_referans() if not",
+        RESOLVING,
+    ),
+    Guard(
+        "an order of another system is not sent again",
+        "models/resolving.py",
+        "    if not seen.is_ours:\n",
+        "    if False:\n",
+        RESOLVING,
+    ),
+    Guard(
+        "what comes under a former reference finds its order",
+        "models/settle.sql",
+        "WHERE f.referans = i.referans AND f.provider_id = i.provider_id",
+        "WHERE false",
+        RESOLVING,
+    ),
+    Guard(
+        "the answer to a former send does not count for the new one",
+        "models/settle.sql",
+        " OR i.referans <> o.referans AS is_former",
+        " AS is_former",
+        RESOLVING,
+    ),
+    Guard(
+        "what becomes of a former send says nothing of the new one",
+        "models/claims.py",
+        'SAME_REFERANS = "(%(referans)s::text IS NULL OR o.provider_referans = %(referans)s::text)"',
+        'SAME_REFERANS = "(%(referans)s::text IS NULL OR true)"',
+        RESOLVING,
+    ),
+    Guard(
+        "the codes of former sends are kept",
+        "models/resolving.py",
+        "        database.rows(KEEP_FORMER, values)\n",
+        "",
+        RESOLVING,
+    ),
+    Guard(
+        "a code that a person gives comes first",
+        "models/settle.sql",
+        "WHEN n.fills_codes AND (n.is_decision OR NOT n.from_has_code) THEN n.pin",
+        "WHEN n.fills_codes AND NOT n.from_has_code THEN n.pin",
+        RESOLVING,
+    ),
+    Guard(
+        "the codes that were there stay behind a person's",
+        "models/settle.sql",
+        "ELSE COALESCE(given.place, jsonb_array_length(n.codes) + known.place)",
+        "ELSE known.place",
+        RESOLVING,
+    ),
+    Guard(
+        "a failure that a person accepts after a delivery is a reversal",
+        "models/resolving.py",
+        "kept = replace(kept, status=ExternalStatus.REVERSED)",
+        "pass",
+        RESOLVING,
+    ),
+    Guard(
+        "an order that waits for a person is not dismissed out of sight",
+        "models/resolving.py",
+        " AND seen.must_stay IS NOT TRUE",
+        "",
+        RESOLVING,
+    ),
+    Guard(
+        "an order that waits for a person is not asked about",
+        "models/settle.sql",
+        " OR n.applies AND n.attention IS NOT NULL THEN NULL",
+        " THEN NULL",
+        RESOLVING,
+    ),
+    Guard(
+        "an order that is sent again has all its time",
+        "models/settle.sql",
+        """COALESCE(o."resentAt", o."createdAt")""",
+        """o."createdAt\"""",
+        RESOLVING,
+    ),
+    Guard(
+        "a person's failure is not undone by a late delivery",
+        "models/settle.sql",
+        "                    AND from_reason IS DISTINCT FROM 'timeout'\n",
+        "",
+        RESOLVING,
+    ),
+    Guard(
+        "an order that a person ends does not look sent",
+        "models/settle.sql",
+        "d.only_if IS NULL AND NOT d.is_decision AND d.rank >= 2",
+        "d.only_if IS NULL AND d.rank >= 2",
+        RESOLVING,
     ),
     # --- requests
     Guard(
@@ -935,8 +1082,8 @@ GUARDS = [
     Guard(
         "a cancelled order does not look sent",
         "models/settle.sql",
-        "d.result = 'applied' AND d.only_if IS NULL AND d.rank >= 2",
-        "d.result = 'applied' AND d.rank >= 2",
+        "d.result = 'applied' AND d.only_if IS NULL AND NOT d.is_decision AND d.rank >= 2",
+        "d.result = 'applied' AND NOT d.is_decision AND d.rank >= 2",
         PLACING,
     ),
     Guard(
@@ -963,9 +1110,79 @@ GUARDS = [
     Guard(
         "one probe at a time",
         "models/provider_health.py",
-        " AND probe_at <= now() RETURNING provider_id",
-        " RETURNING provider_id",
-        PLAN,
+        " AND COALESCE(h.probe_at <= now(), true)\nRETURNING",
+        "\nRETURNING",
+        HEALTH,
+    ),
+    Guard(
+        "a provider that is down or paused gets no order",
+        "gateway/fulfilment/dispatching.py",
+        "(assigned.status == ExternalStatus.NOT_SENT and assigned.health.obstacle())",
+        "False",
+        PASSING_OVER,
+    ),
+    Guard(
+        "what is parked for a provider that is paused is not sent to it",
+        "gateway/fulfilment/dispatching.py",
+        "    if not account.health.takes_orders:\n",
+        "    if False:\n",
+        PASSING_OVER,
+    ),
+    Guard(
+        "what a provider that is paused denies is not sent to it again",
+        "gateway/fulfilment/checking.py",
+        "    if is_paused or claimed",
+        "    if claimed",
+        PASSING_OVER,
+    ),
+    Guard(
+        "what a provider may know goes to no other because it is not reached",
+        "models/claims.py",
+        """(%(refused)s::boolean OR NOT o."mayBeKnown")""",
+        "true",
+        PASSING_OVER,
+    ),
+    Guard(
+        "what waits is taken up by one worker",
+        "models/unsent.py",
+        """o."nextCheckAt" > clock_timestamp() AND {_WAITS}""",
+        "{_WAITS}",
+        HEALTH,
+    ),
+    Guard(
+        "an answer to an earlier call leaves the breaker open",
+        "models/provider_health.py",
+        " AND (%(closes)s::boolean OR NOT was.down)",
+        "",
+        HEALTH,
+    ),
+    Guard(
+        "after a lack of balance only more of it ends the pause",
+        "models/provider_health.py",
+        "NOT h.lacks_balance OR COALESCE(%(amount)s > h.paused_balance, false) AS ends",
+        "true AS ends",
+        HEALTH,
+    ),
+    Guard(
+        "a pause by a person is ended by a person",
+        "models/provider_health.py",
+        " AND {_IS_OWN_PAUSE} FOR UPDATE",
+        " AND h.paused_at IS NOT NULL FOR UPDATE",
+        HEALTH,
+    ),
+    Guard(
+        "what the customer wrote decides nothing in an answer",
+        "gateway/providers/znet.py",
+        """        said = said.replace(echo, "…")\n""",
+        "        pass\n",
+        "tests/gateway/providers/test_znet.py",
+    ),
+    Guard(
+        "a refusal of the customer is the end",
+        "gateway/fulfilment/dispatching.py",
+        "is_final = error.about is About.CUSTOMER and error.is_certain",
+        "is_final = False",
+        ACCOUNTS,
     ),
     Guard(
         "workers share one limit",
@@ -1024,6 +1241,21 @@ GUARDS = [
         "                client.end_if_idle()",
         "                pass",
         "tests/acceptance/test_shutdown.py::test_the_web_ends_in_time_and_kept_all_it_promised",
+    ),
+    # --- people
+    Guard(
+        "a provider that orders wait for is not removed",
+        "models/removal.py",
+        "if waiting and not even_if_awaited:",
+        "if False:",
+        "tests/gateway/commands/test_changing_providers.py",
+    ),
+    Guard(
+        "changes of a provider keep each other",
+        "models/provider.py",
+        " FOR NO KEY UPDATE",
+        "",
+        "tests/gateway/commands/test_changing_providers.py",
     ),
     # --- secrets
     Guard(

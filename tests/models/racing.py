@@ -1,13 +1,16 @@
 """What processes do that race for the same orders; each runs `race` in a Python of its own."""
 
+from collections.abc import Callable
 from typing import Any
 
-from models import claims, order, placing, unsent
+from models import claims, order, placing, resolving, unsent
 from models.codes import Code
 from models.db import database
 from models.outcome import Arrival, Outcome
+from models.resolving import ChangedMeanwhile, Decision, NotPossible
 from models.status import ExternalStatus, FailureReason, Source
 from tests import factories
+from tests.conftest import KEY
 
 
 def _callback(one: dict[str, Any], status: ExternalStatus, pin: str | None, key: str) -> str:
@@ -85,6 +88,57 @@ def check_claims(one: dict[str, Any], racer: int) -> str:
     return "won" if claimed else "lost"
 
 
+#: What the person before each racer does.
+ACTS: tuple[Callable[..., Decision], ...] = (resolving.complete, resolving.fail, resolving.reverse)
+
+
+def _decide(act: Callable[..., Decision], one: dict[str, Any], racer: int, **given: Any) -> str:
+    """By a person who has seen the order as it stood before the race."""
+    try:
+        made = act(one["id"], by=f"person {racer}", reason="a race", seen=one["version"], **given)
+    except ChangedMeanwhile:
+        return "told"
+    return "decided" if made.changed else "nothing"
+
+
+def people(one: dict[str, Any], racer: int) -> str:
+    """Three people decide the same order, each another end."""
+    return _decide(ACTS[racer], one, racer)
+
+
+def people_who_dismiss(one: dict[str, Any], racer: int) -> str:
+    """Of three people two dismiss what the third fails."""
+    return _decide(resolving.dismiss if racer else resolving.fail, one, racer)
+
+
+def people_who_accept(one: dict[str, Any], racer: int) -> str:
+    """Three people accept the same outcome."""
+    return _decide(resolving.accept, one, racer)
+
+
+def people_who_resend(one: dict[str, Any], racer: int) -> str:
+    """Three people have the same order sent again."""
+    return _decide(resolving.resend, one, racer, may_buy_twice=True)
+
+
+def person_and_callback(one: dict[str, Any], racer: int) -> str:
+    """A person fails the order in the moment in which its provider delivers, and another has it sent again."""
+    if racer == 0:
+        return _callback(one, ExternalStatus.COMPLETED, "PIN-0", "delivered")
+    act = resolving.fail if racer == 1 else resolving.resend
+    return _decide(act, one, racer, **({"may_buy_twice": True} if racer == 2 else {}))
+
+
+def person_and_claim(one: dict[str, Any], racer: int) -> str:
+    """A person fails the order in the moment in which a worker takes it for sending."""
+    if racer:
+        return dispatch_claims(one, racer)
+    try:
+        return _decide(resolving.fail, one, racer)
+    except NotPossible:
+        return "told"
+
+
 #: Each takes an order as `factories` makes it and the number of the racer.
 DISCIPLINES = {
     act.__name__: act
@@ -98,6 +152,12 @@ DISCIPLINES = {
         dispatch_and_cancel,
         dispatch_and_give_up,
         check_claims,
+        people,
+        people_who_dismiss,
+        people_who_accept,
+        people_who_resend,
+        person_and_callback,
+        person_and_claim,
     )
 }
 
@@ -107,7 +167,7 @@ def race(
 ) -> None:
     """Take part in every heat, each at the same instant as all other racers, and hand in what came of it."""
     got = []
-    with factories.bound(database_url, pool_size=1):
+    with factories.bound(database_url, pool_size=1, keys=[KEY]):
         for discipline, one in heats:
             start.wait(60)
             got.append(DISCIPLINES[discipline](one, racer))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from models import claims, inbox, order, placing, plans, unsent
+from models import claims, inbox, order, placing, plans, resolving, unsent
 from models.codes import Code
 from models.db import database
 from models.outcome import Arrival, Outcome
@@ -386,6 +386,56 @@ def merged(known: tuple[Code, ...], given: tuple[Code, ...]) -> tuple[Code, ...]
         for code in known
     ]
     return (*kept, *(code for code in given if code.code not in {one.code for one in known}))
+
+
+@dataclass(frozen=True)
+class Decide:
+    """A person decides the order's end."""
+
+    status: ExternalStatus
+    codes: tuple[Code, ...] = ()
+
+    def run(self, shadow: Shadow) -> Any:
+        why = {"by": "a person", "reason": "it is so"}
+        if self.status is ExternalStatus.COMPLETED:
+            return resolving.complete(shadow.id, self.codes, **why).changed
+        act = resolving.fail if self.status is ExternalStatus.FAILED else resolving.reverse
+        return act(shadow.id, **why).changed
+
+    def on(self, shadow: Shadow) -> Any:
+        before, kind = shadow.status, KINDS[self.status]
+        codes = self._merged(shadow.codes) if kind is Kind.COMPLETED else shadow.codes
+        brings = kind is Kind.COMPLETED and set(codes) != set(shadow.codes)
+        timed_out = shadow.failure_reason == FailureReason.TIMEOUT
+        changes = shadow.kind is not kind or shadow.attention is not None or timed_out or brings
+        if changes:
+            shadow.status, shadow.codes, shadow.attention = self.status.value, codes, None
+            shadow.failure_reason = "person" if kind is Kind.FAILED else None
+            shadow.delivered = shadow.delivered or kind is Kind.COMPLETED
+            shadow.planned = shadow.due = False
+            shadow.code_asks = None
+        shadow.tell("operator", before, "applied" if changes else "duplicate")
+        return changes
+
+    def _merged(self, known: tuple[Code, ...]) -> tuple[Code, ...]:
+        """The person's codes first, with what was known of them; then the others."""
+        names = [code.code for code in self.codes]
+        of_known = {code.code: code for code in merged(known, self.codes)}
+        return (*(of_known[name] for name in names), *(code for code in known if code.code not in names))
+
+
+@dataclass(frozen=True)
+class Dismiss:
+    """A person has seen what needed attention, and leaves the order as it is."""
+
+    def run(self, shadow: Shadow) -> Any:
+        return resolving.dismiss(shadow.id, by="a person", reason="seen").changed
+
+    def on(self, shadow: Shadow) -> Any:
+        needed = shadow.attention is not None
+        shadow.attention = None
+        shadow.tell("operator", shadow.status, "applied" if needed else "duplicate")
+        return needed
 
 
 @dataclass(frozen=True)

@@ -1,21 +1,16 @@
 """Claims: of several workers, one sends or asks next."""
 
-import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from typing import Any
 
-import psycopg2
 import pytest
 
-from models import claims, inbox, plans, provider_health, sweep_run, unsent
+from models import claims, inbox, plans, sweep_run, unsent
 from models.db import database
 from models.route import Route
 from models.status import ExternalStatus, FailureReason, Source
 from tests import factories
 from tests.factories import age, arrival, column, put, settle
-from tests.waiting import LOCK_WAITS, wait_until
+from tests.models.at_once import at_once
 
 DELAYS_SECONDS = [30.0, 60.0, 120.0, 1800.0]
 
@@ -26,25 +21,6 @@ def claim_check(order: dict[str, Any]) -> claims.ClaimedCheck | None:
     return claims.claim_check(
         order["id"], DELAYS_SECONDS, trust_seconds=600, order_timeout_seconds=86400, grace_seconds=60
     )
-
-
-def at_once(number: int, act: Callable[[], Any]) -> list[Any]:
-    """What `number` connections get that all do the same at the same instant."""
-    barrier = threading.Barrier(number)
-    got: list[Any] = []
-
-    def run() -> None:
-        barrier.wait()
-        with database.session():
-            got.append(act())
-
-    threads = [threading.Thread(target=run) for _ in range(number)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(got) == number
-    return got
 
 
 def test_of_many_workers_one_dispatches() -> None:
@@ -274,33 +250,6 @@ def test_orders_that_another_system_sent_are_followed_within_the_timeout() -> No
     assert claim_check(young) is not None
 
 
-def test_a_provider_that_is_down_gets_one_probe_at_a_time() -> None:
-    for _ in range(provider_health.BREAKER_THRESHOLD - 1):
-        provider_health.failed("sandbox", "no answer", 30)
-    assert provider_health.admits("sandbox", 30)
-
-    provider_health.failed("sandbox", "no answer", 30)
-    assert not provider_health.admits("sandbox", 30)
-    database.rows("UPDATE provider_health SET probe_at = now()")
-    assert sum(at_once(5, lambda: provider_health.admits("sandbox", 30))) == 1
-
-    provider_health.answered("sandbox")
-    assert provider_health.admits("sandbox", 30)
-
-
-def test_of_workers_that_all_see_a_probe_due_one_sends_it(database_url: str) -> None:
-    for _ in range(provider_health.BREAKER_THRESHOLD):
-        provider_health.failed("sandbox", "no answer", 30)
-    database.rows("UPDATE provider_health SET probe_at = now()")
-    with ThreadPoolExecutor(1) as thread, closing(psycopg2.connect(database_url)) as outsider:
-        # Held until all have looked and want to be the one.
-        outsider.cursor().execute("SELECT FROM provider_health FOR UPDATE")
-        admitted = thread.submit(at_once, 5, lambda: provider_health.admits("sandbox", 30))
-        wait_until(lambda: len(database.rows(LOCK_WAITS)) == 5)
-        outsider.rollback()
-        assert sum(admitted.result()) == 1
-
-
 def test_while_its_provider_is_down_a_check_waits_but_not_past_the_timeout() -> None:
     placed = factories.sent()
     age(placed, 61)
@@ -367,7 +316,7 @@ def test_an_order_that_no_provider_can_take_makes_way_and_fails_in_the_end() -> 
     age(placed, 61)
     assert [one.id for one in plans.due(10, None)] == [placed["id"]]
     assert not unsent.give_up(placed["id"], 86400, "no provider can take it")
-    unsent.put_off(placed["id"], 150, 86400)
+    unsent.put_off(placed["id"], 150, 1800, 86400)
     assert plans.due(10, None) == []
 
     age(placed, 86400)
@@ -384,9 +333,9 @@ def test_an_order_that_is_being_sent_is_not_given_up() -> None:
     age(placed, 86401)
     claims.claim_dispatch(placed["id"], 60)
     assert not unsent.give_up(placed["id"], 86400, "no provider can take it")
-    unsent.put_off(placed["id"], 150, 86400)
+    unsent.put_off(placed["id"], 150, 1800, 86400)
     assert column(placed, "externalStatus") == "pending"
-    assert not unsent.reroute(placed["id"], "sandbox", Route("other", {}))
+    assert not unsent.reroute(placed["id"], "sandbox", Route("other", {}), "is down")
 
 
 def test_an_order_that_was_claimed_before_there_was_anything_to_remember_is_asked_for() -> None:

@@ -41,6 +41,8 @@ from tests.models.shadow import (
     ClaimDispatch,
     ClaimNextProvider,
     ClaimResend,
+    Decide,
+    Dismiss,
     GiveUp,
     InDoubt,
     Operation,
@@ -165,6 +167,17 @@ class Lifecycle(RuleBasedStateMachine):
     def an_operator_asks(self, shadow: Shadow) -> None:
         self.one_thing_happens(shadow, RequestCheck())
 
+    @rule(
+        shadow=orders,
+        decision=st.one_of(
+            st.builds(Decide, st.just(ExternalStatus.COMPLETED), CODES),
+            st.builds(Decide, st.sampled_from([ExternalStatus.FAILED, ExternalStatus.REVERSED])),
+            st.just(Dismiss()),
+        ),
+    )
+    def a_person_decides(self, shadow: Shadow, decision: Operation) -> None:
+        self.one_thing_happens(shadow, decision)
+
     @rule()
     def a_sweep_settles_what_was_unmatched(self) -> None:
         found = inbox.unmatched(1000)
@@ -196,12 +209,12 @@ class Lifecycle(RuleBasedStateMachine):
 
     def _holds_for_ever(self, order_id: str, seen: dict[str, Any]) -> None:
         """What is promised in so many words, whatever the shadow may think."""
-        moves = [(before, after) for _, before, after, _ in seen["events"] if before != after]
-        assert [after for _, after in moves[:-1]] == [before for before, _ in moves[1:]]
+        moves = [(before, after, source) for source, before, after, _ in seen["events"] if before != after]
+        assert [after for _, after, _ in moves[:-1]] == [before for before, _, _ in moves[1:]]
         assert moves[-1][1] == seen["externalStatus"]
-        for before, after in moves[1:]:
+        for before, after, source in moves[1:]:
             late = (before, after) == ("failed", "completed") and seen["late"]
-            assert RANKS[after] > RANKS[before] or late
+            assert RANKS[after] > RANKS[before] or late or source == "operator"
         completed_at = database.rows(
             'SELECT "completedAt" AS at FROM product_orders WHERE id = %s', (order_id,)
         )[0]["at"]

@@ -6,13 +6,16 @@ from typing import Any
 
 import pytest
 
+from models import resolving
 from models.db import database
+from models.status import ExternalStatus
 from tests import factories
 from tests.models.racing import DISCIPLINES, race, reset
 
-#: Processes, and orders in each discipline.
+#: Processes, orders in each discipline, and orders in those in which people decide.
 RACERS = 3
-ORDERS = 400
+ORDERS = 250
+DECIDED = 1000
 
 #: What three racers may get, sorted; and how the order ends.
 ENDINGS = {
@@ -36,14 +39,33 @@ ENDINGS = {
     "dispatch_and_cancel": ({("lost", "lost", "won")}, {"pending", "failed"}),
     "dispatch_and_give_up": ({("lost", "lost", "won")}, {"pending", "failed"}),
     "check_claims": ({("lost", "lost", "won")}, {"sent"}),
+    "people": ({("decided", "told", "told")}, {"completed", "failed", "reversed"}),
+    "people_who_dismiss": ({("decided", "told", "told")}, {"completed", "failed"}),
+    "people_who_accept": ({("decided", "told", "told")}, {"completed"}),
+    "people_who_resend": ({("decided", "told", "told")}, {"not_sent"}),
+    # The provider is first, or its delivery is a conflict with what a person has decided.
+    "person_and_callback": (
+        {("applied", "told", "told"), ("conflict", "decided", "told")},
+        {"completed", "failed", "not_sent"},
+    ),
+    # A worker that comes after the person finds nothing to send.
+    "person_and_claim": ({("lost", "told", "won"), ("decided", "lost", "lost")}, {"pending", "failed"}),
 }
-UNSENT = ("dispatch_claims", "dispatch_and_cancel", "dispatch_and_give_up")
+UNSENT = ("dispatch_claims", "dispatch_and_cancel", "dispatch_and_give_up", "person_and_claim")
+BY_PEOPLE = ("people", "person_and_callback")
+CONFLICTS = ("people_who_accept", "people_who_dismiss")
 
 pytestmark = pytest.mark.usefixtures("db")
 
 
+@pytest.mark.timeout(300)
 def test_whatever_happens_at_the_same_instant_in_several_processes_happens_once(database_url: str) -> None:
-    heats = [(name, _order(name)) for _ in range(ORDERS) for name in DISCIPLINES]
+    heats = [
+        (name, _order(name))
+        for turn in range(max(ORDERS, DECIDED))
+        for name in DISCIPLINES
+        if turn < (DECIDED if name in BY_PEOPLE else ORDERS)
+    ]
     reset([one["id"] for name, one in heats if name == "check_claims"])
 
     by_racer = _results(database_url, heats)
@@ -58,13 +80,19 @@ def test_whatever_happens_at_the_same_instant_in_several_processes_happens_once(
     assert _told_more_than_once(heats) == []
     # Both outcomes were seen where either may win, so that they did meet.
     assert len(seen["success_and_timeout"]) > 1
+    for name in ("people", "person_and_callback", "person_and_claim"):
+        assert len({row["status"] for row in _rows(heats, name)}) > 1
     for name in ("dispatch_and_cancel", "dispatch_and_give_up"):
         assert len({row["status"] for row in _rows(heats, name)}) > 1
 
 
 def _order(discipline: str) -> dict[str, Any]:
     made = factories.place() if discipline in UNSENT else factories.sent()
-    return {"id": made["id"], "provider_referans": made["provider_referans"]}
+    if discipline in CONFLICTS:
+        for pin in ("PIN-1", "PIN-2"):
+            factories.settle(factories.arrival(made, ExternalStatus.COMPLETED, pin))
+    seen = resolving.version(made["id"])
+    return {"id": made["id"], "provider_referans": made["provider_referans"], "version": seen}
 
 
 def _results(database_url: str, heats: list[tuple[str, dict[str, Any]]]) -> list[list[str]]:
@@ -76,7 +104,7 @@ def _results(database_url: str, heats: list[tuple[str, dict[str, Any]]]) -> list
     ]
     for racer in racers:
         racer.start()
-    got = dict(results.get(timeout=110) for _ in racers)
+    got = dict(results.get(timeout=280) for _ in racers)
     for racer in racers:
         racer.join(10)
     return [got[number] for number in range(RACERS)]

@@ -182,6 +182,8 @@ def test_codes_of_a_person_come_first_and_the_earlier_ones_are_kept(make: Callab
     assert codes_of(one) == ["NEW-1", "NEW-2", *had]
     resolving.complete(one["id"], [Code("NEWEST")], **WHY)
     assert codes_of(one) == ["NEWEST", "NEW-1", "NEW-2", *had]
+    owner = f"{SANDBOX}/{one['provider_referans']}"
+    assert sealed.unseal(column(one, "pinCode"), owner) == "NEWEST"  # what the older storefront reads
     resolving.complete(one["id"], [Code("NEW-2", serial="T")], **WHY)
     assert [(code.code, code.serial) for code in order.codes_of(found(one))][:3] == [
         ("NEW-2", "T"),

@@ -53,6 +53,7 @@ _INSTEAD: dict[str, Answer] = {
     "empty": EMPTY,
     "500": Answer(ERROR_PAGE, status=500),
     "cut": _CUT,
+    "hang": _CUT,
     "cutafter": _CUT,
     "mumble": Answer(MUMBLED),
 }

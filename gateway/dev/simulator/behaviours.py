@@ -83,7 +83,7 @@ MAX_SECONDS = 604_800.0
 #: Reason of a plain `fail`.
 FAIL_REASON = "Oyuncu bulunamadı"
 #: Reason of a plain `refuse`.
-REFUSE_REASON = "Geçersiz oyuncu bilgisi"
+REFUSE_REASON = "Sipariş reddedildi"
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,6 +124,11 @@ class Book:
     def balance(self) -> Decimal:
         return self._balance
 
+    def set_balance(self, amount: Decimal) -> None:
+        """A deposit, or what other orders of the dealer took."""
+        with self._lock:
+            self._balance = amount
+
     def get(self, referans: str) -> Order | None:
         """The order sent with this reference, or None."""
         return self._orders.get(referans)

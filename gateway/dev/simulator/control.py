@@ -3,13 +3,15 @@
 GET  /sim/health                                  number of orders, balance, fault, what waits
 GET  /sim/orders[?state=completed]                every reference received
 GET  /sim/orders/<referans>                       one of them
-POST /sim/faults  {"mode": "html"|"empty"|"500"|"slow"|"cut"|null, "seconds": 5}
+POST /sim/faults  {"mode": "html"|"empty"|"500"|"slow"|"cut"|"hang"|"denied"|"password"|null, "seconds": 5}
+POST /sim/balance {"amount": "980.88"}            the dealer's balance from now on
 POST /sim/settle  {"referans", "state": "completed"|"failed"|"reversed"|"processing", "pin"?, "message"?}
 POST /sim/reset                                   deletes orders, plans and faults
 """
 
 import json
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any
 
 from gateway.dev.simulator.answers import Answer
@@ -17,13 +19,17 @@ from gateway.dev.simulator.behaviours import UNBOOKED_FAILURES, Fault
 from gateway.dev.simulator.book import Book, Order, State
 from gateway.dev.simulator.courier import Courier
 from gateway.dev.simulator.fulfilment import Fulfilment
-from gateway.dev.simulator.panel import Panel
+from gateway.dev.simulator.panel import DENIED, WRONG_PASSWORD, Panel
 from gateway.dev.simulator.timers import Timers
 
 #: Default delay of `slow`, in seconds.
 SLOW_SECONDS = 5.0
+#: How long a call hangs without an answer, in seconds: longer than any caller waits.
+HANG_SECONDS = 120.0
+#: Refusals of the account, by `mode`.
+REFUSALS = {"denied": DENIED, "password": WRONG_PASSWORD}
 #: Values of `mode` besides null.
-MODES = (*UNBOOKED_FAILURES, "slow")
+MODES = (*UNBOOKED_FAILURES, "slow", "hang", *REFUSALS)
 
 
 class Invalid(ValueError):
@@ -56,6 +62,7 @@ class Control:
             ("GET", "health"): self._health,
             ("GET", "orders"): self._orders,
             ("POST", "faults"): self._faults,
+            ("POST", "balance"): self._balance,
             ("POST", "settle"): self._settle,
             ("POST", "reset"): self._reset,
         }
@@ -75,7 +82,8 @@ class Control:
             raise Invalid(f"mode takes one of {', '.join(MODES)} or null")
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= 86400:
             raise Invalid("seconds takes a number from 0 to 86400")
-        self._panel.fault = _fault(mode, float(seconds))
+        self._panel.refusal = REFUSALS.get(mode or "")
+        self._panel.fault = None if mode in REFUSALS else _fault(mode, float(seconds))
         self._echo("faults", mode or "none")
 
     def _call(self, method: str, name: str, query: Mapping[str, str], body: bytes) -> Any:
@@ -87,11 +95,13 @@ class Control:
 
     def _health(self, asked: dict[str, Any]) -> Any:
         fault = self._panel.fault
+        refusals = [mode for mode, words in REFUSALS.items() if words == self._panel.refusal]
+        mode = (fault.failure or "slow") if fault else next(iter(refusals), None)
         return {
             "status": "ok",
             "orders": len(self._book.orders()),
             "balance": f"{self._book.balance:.2f}",
-            "fault": (fault.failure or "slow") if fault else None,
+            "fault": mode,
             "plans_waiting": len(self._timers),
             "callbacks_waiting": self._courier.waiting(),
         }
@@ -107,6 +117,17 @@ class Control:
         self.set_fault(asked["mode"], asked.get("seconds", SLOW_SECONDS))
         return {"mode": asked["mode"]}
 
+    def _balance(self, asked: dict[str, Any]) -> Any:
+        try:
+            amount = Decimal(str(asked.get("amount")))
+        except ArithmeticError:
+            amount = Decimal("NaN")
+        if not amount.is_finite():
+            raise Invalid("amount takes a number")
+        self._book.set_balance(amount)
+        self._echo("balance", f"{amount:.2f}")
+        return {"balance": f"{amount:.2f}"}
+
     def _settle(self, asked: dict[str, Any]) -> Any:
         order = self._find(str(asked.get("referans", "")))
         if order.state is State.UNBOOKED:
@@ -118,7 +139,7 @@ class Control:
     def _reset(self, asked: dict[str, Any]) -> Any:
         self._timers.clear()
         self._book.reset()
-        self._panel.fault = None
+        self.set_fault(None)
         self._echo("reset", "deleted every order")
         return {"status": "ok"}
 
@@ -132,6 +153,8 @@ class Control:
 def _fault(mode: str | None, seconds: float) -> Fault | None:
     if mode is None:
         return None
+    if mode == "hang":
+        return Fault("hang", HANG_SECONDS)
     return Fault(delay_seconds=seconds) if mode == "slow" else Fault(mode)
 
 

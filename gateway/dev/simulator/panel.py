@@ -24,6 +24,9 @@ NO_OYUN = "3|Oyun Bilgisi Bulunamadı"
 NO_PLAYER = "3|Oyuncu Bilgisi Bulunamadı"
 BAD_REFERANS = "3|Referans numarası sadece rakamlardan oluşmalıdır"
 NO_STOCK = "3|Stok yok"
+#: The account may not call: the API right is not granted, or the address is not on the list.
+DENIED = "8|Bağlantı Hatası,Kullanıcı Api Yetki, Kısıtlı Ip yada Kullanıcı Bilgileri Hatalı"
+WRONG_PASSWORD = "3|Şifre yanlış"
 NO_BALANCE = "8|Bağlantı hatası veya yetersiz bakiye"
 SENT_BEFORE = "8|Bu referans numarası ile daha önce gönderilmiş bir işlem var"
 
@@ -52,6 +55,8 @@ class Panel:
         echo: Echo,
     ) -> None:
         self.fault: Fault | None = None
+        #: What every send is refused with; all other calls too, or with an empty body where it is DENIED.
+        self.refusal: str | None = None
         self._book = book
         self._credentials = f"{kod}\n{sifre}".encode()
         self._base = base
@@ -73,6 +78,9 @@ class Panel:
         if not self._is_dealer(params):
             self._echo("refused", f"{script}: unknown dealer or password, empty answer")
             return EMPTY
+        if self.refusal and handler != self._send:
+            self._echo("refused", f"{script}: {self.refusal}")
+            return EMPTY if self.refusal == DENIED else Answer(self.refusal)
         return handler(params)
 
     def _is_dealer(self, params: Mapping[str, str]) -> bool:
@@ -100,13 +108,17 @@ class Panel:
             referans, player, of_player(player, self._base), params.get("musteri_tel", "")
         )
         fault = self.fault or order.behaviour.sends.at(order.requests_seen)
-        text = "" if fault.failure in UNBOOKED_FAILURES else self._take(order, params)
+        is_unbooked = fault.failure in (*UNBOOKED_FAILURES, "hang")
+        text = "" if is_unbooked else self._take(order, params)
         if fault.failure == "duplicate":
             text = SENT_BEFORE
         self._echo("send", _line(order, f"{text or 'not booked'}{_note(fault)}"))
         return spoiled(_worded(order, text), fault)
 
     def _take(self, order: Order, params: Mapping[str, str]) -> str:
+        if self.refusal:
+            self._book.refused(order)
+            return self.refusal
         price = price_of(params.get("oyun", ""), params.get("kupur", ""))
         if refusal := _refusal(order, params):
             self._book.refused(order)

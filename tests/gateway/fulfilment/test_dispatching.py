@@ -17,7 +17,8 @@ from gateway.providers.znet import Znet
 from models import claims, provider, provider_health
 from models.codes import Code
 from models.outcome import Arrival, Outcome
-from models.provider import Provider
+from models.provider import Candidate, Provider
+from models.provider_health import Health
 from models.status import ExternalStatus, Source
 from tests import factories
 from tests.gateway.fulfilment.conftest import BACKUP, WorkerFor
@@ -129,12 +130,17 @@ class TestRefused:
         assert "sandbox refused: Stok yok; sending to backup" in events(order)
 
     @pytest.mark.usefixtures("backup")
-    def test_an_order_that_all_refuse_has_failed(self, worker: Worker, simulator: Simulator) -> None:
-        order = place("refuse=stok_yok")
+    @pytest.mark.parametrize(
+        ("reason", "failure"), [("stok_yok", "product"), ("sipariş_reddedildi", "provider")]
+    )
+    def test_an_order_that_all_refuse_has_failed(
+        self, worker: Worker, simulator: Simulator, reason: str, failure: str
+    ) -> None:
+        order = place(f"refuse={reason}")
         dispatching.dispatch(worker, order)
         found = row(order)
-        assert (found["externalStatus"], found["failureReason"]) == ("failed", "provider")
-        assert (found["lastMessage"], found["providerId"]) == ("stok yok", BACKUP)
+        assert (found["externalStatus"], found["failureReason"]) == ("failed", failure)
+        assert (found["lastMessage"], found["providerId"]) == (reason.replace("_", " "), BACKUP)
         assert booked(simulator, order).requests_seen == 2
 
     def test_a_refusal_ends_the_providers_failures(self, worker: Worker) -> None:
@@ -325,7 +331,8 @@ class TestFaultsOfAnAdapter:
         order = place()
         claimed = claims.claim_dispatch(order, 60, SANDBOX)
         assert claimed
-        dispatching.send(worker, claimed, Provider(SANDBOX, "znet", "http://127.0.0.1:1", "token", {}))
+        unusable = Provider(SANDBOX, "znet", "http://127.0.0.1:1", "token", {})
+        dispatching.send(worker, claimed, Candidate(unusable, Health()))
         assert status(order) == "pending"
         assert "not reached, will send again: nothing was sent" in events(order)[-1]
 

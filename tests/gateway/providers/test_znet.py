@@ -13,6 +13,7 @@ from gateway import outbound
 from gateway.dev.simulator import Simulator
 from gateway.providers import adapter_for
 from gateway.providers.base import (
+    About,
     InDoubt,
     NoAnswer,
     NotReached,
@@ -271,6 +272,61 @@ def test_the_reason_of_a_refusal_is_read_in_either_encoding(panel: Panel, znet: 
     panel.answer = "3|Geçersiz oyuncu, ş ğ İ".encode("windows-1254")
     with pytest.raises(Refused, match="Geçersiz oyuncu, ş ğ İ"):
         znet.send(task())
+
+
+@pytest.mark.parametrize(
+    ("answer", "about", "is_certain", "lacks_balance"),
+    [
+        ("8|Bağlantı Hatası,Kullanıcı Api Yetki, Kısıtlı Ip", About.ACCOUNT, True, False),
+        ("3|Yetersiz bakiye", About.ACCOUNT, True, True),
+        ("8|Bağlantı hatası veya yetersiz bakiye", About.ACCOUNT, False, True),
+        ("3|Stok yok", About.PRODUCT, True, False),
+        ("3|Geçersiz oyuncu", About.CUSTOMER, True, False),
+        ("3|anything a panel may say", About.ORDER, True, False),
+    ],
+)
+def test_a_refusal_says_what_it_is_about(
+    panel: Panel, znet: Znet, answer: str, about: About, is_certain: bool, lacks_balance: bool
+) -> None:
+    panel.answer = answer.encode()
+    with pytest.raises(Refused) as refused:
+        znet.send(task())
+    found = refused.value
+    assert (found.about, found.is_certain, found.lacks_balance) == (about, is_certain, lacks_balance)
+
+
+@pytest.mark.parametrize("echo", ["Kullanıcı Api Yetki", "yetersiz bakiye", "STOK YOK"])
+def test_what_the_customer_wrote_decides_nothing_where_a_panel_repeats_it(
+    panel: Panel, znet: Znet, echo: str
+) -> None:
+    """A customer could have the provider paused, or an order in doubt sent to the next one."""
+    panel.answer = f"3|Sipariş reddedildi: {echo}".encode()
+    with pytest.raises(Refused) as refused:
+        znet.send(task(user_identifier=echo))
+    assert refused.value.about is About.ORDER
+    panel.answer = f"3|Zaman aşımı: {echo}".encode()
+    with pytest.raises(InDoubt):
+        znet.send(task(user_identifier=echo))
+    with pytest.raises(Refused):
+        znet.send(task())
+
+
+@pytest.mark.parametrize(
+    ("answer", "about"),
+    [
+        ("3|Kullanıcı Api Yetki", About.ACCOUNT),
+        ("3|Şifre yanlış", About.ACCOUNT),
+        ("8|Bilinmeyen hata", About.ORDER),
+    ],
+)
+def test_a_refused_question_says_what_it_is_about(
+    panel: Panel, znet: Znet, answer: str, about: About
+) -> None:
+    panel.answer = answer.encode()
+    for ask in (lambda: znet.check(task()), znet.balance):
+        with pytest.raises(QuestionRefused) as refused:
+            ask()
+        assert refused.value.about is about
 
 
 @pytest.mark.parametrize(
