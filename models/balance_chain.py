@@ -1,0 +1,374 @@
+"""The chain of balances: whether what we bought explains how the balance of a provider's account moved. Pure.
+
+Each answer to a send tells what it cost and what remained: a *step* of the balance from `cost + remaining` down to
+`remaining`, at an unknown moment between the send and its answer. Steps of sends that were under way together may have
+come in any order; a step that was answered before another one began came before it.
+
+A *story* puts all steps in an order that is possible. Between two steps the balance may rise by any amount: a refund
+or a deposit. It may fall only by what a send without an answer took (`Unanswered`): each of them once, within its time.
+Any other fall is a *gap*: a purchase that is not ours, or one counted twice. A gap is told only where no story does
+without one. So whatever can be explained is no gap.
+
+Of the stories that have placed the same steps, only those with the lowest balance, the fewest gaps or the fewest
+unanswered sends used are followed: since a rise needs no explanation, whatever can follow a higher balance can follow a
+lower one. That keeps the number of stories small, and gives up none that could do without a gap.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from itertools import combinations, pairwise
+
+#: Stories followed at a time; where there are more, nothing is told.
+MAX_STORIES = 2_000
+#: Gaps that a story may have more than the best one and still be followed.
+SLACK = 1
+#: Sends without an answer, of known cost, that are tried together; of more, the costs do not count.
+MAX_TOGETHER = 8
+#: Amounts are compared as whole numbers of this many decimals: as many as `texts.clean_money` keeps.
+DECIMALS = 6
+#: Sends before, and after, that must have cost the same for the cost of one between them to be known.
+PRICES_ALIKE = 2
+#: The smallest amount that most providers' answers tell.
+CENT = Decimal("0.01")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """An answer that told the balance. A question for the balance is a step that cost nothing."""
+
+    id: int
+    #: It happened between these two.
+    began_at: datetime
+    answered_at: datetime
+    #: None: the answer did not tell it, so it may have been anything.
+    cost: Decimal | None
+    remaining: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """A send without an answer that told the balance: it may have taken its cost, once."""
+
+    id: str
+    since: datetime
+    #: It had taken it by then, if at all. None: it still may.
+    until: datetime | None
+    #: What it costs; None may be any amount.
+    cost: Decimal | None = None
+    #: Nothing more will be learned about it.
+    is_settled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The end of the chain so far."""
+
+    balance: Decimal
+    #: It was that, or had been, at this moment or later.
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Fall:
+    """A fall of the balance between two steps."""
+
+    amount: Decimal
+    #: The balance before it.
+    balance: Decimal
+    #: Ids of the steps on both sides; the earlier one is None where it is the end of the chain so far.
+    earlier: int | None
+    later: int
+    #: It happened between these two.
+    since: datetime
+    until: datetime
+    #: Ids of the sends that explain it; without any it is a gap.
+    by: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """What the chain tells."""
+
+    #: Ids of the steps up to which it is settled, in the order of the story.
+    placed: tuple[int, ...]
+    #: Its end after those; None if the balance there is not known.
+    end: Known | None
+    #: Falls that are certain, also where what explains them may change: they are told again then.
+    falls: tuple[Fall, ...] = ()
+    #: There were too many stories: the chain begins anew, and nothing is told of what is placed.
+    is_lost: bool = False
+
+
+@dataclass(slots=True)
+class _Story:
+    """The steps placed so far, as bits of `placed`, and the balance after them; `before` lacks the last one."""
+
+    placed: int
+    balance: int | None
+    #: The last moment at which a placed step began, and at which one was answered.
+    began_at: datetime | None
+    answered_at: datetime | None = None
+    #: Bits of the unanswered sends that it uses.
+    used: int = 0
+    gaps: int = 0
+    #: The last step, and how far the balance fell before it.
+    step: int = -1
+    fall: int = 0
+    before: "_Story | None" = field(default=None, repr=False)
+
+
+def follow(
+    known: Known | None,
+    steps: Sequence[Step],
+    unanswered: Sequence[Unanswered] | None,
+    under_way_since: datetime | None,
+    unit: Decimal = CENT,
+) -> Followed | None:
+    """Follow the chain on from `known`; None at its beginning, where the first step may be anywhere.
+
+    Only what was answered before `under_way_since` is certain: sends that began then have no answer yet (None: there
+    are none). `unit` is the smallest amount that the provider's answers tell. Without `unanswered` only stories without
+    any fall are followed, which is quick; None if there is none: call it again with those sends.
+    """
+    return _Chain(known, steps, unanswered, under_way_since, unit).follow()
+
+
+def _covers(amount: Decimal, ones: Iterable[Unanswered], unit: Decimal) -> bool:
+    """Whether these sends can have taken that much; what they cost beyond it was made up for by a rise."""
+    costs = [one.cost for one in ones]
+    return None in costs or sum(cost for cost in costs if cost is not None) >= amount - 2 * unit
+
+
+def _together(ones: Sequence[Unanswered], amount: Decimal, unit: Decimal) -> Iterator[tuple[Unanswered, ...]]:
+    """Sends of known cost that can have taken it together, none of which can be left out; of like ones the first."""
+    known = [one for one in ones if not _covers(amount, [one], unit)]
+    if len(known) > MAX_TOGETHER:
+        yield tuple(known[:1])
+        return
+    seen: set[tuple[Decimal, ...]] = set()
+    for count in range(2, len(known) + 1):
+        for users in combinations(known, count):
+            costs = tuple(sorted(one.cost or Decimal(0) for one in users))
+            if (
+                costs not in seen
+                and sum(costs) - costs[0] < amount - 2 * unit
+                and _covers(amount, users, unit)
+            ):
+                seen.add(costs)
+                yield users
+
+
+def _by_until(one: Unanswered) -> tuple[bool, datetime]:
+    return one.until is None, one.until or one.since
+
+
+class _Chain:
+    """One call of `follow`."""
+
+    def __init__(
+        self,
+        known: Known | None,
+        steps: Sequence[Step],
+        unanswered: Sequence[Unanswered] | None,
+        under_way_since: datetime | None,
+        unit: Decimal,
+    ) -> None:
+        self._known = known
+        self._steps = sorted(steps, key=lambda step: (step.began_at, step.id))
+        self._answered_at = _answered_at(self._steps)
+        self._before = [None if s.cost is None else _whole(s.cost + s.remaining) for s in self._steps]
+        self._after = [_whole(step.remaining) for step in self._steps]
+        self._may_fall = unanswered is not None
+        self._unanswered = sorted(unanswered or (), key=_by_until)
+        self._under_way_since = under_way_since
+        self._unit = unit
+        # Cost and both balances may each be rounded.
+        self._tolerance = 2 * _whole(unit)
+        self._next: dict[int, tuple[list[int], datetime]] = {}
+
+    def follow(self) -> Followed | None:
+        known = self._known
+        layers = [[_Story(0, _whole(known.balance), known.since) if known else _Story(0, None, None)]]
+        for _ in self._steps:
+            layer = self._follow_all(layers[-1])
+            if not layer:
+                return None
+            if len(layer) > MAX_STORIES:
+                over = tuple(step.id for step in self._steps if self._is_over(step.answered_at))
+                return Followed(over, None, is_lost=True)
+            layers.append(layer)
+        return self._told(self._certain(layers))
+
+    def _follow_all(self, layer: list[_Story]) -> list[_Story]:
+        """Every story that is one step longer, but for those that another one makes needless."""
+        found: dict[int, list[_Story]] = {}
+        for story in layer:
+            for longer in self._longer(story):
+                rivals = found.setdefault(longer.placed, [])
+                if not any(_is_as_good(rival, longer) for rival in rivals):
+                    rivals[:] = [rival for rival in rivals if not _is_as_good(longer, rival)]
+                    rivals.append(longer)
+        stories = [story for rivals in found.values() for story in rivals]
+        fewest = min((story.gaps for story in stories), default=0)
+        return sorted(
+            (story for story in stories if story.gaps <= fewest + SLACK), key=lambda story: story.gaps
+        )
+
+    def _longer(self, story: _Story) -> Iterator[_Story]:
+        """The story with each step that may come next. It falls only where no step goes on from its balance."""
+        possible, until = self._possible(story.placed)
+        depths = {index: self._depth(story, index) for index in possible}
+        goes_on = any(depth is not None and abs(depth) <= self._tolerance for depth in depths.values())
+        for index, depth in depths.items():
+            if depth is None or depth <= self._tolerance:
+                yield self._placed(story, index)
+            elif self._may_fall and not goes_on:
+                yield self._placed(story, index, fall=depth, gaps=1)
+                for used in self._explanations(story, depth, until):
+                    yield self._placed(story, index, fall=depth, used=used)
+
+    def _depth(self, story: _Story, index: int) -> int | None:
+        """How far the balance must fall for this step to come next, below 0 if it rises; None if any way will do."""
+        before = self._before[index]
+        return None if story.balance is None or before is None else story.balance - before
+
+    def _placed(self, story: _Story, index: int, *, fall: int = 0, gaps: int = 0, used: int = 0) -> _Story:
+        began_at, answered_at = self._steps[index].began_at, self._answered_at[index]
+        return _Story(
+            story.placed | 1 << index,
+            self._after[index],
+            max(story.began_at or began_at, began_at),
+            max(story.answered_at or answered_at, answered_at),
+            story.used | used,
+            story.gaps + gaps,
+            index,
+            fall,
+            story,
+        )
+
+    def _possible(self, placed: int) -> tuple[list[int], datetime]:
+        """The steps that may come next, and when the first of all that are left was answered."""
+        if placed not in self._next:
+            index = ((placed + 1) & ~placed).bit_length() - 1
+            first, found = self._answered_at[index], []
+            while index < len(self._steps) and self._steps[index].began_at <= first:
+                if not placed >> index & 1:
+                    found.append(index)
+                    first = min(first, self._answered_at[index])
+                index += 1
+            self._next[placed] = [index for index in found if self._steps[index].began_at <= first], first
+        return self._next[placed]
+
+    def _explanations(self, story: _Story, depth: int, until: datetime) -> Iterator[int]:
+        """Ways to explain a fall that came after the story's steps and before `until`; of like ones, the first."""
+        amount, since = _amount(depth), story.began_at or until
+        free = {
+            one.id: 1 << index
+            for index, one in enumerate(self._unanswered)
+            if not story.used >> index & 1
+            and one.since <= until
+            and (one.until is None or one.until >= since)
+        }
+        ones = [one for one in self._unanswered if one.id in free]
+        seen = set()
+        for one in ones:
+            if one.cost not in seen and _covers(amount, [one], self._unit):
+                yield free[one.id]
+            seen.add(one.cost)
+        for several in _together(ones, amount, self._unit):
+            yield sum(free[one.id] for one in several)
+
+    def _certain(self, layers: list[list[_Story]]) -> _Story:
+        """The longest story that all of the best ones begin with, and that no later answer can change."""
+        # Of those that end alike, it does not matter which sends they use.
+        fewest = layers[-1][0].gaps
+        ends: dict[int | None, _Story] = {}
+        for story in sorted(layers[-1], key=lambda story: story.used.bit_count()):
+            if story.gaps == fewest:
+                ends.setdefault(story.balance, story)
+        left = {id(story): story for story in ends.values()}
+        for layer in reversed(layers[1:]):
+            if len(left) == 1:
+                [story] = left.values()
+                if self._is_over(story.answered_at) and story.gaps == layer[0].gaps:
+                    return story
+            left = {id(story.before): story.before for story in left.values() if story.before}
+        return layers[0][0]
+
+    def _is_over(self, answered_at: datetime | None) -> bool:
+        under_way = self._under_way_since
+        return under_way is None or answered_at is None or answered_at < under_way
+
+    def _told(self, certain: _Story) -> Followed:
+        """What is settled ends before the first fall about which something may still be learned."""
+        stories = [certain]
+        while (before := stories[-1].before) is not None:
+            stories.append(before)
+        stories.reverse()
+        open_ones = sum(1 << index for index, one in enumerate(self._unanswered) if not one.is_settled)
+        settled = [story for story in stories if not story.used & open_ones]
+        end = settled[-1]
+        return Followed(
+            tuple(self._steps[story.step].id for story in settled[1:]),
+            Known(_amount(end.balance), end.began_at)
+            if end.balance is not None and end.began_at
+            else self._known,
+            tuple(self._fall_between(*pair) for pair in pairwise(stories) if pair[1].fall),
+        )
+
+    def _fall_between(self, earlier: _Story, later: _Story) -> Fall:
+        assert earlier.balance is not None and earlier.began_at is not None
+        _, until = self._possible(earlier.placed)
+        return Fall(
+            _amount(later.fall),
+            _amount(earlier.balance),
+            None if earlier.before is None else self._steps[earlier.step].id,
+            self._steps[later.step].id,
+            earlier.began_at,
+            until,
+            tuple(
+                one.id
+                for index, one in enumerate(self._unanswered)
+                if (later.used ^ earlier.used) >> index & 1
+            ),
+        )
+
+
+def _answered_at(steps: Sequence[Step]) -> list[datetime]:
+    """When each step was answered at the latest: one that is kept later counts as later, even if a clock went back."""
+    latest: dict[int, datetime] = {}
+    so_far: datetime | None = None
+    for step in sorted(steps, key=lambda step: step.id):
+        so_far = max(so_far or step.answered_at, step.answered_at, step.began_at)
+        latest[step.id] = so_far
+    return [latest[step.id] for step in steps]
+
+
+def _is_as_good(one: _Story, other: _Story) -> bool:
+    """Whether whatever can follow `other`, which has placed the same steps, can follow `one`."""
+    is_lower = one.balance is None or (other.balance is not None and one.balance <= other.balance)
+    return is_lower and one.gaps <= other.gaps and one.used & ~other.used == 0
+
+
+def _whole(amount: Decimal) -> int:
+    return int(amount.scaleb(DECIMALS).to_integral_value())
+
+
+def _amount(whole: int) -> Decimal:
+    """With two decimals, or as many as it needs."""
+    exact = Decimal(whole).scaleb(-DECIMALS)
+    short = exact.quantize(CENT)
+    return short if short == exact else exact.normalize()
+
+
+def certain_cost(prices: Sequence[tuple[datetime, datetime, Decimal]], at: datetime) -> Decimal | None:
+    """What a send at that moment cost: `prices` are when others of the same package began, were answered, and cost.
+
+    Known if the PRICES_ALIKE before and after it cost the same. None is any amount.
+    """
+    before = [cost for _, answered_at, cost in prices if answered_at < at][-PRICES_ALIKE:]
+    after = [cost for began_at, _, cost in prices if began_at > at][:PRICES_ALIKE]
+    alike = set(before + after)
+    return alike.pop() if len(alike) == 1 and len(before) == len(after) == PRICES_ALIKE else None
