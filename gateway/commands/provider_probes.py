@@ -7,7 +7,7 @@ from gateway.commands.probes import PROBE_SECONDS, Finding, Status
 from gateway.providers import ADAPTERS, Misconfigured, adapter_for
 from gateway.providers.base import ProviderError
 from gateway.settings import Settings
-from models import gauges, provider, provider_counts, provider_health
+from models import gauges, provider, provider_counts, provider_health, stock
 from models.db import database, sealed
 from models.gauges import ProviderGauge
 from models.provider import Provider
@@ -38,12 +38,14 @@ def state(account: ProviderGauge, *, call: bool) -> list[Finding]:
         return []
     if fault := providers.fault(usable, outbound.Client()):
         return [Finding(name, Status.FAILED, fault, f"change it: gateway providers set {account.id} …")]
-    finding = _obstacle(account, found) or Finding(name, Status.OK, _well(account))
+    finding = (
+        _obstacle(account, found) or _warning(account, found) or Finding(name, Status.OK, _well(account))
+    )
     return [_asked(usable, finding) if call else finding]
 
 
 def _obstacle(account: ProviderGauge, found: Health | None) -> Finding | None:
-    """What keeps orders from the provider, or may soon; None if nothing does."""
+    """What keeps orders from the provider; None if nothing does."""
     name = f"provider {account.id}"
     if found and found.paused_at:
         return _paused(account, found)
@@ -54,9 +56,18 @@ def _obstacle(account: ProviderGauge, found: Health | None) -> Finding | None:
         return Finding(name, Status.FAILED, f"down, {_failures(found)}", cure)
     if not account.has_balance:
         return Finding(name, Status.FAILED, "its balance is used up", _top_up(account))
+    return None
+
+
+def _warning(account: ProviderGauge, found: Health | None) -> Finding | None:
+    """What may keep orders from the provider soon; None if nothing does."""
+    name, cure = f"provider {account.id}", f"see: gateway providers test {account.id}"
     if found and found.failures:
-        cure = f"see: gateway providers test {account.id}; {_wrong_credentials(account)}"
-        return Finding(name, Status.WARNING, f"up, but {_failures(found)}", cure)
+        other = f"{cure}; {_wrong_credentials(account)}"
+        return Finding(name, Status.WARNING, f"up, but {_failures(found)}", other)
+    if found and found.account_refusals:
+        refused = f"up, but it refused our account {found.account_refusals} times in a row: {_error(found)}"
+        return Finding(name, Status.WARNING, refused, cure)
     if account.is_low:
         return Finding(name, Status.WARNING, f"{_well(account)}, which is low", _top_up(account))
     return None
@@ -76,10 +87,13 @@ def _paused(account: ProviderGauge, found: Health) -> Finding:
 
 
 def _failures(found: Health) -> str:
-    error = log.mask(found.last_error or "no reason is known")
     if not found.failures:
-        return f"too many of its last calls failed: {error}"
-    return f"{found.failures} calls in a row failed: {error}"
+        return f"too many of its last calls failed: {_error(found)}"
+    return f"{found.failures} calls in a row failed: {_error(found)}"
+
+
+def _error(found: Health) -> str:
+    return log.mask(found.last_error or "no reason is known")
 
 
 def _wrong_credentials(account: ProviderGauge) -> str:
@@ -115,6 +129,22 @@ def _asked(account: Provider, finding: Finding) -> Finding:
     if finding.status is Status.OK:
         return Finding(finding.name, Status.OK, now)
     return Finding(finding.name, finding.status, f"{finding.detail}; asked now: {now}", finding.next)
+
+
+def stocks(_: Settings) -> list[Finding]:
+    """Own stock that is low, or empty though orders are routed to it."""
+    with database.session():
+        levels = stock.levels()
+    return [
+        Finding(
+            f"stock {level.name}",
+            Status.WARNING,
+            f"{level.available} codes left" + (f", {level.expired} have expired" if level.expired else ""),
+            f"load more: gateway stock load {level.name} < codes.txt",
+        )
+        for level in levels
+        if level.is_low
+    ]
 
 
 def last_hour(_: Settings) -> list[Finding]:

@@ -229,7 +229,7 @@ def list_(json: option.Json = False) -> None:
                 each.callback,
                 standings[each.id].routes if each.id in standings else 0,
                 showing.balance(standings.get(each.id), each.low_balance),
-                state(health, settings.timezone),
+                showing.state(health, settings.timezone),
             )
             for each, health in found
         ),
@@ -271,7 +271,3 @@ def test(
         printing.say(f"That is below its --low-balance, {found.low_balance}.")
     if obstacle:
         printing.say(f"It gets no new orders, because it {obstacle}.")
-
-
-#: What the list and the doctor say of a provider's health.
-state = showing.state

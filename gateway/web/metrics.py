@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 from gateway import broker
 from gateway.settings import Settings
 from gateway.web.auth import Keys
-from models import denied, gauges, provider_counts, readiness, stuck
+from models import denied, gauges, provider_counts, readiness, stock, stuck
 from models.api_key import Scope
 from models.db import database
 from models.gauges import ProviderGauge
@@ -66,6 +66,8 @@ DENIED: Labelled = (
     "Orders that it has accepted and says it does not know.",
     "provider",
 )
+STOCK: Labelled = ("referans_stock_codes", "Codes of our own that can be sold.", "stock")
+STOCK_LOW: Labelled = ("referans_stock_low", "Whether fewer are left than its providers want.", "stock")
 
 
 class Metrics:
@@ -109,7 +111,12 @@ class _Gauges(Collector):
     def _stored(self) -> list[Metric]:
         try:
             with database.session():
-                return [*_of_the_database(), *_of_orders(self._limits), *_of_providers()]
+                return [
+                    *_of_the_database(),
+                    *_of_orders(self._limits),
+                    *_of_providers(),
+                    *_of_stocks(),
+                ]
         except database.UNAVAILABLE:
             return []
 
@@ -153,6 +160,12 @@ def _of_providers() -> Iterator[Metric]:
     conflicts = {each.provider_id: each.count for each in provider_counts.conflicts_last_hour()}
     yield _labelled(CONFLICTS, none | conflicts)
     yield _labelled(DENIED, none | {each.provider_id: each.count for each in denied.by_provider()})
+
+
+def _of_stocks() -> Iterator[Metric]:
+    levels = stock.levels()
+    yield _labelled(STOCK, {level.name: level.available for level in levels})
+    yield _labelled(STOCK_LOW, {level.name: int(level.is_low) for level in levels})
 
 
 def _single(name: str, text: str, value: float) -> Metric:

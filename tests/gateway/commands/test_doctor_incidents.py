@@ -12,11 +12,13 @@ from gateway.commands import doctor
 from gateway.commands.probes import Finding, Status
 from gateway.dev.simulator import Simulator
 from gateway.fulfilment.recovery import WRONG_KEYS
-from models import claims, provider, provider_counts, provider_health, sweep_run
+from models import claims, provider, provider_counts, provider_health, route, stock, sweep_run
+from models.codes import Code
 from models.db import database, sealed
 from models.provider import CallbackFormat, Provider
 from models.provider_counts import Addition, Counted
 from models.status import ExternalStatus
+from models.stock import NewCode
 from tests import factories
 from tests.conftest import KEY
 from tests.gateway.commands.test_doctor import be_alive
@@ -218,6 +220,16 @@ class TestProviders:
         line = examined()["provider box: refusals"]
         assert line.status is Status.WARNING
         assert line.detail == "5 orders refused within the last hour, the last one: Stok yok"
+
+
+def test_own_stock_is_empty(database_url: str) -> None:
+    provider.save(Provider("own", "stock", "", "none", {}))
+    route.add("game", "60", "own", {"stock": "cards"})
+    line = examined()["stock cards"]
+    assert (line.status, line.detail) == (Status.WARNING, "0 codes left")
+    assert line.next == "load more: gateway stock load cards < codes.txt"
+    stock.load("cards", [NewCode(Code("CODE-1"))])
+    assert examined() == {}
 
 
 def refuse(reason: str, *, lacks_balance: bool) -> None:

@@ -16,11 +16,13 @@ from gateway import broker
 from gateway.dev.embedded import free_port
 from gateway.settings import Settings
 from gateway.web import create_app
-from models import api_key, claims, provider_counts, provider_health, sweep_run
+from models import api_key, claims, provider_counts, provider_health, stock, sweep_run
 from models.api_key import Scope
+from models.codes import Code
 from models.db import database, sealed
 from models.provider_counts import Addition, Counted
 from models.status import Attention, ExternalStatus
+from models.stock import NewCode
 from tests import factories
 from tests.conftest import KEY
 from tests.gateway.web import calls
@@ -214,7 +216,7 @@ class TestMetrics:
 
     def test_they_show_how_each_provider_does(self, client: Client) -> None:
         good = {"up": 1, "paused": 0, "has_balance": 1, "refusals_last_hour": 0, "orders_unknown": 0}
-        good |= {"conflicts_last_hour": 0, "callbacks_refused_last_hour": 0}
+        good |= {"conflicts_last_hour": 0, "callbacks_refused_last_hour": 0, "balance_low": 0}
         assert self.providers(client) == good
 
         for _ in range(provider_health.BREAKER_THRESHOLD):
@@ -226,9 +228,15 @@ class TestMetrics:
         for _ in range(claims.ASKS):
             claims.unknown_to_provider(order["id"], 0)
         database.rows("UPDATE provider_health SET balance = 12.5")
+        database.rows("UPDATE providers SET low_balance = 13")
 
-        bad = {"up": 0, "paused": 1, "refusals_last_hour": 3, "orders_unknown": 1}
+        bad = {"up": 0, "paused": 1, "refusals_last_hour": 3, "orders_unknown": 1, "balance_low": 1}
         assert self.providers(client) == good | bad | {"callbacks_refused_last_hour": 2, "balance": 12.5}
+
+    def test_they_show_our_own_stock(self, client: Client) -> None:
+        stock.load("cards", [NewCode(Code(f"CODE-{number}")) for number in range(3)])
+        shown = self.metrics(client)
+        assert (shown["referans_stock_codes", "cards"], shown["referans_stock_low", "cards"]) == (3, 0)
 
     def providers(self, client: Client) -> dict[str, float]:
         """What is said of the sandbox."""
