@@ -66,8 +66,12 @@ def _warning(account: ProviderGauge, found: Health | None) -> Finding | None:
         other = f"{cure}; {_wrong_credentials(account)}"
         return Finding(name, Status.WARNING, f"up, but {_failures(found)}", other)
     if found and found.account_refusals:
-        refused = f"up, but it refused our account {found.account_refusals} times in a row: {_error(found)}"
-        return Finding(name, Status.WARNING, refused, cure)
+        many = (
+            "the last order" if found.account_refusals == 1 else f"{found.account_refusals} orders in a row"
+        )
+        refused = f"up, but it refused {many} because of our account: {_error(found)}"
+        balance = f"{cure}; without balance: pay in there; {_wrong_credentials(account)}"
+        return Finding(name, Status.WARNING, refused, balance)
     if account.is_low:
         return Finding(name, Status.WARNING, f"{_well(account)}, which is low", _top_up(account))
     return None
@@ -89,7 +93,8 @@ def _paused(account: ProviderGauge, found: Health) -> Finding:
 def _failures(found: Health) -> str:
     if not found.failures:
         return f"too many of its last calls failed: {_error(found)}"
-    return f"{found.failures} calls in a row failed: {_error(found)}"
+    many = "the last call" if found.failures == 1 else f"{found.failures} calls in a row"
+    return f"{many} failed: {_error(found)}"
 
 
 def _error(found: Health) -> str:
