@@ -1,6 +1,8 @@
 """Checks of text from outside that several modules need. Pure; imports nothing of ours."""
 
 import re
+import socket
+import unicodedata
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import SplitResult, urlsplit
 
@@ -18,6 +20,18 @@ def http_url(text: str) -> SplitResult:
     if not text.isprintable() or " " in text:
         raise ValueError("must not contain blanks or control characters")
     return parts
+
+
+def host_address(hostname: str) -> IPv4Address | IPv6Address | None:
+    """The IP address that the host of a URL is, in any notation that resolvers take, or None for a name.
+
+    Such as `169.254.1.1`, `0xa9fe0101`, `2852061441` and `[::ffff:169.254.1.1]`, in the digits of any script.
+    """
+    host = unicodedata.normalize("NFKC", hostname).replace("\u3002", ".").strip("[]").removesuffix(".")
+    try:
+        return address(f"[{host}]") if ":" in host else IPv4Address(socket.inet_aton(host))
+    except (ValueError, OSError):
+        return None
 
 
 def exact(value: object) -> object:

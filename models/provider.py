@@ -1,8 +1,9 @@
 """Configured provider accounts."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
@@ -45,6 +46,12 @@ class Provider:
     callback_allow: tuple[str, ...] = ()
     #: None reads both: an earlier version, which let nobody choose, added the provider.
     callback_format: CallbackFormat | None = None
+    #: A balance below it is warned about, in the currency of the account; None never is.
+    low_balance: Decimal | None = None
+    #: Codes in stock; fewer are warned about. None never are.
+    low_stock: int | None = None
+    #: The currency of the account, where its protocol does not say it.
+    currency: str | None = None
 
     def secrets(self) -> list[str]:
         """The callback secrets that are valid now; several during a rotation."""
@@ -71,19 +78,28 @@ class Assigned(Candidate):
 
 def save(provider: Provider) -> None:
     """Add the provider, or replace the one with the same id."""
-    values = {
-        "id": provider.id,
-        "adapter": provider.adapter,
-        "base_url": provider.base_url,
-        "callback": provider.callback,
-        "credentials": sealed.seal(json.dumps(provider.credentials), _owner(provider.id)),
-        "max_concurrency": provider.max_concurrency,
-        "max_per_minute": provider.max_per_minute,
-        "callback_options": json.dumps(dict(provider.callback_options)),
-        "callback_allow": list(provider.callback_allow),
-        "callback_format": provider.callback_format.value if provider.callback_format else None,
-    }
-    database.rows(SAVE, values)
+    database.rows(SAVE, _values(provider))
+
+
+def add(provider: Provider) -> bool:
+    """Add the provider. False if there is one with the same id, which stays as it is."""
+    return database.row(ADD, _values(provider)) is not None
+
+
+def change(provider_id: str, make: Callable[[Provider], Provider]) -> tuple[Provider, Provider] | None:
+    """Save what `make` makes of the provider; the provider before and after that. None if it does not exist.
+
+    Changes made at the same time follow each other, so that each keeps what the others have changed. Raises
+    sealed.Unsealable, and whatever `make` raises.
+    """
+    with database.database.atomic():
+        row = database.row(FOR_CHANGE, (provider_id,))
+        if row is None:
+            return None
+        before = _provider(row)
+        after = make(before)
+        save(after)
+    return before, after
 
 
 def find(provider_id: str) -> Provider | None:
@@ -138,6 +154,25 @@ def _provider(row: dict[str, Any]) -> Provider:
     return Provider(**{**row, **read})
 
 
+def _values(provider: Provider) -> dict[str, Any]:
+    """The columns, by name."""
+    return {
+        "id": provider.id,
+        "adapter": provider.adapter,
+        "base_url": provider.base_url,
+        "callback": provider.callback,
+        "credentials": sealed.seal(json.dumps(provider.credentials), _owner(provider.id)),
+        "max_concurrency": provider.max_concurrency,
+        "max_per_minute": provider.max_per_minute,
+        "callback_options": json.dumps(dict(provider.callback_options)),
+        "callback_allow": list(provider.callback_allow),
+        "callback_format": provider.callback_format.value if provider.callback_format else None,
+        "low_balance": provider.low_balance,
+        "low_stock": provider.low_stock,
+        "currency": provider.currency,
+    }
+
+
 def _health(row: dict[str, Any]) -> Health:
     """How the provider is doing, taken out of a row of OF_ORDER or CANDIDATE."""
     return Health(**{each.name: row.pop(each.name) for each in fields(Health)})
@@ -149,10 +184,11 @@ def _owner(provider_id: str) -> str:
 
 NAMES = (
     *("id", "adapter", "base_url", "callback", "credentials", "max_concurrency", "max_per_minute"),
-    *("callback_options", "callback_allow", "callback_format"),
+    *("callback_options", "callback_allow", "callback_format", "low_balance", "low_stock", "currency"),
 )
 COLUMNS = ", ".join(NAMES)
 FIND = Prepared(f"SELECT {COLUMNS} FROM providers WHERE id = %s")
+FOR_CHANGE = f"SELECT {COLUMNS} FROM providers WHERE id = %s FOR NO KEY UPDATE"
 OF_ORDER = Prepared(f"""
 SELECT {", ".join(f"p.{name}" for name in NAMES)},
     o."externalStatus" AS status, COALESCE(o."nextCheckAt" <= now(), false) AS is_due, {provider_health.COLUMNS}
@@ -172,13 +208,12 @@ UNION ALL
 SELECT outcome FROM (SELECT outcome FROM callback_events ORDER BY id DESC LIMIT 10) AS recent
 WHERE outcome LIKE 'sealed:%%'
 """
-SAVE = f"""
+INSERT = f"""
 INSERT INTO providers ({COLUMNS})
-VALUES (%(id)s, %(adapter)s, %(base_url)s, %(callback)s, %(credentials)s, %(max_concurrency)s, %(max_per_minute)s,
-    %(callback_options)s, %(callback_allow)s::text[], %(callback_format)s)
-ON CONFLICT (id) DO UPDATE SET adapter = excluded.adapter, base_url = excluded.base_url,
-    callback = excluded.callback, credentials = excluded.credentials,
-    max_concurrency = excluded.max_concurrency, max_per_minute = excluded.max_per_minute,
-    callback_options = excluded.callback_options, callback_allow = excluded.callback_allow,
-    callback_format = excluded.callback_format, updated_at = now()
+VALUES ({", ".join("%(callback_allow)s::text[]" if name == "callback_allow" else f"%({name})s" for name in NAMES)})
+"""
+ADD = f"{INSERT} ON CONFLICT (id) DO NOTHING RETURNING id"
+SAVE = f"""
+{INSERT} ON CONFLICT (id) DO UPDATE SET
+    {", ".join(f"{name} = excluded.{name}" for name in NAMES if name != "id")}, updated_at = now()
 """

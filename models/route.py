@@ -1,7 +1,8 @@
 """Routes: which provider gets the orders for a product and package, and what the provider calls the product."""
 
-import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from models.db import database
 from models.db.prepared import Prepared
@@ -32,29 +33,57 @@ class ListedRoute(Route):
 
     product_id: str = ANY
     package_id: str = ANY
-    #: Among the routes of the same product and package, from 1.
+    #: Among the routes of the same product and package: the lower is asked first.
+    priority: int = 0
+    #: Of those with the same priority, the lower is asked first; from 1, in the order in which they were added.
     position: int = 1
+    #: What one item costs at this provider, and in which currency; None if nobody has said.
+    cost: Decimal | None = None
+    currency: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one item costs."""
+
+    amount: Decimal
+    currency: str
 
 
 def add(
     product_id: str,
     package_id: str,
     provider_id: str,
-    params: dict[str, str],
+    params: Mapping[str, str] | None = None,
     *,
-    expects: Expects = Expects.AUTO,
-    field_map: dict[str, str] | None = None,
-) -> None:
-    """Add a route after those that the package has, or change the one it has to this provider."""
+    expects: Expects | None = None,
+    field_map: Mapping[str, str] | None = None,
+    priority: int | None = None,
+    cost: Cost | None = None,
+    forget_cost: bool = False,
+) -> ListedRoute:
+    """Add a route behind those that the package has, or change the one that it has to this provider.
+
+    What is None keeps its value, or has its default on a new route. Returns the route as it is now.
+    """
     values = {
         "product": product_id,
         "package": package_id,
         "provider": provider_id,
-        "params": json.dumps(params),
-        "expects": expects.value,
-        "field_map": json.dumps(field_map or {}),
+        "params": None if params is None else database.as_json(dict(params)),
+        "expects": expects and expects.value,
+        "field_map": None if field_map is None else database.as_json(dict(field_map)),
+        "priority": priority,
+        "cost": cost and cost.amount,
+        "currency": cost and cost.currency,
+        "forget_cost": forget_cost,
     }
-    database.rows(ADD, values)
+    return database.load(ListedRoute, ADD, values)[0]
+
+
+def remove(product_id: str, package_id: str, provider_id: str) -> bool:
+    """Remove the route of exactly this product and package to the provider. False if there is none."""
+    return database.row(REMOVE, (product_id, package_id, provider_id)) is not None
 
 
 def every() -> list[ListedRoute]:
@@ -65,8 +94,8 @@ def every() -> list[ListedRoute]:
 def next_for(product_id: str, package_id: str, tried: list[str], only: str | None = None) -> Route | None:
     """The route to use, or to use next when the providers in `tried` have refused.
 
-    The most specific wins (product and package, then product, then package, then any), then the first added. `only`:
-    of those to this provider.
+    The most specific wins (product and package, then product, then package, then any), then the lowest priority, then
+    the first added. `only`: of those to this provider.
     """
     values = {"product": product_id, "package": package_id, "tried": tried, "only": only}
     return database.load_one(Route, NEXT_ROUTE, values)
@@ -90,23 +119,35 @@ HAS_NO_CODES = f"""(
         LIMIT {HISTORY}
     ) AS recent
 )"""
-ADD = """
-INSERT INTO routes (product_id, package_id, provider_id, params, expects, field_map, position)
-VALUES (%(product)s, %(package)s, %(provider)s, %(params)s, %(expects)s, %(field_map)s,
+LISTED = "provider_id, params, expects, field_map, product_id, package_id, priority, position, cost, currency"
+ADD = f"""
+INSERT INTO routes AS r (product_id, package_id, provider_id, params, expects, field_map, priority, cost, currency,
+    position)
+VALUES (%(product)s, %(package)s, %(provider)s, COALESCE(%(params)s::jsonb, '{{}}'), COALESCE(%(expects)s, 'auto'),
+    COALESCE(%(field_map)s::jsonb, '{{}}'), COALESCE(%(priority)s, 0), %(cost)s, %(currency)s,
     (SELECT COALESCE(max(position), 0) + 1 FROM routes
      WHERE product_id = %(product)s AND package_id = %(package)s))
 ON CONFLICT (product_id, package_id, provider_id) DO UPDATE SET
-    params = excluded.params, expects = excluded.expects, field_map = excluded.field_map
+    params = COALESCE(%(params)s::jsonb, r.params),
+    expects = COALESCE(%(expects)s, r.expects),
+    field_map = COALESCE(%(field_map)s::jsonb, r.field_map),
+    priority = COALESCE(%(priority)s, r.priority),
+    cost = CASE WHEN NOT %(forget_cost)s THEN COALESCE(%(cost)s, r.cost) END,
+    currency = CASE WHEN NOT %(forget_cost)s THEN COALESCE(%(currency)s, r.currency) END
+RETURNING {LISTED}
 """
-EVERY = """
-SELECT provider_id, params, expects, field_map, product_id, package_id, position FROM routes
-ORDER BY product_id = '*', package_id = '*', product_id, package_id, position
+REMOVE = "DELETE FROM routes WHERE product_id = %s AND package_id = %s AND provider_id = %s RETURNING id"
+#: Routes of one product and package, the first to be asked first. `id` where two were added at the same instant.
+IN_TURN = "priority, position, id"
+EVERY = f"""
+SELECT {LISTED} FROM routes
+ORDER BY product_id = '*', package_id = '*', product_id, package_id, {IN_TURN}
 """
 #: The first route for an SQL product and package.
-FIRST_ROUTE = """
+FIRST_ROUTE = f"""
 SELECT provider_id, params, expects, field_map FROM routes
-WHERE product_id IN ({product}, '*') AND package_id IN ({package}, '*') AND {usable}
-ORDER BY product_id = '*', package_id = '*', position LIMIT 1
+WHERE product_id IN ({{product}}, '*') AND package_id IN ({{package}}, '*') AND {{usable}}
+ORDER BY product_id = '*', package_id = '*', {IN_TURN} LIMIT 1
 """
 NEXT_ROUTE = Prepared(
     FIRST_ROUTE.format(

@@ -110,7 +110,8 @@ class Verifier(ABC):
     def _first_secret(self, provider: Provider) -> str:
         for secret in provider.secrets():
             return secret
-        raise ValueError(f"{provider.id} has no {CALLBACK_SECRET}; set one: gateway providers add --replace")
+        make = f"gateway providers rotate {provider.id} --new-callback-secret"
+        raise ValueError(f"{provider.id} has no {CALLBACK_SECRET}; make one: {make}")
 
 
 class StandardWebhooks(Verifier):

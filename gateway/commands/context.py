@@ -1,6 +1,6 @@
 """Shared by commands: problems that a person can fix, and models bound to the database of the settings."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import peewee
@@ -63,8 +63,21 @@ def find_provider(provider_id: str) -> Provider:
     """The provider with this id; needs an open session. Raises Problem."""
     found = provider.find(provider_id)
     if found is None:
-        raise Problem(f"provider {provider_id} not found; see: gateway providers list")
+        raise no_provider(provider_id)
     return found
+
+
+def no_provider(provider_id: str) -> Problem:
+    """That there is no provider with this id."""
+    return Problem(f"provider {provider_id} not found; see: gateway providers list")
+
+
+def change_provider(provider_id: str, make: Callable[[Provider], Provider]) -> tuple[Provider, Provider]:
+    """The provider before and after `make` has changed it; needs an open session. Raises Problem."""
+    changed = provider.change(provider_id, make)
+    if changed is None:
+        raise no_provider(provider_id)
+    return changed
 
 
 def first_line(error: BaseException) -> str:

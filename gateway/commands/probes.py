@@ -211,7 +211,7 @@ def callback_formats(accounts: Sequence[Provider]) -> Finding:
     ]
     if not guessed:
         return Finding(name, Status.OK, "chosen")
-    choose = "gateway providers add ID --replace … --callback-format protocol|neutral"
+    choose = "gateway providers set ID --callback-format protocol|neutral"
     return Finding(name, Status.WARNING, f"read both formats: {', '.join(guessed)}", f"choose one: {choose}")
 
 

@@ -2,25 +2,25 @@
 
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Any
 
 import typer
 
-from gateway import inputs, outbound
-from gateway.callbacks import allow_list
-from gateway.callbacks.verifiers import VERIFIERS, Instructions, Verifier
-from gateway.commands import credentials, printing
-from gateway.commands.context import Problem, find_provider, gateway
+from gateway import outbound
+from gateway.callbacks.verifiers import VERIFIERS, Verifier
+from gateway.commands import accounts, credentials, operating, printing, rotating, showing
+from gateway.commands import provider_options as option
+from gateway.commands.accounts import Wanted
+from gateway.commands.context import Problem, change_provider, find_provider, gateway
 from gateway.providers import ADAPTERS, Misconfigured, adapter_for
 from gateway.providers.base import ProviderError
-from gateway.settings import Settings
-from models import provider, provider_health
-from models.provider import CALLBACK_SECRET, CallbackFormat, Provider
-from models.provider_health import Health
+from models import provider, provider_health, standing
+from models.provider import CALLBACK_SECRET, Provider
 
 app = typer.Typer(help="Providers: the accounts that orders are given to.", no_args_is_help=True)
+for command in (rotating.rotate, operating.pause, operating.resume, operating.remove):
+    app.command()(command)
 
 #: What an id may look like, since it is part of the callback URL.
 ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
@@ -32,36 +32,14 @@ def _id(value: str) -> str:
     return value
 
 
-def _one_of(allowed: Iterable[str], value: str) -> str:
-    if value not in allowed:
-        raise typer.BadParameter(f"takes {', '.join(allowed)}, not {value!r}")
-    return value
-
-
-def _base_url(value: str) -> str:
-    try:
-        parts = inputs.http_url(value)
-    except ValueError as error:
-        raise typer.BadParameter(f"{error}, such as https://bayi.example.com") from None
-    if parts.username is not None or parts.query or parts.fragment:
-        raise typer.BadParameter("takes no user, query or fragment; credentials are read from standard input")
-    return value.rstrip("/")
-
-
-def _networks(values: list[str]) -> list[str]:
-    try:
-        return [allow_list.read(value) for value in values]
-    except ValueError as error:
-        raise typer.BadParameter(f"takes an address or a network such as 203.0.113.0/24: {error}") from None
-
-
 def _add_help() -> str:
     kinds = "\n".join(line for kind in VERIFIERS.values() for line in _kind_help(kind))
     return f"""Add a provider, and print what to tell it: the callback URL, and the headers to send.
 
-Its credentials are prompted for in a terminal, or read from standard input as one JSON object. If they contain no
-callback_secret, one is made and printed once. Several callback secrets, separated by blanks, are valid at the same
-time, so that a secret can be rotated.
+Its credentials are read {credentials.WHERE}. If they contain no callback_secret, one is made and printed once.
+
+With --replace the provider may exist: it gets what is given, and keeps everything else, credentials too. To change one
+thing, gateway providers set and rotate are shorter.
 
 \b
 Kinds of --callback, with an example:
@@ -89,162 +67,181 @@ def add(
     ),
     adapter: str = typer.Option(
         help=f"The protocol it speaks: {', '.join(ADAPTERS)}.",
-        callback=lambda value: _one_of(ADAPTERS, value),
+        callback=lambda value: option.one_of(ADAPTERS, value),
     ),
-    base_url: str = typer.Option(help="The URL of its service.", callback=_base_url),
-    callback: str = typer.Option(
-        help=f"How its callbacks are verified: {', '.join(VERIFIERS)}.",
-        callback=lambda value: _one_of(VERIFIERS, value),
+    base_url: option.BaseUrl = None,
+    callback: option.Callback = None,
+    callback_header: option.CallbackHeader = None,
+    callback_algorithm: option.CallbackAlgorithm = None,
+    callback_encoding: option.CallbackEncoding = None,
+    callback_template: option.CallbackTemplate = None,
+    callback_allow: option.CallbackAllow = None,
+    callback_format: option.Format = None,
+    max_concurrency: option.MaxConcurrency = None,
+    max_per_minute: option.MaxPerMinute = None,
+    low_balance: option.LowBalance = None,
+    low_stock: option.LowStock = None,
+    currency: option.Currency = None,
+    replace_: bool = typer.Option(
+        False, "--replace", help="Change the provider with this id, if there is one."
     ),
-    callback_header: str | None = typer.Option(
-        None, metavar="NAME", help="hmac: the header with the signature."
-    ),
-    callback_algorithm: str | None = typer.Option(
-        None, help="hmac: sha1, sha256 or sha512 (default: sha256)."
-    ),
-    callback_encoding: str | None = typer.Option(None, help="hmac: hex or base64 (default: hex)."),
-    callback_template: str | None = typer.Option(
-        None,
-        help="hmac: what is signed (default: {body}); {header:NAME} and {body} are filled in.",
-    ),
-    callback_allow: list[str] = typer.Option(
-        [],
-        metavar="CIDR",
-        callback=_networks,
-        help="An address or network that it calls back from; may be repeated. Others get a 403.",
-    ),
-    callback_format: CallbackFormat | None = typer.Option(
-        None,
-        help="What its callbacks say: the words of its protocol, or the neutral JSON"
-        " (default: neutral with standard-webhooks, else protocol).",
-    ),
-    max_concurrency: int = typer.Option(4, min=1, help="Calls at the same time, over all workers."),
-    max_per_minute: int | None = typer.Option(
-        None, min=1, help="Calls a minute, over all workers (default: no limit)."
-    ),
-    replace: bool = typer.Option(False, "--replace", help="Change the provider with this id."),
-    json: bool = typer.Option(False, "--json", help="Print JSON."),
+    json: option.Json = False,
 ) -> None:
-    kind = VERIFIERS[callback]
-    options = {
-        "header": callback_header,
-        "algorithm": callback_algorithm,
-        "encoding": callback_encoding,
-        "template": callback_template,
-    }
-    try:
-        callback_options = kind.read_options(
-            {name: value for name, value in options.items() if value is not None}
-        )
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
+    wanted = Wanted(
+        base_url,
+        callback,
+        option.callback_options(callback_header, callback_algorithm, callback_encoding, callback_template),
+        option.networks(callback_allow or []),
+        callback_format,
+        max_concurrency,
+        max_per_minute,
+        low_balance,
+        low_stock,
+        currency,
+    )
     with gateway() as settings:
         known = provider.find(provider_id)
-        if known and not replace:
-            raise Problem(f"the provider {provider_id} exists already; to change it, add --replace")
-        given = credentials.read(ADAPTERS[adapter].CREDENTIALS, kind)
-        if known and known.callback == callback and known.secrets():
-            given = {CALLBACK_SECRET: known.credentials[CALLBACK_SECRET], **given}
-        new_secret = None
-        if kind.has_secret and CALLBACK_SECRET not in given:
-            new_secret = given[CALLBACK_SECRET] = kind.new_secret()
-        added = Provider(
-            provider_id,
-            adapter,
-            base_url,
-            callback,
-            given,
-            max_concurrency,
-            max_per_minute,
-            callback_options,
-            tuple(callback_allow),
-            callback_format or _format(kind, known),
-        )
-        provider.save(added)
-    _print_added(added, settings, new_secret, json)
+        if known and not replace_:
+            raise _exists(provider_id)
+        wanted = accounts.completed(adapter, wanted, known)
+        kind = accounts.kind_of(known, wanted)
+        begun, fresh_secret = accounts.begin(provider_id, adapter, wanted, known), kind.new_secret()
+        # A bad option is refused before anyone types a password.
+        accounts.change(begun, wanted, {}, fresh_secret)
+        kept = accounts.kept_credentials(begun, kind.name)
+        given = credentials.read(ADAPTERS[adapter].CREDENTIALS, kind, kept)
+
+        def make(now: Provider | None) -> Provider:
+            present = accounts.begin(provider_id, adapter, wanted, now)
+            return accounts.change(present, wanted, given, fresh_secret)
+
+        if known is None:
+            added = make(None)
+            if not provider.add(added):
+                raise _exists(provider_id)
+        else:
+            _, added = change_provider(provider_id, make)
+        provider_health.look_again(provider_id)
+    showing.warn(settings, added, has_new_url=True)
+    showing.saved(added, settings, _shown_once(added, fresh_secret), json)
 
 
-def _format(kind: Verifier, known: Provider | None) -> CallbackFormat | None:
-    """The format where none was given: that of the provider which is replaced, if its kind of callback stays.
+def _exists(provider_id: str) -> Problem:
+    to_change = f"gateway providers set {provider_id}, gateway providers rotate {provider_id}"
+    return Problem(f"the provider {provider_id} exists already; to change it: {to_change}, or add --replace")
 
-    A provider that reads both formats, because an earlier version added it, goes on until one is chosen.
+
+def _shown_once(saved: Provider, fresh_secret: str) -> str | None:
+    """The callback secret, if it is the one that was just made."""
+    return fresh_secret if saved.credentials.get(CALLBACK_SECRET) == fresh_secret else None
+
+
+@app.command("set")
+def set_(
+    provider_id: option.KnownId,
+    base_url: option.BaseUrl = None,
+    callback: option.Callback = None,
+    callback_header: option.CallbackHeader = None,
+    callback_algorithm: option.CallbackAlgorithm = None,
+    callback_encoding: option.CallbackEncoding = None,
+    callback_template: option.CallbackTemplate = None,
+    callback_allow: option.CallbackAllow = None,
+    callback_format: option.Format = None,
+    max_concurrency: option.MaxConcurrency = None,
+    max_per_minute: option.MaxPerMinute = None,
+    low_balance: option.LowBalance = None,
+    low_stock: option.LowStock = None,
+    currency: option.Currency = None,
+    json: option.Json = False,
+) -> None:
+    """Change what is given of a provider, and nothing else. `none` removes a limit, a threshold or the allow-list.
+
+    Another kind of callback has options and a callback secret of its own, which is printed once; basic also reads its
+    callback_user, as `add` reads credentials. The present ones are changed by gateway providers rotate.
+
+    Workers use a change from their next call to the provider on, web processes within 2 seconds.
+
+    \b
+    Example: gateway providers set bayi --max-per-minute 30 --low-balance 500
+    Example: gateway providers set bayi --max-per-minute none --callback-allow none
+    Example: gateway providers set bayi --callback hmac --callback-header X-Signature
     """
-    if known and (known.callback == kind.name or known.callback_format is None):
-        return known.callback_format
-    return kind.format
-
-
-def _instructions(
-    settings: Settings, account: Provider, new_secret: str | None = None
-) -> Instructions | None:
-    return VERIFIERS[account.callback].instructions(account, settings.public_url, new_secret)
-
-
-def _print_added(added: Provider, settings: Settings, new_secret: str | None, json: bool) -> None:
-    told = _instructions(settings, added, new_secret)
-    if not settings.encryption_keys:
-        printing.note("ENCRYPTION_KEYS is not set: the credentials are stored in plain text.")
-    if json:
-        made = {"callback_secret": new_secret} if new_secret else {}
-        return printing.as_json({**_row(added), **_told(told), **made})
-    printing.say(f"Provider {added.id} is saved ({added.adapter}, {added.base_url}).")
-    if told:
-        printing.say(f"Callback URL for the provider: {told.url}")
-        for name, value in told.headers.items():
-            printing.say(f"  with the header {name}: {value}")
-    if new_secret:
-        printing.say(f"Callback secret, shown only once: {new_secret}")
-    printing.say(f"Next: gateway providers test {added.id}; gateway routes add '*' '*' {added.id}")
-
-
-def _row(added: Provider) -> dict[str, Any]:
-    return {name: value for name, value in asdict(added).items() if name != "credentials"}
-
-
-def _told(told: Instructions | None) -> dict[str, Any]:
-    return {"callback_url": told and told.url, "callback_headers": told.headers if told else {}}
+    wanted = Wanted(
+        base_url,
+        callback,
+        option.callback_options(callback_header, callback_algorithm, callback_encoding, callback_template),
+        option.networks(callback_allow or []),
+        callback_format,
+        max_concurrency,
+        max_per_minute,
+        low_balance,
+        low_stock,
+        currency,
+    )
+    if wanted == Wanted():
+        raise typer.BadParameter("nothing is to be changed; see: gateway providers set --help")
+    with gateway() as settings:
+        known = find_provider(provider_id)
+        kind = accounts.kind_of(known, wanted)
+        fresh_secret = kind.new_secret()
+        accounts.change(known, wanted, {}, fresh_secret)
+        kept = accounts.kept_credentials(known, kind.name)
+        is_complete = all(name in kept for name in kind.credentials)
+        given = {} if is_complete else credentials.read((), kind, kept)
+        before, after = change_provider(
+            provider_id, lambda now: accounts.change(now, wanted, given, fresh_secret)
+        )
+        provider_health.look_again(provider_id)
+    showing.warn(settings, after, has_new_url=base_url is not None)
+    showing.changes(before, after, settings, _shown_once(after, fresh_secret), json)
 
 
 @app.command("list")
-def list_(json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
-    """List the providers and their state. Credentials are never shown.
+def list_(json: option.Json = False) -> None:
+    """List the providers, their state, our balance with each, and how many routes lead to it.
+
+    Credentials are never shown.
 
     Example: gateway providers list
     """
     with gateway() as settings:
         found = [(each, provider_health.health(each.id)) for each in provider.every()]
+        standings = standing.every()
     if json:
         return printing.as_json(
             [
-                {**_row(each), **_told(_instructions(settings, each)), **_health(health)}
+                {
+                    **showing.row(each),
+                    **showing.told(settings, each),
+                    **showing.health(health, settings.timezone),
+                    **showing.standing(standings.get(each.id)),
+                }
                 for each, health in found
             ]
         )
     printing.table(
-        ("ID", "Adapter", "Base URL", "Callback", "State"),
-        ((each.id, each.adapter, each.base_url, each.callback, state(health)) for each, health in found),
+        ("ID", "Adapter", "Base URL", "Callback", "Routes", "Balance", "State"),
+        (
+            (
+                each.id,
+                each.adapter,
+                each.base_url,
+                each.callback,
+                standings[each.id].routes if each.id in standings else 0,
+                showing.balance(standings.get(each.id), each.low_balance),
+                state(health, settings.timezone),
+            )
+            for each, health in found
+        ),
         empty="No providers yet. Add one: gateway providers add --help",
         fold="State",
     )
 
 
-def _health(health: Health | None) -> dict[str, Any]:
-    names = ("failures", "down", "last_error", "last_error_at")
-    return {name: getattr(health, name) if health else None for name in names}
-
-
-def state(health: Health | None) -> str:
-    """The state of a provider in words."""
-    if health is None or not health.failures:
-        return "up"
-    calls = f"{health.failures} calls in a row failed: {health.last_error}"
-    return f"down, {calls}" if health.down else f"up, but {calls}"
-
-
 @app.command()
 def test(
-    provider_id: str = typer.Argument(metavar="ID", help="A provider from `gateway providers list`."),
-    json: bool = typer.Option(False, "--json", help="Print JSON."),
+    provider_id: option.KnownId,
+    json: option.Json = False,
 ) -> None:
     """Ask the provider for our balance, to see that URL, credentials and access are right. Changes nothing.
 
@@ -252,15 +249,29 @@ def test(
     """
     with gateway():
         found = find_provider(provider_id)
+        health = provider_health.health(provider_id)
+    if found.adapter in ADAPTERS and not ADAPTERS[found.adapter].HAS_SERVICE:
+        raise Problem(f"{provider_id} ({found.adapter}) calls no service, so there is nothing to test")
     started = time.monotonic()
     try:
         balance = adapter_for(found, outbound.Client()).balance()
     except (ProviderError, Misconfigured, outbound.LocalFault) as error:
         raise Problem(f"{provider_id} at {found.base_url}: {error}") from None
     milliseconds = round((time.monotonic() - started) * 1000)
+    is_low = found.low_balance is not None and balance.amount < found.low_balance
+    obstacle = health.obstacle() if health else None
     if json:
-        return printing.as_json({"id": provider_id, **asdict(balance), "milliseconds": milliseconds})
+        answer = {"id": provider_id, **asdict(balance), "milliseconds": milliseconds}
+        return printing.as_json({**answer, "is_low": is_low, "obstacle": obstacle})
     extra = f" ({balance.note})" if balance.note else ""
     printing.say(
         f"{provider_id} answered in {milliseconds} ms: balance {balance.amount} {balance.currency}{extra}"
     )
+    if is_low:
+        printing.say(f"That is below its --low-balance, {found.low_balance}.")
+    if obstacle:
+        printing.say(f"It gets no new orders, because it {obstacle}.")
+
+
+#: What the list and the doctor say of a provider's health.
+state = showing.state

@@ -1,78 +1,144 @@
 """`gateway routes`: which provider gets the orders for a product and package."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from decimal import Decimal
+from typing import Annotated, Any
 
 import typer
 
 from gateway.commands import printing
 from gateway.commands.context import Problem, gateway
+from gateway.commands.options import NONE, Given, amount, or_none
+from gateway.commands.options import currency as read_currency
 from gateway.providers import ADAPTERS, players
-from models import provider, route
+from models import provider, provider_health, route
 from models.provider import Provider
+from models.route import Cost, ListedRoute
 from models.status import Expects
 
 #: What a template may name, as it is written there.
 _NAMES = " and ".join(f"{{{name}}}" for name in players.NAMES)
+
+#: Bound of --priority, to either side.
+MAX_PRIORITY = 1_000_000
+
+Product = Annotated[str, typer.Argument(help="The storefront's product id, or '*' for any.")]
+Package = Annotated[str, typer.Argument(help="The storefront's package id, or '*' for any.")]
+ProviderId = Annotated[
+    str, typer.Argument(metavar="PROVIDER", help="A provider that `gateway providers list` shows.")
+]
+CostAmount = Annotated[
+    Given[Decimal] | None,
+    typer.Option(
+        parser=or_none(amount),
+        metavar=f"AMOUNT|{NONE}",
+        help="What one item costs there, such as 12.50; with --currency.",
+    ),
+]
 
 app = typer.Typer(help="Routes: which provider gets the orders for a package.", no_args_is_help=True)
 
 
 @app.command()
 def add(
-    product: str = typer.Argument(help="The storefront's product id, or '*' for any."),
-    package: str = typer.Argument(help="The storefront's package id, or '*' for any."),
-    provider_id: str = typer.Argument(
-        metavar="PROVIDER", help="A provider that `gateway providers list` shows."
-    ),
+    product: Product,
+    package: Package,
+    provider_id: ProviderId,
     param: list[str] = typer.Option(
-        [], metavar="NAME=VALUE", help="Parameter by which the provider knows the package; repeatable."
+        [],
+        metavar="NAME=VALUE",
+        help="Parameter by which the provider knows the package; repeatable, and all of them are given each time."
+        f" `{NONE}` removes them.",
     ),
     map_: list[str] = typer.Option(
         [],
         "--map",
         metavar="FIELD=TEMPLATE",
-        help="What a field of the provider is filled with, such as oyuncu_bilgi={extraField}; repeatable."
-        f" A template contains text and {_NAMES}. Without it the protocol's own way applies.",
+        help="What a field of the provider is filled with, such as oyuncu_bilgi={extraField}; repeatable, and all of"
+        f" them are given each time. A template contains text and {_NAMES}. At first, and with `{NONE}`, the"
+        " protocol's own way applies.",
     ),
-    expects: Expects = typer.Option(
-        Expects.AUTO,
+    expects: Expects | None = typer.Option(
+        None,
         help="Whether its orders bring a code. An order that completes without one is asked about: a few times"
-        " (auto), until the code is there (code), or not at all (no-code).",
+        " (auto, as at first), until the code is there (code), or not at all (no-code).",
+    ),
+    priority: int | None = typer.Option(
+        None,
+        min=-MAX_PRIORITY,
+        max=MAX_PRIORITY,
+        help="Of several providers for the same package the lower is asked first (at first 0).",
+    ),
+    cost: CostAmount = None,
+    currency: str | None = typer.Option(
+        None,
+        metavar="CODE",
+        callback=lambda value: value and read_currency(value),
+        help="The currency of --cost (default: that of the provider, if it is known).",
     ),
     json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
-    """Add a route, or replace the one to this provider.
+    """Add a route, or change the one that this package has to this provider.
 
-    The most specific route wins, then the oldest; if a provider refuses, the next route is tried.
+    The most specific route wins, then the lowest --priority, then the oldest; if a provider refuses, the next route is
+    tried. What is not given of a route that exists stays as it is. A change counts for orders placed after it, and for
+    those that wait for a provider.
 
     \b
     Example: gateway routes add pubg 60uc bayi --param oyun=1 --param kupur=60
+    Example: gateway routes add pubg 60uc bayi --priority 1 --cost 31.40 --currency TRY
     Example: gateway routes add pubg 60uc bayi --param oyun=1 --param kupur=60 \\
       --map 'oyuncu_bilgi={extraField}' --map 'musteri_tel={userIdentifier}' --expects no-code
     """
-    params = dict(_pair(each, "--param", "NAME=VALUE") for each in param)
-    field_map = dict(_pair(each, "--map", "FIELD=TEMPLATE") for each in map_)
+    params = _pairs(param, "--param", "NAME=VALUE")
+    field_map = _pairs(map_, "--map", "FIELD=TEMPLATE")
     with gateway():
         account = provider.find(provider_id)
         if account is None:
             raise Problem(
                 f"provider {provider_id} not found; add it first: gateway providers add {provider_id}"
             )
-        _check_map(account, field_map)
-        route.add(product, package, provider_id, params, expects=expects, field_map=field_map)
-    if json:
-        return printing.as_json(
-            {
-                "product_id": product,
-                "package_id": package,
-                "provider_id": provider_id,
-                "params": params,
-                "expects": expects,
-                "field_map": field_map,
-            }
+        _check_map(account, field_map or {})
+        added = route.add(
+            product,
+            package,
+            provider_id,
+            params,
+            expects=expects,
+            field_map=field_map,
+            priority=priority,
+            cost=_cost(account, cost, currency),
+            forget_cost=cost == Given(None),
         )
+        provider_health.look_again(provider_id)
+    if json:
+        return printing.as_json(_row(added))
     printing.say(f"Orders for product {product}, package {package} go to {provider_id}.")
+    for name, value in _details(added).items():
+        printing.say(f"  {name}: {value}")
+
+
+def _pairs(given: Sequence[str], option: str, form: str) -> dict[str, str] | None:
+    """What was given as NAME=VALUE; None if nothing was. Raises typer.BadParameter."""
+    if [each.lower() for each in given] == [NONE]:
+        return {}
+    return dict(_pair(each, option, form) for each in given) or None
+
+
+def _cost(account: Provider, cost: Given[Decimal] | None, currency: str | None) -> Cost | None:
+    """Raises typer.BadParameter for a cost without a currency, and a currency without a cost."""
+    if cost is None or cost.value is None:
+        if currency:
+            raise typer.BadParameter("is the currency of --cost, which is missing", param_hint="--currency")
+        return None
+    protocol = ADAPTERS.get(account.adapter)
+    known = currency or account.currency or (protocol.CURRENCY if protocol else None)
+    if not known:
+        raise typer.BadParameter(
+            f"is required with --cost: the currency of {account.id} is not known", param_hint="--currency"
+        )
+    return Cost(cost.value, known)
 
 
 def _pair(text: str, option: str, form: str) -> tuple[str, str]:
@@ -93,6 +159,38 @@ def _check_map(account: Provider, field_map: Mapping[str, str]) -> None:
             players.check_template(template)
         except ValueError as error:
             raise typer.BadParameter(f"{name}: {error}", param_hint="--map") from None
+        if not players.names_in(template):
+            printing.note(f"{name} will be the same in every order: {template}")
+
+
+@app.command()
+def remove(
+    product: Product,
+    package: Package,
+    provider_id: ProviderId,
+    json: bool = typer.Option(False, "--json", help="Print JSON."),
+) -> None:
+    """Remove the route of exactly this product and package to a provider.
+
+    Orders that were placed before keep their provider.
+
+    Example: gateway routes remove pubg 60uc bayi
+    """
+    with gateway():
+        if not route.remove(product, package, provider_id):
+            raise Problem(
+                f"no route of product {product}, package {package} leads to {provider_id}; see: gateway routes list"
+            )
+        left = route.next_for(product, package, [])
+    if json:
+        return printing.as_json(
+            {"product_id": product, "package_id": package, "provider_id": provider_id, "removed": True}
+        )
+    printing.say(f"New orders for product {product}, package {package} do not go to {provider_id} any more.")
+    if left is None:
+        printing.say("No route is left for it: such orders are refused with a 422.")
+    elif left.provider_id == provider_id:
+        printing.say(f"But a less specific route still leads to {provider_id}; see: gateway routes list")
 
 
 @app.command("list")
@@ -104,14 +202,16 @@ def list_(json: bool = typer.Option(False, "--json", help="Print JSON.")) -> Non
     with gateway():
         found = route.every()
     if json:
-        return printing.as_json([asdict(each) for each in found])
+        return printing.as_json([_row(each) for each in found])
     printing.table(
-        ("Product", "Package", "Provider", "Params", "Map", "Expects"),
+        ("Product", "Package", "Provider", "Priority", "Cost", "Params", "Map", "Expects"),
         (
             (
                 each.product_id,
                 each.package_id,
                 each.provider_id,
+                each.priority,
+                _shown_cost(each),
                 _shown(each.params),
                 _shown(each.field_map),
                 each.expects,
@@ -120,6 +220,29 @@ def list_(json: bool = typer.Option(False, "--json", help="Print JSON.")) -> Non
         ),
         empty="No routes yet. Add one: gateway routes add '*' '*' PROVIDER",
     )
+
+
+def _row(listed: ListedRoute) -> dict[str, Any]:
+    """A route for `printing.as_json`."""
+    row = {name: value for name, value in asdict(listed).items() if name != "currency"}
+    cost = None if listed.cost is None else {"amount": str(listed.cost), "currency": listed.currency}
+    return {**row, "cost": cost}
+
+
+def _details(listed: ListedRoute) -> dict[str, str]:
+    """What a route says beyond its provider, for a person."""
+    details = {
+        "params": _shown(listed.params),
+        "map": _shown(listed.field_map),
+        "expects": str(listed.expects),
+        "priority": str(listed.priority),
+        "cost": _shown_cost(listed),
+    }
+    return {name: value for name, value in details.items() if value}
+
+
+def _shown_cost(listed: ListedRoute) -> str:
+    return "" if listed.cost is None else f"{listed.cost} {listed.currency}"
 
 
 def _shown(params: Mapping[str, str]) -> str:

@@ -1,5 +1,6 @@
 """The provider `sandbox`, which is the simulator, and a key to place orders with."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from gateway.callbacks.verifiers import StandardWebhooks
@@ -7,36 +8,43 @@ from gateway.dev.stack import PROVIDER, kept, write_private
 from models import api_key, provider, route
 from models.api_key import Scope
 from models.db import sealed
-from models.provider import Provider
+from models.provider import CALLBACK_SECRET, Provider
 
 #: The simulator's own dealer code and password.
 KOD = SIFRE = "sandbox"
 #: Route parameters for any package; the simulator takes every number.
 PARAMS = {"oyun": "1", "kupur": "60"}
+#: What the simulator decides of its provider; `gateway providers set` may change the rest.
+MADE_HERE = ("adapter", "base_url", "callback", "credentials", "callback_options", "callback_format")
 KEY_NAME = "development"
 
 
 def add_provider(simulator_url: str) -> str:
     """Add the sandbox at that address, or move it there, with a route for any package. Returns its callback secret.
 
-    Needs an open session.
+    Its limits and thresholds stay as they were set. Needs an open session.
     """
     kind = StandardWebhooks()
-    secret = _present_secret() or kind.new_secret()
-    credentials = {"kod": KOD, "sifre": SIFRE, "callback_secret": secret}
+    known = _present()
+    secret = (known and known.credentials.get(CALLBACK_SECRET)) or kind.new_secret()
+    credentials = {"kod": KOD, "sifre": SIFRE, CALLBACK_SECRET: secret}
     account = Provider(PROVIDER, "znet", simulator_url, kind.name, credentials, callback_format=kind.format)
+    if known:
+        account = replace(
+            known,
+            **{name: getattr(account, name) for name in MADE_HERE},
+        )
     provider.save(account)
     route.add(route.ANY, route.ANY, PROVIDER, PARAMS)
-    return secret
+    return str(secret).split()[0]
 
 
-def _present_secret() -> str | None:
-    """Also None if it was sealed with other keys: both ends are ours, so a new secret will do."""
+def _present() -> Provider | None:
+    """Also None if its credentials were sealed with other keys: both ends are ours, so a new secret will do."""
     try:
-        found = provider.find(PROVIDER)
+        return provider.find(PROVIDER)
     except sealed.Unsealable:
         return None
-    return found.credentials.get("callback_secret") if found else None
 
 
 def development_key(path: Path) -> str:

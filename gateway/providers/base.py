@@ -141,6 +141,10 @@ class Package:
 class Adapter(Protocol):
     """One provider protocol. `provider` has URL and credentials, `client` makes the calls."""
 
+    #: Whether it calls a service. One without has no base URL, no credentials, no balance and no callbacks.
+    HAS_SERVICE: ClassVar[bool]
+    #: The currency of its amounts, where the protocol says it; None where a provider has one of its own.
+    CURRENCY: ClassVar[str | None]
     #: Names of the credentials it needs, without those of its callbacks.
     CREDENTIALS: ClassVar[tuple[str, ...]]
     #: Names of its fields that a route may fill by templates (`gateway routes add … --map FIELD=TEMPLATE`).

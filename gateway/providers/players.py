@@ -82,12 +82,15 @@ def check_template(template: str, further_names: Collection[str] = ()) -> None:
         raise ValueError(f"the template is longer than {MAX_TEMPLATE} characters")
     if texts.visible(template) != template:
         raise ValueError("the template contains an invisible character")
-    for brace in FIELD.sub("", template):
-        if brace in "{}":
-            raise ValueError(
-                f"the template has a `{brace}` without its counterpart; write fields as {{extraField}}"
-            )
+    text = FIELD.sub(" ", template)
+    if brace := re.search(r"[{}]", text):
+        raise ValueError(
+            f"the template has a `{brace[0]}` without its counterpart; write fields as {{extraField}}"
+        )
     known = [*NAMES, *further_names]
+    for word in re.findall(r"\w+", text):
+        if word in known:
+            raise ValueError(f"the template has `{word}` as text; write fields as {{{word}}}")
     for name in names_in(template):
         if name not in known:
             raise ValueError(

@@ -86,6 +86,8 @@ def fold(text: str) -> str:
 class Znet:
     """A znet panel. All calls are GET with the credentials in the query; answers are text, whatever their type."""
 
+    HAS_SERVICE: ClassVar[bool] = True
+    CURRENCY: ClassVar[str | None] = CURRENCY
     CREDENTIALS: ClassVar[tuple[str, ...]] = ("kod", "sifre")
     FIELDS: ClassVar[tuple[str, ...]] = ("oyuncu_bilgi", "musteri_tel")
     ACKNOWLEDGEMENT: ClassVar[str | None] = "OK"

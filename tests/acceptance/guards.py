@@ -1242,6 +1242,21 @@ GUARDS = [
         "                pass",
         "tests/acceptance/test_shutdown.py::test_the_web_ends_in_time_and_kept_all_it_promised",
     ),
+    # --- people
+    Guard(
+        "a provider that orders wait for is not removed",
+        "models/removal.py",
+        "if waiting and not even_if_awaited:",
+        "if False:",
+        "tests/gateway/commands/test_changing_providers.py",
+    ),
+    Guard(
+        "changes of a provider keep each other",
+        "models/provider.py",
+        " FOR NO KEY UPDATE",
+        "",
+        "tests/gateway/commands/test_changing_providers.py",
+    ),
     # --- secrets
     Guard(
         "a sealed value stays where it belongs",

@@ -185,13 +185,17 @@ def test_a_secret_of_one_kind_is_not_kept_for_another(cli: Run, models: Models) 
     assert saved(models).credentials["callback_secret"] != SECRET
 
 
-def test_the_allow_list_is_kept_in_its_normal_form_and_replaced_as_a_whole(cli: Run, models: Models) -> None:
+def test_the_allow_list_is_kept_in_its_normal_form_and_given_as_a_whole(cli: Run, models: Models) -> None:
     listed = ("--callback-allow", "203.0.113.7", "--callback-allow", "2001:DB8::/32")
     assert add(cli, *TOKEN, *listed).code == 0
     assert saved(models).callback_allow == ("203.0.113.7/32", "2001:db8::/32")
     (shown,) = json.loads(cli("providers", "list", "--json").out)
     assert shown["callbackAllow"] == ["203.0.113.7/32", "2001:db8::/32"]
     add(cli, *TOKEN, "--replace")
+    assert saved(models).callback_allow == ("203.0.113.7/32", "2001:db8::/32")
+    add(cli, *TOKEN, "--replace", "--callback-allow", "198.51.100.0/24")
+    assert saved(models).callback_allow == ("198.51.100.0/24",)
+    add(cli, *TOKEN, "--replace", "--callback-allow", "none")
     assert saved(models).callback_allow == ()
 
 
@@ -245,6 +249,8 @@ def test_a_token_must_be_long_and_fit_an_address(cli: Run) -> None:
         ("bayi", "--adapter", "unheard-of", "--base-url", "https://b.example", *SIGNED),
         ("bayi", "--adapter", "znet", "--base-url", "ftp://b.example", *SIGNED),
         ("bayi", "--adapter", "znet", "--base-url", "https://kod:sifre@b.example", *SIGNED),
+        ("bayi", "--adapter", "znet", *SIGNED),
+        ("bayi", "--adapter", "znet", "--base-url", "https://b.example"),
         ("bayi", "--adapter", "znet", "--base-url", "https://b.example", "--callback", "trust"),
     ],
 )
@@ -285,7 +291,8 @@ def test_the_list_shows_how_each_is_doing(cli: Run, models: Models) -> None:
 
     (listed,) = json.loads(cli("providers", "list", "--json").out)
     assert (listed["id"], listed["down"], listed["lastError"]) == ("bayi", True, "no answer in time")
-    assert "down, 5 calls in a row failed: no answer in time" in cli("providers", "list").out
+    shown = cli("providers", "list").out
+    assert "down since 20" in shown and "5 calls in a row failed: no answer in time" in shown
 
 
 def test_at_a_terminal_credentials_are_asked_for_and_not_echoed(cli: Run, models: Models) -> None:

@@ -1,12 +1,14 @@
 """Routes, added on the command line."""
 
 import json
+from typing import Any
 
 import pytest
 
-from models import route
+from models import placing, route
 from models.route import Route
 from models.status import Expects
+from tests import factories
 
 from .conftest import Models, Run
 
@@ -62,11 +64,136 @@ def test_a_route_says_how_fields_are_filled_and_whether_a_code_comes(routed: Run
     assert (as_json["fieldMap"], as_json["expects"]) == (field_map, "no-code")
 
 
-def test_a_route_that_is_added_again_is_replaced(routed: Run, models: Models) -> None:
-    routed("routes", "add", "*", "*", "first", "--map", "oyuncu_bilgi={extraField}", "--expects", "code")
-    routed("routes", "add", "*", "*", "first")
+#: Everything that a route may say, and what each option makes of it.
+EVERYTHING = (
+    *("--param", "oyun=1", "--param", "kupur=60", "--map", "oyuncu_bilgi={extraField}"),
+    *("--expects", "code", "--priority", "3", "--cost", "31.40", "--currency", "try"),
+)
+
+
+def listed(cli: Run) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(cli("routes", "list", "--json").out)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("options", "changed"),
+    [
+        ((), {}),
+        (("--param", "oyun=2"), {"params": {"oyun": "2"}}),
+        (("--param", "none"), {"params": {}}),
+        (("--map", "musteri_tel={extraField}"), {"fieldMap": {"musteri_tel": "{extraField}"}}),
+        (("--map", "none"), {"fieldMap": {}}),
+        (("--expects", "auto"), {"expects": "auto"}),
+        (("--priority", "-1"), {"priority": -1}),
+        (("--cost", "0.5", "--currency", "USD"), {"cost": {"amount": "0.5", "currency": "USD"}}),
+        (("--cost", "32"), {"cost": {"amount": "32", "currency": "TRY"}}),
+        (("--cost", "none"), {"cost": None}),
+    ],
+)
+def test_a_route_that_is_added_again_keeps_what_is_not_given(
+    routed: Run, options: tuple[str, ...], changed: dict[str, Any]
+) -> None:
+    routed("routes", "add", "pubg", "60uc", "first", *EVERYTHING)
+    [before] = listed(routed)
+
+    added = routed("routes", "add", "pubg", "60uc", "first", *options, "--json")
+
+    assert (added.code, listed(routed)) == (0, [before | changed])
+    assert json.loads(added.out) == before | changed
+
+
+def test_a_route_shows_all_that_it_says(routed: Run) -> None:
+    added = routed("routes", "add", "pubg", "60uc", "first", *EVERYTHING).out
+    shown = routed("routes", "list").out
+    for text in ("oyun=1 kupur=60", "oyuncu_bilgi={extraField}", "code", "3", "31.40 TRY"):
+        assert text in added and text in shown
+    [row] = listed(routed)
+    assert (row["priority"], row["cost"]) == (3, {"amount": "31.40", "currency": "TRY"})
+    assert listed(routed)[0].keys() == {
+        *(
+            "productId",
+            "packageId",
+            "providerId",
+            "params",
+            "fieldMap",
+            "expects",
+            "priority",
+            "position",
+            "cost",
+        )
+    }
+
+
+def test_the_most_specific_route_wins_then_the_lower_priority_then_the_older(
+    routed: Run, models: Models
+) -> None:
+    routed("routes", "add", "*", "*", "first", "--priority", "-9")
+    routed("routes", "add", "pubg", "*", "first")
+    routed("routes", "add", "pubg", "*", "second")
+
+    def turns() -> list[str]:
+        with models():
+            placed = factories.place_new(placing.NewOrder("pubg", "60uc", "5123456789"))
+            first = route.next_for("pubg", "60uc", [])
+            assert first and factories.column(placed, "providerId") == first.provider_id
+            second = route.next_for("pubg", "60uc", [first.provider_id])
+            assert second
+            return [first.provider_id, second.provider_id]
+
+    assert turns() == ["first", "second"]
+    routed("routes", "add", "pubg", "*", "second", "--priority", "-1")
+    assert turns() == ["second", "first"]
+    routed("routes", "add", "pubg", "*", "first", "--priority", "-2")
+    assert turns() == ["first", "second"]
+    assert [(each["productId"], each["providerId"]) for each in listed(routed)] == [
+        ("pubg", "first"),
+        ("pubg", "second"),
+        ("*", "first"),
+    ]
+
+
+def test_a_route_is_removed_alone_and_what_is_left_is_told(routed: Run, models: Models) -> None:
+    routed("routes", "add", "pubg", "60uc", "first")
+    routed("routes", "add", "pubg", "60uc", "second")
+    routed("routes", "add", "pubg", "*", "second")
+
+    assert routed("routes", "remove", "pubg", "60uc", "first").code == 0
+    less_specific = routed("routes", "remove", "pubg", "60uc", "second").out
+    assert "less specific route still leads to second" in less_specific
+    last = routed("routes", "remove", "pubg", "*", "second").out
+    assert "refused with a 422" in last
+    assert "see: gateway routes list" in routed("routes", "remove", "pubg", "*", "second").problem
     with models():
-        assert route.next_for("pubg", "60uc", []) == Route("first", {}, Expects.AUTO, {})
+        assert route.every() == []
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--currency", "TRY"), "the currency of --cost, which is missing"),
+        (("--cost", "none", "--currency", "TRY"), "the currency of --cost, which is missing"),
+        (("--cost", "1,50"), "an amount such as 12.50"),
+        (("--cost", "-1"), "an amount such as 12.50"),
+        (("--cost", "1e3"), "an amount such as 12.50"),
+        (("--cost", "1", "--currency", "lira!"), "the code of a currency such as TRY"),
+        (("--priority", "1000001"), "--priority"),
+        (("--priority", "high"), "--priority"),
+    ],
+)
+def test_a_cost_or_priority_that_cannot_be_kept_is_refused(
+    routed: Run, models: Models, options: tuple[str, ...], said: str
+) -> None:
+    refused = routed("routes", "add", "*", "*", "first", *options)
+    assert refused.code == 2 and said in " ".join(refused.err.split())
+    with models():
+        assert route.every() == []
+
+
+def test_a_field_that_is_the_same_in_every_order_is_taken_and_told(routed: Run, models: Models) -> None:
+    """Panels of PIN codes want a player too, whoever that is."""
+    added = routed("routes", "add", "*", "*", "first", "--map", "oyuncu_bilgi=pin")
+    assert added.code == 0 and "oyuncu_bilgi will be the same in every order: pin" in added.err
 
 
 @pytest.mark.parametrize(
@@ -78,6 +205,7 @@ def test_a_route_that_is_added_again_is_replaced(routed: Run, models: Models) ->
         ("oyuncu_bilgi={extrafield}", "unknown field `extrafield`; known fields: userIdentifier, extraField"),
         ("oyuncu_bilgi={extraField", "has a `{` without its counterpart"),
         ("musteri_tel=" + "x" * 501, "longer than 500 characters"),
+        ("oyuncu_bilgi=extraField", "has `extraField` as text; write fields as {extraField}"),
     ],
 )
 def test_a_map_that_cannot_be_followed_is_refused(routed: Run, models: Models, given: str, said: str) -> None:

@@ -1,0 +1,108 @@
+"""`gateway providers rotate`: new credentials for a provider."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import typer
+
+from gateway.callbacks.verifiers import VERIFIERS
+from gateway.commands import credentials, printing, showing
+from gateway.commands.context import Problem, change_provider, find_provider, gateway
+from gateway.commands.provider_options import Json, KnownId
+from gateway.providers import ADAPTERS
+from gateway.settings import Settings
+from models import provider_health
+from models.provider import CALLBACK_SECRET, Provider
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """What is to become of the credentials of a provider."""
+
+    #: New values by name.
+    given: Mapping[str, str]
+    #: The callback secret among them that was made here, which is shown once.
+    made: str | None
+    #: Whether the former callback secrets end.
+    drops_old: bool
+
+    def applied(self, known: Provider) -> Provider:
+        """`known` with the new values; a new callback secret stands in front of the former ones, or in their place."""
+        new = self.given.get(CALLBACK_SECRET, "").split()
+        kept = known.secrets()
+        if self.drops_old:
+            kept = [] if new else kept[:1]
+        secrets = " ".join(dict.fromkeys([*new, *kept]))
+        merged = {**known.credentials, **self.given, **({CALLBACK_SECRET: secrets} if secrets else {})}
+        return replace(known, credentials=merged)
+
+
+def rotate(
+    provider_id: KnownId,
+    new_callback_secret: bool = typer.Option(
+        False, "--new-callback-secret", help="Make a new callback secret, and print it once."
+    ),
+    drop_old: bool = typer.Option(
+        False, "--drop-old", help="End the former callback secrets: only the newest stays valid."
+    ),
+    json: Json = False,
+) -> None:
+    """Change credentials of a provider: those that are given, and no others.
+
+    They are read from the environment (CREDENTIAL_NAME, the name in capitals), else by prompt in a terminal, else from
+    standard input as one JSON object. With one of the two options standard input may be empty, and nothing is prompted.
+
+    A new callback secret is valid beside the former ones, so that no callback is refused while the provider changes
+    over. --drop-old ends the former ones; together with a new one it does so at once, as after a leak.
+
+    Workers use a change from their next call to the provider on. The web accepts a new callback secret at once, and
+    refuses a former one 2 seconds after --drop-old.
+
+    \b
+    Example: echo '{"sifre": "…"}' | gateway providers rotate bayi
+    Example: gateway providers rotate bayi --new-callback-secret
+    Example: gateway providers rotate bayi --drop-old
+    """
+    with gateway() as settings:
+        rotation = _read(find_provider(provider_id), new_callback_secret, drop_old)
+        before, after = change_provider(provider_id, rotation.applied)
+        provider_health.look_again(provider_id)
+    changed = [name for name in after.credentials if after.credentials[name] != before.credentials.get(name)]
+    if json:
+        counted = {"id": provider_id, "changed": changed, "valid_callback_secrets": len(after.secrets())}
+        return printing.as_json({**counted, **showing.told(settings, after, rotation.made)})
+    showing.warn(settings, after, has_new_url=False)
+    _print(settings, after, changed, rotation.made)
+
+
+def _read(known: Provider, new_callback_secret: bool, drop_old: bool) -> Rotation:
+    """What a person gives. Raises Problem."""
+    if known.adapter not in ADAPTERS:
+        raise Problem(f"the protocol {known.adapter!r} of {known.id} is not known to this version")
+    names, kind = ADAPTERS[known.adapter].CREDENTIALS, VERIFIERS[known.callback]
+    if not credentials.names(names, kind):
+        raise Problem(f"{known.id} ({known.adapter}) has no credentials")
+    is_about_secret = new_callback_secret or drop_old
+    if is_about_secret and not kind.has_secret:
+        raise Problem(f"{known.id} does not call back, so it has no callback secret")
+    given = credentials.read_some(names, kind, may_be_none=is_about_secret)
+    if not new_callback_secret:
+        return Rotation(given, None, drop_old)
+    if CALLBACK_SECRET in given:
+        raise Problem(f"give a {CALLBACK_SECRET} or --new-callback-secret, not both")
+    made = kind.new_secret()
+    return Rotation({**given, CALLBACK_SECRET: made}, made, drop_old)
+
+
+def _print(settings: Settings, account: Provider, changed: list[str], made: str | None) -> None:
+    what = f"changed {', '.join(changed)}" if changed else "nothing was changed"
+    printing.say(f"{account.id}: {what}.")
+    if made:
+        showing.callbacks(settings, account, made)
+    if len(account.secrets()) > 1:
+        drop = f"gateway providers rotate {account.id} --drop-old"
+        printing.say(
+            f"{len(account.secrets())} callback secrets are valid. Once the provider uses the newest: {drop}"
+        )
+    if any(name in ADAPTERS[account.adapter].CREDENTIALS for name in changed):
+        printing.say(f"Next: gateway providers test {account.id}")
