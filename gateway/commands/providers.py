@@ -121,6 +121,7 @@ def add(
                 raise _exists(provider_id)
         else:
             _, added = change_provider(provider_id, make)
+        provider_health.look_again(provider_id)
     showing.warn(settings, added, has_new_url=True)
     showing.saved(added, settings, _shown_once(added, fresh_secret), json)
 
@@ -190,6 +191,7 @@ def set_(
         before, after = change_provider(
             provider_id, lambda now: accounts.change(now, wanted, given, fresh_secret)
         )
+        provider_health.look_again(provider_id)
     showing.warn(settings, after, has_new_url=base_url is not None)
     showing.changes(before, after, settings, _shown_once(after, fresh_secret), json)
 

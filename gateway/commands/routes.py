@@ -12,7 +12,7 @@ from gateway.commands.context import Problem, gateway
 from gateway.commands.options import NONE, Given, amount, or_none
 from gateway.commands.options import currency as read_currency
 from gateway.providers import ADAPTERS, players
-from models import provider, route
+from models import provider, provider_health, route
 from models.provider import Provider
 from models.route import Cost, ListedRoute
 from models.status import Expects
@@ -56,7 +56,7 @@ def add(
         "--map",
         metavar="FIELD=TEMPLATE",
         help="What a field of the provider is filled with, such as oyuncu_bilgi={extraField}; repeatable, and all of"
-        f" them are given each time. A template contains text and {_NAMES}. Without it, or with `{NONE}`, the"
+        f" them are given each time. A template contains text and {_NAMES}. At first, and with `{NONE}`, the"
         " protocol's own way applies.",
     ),
     expects: Expects | None = typer.Option(
@@ -82,7 +82,8 @@ def add(
     """Add a route, or change the one that this package has to this provider.
 
     The most specific route wins, then the lowest --priority, then the oldest; if a provider refuses, the next route is
-    tried. What is not given of a route that exists stays as it is. A change counts for orders placed after it.
+    tried. What is not given of a route that exists stays as it is. A change counts for orders placed after it, and for
+    those that wait for a provider.
 
     \b
     Example: gateway routes add pubg 60uc bayi --param oyun=1 --param kupur=60
@@ -110,6 +111,7 @@ def add(
             cost=_cost(account, cost, currency),
             forget_cost=cost == Given(None),
         )
+        provider_health.look_again(provider_id)
     if json:
         return printing.as_json(_row(added))
     printing.say(f"Orders for product {product}, package {package} go to {provider_id}.")

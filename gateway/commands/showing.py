@@ -90,6 +90,11 @@ def state(found: Health | None, timezone: str = "UTC") -> str:
     if found.paused_at:
         since = printing.at(found.paused_at, timezone)
         words.append(f"paused by {found.paused_by} since {since}: {found.pause_reason}")
+    elif found.account_refusals:
+        many = (
+            "the last order" if found.account_refusals == 1 else f"{found.account_refusals} orders in a row"
+        )
+        words.append(f"refused {many} because of our account: {found.last_error}")
     if not found.has_balance:
         words.append("no balance")
     if found.failures:

@@ -547,6 +547,40 @@ def test_the_list_has_routes_and_the_balance_with_its_age(cli: Run, routed: Mode
     assert len(settings) == len(fields(Provider)) - 1 and not {"credentials"} & listed.keys()
 
 
+def test_refusals_about_our_account_are_shown_before_they_pause_it(
+    cli: Run, models: Models, full: Provider
+) -> None:
+    def refused() -> str:
+        with models():
+            provider_health.account_refused("bayi", "yetki yok", 600, is_certain=False, lacks_balance=False)
+        [listed] = json.loads(cli("providers", "list", "--json").out)
+        return str(listed["state"])
+
+    assert refused() == "refused the last order because of our account: yetki yok"
+    assert refused() == "refused 2 orders in a row because of our account: yetki yok"
+    assert refused().startswith("paused by gateway since 20")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("providers", "set", "bayi", "--max-per-minute", "5"),
+        ("providers", "rotate", "bayi", "--new-callback-secret"),
+        ("providers", "resume", "bayi"),
+        ("routes", "add", "*", "*", "bayi"),
+    ],
+)
+def test_orders_that_wait_are_looked_at_again_after_a_change(
+    cli: Run, models: Models, full: Provider, command: tuple[str, ...]
+) -> None:
+    if "resume" in command:
+        with models():
+            provider_health.pause("bayi", "test", "ali")
+    assert cli(*command).code == 0
+    with models():
+        assert "bayi" in provider_health.returned()
+
+
 def test_every_command_is_explained_with_an_example(cli: Run) -> None:
     for command in ("set", "rotate", "pause", "resume", "remove", "list", "test"):
         shown: Finished = cli("providers", command, "--help")
