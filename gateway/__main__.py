@@ -3,7 +3,18 @@
 import typer
 
 from gateway import __version__
-from gateway.commands import callbacks, dev, doctor, keys, migrate, orders, providers, routes, simulator
+from gateway.commands import (
+    callbacks,
+    dev,
+    doctor,
+    keys,
+    migrate,
+    orders,
+    providers,
+    routes,
+    simulator,
+    stock,
+)
 from gateway.commands.context import Problem
 from gateway.commands.printing import note, say
 
@@ -23,6 +34,7 @@ app.command(help=simulator.HELP)(simulator.simulator)
 app.add_typer(keys.app, name="keys")
 app.add_typer(providers.app, name="providers")
 app.add_typer(routes.app, name="routes")
+app.add_typer(stock.app, name="stock")
 app.add_typer(orders.app, name="orders")
 app.add_typer(callbacks.app, name="callbacks")
 app.command()(doctor.doctor)

@@ -132,7 +132,7 @@ def every() -> list[Provider]:
 
 
 def keys_open_anything() -> bool:
-    """Whether ENCRYPTION_KEYS opens anything that is sealed: credentials, or one of the last callbacks.
+    """Whether ENCRYPTION_KEYS opens anything that is sealed: credentials, one of the last callbacks or of the stock.
 
     If it does, credentials that do not open are a fault of their provider; if not, the keys of this process are wrong.
     """
@@ -207,6 +207,8 @@ SEALED = """
 UNION ALL
 SELECT outcome FROM (SELECT outcome FROM callback_events ORDER BY id DESC LIMIT 10) AS recent
 WHERE outcome LIKE 'sealed:%%'
+UNION ALL
+SELECT code FROM (SELECT code FROM stock_codes ORDER BY id DESC LIMIT 10) AS loaded WHERE code LIKE 'sealed:%%'
 """
 INSERT = f"""
 INSERT INTO providers ({COLUMNS})

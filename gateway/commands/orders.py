@@ -138,7 +138,7 @@ def check(
         found = find_order(order_id)
         if not plans.request_check(found.id):
             raise Problem(
-                f"order {found.id} is {found.external_status} and was never sent: no provider knows it"
+                f"order {found.id} is {found.external_status} and cannot be checked: {plans.why_unasked(found)}"
             )
         timeline.record(found.id, Source.OPERATOR, "a check was requested on the command line")
     rung = _ring(settings, found.id)

@@ -28,6 +28,8 @@ def check(worker: Worker, order_id: str) -> None:
         return
     if not assigned.is_due:
         return
+    if providers.needs_person(assigned.provider) and _is_left_to_person(order_id):
+        return
     if not assigned.health.takes_orders and _is_unsent_still(worker, order_id, assigned):
         return
     with worker.permits.one_call(assigned.provider):
@@ -43,6 +45,11 @@ def check(worker: Worker, order_id: str) -> None:
             again_seconds = _ask(worker, claimed, assigned) if claimed else None
     if again_seconds is not None:
         worker.hints.check_later(order_id, again_seconds)
+
+
+def _is_left_to_person(order_id: str) -> bool:
+    with database.session():
+        return plans.leave_to_person(order_id)
 
 
 def _is_unsent_still(worker: Worker, order_id: str, assigned: Assigned) -> bool:

@@ -24,7 +24,7 @@ from models.claims import ClaimedOrder
 from models.db import database
 from models.outcome import Arrival, Outcome
 from models.provider import Assigned, Candidate
-from models.status import ExternalStatus, FailureReason, Source
+from models.status import Attention, ExternalStatus, FailureReason, Source, is_open
 
 logger = log.get(__name__)
 
@@ -135,6 +135,8 @@ def _accepted(worker: Worker, claimed: ClaimedOrder, account: Candidate, outcome
     provider_id = account.provider.id
     cost = f", cost {outcome.cost} {outcome.currency}" if outcome.cost is not None else ""
     first_check_delay = worker.settings.first_check_delay
+    did = "accepted" if is_open(outcome.status) else "delivered"
+    is_for_person = providers.needs_person(account.provider)
     arrival = Arrival(
         provider_id,
         Source.DISPATCH,
@@ -142,17 +144,21 @@ def _accepted(worker: Worker, claimed: ClaimedOrder, account: Candidate, outcome
         order_id=claimed.id,
         next_check_seconds=first_check_delay,
         code_ask_seconds=worker.settings.backoff_min,
-        note=f"accepted by {provider_id}{cost}",
+        note="waits for a person to complete it" if is_for_person else f"{did} by {provider_id}{cost}",
+        attention=Attention.MANUAL if is_for_person else None,
     )
     with database.session():
-        worker.settle([arrival])
+        [settled] = worker.settle([arrival])
         if outcome.external_order_id:
             # Callbacks may come before the answer that brings the provider's own number.
             worker.settle(inbox.readable(inbox.waiting_for(provider_id, outcome.external_order_id)))
         if account.health.account_refusals:
             provider_health.account_accepted(provider_id)
     logger.info("The provider accepted the order.", action="dispatched")
-    worker.hints.check_later(claimed.id, first_check_delay)
+    waits = is_open(outcome.status) and not is_for_person
+    check_in_seconds = first_check_delay if waits else settled.ask_in_seconds
+    if check_in_seconds is not None:
+        worker.hints.check_later(claimed.id, check_in_seconds)
 
 
 def _refused(

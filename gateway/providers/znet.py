@@ -87,6 +87,7 @@ class Znet:
     """A znet panel. All calls are GET with the credentials in the query; answers are text, whatever their type."""
 
     HAS_SERVICE: ClassVar[bool] = True
+    NEEDS_PERSON: ClassVar[bool] = False
     CURRENCY: ClassVar[str | None] = CURRENCY
     CREDENTIALS: ClassVar[tuple[str, ...]] = ("kod", "sifre")
     FIELDS: ClassVar[tuple[str, ...]] = ("oyuncu_bilgi", "musteri_tel")

@@ -179,7 +179,7 @@ class Check:
         key = self._keys.require(req, Scope.ORDERS_WRITE, Scope.OPS)
         found = _find(order_id)
         if not plans.request_check(found.id):
-            raise Problem(409, "the order was never sent, so its provider cannot be asked")
+            raise Problem(409, plans.why_unasked(found))
         timeline.record(found.id, Source.API, f"check requested with key {key.name}", by=key.name)
         broker.wake("check_order_status", found.id)
         resp.status = falcon.HTTP_202

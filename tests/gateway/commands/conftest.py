@@ -35,7 +35,7 @@ class Finished:
 class Run(Protocol):
     """Runs `gateway …` with this on its standard input, which is not a terminal."""
 
-    def __call__(self, *arguments: str, stdin: str = "") -> Finished: ...
+    def __call__(self, *arguments: str, stdin: str | bytes = "") -> Finished: ...
 
 
 Models = Callable[[], AbstractContextManager[None]]
@@ -56,9 +56,10 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     ):
         monkeypatch.delenv(name, raising=False)
 
-    def run_(*arguments: str, stdin: str = "") -> Finished:
+    def run_(*arguments: str, stdin: str | bytes = "") -> Finished:
+        content = stdin.encode() if isinstance(stdin, str) else stdin
         monkeypatch.setattr(sys, "argv", ["gateway", *arguments])
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
         capsys.readouterr()
         code = _exit_code()
         return Finished(code, *capsys.readouterr())

@@ -295,3 +295,10 @@ def test_a_check_is_planned_where_the_queue_is_away(
 
 def test_an_order_that_was_never_sent_cannot_be_checked(cli: Run, desk: Desk) -> None:
     assert "was never sent" in cli("orders", "check", desk.placed()["id"]).problem
+
+
+def test_an_order_that_a_person_fulfils_cannot_be_checked(cli: Run, desk: Desk) -> None:
+    found = desk.sent()
+    with desk.models():
+        factories.put(found, attention="manual")
+    assert f"gateway orders complete {found['id']}" in cli("orders", "check", found["id"]).problem
