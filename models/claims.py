@@ -255,8 +255,8 @@ SAME_REFERANS = "(%(referans)s::text IS NULL OR o.provider_referans = %(referans
 #: The send is still the order's last one.
 SAME_SEND = f"{WITH_PROVIDER} AND {SAME_REFERANS}"
 #: In SQL, of the order `o`: every send has ended without reaching its provider, and it is to be sent again.
-IS_UNREACHED = """(o."externalStatus" = 'pending' AND o."unknownCount" >= %(asks)s AND NOT o."mayBeKnown"
-    AND o."sendingUntil" IS NULL)"""
+IS_UNREACHED = """(o."externalStatus" = 'pending' AND NOT o."mayBeKnown" AND o."sendingUntil" IS NULL
+    AND %(asks)s <= o."unknownCount")"""
 #: What sending and asking need to know of an order.
 TASK = """
     o.id::text AS id, o."providerId" AS provider_id, o.provider_referans, o."externalOrderId" AS external_order_id,

@@ -254,7 +254,7 @@ def _claim_for_unreached(
     worker: Worker, claimed: ClaimedOrder, account: Candidate, error: ProviderError, passed: Sequence[str]
 ) -> tuple[ClaimedOrder, Candidate] | None:
     """An order that no provider can have, claimed for the next one that takes orders, with that provider; else None."""
-    if claimed.may_be_known or not isinstance(error, NotReached):
+    if not isinstance(error, NotReached):
         return None
     provider_id = account.provider.id
     with database.session():
@@ -270,8 +270,10 @@ def _claim_for_unreached(
             worker.dispatch_grace_seconds,
             claimed.provider_referans,
         )
+    if moved is None:
+        return None
     logger.warning("The provider was not reached; the order goes to the next one.", action="not_reached")
-    return (moved, following) if moved else None
+    return moved, following
 
 
 def send_elsewhere(worker: Worker, order_id: str, assigned: Assigned) -> bool:

@@ -54,6 +54,11 @@ INBOX, PLACING = "tests/models/test_inbox.py", "tests/models/test_placing.py"
 CALLBACKS = "tests/gateway/web/test_callbacks.py"
 ATTENTION = "tests/models/test_attention.py"
 RESOLVING, RACES = "tests/models/test_resolving.py", "tests/models/test_races.py"
+HEALTH, PASSING_OVER, ACCOUNTS = (
+    "tests/models/test_provider_health.py",
+    "tests/gateway/fulfilment/test_passing_over.py",
+    "tests/gateway/fulfilment/test_accounts.py",
+)
 DISPATCHING, CHECKING, SWEEPING, PERMITS, CODE_ASKS, ENDINGS, OWN_TROUBLE = (
     f"tests/gateway/fulfilment/test_{name}.py"
     for name in ("dispatching", "checking", "sweeping", "permits", "code_asks", "endings", "own_trouble")
@@ -271,22 +276,22 @@ GUARDS = [
     Guard(
         "a provider that refuses a resend is asked",
         "gateway/fulfilment/dispatching.py",
-        "    if claimed.may_be_known and not _is_denied(worker, claimed, account):\n        return\n",
+        "    if claimed.may_be_known and not _is_denied(worker, claimed, account):\n        return None\n",
         "",
         DISPATCHING,
     ),
     Guard(
         "an order that its provider does not deny goes to no other",
         "gateway/fulfilment/dispatching.py",
-        "    return False\n",
-        "    return True\n",
+        "        worker.hints.check_later(claimed.id, worker.settings.backoff_min)\n    return False\n",
+        "        worker.hints.check_later(claimed.id, worker.settings.backoff_min)\n    return True\n",
         DISPATCHING,
     ),
     Guard(
         "an order that a busy provider never got is sent to it",
         "gateway/fulfilment/dispatching.py",
-        "never_reached=True,\n                    provider_id",
-        "never_reached=False,\n                    provider_id",
+        "never_reached=True,\n            provider_id",
+        "never_reached=False,\n            provider_id",
         DISPATCHING,
     ),
     Guard(
@@ -313,7 +318,7 @@ GUARDS = [
     Guard(
         "the next provider follows only the one that refused",
         "models/claims.py",
-        """'pending' AND o."providerId" = %(refused_by)s""",
+        """'pending' AND o."providerId" = %(former)s""",
         """'pending'""",
         PLAN,
     ),
@@ -1133,9 +1138,79 @@ GUARDS = [
     Guard(
         "one probe at a time",
         "models/provider_health.py",
-        " AND probe_at <= now() RETURNING provider_id",
-        " RETURNING provider_id",
-        PLAN,
+        " AND COALESCE(h.probe_at <= now(), true)\nRETURNING",
+        "\nRETURNING",
+        HEALTH,
+    ),
+    Guard(
+        "a provider that is down or paused gets no order",
+        "gateway/fulfilment/dispatching.py",
+        "(assigned.status == ExternalStatus.NOT_SENT and assigned.health.obstacle())",
+        "False",
+        PASSING_OVER,
+    ),
+    Guard(
+        "what is parked for a provider that is paused is not sent to it",
+        "gateway/fulfilment/dispatching.py",
+        "    if not account.health.takes_orders:\n",
+        "    if False:\n",
+        PASSING_OVER,
+    ),
+    Guard(
+        "what a provider that is paused denies is not sent to it again",
+        "gateway/fulfilment/checking.py",
+        "    if is_paused or claimed",
+        "    if claimed",
+        PASSING_OVER,
+    ),
+    Guard(
+        "what a provider may know goes to no other because it is not reached",
+        "models/claims.py",
+        """(%(refused)s::boolean OR NOT o."mayBeKnown")""",
+        "true",
+        PASSING_OVER,
+    ),
+    Guard(
+        "what waits is taken up by one worker",
+        "models/unsent.py",
+        """o."nextCheckAt" > clock_timestamp() AND {_WAITS}""",
+        "{_WAITS}",
+        HEALTH,
+    ),
+    Guard(
+        "an answer to an earlier call leaves the breaker open",
+        "models/provider_health.py",
+        " AND (%(closes)s::boolean OR NOT was.down)",
+        "",
+        HEALTH,
+    ),
+    Guard(
+        "after a lack of balance only more of it ends the pause",
+        "models/provider_health.py",
+        "NOT h.lacks_balance OR COALESCE(%(amount)s > h.paused_balance, false) AS ends",
+        "true AS ends",
+        HEALTH,
+    ),
+    Guard(
+        "a pause by a person is ended by a person",
+        "models/provider_health.py",
+        " AND {_IS_OWN_PAUSE} FOR UPDATE",
+        " AND h.paused_at IS NOT NULL FOR UPDATE",
+        HEALTH,
+    ),
+    Guard(
+        "what the customer wrote decides nothing in an answer",
+        "gateway/providers/znet.py",
+        """        said = said.replace(echo, "…")\n""",
+        "        pass\n",
+        "tests/gateway/providers/test_znet.py",
+    ),
+    Guard(
+        "a refusal of the customer is the end",
+        "gateway/fulfilment/dispatching.py",
+        "is_final = error.about is About.CUSTOMER and error.is_certain",
+        "is_final = False",
+        ACCOUNTS,
     ),
     Guard(
         "workers share one limit",

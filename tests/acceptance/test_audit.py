@@ -99,6 +99,12 @@ TO_BACKUP = [
     event(2, "dispatch", "pending", "pending", "sandbox refused: Stok yok; sending to backup"),
     event(3, "dispatch", "pending", "sent", "accepted by backup"),
 ]
+PASSED_OVER = [
+    PLACED[0],
+    event(1, "dispatch", "not_sent", "not_sent", "sandbox is down: no answer; routed to backup"),
+    event(1, "dispatch", "not_sent", "pending", "claimed; sending to backup"),
+    event(3, "dispatch", "pending", "sent", "accepted by backup"),
+]
 FROM_FORMER = event(6, "callback", "completed", "completed", "conflict: completed at sandbox", "conflict")
 
 
@@ -137,6 +143,12 @@ def completed() -> Order:
             {"sandbox": relented(), "backup": completed()},
             [*TO_BACKUP, COMPLETED, FROM_FORMER],
             id="delivered by the former provider too",
+        ),
+        pytest.param(
+            {"providerId": "backup"},
+            {"backup": completed()},
+            [*PASSED_OVER, COMPLETED],
+            id="sent to the next provider because the first was down",
         ),
         pytest.param(
             {"pinCode": None, "productId": plan.CODE, "expects": "code", "attention": "no_code"},
@@ -208,6 +220,12 @@ def test_what_is_right_is_no_offence(
             AT_BACKUP,
             {"sandbox": replace(refused(), times_refused=0), "backup": completed()},
             [*TO_BACKUP, COMPLETED],
+        ),
+        (
+            audit.REROUTED,
+            {"providerId": "backup"},
+            {"sandbox": replace(refused(), times_refused=0), "backup": completed()},
+            [*PASSED_OVER, COMPLETED],
         ),
         (
             audit.CALLBACK_REFUSED,

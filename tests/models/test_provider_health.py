@@ -251,17 +251,19 @@ def test_an_order_is_put_off_for_long_only_while_its_provider_gets_none() -> Non
     assert 590 < wait_of(order) <= 600, "not past its time"
 
 
-def test_of_workers_that_take_up_the_same_orders_each_gets_others() -> None:
-    orders = {factories.place()["id"] for _ in range(20)}
+def test_of_workers_that_take_up_the_same_orders_one_does(emptied_database_url: str) -> None:
+    orders = sorted(factories.place()["id"] for _ in range(5))
 
-    def all_in_batches() -> list[str]:
-        taken: list[str] = []
-        while found := unsent.take_up(SANDBOX, 3):
-            taken += [each.id for each in found]
-        return taken
+    def take_up() -> list[str]:
+        return [each.id for each in unsent.take_up(SANDBOX, 100)]
 
-    found = at_once(4, all_in_batches)
-    assert sorted(each for part in found for each in part) == sorted(orders)
+    with ThreadPoolExecutor(1) as thread, closing(psycopg2.connect(emptied_database_url)) as outsider:
+        # Held until all have found the same orders.
+        outsider.cursor().execute("SELECT FROM product_orders FOR UPDATE")
+        taken = thread.submit(at_once, 4, take_up)
+        wait_until(lambda: len(database.rows(LOCK_WAITS)) == 4)
+        outsider.rollback()
+        assert sorted(each for part in taken.result() for each in part) == orders
 
 
 def wait_of(order: dict[str, object]) -> float:

@@ -3,7 +3,7 @@
 GET  /sim/health                                  number of orders, balance, fault, what waits
 GET  /sim/orders[?state=completed]                every reference received
 GET  /sim/orders/<referans>                       one of them
-POST /sim/faults  {"mode": "html"|"empty"|"500"|"slow"|"cut"|"hang"|"denied"|null, "seconds": 5}
+POST /sim/faults  {"mode": "html"|"empty"|"500"|"slow"|"cut"|"hang"|"denied"|"password"|null, "seconds": 5}
 POST /sim/balance {"amount": "980.88"}            the dealer's balance from now on
 POST /sim/settle  {"referans", "state": "completed"|"failed"|"reversed"|"processing", "pin"?, "message"?}
 POST /sim/reset                                   deletes orders, plans and faults
@@ -19,15 +19,17 @@ from gateway.dev.simulator.behaviours import UNBOOKED_FAILURES, Fault
 from gateway.dev.simulator.book import Book, Order, State
 from gateway.dev.simulator.courier import Courier
 from gateway.dev.simulator.fulfilment import Fulfilment
-from gateway.dev.simulator.panel import Panel
+from gateway.dev.simulator.panel import DENIED, WRONG_PASSWORD, Panel
 from gateway.dev.simulator.timers import Timers
 
 #: Default delay of `slow`, in seconds.
 SLOW_SECONDS = 5.0
 #: How long a call hangs without an answer, in seconds: longer than any caller waits.
 HANG_SECONDS = 120.0
+#: Refusals of the account, by `mode`.
+REFUSALS = {"denied": DENIED, "password": WRONG_PASSWORD}
 #: Values of `mode` besides null.
-MODES = (*UNBOOKED_FAILURES, "slow", "hang", "denied")
+MODES = (*UNBOOKED_FAILURES, "slow", "hang", *REFUSALS)
 
 
 class Invalid(ValueError):
@@ -80,8 +82,8 @@ class Control:
             raise Invalid(f"mode takes one of {', '.join(MODES)} or null")
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= 86400:
             raise Invalid("seconds takes a number from 0 to 86400")
-        self._panel.denies = mode == "denied"
-        self._panel.fault = None if mode == "denied" else _fault(mode, float(seconds))
+        self._panel.refusal = REFUSALS.get(mode or "")
+        self._panel.fault = None if mode in REFUSALS else _fault(mode, float(seconds))
         self._echo("faults", mode or "none")
 
     def _call(self, method: str, name: str, query: Mapping[str, str], body: bytes) -> Any:
@@ -93,7 +95,8 @@ class Control:
 
     def _health(self, asked: dict[str, Any]) -> Any:
         fault = self._panel.fault
-        mode = "denied" if self._panel.denies else (fault.failure or "slow") if fault else None
+        refusals = [mode for mode, words in REFUSALS.items() if words == self._panel.refusal]
+        mode = (fault.failure or "slow") if fault else next(iter(refusals), None)
         return {
             "status": "ok",
             "orders": len(self._book.orders()),

@@ -26,6 +26,7 @@ BAD_REFERANS = "3|Referans numarası sadece rakamlardan oluşmalıdır"
 NO_STOCK = "3|Stok yok"
 #: The account may not call: the API right is not granted, or the address is not on the list.
 DENIED = "8|Bağlantı Hatası,Kullanıcı Api Yetki, Kısıtlı Ip yada Kullanıcı Bilgileri Hatalı"
+WRONG_PASSWORD = "3|Şifre yanlış"
 NO_BALANCE = "8|Bağlantı hatası veya yetersiz bakiye"
 SENT_BEFORE = "8|Bu referans numarası ile daha önce gönderilmiş bir işlem var"
 
@@ -54,8 +55,8 @@ class Panel:
         echo: Echo,
     ) -> None:
         self.fault: Fault | None = None
-        #: Every call is refused, as for an account without rights: a send in words, all others with an empty body.
-        self.denies = False
+        #: What every send is refused with; all other calls too, or with an empty body where it is DENIED.
+        self.refusal: str | None = None
         self._book = book
         self._credentials = f"{kod}\n{sifre}".encode()
         self._base = base
@@ -77,9 +78,9 @@ class Panel:
         if not self._is_dealer(params):
             self._echo("refused", f"{script}: unknown dealer or password, empty answer")
             return EMPTY
-        if self.denies and handler != self._send:
-            self._echo("refused", f"{script}: the account has no rights, empty answer")
-            return EMPTY
+        if self.refusal and handler != self._send:
+            self._echo("refused", f"{script}: {self.refusal}")
+            return EMPTY if self.refusal == DENIED else Answer(self.refusal)
         return handler(params)
 
     def _is_dealer(self, params: Mapping[str, str]) -> bool:
@@ -115,9 +116,9 @@ class Panel:
         return spoiled(_worded(order, text), fault)
 
     def _take(self, order: Order, params: Mapping[str, str]) -> str:
-        if self.denies:
+        if self.refusal:
             self._book.refused(order)
-            return DENIED
+            return self.refusal
         price = price_of(params.get("oyun", ""), params.get("kupur", ""))
         if refusal := _refusal(order, params):
             self._book.refused(order)

@@ -170,12 +170,22 @@ def _sent_twice(case: Case) -> bool:
 
 
 def _rerouted_without_refusal(case: Case) -> bool:
-    """Another provider was asked, or blamed, and the one before it had not refused."""
+    """Another provider was asked, or blamed, and the one before it had not refused and may have had the order."""
     asked = [name for name in case.entries if name != case.row["providerId"]]
     before = {*asked, *case.row["triedProviders"]}
     if case.row["providerId"] == BACKUP:
         before.add(factories.SANDBOX)
-    return any(name not in case.entries or not case.entries[name].times_refused for name in before)
+    return not all(_refused(case, name) or _never_had(case, name) for name in before)
+
+
+def _refused(case: Case, name: str) -> bool:
+    return name in case.entries and case.entries[name].times_refused > 0
+
+
+def _never_had(case: Case, name: str) -> bool:
+    """The provider's book does not know the order, and the timeline says what kept it from there."""
+    why = tuple(f"{name} {words}" for words in ("is down: ", "is paused by ", "was not reached: "))
+    return name not in case.entries and any((event.message or "").startswith(why) for event in case.events)
 
 
 def _expired_unasked(case: Case, books: Books) -> bool:

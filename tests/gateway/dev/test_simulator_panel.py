@@ -284,6 +284,38 @@ def test_the_whole_panel_is_slow_and_still_books(dealer: Dealer) -> None:
     assert time.monotonic() - begun >= 0.2
 
 
+def test_the_whole_panel_hangs_and_books_nothing(dealer: Dealer) -> None:
+    dealer.control("faults", mode="hang")
+    query = {"kod": "K1", "sifre": "S1", "oyun": "1", "kupur": "60", "referans": "7", "oyuncu_bilgi": "ali"}
+    with pytest.raises(requests.ReadTimeout):
+        dealer.session.get(f"{dealer.simulator.url}/servis/pin_ekle.php", params=query, timeout=0.2)
+    assert dealer.simulator.book.bookings() == {"7": 0}
+
+
+@pytest.mark.parametrize(
+    ("mode", "send", "others"),
+    [
+        ("denied", "8|Bağlantı Hatası,Kullanıcı Api Yetki", ""),
+        ("password", "3|Şifre yanlış", "3|Şifre yanlış"),
+    ],
+)
+def test_the_account_is_refused(dealer: Dealer, mode: str, send: str, others: str) -> None:
+    dealer.control("faults", mode=mode)
+    health = requests.get(f"{dealer.simulator.url}/sim/health", timeout=5).json()
+    assert health["fault"] == mode
+    assert dealer.send("7").startswith(send)
+    assert dealer.text("bakiye_kontrol") == others
+    dealer.control("faults", mode=None)
+    assert dealer.send("7").startswith("OK|")
+
+
+def test_a_deposit(dealer: Dealer) -> None:
+    assert dealer.control("balance", amount="12.5") == {"balance": "12.50"}
+    assert dealer.text("bakiye_kontrol") == "OK|12.50"
+    for invalid in ("much", None, "NaN", "Infinity"):
+        assert "takes a number" in dealer.control("balance", amount=invalid)["error"]
+
+
 @pytest.mark.parametrize(
     "asked", [{}, {"mode": "slwo"}, {"mode": "slow", "seconds": "5"}, {"mode": "slow", "seconds": -1}]
 )
