@@ -2,7 +2,7 @@
 
 import typer
 
-from gateway import __version__
+from gateway import __version__, log
 from gateway.commands import (
     callbacks,
     dev,
@@ -14,6 +14,7 @@ from gateway.commands import (
     routes,
     simulator,
     stock,
+    sweep,
 )
 from gateway.commands.context import Problem
 from gateway.commands.printing import note, say
@@ -37,6 +38,7 @@ app.add_typer(routes.app, name="routes")
 app.add_typer(stock.app, name="stock")
 app.add_typer(orders.app, name="orders")
 app.add_typer(callbacks.app, name="callbacks")
+app.command()(sweep.sweep)
 app.command()(doctor.doctor)
 
 
@@ -58,7 +60,8 @@ def options(
 def main() -> None:
     """Run the command line; a Problem is one line on standard error and exit code 1."""
     try:
-        app()
+        with log.on_stderr():
+            app()
     except Problem as problem:
         note(f"error: {problem}")
         raise SystemExit(1) from None

@@ -28,6 +28,15 @@ def due(limit: int, after: DueOrder | None) -> list[DueOrder]:
     return database.load(DueOrder, DUE, {"limit": limit, "at": at, "id": order_id})
 
 
+def late(late_seconds: float, first_check_seconds: float, limit: int) -> list[DueOrder]:
+    """Up to `limit` orders whose hint seems lost, longest due first.
+
+    Their plan is overdue by `late_seconds`, or they were placed that long ago, are not sent, and were never put off:
+    the plan of one that was just placed is `first_check_seconds` away.
+    """
+    return database.load(DueOrder, LATE, {"late": late_seconds, "first": first_check_seconds, "limit": limit})
+
+
 def postpone(order_id: str, delay_seconds: float, order_timeout_seconds: float) -> bool:
     """Put off a due check without counting it: its provider is down. False if the order's time is up."""
     values = {"id": order_id, "delay": delay_seconds, "order_timeout": order_timeout_seconds}
@@ -78,6 +87,23 @@ WHERE o."nextCheckAt" <= now() AND o."nextCheckAt" IS NOT NULL AND {IS_PLANNED}
   AND (%(at)s::timestamptz IS NULL OR (o."nextCheckAt", o.id) > (%(at)s::timestamptz, %(id)s::uuid))
 ORDER BY o."nextCheckAt", o.id LIMIT %(limit)s
 """)
+#: Both parts use idx_orders_planned.
+LATE = f"""
+SELECT found.* FROM (
+    SELECT o.id::text AS id, o."externalStatus" AS external_status, o."providerId" AS provider_id,
+        o."nextCheckAt" AS next_check_at
+    FROM product_orders AS o
+    WHERE o."nextCheckAt" <= now() - make_interval(secs => %(late)s) AND o."nextCheckAt" IS NOT NULL AND {IS_PLANNED}
+    UNION ALL
+    SELECT o.id::text, o."externalStatus", o."providerId", o."nextCheckAt"
+    FROM product_orders AS o
+    WHERE o."nextCheckAt" > now() - make_interval(secs => %(late)s)
+      AND o."nextCheckAt" <= now() + make_interval(secs => %(first)s) AND o."nextCheckAt" IS NOT NULL
+      AND o."externalStatus" = 'not_sent' AND o."createdAt" <= now() - make_interval(secs => %(late)s)
+      AND o."nextCheckAt" = o."createdAt" + make_interval(secs => %(first)s)
+) AS found
+ORDER BY found.next_check_at, found.id LIMIT %(limit)s
+"""
 POSTPONE = Prepared(f"""
 UPDATE product_orders AS o SET "nextCheckAt" = now() + make_interval(secs => %(delay)s)
 WHERE o.id = %(id)s AND o."nextCheckAt" <= now() AND (o."codeAsks" IS NOT NULL OR {IS_OPEN}

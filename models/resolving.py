@@ -36,6 +36,10 @@ class ChangedMeanwhile(NotPossible):
     """The order has changed since the person saw it: another person, or its provider, came first."""
 
 
+class NoSuchRoute(NotPossible):
+    """No route leads from the order's package to the provider that was named."""
+
+
 class MayBuyTwice(NotPossible):
     """A provider may have the order: sending it again may buy it twice."""
 
@@ -332,7 +336,7 @@ def _route(seen: _Seen, provider_id: str | None) -> Route:
     product, package = seen.product_id or "", seen.package_id or ""
     found = route.next_for(product, package, [], only=provider_id)
     if found is None and provider_id:
-        raise NotPossible(
+        raise NoSuchRoute(
             f"no route leads from product {product}, package {package} to {provider_id};"
             " add one: gateway routes add --help"
         )

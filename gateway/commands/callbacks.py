@@ -18,6 +18,7 @@ from models.codes import Code
 from models.inbox import Callback, Filter, Kept, WholeCallback
 from models.outcome import Outcome
 from models.status import ExternalStatus
+from models.stuck import Limits
 
 app = typer.Typer(help="Callbacks: what providers sent.", no_args_is_help=True)
 
@@ -41,7 +42,7 @@ def list_(
     Example: gateway callbacks list --result conflict --since 7d
     """
     with gateway() as settings:
-        order_id = find_order(order_id).id if order_id is not None else None
+        order_id = find_order(order_id, Limits.of(settings)).id if order_id is not None else None
         wanted = Filter(provider_id, result, order_id, durations.since(since, settings.timezone))
         found = inbox.page(wanted, limit)
     if json:

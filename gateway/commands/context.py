@@ -11,9 +11,12 @@ from models import lookup, provider
 from models.db import binding, database, sealed
 from models.order import Order
 from models.provider import Provider
+from models.stuck import Limits
 
 #: Connections of a command, which does one thing at a time.
 POOL_SIZE = 2
+#: Orders of one name that an error lists, and one more.
+AMBIGUOUS = 6
 
 
 class Problem(Exception):
@@ -51,11 +54,24 @@ def explained() -> Iterator[None]:
         raise Problem(f"{error}; set ENCRYPTION_KEYS to the keys that sealed it") from None
 
 
-def find_order(text: str) -> Order:
-    """The order with this id or referans; needs an open session. Raises Problem."""
-    found = lookup.by_id_or_referans(text)
-    if found is None:
-        raise Problem(f"order {text} not found; pass its id, or the reference that its provider knows it by")
+def find_order(text: str, limits: Limits) -> Order:
+    """The one order that `text` names (see `lookup.by_anything`); needs an open session. Raises Problem."""
+    found = find_orders(text, limits, AMBIGUOUS)
+    if len(found) > 1:
+        named = ", ".join(each.id for each in found[: AMBIGUOUS - 1])
+        more = ", …" if len(found) == AMBIGUOUS else ""
+        raise Problem(f"{text} names several orders: {named}{more}; pass the id of one of them")
+    return found[0]
+
+
+def find_orders(text: str, limits: Limits, limit: int) -> list[Order]:
+    """Up to `limit` orders that `text` names, newest first; needs an open session. Raises Problem if none is found."""
+    found = lookup.by_anything(text, limits, limit)
+    if not found:
+        raise Problem(
+            f"order {text} not found; it may be given by its id, number or referans, its provider's number,"
+            " the storefront's reference, or the player"
+        )
     return found
 
 

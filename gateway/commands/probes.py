@@ -12,7 +12,6 @@ import redis
 
 from gateway import broker, outbound
 from gateway.commands.context import explained, first_line
-from gateway.commands.orders import limits
 from gateway.commands.printing import duration
 from gateway.commands.providers import state
 from gateway.dev.stack import COMMANDS
@@ -190,7 +189,7 @@ def encryption(settings: Settings) -> Finding:
 def stuck_orders(settings: Settings) -> Finding:
     """No order waits longer than it should."""
     with database.session():
-        found = stuck.count(limits(settings), MOST_STUCK)
+        found = min(MOST_STUCK, sum(stuck.counts(stuck.Limits.of(settings)).values()))
     if not found:
         return Finding("stuck orders", Status.OK, "none")
     many = f"{found} or more" if found == MOST_STUCK else str(found)

@@ -1,6 +1,5 @@
 """`gateway stock`: codes of our own, loaded from standard input and sold by providers of the adapter `stock`."""
 
-import json
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -12,10 +11,10 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from gateway.commands import printing
+from gateway.commands import code_input, printing
+from gateway.commands.code_input import InvalidLine
 from gateway.commands.context import Problem, gateway
-from models import codes, stock, texts
-from models.codes import Code
+from models import stock, texts
 from models.outcome import MAX_COST
 from models.stock import Level, NewCode
 
@@ -24,18 +23,10 @@ app = typer.Typer(help="Own stock: codes that you have bought and sell yourself.
 #: What the name of a stock may look like.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 CURRENCY = re.compile(r"[A-Z]{3,10}")
-#: The fields of a JSON line; `expiresAt` is the same as `expires_at`.
-FIELDS = ("code", "pin", "serial", "expires_at", "expiresAt")
-#: What stands between the columns of a list that is not one bare code a line.
-COLUMN_SIGNS = ",;\t"
 #: Invalid lines that an error names.
 MAX_NAMED = 5
 #: A long load prints its progress after each so many codes.
 PROGRESS_EVERY = 10_000
-
-
-class InvalidLine(ValueError):
-    """A line is not a code; the message says why, without the code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,31 +138,8 @@ def _read(text: str, timezone: ZoneInfo) -> Read:
 
 def _new_code(line: str, timezone: ZoneInfo) -> NewCode:
     """Raises InvalidLine."""
-    if line[0] in '{["':
-        return _from_json(line, timezone)
-    if any(sign in line for sign in COLUMN_SIGNS):
-        raise InvalidLine("a bare code has no commas, semicolons or tabs; write it as a JSON object")
-    code = codes.clean(line)
-    if code is None:
-        raise InvalidLine("this is not a code")
-    return NewCode(Code(code))
-
-
-def _from_json(line: str, timezone: ZoneInfo) -> NewCode:
-    try:
-        document: Any = json.loads(line)
-    except (ValueError, RecursionError):
-        raise InvalidLine("this is not JSON") from None
-    if not isinstance(document, dict):
-        raise InvalidLine("this is JSON, but not an object")
-    if not document.keys() <= set(FIELDS):
-        raise InvalidLine(f"an object takes the fields {', '.join(FIELDS[:4])} only")
-    found = codes.read(document)
-    if found.unreadable or len(found.codes) != 1:
-        raise InvalidLine("the object has no code that can be read; write code, pin and serial as strings")
-    [code] = found.codes
-    said = document.get("expires_at") or document.get("expiresAt")
-    return NewCode(code, _expiry(said, timezone) if said is not None else None)
+    code = code_input.code_in(line)
+    return NewCode(code, _expiry(code.expires_at, timezone) if code.expires_at is not None else None)
 
 
 def _expiry(said: Any, timezone: ZoneInfo) -> datetime | None:

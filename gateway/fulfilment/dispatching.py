@@ -24,6 +24,7 @@ from models.claims import ClaimedOrder
 from models.db import database
 from models.outcome import Arrival, Outcome
 from models.provider import Assigned, Candidate
+from models.provider_counts import Counted
 from models.status import Attention, ExternalStatus, FailureReason, Source, is_open
 
 logger = log.get(__name__)
@@ -169,6 +170,8 @@ def _refused(
     log.bind(reason=reason)
     if claimed.may_be_known and not _is_denied(worker, claimed, account):
         return None
+    if error.about is not About.CUSTOMER:
+        worker.counts.add(provider_id, Counted.ORDER_REFUSED, reason)
     is_final = error.about is About.CUSTOMER and error.is_certain
     with database.session():
         following = None if is_final else _claim_for_next(worker, claimed, account, reason)

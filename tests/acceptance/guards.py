@@ -157,6 +157,13 @@ GUARDS = [
         "a resend needs two answers", "models/claims.py", """ AND o."unknownCount" >= %(asks)s""", "", PLAN
     ),
     Guard(
+        "what was denied before a send does not count after it",
+        "models/claims.py",
+        """"unknownCount" = 0, "unknownAt" = NULL\n    WHERE""",
+        """"unknownAt" = NULL\n    WHERE""",
+        PLAN,
+    ),
+    Guard(
         "only an order in doubt is sent again",
         "models/claims.py",
         """o."externalStatus" = 'pending' AND o."unknownCount" >=""",
@@ -194,8 +201,8 @@ GUARDS = [
     Guard(
         "what is said while a send is under way does not count",
         "models/claims.py",
-        """'pending' AND (o."sendingUntil" IS NULL OR o."sendingUntil" <= now())\n  AND {SAME_SEND}""",
-        """'pending'\n  AND {SAME_SEND}""",
+        """'processing')\n  AND (o."sendingUntil" IS NULL OR o."sendingUntil" <= now()) AND""",
+        """'processing')\n  AND""",
         PLAN,
     ),
     Guard(
@@ -1173,6 +1180,27 @@ GUARDS = [
         "d.result = 'applied' AND d.only_if IS NULL AND NOT d.is_decision AND d.rank >= 2",
         "d.result = 'applied' AND NOT d.is_decision AND d.rank >= 2",
         PLACING,
+    ),
+    Guard(
+        "who decides sees codes only with the right to",
+        "gateway/web/orders.py",
+        "_read_codes(found, key) if Scope.PINS_READ in key.scopes else None",
+        "_read_codes(found, key)",
+        "tests/gateway/web/test_deciding.py",
+    ),
+    Guard(
+        "a name of several orders decides none",
+        "gateway/commands/context.py",
+        "    if len(found) > 1:\n        named",
+        "    if not found:\n        named",
+        "tests/gateway/commands/test_deciding.py",
+    ),
+    Guard(
+        "the codes of one order complete no other",
+        "gateway/commands/deciding.py",
+        "if piped and (all_stuck or len(ids or []) > 1):",
+        "if piped and False:",
+        "tests/gateway/commands/test_deciding.py",
     ),
     Guard(
         "what was answered once is answered again",

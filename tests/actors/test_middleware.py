@@ -18,7 +18,7 @@ import sys
 from actors import setup
 from actors.middleware import SweepWatch
 
-watch = SweepWatch(overdue_seconds=0.04)
+watch = SweepWatch(overdue_seconds=0.04, take_up=lambda: None)
 watch.after_worker_boot(setup.broker, None)
 sys.stdin.read()
 watch.before_worker_shutdown(setup.broker, None)

@@ -265,7 +265,7 @@ class ClaimDispatch:
         if shadow.status != "not_sent":
             return False
         shadow.status, shadow.due, shadow.reached = "pending", False, True
-        shadow.sending, shadow.may_be_known = "under way", False
+        shadow.sending, shadow.may_be_known, shadow.unknown_count = "under way", False, 0
         shadow.tell("dispatch", "not_sent")
         return True
 
@@ -314,7 +314,7 @@ class Unknown:
         return claims.unknown_to_provider(shadow.id, 0)
 
     def on(self, shadow: Shadow) -> Any:
-        if shadow.status != "pending" or shadow.sending == "under way":
+        if shadow.status not in ("pending", "sent", "processing") or shadow.sending == "under way":
             return 0
         shadow.unknown_count += 1
         return shadow.unknown_count

@@ -128,6 +128,17 @@ def test_an_order_that_the_provider_accepted_is_never_sent_again() -> None:
     assert claims.claim_resend(placed["id"], 60) is None
 
 
+def test_what_was_denied_of_an_accepted_order_is_not_held_against_its_next_send() -> None:
+    """A person has it sent once more, and the worker is killed while it sends: it must be asked about first."""
+    placed = factories.sent()
+    deny(placed, claims.ASKS)
+    put(placed, externalStatus="not_sent")
+    claims.claim_dispatch(placed["id"], 0)
+    assert not resends(placed)
+    deny(placed, claims.ASKS)
+    assert resends(placed)
+
+
 def test_the_next_provider_takes_over_once() -> None:
     placed = factories.place()
     claims.claim_dispatch(placed["id"], 60)
