@@ -134,7 +134,7 @@ def take(name: str, quantity: int, *, provider_id: str, referans: str) -> Taken 
         if database.constraint(error) != TAKEN_ONCE:
             raise
         found = []
-    # Another send of the same order may have taken them at the same instant, and then they are this one's too.
+    # A former send of the order may have taken them, or another one at the same instant.
     return _taken(found) if found else taken_by(provider_id, referans)
 
 
@@ -206,14 +206,11 @@ ORDER BY given.position
 ON CONFLICT (digest) DO NOTHING
 RETURNING id
 """
-#: Takes the codes, all or none, unless the reference has taken some before: then those are returned.
+#: Takes the codes, all or none. It violates TAKEN_ONCE if the reference has taken some before.
 _TAKE = """
-WITH before AS (
-    SELECT id FROM stock_codes WHERE provider_id = %(provider)s::text AND referans = %(referans)s::text
-), free AS (
+WITH free AS (
     SELECT c.id FROM stock_codes AS c
     WHERE c.stock = %(stock)s::text AND c.referans IS NULL AND (c.expires_at IS NULL OR c.expires_at > now())
-      AND NOT EXISTS (SELECT FROM before)
     ORDER BY c.id LIMIT %(quantity)s::int {lock}
 ), chosen AS (
     SELECT array_agg(id ORDER BY id) AS ids FROM free HAVING count(*) = %(quantity)s::int
@@ -223,9 +220,7 @@ WITH before AS (
     FROM chosen WHERE c.id = ANY (chosen.ids)
     RETURNING c.*
 )
-SELECT stock, digest, code, cost, currency FROM (
-    SELECT * FROM taken UNION ALL SELECT c.* FROM stock_codes AS c JOIN before ON before.id = c.id
-) AS given ORDER BY place
+SELECT stock, digest, code, cost, currency FROM taken ORDER BY place
 """
 TAKE = Prepared(_TAKE.format(lock="FOR UPDATE SKIP LOCKED"))
 TAKE_PATIENTLY = Prepared(_TAKE.format(lock="FOR UPDATE"))

@@ -78,7 +78,7 @@ class StuckOrder(Order):
             "late": f"{(self.overdue_seconds or 0) / 60:.0f} min",
             "checks": self.check_count,
             "is": self._provider_is,
-            "conflict": self.conflict or "see its timeline",
+            "conflict": (self.conflict or "see its timeline").removeprefix("conflict: "),
             "attention": self.attention,
         }
         return WHY.get(str(self.attention), UNKNOWN).format(**facts)

@@ -83,9 +83,9 @@ def load(
     stock of its own, and let its route name it.
 
     \b
-    Example: gateway providers add own --adapter stock
-      gateway stock load pubg-60 --cost 0.85 --currency USD < codes.txt
-      gateway routes add pubg 60uc own --param stock=pubg-60
+    Example: gateway stock load pubg-60 --cost 0.85 --currency USD < codes.txt
+    sold by: gateway providers add own --adapter stock
+             gateway routes add pubg 60uc own --param stock=pubg-60
     """
     each = _cost_of_each(cost, currency)
     with gateway() as settings:

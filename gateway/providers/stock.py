@@ -57,7 +57,8 @@ class Stock:
             except sealed.Unsealable as error:
                 raise InDoubt(f"codes were taken from the stock {name}, but do not open: {error}") from None
         if taken is None:
-            raise Refused(f"the stock {name} has fewer than {task.quantity} codes left", About.PRODUCT)
+            too_few = "is empty" if task.quantity == 1 else f"has fewer than {task.quantity} codes left"
+            raise Refused(f"the stock {name} {too_few}", About.PRODUCT)
         return _delivered(task, taken)
 
     def check(self, task: Task) -> Outcome:

@@ -53,6 +53,8 @@ PLAN, SETTLE = "tests/models/test_claims.py", "tests/models/test_settle.py"
 INBOX, PLACING = "tests/models/test_inbox.py", "tests/models/test_placing.py"
 CALLBACKS = "tests/gateway/web/test_callbacks.py"
 ATTENTION = "tests/models/test_attention.py"
+STOCK, STOCK_RACES = "tests/models/test_stock.py", "tests/models/test_stock_races.py"
+STOCK_ORDERS, MANUAL = "tests/gateway/fulfilment/test_stock.py", "tests/gateway/fulfilment/test_manual.py"
 RESOLVING, RACES = "tests/models/test_resolving.py", "tests/models/test_races.py"
 HEALTH, PASSING_OVER, ACCOUNTS = (
     "tests/models/test_provider_health.py",
@@ -864,6 +866,92 @@ GUARDS = [
         "d.only_if IS NULL AND NOT d.is_decision AND d.rank >= 2",
         "d.only_if IS NULL AND d.rank >= 2",
         RESOLVING,
+    ),
+    # --- own stock, and orders that a person fulfils
+    Guard(
+        "a code is never given to two orders",
+        "models/stock.py",
+        "WHERE c.stock = %(stock)s::text AND c.referans IS NULL AND",
+        "WHERE c.stock = %(stock)s::text AND",
+        f"{STOCK} {STOCK_RACES}",
+    ),
+    Guard(
+        "orders that take codes at the same instant take different ones",
+        "models/stock.py",
+        'TAKE = Prepared(_TAKE.format(lock="FOR UPDATE SKIP LOCKED"))\n'
+        'TAKE_PATIENTLY = Prepared(_TAKE.format(lock="FOR UPDATE"))',
+        'TAKE = Prepared(_TAKE.format(lock=""))\nTAKE_PATIENTLY = Prepared(_TAKE.format(lock=""))',
+        STOCK_RACES,
+    ),
+    Guard(
+        "too few codes take none",
+        "models/stock.py",
+        " FROM free HAVING count(*) = %(quantity)s::int",
+        " FROM free",
+        STOCK,
+    ),
+    Guard(
+        "the same reference gets the same codes",
+        "migrations/0013_stock.py",
+        "CREATE UNIQUE INDEX IF NOT EXISTS idx_stock_codes_taken",
+        "CREATE INDEX IF NOT EXISTS idx_stock_codes_taken",
+        STOCK,
+    ),
+    Guard(
+        "an order sent twice at the same instant has the same codes",
+        "models/stock.py",
+        "return _taken(found) if found else taken_by(provider_id, referans)",
+        "return _taken(found)",
+        STOCK,
+    ),
+    Guard(
+        "an expired code is not sold",
+        "models/stock.py",
+        "AND (c.expires_at IS NULL OR c.expires_at > now())\n",
+        "\n",
+        STOCK,
+    ),
+    Guard(
+        "an order is not refused for codes that another one may leave",
+        "models/stock.py",
+        "database.rows(TAKE, values) or database.rows(TAKE_PATIENTLY, values)",
+        "database.rows(TAKE, values)",
+        STOCK,
+    ),
+    Guard(
+        "a code that was loaded before is known under every key",
+        "models/stock.py",
+        "known.digest = ANY (given.digests::text[])",
+        "known.digest = given.digest",
+        STOCK,
+    ),
+    Guard(
+        "trouble with the stock is ours",
+        "gateway/providers/stock.py",
+        "        raise (NotTried if undone else unclear)(",
+        "        raise Refused(",
+        STOCK_ORDERS,
+    ),
+    Guard(
+        "codes that may have been taken are asked about",
+        "gateway/providers/stock.py",
+        "_trouble_is_ours(unclear=InDoubt)",
+        "_trouble_is_ours()",
+        STOCK_ORDERS,
+    ),
+    Guard(
+        "an order that waits for a person is planned by nobody",
+        "models/plans.py",
+        "      AND o.attention IS NULL\n",
+        "",
+        MANUAL,
+    ),
+    Guard(
+        "an order that waits for a person does not time out",
+        "gateway/fulfilment/checking.py",
+        "if providers.needs_person(assigned.provider) and _is_left_to_person(order_id):",
+        "if False:",
+        MANUAL,
     ),
     # --- requests
     Guard(

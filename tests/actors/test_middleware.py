@@ -65,3 +65,50 @@ def test_a_worker_sweeps_by_itself_if_the_scheduler_is_dead_as_soon_as_it_can(
     ]
     worker.communicate("", timeout=10)
     assert worker.returncode == 0
+
+
+#: A watch over providers whose first look fails, and of whose two probes one hangs and one fails at first.
+PROBING = """
+import sys, threading
+from actors.middleware import ProviderWatch
+
+looks, probes, gate = [], [], threading.Event()
+
+def look(start):
+    looks.append(1)
+    if len(looks) == 1:
+        raise RuntimeError("the first look")
+    start("hangs")
+    start("answers")
+
+def probe(provider_id):
+    probes.append(provider_id)
+    if provider_id == "hangs":
+        gate.wait()
+    elif probes.count("answers") == 1:
+        raise RuntimeError("the first probe")
+    elif probes.count("answers") == 3:
+        print("probed", probes.count("hangs"), flush=True)
+
+watch = ProviderWatch(look, probe, every_seconds=0.01)
+watch.after_worker_boot(None, None)
+sys.stdin.read()
+watch.before_worker_shutdown(None, None)
+"""
+
+
+def test_a_provider_that_hangs_delays_the_probes_of_no_other(database_url: str, redis_url: str) -> None:
+    environment = os.environ | {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "LOG_FORMAT": "json"}
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-c", PROBING]
+    with subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, text=True) as process:
+        assert process.stdout
+        said = []
+        for line in process.stdout:
+            if line == "probed 1\n":
+                break
+            said.append(line)
+        process.communicate("", timeout=10)
+    assert [line for line in said if "provider_watch_failed" in line and "the first look" in line]
+    assert [line for line in said if "provider_watch_failed" in line and "the first probe" in line]
+    assert process.returncode == 0, "its end waits for a probe that hangs"

@@ -1,5 +1,6 @@
 """Own stock: codes loaded, and taken by orders."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,7 @@ from models.stock import Level, Loaded, NewCode, Stock, Taken
 from tests import factories
 from tests.conftest import KEY
 from tests.factories import arrival, settle
+from tests.waiting import LOCK_WAITS, wait_until
 
 OTHER_KEY = "YW5vdGhlci1rZXktdGhhdC1ubyBib3VuZCB0ZXN0IF8="
 OWN = "own"
@@ -112,6 +114,30 @@ class TestTaking:
                 take("1")
             other.rollback()
         assert take("1") == ["C-1"]
+
+    @pytest.mark.parametrize("left_over", [0, 1])
+    def test_two_sends_of_an_order_at_the_same_instant_get_the_same(
+        self, models: str, left_over: int
+    ) -> None:
+        """The second one finds the codes of the first held, and takes others, if there are any."""
+        load("C-1", *(f"C-{number + 2}" for number in range(left_over)))
+        got: list[list[str]] = []
+
+        def send_again() -> None:
+            with database.session():
+                got.append(take("1"))
+
+        with closing(psycopg2.connect(models)) as first:
+            first.cursor().execute(
+                str(stock.TAKE), {"stock": OWN, "quantity": 1, "provider": OWN, "referans": "1"}
+            )
+            second = threading.Thread(target=send_again)
+            second.start()
+            wait_until(lambda: database.rows(LOCK_WAITS))
+            first.commit()
+            second.join()
+        assert got == [["C-1"]]
+        assert left() == left_over
 
 
 class TestCost:

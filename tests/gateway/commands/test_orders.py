@@ -157,7 +157,7 @@ def test_an_order_that_needs_a_person_shows_why_and_what_to_do(cli: Run, desk: D
     shown, listed = cli("orders", "show", "ali").out, cli("orders", "list", "--stuck")
 
     for out in (shown, listed.out):
-        assert "its outcomes contradict each other: conflict: failed, iade edildi" in out
+        assert "its outcomes contradict each other: failed, iade edildi" in out
         assert f": gateway orders accept {found['id']} --reason …" in out
         assert "1111-2222" not in out
     assert re.search(rf"^conflict +{found['id']} +completed +bayi +since 20", listed.out, re.MULTILINE)
@@ -278,3 +278,10 @@ def test_a_check_is_planned_where_the_queue_is_away(
 
 def test_an_order_that_was_never_sent_cannot_be_checked(cli: Run, desk: Desk) -> None:
     assert "was never sent" in cli("orders", "check", desk.placed()["id"]).problem
+
+
+def test_an_order_that_a_person_fulfils_cannot_be_checked(cli: Run, desk: Desk) -> None:
+    found = desk.sent()
+    with desk.models():
+        factories.put(found, attention="manual")
+    assert f"gateway orders complete {found['id']}" in cli("orders", "check", found["id"]).problem

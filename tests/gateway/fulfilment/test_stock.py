@@ -134,7 +134,9 @@ class TestTooFew:
         database.rows("DELETE FROM routes WHERE provider_id <> %s", (OWN,))
         order = placed()
         dispatching.dispatch(worker, order)
-        assert status(order) == "failed"
+        found = row(order)
+        assert (found["externalStatus"], found["failureReason"]) == ("failed", "product")
+        assert found["lastMessage"] == "the stock own is empty"
 
     def test_an_expired_code_is_not_sold(self, worker: Worker) -> None:
         stock.load(OWN, [NewCode(Code("C-OLD"), datetime.now(UTC) - timedelta(seconds=1))])

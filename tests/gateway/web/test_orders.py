@@ -291,6 +291,15 @@ def test_an_order_that_was_never_sent_cannot_be_checked(client: Client) -> None:
     assert len(calls.timeline(placed["id"])) == 1
 
 
+def test_an_order_that_a_person_fulfils_cannot_be_checked(client: Client) -> None:
+    order = factories.sent()
+    factories.put(order, attention="manual", nextCheckAt=None)
+    answer = client.simulate_post(f"/orders/{order['id']}/check")
+    calls.problem(answer, 409)
+    assert answer.json["detail"] == f"a person completes it: gateway orders complete {order['id']}"
+    assert factories.column(order, "nextCheckAt") is None
+
+
 def test_what_was_not_sent_is_cancelled_once(client: Client) -> None:
     path = f"/orders/{calls.place(client)['id']}"
     answer = client.simulate_post(f"{path}/cancel")
