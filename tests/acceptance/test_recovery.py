@@ -35,7 +35,7 @@ def call_back(system: System, document: dict[str, str]) -> requests.Response:
 def test_what_a_killed_worker_had_taken_is_taken_over_on_a_quiet_system(
     database_url: str, redis_url: str, tmp_path: Path
 ) -> None:
-    """Neither a sweep nor `recovery` helps here: messages come back when their worker's heartbeat is missing for long."""
+    """No sweep and no `recovery` helps here: messages come back once their worker's heartbeat has long been missing."""
     quiet = {
         "SWEEP_CRON": "0 * * * *",
         "ORDER_TIMEOUT": "600",
