@@ -66,7 +66,7 @@ DENIED: Labelled = (
     "Orders that it has accepted and says it does not know.",
     "provider",
 )
-STOCK: Labelled = ("referans_stock_codes", "Codes of our own that can be sold.", "stock")
+STOCK: Labelled = ("referans_stock_available", "Codes of our own that can be sold.", "stock")
 STOCK_LOW: Labelled = ("referans_stock_low", "Whether fewer are left than its providers want.", "stock")
 
 

@@ -18,7 +18,9 @@ import sys
 from actors import setup
 from actors.middleware import SweepWatch
 
-watch = SweepWatch(overdue_seconds=0.04, take_up=lambda: None)
+[own] = [one for one in setup.broker.middleware if isinstance(one, SweepWatch)]
+print("the worker's own steps in after", own._overdue_seconds, flush=True)
+watch = SweepWatch(overdue_seconds=0.04, take_up=lambda: print("looked for lost hints", flush=True))
 watch.after_worker_boot(setup.broker, None)
 sys.stdin.read()
 watch.before_worker_shutdown(setup.broker, None)
@@ -54,6 +56,8 @@ def test_a_worker_sweeps_by_itself_if_the_scheduler_is_dead_as_soon_as_it_can(
     worker: subprocess.Popen[str],
 ) -> None:
     assert worker.stdout
+    assert worker.stdout.readline().strip() == "the worker's own steps in after 360.0"
+    assert worker.stdout.readline().strip() == "looked for lost hints", "at once, before it waits"
     failed = next(line for line in worker.stdout if "sweep_watch_failed" in line)
     assert "it will try again" in failed and "sweeps" in failed
 
@@ -112,3 +116,12 @@ def test_a_provider_that_hangs_delays_the_probes_of_no_other(database_url: str, 
     assert [line for line in said if "provider_watch_failed" in line and "the first look" in line]
     assert [line for line in said if "provider_watch_failed" in line and "the first probe" in line]
     assert process.returncode == 0, "its end waits for a probe that hangs"
+
+
+@pytest.mark.parametrize(("age_seconds", "steps_in"), [(355, False), (365, True)])
+def test_it_steps_in_one_period_and_a_minute_after_the_last_sweep(
+    models: None, age_seconds: int, steps_in: bool
+) -> None:
+    sweep_run.begin("scheduler")
+    database.rows("UPDATE sweeps SET started_at = now() - make_interval(secs => %s)", (age_seconds,))
+    assert sweep_run.overdue(300 + sweep_run.GRACE_SECONDS) is steps_in

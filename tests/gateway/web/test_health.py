@@ -236,7 +236,7 @@ class TestMetrics:
     def test_they_show_our_own_stock(self, client: Client) -> None:
         stock.load("cards", [NewCode(Code(f"CODE-{number}")) for number in range(3)])
         shown = self.metrics(client)
-        assert (shown["referans_stock_codes", "cards"], shown["referans_stock_low", "cards"]) == (3, 0)
+        assert (shown["referans_stock_available", "cards"], shown["referans_stock_low", "cards"]) == (3, 0)
 
     def providers(self, client: Client) -> dict[str, float]:
         """What is said of the sandbox."""
