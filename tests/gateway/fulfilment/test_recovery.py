@@ -47,7 +47,7 @@ def test_a_check_whose_hint_was_lost_is_taken_up(worker: Worker, queue: Queue) -
 def test_an_order_that_was_put_off_is_left_alone_until_its_plan(
     worker: Worker, queue: Queue, lost: str
 ) -> None:
-    unsent.put_off(lost, 40, 86400)
+    unsent.put_off(lost, 40, 40, 86400)
     assert recovery.take_up(worker) == 0
     age(lost, 60)
     assert recovery.take_up(worker) == 1
