@@ -150,11 +150,9 @@ class Case:
             return self._completed(entry) | refused
         if entry.state is State.REVERSED:
             return self._reversed(entry)
-        if entry.state is State.FAILED:
-            return {Ending("failed", FailureReason.PROVIDER)}
-        if entry.times_refused:
-            return {Ending("failed", reason) for reason in REFUSALS}
-        return set()
+        reasons = (FailureReason.PROVIDER,) if entry.state is State.FAILED else REFUSALS
+        is_failed = entry.state is State.FAILED or entry.times_refused
+        return {Ending("failed", reason) for reason in reasons} if is_failed else set()
 
     def attention(self) -> str | None:
         """The attention that the timeline asks for, since an operator last looked at the order."""
