@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from itertools import combinations, pairwise, takewhile
+from typing import TypeAlias
 
 #: Stories followed at a time; where there are more, nothing is told.
 MAX_STORIES = 2_000
@@ -32,6 +33,10 @@ DECIMALS = 6
 PRICES_ALIKE = 2
 #: The smallest amount that most providers' answers tell.
 CENT = Decimal("0.01")
+
+
+#: When a send began, when it was answered, and what it cost.
+Price: TypeAlias = tuple[datetime, datetime, Decimal]
 
 
 @dataclass(frozen=True, slots=True)
@@ -406,8 +411,8 @@ def _amount(whole: int) -> Decimal:
     return short if short == exact else exact.normalize()
 
 
-def certain_cost(prices: Sequence[tuple[datetime, datetime, Decimal]], at: datetime) -> Decimal | None:
-    """What a send at that moment cost: `prices` are when others of the same package began, were answered, and cost.
+def certain_cost(prices: Sequence[Price], at: datetime) -> Decimal | None:
+    """What a send at that moment cost: `prices` are of others of the same package, oldest first.
 
     Known if the PRICES_ALIKE before and after it cost the same. None is any amount.
     """

@@ -21,7 +21,7 @@ from tests import factories
 KEY = "bm90LWEta2V5LWZvci1hbnl0aGluZy1idXQtdGVzdHM="
 #: What `emptied_database_url` empties.
 TABLES = """product_orders, order_events, former_references, callback_events, idempotency_keys, api_keys, routes,
-    providers, provider_health, sweeps, heartbeats"""
+    providers, provider_health, balance_readings, balance_chains, balance_gaps, sweeps, heartbeats"""
 #: Logical databases of a Redis server, of which an empty one is chosen.
 REDIS_DATABASES = range(15, -1, -1)
 
