@@ -18,7 +18,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from itertools import combinations, pairwise
+from itertools import combinations, pairwise, takewhile
+from typing import TypeAlias
 
 #: Stories followed at a time; where there are more, nothing is told.
 MAX_STORIES = 2_000
@@ -32,6 +33,10 @@ DECIMALS = 6
 PRICES_ALIKE = 2
 #: The smallest amount that most providers' answers tell.
 CENT = Decimal("0.01")
+
+
+#: When a send began, when it was answered, and what it cost.
+Price: TypeAlias = tuple[datetime, datetime, Decimal]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +118,8 @@ class _Story:
     #: Bits of the unanswered sends that it uses.
     used: int = 0
     gaps: int = 0
+    #: How much more those sends cost, where that is known, than the balance fell.
+    excess: int = 0
     #: The last step, and how far the balance fell before it.
     step: int = -1
     fall: int = 0
@@ -158,6 +165,12 @@ def _together(ones: Sequence[Unanswered], amount: Decimal, unit: Decimal) -> Ite
             ):
                 seen.add(costs)
                 yield users
+
+
+def _is_within(one: Unanswered, since: datetime | None, until: datetime | None) -> bool:
+    """Whether it may have been booked between these two."""
+    may_begin = until is None or one.since <= until
+    return may_begin and (since is None or one.until is None or one.until >= since)
 
 
 def _by_until(one: Unanswered) -> tuple[bool, datetime]:
@@ -243,10 +256,16 @@ class _Chain:
             max(story.answered_at or answered_at, answered_at),
             story.used | used,
             story.gaps + gaps,
+            story.excess + self._excess(fall, used),
             index,
             fall,
             story,
         )
+
+    def _excess(self, fall: int, used: int) -> int:
+        costs = [one.cost for index, one in enumerate(self._unanswered) if used >> index & 1]
+        known = [_whole(cost) for cost in costs if cost is not None]
+        return max(0, sum(known) - fall) if used and len(known) == len(costs) else 0
 
     def _possible(self, placed: int) -> tuple[list[int], datetime]:
         """The steps that may come next, and when the first of all that are left was answered."""
@@ -263,13 +282,11 @@ class _Chain:
 
     def _explanations(self, story: _Story, depth: int, until: datetime) -> Iterator[int]:
         """Ways to explain a fall that came after the story's steps and before `until`; of like ones, the first."""
-        amount, since = _amount(depth), story.began_at or until
+        amount = _amount(depth)
         free = {
             one.id: 1 << index
             for index, one in enumerate(self._unanswered)
-            if not story.used >> index & 1
-            and one.since <= until
-            and (one.until is None or one.until >= since)
+            if not story.used >> index & 1 and _is_within(one, story.began_at, until)
         }
         ones = [one for one in self._unanswered if one.id in free]
         seen = set()
@@ -282,10 +299,9 @@ class _Chain:
 
     def _certain(self, layers: list[list[_Story]]) -> _Story:
         """The longest story that all of the best ones begin with, and that no later answer can change."""
-        # Of those that end alike, it does not matter which sends they use.
         fewest = layers[-1][0].gaps
         ends: dict[int | None, _Story] = {}
-        for story in sorted(layers[-1], key=lambda story: story.used.bit_count()):
+        for story in sorted(layers[-1], key=lambda story: (story.used.bit_count(), story.excess)):
             if story.gaps == fewest:
                 ends.setdefault(story.balance, story)
         left = {id(story): story for story in ends.values()}
@@ -302,20 +318,52 @@ class _Chain:
         return under_way is None or answered_at is None or answered_at < under_way
 
     def _told(self, certain: _Story) -> Followed:
-        """What is settled ends before the first fall about which something may still be learned."""
         stories = [certain]
         while (before := stories[-1].before) is not None:
             stories.append(before)
         stories.reverse()
-        open_ones = sum(1 << index for index, one in enumerate(self._unanswered) if not one.is_settled)
-        settled = [story for story in stories if not story.used & open_ones]
+        falls = {
+            later.step: self._fall_between(earlier, later)
+            for earlier, later in pairwise(stories)
+            if later.fall
+        }
+        may_change = self._may_change(list(falls.values()), certain)
+        settled = list(takewhile(lambda story: falls.get(story.step) not in may_change, stories))
         end = settled[-1]
         return Followed(
             tuple(self._steps[story.step].id for story in settled[1:]),
             Known(_amount(end.balance), end.began_at)
             if end.balance is not None and end.began_at
             else self._known,
-            tuple(self._fall_between(*pair) for pair in pairwise(stories) if pair[1].fall),
+            tuple(falls.values()),
+        )
+
+    def _may_change(self, falls: list[Fall], certain: _Story) -> list[Fall]:
+        """The falls whose explanation may turn out to be another one.
+
+        Something may still be learned of the send that explains it; or that send can explain another such fall, or one
+        that comes later, while the fall itself has another explanation.
+        """
+        ones = {one.id: one for one in self._unanswered}
+        found = [fall for fall in falls if not all(ones[one].is_settled for one in fall.by)]
+        following = certain.began_at
+        left = [fall for fall in falls if fall not in found and self._others(fall)]
+        while True:
+            times = [(fall.since, fall.until) for fall in found] + [(following, None)]
+            joined = [
+                fall
+                for fall in left
+                if any(_is_within(ones[one], since, until) for one in fall.by for since, until in times)
+            ]
+            if not joined:
+                return found
+            found += joined
+            left = [fall for fall in left if fall not in joined]
+
+    def _others(self, fall: Fall) -> bool:
+        """Whether other sends could explain the fall, too, or part of it."""
+        return any(
+            one.id not in fall.by and _is_within(one, fall.since, fall.until) for one in self._unanswered
         )
 
     def _fall_between(self, earlier: _Story, later: _Story) -> Fall:
@@ -363,8 +411,8 @@ def _amount(whole: int) -> Decimal:
     return short if short == exact else exact.normalize()
 
 
-def certain_cost(prices: Sequence[tuple[datetime, datetime, Decimal]], at: datetime) -> Decimal | None:
-    """What a send at that moment cost: `prices` are when others of the same package began, were answered, and cost.
+def certain_cost(prices: Sequence[Price], at: datetime) -> Decimal | None:
+    """What a send at that moment cost: `prices` are of others of the same package, oldest first.
 
     Known if the PRICES_ALIKE before and after it cost the same. None is any amount.
     """

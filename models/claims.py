@@ -7,6 +7,7 @@ What another hand has decided is not sent any more.
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from models import texts
 from models.db import database
@@ -45,6 +46,8 @@ class ClaimedOrder:
     check_count: int
     #: Whether its provider may know it, and is therefore asked before the order is sent again.
     may_be_known: bool
+    #: When it was claimed, by the database's clock: the call begins later.
+    claimed_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +266,8 @@ TASK = """
     o."userIdentifier" AS user_identifier, o."extraField" AS extra_field, o.quantity, o."routeParams" AS route_params,
     o."fieldMap" AS field_map,
     o."externalStatus" AS external_status, o."productId"::text AS product_id, o."packageId"::text AS package_id,
-    o."triedProviders" AS tried_providers, o."checkCount" AS check_count, COALESCE(o."mayBeKnown", true) AS may_be_known
+    o."triedProviders" AS tried_providers, o."checkCount" AS check_count,
+    COALESCE(o."mayBeKnown", true) AS may_be_known, now() AS claimed_at
 """
 CLAIM_DISPATCH = Prepared(f"""
 WITH claimed AS (

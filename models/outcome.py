@@ -23,8 +23,8 @@ class Outcome:
     """What a provider said about one order.
 
     The order is known by `referans` (ours) or, for a provider that uses only its own number, by `external_order_id`.
-    The texts of every protocol and of callbacks are cleaned and bounded here. A cost or a currency that cannot be
-    stored is left out: it must not keep the outcome from its order.
+    The texts of every protocol and of callbacks are cleaned and bounded here. A cost, a balance or a currency that
+    cannot be stored is left out: it must not keep the outcome from its order.
     """
 
     status: ExternalStatus
@@ -39,14 +39,18 @@ class Outcome:
     message: str | None = None
     cost: Decimal | None = None
     currency: str | None = None
+    #: Our balance with the provider after it, in the same currency.
+    remaining: Decimal | None = None
 
     def __post_init__(self) -> None:
         for name, limit in (("message", texts.WHOLE), ("receipt", MAX_RECEIPT)):
             if (text := getattr(self, name)) is not None:
                 object.__setattr__(self, name, texts.clean(text, limit) or None)
-        if self.cost is not None:
-            cost = texts.clean_money(str(self.cost))
-            object.__setattr__(self, "cost", cost if cost is not None and abs(cost) <= MAX_COST else None)
+        for name in ("cost", "remaining"):
+            if (amount := getattr(self, name)) is not None:
+                money = texts.clean_money(str(amount))
+                kept = money if money is not None and abs(money) <= MAX_COST else None
+                object.__setattr__(self, name, kept)
         if self.currency is not None:
             currency = texts.visible(self.currency).strip()
             object.__setattr__(self, "currency", currency if 0 < len(currency) <= MAX_CURRENCY else None)

@@ -21,7 +21,8 @@ from tests import factories
 KEY = "bm90LWEta2V5LWZvci1hbnl0aGluZy1idXQtdGVzdHM="
 #: What `emptied_database_url` empties.
 TABLES = """product_orders, order_events, former_references, callback_events, idempotency_keys, api_keys, routes,
-    providers, provider_health, provider_counts, sweeps, heartbeats, stock_codes"""
+    providers, provider_health, provider_counts, balance_readings, balance_chains, balance_gaps, sweeps, heartbeats,
+    stock_codes"""
 #: Logical databases of a Redis server, of which an empty one is chosen.
 REDIS_DATABASES = range(15, -1, -1)
 

@@ -6,7 +6,7 @@ Redis counts the calls. PostgreSQL is written to only when one fails, and by the
 from gateway import log
 from gateway.fulfilment.worker import Worker
 from gateway.providers.base import Refused
-from models import provider_health
+from models import balances, provider_health
 from models.db import database
 from models.provider import Candidate
 
@@ -53,6 +53,7 @@ def account_refused(worker: Worker, provider_id: str, error: Refused) -> None:
             is_certain=error.is_certain,
             lacks_balance=error.lacks_balance,
         )
+        balances.ask_soon(provider_id)
     if is_paused:
         logger.error(
             "The provider refuses our account: it is paused and gets no orders.",

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 import redis
 
 from gateway import log, outbound, providers
-from gateway.fulfilment import breaker, routing
+from gateway.fulfilment import balances, breaker, routing
 from gateway.fulfilment.permits import BUSY_SECONDS, Busy
 from gateway.fulfilment.worker import Worker
 from gateway.providers.base import (
@@ -153,6 +153,7 @@ def _accepted(worker: Worker, claimed: ClaimedOrder, account: Candidate, outcome
         if outcome.external_order_id:
             # Callbacks may come before the answer that brings the provider's own number.
             worker.settle(inbox.readable(inbox.waiting_for(provider_id, outcome.external_order_id)))
+        balances.keep(provider_id, claimed, outcome)
         if account.health.account_refusals:
             provider_health.account_accepted(provider_id)
     logger.info("The provider accepted the order.", action="dispatched")

@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import redis
 
-from gateway import log, providers
-from gateway.fulfilment import breaker, routing
+from gateway import log
+from gateway.fulfilment import balances, routing
 from gateway.fulfilment.permits import Busy
 from gateway.fulfilment.worker import CHECK, DISPATCH, Worker
-from gateway.providers.base import About, NoAnswer, ProviderError, QuestionRefused
+from gateway.providers.base import NoAnswer, ProviderError, QuestionRefused
 from models import provider_health, unsent
 from models.db import database
 from models.provider import Candidate
@@ -80,20 +80,14 @@ def _ask(worker: Worker, found: Candidate) -> None:
     """An answer of any kind shows that the provider is up; only a balance, that it accepts our account."""
     provider_id = found.provider.id
     try:
-        balance = providers.balance(found.provider, worker.client)
-    except NoAnswer as error:
-        breaker.failed(worker, provider_id, error)
-    except QuestionRefused as error:
-        breaker.answered(worker, found)
-        if error.about is About.ACCOUNT:
-            with database.session():
-                provider_health.account_trouble(provider_id, str(error))
+        balance = balances.ask(worker, found)
+    except (NoAnswer, QuestionRefused):  # what that says of the provider is kept
+        return
     except ProviderError as error:
         logger.warning(
             "A probe learned nothing.", action="probe_failed", provider_id=provider_id, error=str(error)
         )
     else:
-        breaker.answered(worker, found)
         with database.session():
             is_resumed = provider_health.balance_shown(provider_id, balance.amount)
         if is_resumed:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import peewee
 
 from gateway import log
+from gateway.fulfilment import balances
 from gateway.fulfilment.worker import CHECK, DISPATCH, Worker
 from models import idempotency, inbox, plans, sweep_run
 from models.db import database, sealed
@@ -137,11 +138,14 @@ def _forget_keys(worker: Worker) -> Iterator[int]:
         yield forgotten
 
 
-#: In this order: settled outcomes first, because they make checks unnecessary.
+#: In this order: settled outcomes first, because they make checks unnecessary; calls to providers last, which may hang.
 STEPS: dict[str, Step] = {
     "unmatched_settled": _settle_unmatched,
     "adopted": _adopt,
     "enqueued": _enqueue_due,
     "callbacks_deleted": _purge_callbacks,
     "idempotency_keys_deleted": _forget_keys,
+    "balances_asked": balances.ask_due,
+    "balances_followed": balances.follow,
+    "balances_deleted": balances.purge,
 }

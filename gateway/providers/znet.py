@@ -238,7 +238,8 @@ def _accepted(task: Task, answer: str, rest: str) -> Outcome:
     cost = texts.clean_money(cost_text)
     if cost is None and not balance.strip():
         raise NoAnswer(f"the panel's answer is incomplete: {_shown(answer)}")
-    return Outcome(ExternalStatus.SENT, task.referans, cost=cost, currency=CURRENCY)
+    remaining = texts.clean_money(balance)
+    return Outcome(ExternalStatus.SENT, task.referans, cost=cost, currency=CURRENCY, remaining=remaining)
 
 
 def _not_accepted(answer: str, head: str, reason: str, given: Sequence[str]) -> Refused | InDoubt | NoAnswer:

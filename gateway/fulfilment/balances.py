@@ -1,0 +1,106 @@
+"""Our balance with each provider: asked for, kept from the answers to sends, and its chain followed for gaps."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+import redis
+
+from gateway import log, providers
+from gateway.fulfilment import breaker, routing
+from gateway.fulfilment.permits import Busy
+from gateway.fulfilment.worker import Worker
+from gateway.providers import ADAPTERS
+from gateway.providers.base import About, Balance, NoAnswer, ProviderError, QuestionRefused
+from models import balance_ledger, balances, provider_health
+from models.balances import Told
+from models.claims import ClaimedOrder
+from models.db import database
+from models.outcome import Outcome
+from models.provider import Candidate
+
+logger = log.get(__name__)
+
+#: Seconds between two questions for the balance of a provider.
+ASK_SECONDS = 3600
+#: Seconds of one sweep for such questions; a provider that hangs is asked once in that time.
+MAX_ASKING_SECONDS = 60
+
+
+def keep(provider_id: str, claimed: ClaimedOrder, outcome: Outcome) -> None:
+    """Keep the balance that the answer to a send told, if it did. Needs an open session."""
+    if outcome.remaining is not None:
+        told = Told(outcome.remaining, outcome.currency, outcome.cost)
+        balances.keep(provider_id, told, claimed.claimed_at, claimed.id)
+
+
+def ask(worker: Worker, found: Candidate) -> Balance:
+    """Ask the provider for our balance and keep it; whatever else the answer says of the provider is kept, too.
+
+    Needs a permit. Raises ProviderError.
+    """
+    with database.session():
+        asking = balances.begin_asking(found.provider.id)
+    return _ask(worker, found, asking)
+
+
+def _ask(worker: Worker, found: Candidate, asking: balances.Asking) -> Balance:
+    provider_id = found.provider.id
+    try:
+        balance = providers.balance(found.provider, worker.client)
+    except NoAnswer as error:
+        breaker.failed(worker, provider_id, error)
+        raise
+    except QuestionRefused as error:
+        breaker.answered(worker, found)
+        if error.about is About.ACCOUNT:
+            with database.session():
+                provider_health.account_trouble(provider_id, str(error))
+        raise
+    breaker.answered(worker, found)
+    with database.session():
+        balances.keep_asked(provider_id, Told(balance.amount, balance.currency, Decimal(0)), asking)
+    return balance
+
+
+def ask_due(worker: Worker) -> Iterator[int]:
+    """Ask for each balance that is due, as a step of the sweep; what is left is asked for by the next one."""
+    deadline = worker.monotonic() + MAX_ASKING_SECONDS
+    for provider_id in balances.due(ASK_SECONDS):
+        found = routing.candidate(worker, provider_id)
+        if found and not found.health.down and ADAPTERS[found.provider.adapter].HAS_SERVICE:
+            yield _ask_if_due(worker, found)
+        if worker.monotonic() > deadline:
+            return
+
+
+def _ask_if_due(worker: Worker, found: Candidate) -> int:
+    """1 if it was asked. Without a permit it stays due."""
+    try:
+        with worker.permits.one_call(found.provider):
+            asking = balances.claim_asking(found.provider.id, ASK_SECONDS)
+            if asking is None:
+                return 0
+            _ask(worker, found, asking)
+    except (Busy, redis.RedisError, ProviderError) as error:
+        logger.info(
+            "A balance was not learned.",
+            action="balance_unknown",
+            provider_id=found.provider.id,
+            error=str(error),
+        )
+    return 1
+
+
+def follow(worker: Worker) -> Iterator[int]:
+    """Follow the chain of balances of each provider that has told any, as a step of the sweep."""
+    for provider_id in balance_ledger.with_news():
+        while followed := balance_ledger.follow(provider_id, worker.dispatch_grace_seconds):
+            yield len(followed.placed)
+            if len(followed.placed) < balance_ledger.MAX_READINGS // 2:
+                break
+
+
+def purge(worker: Worker) -> Iterator[int]:
+    """Delete readings whose time is over, as a step of the sweep."""
+    while purged := balance_ledger.purge(worker.settings.sweep_batch):
+        yield purged
