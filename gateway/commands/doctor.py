@@ -23,7 +23,7 @@ COLOURS = {
 #: Checks that are told in the line of another one: that of the server which answers, but takes no writes.
 SAID_BY = {"database writes": "database", "broker writes": "broker"}
 #: Checks without a line of their own if they find nothing, or cannot be asked.
-DETAILS = ("worker keys", "stocks", "last hour", "unknown orders")
+DETAILS = ("worker keys", "gaps", "stocks", "last hour", "unknown orders")
 
 
 def doctor(
@@ -76,6 +76,7 @@ def _checks(settings: Settings, call: bool) -> list[Check]:
         Check("scheduler", partial(server_probes.scheduler, settings), running),
         Check("sweep", partial(server_probes.sweep, settings), running),
         Check("providers", partial(_providers, call), (*stored, "encryption"), 2 * probes.PROBE_SECONDS),
+        Check("gaps", partial(provider_probes.gaps, settings), stored),
         Check("stocks", partial(provider_probes.stocks, settings), stored),
         Check("last hour", partial(provider_probes.last_hour, settings), stored),
         Check("unknown orders", partial(order_probes.denied_orders, settings), stored),

@@ -7,7 +7,7 @@ from gateway.commands.probes import PROBE_SECONDS, Finding, Status
 from gateway.providers import ADAPTERS, Misconfigured, adapter_for
 from gateway.providers.base import ProviderError
 from gateway.settings import Settings
-from models import gauges, provider, provider_counts, provider_health, stock
+from models import balances, gauges, provider, provider_counts, provider_health, stock
 from models.db import database, sealed
 from models.gauges import ProviderGauge
 from models.provider import Provider
@@ -149,6 +149,24 @@ def stocks(_: Settings) -> list[Finding]:
         )
         for level in levels
         if level.is_low
+    ]
+
+
+def gaps(_: Settings) -> list[Finding]:
+    """No provider's balance fell by what is no purchase of ours."""
+    with database.session():
+        found = balances.warnings()
+    return [
+        Finding(
+            f"provider {each.provider_id}: balance",
+            Status.WARNING,
+            f"fell by {each.gap}, which no order of ours explains: a purchase that is not ours, or one counted twice"
+            + (f"; {each.gaps} such gaps" if each.gaps > 1 else ""),
+            f"see: gateway providers balance {each.provider_id}; ask for its statement of that time, then"
+            f" gateway providers balance {each.provider_id} --acknowledge --reason …",
+        )
+        for each in found
+        if each.gap
     ]
 
 

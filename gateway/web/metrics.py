@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 from gateway import broker
 from gateway.settings import Settings
 from gateway.web.auth import Keys
-from models import denied, gauges, provider_counts, readiness, stock, stuck
+from models import balances, denied, gauges, provider_counts, readiness, stock, stuck
 from models.api_key import Scope
 from models.db import database
 from models.gauges import ProviderGauge
@@ -64,6 +64,11 @@ CONFLICTS: Labelled = (
 DENIED: Labelled = (
     "referans_provider_orders_unknown",
     "Orders that it has accepted and says it does not know.",
+    "provider",
+)
+GAPS: Labelled = (
+    "referans_provider_balance_gaps",
+    "Times that its balance fell by what is no purchase of ours, which no person has acknowledged.",
     "provider",
 )
 STOCK: Labelled = ("referans_stock_available", "Codes of our own that can be sold.", "stock")
@@ -154,6 +159,7 @@ def _of_providers() -> Iterator[Metric]:
     none = {one.id: 0 for one in known}
     for gauge, of in OF_PROVIDERS.items():
         yield _labelled(gauge, {one.id: of(one) for one in known})
+    yield _labelled(GAPS, none | {each.provider_id: each.gaps for each in balances.standings()})
     counts = provider_counts.last_hour()
     for kind, gauge in COUNTED.items():
         yield _labelled(gauge, none | {each.provider_id: each.count for each in counts if each.kind == kind})

@@ -192,6 +192,15 @@ class TestProviders:
         found = examined()
         assert {name: each.status for name, each in found.items()} == ({BOX: status} if status else {})
 
+    def test_its_balance_fell_by_what_we_did_not_buy(self, database_url: str) -> None:
+        database.rows(
+            "INSERT INTO balance_gaps (provider_id, amount, currency, balance, later_reading_id, later_at, is_final)"
+            " VALUES ('box', 25.5, 'TRY', 100, 1, now(), true)"
+        )
+        line = examined()["provider box: balance"]
+        assert (line.status, line.detail[:19]) == (Status.WARNING, "fell by 25.5 TRY, w")
+        assert line.next and "gateway providers balance box" in line.next
+
     def test_a_person_has_paused_it(self, database_url: str) -> None:
         provider_health.pause("box", "they renovate", "mona")
         line = examined()[BOX]

@@ -216,7 +216,12 @@ class TestMetrics:
 
     def test_they_show_how_each_provider_does(self, client: Client) -> None:
         good = {"up": 1, "paused": 0, "has_balance": 1, "refusals_last_hour": 0, "orders_unknown": 0}
-        good |= {"conflicts_last_hour": 0, "callbacks_refused_last_hour": 0, "balance_low": 0}
+        good |= {
+            "conflicts_last_hour": 0,
+            "callbacks_refused_last_hour": 0,
+            "balance_low": 0,
+            "balance_gaps": 0,
+        }
         assert self.providers(client) == good
 
         for _ in range(provider_health.BREAKER_THRESHOLD):
