@@ -35,7 +35,7 @@ def doctor(
     These are settings, database, migrations, encryption, broker, workers, scheduler, sweep, orders that need a person,
     and each provider. It writes to both servers, and undoes it. Exits with 1 if a check fails; its line says why and
     what to do. What cannot be known because something else has failed is `unknown`. Works with any part of the system
-    down. docs/operations.md has an example of each line.
+    down. docs/operations.md explains each line.
 
     Example: gateway doctor --call
     """

@@ -86,7 +86,7 @@ def wait_for_line(name: str, *words: str) -> Finding:
         one = found().get(name)
         return one if one and all(word in f"{one.detail}; {one.next}" for word in words) else None
 
-    seen = wait_until(line, 30, what=lambda: f"{name}: {words} in {found()}", pause_seconds=0.3)
+    seen = wait_until(line, 60, what=lambda: f"{name}: {words} in {found()}", pause_seconds=0.3)
     assert isinstance(seen, Finding)
     return seen
 
@@ -175,7 +175,7 @@ def test_of_keys_workers_providers_and_orders(system: System) -> None:
     port = str(free_port())
     system.start("web with other keys", WEB, wait=False, ENCRYPTION_KEYS=OTHER_KEY, PORT=port)
     system.start("worker with other keys", WORKER, ENCRYPTION_KEYS=OTHER_KEY)
-    order = system.place("player+poll+after=0")
+    order = system.place("player+never")
     wait_for_line("worker keys", "ENCRYPTION_KEYS that open nothing")
     not_ready = requests.get(f"http://127.0.0.1:{port}/health/ready", timeout=10)
     assert (not_ready.status_code, not_ready.json()["status"]) == (503, "down: encryption")
@@ -183,7 +183,7 @@ def test_of_keys_workers_providers_and_orders(system: System) -> None:
     system.kill("web with other keys")
     system.kill("worker with other keys")
     system.start("worker", WORKER)
-    wait_until(lambda: sent(system, order), 15, what="an order that was put off for wrong keys")
+    wait_until(lambda: sent(system, order), 30, what="an order that was put off for wrong keys")
 
     other_secret = "whsec_" + base64.b64encode(b"another secret").decode()
     assert call_back(system, {"provider_referans": "1", "status": "completed"}, other_secret) == 401
