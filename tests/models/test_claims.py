@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from models import claims, inbox, plans, sweep_run, unsent
+from models import claims, denied, inbox, plans, sweep_run, unsent
 from models.db import database
 from models.route import Route
 from models.status import ExternalStatus, FailureReason, Source
@@ -245,9 +245,10 @@ def test_what_is_due_is_found_by_the_partial_index() -> None:
         INSERT INTO product_orders ("externalStatus", "createdAt")
         SELECT 'completed', now() FROM generate_series(1, 20000)""")
     database.rows("ANALYZE product_orders")
-    parameters = {"limit": 100, "at": None, "id": None}
-    explained = " ".join(str(row) for row in database.rows("EXPLAIN " + plans.DUE, parameters))
-    assert "idx_orders_planned" in explained
+    parameters = {"limit": 100, "at": None, "id": None, "late": 15, "first": 60}
+    for statement in (plans.DUE, plans.LATE, denied.DENIED):
+        explained = " ".join(str(row) for row in database.rows("EXPLAIN " + statement, parameters))
+        assert "idx_orders_planned" in explained and "Seq Scan on product_orders" not in explained
 
 
 def test_orders_that_another_system_sent_are_followed_within_the_timeout() -> None:
