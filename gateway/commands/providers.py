@@ -237,7 +237,7 @@ def list_(json: option.Json = False) -> None:
             for each, health in found
         ),
         empty="No providers yet. Add one: gateway providers add --help",
-        fold="State",
+        fold=["State"],
     )
 
 
