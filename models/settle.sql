@@ -174,7 +174,7 @@ paired AS (
             WHEN COALESCE(stage.kind, 'open') = 'open' AND o.decided_by_hand IN ('approved', 'rejected')
             THEN o.decided_by_hand
         END AS by_hand,
-        matched.is_given_up OR i.provider_id <> o.provider_id OR i.referans <> o.referans AS is_former,
+        matched.is_given_up OR i.provider_id <> o.provider_id OR COALESCE(i.referans <> o.referans, false) AS is_former,
         row_number() OVER (PARTITION BY o.id ORDER BY i.position) AS order_turn,
         row_number() OVER (PARTITION BY i.provider_id, i.dedupe_key ORDER BY i.position) AS key_turn
     FROM incoming AS i

@@ -793,7 +793,7 @@ GUARDS = [
     Guard(
         "the answer to a former send does not count for the new one",
         "models/settle.sql",
-        " OR i.referans <> o.referans AS is_former",
+        " OR COALESCE(i.referans <> o.referans, false) AS is_former",
         " AS is_former",
         RESOLVING,
     ),
