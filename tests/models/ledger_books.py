@@ -42,7 +42,9 @@ class Outcome:
         return self.shown[0].at - self.history.foreign[0].at
 
 
-def run(seed: int, orders: int, foreign: Foreign = Foreign.NEVER, sweep_seconds: float = SWEEP_SECONDS) -> Outcome:
+def run(
+    seed: int, orders: int, foreign: Foreign = Foreign.NEVER, sweep_seconds: float = SWEEP_SECONDS
+) -> Outcome:
     """Let a history happen, sweep by sweep."""
     rng = random.Random(seed)
     outcome = Outcome(history(rng, orders, foreign=foreign))
@@ -81,7 +83,12 @@ class Books:
             if sends[0].began <= now and any(before < at <= now for send in sends for at in _times(send))
         ]
         events = sorted(
-            (event for sends in self._sends.values() for event in _events(sends) if before < event["at_s"] <= now),
+            (
+                event
+                for sends in self._sends.values()
+                for event in _events(sends)
+                if before < event["at_s"] <= now
+            ),
             key=lambda event: event["at_s"],
         )
         readings = sorted(
@@ -146,7 +153,9 @@ def _events(sends: list[Send]) -> Iterator[dict[str, Any]]:
     last = sends[-1]
     sources = {Ends.FOUND: "poll", Ends.CALLED_BACK: "callback", Ends.KILLED: "callback"}
     ends = {Ends.ACCEPTED: "sent", Ends.WITHOUT_COST: "sent", Ends.REFUSED: "failed"}
-    yield _event(order, last.learned, sources.get(last.ends, "dispatch"), "pending", ends.get(last.ends, "completed"))
+    yield _event(
+        order, last.learned, sources.get(last.ends, "dispatch"), "pending", ends.get(last.ends, "completed")
+    )
 
 
 def _event(order: str, at: float, source: str, came_from: str, to: str) -> dict[str, Any]:
@@ -176,7 +185,8 @@ SELECT given.* FROM unnest(%(order)s::uuid[], %(at)s::timestamptz[], %(source)s:
 READINGS = f"""
 INSERT INTO balance_readings (provider_id, order_id, began_at, answered_at, cost, remaining, currency, event_id)
 SELECT '{factories.SANDBOX}', given.order_id, given.began, given.answered, given.cost, given.remaining, 'TRY',
-    CASE WHEN given.order_id IS NULL THEN COALESCE((SELECT max(e.id) FROM order_events AS e WHERE e.at < given.began), 0) END
+    CASE WHEN given.order_id IS NULL
+        THEN COALESCE((SELECT max(e.id) FROM order_events AS e WHERE e.at < given.began), 0) END
 FROM unnest(%(order)s::uuid[], %(began)s::timestamptz[], %(answered)s::timestamptz[], %(cost)s::numeric[],
     %(remaining)s::numeric[]) AS given (order_id, began, answered, cost, remaining)
 """
