@@ -77,8 +77,8 @@ GUARDS = [
     Guard(
         "keys that open nothing are no fault of a provider",
         "gateway/fulfilment/routing.py",
-        "if isinstance(error, sealed.NoKeyOpens) and not provider.keys_open_anything():",
-        "if False:",
+        "        if not provider.are_lost(error):\n",
+        "        if False:\n",
         OWN_TROUBLE,
     ),
     Guard(
@@ -257,8 +257,8 @@ GUARDS = [
     Guard(
         "a cost that cannot be stored keeps no outcome from its order",
         "models/outcome.py",
-        "cost if cost is not None and abs(cost) <= MAX_COST else None",
-        "self.cost",
+        "money if money is not None and abs(money) <= MAX_COST else None",
+        "amount",
         "tests/models/test_outcome.py",
     ),
     Guard(
