@@ -15,7 +15,7 @@ from models.db import database
 
 logger = log.get(__name__)
 
-#: Longest time between two looks at whether the scheduler is alive, in seconds.
+#: Longest time between two looks at whether the scheduler is alive and no hint was lost, in seconds.
 WATCH_SECONDS = 15
 #: Probes that one worker process has under way at once, at most.
 MOST_PROBES = 4
@@ -41,10 +41,15 @@ class LogContext(Middleware):
 
 
 class SweepWatch(Middleware):
-    """Sweeps from within the worker, without the queue, if no sweep has begun for `overdue_seconds`."""
+    """Does from within the worker, without the queue, what must not wait for the next sweep.
 
-    def __init__(self, overdue_seconds: float) -> None:
+    Sweeps if none has begun for `overdue_seconds`, and lets `take_up` look for orders whose hints were lost; that first
+    at once, since the worker that had no right keys may have been replaced by this one.
+    """
+
+    def __init__(self, overdue_seconds: float, take_up: Callable[[], object]) -> None:
         self._overdue_seconds = overdue_seconds
+        self._take_up = take_up
         self._stopping = threading.Event()
 
     def after_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
@@ -55,18 +60,16 @@ class SweepWatch(Middleware):
         self._stopping.set()
 
     def _watch(self, broker: dramatiq.Broker) -> None:
+        _guarded(self._take_up)
         while not self._stopping.wait(min(WATCH_SECONDS, self._overdue_seconds / 4)):
-            try:
-                with database.session():
-                    overdue = sweep_run.overdue(self._overdue_seconds)
-                if overdue:
-                    broker.get_actor("sweep")("worker")
-            except Exception:
-                logger.warning(
-                    "The sweep watch failed; it will try again.",
-                    action="sweep_watch_failed",
-                    exc_info=True,
-                )
+            _guarded(partial(self._sweep_if_overdue, broker))
+            _guarded(self._take_up)
+
+    def _sweep_if_overdue(self, broker: dramatiq.Broker) -> None:
+        with database.session():
+            overdue = sweep_run.overdue(self._overdue_seconds)
+        if overdue:
+            broker.get_actor("sweep")("worker")
 
 
 class ProviderWatch(Middleware):
@@ -93,7 +96,7 @@ class ProviderWatch(Middleware):
 
     def _watch(self) -> None:
         while not self._stopping.wait(self._every_seconds):
-            self._guarded(partial(self._look, self._start))
+            _guarded(partial(self._look, self._start), "provider_watch_failed")
 
     def _start(self, provider_id: str) -> None:
         """Probe in a thread of its own: a provider that hangs must not delay the others."""
@@ -106,15 +109,14 @@ class ProviderWatch(Middleware):
 
     def _run(self, provider_id: str) -> None:
         try:
-            self._guarded(partial(self._probe, provider_id))
+            _guarded(partial(self._probe, provider_id), "provider_watch_failed")
         finally:
             self._probed.discard(provider_id)
 
-    @staticmethod
-    def _guarded(work: Callable[[], None]) -> None:
-        try:
-            work()
-        except Exception:
-            logger.warning(
-                "The provider watch failed; it will try again.", action="provider_watch_failed", exc_info=True
-            )
+
+def _guarded(work: Callable[[], object], action: str = "sweep_watch_failed") -> None:
+    """Let no error end the thread of a watch; the next look tries again."""
+    try:
+        work()
+    except Exception:
+        logger.warning("A watch of the worker failed; it will try again.", action=action, exc_info=True)

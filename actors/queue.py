@@ -6,12 +6,12 @@ from functools import wraps
 
 import dramatiq
 
-from actors.setup import settings
 from gateway.fulfilment.permits import BUSY_SECONDS, BUSY_WAIT_SECONDS, Busy
+from gateway.fulfilment.recovery import AGAIN_SECONDS
 from models.db import database
 
-#: Tries for a permit; the sweep, whose next hint comes by then, takes over.
-BUSY_TRIES = round(settings.sweep_period_seconds / BUSY_SECONDS)
+#: Tries for a permit; after them `recovery` hands the order over once more.
+BUSY_TRIES = round(AGAIN_SECONDS / BUSY_SECONDS)
 #: Tries while the database is away for a moment.
 AWAY_TRIES = 5
 

@@ -9,9 +9,10 @@ from actors import middleware
 from gateway import log, outbound, sentry
 from gateway import settings as settings_module
 from gateway.broker import Hints, make_broker
-from gateway.fulfilment import probing
+from gateway.fulfilment import probing, recovery
 from gateway.fulfilment.permits import Permits
 from gateway.fulfilment.worker import Worker
+from models import sweep_run
 from models.db import binding
 
 #: Connections of one worker process; each is held only while a statement runs, never during a call to a provider.
@@ -32,7 +33,6 @@ broker = make_broker(
         Retries(min_backoff=1_000, max_backoff=30_000),
         middleware.Periodic(),
         middleware.LogContext(),
-        middleware.SweepWatch(2 * settings.sweep_period_seconds),
     ],
 )
 dramatiq.set_broker(broker)
@@ -43,6 +43,11 @@ worker = Worker(
     client=outbound.Client(deadline_seconds=settings.call_timeout),
     permits=Permits(broker.client, call_seconds=settings.call_timeout),
     hints=Hints(broker, longest_delay_seconds=settings.sweep_period_seconds),
+)
+broker.add_middleware(
+    middleware.SweepWatch(
+        settings.sweep_period_seconds + sweep_run.GRACE_SECONDS, partial(recovery.take_up, worker)
+    )
 )
 broker.add_middleware(
     middleware.ProviderWatch(

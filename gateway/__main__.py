@@ -2,8 +2,20 @@
 
 import typer
 
-from gateway import __version__
-from gateway.commands import callbacks, dev, doctor, keys, migrate, orders, providers, routes, simulator
+from gateway import __version__, log
+from gateway.commands import (
+    callbacks,
+    dev,
+    doctor,
+    keys,
+    migrate,
+    orders,
+    providers,
+    routes,
+    simulator,
+    stock,
+    sweep,
+)
 from gateway.commands.context import Problem
 from gateway.commands.printing import note, say
 
@@ -23,8 +35,10 @@ app.command(help=simulator.HELP)(simulator.simulator)
 app.add_typer(keys.app, name="keys")
 app.add_typer(providers.app, name="providers")
 app.add_typer(routes.app, name="routes")
+app.add_typer(stock.app, name="stock")
 app.add_typer(orders.app, name="orders")
 app.add_typer(callbacks.app, name="callbacks")
+app.command()(sweep.sweep)
 app.command()(doctor.doctor)
 
 
@@ -46,7 +60,8 @@ def options(
 def main() -> None:
     """Run the command line; a Problem is one line on standard error and exit code 1."""
     try:
-        app()
+        with log.on_stderr():
+            app()
     except Problem as problem:
         note(f"error: {problem}")
         raise SystemExit(1) from None

@@ -9,7 +9,7 @@ import queue
 import ssl
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -24,6 +24,7 @@ from redis.retry import Retry
 
 from gateway import log
 from gateway.settings import Settings
+from models.readiness import Obstacle
 
 logger = log.get(__name__)
 
@@ -44,6 +45,8 @@ MAINTENANCE_CHANCE = 200_000
 DEAD_MESSAGE_TTL_MS = 60_000
 #: Longest time of one Redis command of the web, connecting included, in seconds.
 WEB_TIMEOUT_SECONDS = 1
+#: What is written to see whether Redis takes writes, and for how many milliseconds.
+PROBE_KEY, PROBE_MS = f"{NAMESPACE}:probe", 1000
 #: Most hints in one round trip to Redis.
 MAX_AT_ONCE = 100
 #: Most hints that wait for Redis in one process; further ones are dropped, and the sweep takes over.
@@ -177,6 +180,13 @@ class Hints:
         """How many messages wait for an actor, delayed ones not counted. Raises redis.RedisError."""
         return queue_lengths(self._broker.client)[QUEUES[actor_name]]
 
+    def not_repeated(self, order_ids: Sequence[str], seconds: float) -> set[str]:
+        """Those of `order_ids` for which no process has asked this within `seconds`. Raises redis.RedisError."""
+        with self._broker.client.pipeline(transaction=False) as pipeline:
+            for order_id in order_ids:
+                pipeline.set(f"{NAMESPACE}:hinted:{order_id}", "1", nx=True, px=round(1000 * seconds))
+            return {one for one, is_first in zip(order_ids, pipeline.execute(), strict=True) if is_first}
+
 
 class Bell:
     """Hands hints to a thread of its own, so that no caller waits for Redis. Works on both sides of a fork."""
@@ -285,6 +295,22 @@ def ping(settings: Settings) -> None:
     """Ask Redis for a sign of life. Raises redis.RedisError within about a second."""
     with make_client(settings, strict=True) as client:
         client.ping()
+
+
+def obstacle(client: redis.Redis) -> Obstacle | None:
+    """What keeps the queue from taking messages; None if nothing does. Raises redis.RedisError where it is away."""
+    try:
+        client.set(PROBE_KEY, "1", px=PROBE_MS)
+    except redis.exceptions.OutOfMemoryError:
+        cure = (
+            "give Redis more memory (maxmemory), or delete what else is in it; only hints of ours are there"
+        )
+        return Obstacle("full", "full: it has used its maxmemory, and takes no more writes", cure)
+    except redis.exceptions.ReadOnlyError:
+        return Obstacle("read-only", "read-only: it is a replica", "point REDIS_URL to the primary")
+    except redis.ResponseError as error:
+        return Obstacle("it takes no writes", f"it takes no writes: {error}", "see the log of Redis")
+    return None
 
 
 def workers_alive(client: redis.Redis, heartbeat_timeout_seconds: float) -> int:

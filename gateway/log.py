@@ -3,9 +3,10 @@
 import json
 import logging
 import re
+import sys
 import time
-from collections.abc import Mapping
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from datetime import datetime
 from functools import lru_cache
@@ -140,6 +141,19 @@ class _Line:
     debug = warning = info
 
 
+def _without_traceback(_: Any, __: str, event: EventDict) -> EventDict:
+    return {name: value for name, value in event.items() if name != "exc_info"}
+
+
+class _StderrLine:
+    """Writes lines that are already rendered to what is standard error now."""
+
+    def msg(self, line: str) -> None:
+        print(line, file=sys.stderr)
+
+    debug = info = warning = error = critical = msg
+
+
 def _rendered(render: Processor) -> Processor:
     def finish(logger: Any, method: str, event: EventDict) -> Any:
         if method in ("error", "critical"):
@@ -174,6 +188,32 @@ def configure(settings: Settings) -> None:
         cache_logger_on_first_use=True,
     )
     _take_over_stdlib(shared, render, handler, level)
+
+
+@contextmanager
+def on_stderr() -> Iterator[None]:
+    """While the block runs, lines of this process go to standard error, warnings and worse only.
+
+    For a command, whose answer stands on standard output.
+    """
+    before = structlog.get_config()
+    render = _renderer("console", colors=False)
+    structlog.configure(
+        processors=[
+            _with_ids,
+            structlog.stdlib.add_log_level,
+            _without_traceback,
+            mask_event,
+            render,
+        ],
+        logger_factory=lambda name: _StderrLine(),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        cache_logger_on_first_use=False,
+    )
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
 
 
 def _take_over_stdlib(
@@ -221,4 +261,4 @@ def clear() -> None:
     _ids.set({})
 
 
-__all__ = ["bind", "clear", "configure", "get", "mask", "mask_event"]
+__all__ = ["bind", "clear", "configure", "get", "mask", "mask_event", "on_stderr"]

@@ -241,9 +241,10 @@ def in_doubt(
 def unknown_to_provider(
     order_id: str, min_gap_seconds: float, provider_id: str | None = None, referans: str | None = None
 ) -> int:
-    """Count an answer "no such reference" about an order in doubt; returns how many there are now.
+    """Count an answer "no such reference" about an order that is open; returns how many there are now.
 
-    Answers closer together than `min_gap_seconds` count once. While a send is under way none counts.
+    Answers closer together than `min_gap_seconds` count once. While a send is under way none counts. One in doubt may
+    be sent again by it; of one that its provider had accepted, people are told (`models.denied`).
     """
     values = {"id": order_id, "gap": min_gap_seconds, "provider": provider_id, "referans": referans}
     found = database.row(UNKNOWN, values)
@@ -272,7 +273,8 @@ CLAIM_DISPATCH = Prepared(f"""
 WITH claimed AS (
     UPDATE product_orders AS o SET "externalStatus" = 'pending', "claimedAt" = now(), attempts = attempts + 1,
         "nextCheckAt" = now() + make_interval(secs => %(grace)s),
-        "sendingUntil" = now() + make_interval(secs => %(grace)s), "mayBeKnown" = false
+        "sendingUntil" = now() + make_interval(secs => %(grace)s), "mayBeKnown" = false,
+        "unknownCount" = 0, "unknownAt" = NULL
     WHERE o.id = %(id)s AND o."externalStatus" = 'not_sent' AND o."nextCheckAt" IS NOT NULL AND {WITH_PROVIDER}
       AND NOT {IS_DECIDED}
     RETURNING o.*
@@ -400,7 +402,7 @@ UPDATE product_orders AS o SET
         OR o."unknownAt" + make_interval(secs => %(gap)s) <= now() THEN 1 ELSE 0 END,
     "unknownAt" = CASE WHEN o."unknownAt" IS NULL
         OR o."unknownAt" + make_interval(secs => %(gap)s) <= now() THEN now() ELSE o."unknownAt" END
-WHERE o.id = %(id)s AND o."externalStatus" = 'pending' AND (o."sendingUntil" IS NULL OR o."sendingUntil" <= now())
-  AND {SAME_SEND}
+WHERE o.id = %(id)s AND o."externalStatus" IN ('pending', 'sent', 'processing')
+  AND (o."sendingUntil" IS NULL OR o."sendingUntil" <= now()) AND {SAME_SEND}
 RETURNING "unknownCount"
 """)

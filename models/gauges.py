@@ -1,8 +1,31 @@
-"""Gauges of what is waiting, each from an index of what is not final, so that they cost little at any size."""
+"""Gauges of what is waiting and of how providers do, each from an index or a small table, so that they cost little at
+any size."""
+
+from dataclasses import dataclass
+from decimal import Decimal
 
 from models.db import database
 from models.plans import IS_PLANNED
+from models.provider_health import IS_DOWN
 from models.status import IS_OPEN
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderGauge:
+    """How a provider does: a row of PROVIDERS."""
+
+    id: str
+    is_up: bool
+    is_paused: bool
+    #: False where it refused for lack of balance, or its known balance is zero.
+    has_balance: bool
+    #: The balance that is known, if any, and its currency.
+    balance: Decimal | None
+    currency: str | None
+    #: The balance is below `--low-balance`.
+    is_low: bool
+    #: Nobody has chosen the format of its callbacks; both are read.
+    guesses_callbacks: bool
 
 
 def waiting() -> dict[str, int]:
@@ -16,11 +39,17 @@ def singles() -> dict[str, tuple[str, float | None]]:
     return {f"referans_{name}": (text, row[name]) for name, text in TEXTS.items()}
 
 
+def providers() -> list[ProviderGauge]:
+    """Every configured provider, by id."""
+    return database.load(ProviderGauge, PROVIDERS)
+
+
 TEXTS = {
     "checks_due": "Orders whose next step is due.",
     "oldest_due_seconds": "Seconds by which the longest waiting step is overdue.",
     "callbacks_unmatched": "Callbacks whose reference is not known yet.",
     "last_sweep_age_seconds": "Seconds since the last sweep began.",
+    "scheduler_age_seconds": "Seconds since the last tick of the scheduler, which comes each minute.",
 }
 WAITING = f"""
 SELECT "externalStatus" AS status, count(*)::int AS n FROM product_orders AS o
@@ -29,9 +58,19 @@ WHERE o."nextCheckAt" IS NOT NULL AND {IS_OPEN} GROUP BY 1
 SINGLES = f"""
 SELECT due.checks_due, due.oldest_due_seconds,
     (SELECT count(*)::float8 FROM callback_events WHERE result = 'unmatched') AS callbacks_unmatched,
-    (SELECT EXTRACT(EPOCH FROM now() - max(started_at))::float8 FROM sweeps) AS last_sweep_age_seconds
+    (SELECT EXTRACT(EPOCH FROM now() - max(started_at))::float8 FROM sweeps) AS last_sweep_age_seconds,
+    (SELECT EXTRACT(EPOCH FROM now() - beat_at)::float8 FROM heartbeats WHERE process = 'scheduler')
+        AS scheduler_age_seconds
 FROM (
     SELECT count(*)::float8 AS checks_due,
         EXTRACT(EPOCH FROM now() - min("nextCheckAt"))::float8 AS oldest_due_seconds
     FROM product_orders AS o WHERE o."nextCheckAt" <= now() AND o."nextCheckAt" IS NOT NULL AND {IS_PLANNED}) AS due
+"""
+PROVIDERS = f"""
+SELECT p.id, NOT COALESCE({IS_DOWN}, false) AS is_up, h.paused_at IS NOT NULL AS is_paused,
+    COALESCE(NOT h.lacks_balance AND h.balance IS DISTINCT FROM 0, true) AS has_balance,
+    h.balance, COALESCE(h.balance_currency, p.currency) AS currency,
+    COALESCE(h.balance < p.low_balance, false) AS is_low,
+    p.callback <> 'none' AND p.callback_format IS NULL AS guesses_callbacks
+FROM providers AS p LEFT JOIN provider_health AS h ON h.provider_id = p.id ORDER BY p.id
 """

@@ -8,7 +8,8 @@ from datetime import datetime
 
 from models.db import database
 from models.db.prepared import Prepared
-from models.status import IS_DECIDED, IS_OPEN
+from models.order import Order
+from models.status import IS_DECIDED, IS_OPEN, Attention
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,15 @@ def due(limit: int, after: DueOrder | None) -> list[DueOrder]:
     return database.load(DueOrder, DUE, {"limit": limit, "at": at, "id": order_id})
 
 
+def late(late_seconds: float, first_check_seconds: float, limit: int) -> list[DueOrder]:
+    """Up to `limit` orders whose hint seems lost, longest due first.
+
+    Their plan is overdue by `late_seconds`, or they were placed that long ago, are not sent, and were never put off:
+    the plan of one that was just placed is `first_check_seconds` away.
+    """
+    return database.load(DueOrder, LATE, {"late": late_seconds, "first": first_check_seconds, "limit": limit})
+
+
 def postpone(order_id: str, delay_seconds: float, order_timeout_seconds: float) -> bool:
     """Put off a due check without counting it: its provider is down. False if the order's time is up."""
     values = {"id": order_id, "delay": delay_seconds, "order_timeout": order_timeout_seconds}
@@ -34,8 +44,23 @@ def postpone(order_id: str, delay_seconds: float, order_timeout_seconds: float) 
 
 
 def request_check(order_id: str) -> bool:
-    """Plan a check for now, even after a callback. False if the order was never sent."""
+    """Plan a check for now, even after a callback. False if nobody can be asked; see `why_unasked`."""
     return database.row(REQUEST_CHECK, (order_id,)) is not None
+
+
+def why_unasked(order: Order) -> str:
+    """Why no check of the order can be planned, and what to do, as a clause."""
+    if order.attention == Attention.MANUAL:
+        return f"a person completes it: gateway orders complete {order.id}"
+    return "the order was never sent, so its provider cannot be asked"
+
+
+def leave_to_person(order_id: str) -> bool:
+    """Drop the plan of an order that a person fulfils: it is not asked about, and does not time out.
+
+    False if it was not given to a person yet, or is final.
+    """
+    return database.row(LEAVE_TO_PERSON, (order_id,)) is not None
 
 
 def drop_ended(limit: int) -> int:
@@ -62,6 +87,23 @@ WHERE o."nextCheckAt" <= now() AND o."nextCheckAt" IS NOT NULL AND {IS_PLANNED}
   AND (%(at)s::timestamptz IS NULL OR (o."nextCheckAt", o.id) > (%(at)s::timestamptz, %(id)s::uuid))
 ORDER BY o."nextCheckAt", o.id LIMIT %(limit)s
 """)
+#: Both parts use idx_orders_planned.
+LATE = f"""
+SELECT found.* FROM (
+    SELECT o.id::text AS id, o."externalStatus" AS external_status, o."providerId" AS provider_id,
+        o."nextCheckAt" AS next_check_at
+    FROM product_orders AS o
+    WHERE o."nextCheckAt" <= now() - make_interval(secs => %(late)s) AND o."nextCheckAt" IS NOT NULL AND {IS_PLANNED}
+    UNION ALL
+    SELECT o.id::text, o."externalStatus", o."providerId", o."nextCheckAt"
+    FROM product_orders AS o
+    WHERE o."nextCheckAt" > now() - make_interval(secs => %(late)s)
+      AND o."nextCheckAt" <= now() + make_interval(secs => %(first)s) AND o."nextCheckAt" IS NOT NULL
+      AND o."externalStatus" = 'not_sent' AND o."createdAt" <= now() - make_interval(secs => %(late)s)
+      AND o."nextCheckAt" = o."createdAt" + make_interval(secs => %(first)s)
+) AS found
+ORDER BY found.next_check_at, found.id LIMIT %(limit)s
+"""
 POSTPONE = Prepared(f"""
 UPDATE product_orders AS o SET "nextCheckAt" = now() + make_interval(secs => %(delay)s)
 WHERE o.id = %(id)s AND o."nextCheckAt" <= now() AND (o."codeAsks" IS NOT NULL OR {IS_OPEN}
@@ -71,7 +113,12 @@ RETURNING o.id
 REQUEST_CHECK = """
 UPDATE product_orders SET "nextCheckAt" = now(), "checkRequestedAt" = now()
 WHERE id = %s AND "externalStatus" <> 'not_sent' AND "providerId" IS NOT NULL AND provider_referans IS NOT NULL
-  AND COALESCE("sentAt", "claimedAt") IS NOT NULL RETURNING id
+  AND COALESCE("sentAt", "claimedAt") IS NOT NULL AND attention IS DISTINCT FROM 'manual' RETURNING id
+"""
+LEAVE_TO_PERSON = f"""
+UPDATE product_orders AS o SET "nextCheckAt" = NULL, "checkRequestedAt" = NULL,
+    attention = COALESCE(o.attention, 'manual'), "attentionAt" = COALESCE(o."attentionAt", now())
+WHERE o.id = %s AND {IS_OPEN} AND o."externalStatus" NOT IN ('not_sent', 'pending') RETURNING o.id
 """
 DROP_ENDED = f"""
 UPDATE product_orders SET "nextCheckAt" = NULL WHERE id IN (
@@ -80,12 +127,13 @@ UPDATE product_orders SET "nextCheckAt" = NULL WHERE id IN (
     ORDER BY o."nextCheckAt" LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
 RETURNING id
 """
-#: Uses idx_orders_unplanned. Orders older than the timeout are left to the system that sent them, and those that it
-#: has decided are left as they are.
+#: Uses idx_orders_unplanned. Orders older than the timeout are left to the system that sent them, those that it has
+#: decided are left as they are, and those that need a person are left to people.
 ADOPT = """
 UPDATE product_orders SET "nextCheckAt" = now() WHERE id IN (
     SELECT o.id FROM product_orders AS o JOIN providers AS p ON p.id = o."providerId"
     WHERE o."nextCheckAt" IS NULL AND o."externalStatus" IN ('queued', 'sent', 'processing') AND o.status = 'pending'
+      AND o.attention IS NULL
       AND o.provider_referans IS NOT NULL AND o."sentAt" > now() - make_interval(secs => %(order_timeout)s)
     ORDER BY o."sentAt" LIMIT %(limit)s FOR UPDATE OF o SKIP LOCKED)
   AND "nextCheckAt" IS NULL

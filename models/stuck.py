@@ -1,16 +1,24 @@
-"""Orders that wait longer than they should, and why; what an operator looks at first."""
+"""Orders that need a person, and why; what an operator looks at first.
+
+A reason that stands in an order's `attention` stays until a person has decided. The others are computed here from its
+plan and its provider, and go by themselves.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
+from gateway.settings import Settings
 from models.db import database
 from models.order import COLUMNS, Order
-from models.provider_health import BREAKER_THRESHOLD
-from models.status import IS_OPEN, ExternalStatus
+from models.plans import IS_PLANNED
+from models.provider_health import IS_BLOCKED, IS_DOWN
+from models.status import IS_OPEN, Attention
 
 #: Seconds that an order may be in doubt before it counts as stuck.
 IN_DOUBT_SECONDS = 300
+#: Stuck orders that are counted, or chosen for one command, at most.
+MOST = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,86 +29,207 @@ class Limits:
     sweep_period_seconds: float
     #: Checks that an order gets by backoff; after them it is asked about by the sweep only, slowly.
     max_checks: int
+    #: The plan of an order that was just placed; with any other one it was put off.
+    first_check_delay_seconds: float
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """By these settings."""
+        return cls(settings.sweep_period_seconds, settings.max_checks, settings.first_check_delay)
+
+    def parameters(self) -> dict[str, Any]:
+        """What KIND takes."""
+        return {
+            "period": self.sweep_period_seconds,
+            "max_checks": self.max_checks,
+            "first_check": self.first_check_delay_seconds,
+        }
 
 
 @dataclass(frozen=True, slots=True)
 class StuckOrder(Order):
-    """An order that waits longer than it should, and what shows that it does."""
+    """An order that needs a person (`attention` says why), and what shows that it does."""
 
-    next_check_at: datetime
+    #: When `attention` was set; for a computed one, when the order was last sent, or else placed.
+    since: datetime
+    #: How long ago that is.
+    waits_seconds: float
+    #: Seconds by which its plan is overdue; negative if it is not, None without a plan.
+    overdue_seconds: float | None
     check_count: int
-    overdue: bool
-    overdue_seconds: float
-    is_in_doubt: bool
-    #: Seconds since it was claimed for sending; None if it was not.
-    in_doubt_seconds: float | None
-    used_up: bool
-    provider_down: bool
+    #: The provider that it is routed to is configured.
+    has_provider: bool
+    #: No provider has it: it was not sent, or has never reached one.
+    is_nowhere: bool
+    #: The breaker of its provider is open; its last error.
+    is_down: bool
     provider_error: str | None
+    #: Who has paused its provider, and why.
+    paused_by: str | None
+    pause_reason: str | None
+    #: What contradicts it, as the timeline has it.
+    conflict: str | None
 
-    def reasons(self) -> list[str]:
-        """Why it is stuck and what to do, in sentences without a full stop; the gravest first."""
-        found = []
-        if self.provider_down:
-            found.append(
-                f"{self.provider_id} is down ({self.provider_error}); checks go on when it answers,"
-                f" see: gateway providers test {self.provider_id}"
-            )
-        if self.overdue:
-            step = "sending" if self.external_status == ExternalStatus.NOT_SENT else "check"
-            late = f"its {step} is overdue by {self.overdue_seconds / 60:.0f} min"
-            found.append(f"{late}; is a worker running? see: gateway doctor")
-        if self.is_in_doubt:
-            found.append(
-                f"in doubt for {(self.in_doubt_seconds or 0) / 60:.0f} min: {self.provider_id} may have it;"
-                f" look for {self.provider_referans} there, never send it again by hand"
-            )
-        if self.used_up:
-            slowly = f"no outcome after {self.check_count} checks, now asked slowly"
-            found.append(f"{slowly}; ask {self.provider_id} about it")
-        return found
+    @property
+    def why(self) -> str:
+        """Why it needs a person, in a sentence without its full stop."""
+        facts = {
+            "provider": self.provider_id,
+            "referans": self.provider_referans,
+            "waits": f"{self.waits_seconds / 60:.0f} min",
+            "late": f"{(self.overdue_seconds or 0) / 60:.0f} min",
+            "checks": self.check_count,
+            "is": self._provider_is,
+            "conflict": self._contradiction,
+            "attention": self.attention,
+        }
+        return WHY.get(str(self.attention), UNKNOWN).format(**facts)
+
+    @property
+    def _contradiction(self) -> str:
+        """What came first, and what came then."""
+        first, then = self.external_status, (self.conflict or "see its timeline").removeprefix("conflict: ")
+        if then == first or then.startswith(f"{first}, "):
+            then = f"{first} with another code"
+        return f"first {first}, then {then}"
+
+    @property
+    def _provider_is(self) -> str:
+        if not self.has_provider:
+            return "is not configured"
+        if self.paused_by:
+            return f"is paused by {self.paused_by} ({self.pause_reason})"
+        return f"is down ({self.provider_error})" if self.is_down else "cannot be used"
 
 
-def orders(limits: Limits, limit: int) -> list[StuckOrder]:
-    """Up to `limit` stuck orders, longest due first."""
-    return database.load(StuckOrder, STUCK, {**_parameters(limits), "limit": limit})
+#: Why an order needs a person, by kind.
+WHY: dict[str, str] = {
+    Attention.CONFLICT: "its outcomes contradict each other: {conflict}",
+    Attention.REVERSED: "{provider} has taken its delivery back",
+    Attention.NO_CODE: "completed, but {provider} has not given the code that it should have",
+    Attention.IN_DOUBT: "in doubt for {waits}: {provider} may have it as {referans}",
+    Attention.MANUAL: "has waited for {waits} for a person to fulfil it",
+    Attention.NO_PROVIDER: "no provider can take it: {provider} {is}, and its route has no other that can",
+    Attention.PROVIDER_DOWN: "waits for {provider}, which {is}",
+    Attention.OVERDUE: "its next step is overdue by {late}: a sweep has missed it",
+    Attention.NO_ANSWER: "no outcome after {checks} checks; {provider} is asked slowly now",
+}
+#: Of a kind that another version has set.
+UNKNOWN = "{attention}; its timeline says more"
 
 
-def count(limits: Limits, up_to: int) -> int:
-    """How many orders are stuck, counted up to `up_to`."""
-    found = database.rows(COUNT, {**_parameters(limits), "limit": up_to})
-    return int(found[0]["count"])
+def orders(
+    limits: Limits, limit: int, kind: Attention | None = None, provider_id: str | None = None
+) -> list[StuckOrder]:
+    """Up to `limit` stuck orders: the gravest kind first, of one kind the longest waiting first."""
+    chosen = {"kind": kind, "provider": provider_id, "kinds": list(Attention), "limit": limit}
+    return database.load(StuckOrder, STUCK, limits.parameters() | chosen)
 
 
-def _parameters(limits: Limits) -> dict[str, Any]:
+def find(order_id: str, limits: Limits) -> StuckOrder | None:
+    """The order with this id, if it needs a person."""
+    return database.load_one(StuckOrder, FIND, limits.parameters() | {"id": order_id})
+
+
+def ids(limits: Limits, kind: Attention) -> list[str]:
+    """The ids of up to MOST orders of one kind, longest waiting first."""
+    chosen = {"kind": kind, "provider": None, "kinds": list(Attention), "limit": MOST}
+    return [row["id"] for row in database.rows(IDS, limits.parameters() | chosen)]
+
+
+def counts(limits: Limits) -> dict[str, int]:
+    """How many orders need a person, by kind, in the kinds' order; of all, MOST are counted. None is no entry."""
+    found = {row["kind"]: row["n"] for row in database.rows(COUNTS, limits.parameters() | {"limit": MOST})}
     return {
-        "period": limits.sweep_period_seconds,
-        "max_checks": limits.max_checks,
-        "threshold": BREAKER_THRESHOLD,
-        "in_doubt": IN_DOUBT_SECONDS,
+        kind: found[kind] for kind in [*Attention, *sorted(found.keys() - set(Attention))] if kind in found
     }
 
 
-#: Uses idx_orders_planned: its cost follows the number of waiting orders.
-_WAITING = f"""
-FROM (
-    SELECT o.*,
-        o."nextCheckAt" < now() - make_interval(secs => %(period)s) AS overdue,
-        EXTRACT(EPOCH FROM now() - o."nextCheckAt")::float8 AS overdue_seconds,
-        o."externalStatus" IN ('pending', 'queued')
-            AND o."claimedAt" < now() - make_interval(secs => %(in_doubt)s) AS is_in_doubt,
-        EXTRACT(EPOCH FROM now() - o."claimedAt")::float8 AS in_doubt_seconds,
-        o."checkCount" >= %(max_checks)s AS used_up,
-        COALESCE(health.failures >= %(threshold)s, false) AS provider_down,
-        health.last_error AS provider_error
-    FROM product_orders AS o LEFT JOIN provider_health AS health ON health.provider_id = o."providerId"
-    WHERE o."nextCheckAt" IS NOT NULL AND {IS_OPEN}
-) AS o
-WHERE o.overdue OR o.is_in_doubt OR o.used_up OR o.provider_down
+#: Joined to the order `o`: its provider `p` and that one's health `h`.
+PROVIDER = """
+LEFT JOIN providers AS p ON p.id = o."providerId"
+LEFT JOIN provider_health AS h ON h.provider_id = o."providerId"
 """
+#: In SQL: another provider of the order's route, which has not refused it, is configured and … .
+_HAS_OTHER = """EXISTS (
+    SELECT FROM routes AS r JOIN providers AS other ON other.id = r.provider_id
+        LEFT JOIN provider_health AS h ON h.provider_id = other.id
+    WHERE r.product_id IN (o."productId"::text, '*') AND r.package_id IN (o."packageId"::text, '*')
+      AND r.provider_id IS DISTINCT FROM o."providerId"
+      AND r.provider_id <> ALL (COALESCE(o."triedProviders", ARRAY[]::text[]))
+      AND {condition}
+)"""
+_HAS_AVAILABLE = _HAS_OTHER.format(condition=f"NOT {IS_BLOCKED}")
+_HAS_BLOCKED = _HAS_OTHER.format(condition=IS_BLOCKED)
+#: No worker could give it to a provider, and it was put off: its plan is neither the first one nor due.
+_IS_PUT_OFF = """(
+    o."nextCheckAt" > now() AND o."nextCheckAt" <> o."createdAt" + make_interval(secs => %(first_check)s)
+)"""
+#: Not sent, and no provider of its route could be found that takes it now.
+_IS_HELD = f"""(
+    o."externalStatus" = 'not_sent'
+    AND ({_IS_PUT_OFF} OR (p.id IS NULL OR {IS_BLOCKED}) AND NOT {_HAS_AVAILABLE})
+)"""
+#: No provider has it: nothing was sent, or it was never reached.
+_IS_NOWHERE = """(NOT COALESCE(o."mayBeKnown", true) AND o."sendingUntil" IS NULL)"""
+#: In SQL, of the order `o` joined with PROVIDER: why it needs a person, or NULL. Takes `Limits.parameters`.
+KIND = f"""CASE
+    WHEN o.attention IS NOT NULL THEN o.attention
+    WHEN o."nextCheckAt" IS NULL OR NOT {IS_PLANNED} THEN NULL
+    WHEN o."externalStatus" IN ('pending', 'queued') AND NOT {_IS_NOWHERE}
+        AND o."claimedAt" < now() - make_interval(secs => {IN_DOUBT_SECONDS}) THEN '{Attention.IN_DOUBT}'
+    WHEN {_IS_HELD} AND ({IS_BLOCKED} OR {_HAS_BLOCKED}) THEN '{Attention.PROVIDER_DOWN}'
+    WHEN {_IS_HELD} OR o."externalStatus" <> 'not_sent' AND p.id IS NULL AND {IS_OPEN}
+    THEN '{Attention.NO_PROVIDER}'
+    WHEN o."externalStatus" <> 'not_sent' AND COALESCE({IS_DOWN}, false)
+        OR o."externalStatus" = 'pending' AND {_IS_NOWHERE} AND {IS_BLOCKED} THEN '{Attention.PROVIDER_DOWN}'
+    WHEN o."nextCheckAt" < now() - make_interval(secs => %(period)s) THEN '{Attention.OVERDUE}'
+    WHEN o."externalStatus" <> 'not_sent' AND o."checkCount" >= %(max_checks)s AND {IS_OPEN}
+    THEN '{Attention.NO_ANSWER}'
+END"""
+#: The fields of an Order as people see it: `attention` is KIND. The order `o` is joined with PROVIDER.
+SHOWN = COLUMNS.replace("o.attention", f"{KIND} AS attention")
+#: Uses idx_orders_attention and idx_orders_planned: its cost follows what waits, never the size of the table.
+_SOURCE = """
+    SELECT * FROM product_orders AS o WHERE o.attention IS NOT NULL
+    UNION ALL
+    SELECT * FROM product_orders AS o WHERE o."nextCheckAt" IS NOT NULL AND o.attention IS NULL
+"""
+_FOUND = """
+SELECT o.id, o."providerId" AS provider_id, {kind} AS kind,
+    CASE WHEN o.attention IS NOT NULL AND o."attentionAt" IS NOT NULL THEN o."attentionAt"
+        ELSE COALESCE(o."sentAt", o."claimedAt", o."resentAt", o."createdAt") END AS since
+FROM ({source}) AS o {provider}
+"""
+_WAITING = _FOUND.format(kind=KIND, source=_SOURCE, provider=PROVIDER)
+_BY_ID = _FOUND.format(
+    kind=KIND, source="SELECT * FROM product_orders AS o WHERE o.id = %(id)s::uuid", provider=PROVIDER
+)
+_CHOSEN = f"""
+SELECT found.* FROM ({_WAITING}) AS found
+WHERE found.kind IS NOT NULL AND (%(kind)s::text IS NULL OR found.kind = %(kind)s::text)
+  AND (%(provider)s::text IS NULL OR found.provider_id = %(provider)s::text)
+ORDER BY array_position(%(kinds)s::text[], found.kind), found.since, found.id LIMIT %(limit)s
+"""
+IDS = f"SELECT chosen.id::text AS id FROM ({_CHOSEN}) AS chosen"
+_DETAILS = f"""
+SELECT {COLUMNS.replace("o.attention", "chosen.kind AS attention")}, chosen.since,
+    EXTRACT(EPOCH FROM now() - chosen.since)::float8 AS waits_seconds,
+    EXTRACT(EPOCH FROM now() - o."nextCheckAt")::float8 AS overdue_seconds, COALESCE(o."checkCount", 0) AS check_count,
+    p.id IS NOT NULL AS has_provider,
+    o."externalStatus" = 'not_sent' OR o."externalStatus" = 'pending' AND {_IS_NOWHERE} AS is_nowhere,
+    COALESCE({IS_DOWN}, false) AS is_down, h.last_error AS provider_error, h.paused_by, h.pause_reason, (
+        SELECT e.message FROM order_events AS e WHERE e.order_id = o.id AND e.result = 'conflict'
+        ORDER BY e.id DESC LIMIT 1
+    ) AS conflict
+FROM ({{chosen}}) AS chosen JOIN product_orders AS o ON o.id = chosen.id {PROVIDER}
+"""
+FIND = _DETAILS.format(chosen=f"SELECT found.* FROM ({_BY_ID}) AS found WHERE found.kind IS NOT NULL")
 STUCK = f"""
-SELECT {COLUMNS}, o."nextCheckAt" AS next_check_at, o."checkCount" AS check_count, o.overdue, o.overdue_seconds,
-    o.is_in_doubt, o.in_doubt_seconds, o.used_up, o.provider_down, o.provider_error
-{_WAITING} ORDER BY o."nextCheckAt", o.id LIMIT %(limit)s
+{_DETAILS.format(chosen=_CHOSEN)}
+ORDER BY array_position(%(kinds)s::text[], chosen.kind), chosen.since, chosen.id
 """
-COUNT = f"SELECT count(*)::int AS count FROM (SELECT o.id {_WAITING} LIMIT %(limit)s) AS stuck"
+COUNTS = f"""
+SELECT counted.kind, count(*)::int AS n
+FROM (SELECT found.kind FROM ({_WAITING}) AS found WHERE found.kind IS NOT NULL LIMIT %(limit)s) AS counted GROUP BY 1
+"""

@@ -9,6 +9,8 @@ from models.db import database
 
 #: The advisory lock of a sweep: an arbitrary number, the same in every version of the gateway.
 LOCK_ID = 7_261_002
+#: How late the scheduler's sweep may be, in seconds, before a worker sweeps by itself.
+GRACE_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,8 @@ from tests import factories
 KEY = "bm90LWEta2V5LWZvci1hbnl0aGluZy1idXQtdGVzdHM="
 #: What `emptied_database_url` empties.
 TABLES = """product_orders, order_events, former_references, callback_events, idempotency_keys, api_keys, routes,
-    providers, provider_health, balance_readings, balance_chains, balance_gaps, sweeps, heartbeats"""
+    providers, provider_health, provider_counts, balance_readings, balance_chains, balance_gaps, sweeps, heartbeats,
+    stock_codes"""
 #: Logical databases of a Redis server, of which an empty one is chosen.
 REDIS_DATABASES = range(15, -1, -1)
 
@@ -123,6 +124,13 @@ def redis_url(_redis_database: str) -> Iterator[str]:
     yield _redis_database
     with closing(redis.Redis.from_url(_redis_database)) as client:
         client.flushdb()
+
+
+@pytest.fixture
+def own_redis_url(open_directory: Path, tmp_path: Path) -> Iterator[str]:
+    """Of a Valkey server of this test's own, whose settings may be changed."""
+    with EmbeddedValkey(open_directory / tmp_path.name / "valkey", durable=False) as server:
+        yield server.url
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from models.codes import Code
 from models.inbox import Callback, Filter, Kept, WholeCallback
 from models.outcome import Outcome
 from models.status import ExternalStatus
+from models.stuck import Limits
 
 app = typer.Typer(help="Callbacks: what providers sent.", no_args_is_help=True)
 
@@ -41,7 +42,7 @@ def list_(
     Example: gateway callbacks list --result conflict --since 7d
     """
     with gateway() as settings:
-        order_id = find_order(order_id).id if order_id is not None else None
+        order_id = find_order(order_id, Limits.of(settings)).id if order_id is not None else None
         wanted = Filter(provider_id, result, order_id, durations.since(since, settings.timezone))
         found = inbox.page(wanted, limit)
     if json:
@@ -50,7 +51,7 @@ def list_(
         ("ID", "Received", "Provider", "Result", "Status", "Reference", "Order", "Reason"),
         (_columns(row, settings) for row in found),
         empty="No callbacks.",
-        fold="Reason",
+        fold=["Order", "Reason"],
     )
 
 
@@ -65,7 +66,7 @@ def _reason(one: Callback) -> str | None:
 
 
 def _columns(one: Callback, settings: Settings) -> tuple[object, ...]:
-    received = printing.at(one.received_at, settings.timezone)
+    received = printing.minute(one.received_at, settings.timezone)
     about = (one.provider_id, one.result, one.status, one.reference, one.order_id)
     return (one.id, received, *about, _reason(one))
 
@@ -128,7 +129,7 @@ def _print_callback(shown: dict[str, Any], settings: Settings) -> None:
             for e in shown["did"]
         ),
         empty="No order was changed.",
-        fold="Message",
+        fold=["Message"],
     )
     printing.say("")
     printing.as_json(shown["raw"])

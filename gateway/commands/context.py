@@ -11,9 +11,12 @@ from models import lookup, provider
 from models.db import binding, database, sealed
 from models.order import Order
 from models.provider import Provider
+from models.stuck import Limits
 
 #: Connections of a command, which does one thing at a time.
 POOL_SIZE = 2
+#: Orders of one name that an error lists, and one more.
+AMBIGUOUS = 6
 
 
 class Problem(Exception):
@@ -51,17 +54,44 @@ def explained() -> Iterator[None]:
         raise Problem(f"{error}; set ENCRYPTION_KEYS to the keys that sealed it") from None
 
 
-def find_order(text: str) -> Order:
-    """The order with this id or referans; needs an open session. Raises Problem."""
-    found = lookup.by_id_or_referans(text)
-    if found is None:
-        raise Problem(f"order {text} not found; pass its id, or the reference that its provider knows it by")
+def find_order(text: str, limits: Limits) -> Order:
+    """The one order that `text` names (see `lookup.by_anything`); needs an open session. Raises Problem."""
+    found = find_orders(text, limits, AMBIGUOUS)
+    if len(found) > 1:
+        named = ", ".join(each.id for each in found[: AMBIGUOUS - 1])
+        more = ", …" if len(found) == AMBIGUOUS else ""
+        raise Problem(f"{text} names several orders: {named}{more}; pass the id of one of them")
+    return found[0]
+
+
+def find_orders(text: str, limits: Limits, limit: int) -> list[Order]:
+    """Up to `limit` orders that `text` names, newest first; needs an open session. Raises Problem if none is found."""
+    found = lookup.by_anything(text, limits, limit)
+    if not found:
+        raise Problem(
+            f"order {text} not found; it may be given by its id, number or referans, its provider's number,"
+            " the storefront's reference, or the player"
+        )
     return found
 
 
 def find_provider(provider_id: str) -> Provider:
-    """The provider with this id; needs an open session. Raises Problem."""
-    found = provider.find(provider_id)
+    """The provider with this id, its credentials included; needs an open session. Raises Problem."""
+    try:
+        found = provider.find(provider_id)
+    except sealed.Unsealable as error:
+        if not provider.are_lost(error):
+            raise
+        cure = f"enter them again: gateway providers rotate {provider_id}"
+        raise Problem(f"the credentials of {provider_id} cannot be read: {error}; {cure}") from None
+    if found is None:
+        raise no_provider(provider_id)
+    return found
+
+
+def find_outline(provider_id: str) -> Provider:
+    """The provider with this id, without its credentials; needs an open session. Raises Problem."""
+    found = provider.outline(provider_id)
     if found is None:
         raise no_provider(provider_id)
     return found
@@ -72,9 +102,14 @@ def no_provider(provider_id: str) -> Problem:
     return Problem(f"provider {provider_id} not found; see: gateway providers list")
 
 
-def change_provider(provider_id: str, make: Callable[[Provider], Provider]) -> tuple[Provider, Provider]:
-    """The provider before and after `make` has changed it; needs an open session. Raises Problem."""
-    changed = provider.change(provider_id, make)
+def change_provider(
+    provider_id: str, make: Callable[[Provider], Provider], *, renews: bool = False
+) -> tuple[Provider, Provider]:
+    """The provider before and after `make` has changed it; needs an open session. Raises Problem.
+
+    With `renews`, `make` gives new credentials if those that are stored are lost.
+    """
+    changed = provider.change(provider_id, make, renews=renews)
     if changed is None:
         raise no_provider(provider_id)
     return changed

@@ -1,16 +1,14 @@
 """`gateway doctor`: checks the whole system and says what to do about each problem."""
 
-from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 
 import typer
 
 from gateway import settings as settings_module
-from gateway.commands import printing, probes
-from gateway.commands.context import Problem
+from gateway.commands import order_probes, printing, probes, provider_probes, server_probes
 from gateway.commands.invocation import as_typed
-from gateway.commands.probes import Finding, Status
+from gateway.commands.probes import Check, Finding, Status
 from gateway.settings import Settings, SettingsError
 from models.db import binding
 
@@ -22,15 +20,12 @@ COLOURS = {
     Status.FAILED: typer.colors.RED,
     Status.UNKNOWN: typer.colors.RED,
 }
-#: Probes that need the database, in the order of the report.
-ON_DATABASE: dict[str, Callable[[Settings], Finding]] = {
-    "migrations": probes.migrations,
-    "scheduler": probes.scheduler,
-    "sweep": probes.sweep,
-    "stuck orders": probes.stuck_orders,
-}
-#: The lines of the report from top to bottom; providers and the rest follow.
-ORDER = ("settings", "database", "migrations", "broker", "workers", "scheduler", "sweep")
+#: Columns of the status in front of each line.
+MARK = 9
+#: Checks that are told in the line of another one: that of the server which answers, but takes no writes.
+SAID_BY = {"database writes": "database", "broker writes": "broker"}
+#: Checks without a line of their own if they find nothing, or cannot be asked.
+DETAILS = ("worker keys", "gaps", "stocks", "last hour", "unknown orders")
 
 
 def doctor(
@@ -39,33 +34,88 @@ def doctor(
 ) -> None:
     """Check every part of the system, one line each.
 
-    These are settings, database, migrations, broker, workers, scheduler, sweep, providers and stuck orders.
-    Exits with 1 if a check fails; its line says what to do next. Works with any part of the system down.
+    These are settings, database, migrations, encryption, broker, workers, scheduler, sweep, orders that need a person,
+    and each provider. It writes to both servers, and undoes it. Exits with 1 if a check fails; its line says why and
+    what to do. What cannot be known because something else has failed is `unknown`. Works with any part of the system
+    down. docs/operations.md explains each line.
 
     Example: gateway doctor --call
     """
     findings = examine(call)
-    healthy = all(finding.status in (Status.OK, Status.WARNING) for finding in findings)
+    healthy = all(finding.is_well for finding in findings)
     if json:
         printing.as_json({"ok": healthy, "checks": [asdict(finding) for finding in findings]})
     else:
+        width = max(len(finding.name) for finding in findings)
         for finding in findings:
-            printing.say(_text(finding), mark=_mark(finding))
+            printing.paragraph(_text(finding, width), MARK + width + 1, _mark(finding), MARK)
     raise typer.Exit(0 if healthy else 1)
 
 
 def examine(call: bool) -> list[Finding]:
-    """Every finding, from top to bottom, within three times PROBE_SECONDS."""
+    """Every finding, from top to bottom, within five times PROBE_SECONDS."""
     found, settings = _settings()
     if settings is None:
         return [found]
     # The pool is left to the end of this process: closing it would wait for a server that hangs.
     binding.bind_from(settings, pool_size=POOL_SIZE, name="referans-doctor")
-    servers = probes.together(
-        {"database": partial(probes.postgres, settings), "broker": partial(probes.redis_server, settings)}
-    )
-    findings = [found, *servers, *_on_servers(settings, *servers), probes.encryption(settings)]
-    return sorted([*findings, *_on_providers(servers[0], call)], key=_position)
+    findings = probes.run(_checks(settings, call))
+    return [found, *_merged(findings)]
+
+
+def _checks(settings: Settings, call: bool) -> list[Check]:
+    """In the order of the report. What a check needs is named by first causes first."""
+    stored, written = ("database", "migrations"), ("database", "database writes", "migrations")
+    running = (*written, "broker", "broker writes", "workers")
+    return [
+        Check("database", partial(server_probes.postgres, settings)),
+        Check("database writes", partial(server_probes.database_writes, settings), stored),
+        Check("migrations", partial(server_probes.migrations, settings), ("database",)),
+        Check("pooler", partial(server_probes.pooler, settings), ("database",)),
+        Check("encryption", partial(server_probes.encryption, settings), stored),
+        Check("broker", partial(server_probes.redis_server, settings)),
+        Check("broker writes", partial(server_probes.broker_writes, settings), ("broker",)),
+        Check("workers", partial(server_probes.workers, settings), ("broker", "broker writes")),
+        Check("worker keys", partial(server_probes.worker_keys, settings), ("encryption", "workers")),
+        Check("scheduler", partial(server_probes.scheduler, settings), running),
+        Check("sweep", partial(server_probes.sweep, settings), running),
+        Check("providers", partial(_providers, call), (*stored, "encryption"), 2 * probes.PROBE_SECONDS),
+        Check("gaps", partial(provider_probes.gaps, settings), stored),
+        Check("stocks", partial(provider_probes.stocks, settings), stored),
+        Check("last hour", partial(provider_probes.last_hour, settings), stored),
+        Check("unknown orders", partial(order_probes.denied_orders, settings), stored),
+        Check("stuck orders", partial(order_probes.stuck_orders, settings), stored),
+    ]
+
+
+def _merged(findings: list[Finding]) -> list[Finding]:
+    """Without the lines that only repeat what another one says."""
+    failed = {SAID_BY[each.name]: each for each in findings if each.name in SAID_BY and not each.is_well}
+    return [
+        _with_worse(each, failed.get(each.name))
+        for each in findings
+        if each.name not in SAID_BY and not (each.status is Status.UNKNOWN and each.name in DETAILS)
+    ]
+
+
+def _with_worse(finding: Finding, worse: Finding | None) -> Finding:
+    """A server that answers, with what it does not take."""
+    if worse is None or worse.status is Status.UNKNOWN or not finding.is_well:
+        return finding
+    return replace(worse, name=finding.name, detail=f"{finding.detail}: {worse.detail}")
+
+
+def _providers(call: bool) -> list[Finding]:
+    """A line for each provider, side by side since they may be asked over the network."""
+    accounts = provider_probes.known()
+    if not accounts:
+        return [Finding("providers", Status.WARNING, "none", "add one: gateway providers add --help")]
+    asked = [
+        Check(f"provider {account.id}", partial(provider_probes.state, account, call=call))
+        for account in accounts
+    ]
+    found = [finding for findings in probes.together(asked).values() for finding in findings]
+    return [*found, *provider_probes.callback_formats(accounts)]
 
 
 def _settings() -> tuple[Finding, Settings | None]:
@@ -82,46 +132,10 @@ def _settings() -> tuple[Finding, Settings | None]:
     return Finding("settings", Status.OK, "valid"), found
 
 
-def _on_servers(settings: Settings, postgres: Finding, broker: Finding) -> list[Finding]:
-    """The probes that need a server, if it answers."""
-    needs = {name: (postgres, probe) for name, probe in ON_DATABASE.items()} | {
-        "workers": (broker, probes.workers)
-    }
-    askable = {
-        n: partial(probe, settings) for n, (server, probe) in needs.items() if server.status is Status.OK
-    }
-    skipped = [_unknown(n, server) for n, (server, _) in needs.items() if server.status is not Status.OK]
-    return [*probes.together(askable), *skipped]
-
-
-def _on_providers(postgres: Finding, call: bool) -> list[Finding]:
-    if postgres.status is not Status.OK:
-        return [_unknown("providers", postgres)]
-    try:
-        accounts = probes.providers()
-    except Problem as problem:
-        return [Finding("providers", Status.FAILED, str(problem))]
-    if not accounts:
-        return [Finding("providers", Status.WARNING, "none", "add one: gateway providers add --help")]
-    probe = probes.balance if call else probes.health
-    found = probes.together({f"provider {account.id}": partial(probe, account) for account in accounts})
-    return [*found, probes.callback_formats(accounts)]
-
-
-def _unknown(name: str, because: Finding) -> Finding:
-    return Finding(name, Status.UNKNOWN, f"unknown without the {because.name}", "fix that first")
-
-
-def _position(finding: Finding) -> int:
-    if finding.name in ORDER:
-        return ORDER.index(finding.name)
-    return len(ORDER) if finding.name.startswith("provider") else len(ORDER) + 1
-
-
 def _mark(finding: Finding) -> str:
-    return typer.style(f"{finding.status.value:<8} ", fg=COLOURS[finding.status])
+    return typer.style(f"{finding.status.value:<{MARK}}", fg=COLOURS[finding.status])
 
 
-def _text(finding: Finding) -> str:
+def _text(finding: Finding, width: int) -> str:
     further = f"; {as_typed(finding.next)}" if finding.next and finding.status is not Status.OK else ""
-    return f"{finding.name:<16} {finding.detail}{further}"
+    return f"{finding.name:<{width}} {finding.detail}{further}"

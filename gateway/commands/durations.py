@@ -12,8 +12,14 @@ UNITS = {"s": "seconds", "m": "minutes", "min": "minutes", "h": "hours", "d": "d
 SINCE_HELP = "Only those of the last 15m, 2h or 3d, or after a time such as 2026-07-01T03:00 (in TIMEZONE)."
 
 
-def since(text: str | None, timezone: str) -> datetime | timedelta | None:
-    """A time (in `timezone` unless it names its own) or how long ago. Raises typer.BadParameter."""
+UNTIL_HELP = "Only those that are older, or before a time such as 2026-07-01T03:00 (in TIMEZONE)."
+
+
+def since(text: str | None, timezone: str, option: str = "--since") -> datetime | timedelta | None:
+    """A time (in `timezone` unless it names its own) or how long ago; `option` is where it was given.
+
+    Raises typer.BadParameter.
+    """
     if text is None:
         return None
     if found := DURATION.fullmatch(text.strip()):
@@ -22,6 +28,6 @@ def since(text: str | None, timezone: str) -> datetime | timedelta | None:
         time = datetime.fromisoformat(text.strip())
     except ValueError:
         raise typer.BadParameter(
-            f"takes 15m, 2h, 3d or a time such as 2026-07-01T03:00, not {text!r}", param_hint="--since"
+            f"takes 15m, 2h, 3d or a time such as 2026-07-01T03:00, not {text!r}", param_hint=option
         ) from None
     return time if time.tzinfo else time.replace(tzinfo=ZoneInfo(timezone))

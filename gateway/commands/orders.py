@@ -1,118 +1,183 @@
-"""`gateway orders`: find orders, see their timelines, have them checked."""
+"""`gateway orders`: find orders, see their timelines, have them checked, and decide what a person must."""
 
+from collections import Counter
 from dataclasses import asdict
 from typing import Any
 
-import redis
 import typer
 
-from gateway import broker
-from gateway.commands import printing
-from gateway.commands.context import Problem, find_order, gateway
+from gateway.commands import advice, deciding, durations, printing
+from gateway.commands.advice import Step
+from gateway.commands.context import find_orders, gateway
 from gateway.commands.invocation import as_typed
 from gateway.settings import Settings
-from models import lookup, plans, stuck, timeline
+from models import lookup, stuck, timeline
+from models.lookup import Filter
 from models.order import Order, count_codes
-from models.status import ExternalStatus, Source
+from models.status import Attention, ExternalStatus
+from models.stuck import Limits, StuckOrder
 
 app = typer.Typer(
-    help="Orders: their state, their timelines, and which ones are stuck.", no_args_is_help=True
+    help="Orders: their state, their timelines, which ones need a person, and what a person decides.",
+    no_args_is_help=True,
 )
 
-#: Time limit of a hint to the workers, in seconds.
-BELL_SECONDS = 3.0
 #: Fields of an order that a command never prints; how many codes there are is shown instead.
 HIDDEN = ("pin_code", "codes")
+#: Orders that `show` lists beside the newest one.
+OTHERS = 20
 
 
 @app.command("list")
 def list_(
     only_stuck: bool = typer.Option(
-        False, "--stuck", help="Only stuck orders, each with the reason and what to do."
+        False, "--stuck", help="Only orders that need a person, each with the reason and what to do."
     ),
+    attention: Attention | None = typer.Option(None, help="Like --stuck, and only those of this kind."),
+    user: str | None = typer.Option(None, help="Only those of this player (userIdentifier)."),
+    reference: str | None = typer.Option(None, help="Only those with this reference of the storefront."),
+    provider_id: str | None = typer.Option(None, "--provider", help="Only those of this provider."),
+    product_id: str | None = typer.Option(None, "--product", help="Only those of this product."),
     status: ExternalStatus | None = typer.Option(None, help="Only those with this externalStatus."),
+    since: str | None = typer.Option(None, help=durations.SINCE_HELP),
+    until: str | None = typer.Option(None, help=durations.UNTIL_HELP),
     limit: int = typer.Option(50, min=1, max=1000, help="Highest number of orders to list."),
     json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
-    """List orders, newest first, or those that are stuck, longest overdue first.
+    """List orders, or those that need a person.
 
-    Example: gateway orders list --stuck
+    Newest first; with --stuck the gravest kind first, and of one kind the longest waiting.
+
+    Example: gateway orders list --user 5123456789 --since 2d
     """
-    if only_stuck and status:
-        raise typer.BadParameter("cannot be combined with --status", param_hint="--stuck")
-    if only_stuck:
-        return _list_stuck(limit, json)
     with gateway() as settings:
-        found = lookup.page(lookup.Filter(external_status=status), limit)
+        after = durations.since(since, settings.timezone)
+        before = durations.since(until, settings.timezone, "--until")
+        wanted = Filter(status, provider_id, user, product_id, reference, after, before)
+        if not only_stuck and attention is None:
+            return _list(lookup.page(wanted, Limits.of(settings), limit), settings, json)
+        if wanted != Filter(provider_id=provider_id):
+            raise typer.BadParameter(
+                "takes no other filter than --attention and --provider", param_hint="--stuck"
+            )
+        found = stuck.orders(Limits.of(settings), limit, attention, provider_id)
+    if json:
+        return printing.as_json([_shown(order) | explained(order) for order in found])
+    for order in found:
+        _say_stuck(order, settings)
+    _sum_up(found, limit)
+
+
+def _list(found: list[Order], settings: Settings, json: bool) -> None:
     if json:
         return printing.as_json([_shown(order) for order in found])
     printing.table(
-        ("ID", "Provider", "Status", "Attention", "Created"),
+        ("ID", "Provider", "Status", "Attention", "Player", "Created"),
         (
             (
                 each.id,
                 each.provider_id,
                 each.external_status,
                 each.attention,
-                printing.at(each.created_at, settings.timezone),
+                each.user_identifier,
+                printing.minute(each.created_at, settings.timezone),
             )
             for each in found
         ),
         empty="No orders.",
+        fold=["Player"],
     )
 
 
-def _list_stuck(limit: int, json: bool) -> None:
-    with gateway() as settings:
-        found = stuck.orders(limits(settings), limit)
-    if json:
-        return printing.as_json([{**_shown(order), "reasons": order.reasons()} for order in found])
-    printing.table(
-        ("ID", "Status", "Reason"),
-        ((each.id, each.external_status, as_typed("; ".join(each.reasons()))) for each in found),
-        empty="No order is stuck.",
-        fold="Reason",
-    )
+def _say_stuck(order: StuckOrder, settings: Settings) -> None:
+    since = printing.at(order.since, settings.timezone)
+    about = (order.id, order.external_status, order.provider_id or "-", f"since {since}")
+    printing.say("  ".join((f"{order.attention:<13}", *about)))
+    _say_advice(order.why, advice.next_steps(order))
 
 
-def limits(settings: Settings) -> stuck.Limits:
-    """From when on an order counts as stuck, by these settings."""
-    return stuck.Limits(settings.sweep_period_seconds, settings.max_checks)
+def _say_advice(why: str, steps: list[Step]) -> None:
+    printing.paragraph(f"  {why}", indent=2)
+    for step in steps:
+        printing.paragraph(f"  - {step.when}: {as_typed(step.command)}", indent=4)
+
+
+def _sum_up(found: list[StuckOrder], limit: int) -> None:
+    if not found:
+        return printing.note("No order needs a person.")
+    kinds = ", ".join(f"{many} {kind}" for kind, many in Counter(each.attention for each in found).items())
+    more = f"; at most {limit} are listed" if len(found) == limit else ""
+    printing.note(f"{len(found)} need a person: {kinds}{more}")
+
+
+def explained(order: StuckOrder | None) -> dict[str, Any]:
+    """Why an order needs a person and what to do, as a program reads it."""
+    if order is None:
+        return {"why": None, "next": []}
+    return {"why": order.why, "next": [as_typed(step.command) for step in advice.next_steps(order)]}
+
+
+#: What a stuck order has more than an order; `why` says it.
+_DETAILS = (
+    *("waits_seconds", "overdue_seconds", "check_count", "has_provider", "is_nowhere"),
+    *("is_down", "provider_error", "paused_by", "pause_reason"),
+)
 
 
 def _shown(order: Order) -> dict[str, Any]:
     """An order as a program reads it: how many codes it has, but not the codes."""
-    shown = {name: value for name, value in asdict(order).items() if name not in HIDDEN}
+    shown = {
+        name: value for name, value in asdict(order).items() if name not in HIDDEN and name not in _DETAILS
+    }
     return {**shown, "has_pin": bool(order.pin_code), "code_count": count_codes(order)}
 
 
 @app.command()
 def show(
     order_id: str = typer.Argument(
-        metavar="ID", help="The order's id, or its referans (the number its provider knows it by)."
+        metavar="ID",
+        help="The order's id, number or referans, its provider's number, the storefront's reference, or the player.",
     ),
     json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
-    """Show an order and its timeline, oldest event first. Its codes are never shown.
+    """Show an order, what to do about it, and its timeline.
 
-    Example: gateway orders show 482910573829105
+    Where several are meant, the newest is shown and the others are listed. The timeline has the oldest event first.
+    Codes are never shown: see `gateway orders pin`.
+
+    Example: gateway orders show 5123456789
     """
     with gateway() as settings:
-        found = find_order(order_id)
+        limits = Limits.of(settings)
+        found, *others = find_orders(order_id, limits, OTHERS + 1)
         events = timeline.events(found.id)
+        needs = stuck.find(found.id, limits)
     if json:
-        return printing.as_json({**_shown(found), "events": [printing.event(each) for each in events]})
+        rows = [printing.event(each) for each in events]
+        named = {"others": [_shown(each) for each in others]}
+        return printing.as_json({**_shown(found), **explained(needs), "events": rows} | named)
     for name, value in _shown(found).items():
         if value not in (None, ""):
             moment = printing.at(value, settings.timezone) if hasattr(value, "astimezone") else value
             printing.say(f"{printing.camel(name):<18} {moment}")
     printing.say("")
-    printing.table(
-        ("At", "Source", "Status", "What happened"),
-        ((printing.at(e.at, settings.timezone), e.source, _move(e), e.message) for e in events),
-        empty="Its timeline is empty.",
-        fold="What happened",
+    steps = advice.next_steps(needs) if needs else advice.otherwise(found)
+    _say_advice(
+        needs.why if needs else advice.why(found),
+        [step for step in steps if not step.command.startswith("gateway orders show")],
     )
+    printing.say("")
+    printing.table(
+        ("At", "Source", "Status", "By", "What happened"),
+        ((printing.at(e.at, settings.timezone), e.source, _move(e), e.by, e.message) for e in events),
+        empty="Its timeline is empty.",
+        fold=["What happened"],
+    )
+    if others:
+        printing.say("")
+        many = f"the {OTHERS} newest of them" if len(others) == OTHERS else str(len(others))
+        printing.say(f"Other orders that {order_id} names ({many}):")
+        _list(others, settings, json=False)
 
 
 def _move(event: timeline.Event) -> str:
@@ -121,42 +186,5 @@ def _move(event: timeline.Event) -> str:
     return event.went_to or ""
 
 
-@app.command()
-def check(
-    order_id: str = typer.Argument(
-        metavar="ID", help="The order's id, or its referans (the number its provider knows it by)."
-    ),
-    json: bool = typer.Option(False, "--json", help="Print JSON."),
-) -> None:
-    """Ask the provider about an order now, even after a callback.
-
-    A worker asks; `gateway orders show` then shows the answer.
-
-    Example: gateway orders check 482910573829105
-    """
-    with gateway() as settings:
-        found = find_order(order_id)
-        if not plans.request_check(found.id):
-            raise Problem(
-                f"order {found.id} is {found.external_status} and was never sent: no provider knows it"
-            )
-        timeline.record(found.id, Source.OPERATOR, "a check was requested on the command line")
-    rung = _ring(settings, found.id)
-    if json:
-        return printing.as_json({"id": found.id, "planned": True, "woken": rung})
-    when = "now" if rung else "by the next sweep"
-    printing.say(f"{found.provider_id} will be asked about {found.provider_referans} {when}.")
-    printing.say(as_typed(f"To see the answer: gateway orders show {found.id}"))
-
-
-def _ring(settings: Settings, order_id: str) -> bool:
-    """True if a worker was told; otherwise the sweep finds the planned check."""
-    if not settings.redis_url.get_secret_value():
-        return False
-    try:
-        broker.ping(settings)
-    except redis.RedisError:
-        return False
-    broker.install(broker.Bell(broker.make_broker(settings, strict=True)))
-    broker.wake("check_order_status", order_id)
-    return broker.drain(BELL_SECONDS)
+for name, command in deciding.COMMANDS.items():
+    app.command(name)(command)

@@ -24,6 +24,8 @@ app = typer.Typer(help="Providers: the accounts that orders are given to.", no_a
 for command in (rotating.rotate, operating.pause, operating.resume, operating.remove, balances.balance):
     app.command()(command)
 
+#: The state of a provider that cannot be used.
+UNREADABLE = "its credentials cannot be read; see: gateway doctor"
 #: What an id may look like, since it is part of the callback URL.
 ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
@@ -102,7 +104,7 @@ def add(
         currency,
     )
     with gateway() as settings:
-        known = provider.find(provider_id)
+        known = provider.find_renewable(provider_id)
         if known and not replace_:
             raise _exists(provider_id)
         wanted = accounts.completed(adapter, wanted, known)
@@ -122,7 +124,7 @@ def add(
             if not provider.add(added):
                 raise _exists(provider_id)
         else:
-            _, added = change_provider(provider_id, make)
+            _, added = change_provider(provider_id, make, renews=True)
         provider_health.look_again(provider_id)
     showing.warn(settings, added, has_new_url=True)
     showing.saved(added, settings, _shown_once(added, fresh_secret), json)
@@ -208,7 +210,7 @@ def list_(json: option.Json = False) -> None:
     """
     with gateway() as settings:
         found = [(each, provider_health.health(each.id)) for each in provider.every()]
-        standings = standing.every()
+        standings, unreadable = standing.every(), provider.unreadable()
     if json:
         return printing.as_json(
             [
@@ -216,6 +218,7 @@ def list_(json: option.Json = False) -> None:
                     **showing.row(each),
                     **showing.told(settings, each),
                     **showing.health(health, settings.timezone),
+                    **({"state": UNREADABLE} if each.id in unreadable else {}),
                     **showing.standing(standings.get(each.id)),
                 }
                 for each, health in found
@@ -231,12 +234,12 @@ def list_(json: option.Json = False) -> None:
                 each.callback,
                 standings[each.id].routes if each.id in standings else 0,
                 showing.balance(standings.get(each.id), each.low_balance),
-                state(health, settings.timezone),
+                UNREADABLE if each.id in unreadable else showing.state(health, settings.timezone),
             )
             for each, health in found
         ),
         empty="No providers yet. Add one: gateway providers add --help",
-        fold="State",
+        fold=["State"],
     )
 
 
@@ -260,7 +263,8 @@ def test(
     try:
         balance = adapter_for(found, outbound.Client()).balance()
     except (ProviderError, Misconfigured, outbound.LocalFault) as error:
-        raise Problem(f"{provider_id} at {found.base_url}: {error}") from None
+        at = "" if found.base_url in str(error) else f" at {found.base_url}"
+        raise Problem(f"{provider_id}{at}: {error}") from None
     milliseconds = round((time.monotonic() - started) * 1000)
     with gateway():
         keep_asked(provider_id, Told(balance.amount, balance.currency, Decimal(0)), asking)
@@ -277,7 +281,3 @@ def test(
         printing.say(f"That is below its --low-balance, {found.low_balance}.")
     if obstacle:
         printing.say(f"It gets no new orders, because it {obstacle}.")
-
-
-#: What the list and the doctor say of a provider's health.
-state = showing.state

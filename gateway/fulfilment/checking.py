@@ -28,6 +28,8 @@ def check(worker: Worker, order_id: str) -> None:
         return
     if not assigned.is_due:
         return
+    if providers.needs_person(assigned.provider) and _is_left_to_person(order_id):
+        return
     if not assigned.health.takes_orders and _is_unsent_still(worker, order_id, assigned):
         return
     with worker.permits.one_call(assigned.provider):
@@ -43,6 +45,11 @@ def check(worker: Worker, order_id: str) -> None:
             again_seconds = _ask(worker, claimed, assigned) if claimed else None
     if again_seconds is not None:
         worker.hints.check_later(order_id, again_seconds)
+
+
+def _is_left_to_person(order_id: str) -> bool:
+    with database.session():
+        return plans.leave_to_person(order_id)
 
 
 def _is_unsent_still(worker: Worker, order_id: str, assigned: Assigned) -> bool:
@@ -97,8 +104,10 @@ def _claim_code_ask(worker: Worker, order_id: str, provider_id: str | None) -> C
 def _cannot_ask(worker: Worker, order_id: str) -> None:
     """The provider cannot be asked, by a fault of its own. The order still fails when its time is up.
 
-    A completed order that waits for its code has been asked for in vain.
+    One that never reached it goes to the next. A completed one that waits for its code has been asked for in vain.
     """
+    if send_elsewhere(worker, order_id, None):
+        return
     with database.session():
         claimed = _claim(worker, order_id, None)
         code_ask = None if claimed else _claim_code_ask(worker, order_id, None)

@@ -24,7 +24,8 @@ from models.claims import ClaimedOrder
 from models.db import database
 from models.outcome import Arrival, Outcome
 from models.provider import Assigned, Candidate
-from models.status import ExternalStatus, FailureReason, Source
+from models.provider_counts import Counted
+from models.status import Attention, ExternalStatus, FailureReason, Source, is_open
 
 logger = log.get(__name__)
 
@@ -135,6 +136,8 @@ def _accepted(worker: Worker, claimed: ClaimedOrder, account: Candidate, outcome
     provider_id = account.provider.id
     cost = f", cost {outcome.cost} {outcome.currency}" if outcome.cost is not None else ""
     first_check_delay = worker.settings.first_check_delay
+    did = "accepted" if is_open(outcome.status) else "delivered"
+    is_for_person = providers.needs_person(account.provider)
     arrival = Arrival(
         provider_id,
         Source.DISPATCH,
@@ -142,10 +145,11 @@ def _accepted(worker: Worker, claimed: ClaimedOrder, account: Candidate, outcome
         order_id=claimed.id,
         next_check_seconds=first_check_delay,
         code_ask_seconds=worker.settings.backoff_min,
-        note=f"accepted by {provider_id}{cost}",
+        note="waits for a person to complete it" if is_for_person else f"{did} by {provider_id}{cost}",
+        attention=Attention.MANUAL if is_for_person else None,
     )
     with database.session():
-        worker.settle([arrival])
+        [settled] = worker.settle([arrival])
         if outcome.external_order_id:
             # Callbacks may come before the answer that brings the provider's own number.
             worker.settle(inbox.readable(inbox.waiting_for(provider_id, outcome.external_order_id)))
@@ -153,7 +157,10 @@ def _accepted(worker: Worker, claimed: ClaimedOrder, account: Candidate, outcome
         if account.health.account_refusals:
             provider_health.account_accepted(provider_id)
     logger.info("The provider accepted the order.", action="dispatched")
-    worker.hints.check_later(claimed.id, first_check_delay)
+    waits = is_open(outcome.status) and not is_for_person
+    check_in_seconds = first_check_delay if waits else settled.ask_in_seconds
+    if check_in_seconds is not None:
+        worker.hints.check_later(claimed.id, check_in_seconds)
 
 
 def _refused(
@@ -164,6 +171,8 @@ def _refused(
     log.bind(reason=reason)
     if claimed.may_be_known and not _is_denied(worker, claimed, account):
         return None
+    if error.about is not About.CUSTOMER:
+        worker.counts.add(provider_id, Counted.ORDER_REFUSED, reason)
     is_final = error.about is About.CUSTOMER and error.is_certain
     with database.session():
         following = None if is_final else _claim_for_next(worker, claimed, account, reason)
@@ -268,11 +277,14 @@ def _claim_for_unreached(
     return moved, following
 
 
-def send_elsewhere(worker: Worker, order_id: str, assigned: Assigned) -> bool:
-    """Whether an order was taken from a provider that takes no orders now and that it never reached."""
+def send_elsewhere(worker: Worker, order_id: str, assigned: Assigned | None) -> bool:
+    """Whether an order was taken from a provider that takes no orders now and that it never reached.
+
+    `assigned` is None if its provider cannot be used at all.
+    """
     with database.session():
         waiting = claims.find_unreached(order_id)
-        if waiting is None or waiting.provider_id != assigned.provider.id:
+        if waiting is None or (assigned and waiting.provider_id != assigned.provider.id):
             return False
         further = routing.first_usable(worker, waiting, [*waiting.tried_providers, waiting.provider_id])
         if further is None:
@@ -282,7 +294,7 @@ def send_elsewhere(worker: Worker, order_id: str, assigned: Assigned) -> bool:
             order_id,
             waiting.provider_id,
             route,
-            assigned.health.obstacle() or "",
+            (assigned and assigned.health.obstacle()) or "cannot be used",
             worker.dispatch_grace_seconds,
             waiting.provider_referans,
             is_waiting=True,

@@ -1,6 +1,7 @@
 """The periodic search for whatever was missed. PostgreSQL knows; the queue may have forgotten."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import peewee
 
@@ -33,11 +34,26 @@ def record_tick() -> None:
         sweep_run.beat(SCHEDULER)
 
 
-def sweep(worker: Worker, started_by: str = SCHEDULER) -> None:
-    """Run every step until nothing is left or MAX_SECONDS have passed; do nothing if a sweep is under way."""
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a sweep did."""
+
+    #: By step, how much was done.
+    counts: dict[str, int]
+    #: Steps that failed, and why.
+    error: str | None
+
+
+def sweep(
+    worker: Worker, started_by: str = SCHEDULER, tell: Callable[[str, int], None] = lambda step, done: None
+) -> Swept | None:
+    """Run every step until nothing is left or MAX_SECONDS have passed; None if another sweep is under way.
+
+    `tell` hears how much of a step is done, after each batch and at its end.
+    """
     with database.session(), sweep_run.only_one() as mine:
         if not mine:
-            return
+            return None
         sweep_id = sweep_run.begin(started_by)
         counts = dict.fromkeys(STEPS, 0)
         errors: list[str] = []
@@ -47,13 +63,17 @@ def sweep(worker: Worker, started_by: str = SCHEDULER) -> None:
                 batches = step(worker)
                 while worker.monotonic() < deadline and (done := next(batches, None)) is not None:
                     counts[name] += done
+                    tell(name, counts[name])
+                tell(name, counts[name])
             except Exception as error:  # a step that fails delays none of the others
                 errors.append(f"{name}: {type(error).__name__}: {log.mask(str(error))}")
                 logger.exception(
                     "A step of the sweep failed; the next sweep goes on.", action="sweep_failed", step=name
                 )
-        sweep_run.end(sweep_id, counts, error="; ".join(errors) or None)
+        swept = Swept(counts, "; ".join(errors) or None)
+        sweep_run.end(sweep_id, swept.counts, swept.error)
         logger.info("Swept.", action="swept", started_by=started_by, **counts)
+        return swept
 
 
 def _settle_unmatched(worker: Worker) -> Iterator[int]:

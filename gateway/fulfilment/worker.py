@@ -3,11 +3,12 @@
 import random
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
 
 from gateway import outbound
+from gateway.counting import Counts
 from gateway.fulfilment.backoff import Backoff
 from gateway.fulfilment.permits import Permits
 from gateway.settings import Settings
@@ -32,6 +33,9 @@ class Hints(Protocol):
     def waiting(self, actor_name: str) -> int:
         """How many messages wait for an actor, delayed ones not counted. Raises redis.RedisError."""
 
+    def not_repeated(self, order_ids: Sequence[str], seconds: float) -> set[str]:
+        """Those of `order_ids` for which no process has asked this within `seconds`. Raises redis.RedisError."""
+
 
 @dataclass(frozen=True)
 class Worker:
@@ -41,6 +45,7 @@ class Worker:
     client: outbound.Client
     permits: Permits
     hints: Hints
+    counts: Counts = field(default_factory=Counts)
     uniform: Callable[[float, float], float] = random.uniform
     #: Seconds from any fixed moment.
     monotonic: Callable[[], float] = time.monotonic

@@ -4,6 +4,8 @@ from typing import Any
 
 from gateway import log, outbound
 from gateway.providers.base import Adapter, Balance, InDoubt, NotReached, NotTried, ProviderError, Task
+from gateway.providers.manual import Manual
+from gateway.providers.stock import Stock
 from gateway.providers.znet import Znet
 from models.outcome import Outcome
 from models.provider import Provider
@@ -11,7 +13,7 @@ from models.provider import Provider
 logger = log.get(__name__)
 
 #: Every protocol, by the name that `gateway providers add --adapter` takes.
-ADAPTERS: dict[str, type[Adapter]] = {"znet": Znet}
+ADAPTERS: dict[str, type[Adapter]] = {"znet": Znet, "stock": Stock, "manual": Manual}
 
 
 class Misconfigured(Exception):
@@ -35,6 +37,12 @@ def fault(provider: Provider, client: outbound.Client) -> str | None:
     except Misconfigured as error:
         return str(error)
     return None
+
+
+def needs_person(provider: Provider) -> bool:
+    """Whether a person fulfils the provider's orders."""
+    kind = ADAPTERS.get(provider.adapter)
+    return kind is not None and kind.NEEDS_PERSON
 
 
 def send(provider: Provider, client: outbound.Client, task: Task) -> Outcome:

@@ -1,7 +1,7 @@
 """The interface of provider adapters, and the errors they raise.
 
 An adapter speaks one protocol. It turns a task into a call and an answer into an `Outcome`. It has no access to the
-database, to the queue, or to other orders.
+queue or to other orders, nor, but for own stock, to the database.
 """
 
 from collections.abc import Mapping
@@ -143,6 +143,8 @@ class Adapter(Protocol):
 
     #: Whether it calls a service. One without has no base URL, no credentials, no balance and no callbacks.
     HAS_SERVICE: ClassVar[bool]
+    #: Whether a person fulfils its orders: once sent, they are neither asked about nor do they time out.
+    NEEDS_PERSON: ClassVar[bool]
     #: The currency of its amounts, where the protocol says it; None where a provider has one of its own.
     CURRENCY: ClassVar[str | None]
     #: Names of the credentials it needs, without those of its callbacks.

@@ -6,9 +6,11 @@ from typing import Any
 
 import falcon
 
+from gateway.counting import Counts
 from gateway.settings import Settings
 from gateway.web.auth import Keys
 from gateway.web.callbacks import Callbacks
+from gateway.web.deciding import Resend, Resolve
 from gateway.web.errors import handle_errors
 from gateway.web.health import Live, Ready
 from gateway.web.metrics import Metrics
@@ -17,11 +19,16 @@ from gateway.web.orders import Cancel, Check, Events, Order, Orders
 
 
 def create_app(
-    settings: Settings, redis_client: Any, *, pause: Callable[[], None] = lambda: time.sleep(0)
+    settings: Settings,
+    redis_client: Any,
+    *,
+    pause: Callable[[], None] = lambda: time.sleep(0),
+    counts: Counts | None = None,
 ) -> falcon.App[Any, Any]:
     """The application. The caller has bound the models; `redis_client` is used for health and metrics only.
 
-    `pause` lets other requests of this process run, so that more of them can join a batch before it starts.
+    `pause` lets other requests of this process run, so that more of them can join a batch before it starts. `counts`
+    counts the callbacks that are refused.
     """
     middleware: list[Any] = [RequestLog(), Sessions()]
     app: falcon.App[Any, Any] = falcon.App(middleware=middleware)
@@ -32,16 +39,18 @@ def create_app(
 
     for prefix in ("", settings.order_api_prefix):
         app.add_route(f"{prefix}/orders", Orders(keys, settings, pause))
-        app.add_route(f"{prefix}/orders/{{order_id}}", Order(keys))
-        app.add_route(f"{prefix}/orders/{{order_id}}/events", Events(keys))
-        app.add_route(f"{prefix}/orders/{{order_id}}/check", Check(keys))
+        app.add_route(f"{prefix}/orders/{{order_id}}", Order(keys, settings))
+        app.add_route(f"{prefix}/orders/{{order_id}}/events", Events(keys, settings))
+        app.add_route(f"{prefix}/orders/{{order_id}}/check", Check(keys, settings))
         app.add_route(f"{prefix}/orders/{{order_id}}/cancel", Cancel(keys, settings))
+        app.add_route(f"{prefix}/orders/{{order_id}}/resolve", Resolve(keys, settings))
+        app.add_route(f"{prefix}/orders/{{order_id}}/resend", Resend(keys, settings))
 
-    callbacks = Callbacks(settings, pause)
+    callbacks = Callbacks(settings, pause, counts or Counts())
     app.add_route("/callbacks/{provider_id}", callbacks)
     app.add_route("/callbacks/{provider_id}/{token}", callbacks)
 
     app.add_route("/health/live", Live())
     app.add_route("/health/ready", Ready(redis_client))
-    app.add_route("/metrics", Metrics(redis_client))
+    app.add_route("/metrics", Metrics(keys, settings, redis_client))
     return app

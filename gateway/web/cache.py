@@ -33,6 +33,11 @@ class Cache(Generic[Value]):
         with self._refreshing:  # of several requests, one reads the database
             return self._fresh(name, allowed) or self._read(name)
 
+    def last(self, name: str) -> Value | None:
+        """The value as it was last read, however long ago; None if it was not read."""
+        known = self._known.get(name)
+        return known[0] if known else None
+
     def _fresh(self, name: str, max_age_seconds: float) -> Value | None:
         known = self._known.get(name)
         return known[0] if known and time.monotonic() - known[1] <= max_age_seconds else None

@@ -9,6 +9,7 @@ from gateway import broker, log
 from gateway.callbacks import allow_list, forms, reading
 from gateway.callbacks.reading import Received
 from gateway.callbacks.verifiers import VERIFIERS, CallbackRequest
+from gateway.counting import Counts
 from gateway.inputs import is_storable
 from gateway.providers.base import UnreadableCallback
 from gateway.settings import Settings
@@ -22,6 +23,7 @@ from models.db import database
 from models.inbox import Kept
 from models.outcome import Arrival
 from models.provider import Provider
+from models.provider_counts import Counted
 from models.status import Result
 
 logger = log.get(__name__)
@@ -48,9 +50,10 @@ class Callbacks:
 
     needs_body = True
 
-    def __init__(self, settings: Settings, pause: Callable[[], None]) -> None:
+    def __init__(self, settings: Settings, pause: Callable[[], None], counts: Counts) -> None:
         self._settings = settings
         self._providers = Cache(provider.find, CACHE_SECONDS)
+        self._counts = counts
         # Settling a batch again is harmless: the inbox takes each callback once.
         self._batcher = Batcher(self._settle, order.MAX_BATCH, may_repeat=lambda error: True, pause=pause)
 
@@ -99,15 +102,20 @@ class Callbacks:
         try:
             return self._read(account, req, token)
         except BadSignature as error:
-            logger.warning("A callback was not accepted.", action="callback_refused", reason=str(error))
+            self._count_refused(account, error)
             challenge = VERIFIERS[account.callback].challenge
             raise Problem(401, str(error), WWW_Authenticate=challenge) from None
         except NotAllowed as error:
-            logger.warning("A callback was not accepted.", action="callback_refused", reason=str(error))
+            self._count_refused(account, error)
             raise Problem(403, "callbacks for this provider are not accepted from your address") from None
         except reading.Unreadable as error:
             self._keep(account, [error])
             raise Problem(400, f"{error}; the callback is kept in the inbox") from None
+
+    def _count_refused(self, account: Provider, error: Exception) -> None:
+        """It is not stored, only counted: anybody may send it."""
+        logger.warning("A callback was not accepted.", action="callback_refused", reason=str(error))
+        self._counts.add(account.id, Counted.CALLBACK_REFUSED, str(error))
 
     def _read(self, account: Provider, req: falcon.Request, token: str | None) -> Received:
         """What is refused is looked at once more with fresh settings: the secret may have changed."""

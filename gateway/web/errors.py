@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 import falcon
+import peewee
 
 from gateway import log
 from models.db import database, sealed
@@ -47,6 +48,7 @@ def handle_errors(app: falcon.App[Any, Any]) -> None:
     app.add_error_handler(Exception, _unexpected)
     for kind in database.UNAVAILABLE:
         app.add_error_handler(kind, _unavailable)
+    app.add_error_handler(peewee.ProgrammingError, _refused)
     app.add_error_handler(sealed.Unsealable, _unsealable)
 
 
@@ -71,6 +73,12 @@ def _unavailable(
     logger.warning("The database is unavailable.", action="database_unavailable", error=str(error).strip())
     detail = "the database is unavailable; try again, with the same Idempotency-Key if there was one"
     raise Problem(503, detail, Retry_After=str(RETRY_AFTER_SECONDS)) from None
+
+
+def _refused(req: falcon.Request, resp: falcon.Response, error: Exception, params: dict[str, Any]) -> None:
+    """A right that the host of the database has taken away comes back; any other such error is a bug."""
+    is_right = database.sqlstate(error) == database.NOT_PERMITTED
+    (_unavailable if is_right else _unexpected)(req, resp, error, params)
 
 
 def _unsealable(req: falcon.Request, resp: falcon.Response, error: Exception, params: dict[str, Any]) -> None:

@@ -1,6 +1,8 @@
-"""Gauges for Prometheus, read from the database and the queue on each scrape."""
+"""Gauges for Prometheus, read from the database and the queue, at most once in a few seconds."""
 
-from collections.abc import Iterable, Iterator
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
 
 import falcon
 import redis
@@ -10,67 +12,176 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from gateway import broker
-from models import gauges
+from gateway.settings import Settings
+from gateway.web.auth import Keys
+from models import balances, denied, gauges, provider_counts, readiness, stock, stuck
+from models.api_key import Scope
 from models.db import database
+from models.gauges import ProviderGauge
+from models.provider_counts import Counted
+from models.status import Attention
+from models.stuck import Limits
+
+#: Seconds for which an answer is given again, however many ask.
+KEPT_SECONDS = 3.0
+#: A gauge with one label: name, help, name of the label.
+Labelled = tuple[str, str, str]
+ATTENTION: Labelled = ("referans_orders_attention", "Orders that need a person, by why.", "kind")
+WAITING: Labelled = ("referans_orders_waiting", "Orders that are not final.", "external_status")
+QUEUED: Labelled = ("referans_queue_messages", "Messages waiting in the queue.", "queue")
+#: What is told of each provider.
+OF_PROVIDERS: dict[Labelled, Callable[[ProviderGauge], float | None]] = {
+    ("referans_provider_up", "Whether its last calls were answered.", "provider"): lambda one: one.is_up,
+    ("referans_provider_paused", "Whether it is paused.", "provider"): lambda one: one.is_paused,
+    ("referans_provider_balance", "Its balance in its own currency, if it is known.", "provider"): (
+        lambda one: None if one.balance is None else float(one.balance)
+    ),
+    ("referans_provider_balance_low", "Whether its balance is below its threshold.", "provider"): (
+        lambda one: one.is_low
+    ),
+    ("referans_provider_has_balance", "0 where it refuses for lack of balance.", "provider"): (
+        lambda one: one.has_balance
+    ),
+}
+#: What is counted at each provider.
+COUNTED: dict[Counted, Labelled] = {
+    Counted.ORDER_REFUSED: (
+        "referans_provider_refusals_last_hour",
+        "Orders that it refused, not for the customer's own input.",
+        "provider",
+    ),
+    Counted.CALLBACK_REFUSED: (
+        "referans_provider_callbacks_refused_last_hour",
+        "Callbacks in its name with a wrong signature or from a wrong address.",
+        "provider",
+    ),
+}
+CONFLICTS: Labelled = (
+    "referans_provider_conflicts_last_hour",
+    "Outcomes that contradict its orders.",
+    "provider",
+)
+DENIED: Labelled = (
+    "referans_provider_orders_unknown",
+    "Orders that it has accepted and says it does not know.",
+    "provider",
+)
+GAPS: Labelled = (
+    "referans_provider_balance_gaps",
+    "Times that its balance fell by what is no purchase of ours, which no person has acknowledged.",
+    "provider",
+)
+STOCK: Labelled = ("referans_stock_available", "Codes of our own that can be sold.", "stock")
+STOCK_LOW: Labelled = ("referans_stock_low", "Whether fewer are left than its providers want.", "stock")
 
 
 class Metrics:
-    """What is waiting. Also answers while the database or the queue is down, and reports that."""
+    """What is waiting and what is wrong. Also answers while the database or the queue is down, and reports that."""
 
-    def __init__(self, redis_client: redis.Redis) -> None:
+    def __init__(self, keys: Keys, settings: Settings, redis_client: redis.Redis) -> None:
+        self._keys = keys
         self._registry = CollectorRegistry()
-        self._registry.register(_Gauges(redis_client))
+        self._registry.register(_Gauges(Limits.of(settings), settings.heartbeat_timeout, redis_client))
+        self._lock = threading.Lock()
+        self._kept: tuple[float, bytes] | None = None
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        self._keys.require(req, Scope.OPS, survives_outage=True)
         resp.content_type = CONTENT_TYPE_LATEST
-        resp.data = generate_latest(self._registry)
+        resp.data = self._latest()
+
+    def _latest(self) -> bytes:
+        with self._lock:  # of several requests, one reads
+            if self._kept is None or time.monotonic() - self._kept[0] > KEPT_SECONDS:
+                self._kept = time.monotonic(), generate_latest(self._registry)
+            return self._kept[1]
 
 
 class _Gauges(Collector):
-    def __init__(self, redis_client: redis.Redis) -> None:
+    def __init__(self, limits: Limits, heartbeat_timeout_seconds: float, redis_client: redis.Redis) -> None:
+        self._limits = limits
+        self._heartbeat_timeout_seconds = heartbeat_timeout_seconds
         self._redis = redis_client
 
     def describe(self) -> Iterable[Metric]:
         return []
 
     def collect(self) -> Iterator[Metric]:
-        stored, queued = _stored(), self._queued()
-        yield _up("referans_database_up", "Whether the database answers.", stored)
+        stored, queued = self._stored(), self._queued()
+        yield _single("referans_database_up", "Whether the database answers.", bool(stored))
         yield from stored
-        yield _up("referans_broker_up", "Whether the queue answers.", queued)
+        yield _single("referans_broker_up", "Whether the queue answers.", bool(queued))
         yield from queued
+
+    def _stored(self) -> list[Metric]:
+        try:
+            with database.session():
+                return [
+                    *_of_the_database(),
+                    *_of_orders(self._limits),
+                    *_of_providers(),
+                    *_of_stocks(),
+                ]
+        except database.UNAVAILABLE:
+            return []
 
     def _queued(self) -> list[Metric]:
         try:
+            writable = broker.obstacle(self._redis) is None
             lengths = broker.queue_lengths(self._redis)
+            workers = broker.workers_alive(self._redis, self._heartbeat_timeout_seconds)
         except redis.RedisError:
             return []
-        return [_labelled("referans_queue_messages", "Messages waiting in the queue.", "queue", lengths)]
+        return [
+            _single("referans_broker_writable", "Whether the queue takes messages.", writable),
+            _labelled(QUEUED, lengths),
+            _single("referans_workers_alive", "Worker processes with a sign of life.", workers),
+        ]
 
 
-def _stored() -> list[Metric]:
-    try:
-        with database.session():
-            waiting, singles = gauges.waiting(), gauges.singles()
-    except database.UNAVAILABLE:
-        return []
-    others = [
-        GaugeMetricFamily(name, text, value=value)
-        for name, (text, value) in singles.items()
-        if value is not None
-    ]
-    return [
-        _labelled("referans_orders_waiting", "Orders that are not final.", "external_status", waiting),
-        *others,
-    ]
+def _of_the_database() -> Iterator[Metric]:
+    writable = readiness.obstacle() is None
+    yield _single("referans_database_writable", "Whether the database takes our writes.", writable)
+    keys_open = not readiness.keys_open_nothing()
+    yield _single("referans_encryption_ok", "0 if no key of this process opens what is stored.", keys_open)
 
 
-def _up(name: str, text: str, found: list[Metric]) -> Metric:
-    return GaugeMetricFamily(name, text, value=int(bool(found)))
+def _of_orders(limits: Limits) -> Iterator[Metric]:
+    yield _labelled(WAITING, gauges.waiting())
+    yield _labelled(ATTENTION, dict.fromkeys(map(str, Attention), 0) | stuck.counts(limits))
+    for name, (text, value) in gauges.singles().items():
+        if value is not None:
+            yield _single(name, text, value)
 
 
-def _labelled(name: str, text: str, label: str, values: dict[str, int]) -> Metric:
+def _of_providers() -> Iterator[Metric]:
+    known = gauges.providers()
+    none = {one.id: 0 for one in known}
+    for gauge, of in OF_PROVIDERS.items():
+        yield _labelled(gauge, {one.id: of(one) for one in known})
+    yield _labelled(GAPS, none | {each.provider_id: each.gaps for each in balances.standings()})
+    counts = provider_counts.last_hour()
+    for kind, gauge in COUNTED.items():
+        yield _labelled(gauge, none | {each.provider_id: each.count for each in counts if each.kind == kind})
+    conflicts = {each.provider_id: each.count for each in provider_counts.conflicts_last_hour()}
+    yield _labelled(CONFLICTS, none | conflicts)
+    yield _labelled(DENIED, none | {each.provider_id: each.count for each in denied.by_provider()})
+
+
+def _of_stocks() -> Iterator[Metric]:
+    levels = stock.levels()
+    yield _labelled(STOCK, {level.name: level.available for level in levels})
+    yield _labelled(STOCK_LOW, {level.name: int(level.is_low) for level in levels})
+
+
+def _single(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, text, value=float(value))
+
+
+def _labelled(gauge: Labelled, values: dict[str, float | None] | dict[str, int]) -> Metric:
+    name, text, label = gauge
     family = GaugeMetricFamily(name, text, labels=[label])
     for key, value in values.items():
-        family.add_metric([key], value)
+        if value is not None:
+            family.add_metric([key], float(value))
     return family

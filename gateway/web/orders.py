@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import falcon
 import peewee
@@ -20,9 +21,12 @@ from models.codes import Code
 from models.db import database
 from models.placing import KeyReused, NoRoute, Placement, Repeated
 from models.status import Source
+from models.stuck import Limits
 
 NO_ROUTE = "no route leads from this package to a provider; add one with `gateway routes add`"
 IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+#: Seconds in which further readings of an order's codes with the same key are not recorded.
+READING_SECONDS = 3600
 #: The SQLSTATE of a reference to a row that does not exist.
 FOREIGN_KEY_VIOLATION = "23503"
 #: The SQLSTATE of a text that is no value of the column's type, such as a UUID.
@@ -49,6 +53,7 @@ class Orders:
     def __init__(self, keys: Keys, settings: Settings, pause: Callable[[], None]) -> None:
         self._keys = keys
         self._wake_seconds = settings.first_check_delay
+        self._limits = Limits.of(settings)
         self._batcher = Batcher(
             self._place_now, placing.MAX_BATCH, may_repeat=database.was_undone, pause=pause
         )
@@ -66,10 +71,10 @@ class Orders:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         self._keys.require(req, Scope.ORDERS_READ)
-        query = schemas.read_query(req.params)
+        query = schemas.read_query(schemas.ListOrders, req.params)
         wanted = lookup.Filter(**query.model_dump(exclude={"limit", "cursor"}))
         with database.session():
-            found = lookup.page(wanted, query.limit + 1, query.cursor)
+            found = lookup.page(wanted, self._limits, query.limit + 1, query.cursor)
         page = found[: query.limit]
         following = schemas.cursor_after(page[-1]) if len(found) > len(page) else None
         resp.media = {"data": [schemas.show_order(one) for one in page], "nextCursor": following}
@@ -141,16 +146,13 @@ class Order:
 
     needs_database = True
 
-    def __init__(self, keys: Keys) -> None:
+    def __init__(self, keys: Keys, settings: Settings) -> None:
         self._keys = keys
+        self._limits = Limits.of(settings)
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, order_id: str) -> None:
         key = self._keys.require(req, Scope.ORDERS_READ)
-        found = _find(order_id)
-        if Scope.PINS_READ in key.scopes:
-            resp.media = schemas.show_order(found, _read_codes(found, key))
-        else:
-            resp.media = schemas.show_order(found)
+        resp.media = shown_to(find(order_id, self._limits), key)
 
 
 class Events:
@@ -158,13 +160,17 @@ class Events:
 
     needs_database = True
 
-    def __init__(self, keys: Keys) -> None:
+    def __init__(self, keys: Keys, settings: Settings) -> None:
         self._keys = keys
+        self._limits = Limits.of(settings)
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, order_id: str) -> None:
         self._keys.require(req, Scope.ORDERS_READ)
-        found = _find(order_id)
-        resp.media = [schemas.show_event(event) for event in timeline.events(found.id)]
+        query = schemas.read_query(schemas.ListEvents, req.params)
+        events = timeline.events(find(order_id, self._limits).id, query.limit + 1, query.cursor)
+        page = events[: query.limit]
+        following = schemas.cursor_after_event(page[-1]) if len(events) > len(page) else None
+        resp.media = {"data": [schemas.show_event(event) for event in page], "nextCursor": following}
 
 
 class Check:
@@ -172,14 +178,15 @@ class Check:
 
     needs_database = True
 
-    def __init__(self, keys: Keys) -> None:
+    def __init__(self, keys: Keys, settings: Settings) -> None:
         self._keys = keys
+        self._limits = Limits.of(settings)
 
     def on_post(self, req: falcon.Request, resp: falcon.Response, order_id: str) -> None:
         key = self._keys.require(req, Scope.ORDERS_WRITE, Scope.OPS)
-        found = _find(order_id)
+        found = find(order_id, self._limits)
         if not plans.request_check(found.id):
-            raise Problem(409, "the order was never sent, so its provider cannot be asked")
+            raise Problem(409, plans.why_unasked(found))
         timeline.record(found.id, Source.API, f"check requested with key {key.name}", by=key.name)
         broker.wake("check_order_status", found.id)
         resp.status = falcon.HTTP_202
@@ -194,18 +201,24 @@ class Cancel:
     def __init__(self, keys: Keys, settings: Settings) -> None:
         self._keys = keys
         self._order_timeout_seconds = settings.order_timeout
+        self._limits = Limits.of(settings)
 
     def on_post(self, req: falcon.Request, resp: falcon.Response, order_id: str) -> None:
         key = self._keys.require(req, Scope.ORDERS_WRITE)
-        found = _find(order_id)
+        found = find(order_id, self._limits)
         if not placing.cancel(found.id, key.name, order_timeout_seconds=self._order_timeout_seconds):
             raise Problem(409, f"the order is {found.external_status} and can no longer be cancelled")
-        resp.media = schemas.show_order(_find(order_id))
+        resp.media = schemas.show_order(find(order_id, self._limits))
 
 
-def _find(order_id: str) -> order.Order:
-    """Raises a 404."""
-    found = order.find(order_id)
+def shown_to(found: order.Order, key: ApiKey) -> dict[str, Any]:
+    """The order, with its codes if the key may read them."""
+    return schemas.show_order(found, _read_codes(found, key) if Scope.PINS_READ in key.scopes else None)
+
+
+def find(order_id: str, limits: Limits) -> order.Order:
+    """The order with this id. Raises a 404."""
+    found = lookup.by_id(order_id, limits)
     if found is None:
         raise Problem(404, "no order has this id")
     log.bind(order_id=found.id)
@@ -213,10 +226,11 @@ def _find(order_id: str) -> order.Order:
 
 
 def _read_codes(found: order.Order, key: ApiKey) -> list[Code]:
-    """The codes in clear; the reading is recorded on the timeline."""
+    """The codes in clear; the reading is recorded on the timeline, for each key once in READING_SECONDS."""
     codes = order.codes_of(found)
     if codes:
-        timeline.record(found.id, Source.API, f"codes read with key {key.name}", by=key.name)
+        note = f"codes read with key {key.name}"
+        timeline.record_once(found.id, Source.API, note, key.name, within_seconds=READING_SECONDS)
     return codes
 
 

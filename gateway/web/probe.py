@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NoAnswerInTime
 
@@ -13,21 +13,22 @@ logger = log.get(__name__)
 #: Seconds without an answer after which a probe counts as failed.
 ANSWER_SECONDS = 2
 OK = "ok"
+Findings = Mapping[str, str]
 
 
 class Probe:
     """Runs `ask` in a thread of its own, one call at a time, whose result all requests share.
 
-    `ask` returns what is wrong, or None; an exception counts as a failure.
+    `ask` returns findings by name, `ok` or what is wrong; an exception counts as a failure of what `name` says.
     """
 
-    def __init__(self, name: str, ask: Callable[[], str | None]) -> None:
+    def __init__(self, name: str, ask: Callable[[], Findings]) -> None:
         self._name = name
         self._ask = ask
         self._lock = threading.Lock()
-        self._asked: Future[str | None] | None = None
+        self._asked: Future[Findings] | None = None
 
-    def begin(self) -> "Future[str | None]":
+    def begin(self) -> "Future[Findings]":
         """The running call, or a new one."""
         with self._lock:
             if self._asked is None or self._asked.done():
@@ -35,19 +36,19 @@ class Probe:
                 threading.Thread(target=self._run, args=(self._asked,), name=self._name, daemon=True).start()
             return self._asked
 
-    def outcome(self, asked: "Future[str | None]", deadline: float) -> str:
-        """`ok` or what is wrong, by `deadline` (monotonic). Details go to the log: callers are not authenticated."""
+    def outcome(self, asked: "Future[Findings]", deadline: float) -> Findings:
+        """The findings, by `deadline` (monotonic). Details go to the log: callers are not authenticated."""
         try:
-            return asked.result(max(0, deadline - time.monotonic())) or OK
+            return asked.result(max(0, deadline - time.monotonic()))
         except NoAnswerInTime:
             wrong: object = f"no answer within {ANSWER_SECONDS} s"
             shown = f"down: {wrong}"
         except Exception as error:
             wrong, shown = error, f"down: {type(error).__name__}"
         logger.warning("Something is down.", action="not_ready", probe=self._name, error=str(wrong).strip())
-        return shown
+        return {self._name: shown}
 
-    def _run(self, asked: "Future[str | None]") -> None:
+    def _run(self, asked: "Future[Findings]") -> None:
         try:
             asked.set_result(self._ask())
         except Exception as error:

@@ -4,7 +4,7 @@ import base64
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, TypeVar
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -12,7 +12,7 @@ from pydantic.alias_generators import to_camel
 
 from gateway.inputs import storable
 from gateway.web.errors import FieldError, Problem
-from models import placing, status
+from models import codes, placing, status
 from models.codes import Code
 from models.order import Order
 from models.timeline import Event
@@ -20,6 +20,8 @@ from models.timeline import Event
 #: Orders on a page of the list, unless `limit` is given.
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 100
+#: Largest id of an event (a PostgreSQL bigint).
+MAX_EVENT_ID = 2**63 - 1
 #: Errors listed in one answer, so that it stays small.
 MAX_ERRORS = 20
 
@@ -57,9 +59,26 @@ def read_cursor(value: Any) -> tuple[datetime, str] | None:
         raise ValueError("is not a valid cursor; pass `nextCursor` back unchanged") from None
 
 
+def read_event_cursor(value: Any) -> int:
+    """The event that the cursor's page follows. Raises ValueError."""
+    try:
+        event_id = json.loads(base64.urlsafe_b64decode(value + "=" * (-len(value) % 4)))
+    except (ValueError, TypeError, RecursionError):
+        event_id = None
+    if type(event_id) is not int or not 0 < event_id <= MAX_EVENT_ID:
+        raise ValueError("is not a valid cursor; pass `nextCursor` back unchanged")
+    return event_id
+
+
 Text = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(storable)]
 OptionalText = Annotated[str, Field(max_length=255), AfterValidator(storable)] | None
 Time = Annotated[datetime, BeforeValidator(_iso_8601)]
+
+
+#: The body of a call.
+Body = TypeVar("Body", bound=BaseModel)
+#: The query of a list.
+Query = TypeVar("Query", bound=BaseModel)
 
 
 class _Input(BaseModel):
@@ -77,6 +96,76 @@ class PlaceOrder(_Input):
     notify_url: Annotated[None, BeforeValidator(_no_notifications)] = None
 
 
+def _says_something(value: str) -> str:
+    """Raises ValueError."""
+    if not any(character.isalnum() for character in value):
+        raise ValueError("must say why, in words")
+    return value.strip()
+
+
+#: The fields of a code in a body.
+CODE_FIELDS = frozenset({"code", "pin", "serial", "expiresAt"})
+
+
+def _pin_code(value: Any) -> tuple[Code, ...]:
+    """Raises ValueError, which repeats nothing of the value."""
+    found = codes.read(value)
+    if value is not None and (not isinstance(value, str) or not found.codes):
+        raise ValueError("must be a code as text")
+    return found.codes
+
+
+def _listed_codes(value: Any) -> tuple[Code, ...]:
+    """Raises ValueError, which repeats nothing of the value."""
+    entries = [] if value is None else value
+    if not isinstance(entries, list) or not all(_is_code(each) for each in entries):
+        raise ValueError("must be a list of objects of code, pin, serial and expiresAt, and of nothing else")
+    found = codes.read(entries)
+    if found.unreadable or len(found.codes) != len(entries):
+        raise ValueError("contains something that is not a code, or the same code twice")
+    return found.codes
+
+
+def _is_code(entry: Any) -> bool:
+    return isinstance(entry, dict) and "code" in entry and entry.keys() <= CODE_FIELDS
+
+
+Why = Annotated[str, Field(max_length=500), AfterValidator(storable), AfterValidator(_says_something)]
+
+
+class ResolveOrder(_Input):
+    """The body of `POST /orders/{id}/resolve`."""
+
+    reason: Why
+    external_status: Literal["completed", "failed", "reversed"] | None = None
+    accept: bool = False
+    pin_code: Annotated[tuple[Code, ...], BeforeValidator(_pin_code)] = ()
+    codes: Annotated[tuple[Code, ...], BeforeValidator(_listed_codes)] = ()
+
+    def all_codes(self) -> list[Code]:
+        """`pinCode` first; a code that stands in `codes` too counts once."""
+        listed = {each.code: each for each in self.codes}
+        return [listed.pop(each.code, each) for each in self.pin_code] + list(listed.values())
+
+    def faults(self) -> list[FieldError]:
+        """Fields that exclude each other."""
+        found = []
+        if self.accept and self.external_status:
+            found.append(FieldError("/accept", "cannot be combined with externalStatus"))
+        if self.external_status != "completed":
+            given = [name for name, value in (("pinCode", self.pin_code), ("codes", self.codes)) if value]
+            found += [FieldError(f"/{name}", "is only for externalStatus completed") for name in given]
+        return found
+
+
+class ResendOrder(_Input):
+    """The body of `POST /orders/{id}/resend`."""
+
+    reason: Why
+    provider_id: Text | None = None
+    may_buy_twice: bool = False
+
+
 class ListOrders(BaseModel):
     """The query of `GET /orders`."""
 
@@ -85,10 +174,21 @@ class ListOrders(BaseModel):
     external_status: status.ExternalStatus | None = None
     provider_id: Text | None = None
     user_identifier: Text | None = None
+    reference: Text | None = None
     created_after: Time | None = None
     created_before: Time | None = None
     limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT
     cursor: Annotated[tuple[datetime, str] | None, BeforeValidator(read_cursor)] = None
+
+
+class ListEvents(BaseModel):
+    """The query of `GET /orders/{id}/events`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    #: Most timelines are one page.
+    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] = MAX_LIMIT
+    cursor: Annotated[int, BeforeValidator(read_event_cursor)] = 0
 
 
 def read_order(body: Mapping[str, Any]) -> placing.NewOrder:
@@ -99,10 +199,30 @@ def read_order(body: Mapping[str, Any]) -> placing.NewOrder:
         raise Problem(422, "the order is not valid", _field_errors(error)) from None
 
 
-def read_query(params: Mapping[str, Any]) -> ListOrders:
+def read_resolution(body: Mapping[str, Any]) -> ResolveOrder:
+    """What a person decides. Raises a 422 that says what is wrong, and where."""
+    found = _read(ResolveOrder, body)
+    if faults := found.faults():
+        raise Problem(422, "the decision contradicts itself", faults)
+    return found
+
+
+def read_resend(body: Mapping[str, Any]) -> ResendOrder:
+    """How an order is to be sent again. Raises a 422 that says what is wrong, and where."""
+    return _read(ResendOrder, body)
+
+
+def _read(kind: type[Body], body: Mapping[str, Any]) -> Body:
+    try:
+        return kind.model_validate(body)
+    except ValidationError as error:
+        raise Problem(422, "the decision is not valid", _field_errors(error)) from None
+
+
+def read_query(kind: type[Query], params: Mapping[str, Any]) -> Query:
     """The list that a query describes. Raises a 400 that says what is wrong, and where."""
     try:
-        return ListOrders.model_validate(params)
+        return kind.model_validate(params)
     except ValidationError as error:
         raise Problem(400, "the query is not valid", _field_errors(error)) from None
 
@@ -123,8 +243,16 @@ def _pointer(location: tuple[int | str, ...]) -> str:
 
 def cursor_after(order: Order) -> str:
     """Where the page after this order begins; opaque to callers."""
-    place = json.dumps([order.created_at.isoformat(), order.id])
-    return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
+    return _cursor([order.created_at.isoformat(), order.id])
+
+
+def cursor_after_event(event: Event) -> str:
+    """Where the page after this event begins; opaque to callers."""
+    return _cursor(event.id)
+
+
+def _cursor(place: Any) -> str:
+    return base64.urlsafe_b64encode(json.dumps(place).encode()).decode().rstrip("=")
 
 
 #: The fields of an order that the API shows, in the order of the contract; `pin_code` and `codes`

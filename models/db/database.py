@@ -56,6 +56,10 @@ UNAVAILABLE = (
 UNCLEAR = ("08", "57P")
 #: The SQLSTATE of a statement that waited longer than `lock_timeout`.
 LOCK_NOT_AVAILABLE = "55P03"
+#: The SQLSTATE of a write on a database that is read-only.
+READ_ONLY = "25006"
+#: The SQLSTATE of a statement for which our role lacks a right.
+NOT_PERMITTED = "42501"
 #: The SQLSTATEs of a prepared statement whose columns have changed since, or that does not exist any more.
 OUTDATED = ("0A000", "26000")
 
@@ -78,6 +82,8 @@ class Connection(extensions.connection):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.prepared: set[str] = set()
+        #: It was opened while the database was read-only, and stays so when the database is not any more.
+        self.is_read_only = False
 
 
 class Pool(PooledPostgresqlDatabase):  # type: ignore[misc]
@@ -121,7 +127,7 @@ class Pool(PooledPostgresqlDatabase):  # type: ignore[misc]
             self._close_raw(connection)
 
     def _close(self, connection: Any, close_conn: bool = False) -> None:
-        keep = not close_conn and self._can_reuse(connection)
+        keep = not close_conn and not connection.is_read_only and self._can_reuse(connection)
         with self._pool_lock:
             held = self._in_use.pop(self.conn_key(connection), None)
             keep = keep and held is not None and not self._is_stale(held.timestamp)
@@ -197,11 +203,16 @@ def _execute(
     sql: str, parameters: Mapping[str, Any] | Sequence[Any]
 ) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
     """The names of the columns that a statement returns, and its rows."""
-    cursor = (
-        _execute_prepared(sql, parameters)
-        if isinstance(sql, Prepared)
-        else database.execute_sql(sql, parameters)
-    )
+    try:
+        cursor = (
+            _execute_prepared(sql, parameters)
+            if isinstance(sql, Prepared)
+            else database.execute_sql(sql, parameters)
+        )
+    except peewee.InternalError as error:
+        if sqlstate(error) == READ_ONLY:
+            database.connection().is_read_only = True
+        raise
     if cursor.description is None:
         return (), []
     return tuple(column.name for column in cursor.description), cursor.fetchall()

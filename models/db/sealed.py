@@ -53,6 +53,13 @@ class Sealer:
         except Unsealable:
             return False
 
+    def lacks_key(self, value: str) -> bool:
+        """Whether `value` is sealed, whole, and no key opens it: the fault is not the value's."""
+        try:
+            return value.startswith(PREFIX) and not self._open(value)
+        except Unsealable as error:
+            return isinstance(error, NoKeyOpens)
+
     def _open(self, value: str) -> tuple[str, str]:
         if not _is_token(value.removeprefix(PREFIX)):
             raise Unsealable("a sealed value is damaged: no key can open it")
@@ -104,6 +111,11 @@ def unseal(value: str, *belongs_to: str) -> str:
 def opens(value: str) -> bool:
     """See `Sealer.opens`."""
     return _sealer.opens(value)
+
+
+def lacks_key(value: str) -> bool:
+    """See `Sealer.lacks_key`."""
+    return _sealer.lacks_key(value)
 
 
 def digests(pin: str) -> list[str]:

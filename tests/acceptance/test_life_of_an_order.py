@@ -41,7 +41,9 @@ def _found_by_callback_and_by_polling(system: System, called: str, polled: str) 
         assert one["pinCode"] == booked.pin
         assert booked.requests_seen == 1
     assert system.simulator.book.get(shown[called]["providerReferans"]).times_checked == 0
-    sources = {one: [event["source"] for event in system.get(f"/orders/{one}/events")] for one in shown}
+    sources = {
+        one: [event["source"] for event in system.get(f"/orders/{one}/events")["data"]] for one in shown
+    }
     assert sources[called] == ["api", "dispatch", "dispatch", "callback", "api"]
     assert "poll" in sources[polled]
     assert "callback" not in sources[polled]

@@ -3,13 +3,16 @@
 import json
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import redis
 import requests
 
 from gateway import signatures
+from gateway.broker import NAMESPACE
 from gateway.dev.servers import EmbeddedPostgres, EmbeddedValkey
 from models.db.migrate import migrate
 from tests import factories
@@ -32,7 +35,7 @@ def call_back(system: System, document: dict[str, str]) -> requests.Response:
 def test_what_a_killed_worker_had_taken_is_taken_over_on_a_quiet_system(
     database_url: str, redis_url: str, tmp_path: Path
 ) -> None:
-    """No sweep helps here: messages come back when their worker's heartbeat has been missing for long enough."""
+    """No sweep and no `recovery` helps here: messages come back once their worker's heartbeat has long been missing."""
     quiet = {
         "SWEEP_CRON": "0 * * * *",
         "ORDER_TIMEOUT": "600",
@@ -44,6 +47,9 @@ def test_what_a_killed_worker_had_taken_is_taken_over_on_a_quiet_system(
         wait_until(lambda: len(system.simulator.book.requests_seen()) == 8, 20)
         not_sent = [one for one in taken if system.orders()[one]["externalStatus"] == "not_sent"]
         assert not_sent, "every order was taken: the test shows nothing"
+        with closing(redis.Redis.from_url(redis_url)) as queue:  # `recovery` has just handed them over
+            for order in taken:
+                queue.set(f"{NAMESPACE}:hinted:{order}", "1", ex=300)
         system.kill("worker")
         system.start("worker", WORKER)
 

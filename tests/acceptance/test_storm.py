@@ -29,6 +29,8 @@ QUICK = (
 #: What lasts, or leaves orders in doubt that are asked for only after half a minute.
 LASTING = tuple(kind for kind in FAULTS if kind not in QUICK)
 SEED = 20
+#: What an order of a storm may need a person for, once it is over.
+RAISED = (Attention.CONFLICT, Attention.REVERSED, Attention.NO_CODE)
 
 
 def short_plan(seed: int, kinds: Sequence[str] = QUICK, every_seconds: float = 1.5) -> Plan:
@@ -61,4 +63,4 @@ def test_in_a_storm_nothing_is_lost_sent_twice_or_shown_as_what_it_is_not(
     print(table.table(audit))
     assert audit.is_clean(), table.offenders(audit)
     assert audit.injected == Counter(fault.kind for fault in plan.faults)
-    assert set(audit.attentions()) == set(Attention)
+    assert set(audit.attentions()) == set(RAISED)

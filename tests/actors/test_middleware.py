@@ -18,7 +18,9 @@ import sys
 from actors import setup
 from actors.middleware import SweepWatch
 
-watch = SweepWatch(overdue_seconds=0.04)
+[own] = [one for one in setup.broker.middleware if isinstance(one, SweepWatch)]
+print("the worker's own steps in after", own._overdue_seconds, flush=True)
+watch = SweepWatch(overdue_seconds=0.04, take_up=lambda: print("looked for lost hints", flush=True))
 watch.after_worker_boot(setup.broker, None)
 sys.stdin.read()
 watch.before_worker_shutdown(setup.broker, None)
@@ -54,6 +56,8 @@ def test_a_worker_sweeps_by_itself_if_the_scheduler_is_dead_as_soon_as_it_can(
     worker: subprocess.Popen[str],
 ) -> None:
     assert worker.stdout
+    assert worker.stdout.readline().strip() == "the worker's own steps in after 360.0"
+    assert worker.stdout.readline().strip() == "looked for lost hints", "at once, before it waits"
     failed = next(line for line in worker.stdout if "sweep_watch_failed" in line)
     assert "it will try again" in failed and "sweeps" in failed
 
@@ -65,3 +69,59 @@ def test_a_worker_sweeps_by_itself_if_the_scheduler_is_dead_as_soon_as_it_can(
     ]
     worker.communicate("", timeout=10)
     assert worker.returncode == 0
+
+
+#: A watch over providers whose first look fails, and of whose two probes one hangs and one fails at first.
+PROBING = """
+import sys, threading
+from actors.middleware import ProviderWatch
+
+looks, probes, gate = [], [], threading.Event()
+
+def look(start):
+    looks.append(1)
+    if len(looks) == 1:
+        raise RuntimeError("the first look")
+    start("hangs")
+    start("answers")
+
+def probe(provider_id):
+    probes.append(provider_id)
+    if provider_id == "hangs":
+        gate.wait()
+    elif probes.count("answers") == 1:
+        raise RuntimeError("the first probe")
+    elif probes.count("answers") == 3:
+        print("probed", probes.count("hangs"), flush=True)
+
+watch = ProviderWatch(look, probe, every_seconds=0.01)
+watch.after_worker_boot(None, None)
+sys.stdin.read()
+watch.before_worker_shutdown(None, None)
+"""
+
+
+def test_a_provider_that_hangs_delays_the_probes_of_no_other(database_url: str, redis_url: str) -> None:
+    environment = os.environ | {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "LOG_FORMAT": "json"}
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-c", PROBING]
+    with subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, text=True) as process:
+        assert process.stdout
+        said = []
+        for line in process.stdout:
+            if line == "probed 1\n":
+                break
+            said.append(line)
+        process.communicate("", timeout=10)
+    assert [line for line in said if "provider_watch_failed" in line and "the first look" in line]
+    assert [line for line in said if "provider_watch_failed" in line and "the first probe" in line]
+    assert process.returncode == 0, "its end waits for a probe that hangs"
+
+
+@pytest.mark.parametrize(("age_seconds", "steps_in"), [(355, False), (365, True)])
+def test_it_steps_in_one_period_and_a_minute_after_the_last_sweep(
+    models: None, age_seconds: int, steps_in: bool
+) -> None:
+    sweep_run.begin("scheduler")
+    database.rows("UPDATE sweeps SET started_at = now() - make_interval(secs => %s)", (age_seconds,))
+    assert sweep_run.overdue(300 + sweep_run.GRACE_SECONDS) is steps_in

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from models import claims, inbox, plans, sweep_run, unsent
+from models import claims, denied, inbox, plans, sweep_run, unsent
 from models.db import database
 from models.route import Route
 from models.status import ExternalStatus, FailureReason, Source
@@ -128,6 +128,17 @@ def test_an_order_that_the_provider_accepted_is_never_sent_again() -> None:
     assert claims.claim_resend(placed["id"], 60) is None
 
 
+def test_what_was_denied_of_an_accepted_order_is_not_held_against_its_next_send() -> None:
+    """A person has it sent once more, and the worker is killed while it sends: it must be asked about first."""
+    placed = factories.sent()
+    deny(placed, claims.ASKS)
+    put(placed, externalStatus="not_sent")
+    claims.claim_dispatch(placed["id"], 0)
+    assert not resends(placed)
+    deny(placed, claims.ASKS)
+    assert resends(placed)
+
+
 def test_the_next_provider_takes_over_once() -> None:
     placed = factories.place()
     claims.claim_dispatch(placed["id"], 60)
@@ -234,9 +245,11 @@ def test_what_is_due_is_found_by_the_partial_index() -> None:
         INSERT INTO product_orders ("externalStatus", "createdAt")
         SELECT 'completed', now() FROM generate_series(1, 20000)""")
     database.rows("ANALYZE product_orders")
-    parameters = {"limit": 100, "at": None, "id": None}
-    explained = " ".join(str(row) for row in database.rows("EXPLAIN " + plans.DUE, parameters))
-    assert "idx_orders_planned" in explained
+    parameters = {"limit": 100, "at": None, "id": None, "late": 15, "first": 60}
+    for statement in (plans.DUE, plans.LATE, denied.DENIED):
+        explained = " ".join(str(row) for row in database.rows("EXPLAIN " + statement, parameters))
+        assert any(name in explained for name in ("idx_orders_planned", "idx_orders_waiting"))
+        assert "Seq Scan on product_orders" not in explained
 
 
 def test_orders_that_another_system_sent_are_followed_within_the_timeout() -> None:

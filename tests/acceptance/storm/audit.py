@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from models.status import RANKS
 from tests import factories
-from tests.acceptance.storm.books import FINAL, Books, Case, was_delivered
+from tests.acceptance.storm.books import BY_HAND, FINAL, Books, Case, Event, was_delivered
 from tests.acceptance.storm.plan import Plan
 from tests.acceptance.storm.stage import BACKUP
 
@@ -102,7 +102,11 @@ class Audit:
         return sorted(
             (case.last_move.at.timestamp() - case.present.decided_at, order_id)
             for order_id, case in self.books.cases.items()
-            if case.present and case.present.decided_at and case.last_move and case.status in FINAL
+            if case.present
+            and case.present.decided_at
+            and case.last_move
+            and case.status in FINAL
+            and not case.decision
         )
 
 
@@ -113,7 +117,7 @@ def offences_of(case: Case, books: Books) -> Iterator[str]:
         WRONG_STATE: case.status not in FINAL or _ends_right(case),
         SENT_TWICE: not _sent_twice(case),
         BROKEN_TIMELINE: _timeline_holds(case),
-        CONFLICT_HIDDEN: case.shows_conflict() or not case.must_conflict(),
+        CONFLICT_HIDDEN: case.shows_conflict() or not case.must_conflict() or bool(case.decision),
         WRONG_ATTENTION: _attention_is_right(case),
         REROUTED: not _rerouted_without_refusal(case),
         EXPIRED_UNASKED: not _expired_unasked(case, books),
@@ -122,6 +126,13 @@ def offences_of(case: Case, books: Books) -> Iterator[str]:
         WRONG_REFERENCE: bool(REFERENCE.fullmatch(case.row["provider_referans"])),
     }
     yield from (name for name, is_kept in holds.items() if not is_kept)
+
+
+def _is_as_decided(case: Case, decision: Event) -> bool:
+    """It is as an operator decided, or was taken back since; a code that the operator gave is the first."""
+    stays = case.status == decision.after or (decision.after, case.status) == ("completed", "reversed")
+    gave_code = "with 1 codes" in (decision.message or "")
+    return stays and (not gave_code or any(code.startswith(BY_HAND) for code in case.ending().codes[:1]))
 
 
 def _attention_is_right(case: Case) -> bool:
@@ -134,7 +145,7 @@ def _ends_right(case: Case) -> bool:
     row = case.row
     delivered = any(event.moves and event.after == "completed" for event in case.events)
     return (
-        case.ending() in case.endings()
+        (_is_as_decided(case, case.decision) if case.decision else case.ending() in case.endings())
         and row["status"] == ("approved" if case.status == "completed" else "rejected")
         and (row["completedAt"] is not None) is delivered
         and (row["durationMs"] is not None) is delivered
@@ -184,7 +195,9 @@ def _refused(case: Case, name: str) -> bool:
 
 def _never_had(case: Case, name: str) -> bool:
     """The provider's book does not know the order, and the timeline says what kept it from there."""
-    why = tuple(f"{name} {words}" for words in ("is down: ", "is paused by ", "was not reached: "))
+    why = tuple(
+        f"{name} {words}" for words in ("is down: ", "is paused by ", "was not reached: ", "has no balance")
+    )
     return name not in case.entries and any((event.message or "").startswith(why) for event in case.events)
 
 
@@ -230,7 +243,8 @@ def _timeline_holds(case: Case) -> bool:
     if not moves or moves[0].before is not None or moves[-1].after != case.status:
         return False
     return all(
-        one.after == other.before and _may_follow(other.before, other.after) for one, other in pairwise(moves)
+        one.after == other.before and (_may_follow(other.before, other.after) or other.source == "operator")
+        for one, other in pairwise(moves)
     )
 
 

@@ -23,6 +23,12 @@ FINAL = ("completed", "failed", "reversed")
 ASKS_FOR_A_CODE = int(PACE["MAX_CHECKS"])
 #: Asks that were claimed and not recorded, because the worker was killed between the two.
 ASKS_CUT_OFF = 1
+#: How the codes begin that an operator gives.
+BY_HAND = "BY-HAND"
+#: How the timeline says that an operator left an order as it is, and that asking for a code has ended.
+DISMISSED, NO_CODE_CAME = "dismissed: ", "completed, but asking has not brought its code"
+#: Why an order fails that was never taken: what the last provider's refusal was about.
+REFUSALS = (FailureReason.PROVIDER, FailureReason.PRODUCT, FailureReason.ACCOUNT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +96,28 @@ class Case:
         return next((event for event in reversed(self.events) if event.moves), None)
 
     @property
+    def attended_at(self) -> int:
+        """Where in the timeline the last look of an operator ends: how many events are before and with it."""
+        looks = [
+            place
+            for place, event in enumerate(self.events, 1)
+            if event.source == "operator" and event.result == "applied"
+        ]
+        return looks[-1] if looks else 0
+
+    @property
+    def decision(self) -> Event | None:
+        """What an operator decided last."""
+        decisions = [
+            event
+            for event in self.events
+            if event.source == "operator"
+            and event.result == "applied"
+            and not (event.message or "").startswith(DISMISSED)
+        ]
+        return decisions[-1] if decisions else None
+
+    @property
     def must_have_code(self) -> bool:
         """Whether the gateway knows that there is a code: the route says so, or one came that cannot be read."""
         return self.row["productId"] == CODE or self.row["expects"] == "code"
@@ -122,18 +150,20 @@ class Case:
             return self._completed(entry) | refused
         if entry.state is State.REVERSED:
             return self._reversed(entry)
-        if entry.state is State.FAILED or entry.times_refused:
-            return {Ending("failed", FailureReason.PROVIDER)}
-        return set()
+        reasons = (FailureReason.PROVIDER,) if entry.state is State.FAILED else REFUSALS
+        is_failed = entry.state is State.FAILED or entry.times_refused
+        return {Ending("failed", reason) for reason in reasons} if is_failed else set()
 
     def attention(self) -> str | None:
-        """The attention that the timeline asks for."""
-        if self.shows_conflict():
+        """The attention that the timeline asks for, since an operator last looked at the order."""
+        since = self.events[self.attended_at :]
+        if any(event.result == "conflict" for event in since):
             return Attention.CONFLICT
-        if self.status == "reversed":
+        if self.status == "reversed" and any(event.moves for event in since):
             return Attention.REVERSED
         lacks_code = self.status == "completed" and not self.ending().codes
-        return Attention.NO_CODE if lacks_code and self.must_have_code else None
+        was_asked = not self.attended_at or any(NO_CODE_CAME in (event.message or "") for event in since)
+        return Attention.NO_CODE if lacks_code and self.must_have_code and was_asked else None
 
     def shows_conflict(self) -> bool:
         """Whether the timeline does."""
@@ -153,7 +183,12 @@ class Case:
         return states == {"completed", "failed"} or len(pins) > 1
 
     def may_conflict(self) -> bool:
-        """Whether anything that was sent here, delivered or not, or answered to a check can contradict itself."""
+        """Whether anything that was sent here, delivered or not, or answered to a check can contradict itself.
+
+        Or what an operator decided.
+        """
+        if self.decision:
+            return True
         told = [said for entry in self.entries.values() for said in _told(entry, only_delivered=False)]
         states, pins = {said.status for said in told}, {said.codes for said in told if said.codes}
         relented = any(entry.relented for entry in self.entries.values())

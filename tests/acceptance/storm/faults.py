@@ -8,15 +8,19 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from typing import TypeVar
+from decimal import Decimal
+from typing import Any, TypeVar
 
 import psutil
 import psycopg2
 import redis
 
+from models.status import Attention
 from tests.acceptance import disk
-from tests.acceptance.storm.stage import RESTART_SECONDS, Stage
+from tests.acceptance.storm.books import BY_HAND
+from tests.acceptance.storm.stage import BALANCE, PACE, RESTART_SECONDS, Stage
 from tests.acceptance.system import free_port, web_answers
+from tests.factories import SANDBOX
 
 T = TypeVar("T")
 Script = Iterator[float]
@@ -30,6 +34,25 @@ LOCKED_SECONDS, STALLED_SECONDS = 8.0, 7.0
 CLOCK_OFF_SECONDS = 30
 #: Seconds in which work piles up for the workers before either, so that all of their threads meet it at once.
 PILE_UP_SECONDS = 1.5
+
+
+#: Seconds in which a provider that takes our account again is probed: its balance is asked for every BACKOFF_MAX.
+PROBED_SECONDS = float(PACE["BACKOFF_MAX"]) + 2
+#: What an operator says of an order, by why it needs a person; None leaves it as it is.
+DECISIONS: dict[str, tuple[dict[str, Any] | None, ...]] = {
+    Attention.CONFLICT: ({"accept": True}, {"accept": True}, {}, None),
+    Attention.REVERSED: ({}, {"externalStatus": "completed"}, None),
+    Attention.NO_CODE: ({"externalStatus": "completed", "pinCode": f"{BY_HAND}-1"}, {}, None),
+}
+#: And of one that is still open; of how many.
+ENDS: tuple[dict[str, Any], ...] = (
+    {"externalStatus": "failed"},
+    {"externalStatus": "completed", "pinCode": f"{BY_HAND}-2"},
+    {"externalStatus": "reversed"},
+)
+DECIDED_OPEN = 6
+#: Spreads the decisions over the ways: the golden ratio.
+GOLDEN = 0.618
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +214,40 @@ def _provider_flapping(stage: Stage, chance: float) -> Script:
         yield 0.5 + chance
 
 
+def _account_refused(stage: Stage, chance: float) -> Script:
+    """Our rights or our password do not count any more; the gateway pauses the provider, and finds its return."""
+    stage.simulator.control.set_fault(_pick(["denied", "password"], chance))
+    yield 4 + 2 * chance
+    stage.simulator.control.set_fault(None)
+    yield PROBED_SECONDS
+
+
+def _balance_used_up(stage: Stage, chance: float) -> Script:
+    """Then a deposit."""
+    book = stage.simulator.book
+    book.set_balance(Decimal(0))
+    yield 4 + 2 * chance
+    book.set_balance(BALANCE)
+    yield PROBED_SECONDS
+
+
+def _provider_paused(stage: Stage, chance: float) -> Script:
+    yield from _command(stage, "providers", "pause", SANDBOX, "--reason", "the storm")
+    yield 3 + 3 * chance
+    yield from _command(stage, "providers", "resume", SANDBOX)
+
+
+def _operator_decides(stage: Stage, chance: float) -> Script:
+    """Most of what needs a person, each in one of its ways, and a few orders that are still open."""
+    for number, (order_id, why) in enumerate(stage.needing_a_person()):
+        if (decision := _pick(DECISIONS[why], (chance + number * GOLDEN) % 1)) is not None:
+            stage.resolve(order_id, **decision)
+        yield 0
+    for number, order_id in enumerate(stage.open_orders(DECIDED_OPEN)):
+        stage.resolve(order_id, **_pick(ENDS, (chance + number * GOLDEN) % 1))
+        yield 0
+
+
 def _clock_off(stage: Stage, chance: float) -> Script:
     """One more worker, half a minute ahead or behind, for a while."""
     ahead = chance < 0.5
@@ -217,7 +274,12 @@ def _operator_checks(stage: Stage, chance: float) -> Script:
 
 def _operator_replays(stage: Stage, chance: float) -> Script:
     """Everything that came lately, while more comes in."""
-    name = stage.start_operator("callbacks", "replay", "--since", "2m")
+    yield from _command(stage, "callbacks", "replay", "--since", "2m")
+
+
+def _command(stage: Stage, *command: str) -> Script:
+    """A command of the operator, which must succeed."""
+    name = stage.start_operator(*command)
     yield from _until(lambda: stage.system.exit_status(name) is not None, 60)
     if status := stage.system.exit_status(name):
         stage.complaints.append(f"{name} ended with {status}\n{stage.system.log(name)[-1500:]}")
@@ -285,9 +347,13 @@ FAULTS = {
     "provider slow": _fault(_provider_slow, "provider"),
     "provider broken": _fault(_provider_broken, "provider"),
     "provider flapping": _fault(_provider_flapping, "provider"),
+    "account refused": _fault(_account_refused, "provider"),
+    "balance used up": _fault(_balance_used_up, "provider"),
+    "provider paused": _fault(_provider_paused, "provider", "postgres"),
     "a clock 30 s off": _fault(_clock_off, "clock"),
     "messages repeated": _fault(_messages_repeated, "valkey", "postgres"),
     "an operator checks": _fault(_operator_checks, "web", "postgres"),
     "an operator replays": _fault(_operator_replays, "postgres"),
+    "an operator decides": _fault(_operator_decides, "web", "postgres"),
     "deployment": _fault(_deployment, "web", "worker"),
 }

@@ -111,6 +111,21 @@ class Stage:
         with suppress(requests.RequestException):
             requests.post(url, headers=self.system.authorization, timeout=2)
 
+    def needing_a_person(self) -> list[tuple[str, str]]:
+        """The ids of the orders that do, and why."""
+        return self.rows(
+            "SELECT id::text, attention FROM product_orders WHERE attention IS NOT NULL ORDER BY id"
+        )
+
+    def resolve(self, order_id: str, **decision: Any) -> None:
+        """As an operator does; an order that has changed in the same moment is left alone (409)."""
+        url = f"{self.system.url}/orders/{order_id}/resolve"
+        with suppress(requests.RequestException):
+            body = {"reason": "decided in the storm", **decision}
+            answer = requests.post(url, json=body, headers=self.system.authorization, timeout=5)
+            if answer.status_code not in (200, 409) and answer.status_code < 500:
+                self.complaints.append(f"a decision was answered {answer.status_code} {answer.text}")
+
     def send_traffic_to(self, web: str, port: int) -> None:
         """What a router does once a new version is up: storefront and provider talk to it from now on."""
         self.web, self.system.port = web, port

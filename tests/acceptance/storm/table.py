@@ -29,6 +29,7 @@ def _lines(audit: Audit) -> Iterator[tuple[str, str]]:
     yield "final by check", f"{sources['poll']}"
     yield "final by sweep (timeout)", f"{sources['sweep']}"
     yield "final by the answer to the send", f"{sources['dispatch']}"
+    yield "final by a person's decision", f"{sources['operator']}"
     yield "completed late, after the timeout", f"{audit.late()}"
     for name, orders in audit.offences.items():
         yield name, f"{len(orders)}"

@@ -3,17 +3,20 @@
 import io
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import pytest
+import redis
 
 from gateway.__main__ import main
 from gateway.dev.simulator import Simulator
 from models.db import binding, database
+
+from .desk import Desk, Models
 
 
 @dataclass(frozen=True)
@@ -35,10 +38,7 @@ class Finished:
 class Run(Protocol):
     """Runs `gateway …` with this on its standard input, which is not a terminal."""
 
-    def __call__(self, *arguments: str, stdin: str = "") -> Finished: ...
-
-
-Models = Callable[[], AbstractContextManager[None]]
+    def __call__(self, *arguments: str, stdin: str | bytes = "") -> Finished: ...
 
 
 @pytest.fixture
@@ -56,9 +56,10 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     ):
         monkeypatch.delenv(name, raising=False)
 
-    def run_(*arguments: str, stdin: str = "") -> Finished:
+    def run_(*arguments: str, stdin: str | bytes = "") -> Finished:
+        content = stdin.encode() if isinstance(stdin, str) else stdin
         monkeypatch.setattr(sys, "argv", ["gateway", *arguments])
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
         capsys.readouterr()
         code = _exit_code()
         return Finished(code, *capsys.readouterr())
@@ -100,3 +101,15 @@ def panel() -> Iterator[Simulator]:
     """A provider that answers."""
     with Simulator(echo=None) as simulator:
         yield simulator
+
+
+@pytest.fixture
+def desk(models: Models) -> Desk:
+    return Desk(models)
+
+
+@pytest.fixture
+def queue(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[redis.Redis]:
+    monkeypatch.setenv("REDIS_URL", redis_url)
+    with redis.Redis.from_url(redis_url) as client:
+        yield client

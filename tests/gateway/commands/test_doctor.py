@@ -35,9 +35,14 @@ def well(cli: Run, models: Models, redis_url: str, monkeypatch: pytest.MonkeyPat
         provider.save(box(panel.url))
         sweep_run.beat("scheduler")
         sweep_run.end(sweep_run.begin("scheduler"), {"enqueued": 1})
+    be_alive(redis_url)
+    return cli
+
+
+def be_alive(redis_url: str) -> None:
+    """The sign of life of a worker."""
     with closing(redis.Redis.from_url(redis_url)) as client:
         client.zadd(f"{NAMESPACE}:__heartbeats__", {f"{WORKER_PREFIX}1": time.time() * 1000})
-    return cli
 
 
 @pytest.fixture
@@ -56,10 +61,11 @@ def test_all_is_well(well: Run) -> None:
     plain, found = well("doctor"), well("doctor", "--json")
 
     assert (plain.code, found.code) == (0, 0)
-    names = ["settings", "database", "migrations", "broker", "workers", "scheduler", "sweep", "provider box"]
-    assert list(report(found)) == [*names, "stuck orders", "encryption", "callback formats"]
+    names = ["settings", "database", "migrations", "pooler", "encryption", "broker"]
+    names += ["workers", "scheduler", "sweep"]
+    assert list(report(found)) == [*names, "provider box", "callback formats", "stuck orders"]
     assert {status for status, _, _ in report(found).values()} == {"ok"}
-    assert [line.split()[0] for line in plain.out.splitlines()] == ["ok"] * 11
+    assert [line.split()[0] for line in plain.out.splitlines()] == ["ok"] * 12
 
 
 def test_a_provider_whose_callbacks_are_guessed_is_named(well: Run, models: Models, panel: Simulator) -> None:
@@ -106,20 +112,26 @@ def test_what_stands_still_fails_and_says_how_to_start_it(
 
     assert examined.code == 1
     found = report(examined)
-    assert found["workers"][0] == found["scheduler"][0] == "failed"
+    assert found["workers"][:2] == ("failed", "none alive")
     assert "dramatiq actors" in str(found["workers"][2])
-    assert "periodiq actors" in str(found["scheduler"][2])
+    assert (
+        found["scheduler"] == found["sweep"] == ("unknown", "unknown without the workers", "fix that first")
+    )
     assert found["providers"][0] == found["encryption"][0] == "warning"
+
+    be_alive(redis_url)
+    status, detail, advice = report(cli("doctor", "--json"))["scheduler"]
+    assert (status, detail) == ("failed", "never seen")
+    assert "periodiq actors" in str(advice)
 
 
 def test_a_new_system_may_not_have_swept_yet_but_an_older_one_must(
-    cli: Run, models: Models, monkeypatch: pytest.MonkeyPatch
+    cli: Run, models: Models, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert report(cli("doctor", "--json"))["sweep"] == (
-        "warning",
-        "none yet",
-        "the first one comes within 5 min",
-    )
+    monkeypatch.setenv("REDIS_URL", redis_url)
+    be_alive(redis_url)
+    soon = "the first one comes within 5 min; now: gateway sweep"
+    assert report(cli("doctor", "--json"))["sweep"] == ("warning", "none yet", soon)
 
     with models():
         database.rows("UPDATE schema_migration SET applied = applied - interval '1 hour'")
@@ -128,9 +140,8 @@ def test_a_new_system_may_not_have_swept_yet_but_an_older_one_must(
     assert "worker" in str(advice)
 
 
-def test_a_sweep_that_failed_or_is_old_is_told(
-    well: Run, models: Models, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_sweep_that_failed_or_is_old_is_told(well: Run, models: Models) -> None:
+    """A worker has a minute to step in, and another one to begin."""
     with models():
         sweep_run.end(sweep_run.begin("worker"), {}, error="OperationalError: gone")
     assert "OperationalError: gone" in report(well("doctor", "--json"))["sweep"][1]
@@ -138,8 +149,11 @@ def test_a_sweep_that_failed_or_is_old_is_told(
     with models():
         sweep_run.end(sweep_run.begin("worker"), {})
     assert report(well("doctor", "--json"))["sweep"][0] == "ok"
-    monkeypatch.setattr(probes, "SWEEP_SLACK_SECONDS", -1000.0)
-    assert "the last one began" in report(well("doctor", "--json"))["sweep"][1]
+    for seconds, status in ((400, "ok"), (430, "failed")):
+        with models():
+            database.rows("UPDATE sweeps SET started_at = now() - make_interval(secs => %s)", (seconds,))
+        assert report(well("doctor", "--json"))["sweep"][0] == status
+    assert report(well("doctor", "--json"))["sweep"][1] == "the last one began 7 min ago"
 
 
 def test_a_provider_that_is_down_fails(well: Run, models: Models) -> None:
@@ -172,7 +186,8 @@ def test_with_both_servers_down_every_line_says_what_to_do(run: Run, monkeypatch
     assert (found["settings"][0], found["database"][0], found["broker"][0]) == ("ok", "failed", "failed")
     assert "DATABASE_URL" in str(found["database"][2]) and "REDIS_URL" in str(found["broker"][2])
     unknown = {name for name, (status, _, _) in found.items() if status == "unknown"}
-    assert unknown == {"migrations", "scheduler", "sweep", "providers", "stuck orders", "workers"}
+    others = {"scheduler", "sweep", "providers", "stuck orders", "workers"}
+    assert unknown == {"migrations", "pooler", "encryption"} | others
     assert all(advice for status, _, advice in found.values() if status != "ok")
 
 

@@ -2,96 +2,32 @@
 
 import json
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import redis
 
 from gateway.broker import QUEUES, queue_lengths
-from models import claims, order, placing, provider, provider_health, route
-from models import stuck as statements
+from models import provider_health
 from models.codes import Code
 from models.db import database
-from models.outcome import Arrival, Outcome
-from models.provider import Provider
+from models.outcome import Outcome
 from models.status import ExternalStatus, Source
 from tests import factories
 
-from .conftest import Models, Run
-
-#: Seconds.
-DAY = 86400.0
-
-
-class Desk:
-    """Orders in every state a test wants."""
-
-    def __init__(self, models: Models) -> None:
-        self.models = models
-        with models():
-            provider.save(Provider("bayi", "znet", "https://b.example", "token", {"kod": "1", "sifre": "2"}))
-            route.add("*", "*", "bayi", {})
-
-    def placed(self) -> dict[str, Any]:
-        with self.models():
-            return factories.place_new(placing.NewOrder("p", "q", "ali"))
-
-    def sent(self) -> dict[str, Any]:
-        found = self.claimed()
-        self.settle(found, Outcome(ExternalStatus.SENT, found["provider_referans"]), Source.DISPATCH)
-        return found
-
-    def claimed(self) -> dict[str, Any]:
-        found = self.placed()
-        with self.models():
-            assert claims.claim_dispatch(found["id"], grace_seconds=60)
-        return found
-
-    def completed(self, pin: str) -> dict[str, Any]:
-        found = self.sent()
-        self.settle(
-            found,
-            Outcome(ExternalStatus.COMPLETED, found["provider_referans"], codes=(Code(pin),) if pin else ()),
-            Source.POLL,
-        )
-        return found
-
-    def settle(self, found: dict[str, Any], outcome: Outcome, source: Source) -> None:
-        arrival = Arrival("bayi", source, outcome, order_id=found["id"], next_check_seconds=60)
-        with self.models():
-            order.settle([arrival], order_timeout_seconds=DAY)
-
-    def change(self, found: dict[str, Any], assignments: str) -> None:
-        with self.models():
-            database.rows(f"UPDATE product_orders SET {assignments} WHERE id = %s", (found["id"],))
-
-    def break_provider(self) -> None:
-        with self.models():
-            for _ in range(provider_health.BREAKER_THRESHOLD):
-                provider_health.failed("bayi", "no answer in time", 30)
-
-    def next_check_is_due(self, found: dict[str, Any]) -> bool:
-        with self.models():
-            sql = 'SELECT "nextCheckAt" <= now() AS due FROM product_orders WHERE id = %s'
-            return bool(database.rows(sql, (found["id"],))[0]["due"])
+from .conftest import Run
+from .desk import Desk
+from .terminal import at_a_terminal
 
 
-@pytest.fixture
-def desk(models: Models) -> Desk:
-    return Desk(models)
-
-
-@pytest.fixture
-def queue(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[redis.Redis]:
-    monkeypatch.setenv("REDIS_URL", redis_url)
-    with redis.Redis.from_url(redis_url) as client:
-        yield client
+def plain(screen: str) -> str:
+    """Without colours."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", screen)
 
 
 def stuck(cli: Run) -> list[tuple[str, str]]:
     listed = json.loads(cli("orders", "list", "--stuck", "--json").out)
-    return [(each["id"], "; ".join(each["reasons"])) for each in listed]
+    return [(each["id"], each["why"]) for each in listed]
 
 
 def test_an_order_is_shown_with_its_timeline_and_without_its_pin(cli: Run, desk: Desk) -> None:
@@ -125,7 +61,7 @@ def test_an_order_shows_how_it_ended_and_how_many_codes_it_has(cli: Run, desk: D
     assert as_json["reversedAt"] and "codes" not in as_json
     for name, value in (("codeCount", "2"), ("receipt", "Ali V., 5123456789"), ("attention", "reversed")):
         assert re.search(rf"^{name} +{value}$", plain, re.MULTILINE)
-    assert re.search(rf"^{found['id']} +bayi +reversed +reversed ", listed, re.MULTILINE)
+    assert re.search(rf"^{found['id']} +bayi +reversed +reversed +ali ", listed, re.MULTILINE)
     for secret in ("1111-2222", "4321", "SER-1", "3333-4444", "digest", "sealed"):
         assert secret not in str(as_json) + plain + listed
 
@@ -187,22 +123,164 @@ def test_orders_are_listed_newest_first_by_status(cli: Run, desk: Desk) -> None:
     assert all("pinCode" not in each for each in listed)
 
 
+def test_orders_are_listed_by_what_the_caller_says(cli: Run, desk: Desk) -> None:
+    old, found, other = desk.sent(), desk.sent(), desk.placed()
+    desk.change(old, "\"createdAt\" = now() - interval '2 days'")
+    desk.change(found, "\"orderUuid\" = 'CART-1', \"userIdentifier\" = 'veli'")
+    desk.change(other, "\"providerId\" = 'second', \"productId\" = 'pubg'")
+
+    def listed(*words: str) -> list[str]:
+        return [each["id"] for each in json.loads(cli("orders", "list", *words, "--json").out)]
+
+    assert listed("--user", "veli") == listed("--reference", "CART-1") == [found["id"]]
+    assert listed("--provider", "second") == listed("--product", "pubg") == [other["id"]]
+    assert listed("--since", "1d") == [other["id"], found["id"]]
+    assert listed("--until", "1d") == [old["id"]]
+    assert listed("--status", "sent", "--since", "1d", "--user", "veli") == [found["id"]]
+    assert listed("--user", "veli", "--product", "pubg") == []
+    wrong = cli("orders", "list", "--until", "soon")
+    assert wrong.code == 2 and "--until" in wrong.err
+
+
+def test_the_newest_that_is_meant_is_shown_and_the_others_are_listed(cli: Run, desk: Desk) -> None:
+    first, second, third = desk.sent(), desk.placed(), desk.sent()
+    desk.change(second, "\"userIdentifier\" = 'veli'")
+
+    as_json, plain = json.loads(cli("orders", "show", "ali", "--json").out), cli("orders", "show", "ali").out
+
+    assert (as_json["id"], [each["id"] for each in as_json["others"]]) == (third["id"], [first["id"]])
+    assert re.search(rf"^id +{third['id']}$", plain, re.MULTILINE)
+    shown, _, others = plain.partition("Other orders that ali names (1):")
+    assert first["id"] in others and first["id"] not in shown and second["id"] not in plain
+    by_number = json.loads(cli("orders", "show", str(first["order_no"]), "--json").out)
+    assert (by_number["id"], by_number["others"]) == (first["id"], [])
+
+
+def test_an_order_that_needs_a_person_shows_why_and_what_to_do(cli: Run, desk: Desk) -> None:
+    found = desk.completed("1111-2222")
+    ended = Outcome(ExternalStatus.FAILED, found["provider_referans"], message="iade edildi")
+    desk.settle(found, ended, Source.POLL)
+
+    shown, listed = cli("orders", "show", "ali").out, cli("orders", "list", "--stuck")
+
+    for out in (shown, listed.out):
+        assert "its outcomes contradict each other: first completed, then failed, iade edildi" in out
+        assert f": gateway orders accept {found['id']} --reason …" in out
+        assert "1111-2222" not in out
+    assert re.search(rf"^conflict +{found['id']} +completed +bayi +since 20", listed.out, re.MULTILINE)
+    assert "1 need a person: 1 conflict" in listed.err
+    [as_json] = json.loads(cli("orders", "list", "--attention", "conflict", "--json").out)
+    assert as_json["attention"] == "conflict" and as_json["why"].startswith("its outcomes contradict")
+    assert as_json["next"][2] == f"gateway orders accept {found['id']} --reason …"
+    assert json.loads(cli("orders", "show", found["id"], "--json").out)["next"] == as_json["next"]
+    assert json.loads(cli("orders", "list", "--stuck", "--provider", "second", "--json").out) == []
+    assert json.loads(cli("orders", "list", "--attention", "in_doubt", "--json").out) == []
+
+
+def test_only_what_was_not_sent_is_to_be_given_to_another_provider(cli: Run, desk: Desk) -> None:
+    waiting, asked = desk.placed(), desk.sent()
+    desk.break_provider()
+
+    def advised(found: dict[str, Any]) -> bool:
+        shown = json.loads(cli("orders", "show", found["id"], "--json").out)
+        assert shown["attention"] == "provider_down"
+        return any("resend" in command for command in shown["next"])
+
+    assert (advised(waiting), advised(asked)) == (True, False)
+
+
+def test_what_needs_nobody_has_no_next_step(cli: Run, desk: Desk) -> None:
+    shown = json.loads(cli("orders", "show", desk.sent()["id"], "--json").out)
+    assert (shown["why"], shown["next"], shown["attention"]) == (None, [], None)
+
+
+@pytest.mark.parametrize("words", [("--user", "ali"), ("--status", "sent"), ("--since", "1d")])
+def test_stuck_orders_are_not_filtered_otherwise(cli: Run, words: tuple[str, ...]) -> None:
+    refused = cli("orders", "list", "--stuck", *words)
+    assert refused.code == 2 and "no other filter" in refused.err
+
+
 def test_times_are_shown_with_their_zone(cli: Run, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TIMEZONE", "Asia/Kathmandu")
     found = desk.sent()
     time = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(.{6})")
 
-    assert set(time.findall(cli("orders", "list").out)) == {" +0545"}
+    assert re.search(r" \d\d-\d\d \d\d:\d\d \+0545$", cli("orders", "list").out, re.MULTILINE)
     assert set(time.findall(cli("orders", "show", found["id"]).out)) == {" +0545"}
     as_json = json.loads(cli("orders", "show", found["id"], "--json").out)
     assert as_json["createdAt"].endswith("Z")
+
+
+def test_an_id_in_a_list_is_whole_at_a_terminal(
+    cli: Run, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    found = desk.completed("1111-2222")
+    desk.change(found, "\"userIdentifier\" = '5123456789'")
+    listed = at_a_terminal(["orders", "list"], [])
+    assert found["id"] in listed and "5123456789" in listed
+    assert all(len(line) <= 100 for line in plain(listed).splitlines())
+
+
+def test_a_command_is_whole_at_a_terminal(cli: Run, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    found = desk.completed("1111-2222")
+    ended = Outcome(ExternalStatus.FAILED, found["provider_referans"], message="iade edildi " * 20)
+    desk.settle(found, ended, Source.POLL)
+    for words in (["orders", "list", "--stuck"], ["orders", "show", found["id"]]):
+        lines = plain(at_a_terminal(words, [])).splitlines()
+        assert any(line.endswith(f"gateway orders accept {found['id']} --reason …") for line in lines)
+        assert all(len(line) <= 100 for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("state", "why", "command"),
+    [
+        ("completed", "bayi delivered it, with 1 code", "gateway orders pin {id}"),
+        ("failed", "it failed: bayi refused or cancelled it", "gateway orders resend {id} --reason …"),
+        ("timeout", "it failed: there was no outcome in time", "gateway orders resend {id} --may-buy-twice"),
+        ("account", "it failed: bayi refused our account", "gateway doctor"),
+        ("sent", "it is on its way: bayi has not said yet how it ended", "gateway orders check {id}"),
+        ("placed", "it is about to be sent to bayi", "gateway doctor"),
+    ],
+)
+def test_an_order_that_needs_nobody_says_how_it_does_and_what_can_be_done(
+    cli: Run, desk: Desk, state: str, why: str, command: str
+) -> None:
+    found = desk.placed() if state == "placed" else desk.sent()
+    ended = ExternalStatus.COMPLETED if state == "completed" else ExternalStatus.FAILED
+    if state not in ("placed", "sent"):
+        codes = (Code("1111-2222"),) if state == "completed" else ()
+        desk.settle(found, Outcome(ended, found["provider_referans"], codes=codes), Source.POLL)
+    if state in ("timeout", "account"):
+        desk.change(found, f"\"failureReason\" = '{state}'")
+    shown = cli("orders", "show", found["id"]).out
+    assert f"\n  {why}\n" in shown
+    assert f": {command.format(id=found['id'])}" in shown
+
+
+def test_what_is_advised_depends_on_what_is_wrong_with_the_provider(cli: Run, desk: Desk) -> None:
+    unsent, sent = desk.placed(), desk.sent()
+
+    def advised(order: dict[str, Any]) -> set[str]:
+        document = json.loads(cli("orders", "show", order["id"], "--json").out)
+        assert document["attention"] == "provider_down"
+        return {" ".join(command.split()[1:3]) for command in document["next"]}
+
+    desk.break_provider()
+    down = {"providers test", "providers rotate"}
+    assert (advised(unsent), advised(sent)) == (down | {"orders resend"}, down)
+    with desk.models():
+        provider_health.answered("bayi")
+        provider_health.pause("bayi", "wrong prices", "mona")
+    assert advised(unsent) == {"providers resume", "orders resend"}
 
 
 def test_an_order_on_its_way_is_not_stuck(cli: Run, desk: Desk) -> None:
     desk.placed(), desk.claimed(), desk.sent(), desk.completed("1")
 
     assert stuck(cli) == []
-    assert "No order is stuck." in cli("orders", "list", "--stuck").err
+    assert "No order needs a person." in cli("orders", "list", "--stuck").err
 
 
 def test_an_overdue_order_is_stuck(cli: Run, desk: Desk) -> None:
@@ -213,18 +291,18 @@ def test_an_overdue_order_is_stuck(cli: Run, desk: Desk) -> None:
     (first, why_first), (second, why_second) = stuck(cli)
 
     assert (first, second) == (waiting["id"], asked["id"])
-    assert "its sending is overdue by 10 min" in why_first and "gateway doctor" in why_first
-    assert "its check is overdue by 7 min" in why_second
+    assert "its next step is overdue by 10 min" in why_first
+    assert "its next step is overdue by 7 min" in why_second
 
 
-def test_an_order_in_doubt_is_stuck_with_a_warning_not_to_send_it_again(cli: Run, desk: Desk) -> None:
+def test_an_order_in_doubt_is_stuck_and_says_under_which_reference(cli: Run, desk: Desk) -> None:
     found = desk.claimed()
     desk.change(found, "\"claimedAt\" = now() - interval '6 minutes'")
 
     ((order_id, why),) = stuck(cli)
 
     assert order_id == found["id"]
-    assert "in doubt for 6 min" in why and "never send it again" in why and found["provider_referans"] in why
+    assert "in doubt for 6 min" in why and found["provider_referans"] in why
 
 
 def test_an_order_out_of_checks_is_stuck(cli: Run, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,30 +320,7 @@ def test_an_order_whose_provider_is_down_is_stuck(cli: Run, desk: Desk) -> None:
     ((order_id, why),) = stuck(cli)
 
     assert order_id == found["id"]
-    assert "bayi is down (no answer in time)" in why and "gateway providers test bayi" in why
-
-
-def test_stuck_orders_are_found_without_reading_the_table(models: Models, desk: Desk) -> None:
-    with models():
-        database.rows(MANY)
-        database.rows("ANALYZE product_orders")
-        found = database.rows(f"EXPLAIN {_statement()}")
-    explained = "\n".join(row["QUERY PLAN"] for row in found)
-    assert "idx_orders_planned" in explained
-    assert "Seq Scan on product_orders" not in explained
-
-
-#: As many finished orders as a planner needs to mind reading them all.
-MANY = """
-INSERT INTO product_orders ("externalStatus", status, "providerId", "createdAt")
-SELECT 'completed', 'approved', 'bayi', now() - make_interval(secs => n) FROM generate_series(1, 20000) AS n
-"""
-
-
-def _statement() -> str:
-    """`orders()` as it runs, with its parameters in place."""
-    parameters = {"period": 300, "max_checks": 20, "threshold": 5, "in_doubt": 300, "limit": 50}
-    return statements.STUCK % {name: str(value) for name, value in parameters.items()}
+    assert "waits for bayi, which is down (no answer in time)" in why
 
 
 def test_a_check_is_planned_for_now_noted_and_hinted_at(cli: Run, desk: Desk, queue: redis.Redis) -> None:
@@ -273,7 +328,7 @@ def test_a_check_is_planned_for_now_noted_and_hinted_at(cli: Run, desk: Desk, qu
 
     asked = json.loads(cli("orders", "check", found["provider_referans"], "--json").out)
 
-    assert asked == {"id": found["id"], "planned": True, "woken": True}
+    assert asked == {"orders": [{"id": found["id"], "planned": True, "woken": True}], "failed": []}
     assert desk.next_check_is_due(found)
     assert queue_lengths(queue)[QUEUES["check_order_status"]] == 1
     shown = json.loads(cli("orders", "show", found["id"], "--json").out)
@@ -295,3 +350,10 @@ def test_a_check_is_planned_where_the_queue_is_away(
 
 def test_an_order_that_was_never_sent_cannot_be_checked(cli: Run, desk: Desk) -> None:
     assert "was never sent" in cli("orders", "check", desk.placed()["id"]).problem
+
+
+def test_an_order_that_a_person_fulfils_cannot_be_checked(cli: Run, desk: Desk) -> None:
+    found = desk.sent()
+    with desk.models():
+        factories.put(found, attention="manual")
+    assert f"gateway orders complete {found['id']}" in cli("orders", "check", found["id"]).problem

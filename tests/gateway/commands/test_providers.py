@@ -1,11 +1,7 @@
 """Providers, added and tried out on the command line."""
 
 import base64
-import contextlib
 import json
-import os
-import pty
-import sys
 
 import pytest
 from cryptography.fernet import Fernet
@@ -15,6 +11,7 @@ from gateway.dev.simulator import Simulator
 from models import provider, provider_health
 
 from .conftest import Finished, Models, Run
+from .terminal import at_a_terminal
 
 ADD = ("providers", "add", "bayi", "--adapter", "znet", "--base-url", "https://bayi.example/")
 SIGNED = ("--callback", "standard-webhooks")
@@ -304,19 +301,3 @@ def test_at_a_terminal_credentials_are_asked_for_and_not_echoed(cli: Run, models
         found = provider.find("bayi")
     assert found is not None
     assert (found.credentials["kod"], found.credentials["sifre"]) == ("4711", "geheim")
-
-
-def at_a_terminal(arguments: list[str], answers: list[str]) -> str:
-    """What is on the screen after `gateway …`, with an answer typed at each prompt."""
-    process, screen = pty.fork()
-    if process == 0:
-        os.execv(sys.executable, [sys.executable, "-m", "gateway", *arguments])
-    shown = ""
-    with contextlib.suppress(OSError):  # how Linux says that the other side has closed the terminal
-        while text := os.read(screen, 1024).decode():
-            shown += text
-            if answers and shown.endswith(": "):  # the space comes once echoing is off
-                os.write(screen, answers.pop(0).encode() + b"\n")
-    os.waitpid(process, 0)
-    os.close(screen)
-    return shown

@@ -10,6 +10,7 @@ import redis
 import structlog
 
 from gateway import broker, outbound
+from gateway.counting import Counts
 from gateway.dev.simulator import Simulator
 from gateway.fulfilment.permits import Permits
 from gateway.fulfilment.worker import Worker
@@ -82,15 +83,18 @@ def backup(models: None, simulator: Simulator) -> str:
 @pytest.fixture
 def worker_for(models: None, redis_url: str, client: outbound.Client) -> Iterator[WorkerFor]:
     """Makes a worker: settings by their variables, other dependencies by their names."""
+    counts = Counts(write_seconds=0.01)
     with closing(broker.make_broker(load({"REDIS_URL": redis_url}, require=()), strict=True)) as dramatiq:
 
         def make(variables: dict[str, str] | None = None, **dependencies: Any) -> Worker:
             settings = load({"REDIS_URL": redis_url, **(variables or {})}, require=())
             hints = broker.Hints(dramatiq, longest_delay_seconds=settings.sweep_period_seconds)
-            made = Worker(settings, client, Permits(dramatiq.client), hints, uniform=lambda low, high: low)
+            permits = Permits(dramatiq.client)
+            made = Worker(settings, client, permits, hints, counts, uniform=lambda low, high: low)
             return replace(made, **dependencies)
 
         yield make
+        counts.drain(5)
 
 
 @pytest.fixture

@@ -9,8 +9,9 @@ from gateway.dev.simulator.book import State
 from gateway.fulfilment import checking, dispatching
 from gateway.fulfilment.permits import Busy
 from gateway.fulfilment.worker import CHECK, Worker
-from models import claims, plans, provider_health
+from models import claims, denied, plans, provider_health
 from models.db import database
+from models.denied import Denied
 from models.provider import Provider
 from tests import factories
 from tests.gateway.fulfilment.conftest import WorkerFor
@@ -148,6 +149,15 @@ class TestUnknownReference:
             age(order, 601)
         assert simulator.book.get(referans) is None
         assert (status(order), row(order)["attempts"]) == ("sent", 1)
+        assert denied.by_provider() == [Denied(SANDBOX, 1, referans)]
+
+    def test_an_order_that_its_provider_knows_after_all_is_not_denied(self, worker: Worker) -> None:
+        order = sent(worker)
+        for expected in ([], [1]):
+            claims.unknown_to_provider(order, 0, SANDBOX)
+            assert [each.count for each in denied.by_provider()] == expected
+        checking.check(worker, order)
+        assert denied.by_provider() == []
 
 
 class TestExpired:

@@ -14,7 +14,7 @@ from gateway.fulfilment.permits import Busy
 from gateway.fulfilment.worker import CHECK, Worker
 from gateway.providers.base import Task
 from gateway.providers.znet import Znet
-from models import claims, provider, provider_health
+from models import claims, provider, provider_counts, provider_health
 from models.codes import Code
 from models.outcome import Arrival, Outcome
 from models.provider import Candidate, Provider
@@ -142,6 +142,13 @@ class TestRefused:
         assert (found["externalStatus"], found["failureReason"]) == ("failed", failure)
         assert (found["lastMessage"], found["providerId"]) == (reason.replace("_", " "), BACKUP)
         assert booked(simulator, order).requests_seen == 2
+
+    def test_it_is_counted_with_its_reason(self, worker: Worker) -> None:
+        dispatching.dispatch(worker, place("refuse=stok_yok"))
+        assert worker.counts.drain(5)
+        [counted] = provider_counts.last_hour()
+        assert (counted.provider_id, counted.kind, counted.count) == (SANDBOX, "order_refused", 1)
+        assert counted.last_reason == "stok yok"
 
     def test_a_refusal_ends_the_providers_failures(self, worker: Worker) -> None:
         provider_health.failed(SANDBOX, "no answer", probe_seconds=30)

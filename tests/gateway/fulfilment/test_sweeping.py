@@ -255,7 +255,7 @@ class TestTheSweepItself:
     def test_two_do_not_run_at_once(self, worker: Worker, emptied_database_url: str) -> None:
         with closing(psycopg2.connect(emptied_database_url)) as elsewhere:
             elsewhere.cursor().execute("SELECT pg_advisory_lock(%s)", (sweep_run.LOCK_ID,))
-            sweeping.sweep(worker)
+            assert sweeping.sweep(worker) is None
         assert sweep_run.last() is None
 
     def test_a_tick_shows_that_scheduler_queue_and_worker_are_alive(self, models: None) -> None:
@@ -271,3 +271,12 @@ def test_a_swept_order_ends(worker: Worker) -> None:
     sweep(worker)
     dispatching.dispatch(worker, order)
     assert row(order)["externalStatus"] == "sent"
+
+
+def test_its_progress_and_its_counts_are_told(worker: Worker) -> None:
+    age(place(), 61)
+    told: list[tuple[str, int]] = []
+    swept = sweeping.sweep(worker, "by hand", lambda step, done: told.append((step, done)))
+    assert swept and swept.counts["enqueued"] == 1 and swept.error is None
+    assert told.count(("enqueued", 1)) == 2
+    assert {step for step, _ in told} == set(sweeping.STEPS)

@@ -9,6 +9,7 @@ import pytest
 from falcon.testing import TestClient
 
 from gateway import broker
+from gateway.counting import Counts
 from gateway.settings import Settings, load
 from gateway.web import create_app
 from models import api_key
@@ -55,7 +56,9 @@ def app(settings: Settings, pool: database.Pool) -> Iterator[falcon.App[Any, Any
         closing(broker.make_broker(settings, strict=True)) as queue,
     ):
         broker.install(broker.Bell(queue))
-        yield create_app(settings, client)
+        counts = Counts(write_seconds=0.01)
+        yield create_app(settings, client, counts=counts)
+        counts.drain(5)
         broker.drain(5)
         broker.install(None)
 

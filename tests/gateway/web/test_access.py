@@ -18,6 +18,9 @@ CALLS = [
     ("GET", f"/orders/{ID}/events", {Scope.ORDERS_READ}),
     ("POST", f"/orders/{ID}/check", {Scope.ORDERS_WRITE, Scope.OPS}),
     ("POST", f"/orders/{ID}/cancel", {Scope.ORDERS_WRITE}),
+    ("GET", "/metrics", {Scope.OPS}),
+    ("POST", f"/orders/{ID}/resolve", {Scope.OPS}),
+    ("POST", f"/orders/{ID}/resend", {Scope.OPS}),
 ]
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from gateway.web import callbacks
 from gateway.web.bodies import MAX_BYTES
+from models import provider_counts
 from tests import factories
 from tests.gateway.web import calls
 from tests.gateway.web.calls import NOBODY, call_back, neutral
@@ -156,3 +157,14 @@ def test_a_new_secret_is_taken_almost_at_once(anonymous: Client) -> None:
 def test_a_body_that_is_too_large_is_refused(anonymous: Client, length: int) -> None:
     calls.problem(call_back(anonymous, b" " * length), 413)
     assert calls.inbox() == []
+
+
+def test_what_is_refused_is_counted_with_its_reason(anonymous: Client, client: Client) -> None:
+    """`gateway doctor` shows it: a provider that signs with another secret is seen nowhere else."""
+    for secret in (OTHER_SECRET, OTHER_SECRET, calls.SECRET):
+        body = json.dumps(neutral(NOBODY)).encode()
+        anonymous.simulate_post("/callbacks/sandbox", body=body, headers=calls.signed(body, secret=secret))
+    wait_until(provider_counts.last_hour, what="what was refused is counted")
+    [counted] = provider_counts.last_hour()
+    assert (counted.provider_id, counted.kind, counted.count) == ("sandbox", "callback_refused", 2)
+    assert "signature" in counted.last_reason

@@ -65,6 +65,9 @@ def test_the_filters_narrow_together(client: Client) -> None:
     assert listed(client, userIdentifier="ayşe", externalStatus="sent") == [sent["id"]]
     assert listed(client, providerId="sandbox") == [other["id"], failed["id"], sent["id"]]
     assert listed(client, providerId="nobody") == []
+    factories.put(other, orderUuid="CART-1")
+    assert listed(client, reference="CART-1") == [other["id"]]
+    assert listed(client, reference="cart-1") == []
 
 
 def test_after_is_inclusive_and_before_is_not(client: Client) -> None:

@@ -6,8 +6,10 @@ from typing import Any
 import dramatiq
 import pytest
 import redis
+from falcon.testing import TestClient
 
-from models import provider, route
+from models import api_key, provider, provider_health, route
+from models.api_key import Scope
 from models.codes import Code
 from models.db import database
 from models.outcome import Arrival, Outcome
@@ -94,15 +96,28 @@ def test_a_pin_is_shown_only_to_keys_that_may_read_it(
     assert (shown.json["status"], shown.json["externalStatus"]) == ("approved", "completed")
 
 
-def test_each_read_of_a_pin_is_on_the_timeline(
+def test_who_reads_a_pin_stands_on_the_timeline_once_an_hour(
     completed: dict[str, Any], client: Client, trusted: Client
 ) -> None:
     path = f"/orders/{completed['id']}"
-    for reader in (trusted, client, trusted):
+    other = TestClient(client.app, headers={"Authorization": f"Bearer {api_key.create('finance', [*Scope])}"})
+
+    def readings() -> list[tuple[str, str]]:
+        return [event for event in calls.timeline(completed["id"]) if "read" in event[1]]
+
+    for reader in (trusted, client, trusted, other, trusted):
         reader.simulate_get(path)
-    assert [event for event in calls.timeline(completed["id"]) if "read" in event[1]] == [
-        ("api", "codes read with key storefront")
-    ] * 2
+    by_two = [("api", "codes read with key storefront"), ("api", "codes read with key finance")]
+    assert readings() == by_two
+    database.rows("UPDATE order_events SET at = at - interval '61 min'")
+    trusted.simulate_get(path)
+    assert readings() == [*by_two, by_two[0]]
+    events = trusted.simulate_get(f"{path}/events").json["data"]
+    assert [event["by"] for event in events if "read" in event["message"]] == [
+        "storefront",
+        "finance",
+        "storefront",
+    ]
 
 
 def test_no_other_call_shows_a_pin(completed: dict[str, Any], trusted: Client) -> None:
@@ -174,6 +189,20 @@ def test_an_end_that_is_taken_back_is_shown(
         assert (order["reversedAt"] is not None) == (then is ExternalStatus.REVERSED)
 
 
+def test_what_an_order_waits_for_is_shown_and_goes_by_itself(pool: object, client: Client) -> None:
+    order = calls.place(client)
+    provider_health.pause(factories.SANDBOX, "wrong prices", by="ayşe")
+
+    def shown() -> list[str | None]:
+        [listed] = client.simulate_get("/orders").json["data"]
+        return [client.simulate_get(f"/orders/{order['id']}").json["attention"], listed["attention"]]
+
+    assert shown() == ["provider_down"] * 2
+    assert factories.column(order, "attention") is None
+    provider_health.resume(factories.SANDBOX, by="ayşe")
+    assert shown() == [None] * 2
+
+
 def test_why_an_order_failed_is_shown(pool: object, client: Client) -> None:
     order = factories.sent()
     factories.settle(factories.arrival(order, ExternalStatus.FAILED))
@@ -193,7 +222,7 @@ def test_a_pin_that_does_not_open_is_an_error_that_shows_nothing(
 
 
 def test_the_timeline_tells_what_happened_oldest_first(completed: dict[str, Any], client: Client) -> None:
-    events = client.simulate_get(f"/orders/{completed['id']}/events").json
+    events = client.simulate_get(f"/orders/{completed['id']}/events").json["data"]
     names = {"at", "source", "from", "to", "message", "by"}
     assert [set(event) for event in events] == [names] * len(events)
     assert [(event["source"], event["from"], event["to"]) for event in events] == [
@@ -203,6 +232,37 @@ def test_the_timeline_tells_what_happened_oldest_first(completed: dict[str, Any]
         ("callback", "sent", "completed"),
     ]
     assert [event["at"] for event in events] == sorted(event["at"] for event in events)
+
+
+def test_the_timeline_comes_by_page(completed: dict[str, Any], client: Client) -> None:
+    path = f"/orders/{completed['id']}/events"
+    whole = client.simulate_get(path).json
+    assert (len(whole["data"]), whole["nextCursor"]) == (4, None)
+
+    first = client.simulate_get(path, params={"limit": 3}).json
+    database.rows(
+        "INSERT INTO order_events (order_id, source, message) VALUES (%s, 'api', 'later')", (completed["id"],)
+    )
+    second = client.simulate_get(path, params={"limit": 3, "cursor": first["nextCursor"]}).json
+
+    assert first["data"] + second["data"][:-1] == whole["data"]
+    assert (second["data"][-1]["message"], second["nextCursor"]) == ("later", None)
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=x", "offset=1"])
+def test_a_page_of_a_timeline_that_is_not_asked_for_rightly(
+    completed: dict[str, Any], client: Client, query: str
+) -> None:
+    answer = client.simulate_get(f"/orders/{completed['id']}/events?{query}")
+    assert calls.pointers(answer, 400) == [f"/{query.partition('=')[0]}"]
+
+
+@pytest.mark.parametrize(
+    "place", ["", "x", "é", "AA", "WzFd", "MA", "LTE", "MS41", "dHJ1ZQ", "MTg0NDY3NDQwNzM3MDk1NTE2MTU"]
+)
+def test_a_cursor_that_no_timeline_has_given(completed: dict[str, Any], client: Client, place: str) -> None:
+    answer = client.simulate_get(f"/orders/{completed['id']}/events", params={"cursor": place})
+    assert calls.pointers(answer, 400) == ["/cursor"]
 
 
 def test_the_timeline_of_a_conflict_keeps_the_other_pin_to_itself(
@@ -231,6 +291,15 @@ def test_an_order_that_was_never_sent_cannot_be_checked(client: Client) -> None:
     assert len(calls.timeline(placed["id"])) == 1
 
 
+def test_an_order_that_a_person_fulfils_cannot_be_checked(client: Client) -> None:
+    order = factories.sent()
+    factories.put(order, attention="manual", nextCheckAt=None)
+    answer = client.simulate_post(f"/orders/{order['id']}/check")
+    calls.problem(answer, 409)
+    assert answer.json["detail"] == f"a person completes it: gateway orders complete {order['id']}"
+    assert factories.column(order, "nextCheckAt") is None
+
+
 def test_what_was_not_sent_is_cancelled_once(client: Client) -> None:
     path = f"/orders/{calls.place(client)['id']}"
     answer = client.simulate_post(f"{path}/cancel")
@@ -238,7 +307,7 @@ def test_what_was_not_sent_is_cancelled_once(client: Client) -> None:
     assert (answer.json["status"], answer.json["externalStatus"]) == ("rejected", "failed")
     assert client.simulate_get(path).json == answer.json
     calls.problem(client.simulate_post(f"{path}/cancel"), 409)
-    assert len(client.simulate_get(f"{path}/events").json) == 2
+    assert len(client.simulate_get(f"{path}/events").json["data"]) == 2
 
 
 def test_what_was_sent_is_not_cancelled(client: Client) -> None:

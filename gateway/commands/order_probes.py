@@ -1,0 +1,54 @@
+"""The checks of `gateway doctor` on orders."""
+
+from gateway.commands import advice
+from gateway.commands.probes import Finding, Status
+from gateway.settings import Settings
+from models import denied, stuck
+from models.db import database
+from models.stuck import Limits
+
+#: Commands that only look, which `gateway orders list --stuck` names.
+LOOKS = ("gateway orders show", "gateway orders pin", "gateway doctor", "gateway providers test")
+#: What stands in the commands of an advice that is about no order in particular.
+NAMES = {
+    "id": "ID",
+    "referans": "its referans",
+    "provider": "PROVIDER",
+    "product": "PRODUCT",
+    "package": "PACKAGE",
+}
+
+
+def stuck_orders(settings: Settings) -> list[Finding]:
+    """No order needs a person; else how many do, why, and what to do about the gravest kind."""
+    name = "stuck orders"
+    with database.session():
+        found = stuck.counts(Limits.of(settings))
+    if not found:
+        return [Finding(name, Status.OK, "none")]
+    detail = ", ".join(f"{count} {kind}" for kind, count in found.items())
+    gravest = next(iter(found))
+    steps = [
+        step
+        for step in advice.NEXT.get(gravest, advice.OTHERWISE)
+        if not step.command.startswith(LOOKS) and step.only is None
+    ]
+    told = "; ".join(f"{step.when.format(**NAMES)}: {step.command.format(**NAMES)}" for step in steps)
+    cure = "see: gateway orders list --stuck" + (f"; {gravest}: {told}" if told else "")
+    return [Finding(name, Status.WARNING, detail, cure)]
+
+
+def denied_orders(_: Settings) -> list[Finding]:
+    """No provider says that it does not know an order which it has accepted."""
+    with database.session():
+        found = denied.by_provider()
+    return [
+        Finding(
+            f"provider {each.provider_id}: unknown orders",
+            Status.WARNING,
+            f"says that it does not know {each.count} that it has accepted, {each.example} among them",
+            f"ask {each.provider_id} what became of them and of their cost: gateway orders show {each.example};"
+            " then gateway orders complete ID or fail ID, with a reason",
+        )
+        for each in found
+    ]

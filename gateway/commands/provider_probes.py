@@ -1,0 +1,225 @@
+"""The checks of `gateway doctor` on providers."""
+
+from collections.abc import Sequence
+
+from gateway import log, outbound, providers
+from gateway.commands.probes import PROBE_SECONDS, Finding, Status
+from gateway.providers import ADAPTERS, Misconfigured, adapter_for
+from gateway.providers.base import ProviderError
+from gateway.settings import Settings
+from models import balances, gauges, provider, provider_counts, provider_health, stock
+from models.db import database, sealed
+from models.gauges import ProviderGauge
+from models.provider import Provider
+from models.provider_counts import Count, Counted
+from models.provider_health import GATEWAY, Health
+
+#: Refusals within an hour from which a provider needs a look; one now and then is business.
+MANY_REFUSALS = 5
+
+
+def known() -> list[ProviderGauge]:
+    """Every configured provider, without its credentials."""
+    with database.session():
+        return gauges.providers()
+
+
+def state(account: ProviderGauge, *, call: bool) -> list[Finding]:
+    """Whether the provider can be used and gets orders. With `call`, it is asked for its balance."""
+    name = f"provider {account.id}"
+    with database.session():
+        found = provider_health.health(account.id)
+        try:
+            usable = provider.find(account.id)
+        except sealed.Unsealable as error:
+            cure = f"enter them again: gateway providers rotate {account.id}"
+            return [Finding(name, Status.FAILED, f"its credentials cannot be read: {error}", cure)]
+    if usable is None:
+        return []
+    if fault := providers.fault(usable, outbound.Client()):
+        return [Finding(name, Status.FAILED, fault, f"change it: gateway providers set {account.id} …")]
+    finding = (
+        _obstacle(account, found) or _warning(account, found) or Finding(name, Status.OK, _well(account))
+    )
+    return [_asked(usable, finding) if call else finding]
+
+
+def _obstacle(account: ProviderGauge, found: Health | None) -> Finding | None:
+    """What keeps orders from the provider; None if nothing does."""
+    name = f"provider {account.id}"
+    if found and found.paused_at:
+        return _paused(account, found)
+    if found and found.down:
+        cure = (
+            f"ask its operator; to try it: gateway providers test {account.id}; {_wrong_credentials(account)}"
+        )
+        return Finding(name, Status.FAILED, f"down, {_failures(found)}", cure)
+    if not account.has_balance:
+        return Finding(name, Status.FAILED, "its balance is used up", _top_up(account))
+    return None
+
+
+def _warning(account: ProviderGauge, found: Health | None) -> Finding | None:
+    """What may keep orders from the provider soon; None if nothing does."""
+    name, cure = f"provider {account.id}", f"see: gateway providers test {account.id}"
+    if found and found.failures:
+        other = f"{cure}; {_wrong_credentials(account)}"
+        return Finding(name, Status.WARNING, f"up, but {_failures(found)}", other)
+    if found and found.account_refusals:
+        many = (
+            "the last order" if found.account_refusals == 1 else f"{found.account_refusals} orders in a row"
+        )
+        refused = f"up, but it refused {many} because of our account: {_error(found)}"
+        balance = f"{cure}; without balance: pay in there; {_wrong_credentials(account)}"
+        return Finding(name, Status.WARNING, refused, balance)
+    if account.is_low:
+        return Finding(name, Status.WARNING, f"{_well(account)}, which is low", _top_up(account))
+    return None
+
+
+def _paused(account: ProviderGauge, found: Health) -> Finding:
+    name, reason = f"provider {account.id}", log.mask(found.pause_reason or "")
+    resume = f"gateway providers resume {account.id}"
+    if found.paused_by != GATEWAY:
+        paused = f"paused by {found.paused_by}: {reason}"
+        return Finding(name, Status.WARNING, paused, f"when it may have orders again: {resume}")
+    paused = f"it refuses our account, so the gateway has paused it: {reason}"
+    if not account.has_balance:
+        return Finding(name, Status.FAILED, paused, _top_up(account))
+    right = f"put the account right there, or its credentials here: gateway providers rotate {account.id}"
+    return Finding(name, Status.FAILED, paused, f"{right}; it is asked again by itself; at once: {resume}")
+
+
+def _failures(found: Health) -> str:
+    if not found.failures:
+        return f"too many of its last calls failed: {_error(found)}"
+    many = "the last call" if found.failures == 1 else f"{found.failures} calls in a row"
+    return f"{many} failed: {_error(found)}"
+
+
+def _error(found: Health) -> str:
+    return log.mask(found.last_error or "no reason is known")
+
+
+def _wrong_credentials(account: ProviderGauge) -> str:
+    return f"other credentials: gateway providers rotate {account.id}"
+
+
+def _top_up(account: ProviderGauge) -> str:
+    return f"pay in at {account.id}; that is noticed by itself, at once with: gateway providers resume {account.id}"
+
+
+def _well(account: ProviderGauge) -> str:
+    if account.balance is None:
+        return "up"
+    return f"up, balance {account.balance:.2f} {account.currency or ''}".rstrip()
+
+
+def _asked(account: Provider, finding: Finding) -> Finding:
+    """`finding`, with what the provider says now when it is asked for its balance."""
+    if account.adapter not in ADAPTERS or not ADAPTERS[account.adapter].HAS_SERVICE:
+        return finding
+    client = outbound.Client(
+        connect_timeout_seconds=PROBE_SECONDS / 2,
+        read_timeout_seconds=PROBE_SECONDS,
+        deadline_seconds=PROBE_SECONDS,
+    )
+    try:
+        balance = adapter_for(account, client).balance()
+    except (ProviderError, Misconfigured) as error:
+        return Finding(
+            finding.name, Status.FAILED, log.mask(str(error)), f"see: gateway providers test {account.id}"
+        )
+    now = f"balance {balance.amount} {balance.currency}"
+    if finding.status is Status.OK:
+        return Finding(finding.name, Status.OK, now)
+    return Finding(finding.name, finding.status, f"{finding.detail}; asked now: {now}", finding.next)
+
+
+def stocks(_: Settings) -> list[Finding]:
+    """Own stock that is low, or empty though orders are routed to it."""
+    with database.session():
+        levels = stock.levels()
+    return [
+        Finding(
+            f"stock {level.name}",
+            Status.WARNING,
+            f"{level.available} codes left" + (f", {level.expired} have expired" if level.expired else ""),
+            f"load more: gateway stock load {level.name} < codes.txt",
+        )
+        for level in levels
+        if level.is_low
+    ]
+
+
+def gaps(_: Settings) -> list[Finding]:
+    """No provider's balance fell by what is no purchase of ours."""
+    with database.session():
+        found = balances.warnings()
+    return [
+        Finding(
+            f"provider {each.provider_id}: balance",
+            Status.WARNING,
+            f"fell by {each.gap}, which no order of ours explains: a purchase that is not ours, or one counted twice"
+            + (f"; {each.gaps} such gaps" if each.gaps > 1 else ""),
+            f"see: gateway providers balance {each.provider_id}; ask for its statement of that time, then"
+            f" gateway providers balance {each.provider_id} --acknowledge --reason …",
+        )
+        for each in found
+        if each.gap
+    ]
+
+
+def last_hour(_: Settings) -> list[Finding]:
+    """What was refused or contradictory within the last hour, by provider."""
+    with database.session():
+        counts = provider_counts.last_hour()
+        found = [_of_callbacks(each) for each in counts if each.kind == Counted.CALLBACK_REFUSED]
+        found += [_of_refusals(each) for each in counts if each.kind == Counted.ORDER_REFUSED]
+        found += [
+            Finding(
+                f"provider {each.provider_id}: conflicts",
+                Status.WARNING,
+                f"{each.count} of its answers within the last hour contradict an order",
+                f"see: gateway orders list --stuck --provider {each.provider_id}",
+            )
+            for each in provider_counts.conflicts_last_hour()
+        ]
+    return found
+
+
+def _of_callbacks(refused: Count) -> Finding:
+    """If none was accepted since, the secret is wrong, as a rule; else somebody else may have called."""
+    provider_id = refused.provider_id
+    accepted = provider_counts.accepted_callback_since(provider_id, refused.last_at)
+    status = Status.WARNING if accepted else Status.FAILED
+    detail = f"{refused.count} refused within the last hour"
+    detail += ", although others are accepted" if accepted else ", and none accepted since"
+    cure = (
+        f"the callback secret of {provider_id} is not the one it signs with, or somebody else calls: give it ours anew,"
+        f" gateway providers rotate {provider_id} --new-callback-secret; orders are polled meanwhile"
+    )
+    return Finding(
+        f"provider {provider_id}: callbacks", status, f"{detail}: {log.mask(refused.last_reason)}", cure
+    )
+
+
+def _of_refusals(refused: Count) -> Finding:
+    name = f"provider {refused.provider_id}: refusals"
+    many = "1 order" if refused.count == 1 else f"{refused.count} orders"
+    detail = f"{many} refused within the last hour, the last one: {log.mask(refused.last_reason)}"
+    status = Status.WARNING if refused.count >= MANY_REFUSALS else Status.OK
+    cure = f"see: gateway orders list --provider {refused.provider_id} --since 1h"
+    return Finding(name, status, detail, cure)
+
+
+def callback_formats(accounts: Sequence[ProviderGauge]) -> list[Finding]:
+    """The format of every provider's callbacks is chosen, and not guessed from what came."""
+    name = "callback formats"
+    guessed = [account.id for account in accounts if account.guesses_callbacks]
+    if not guessed:
+        return [Finding(name, Status.OK, "chosen")]
+    choose = "gateway providers set ID --callback-format protocol|neutral"
+    return [
+        Finding(name, Status.WARNING, f"read both formats: {', '.join(guessed)}", f"choose one: {choose}")
+    ]

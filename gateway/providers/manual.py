@@ -1,0 +1,52 @@
+"""Orders that a person fulfils: no service is called, and nobody is asked."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from gateway import outbound
+from gateway.providers.base import (
+    Balance,
+    Package,
+    QuestionRefused,
+    Task,
+    UnknownReference,
+    UnreadableCallback,
+)
+from models.outcome import Outcome
+from models.provider import Provider
+from models.status import ExternalStatus
+
+
+class Manual:
+    """Sending means that the order waits for a person, who completes or fails it."""
+
+    HAS_SERVICE: ClassVar[bool] = False
+    NEEDS_PERSON: ClassVar[bool] = True
+    CURRENCY: ClassVar[str | None] = None
+    CREDENTIALS: ClassVar[tuple[str, ...]] = ()
+    FIELDS: ClassVar[tuple[str, ...]] = ()
+    ACKNOWLEDGEMENT: ClassVar[str | None] = None
+
+    def __init__(self, provider: Provider, client: outbound.Client) -> None:
+        pass
+
+    def send(self, task: Task) -> Outcome:
+        return Outcome(ExternalStatus.SENT, task.referans)
+
+    def check(self, task: Task) -> Outcome:
+        """An order that is `pending`, because its send was cut off, is then given to a person again."""
+        raise UnknownReference("a person fulfils the order, so there is no service to ask")
+
+    def balance(self) -> Balance:
+        raise QuestionRefused("a person fulfils these orders: they have no balance")
+
+    def catalogue(self) -> list[Package]:
+        raise QuestionRefused("a person fulfils these orders: they have no catalogue")
+
+    @staticmethod
+    def read_callback(fields: Mapping[str, Any]) -> Outcome:
+        raise UnreadableCallback("a person fulfils these orders: they have no callbacks")
+
+    @staticmethod
+    def write_callback(outcome: Outcome) -> Mapping[str, str]:
+        raise ValueError("a person fulfils these orders: they have no callbacks")

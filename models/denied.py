@@ -1,0 +1,31 @@
+"""Orders that their provider has accepted, and now says that it does not know."""
+
+from dataclasses import dataclass
+
+from models.claims import ASKS
+from models.db import database
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """How many orders a provider has accepted and now denies: a row of DENIED."""
+
+    provider_id: str
+    count: int
+    #: The reference of one of them.
+    example: str
+
+
+def by_provider() -> list[Denied]:
+    """Open orders that their provider has denied ASKS times since it last said something of them, by provider."""
+    return database.load(Denied, DENIED)
+
+
+#: Uses idx_orders_planned: its cost follows the number of waiting orders.
+DENIED = f"""
+SELECT o."providerId" AS provider_id, count(*)::int AS count, min(o.provider_referans) AS example
+FROM product_orders AS o
+WHERE o."nextCheckAt" IS NOT NULL AND o."externalStatus" IN ('sent', 'processing') AND o."unknownCount" >= {ASKS}
+  AND o."providerId" IS NOT NULL AND o.provider_referans IS NOT NULL
+GROUP BY 1 ORDER BY 1
+"""

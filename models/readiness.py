@@ -1,0 +1,108 @@
+"""Whether the database takes our writes, and whether our encryption keys open what it holds."""
+
+from dataclasses import dataclass
+
+import peewee
+
+from models import provider
+from models.db import database, sealed
+
+#: Tables into which the gateway writes.
+WRITTEN = (
+    *("product_orders", "order_events", "former_references", "callback_events", "idempotency_keys"),
+    *("api_keys", "routes", "providers", "provider_health", "provider_counts", "sweeps", "heartbeats"),
+    *("stock_codes", "balance_readings", "balance_chains", "balance_gaps"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """Why a server takes no writes, and what to do about it; each without a full stop."""
+
+    #: For everyone: names nothing of the installation.
+    short: str
+    cause: str
+    cure: str
+
+
+def obstacle() -> Obstacle | None:
+    """What keeps this role from storing orders; None if nothing does. Writes nothing; needs an open session."""
+    try:
+        database.rows(WRITE_NOTHING)
+    except peewee.DatabaseError as error:
+        if database.sqlstate(error) == database.READ_ONLY:
+            return _read_only()
+        if database.sqlstate(error) == database.NOT_PERMITTED:
+            return _not_permitted()
+        raise
+    return None
+
+
+def write_and_undo() -> None:
+    """Write a row, and roll it back: the disk may be full, or a rule in the way. Raises what the database raises."""
+    with database.database.atomic() as transaction:
+        database.rows(WRITE_ONE)
+        transaction.rollback()
+
+
+def keys_open_nothing() -> bool:
+    """Whether sealed values are stored, but no key of ENCRYPTION_KEYS opens one: the keys of this process are wrong."""
+    stored = [row["value"] for row in database.rows(provider.SEALED)]
+    return not any(map(sealed.opens, stored)) and any(map(sealed.lacks_key, stored))
+
+
+def _read_only() -> Obstacle:
+    found = database.rows(WHY_READ_ONLY)[0]
+    if found["is_standby"]:
+        return Obstacle(
+            "read-only", "read-only: it is a standby of another server", "point DATABASE_URL to the primary"
+        )
+    cure = "ask the host of the database why (a plan's limit, a full disk, maintenance), and reset it there"
+    return Obstacle(
+        "read-only", f"read-only: default_transaction_read_only is on, by its {found['source']}", cure
+    )
+
+
+def _not_permitted() -> Obstacle:
+    lacking = [f"{row['privilege']} on {row['tables']}" for row in database.rows(LACKING, (list(WRITTEN),))]
+    role = database.rows("SELECT current_user AS role")[0]["role"]
+    rights = "; ".join(lacking) or "writing"
+    cure = (
+        "a host takes this right away when a plan's limit is passed: make room there, or take a larger plan;"
+        f" otherwise GRANT it to {role} again"
+    )
+    return Obstacle("writing is not permitted", f"the role {role} lacks the right: {rights}", cure)
+
+
+#: What placing an order, its callbacks and its checks write, of no row: PostgreSQL checks the rights all the same, and
+#: neither a transaction id nor a dead row comes of it.
+WRITE_NOTHING = """
+WITH placed AS (
+    INSERT INTO product_orders (id) SELECT id FROM product_orders WHERE false
+), moved AS (
+    UPDATE product_orders SET "nextCheckAt" = now() WHERE false
+), told AS (
+    INSERT INTO order_events (order_id, source) SELECT order_id, source FROM order_events WHERE false
+), kept AS (
+    INSERT INTO callback_events (provider_id, dedupe_key, result)
+    SELECT provider_id, dedupe_key, result FROM callback_events WHERE false
+), reserved AS (
+    INSERT INTO idempotency_keys (api_key_id, key, fingerprint)
+    SELECT api_key_id, key, fingerprint FROM idempotency_keys WHERE false
+), answered AS (
+    UPDATE provider_health SET failures = 0 WHERE false
+)
+SELECT 1 AS one
+"""
+WRITE_ONE = "INSERT INTO heartbeats (process, beat_at) VALUES ('written and rolled back', now())"
+WHY_READ_ONLY = """
+SELECT pg_is_in_recovery() AS is_standby,
+    (SELECT source FROM pg_settings WHERE name = 'default_transaction_read_only') AS source
+"""
+LACKING = """
+SELECT privilege, string_agg(name, ', ' ORDER BY place) AS tables
+FROM unnest(%s::text[]) WITH ORDINALITY AS written (name, place)
+    CROSS JOIN unnest(ARRAY['INSERT', 'UPDATE', 'DELETE']) AS privilege
+WHERE to_regclass(name) IS NOT NULL AND NOT has_table_privilege(to_regclass(name), privilege)
+GROUP BY privilege ORDER BY privilege = 'INSERT' DESC, privilege
+"""
