@@ -71,6 +71,7 @@ def _checks(settings: Settings, call: bool) -> list[Check]:
         Check("database", partial(server_probes.postgres, settings)),
         Check("database writes", partial(server_probes.database_writes, settings), stored),
         Check("migrations", partial(server_probes.migrations, settings), ("database",)),
+        Check("pooler", partial(server_probes.pooler, settings), ("database",)),
         Check("encryption", partial(server_probes.encryption, settings), stored),
         Check("broker", partial(server_probes.redis_server, settings)),
         Check("broker writes", partial(server_probes.broker_writes, settings), ("broker",)),

@@ -4,22 +4,24 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
+from decimal import Decimal
 
 import typer
 
 from gateway import outbound
 from gateway.callbacks.verifiers import VERIFIERS, Verifier
-from gateway.commands import accounts, credentials, operating, printing, rotating, showing
+from gateway.commands import accounts, balances, credentials, operating, printing, rotating, showing
 from gateway.commands import provider_options as option
 from gateway.commands.accounts import Wanted
 from gateway.commands.context import Problem, change_provider, find_provider, gateway
 from gateway.providers import ADAPTERS, Misconfigured, adapter_for
 from gateway.providers.base import ProviderError
 from models import provider, provider_health, standing
+from models.balances import Told, begin_asking, keep_asked
 from models.provider import CALLBACK_SECRET, Provider
 
 app = typer.Typer(help="Providers: the accounts that orders are given to.", no_args_is_help=True)
-for command in (rotating.rotate, operating.pause, operating.resume, operating.remove):
+for command in (rotating.rotate, operating.pause, operating.resume, operating.remove, balances.balance):
     app.command()(command)
 
 #: The state of a provider that cannot be used.
@@ -246,7 +248,7 @@ def test(
     provider_id: option.KnownId,
     json: option.Json = False,
 ) -> None:
-    """Ask the provider for our balance, to see that URL, credentials and access are right. Changes nothing.
+    """Ask the provider for our balance, to see that URL, credentials and access are right. Orders nothing.
 
     Example: gateway providers test bayi
     """
@@ -255,6 +257,8 @@ def test(
         health = provider_health.health(provider_id)
     if found.adapter in ADAPTERS and not ADAPTERS[found.adapter].HAS_SERVICE:
         raise Problem(f"{provider_id} ({found.adapter}) calls no service, so there is nothing to test")
+    with gateway():
+        asking = begin_asking(provider_id)
     started = time.monotonic()
     try:
         balance = adapter_for(found, outbound.Client()).balance()
@@ -262,6 +266,8 @@ def test(
         at = "" if found.base_url in str(error) else f" at {found.base_url}"
         raise Problem(f"{provider_id}{at}: {error}") from None
     milliseconds = round((time.monotonic() - started) * 1000)
+    with gateway():
+        keep_asked(provider_id, Told(balance.amount, balance.currency, Decimal(0)), asking)
     is_low = found.low_balance is not None and balance.amount < found.low_balance
     obstacle = health.obstacle() if health else None
     if json:
