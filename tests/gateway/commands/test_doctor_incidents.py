@@ -292,5 +292,5 @@ class TestOrders:
         found = examined()
         assert set(found) == {"provider sandbox: unknown orders"}
         line = found["provider sandbox: unknown orders"]
-        assert f"1 that it has accepted, {order['provider_referans']} among them" in line.detail
+        assert line.detail.endswith(f"1 order that it has accepted: {order['provider_referans']}")
         assert line.next and f"gateway orders show {order['provider_referans']}" in line.next
