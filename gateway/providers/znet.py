@@ -207,7 +207,7 @@ def _readable(response: outbound.Response, max_bytes: int) -> str:
         raise NoAnswer(f"the panel answered HTTP {response.status}")
     if not text:
         raise NoAnswer(
-            "the panel's answer is empty: the dealer code is wrong, the API right is not granted,"
+            "the panel's answer is empty: the dealer code or the password is wrong, the API right is not granted,"
             " or our address is not on the panel's list"
         )
     if text.startswith("<"):

@@ -180,7 +180,7 @@ class TestProviders:
         assert known
         provider.save(Provider("box", "znet", known.base_url, "none", credentials))
         line = examined(call=True)[BOX]
-        assert line.status is Status.FAILED and "the dealer code is wrong" in line.detail
+        assert line.status is Status.FAILED and "the dealer code or the password is wrong" in line.detail
 
     def test_it_refuses_our_account(self, database_url: str) -> None:
         refuse("Kullanıcı Api Yetki", lacks_balance=False)

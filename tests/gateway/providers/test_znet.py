@@ -634,5 +634,5 @@ def test_the_simulator_is_understood_from_send_to_pin() -> None:
         booked = simulator.book.get(task().referans)
         outcome = znet.check(task())
         assert (outcome.status, outcome.codes) in ((COMPLETED, (Code(booked.pin),)), (PROCESSING, ()))
-        with pytest.raises(NoAnswer, match="the dealer code is wrong"):
+        with pytest.raises(NoAnswer, match="the dealer code or the password is wrong"):
             account(simulator.url, sifre="wrong").balance()
