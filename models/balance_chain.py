@@ -224,7 +224,7 @@ class _Chain:
         return self._told_by(layers)
 
     def _layers(self, slack: int, needless: int) -> list[list[_Story]] | None:
-        """The stories with no step, with one, and so on. The last is empty if there is none. None if they are too many."""
+        """The stories with no step, with one, and so on; the last is empty if there is none. None if too many."""
         known = self._known
         layers = [[_Story(0, _whole(known.balance), known.since) if known else _Story(0, None, None)]]
         followed = 0
