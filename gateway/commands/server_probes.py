@@ -26,8 +26,8 @@ SELECT current_setting('server_version_num')::int AS number,
 SCHEMA_AGE = """
 SELECT EXTRACT(EPOCH FROM (now() AT TIME ZONE 'UTC') - min(applied))::float8 AS seconds FROM schema_migration
 """
-#: Seconds without a tick after which the scheduler counts as dead; it ticks each minute, through queue and worker. A dead
-#: one is named within two minutes, even if it died just after a tick.
+#: Seconds without a tick after which the scheduler counts as dead; it ticks each minute, through queue and worker. One
+#: that is dead is named within two minutes, even if it died just after a tick.
 SCHEDULER_SILENCE_SECONDS = 110.0
 
 
