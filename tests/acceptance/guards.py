@@ -1349,7 +1349,7 @@ GUARDS = [
     Guard(
         "what may still be learned settles no chain",
         "models/balance_chain.py",
-        "found = [fall for fall in falls if not all(ones[one].is_settled for one in fall.by)]",
+        "found = [fall for fall in falls if not all(one.is_settled for one in self._near(fall, ones))]",
         "found: list[Fall] = []",
         CHAIN,
     ),
