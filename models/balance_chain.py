@@ -121,7 +121,7 @@ class _Story:
     #: Bits of the unanswered sends that it uses.
     used: int = 0
     gaps: int = 0
-    #: How much more those sends cost, where that is known, than the balance fell.
+    #: How much more those sends cost, where that is known, than the balance fell, and how far it fell in gaps.
     excess: int = 0
     #: Its falls that are explained by sends of which something may still be learned: how far, and the bits of those
     #: of such sends that were possible then; sorted.
@@ -254,13 +254,16 @@ class _Chain:
     def _is_as_good(self, one: _Story, other: _Story) -> bool:
         """Whether whatever can follow `other`, which has placed the same, can follow `one`, also once more is known.
 
-        That needs a balance that is no higher, no more gaps, no other sends, and no other falls that are a bet.
+        That needs a balance that is no higher, no more gaps, no other sends, and no other falls that are a bet. Of two
+        that are alike in all of that, the one that explains more closely is as good.
         """
         is_lower = one.balance is None or (other.balance is not None and one.balance <= other.balance)
         if not is_lower or one.gaps > other.gaps or one.needless > other.needless:
             return False
         if one.used & ~other.used & self._settled:
             return False
+        if (one.balance, one.gaps, one.used, one.bets) == (other.balance, other.gaps, other.used, other.bets):
+            return one.excess <= other.excess
         left = list(other.bets)
         for fall, possible in one.bets:
             like = next((bet for bet in left if bet[0] >= fall and not bet[1] & ~possible), None)
@@ -306,7 +309,7 @@ class _Chain:
             max(story.answered_at or answered_at, answered_at),
             story.used | used,
             story.gaps + gaps,
-            story.excess + self._excess(fall, used),
+            story.excess + (fall if gaps else self._excess(fall, used)),
             self._bets(story, fall) if used & ~self._settled else story.bets,
             story.needless + needless,
             index,
@@ -364,7 +367,7 @@ class _Chain:
         fewest = layers[-1][0].gaps
         best = [story for story in layers[-1] if story.gaps == fewest]
         best.sort(
-            key=lambda story: (bool(story.bets), story.balance or 0, story.used.bit_count(), story.excess)
+            key=lambda story: (bool(story.bets), story.balance or 0, story.excess, story.used.bit_count())
         )
         chosen = _stories(best[0])
         is_firm = not best[0].bets and (best[0].balance or 0) <= min(story.balance or 0 for story in best)

@@ -24,7 +24,7 @@ READING = "reading "
 #: Readings of one provider that are followed at a time.
 MAX_READINGS = 2_000
 #: Seconds after which nothing more is learned about what a send without an answer cost.
-HOLD_SECONDS = 3_600
+HOLD_SECONDS = 6 * 3_600
 #: Seconds for which an order that was given up in doubt may still be bought.
 GIVEN_UP_SECONDS = 86_400
 #: Seconds from an order's first news to the answer that its send may still bring.
@@ -163,12 +163,16 @@ class _Ledger:
         self._is_full = len(readings) >= MAX_READINGS
         came = Counter(reading.order_id for reading in readings)
         self._sends = [send for send in sends if came[send.order_id] - send.unplaced < send.missing]
+        self._may_wait = True
         self._horizon = self._under_way_since(readings[-1].id)
         self._decimals = max([chain.decimals, *(_decimals(reading.remaining) for reading in current)])
         self._unit = max(CENT, Decimal(1).scaleb(-self._decimals))
 
     def follow(self) -> Followed:
         followed, cut = self._follow_without_cut()
+        if self._is_full and not followed.placed:  # there is no room to wait for more
+            self._may_wait = False
+            followed, cut = self._follow_without_cut()
         if self._is_full and not followed.placed:
             followed = Followed(tuple(self._readings), None, is_lost=True)
         with database.database.atomic():
@@ -221,7 +225,8 @@ class _Ledger:
             until = send.heard_at + timedelta(seconds=GIVEN_UP_SECONDS)
         is_over = not send.is_pending and send.under_way_since is None
         is_known = cost is not None or now - send.since > timedelta(seconds=HOLD_SECONDS)
-        return Unanswered(send.order_id, send.since, until, cost, is_settled=is_over and is_known)
+        is_settled = not self._may_wait or (is_over and is_known)
+        return Unanswered(send.order_id, send.since, until, cost, is_settled)
 
     def _place(self, followed: Followed, cut: Sequence[Reading]) -> None:
         """Mark the readings that the chain has passed, and the sends that explain a fall in what is settled."""

@@ -280,6 +280,17 @@ class TestReadings:
             pass
         assert (gaps(), balance_ledger.with_news()) == ([], [])
 
+    def test_there_is_no_room_to_wait_for_ever(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(balance_ledger, "MAX_READINGS", 4)
+        read(990, 0.8)
+        follow(0.9)
+        order(1)
+        for number in range(4):
+            read(970 - 10 * number, 2 + number)
+        followed = follow(20)
+        assert followed and len(followed.placed) == 4 and not followed.is_lost
+        assert gaps() == []
+
     def test_old_ones_are_deleted(self) -> None:
         old = moment(0) - timedelta(days=400)
         read(90, 1, answered=old, began=old)

@@ -86,6 +86,25 @@ def task(**fields: Any) -> Task:
     )
 
 
+@pytest.mark.parametrize(
+    ("answer", "cost", "remaining"),
+    [
+        (b"OK|10.12|980.88", "10.12", "980.88"),
+        (b"OK|10,12|1.980,88", "10.12", "1980.88"),
+        (b"OK||980.88", None, "980.88"),
+        (b"OK|10.12|", "10.12", None),
+        (b"OK|10.12|yok", "10.12", None),
+        (b"OK|10.12|99999999999999", "10.12", None),
+    ],
+)
+def test_an_accepted_order_tells_its_cost_and_what_remains(
+    panel: Panel, znet: Znet, answer: bytes, cost: str | None, remaining: str | None
+) -> None:
+    panel.answer = answer
+    outcome = znet.send(task())
+    assert (outcome.cost, outcome.remaining) == (cost and Decimal(cost), remaining and Decimal(remaining))
+
+
 def test_what_is_sent(panel: Panel, znet: Znet) -> None:
     panel.answer = b"OK|10.12|980.88"
     outcome = znet.send(task())
