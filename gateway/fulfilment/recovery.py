@@ -18,7 +18,7 @@ logger = log.get(__name__)
 #: Seconds by which a plan is overdue, or which a new order has waited, when its hint counts as lost.
 LATE_SECONDS = 15
 #: Seconds until an order is handed to a worker again if it is still late: its work may fail each time.
-AGAIN_SECONDS = 60
+AGAIN_SECONDS = 30
 #: Messages up to which a queue counts as nearly empty: a longer one has the hints, and workers that are behind.
 NEARLY_EMPTY = 100
 #: Orders taken up at once.

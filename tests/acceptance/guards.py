@@ -1305,6 +1305,20 @@ GUARDS = [
         PASSING_OVER,
     ),
     Guard(
+        "what never reached its provider goes on when that is removed",
+        "gateway/fulfilment/checking.py",
+        "    if send_elsewhere(worker, order_id, None):\n        return\n",
+        "",
+        PASSING_OVER,
+    ),
+    Guard(
+        "a provider that has refused an order takes it up no more",
+        "models/unsent.py",
+        """r.provider_id <> ALL (COALESCE(o."triedProviders", ARRAY[]::text[]))""",
+        "true",
+        PASSING_OVER,
+    ),
+    Guard(
         "what waits is taken up by one worker",
         "models/unsent.py",
         """o."nextCheckAt" > clock_timestamp() AND {_WAITS}""",
