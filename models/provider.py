@@ -126,6 +126,11 @@ def candidate(provider_id: str) -> Candidate | None:
     return Candidate(_provider(row), health)
 
 
+def ids() -> frozenset[str]:
+    """The ids of all providers."""
+    return frozenset(row["id"] for row in database.rows("SELECT id FROM providers"))
+
+
 def every() -> list[Provider]:
     """All providers by id. Raises sealed.Unsealable."""
     return [_provider(row) for row in database.rows(f"SELECT {COLUMNS} FROM providers ORDER BY id")]

@@ -10,7 +10,11 @@ from gateway.settings import Settings, SettingsError, load, load_or_exit, notes
 
 #: Fixed, since it names tests.
 KEY = "bm90LWEta2V5LWZvci1hbnl0aGluZy1idXQtdGVzdHM="
-SERVERS = {"DATABASE_URL": "postgres://u:p@host/name", "REDIS_URL": "redis://host:6379/0"}
+SERVERS = {
+    "DATABASE_URL": "postgres://u:p@host/name",
+    "REDIS_URL": "redis://host:6379/0",
+    "ALLOW_PLAINTEXT": "1",
+}
 
 
 def given(**variables: str) -> Settings:
