@@ -12,7 +12,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import falcon
 import redis
@@ -29,13 +29,18 @@ logger = log.get(__name__)
 SHARE_SECONDS = 0.2
 #: Parts of a rate's period; what is older than the period is forgotten part by part.
 PARTS = 10
+#: Periods that are remembered: what was let through in a moment in which processes did not know of each other is taken
+#: back in the next ones.
+PERIODS = 4
 #: Addresses share so many counts in a process, and in Redis, so that any number of addresses takes no more memory. Two
 #: that share one are refused together, which only those notice that fail.
-SLOTS = 2**14
+SLOTS = 2**13
 #: Counts that a process adds up in one round; the others wait for the next.
 MAX_SHARED = 1_000
+#: Parts in which it is seen how many requests were let through by all for each one here.
+LATELY = 3
 #: For each request here, so many at most are taken to have been let through by all since the last round.
-MAX_RATIO = 4.0
+MAX_RATIO = 16.0
 
 #: Counts by part, a part being the time divided by its length.
 Parts = dict[int, int]
@@ -56,28 +61,44 @@ class _Count:
     #: Whether anyone asked since the last round.
     is_asked: bool = False
 
-    def recent(self, part: int) -> float:
-        """Within the last period."""
-        return self._since(part - PARTS + 1)
+    def free_from(self, part: int, limit: int) -> int:
+        """The part from which on one more is within the limit; `part` itself if it is now.
 
-    def recently(self, part: int) -> float:
-        """Within the last two periods, so that what was too much in one is taken from the next."""
-        return self._since(part - 2 * PARTS + 1)
+        Within each of the last PERIODS periods, and within all of them together, no more than the rate allows: what was
+        too much in one is taken from the next.
+        """
+        known = sorted((at, many) for at, many in self._estimated().items() if at > part - PERIODS * PARTS)
+        free = part
+        if sum(many for _, many in known) < limit:
+            return free
+        for periods in range(1, PERIODS + 1):
+            within = [(at, many) for at, many in known if at > part - periods * PARTS]
+            left = sum(many for _, many in within)
+            for at, many in within:
+                if left < periods * limit:
+                    break
+                left -= many
+                free = max(free, at + periods * PARTS)
+        return free
 
-    def _since(self, first: int) -> float:
-        return _sum(self.by_all, first) + self.ratio * _sum(self.mine, first)
+    def _estimated(self) -> dict[int, float]:
+        """What was let through by all, by part."""
+        found: dict[int, float] = dict(self.by_all)
+        for at, many in self.mine.items():
+            found[at] = found.get(at, 0) + self.ratio * many
+        return found
 
     def learn(self, by_all: Parts, sent: Parts, part: int, limit: int) -> None:
         """What all processes have counted, after ours were `sent`."""
-        first = part - 2 * PARTS + 1
         self.by_all = by_all
         self.mine = {at: many - sent.get(at, 0) for at, many in self.mine.items() if many > sent.get(at, 0)}
-        self.shared = {
-            at: self.shared.get(at, 0) + sent.get(at, 0) for at in {*self.shared, *sent} if at >= first
-        }
-        here, everywhere = _sum(self.shared, first), _sum(by_all, first)
-        near = here > 0 and 2 * everywhere >= limit
-        self.ratio = min(MAX_RATIO, max(1.0, everywhere / here)) if near else 1.0
+        shared = {at: self.shared.get(at, 0) + sent.get(at, 0) for at in {*self.shared, *sent}}
+        self.shared = {at: many for at, many in shared.items() if at > part - LATELY}
+        here, everywhere = (_sum(parts, part - LATELY + 1) for parts in (self.shared, by_all))
+        if 2 * _sum(by_all, part - (PERIODS + 1) * PARTS) < limit:
+            self.ratio = 1.0
+        elif here:
+            self.ratio = min(MAX_RATIO, max(1.0, everywhere / here))
 
 
 def _sum(parts: Parts, first: int) -> int:
@@ -102,33 +123,25 @@ class Limiter:
         with self._lock:
             count = self._counts.setdefault(name, _Count())
             count.is_asked = True
-            if self._has_room(count, part):
-                count.mine[part] = count.mine.get(part, 0) + 1
-                return 0.0
-            return self._free_from(count, part) * self._part_seconds - now
+            free = count.free_from(part, self.rate.count)
+            if free > part:
+                return free * self._part_seconds - now
+            count.mine[part] = count.mine.get(part, 0) + 1
+            return 0.0
 
     def is_full(self, name: str) -> bool:
         """Whether there is no room; nothing is counted."""
         part = int(self._clock() / self._part_seconds)
         with self._lock:
-            return name in self._counts and not self._has_room(self._counts[name], part)
-
-    def _has_room(self, count: _Count, part: int) -> bool:
-        limit = self.rate.count
-        return count.recent(part) < limit and count.recently(part) < 2 * limit
-
-    def _free_from(self, count: _Count, part: int) -> int:
-        """The first part in which there is room again."""
-        later = range(part + 1, part + 2 * PARTS + 1)
-        return next((one for one in later if self._has_room(count, one)), later.stop)
+            return name in self._counts and self._counts[name].free_from(part, self.rate.count) > part
 
     def asked(self) -> dict[str, Parts]:
         """By name, what is not added up yet of those that were asked about, up to MAX_SHARED; forgets idle ones."""
-        oldest = int(self._clock() / self._part_seconds) - 2 * PARTS + 1
+        oldest = int(self._clock() / self._part_seconds) - PERIODS * PARTS + 1
         with self._lock:
             names = [name for name, count in self._counts.items() if count.is_asked][:MAX_SHARED]
             for name in [name for name, count in self._counts.items() if not count.is_asked]:
-                if not count_is_recent(self._counts[name], oldest):
+                if not _is_recent(self._counts[name], oldest):
                     del self._counts[name]
             for name in names:
                 self._counts[name].is_asked = False
@@ -137,19 +150,21 @@ class Limiter:
     def share(self, client: redis.Redis, waiting: dict[str, Parts]) -> None:
         """Add up what is `waiting` with the counts of the other processes. Raises redis.RedisError."""
         period = int(self._clock() / self.rate.seconds)
-        periods = (period - 2, period - 1, period)
+        periods = range(period - PERIODS, period + 1)
         with client.pipeline(transaction=False) as pipeline:
             for name, parts in waiting.items():
                 for part, many in parts.items():
                     pipeline.hincrby(self._key(name, part // PARTS), str(part), many)
                 for one in {part // PARTS for part in parts}:
-                    pipeline.expire(self._key(name, one), 3 * self.rate.seconds)
+                    pipeline.expire(self._key(name, one), (PERIODS + 1) * self.rate.seconds)
             pipeline.execute()
             for name in waiting:
                 for one in periods:
                     pipeline.hgetall(self._key(name, one))
             found = pipeline.execute()
-        self._learn(waiting, [_read(found[at : at + 3]) for at in range(0, len(found), 3)])
+        self._learn(
+            waiting, [_read(found[at : at + len(periods)]) for at in range(0, len(found), len(periods))]
+        )
 
     def _learn(self, sent: dict[str, Parts], by_all: Iterable[Parts]) -> None:
         part = int(self._clock() / self._part_seconds)
@@ -162,7 +177,7 @@ class Limiter:
         return f"{NAMESPACE}:limit:{self._kind}:{name}:{period}"
 
 
-def count_is_recent(count: _Count, oldest: int) -> bool:
+def _is_recent(count: _Count, oldest: int) -> bool:
     """Whether anything of it still matters."""
     return any(at >= oldest for parts in (count.mine, count.by_all) for at in parts)
 
@@ -174,9 +189,10 @@ def _read(hashes: Iterable[dict[bytes, bytes]]) -> Parts:
 class Sharing:
     """Adds up the counts of some limiters in Redis. Its thread exists only while someone asks."""
 
-    def __init__(self, limiters: Iterable[Limiter], client: redis.Redis) -> None:
+    def __init__(self, limiters: Iterable[Limiter], client: redis.Redis, share_seconds: float) -> None:
         self._limiters = list(limiters)
         self._client = client
+        self._share_seconds = share_seconds
         self._lock = threading.Condition()
         self._is_running = False
         self._failing = False
@@ -203,7 +219,7 @@ class Sharing:
             if not self._is_running:
                 return
             self._share(waiting)
-            time.sleep(SHARE_SECONDS)
+            time.sleep(self._share_seconds)
 
     def _share(self, waiting: list[tuple[Limiter, dict[str, Parts]]]) -> None:
         try:
@@ -224,11 +240,11 @@ class Sharing:
 class Limits:
     """What the web asks before it answers."""
 
-    def __init__(self, settings: Settings, client: Any, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, settings: Settings, client: redis.Redis, share_seconds: float = SHARE_SECONDS) -> None:
         self._trusted_proxies = settings.trusted_proxies
-        self._of_keys = Limiter("key", settings.rate_limit, clock)
-        self._of_failures = Limiter("failure", settings.rate_limit.tenth(), clock)
-        self._sharing = Sharing([self._of_keys, self._of_failures], client)
+        self._of_keys = Limiter("key", settings.rate_limit)
+        self._of_failures = Limiter("failure", settings.rate_limit.tenth())
+        self._sharing = Sharing([self._of_keys, self._of_failures], client, share_seconds)
 
     def request_of_key(self, key_id: int) -> None:
         """Count a request of this key. Raises a 429."""

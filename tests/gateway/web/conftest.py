@@ -59,7 +59,7 @@ def app(settings: Settings, pool: database.Pool) -> Iterator[falcon.App[Any, Any
     ):
         broker.install(broker.Bell(queue))
         counts = Counts(write_seconds=0.01)
-        limits = Limits(settings, client)
+        limits = Limits(settings, client, share_seconds=0.01)
         keys = Keys(limits)
         yield create_app(settings, client, counts=counts, limits=limits, keys=keys)
         keys.drain(5)
