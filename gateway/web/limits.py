@@ -37,10 +37,10 @@ PERIODS = 4
 SLOTS = 2**13
 #: Counts that a process adds up in one round; the others wait for the next.
 MAX_SHARED = 1_000
-#: Parts in which it is seen how many requests were let through by all for each one here.
+#: Parts in which it is seen how many requests the others let through for each one here.
 LATELY = 3
-#: For each request here, so many at most are taken to have been let through by all since the last round.
-MAX_RATIO = 16.0
+#: For each request here, so many at most are taken to have been let through by the others since the last round.
+MAX_RATIO = 15.0
 
 #: Counts by part, a part being the time divided by its length.
 Parts = dict[int, int]
@@ -56,8 +56,9 @@ class _Count:
     shared: Parts = field(default_factory=dict)
     #: By all processes, ours included, as of the last round.
     by_all: Parts = field(default_factory=dict)
-    #: How many were let through by all for each one here, when it was last near the limit.
-    ratio: float = 1.0
+    #: How many the others let through for each one here, and how many at all, when it was last near the limit.
+    ratio: float = 0.0
+    others: int = 0
     #: Whether anyone asked since the last round.
     is_asked: bool = False
 
@@ -82,10 +83,10 @@ class _Count:
         return free
 
     def _estimated(self) -> dict[int, float]:
-        """What was let through by all, by part."""
+        """What was let through by all, by part; since the last round, the others are taken to go on as before."""
         found: dict[int, float] = dict(self.by_all)
         for at, many in self.mine.items():
-            found[at] = found.get(at, 0) + self.ratio * many
+            found[at] = found.get(at, 0) + many + min(self.ratio * many, self.others)
         return found
 
     def learn(self, by_all: Parts, sent: Parts, part: int, limit: int) -> None:
@@ -96,9 +97,10 @@ class _Count:
         self.shared = {at: many for at, many in shared.items() if at > part - LATELY}
         here, everywhere = (_sum(parts, part - LATELY + 1) for parts in (self.shared, by_all))
         if 2 * _sum(by_all, part - (PERIODS + 1) * PARTS) < limit:
-            self.ratio = 1.0
+            self.ratio, self.others = 0.0, 0
         elif here:
-            self.ratio = min(MAX_RATIO, max(1.0, everywhere / here))
+            self.others = max(0, everywhere - here)
+            self.ratio = min(MAX_RATIO, self.others / here)
 
 
 def _sum(parts: Parts, first: int) -> int:
