@@ -64,6 +64,7 @@ class Callbacks:
         self, req: falcon.Request, resp: falcon.Response, provider_id: str, token: str | None = None
     ) -> None:
         account = self._account(req, provider_id)
+        req.context.provider_id = account.id
         log.bind(provider_id=account.id)
         received = self._receive(account, req, token)
         if not received.entries:
