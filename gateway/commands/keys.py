@@ -6,10 +6,13 @@ import typer
 
 from gateway.commands import durations, printing
 from gateway.commands.context import Problem, gateway
-from models import api_key
+from models import api_key, resealing
 from models.api_key import Scope
 
-app = typer.Typer(help="Keys for the order API.", no_args_is_help=True)
+#: Long work says how far it is after so many rows.
+PROGRESS_EVERY = 10_000
+
+app = typer.Typer(help="Keys for the order API, and those that encrypt.", no_args_is_help=True)
 
 
 @app.command()
@@ -70,6 +73,46 @@ def list_(json: bool = typer.Option(False, "--json", help="Print JSON.")) -> Non
         ),
         empty="No keys yet. Create one: gateway keys create NAME --scope orders:write",
     )
+
+
+@app.command("rotate-encryption")
+def rotate_encryption(json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
+    """Seal everything that is stored under the first key of ENCRYPTION_KEYS, while the gateway runs.
+
+    \b
+    To change the key:
+    1. In every process: ENCRYPTION_KEYS=OLD,NEW - so that all can open what is sealed under the new key.
+    2. In every process: ENCRYPTION_KEYS=NEW,OLD - so that all seal under it.
+    3. Here, with the same: gateway keys rotate-encryption
+    4. In every process: ENCRYPTION_KEYS=NEW
+
+    It works in batches; stopped and started again, it goes on where it was. A value that no key opens is named, and
+    stays as it is; it then exits with 1. What was stored in clear stays so.
+
+    Example: gateway keys rotate-encryption
+    """
+    with gateway() as settings:
+        if not settings.encryption_keys:
+            raise Problem("ENCRYPTION_KEYS is not set, so nothing is sealed")
+        report = resealing.reseal(_progress)
+    if json:
+        printing.as_json(asdict(report))
+    else:
+        for name in report.names:
+            printing.note(f"left as it is: {name}")
+        printing.say(
+            f"{report.renewed} values were sealed again, {report.current} were under the first key already."
+        )
+    if report.left:
+        raise Problem(
+            f"{report.left} values could not be sealed again; keep the old keys until they are dealt with"
+        )
+
+
+def _progress(table: str, rows: int, total: int) -> None:
+    if rows and rows % PROGRESS_EVERY == 0:
+        of = f" of about {total}" if total >= rows else ""
+        printing.note(f"{table}: {rows}{of} rows …")
 
 
 @app.command()
