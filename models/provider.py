@@ -131,6 +131,13 @@ def ids() -> frozenset[str]:
     return frozenset(row["id"] for row in database.rows("SELECT id FROM providers"))
 
 
+def base_urls() -> dict[str, str]:
+    """Where each provider is called, by its id."""
+    return {
+        row["id"]: row["base_url"] for row in database.rows("SELECT id, base_url FROM providers ORDER BY id")
+    }
+
+
 def every() -> list[Provider]:
     """All providers by id. Raises sealed.Unsealable."""
     return [_provider(row) for row in database.rows(f"SELECT {COLUMNS} FROM providers ORDER BY id")]
