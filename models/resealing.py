@@ -78,7 +78,7 @@ WHERE ({self._key()}) IN (SELECT * FROM unnest({keys})) ORDER BY {self._key()}
             *self.key,
             *((f"{when}_{name}", kind) for when in ("old", "new") for name, kind in self.columns),
         ]
-        same = " AND ".join(f't."{name}" IS NOT DISTINCT FROM g."old_{name}"' for name, _ in self.columns)
+        same = " AND ".join(map('t."{0}" IS NOT DISTINCT FROM g."old_{0}"'.format, dict(self.columns)))
         joined = " AND ".join(f't."{name}" = g."{name}"' for name, _ in self.key)
         return f"""
 WITH g AS (

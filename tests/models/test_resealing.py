@@ -174,6 +174,7 @@ def test_a_row_that_changes_meanwhile_keeps_what_it_was_given(
     orders: dict[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between reading and writing, the order gets another code, under the key that comes first."""
+    factories.put(orders["serial"], quantity=2)
     sealed.bind([NEW, KEY])
     real = resealing._write
     raced: list[str] = []
@@ -187,6 +188,7 @@ def test_a_row_that_changes_meanwhile_keeps_what_it_was_given(
     monkeypatch.setattr(resealing, "_write", race)
     assert resealing.reseal().left == 0
     sealed.bind([NEW])
+    assert codes_of(orders["serial"]) == [[Code("C-3", serial="S-3"), Code("C-5")]]
     assert [place for place, value in stored() if not sealed.opens(value)] == []
 
 
