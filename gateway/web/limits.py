@@ -68,10 +68,10 @@ class _Count:
         Within each of the last PERIODS periods, and within all of them together, no more than the rate allows: what was
         too much in one is taken from the next.
         """
+        if sum(self.by_all.values()) + (1 + self.ratio) * sum(self.mine.values()) < limit:
+            return part  # nearly always
         known = sorted((at, many) for at, many in self._estimated().items() if at > part - PERIODS * PARTS)
         free = part
-        if sum(many for _, many in known) < limit:
-            return free
         for periods in range(1, PERIODS + 1):
             within = [(at, many) for at, many in known if at > part - periods * PARTS]
             left = sum(many for _, many in within)
