@@ -14,7 +14,7 @@ unanswered sends used are followed: since a rise needs no explanation, whatever 
 lower one. That keeps the number of stories small, and gives up none that could do without a gap.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -123,8 +123,9 @@ class _Story:
     gaps: int = 0
     #: How much more those sends cost, where that is known, than the balance fell.
     excess: int = 0
-    #: Its falls that are explained by sends of which something may still be learned: by the step after, how far.
-    bets: Mapping[int, int] = field(default_factory=dict)
+    #: Its falls that are explained by sends of which something may still be learned: how far, and the bits of those
+    #: of such sends that were possible then; sorted.
+    bets: tuple[tuple[int, int], ...] = ()
     #: Falls although a step would have gone on from its balance.
     needless: int = 0
     #: The last step, and how far the balance fell before it.
@@ -224,7 +225,7 @@ class _Chain:
         return self._told_by(layers)
 
     def _layers(self, slack: int, needless: int) -> list[list[_Story]] | None:
-        """The stories with no step, with one, and so on. The last is empty if there is none. None if they are too many."""
+        """The stories with no step, with one, and so on; the last is empty if there is none. None if too many."""
         known = self._known
         layers = [[_Story(0, _whole(known.balance), known.since) if known else _Story(0, None, None)]]
         followed = 0
@@ -260,7 +261,13 @@ class _Chain:
             return False
         if one.used & ~other.used & self._settled:
             return False
-        return all(fall <= other.bets.get(step, 0) for step, fall in one.bets.items())
+        left = list(other.bets)
+        for fall, possible in one.bets:
+            like = next((bet for bet in left if bet[0] >= fall and not bet[1] & ~possible), None)
+            if like is None:
+                return False
+            left.remove(like)
+        return True
 
     def _longer(self, story: _Story, most_needless: int) -> Iterator[_Story]:
         """The story with each step that may come next. As a rule it falls only where none goes on from its balance."""
@@ -300,12 +307,21 @@ class _Chain:
             story.used | used,
             story.gaps + gaps,
             story.excess + self._excess(fall, used),
-            {**story.bets, index: fall} if used & ~self._settled else story.bets,
+            self._bets(story, fall) if used & ~self._settled else story.bets,
             story.needless + needless,
             index,
             fall,
             story,
         )
+
+    def _bets(self, story: _Story, fall: int) -> tuple[tuple[int, int], ...]:
+        _, until = self._possible(story.placed)
+        possible = sum(
+            1 << index
+            for index, one in enumerate(self._unanswered)
+            if not one.is_settled and _is_within(one, story.began_at, until)
+        )
+        return tuple(sorted((*story.bets, (fall, possible))))
 
     def _excess(self, fall: int, used: int) -> int:
         costs = [one.cost for index, one in enumerate(self._unanswered) if used >> index & 1]

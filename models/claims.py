@@ -289,7 +289,7 @@ CLAIM_NEXT_PROVIDER = Prepared(f"""
 WITH claimed AS (
     UPDATE product_orders AS o SET "providerId" = %(provider)s, "routeParams" = %(params)s,
         expects = %(expects)s, "fieldMap" = %(field_map)s,
-        attempts = attempts + 1,
+        attempts = attempts + 1, "checkCount" = 0,
         "triedProviders" = CASE WHEN %(refused)s::boolean THEN o."triedProviders" || %(former)s::text
             ELSE o."triedProviders" END, "unknownCount" = 0, "unknownAt" = NULL,
         "nextCheckAt" = now() + make_interval(secs => %(grace)s),
