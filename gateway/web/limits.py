@@ -3,7 +3,7 @@
 Each process counts by itself. What it has counted is added up in Redis in the background, at most every SHARE_SECONDS,
 so that no request waits for Redis. In between, a process takes it that the others go on as before; all together let
 through about a fifth too many at most, after a first moment in which they know nothing of each other. Where Redis is
-away, each process counts alone. Why so: docs/decisions/0005-limits-are-shared-late.md
+away, each process counts alone. Why so: docs/decisions/0006-limits-are-shared-late.md
 """
 
 import math
