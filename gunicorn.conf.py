@@ -2,12 +2,14 @@
 
 import gc
 import os
+import re
 import sys
 from typing import Any
 
 from gunicorn.arbiter import Arbiter
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
+from gunicorn.http.message import Request
 from gunicorn.workers.base import Worker
 
 from gateway import log, serving
@@ -15,6 +17,10 @@ from gateway.settings import load_or_exit
 
 settings = load_or_exit()
 log.configure(settings)
+
+
+#: How gunicorn's line about a request that it cannot read begins.
+INVALID = re.compile(r"Invalid request from ip=(?P<address>[^:\s]*(?::[^:\s]+)*):")
 
 
 class RootLogger(Logger):
@@ -26,10 +32,22 @@ class RootLogger(Logger):
         self.error_log.propagate = True
 
     def exception(self, msg: str, *args: object, **kwargs: Any) -> None:
+        """Without the URL that gunicorn adds: it may contain the token of a callback."""
         if isinstance(sys.exception(), TimeoutError):
             self.info("A client paused too long within its request.")
+        elif msg.startswith("Error handling request"):
+            super().exception("A request failed.", **kwargs)
         else:
             super().exception(msg, *args, **kwargs)
+
+    def warning(self, msg: str, *args: object, **kwargs: Any) -> None:
+        """Of a request that cannot be read, only why: gunicorn repeats the line, with all that is secret in it."""
+        found = INVALID.match(msg)
+        if found:
+            reason = type(sys.exception()).__name__
+            super().warning("A request from %s cannot be read: %s.", found["address"], reason, **kwargs)
+        else:
+            super().warning(msg, *args, **kwargs)
 
 
 logger_class = RootLogger
@@ -71,6 +89,10 @@ control_socket_disable = True
 forwarded_allow_ips = ""
 # Heartbeat files in memory, so that a slow disk cannot delay a worker.
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: PTH112
+
+
+def pre_request(worker: Worker, req: Request) -> None:
+    """gunicorn's own logs each path at level debug; the application logs it without what is secret in it."""
 
 
 def post_worker_init(worker: Worker) -> None:

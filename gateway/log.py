@@ -36,7 +36,7 @@ SECRET_TEXT = re.compile(
         | (?<![a-zçğıöşü]) (?: pin | kod | bayi_?kodu ) )
       \\*["']? \s* [=:] \s* (?: b(?=['"]) )? (?: (?:basic|bearer)\s+ )? )
     (?: \\*"[^"]*"? | \\*'[^']*'? | [^\s&"',;}\]]+ )
-    | (?P<path> /callbacks/[^/\s?"']+/ ) [^\s?/"']+
+    | (?P<path> /callbacks/[^/\s?"']*/ ) [^\s?"']+
     | (?P<bearer> \bbearer\s+ ) [^\s"',]+
     | (?P<url> :// ) [^/\s@"']+ (?=@)
     | \b (?: whsec_ | rk_ ) [A-Za-z0-9+/=_-]{6,}
@@ -45,7 +45,9 @@ SECRET_TEXT = re.compile(
 #: Every text with a secret contains one of these; looking for them first is ten times faster than the pattern.
 HINTS = ("ifre", "token", "pass", "secret", "api", "pin", "auth", "kod", "bearer", "://", "c_", "rk_")
 #: A callback's path contains a token only if it continues after the provider's id.
-TOKEN_PATH = re.compile(r"/callbacks/[^/\s?\"']+/", re.IGNORECASE)
+TOKEN_PATH = re.compile(r"/callbacks/[^/\s?\"']*/", re.IGNORECASE)
+#: A part of a path that is shown although nothing is known of it: shorter than any token of a callback.
+HARMLESS_SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,14}")
 #: Ids on every line of this request or message. One variable, because structlog's own, one for each name, cost a third
 #: of a line.
 _ids: ContextVar[Mapping[str, Any]] = ContextVar("ids", default=MappingProxyType({}))
@@ -56,6 +58,12 @@ SHORTEST = 5
 def mask(text: str) -> str:
     """`text` with everything that looks like a secret masked."""
     return SECRET_TEXT.sub(_masked, text) if len(text) >= SHORTEST and _may_hold_secret(text) else text
+
+
+def first_segment(path: str) -> str:
+    """All that is told of a path that no route takes: a callback's URL may be slightly wrong, and contain its token."""
+    first = path.split("/")[1] if path.startswith("/") else ""
+    return f"/{first if not first or HARMLESS_SEGMENT.fullmatch(first) else MASKED}"
 
 
 def _may_hold_secret(text: str) -> bool:
@@ -261,4 +269,4 @@ def clear() -> None:
     _ids.set({})
 
 
-__all__ = ["bind", "clear", "configure", "get", "mask", "mask_event", "on_stderr"]
+__all__ = ["bind", "clear", "configure", "first_segment", "get", "mask", "mask_event", "on_stderr"]

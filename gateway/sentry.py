@@ -2,6 +2,8 @@
 
 import importlib
 import importlib.util
+from typing import Any
+from urllib.parse import urlsplit
 
 from gateway import log
 from gateway.settings import Settings
@@ -22,5 +24,14 @@ def configure(settings: Settings) -> None:
         send_default_pii=False,
         include_local_variables=False,
         max_request_body_size="never",
-        before_send=lambda event, hint: log.mask_event(None, "", event),
+        before_send=lambda event, hint: _masked(event),
     )
+
+
+def _masked(event: dict[str, Any]) -> dict[str, Any]:
+    """Of a request, its method and the first segment of its path: more may be the token of a callback."""
+    request = event.get("request")
+    if isinstance(request, dict):
+        path = urlsplit(str(request.get("url", ""))).path
+        event = {**event, "request": {"method": request.get("method"), "url": log.first_segment(path)}}
+    return dict(log.mask_event(None, "", event))

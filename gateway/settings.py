@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -27,8 +28,12 @@ from pydantic import (
 
 from gateway.inputs import http_url
 
-#: Needed by every process except `gateway dev`.
-REQUIRED = ("DATABASE_URL", "REDIS_URL")
+#: Needed by every process except `gateway dev`; the keys not where `ALLOW_PLAINTEXT` is 1.
+REQUIRED = ("DATABASE_URL", "REDIS_URL", "ENCRYPTION_KEYS")
+#: Needed by a command that reads or writes the database.
+OF_COMMANDS = ("DATABASE_URL", "ENCRYPTION_KEYS")
+#: The command that prints a new key.
+MAKE_KEY = "python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'"
 #: A PostgreSQL URL up to its options. As in libpq, a password may contain a `?`.
 BEFORE_OPTIONS = re.compile(r"[^:]*://(?:[^@/]*@)?[^?]*")
 #: An option whose name is one at all.
@@ -146,6 +151,37 @@ def _minutes(spec: str) -> tuple[int, ...]:
     return tuple(minutes)
 
 
+#: Seconds of each unit of a rate.
+UNITS = {"second": 1, "minute": 60, "hour": 3600}
+#: Largest count of a rate: for benchmarks it stands for "without limit".
+MOST_REQUESTS = 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """So many requests within so many seconds."""
+
+    count: int
+    seconds: int
+
+    def __str__(self) -> str:
+        unit = next(name for name, seconds in UNITS.items() if seconds == self.seconds)
+        return f"{self.count}/{unit}"
+
+    def tenth(self) -> "Rate":
+        """A tenth of it, one request at least."""
+        return Rate(max(1, self.count // 10), self.seconds)
+
+
+def _rate(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    found = re.fullmatch(r"([0-9]{1,10})\s*/\s*(second|minute|hour)", value.lower())
+    if not found or not 1 <= int(found[1]) <= MOST_REQUESTS:
+        raise ValueError("not a rate")
+    return Rate(int(found[1]), UNITS[found[2]])
+
+
 def _cron(spec: str) -> str:
     _minutes(spec)
     return " ".join(spec.split())
@@ -226,6 +262,16 @@ class Settings(BaseModel):
     notify_allow_private: Switch = False
     #: Entries of `X-Forwarded-For`, counted from its end, that are written by our own proxies.
     trusted_proxies: Annotated[int, _count(0, 20)] = 0
+    #: Requests of one API key, over all processes.
+    rate_limit: Annotated[
+        Rate,
+        BeforeValidator(_rate),
+        Field(
+            description=f"a number from 1 to {MOST_REQUESTS} per second, minute or hour, such as 100/second"
+        ),
+    ] = Rate(100, 1)
+    #: Whether PINs and credentials may be stored in clear, where `encryption_keys` are not set.
+    allow_plaintext: Switch = False
     timezone: Annotated[
         str, AfterValidator(_timezone), Field(description="a time zone such as Asia/Damascus")
     ] = "Asia/Damascus"
@@ -259,18 +305,25 @@ class Settings(BaseModel):
 def load(environ: Mapping[str, str] = os.environ, require: Sequence[str] = REQUIRED) -> Settings:
     """The settings in `environ`. Raises SettingsError for the first variable that is missing or invalid.
 
+    ENCRYPTION_KEYS, if required, may be missing where ALLOW_PLAINTEXT is 1.
     Blanks and line ends around a value do not count: files and secret stores add them.
     """
     given = {name: environ.get(name.upper(), "").strip() for name in Settings.model_fields}
     given = {name: value for name, value in given.items() if value}
     for name in require:
-        if name.lower() not in given:
+        if name.lower() not in given and name != "ENCRYPTION_KEYS":
             raise SettingsError(f"{name} is not set: it takes {_takes(name.lower())}")
     given.setdefault("public_url", f"http://localhost:{given.get('port', 8000)}")
     try:
-        return Settings.model_validate(given)
+        found = Settings.model_validate(given)
     except ValidationError as error:
         raise SettingsError(_one_line(error)) from None
+    if "ENCRYPTION_KEYS" in require and not found.encryption_keys and not found.allow_plaintext:
+        raise SettingsError(
+            f"ENCRYPTION_KEYS is not set: it takes {_takes('encryption_keys')}; make one with {MAKE_KEY}, or set"
+            " ALLOW_PLAINTEXT=1 to store PINs and credentials in clear"
+        )
+    return found
 
 
 def load_or_exit(environ: Mapping[str, str] = os.environ, require: Sequence[str] = REQUIRED) -> Settings:

@@ -1,11 +1,12 @@
 """Keys of the order API: 256 random bits, stored only as a SHA-256 digest."""
 
 import hashlib
-import hmac
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from models.db import database
 from models.db.prepared import Prepared
@@ -27,16 +28,27 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key that is valid now."""
+    """A key that is not revoked, as it was when it was read."""
 
     id: int
     name: str
     scopes: frozenset[str]
+    #: Until when it is valid; None: until it is revoked.
+    expires_at: datetime | None = None
+    #: Seconds until then, counted from the reading by the clock of the database.
+    expires_in_seconds: float | None = None
+    #: Whether the day of its last use, as it is stored, is today.
+    is_used_today: bool = False
+
+    @property
+    def is_expired(self) -> bool:
+        """Whether it was no longer valid when it was read."""
+        return self.expires_in_seconds is not None and self.expires_in_seconds <= 0
 
 
 @dataclass(frozen=True, slots=True)
 class ListedKey:
-    """A key as a list shows it, whether valid or revoked."""
+    """A key as a list shows it, whether valid, expired or revoked."""
 
     id: int
     name: str
@@ -44,23 +56,49 @@ class ListedKey:
     prefix: str
     scopes: list[str]
     created_at: datetime
+    expires_at: datetime | None
     revoked_at: datetime | None
+    #: In UTC.
+    last_used_on: date | None
 
 
-def create(name: str, scopes: list[Scope]) -> str:
-    """A new key, in clear this one time."""
+def create(name: str, scopes: list[Scope], valid_for: timedelta | None = None) -> str:
+    """A new key, in clear this one time. Without `valid_for` it is valid until it is revoked."""
     key = PREFIX + secrets.token_urlsafe(32)
-    database.rows(CREATE, (name, key[:SHOWN], _digest(key), [scope.value for scope in scopes]))
+    seconds = valid_for.total_seconds() if valid_for else None
+    database.rows(CREATE, (name, key[:SHOWN], digest(key), [scope.value for scope in scopes], seconds))
     return key
 
 
 def find(key: str) -> ApiKey | None:
-    """The key, if it exists and is not revoked."""
-    digest = _digest(key)
-    row = database.row(FIND, (digest,))
-    if row is None or not hmac.compare_digest(row["digest"], digest):
-        return None
-    return ApiKey(row["id"], row["name"], frozenset(row["scopes"]))
+    """The key, if it exists, is not revoked and not expired."""
+    found = known_by(key, not_revoked())
+    return None if found is None or found.is_expired else found
+
+
+def not_revoked() -> dict[str, ApiKey]:
+    """Every key that is not revoked, expired ones too, by its digest.
+
+    All of them, since they are few: whether a key exists then needs no statement, however many wrong ones are tried.
+    """
+    return {row.pop("digest"): _key(row) for row in database.rows(NOT_REVOKED)}
+
+
+def known_by(key: str, known: dict[str, ApiKey]) -> ApiKey | None:
+    """The one of `known` (`not_revoked`) that `key` is.
+
+    What is compared in passing are digests of it, which tell nothing of a key that is 256 random bits.
+    """
+    return known.get(digest(key))
+
+
+def record_use(key_ids: Sequence[int]) -> None:
+    """Note that these keys were used today. A key of which that is known costs no write."""
+    database.rows(RECORD_USE, (list(key_ids),))
+
+
+def _key(row: dict[str, Any]) -> ApiKey:
+    return ApiKey(**{**row, "scopes": frozenset(row["scopes"])})
 
 
 def every() -> list[ListedKey]:
@@ -73,11 +111,26 @@ def revoke(key_id: int) -> bool:
     return database.row(REVOKE, (key_id,)) is not None
 
 
-def _digest(key: str) -> str:
+def digest(key: str) -> str:
+    """By what a key is stored and found."""
     return hashlib.sha256(key.encode()).hexdigest()
 
 
-FIND = Prepared("SELECT id, name, scopes, digest FROM api_keys WHERE digest = %s AND revoked_at IS NULL")
-EVERY = "SELECT id, name, prefix, scopes, created_at, revoked_at FROM api_keys ORDER BY id DESC"
+NOT_REVOKED = Prepared("""
+SELECT digest, id, name, scopes, expires_at,
+    EXTRACT(EPOCH FROM expires_at - now())::float8 AS expires_in_seconds,
+    COALESCE(last_used_on = current_date, false) AS is_used_today
+FROM api_keys WHERE revoked_at IS NULL
+""")
+EVERY = """
+SELECT id, name, prefix, scopes, created_at, expires_at, revoked_at, last_used_on FROM api_keys ORDER BY id DESC
+"""
 REVOKE = "UPDATE api_keys SET revoked_at = now() WHERE id = %s AND revoked_at IS NULL RETURNING id"
-CREATE = "INSERT INTO api_keys (name, prefix, digest, scopes) VALUES (%s, %s, %s, %s)"
+CREATE = """
+INSERT INTO api_keys (name, prefix, digest, scopes, expires_at)
+VALUES (%s, %s, %s, %s, now() + make_interval(secs => %s::float8))
+"""
+RECORD_USE = """
+UPDATE api_keys SET last_used_on = current_date
+WHERE id = ANY (%s) AND last_used_on IS DISTINCT FROM current_date
+"""

@@ -92,7 +92,7 @@ def keep_invalid(provider_id: str, dedupe_key: str, raw: str, reason: str) -> No
     values = {
         "provider_id": provider_id,
         "key": dedupe_key,
-        "raw": sealed.seal(raw, owner(provider_id, None)),
+        "raw": sealed.seal(raw, _owner_of_unreadable(provider_id, dedupe_key)),
         "reason": reason,
     }
     database.rows(KEEP_INVALID, values)
@@ -152,7 +152,13 @@ def arrival(callback: WholeCallback) -> Arrival | None:
 
 def raw(callback: WholeCallback) -> str:
     """What came over the wire, in clear. Raises sealed.Unsealable."""
-    return sealed.unseal(callback.raw, callback.owner) if callback.raw else ""
+    unreadable = _owner_of_unreadable(callback.provider_id, callback.dedupe_key)
+    return sealed.unseal(callback.raw, callback.owner, unreadable) if callback.raw else ""
+
+
+def _owner_of_unreadable(provider_id: str, dedupe_key: str) -> str:
+    """What a callback without a reference belongs to; an earlier version took that of its provider alone."""
+    return owner(provider_id, f"callback {dedupe_key}")
 
 
 def events(callback: Callback) -> list[Event]:

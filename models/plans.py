@@ -5,11 +5,24 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from models.db import database
 from models.db.prepared import Prepared
 from models.order import Order
 from models.status import IS_DECIDED, IS_OPEN, Attention
+
+#: A check requested again within so many seconds is the same check: its provider is asked once.
+SAME_CHECK_SECONDS = 5.0
+
+
+class Requested(StrEnum):
+    """What became of a request for a check."""
+
+    #: It is planned for now.
+    PLANNED = "planned"
+    #: One was requested a moment ago: it is the same.
+    SAME = "same"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +56,10 @@ def postpone(order_id: str, delay_seconds: float, order_timeout_seconds: float) 
     return database.row(POSTPONE, values) is not None
 
 
-def request_check(order_id: str) -> bool:
-    """Plan a check for now, even after a callback. False if nobody can be asked; see `why_unasked`."""
-    return database.row(REQUEST_CHECK, (order_id,)) is not None
+def request_check(order_id: str, same_within_seconds: float = SAME_CHECK_SECONDS) -> Requested | None:
+    """Plan a check for now, even after a callback. None if nobody can be asked; see `why_unasked`."""
+    found = database.row(REQUEST_CHECK, {"id": order_id, "same_within": same_within_seconds})
+    return Requested(found["requested"]) if found else None
 
 
 def why_unasked(order: Order) -> str:
@@ -110,10 +124,19 @@ WHERE o.id = %(id)s AND o."nextCheckAt" <= now() AND (o."codeAsks" IS NOT NULL O
   AND COALESCE(o."sentAt", o."claimedAt") + make_interval(secs => %(order_timeout)s) > now())
 RETURNING o.id
 """)
-REQUEST_CHECK = """
-UPDATE product_orders SET "nextCheckAt" = now(), "checkRequestedAt" = now()
-WHERE id = %s AND "externalStatus" <> 'not_sent' AND "providerId" IS NOT NULL AND provider_referans IS NOT NULL
-  AND COALESCE("sentAt", "claimedAt") IS NOT NULL AND attention IS DISTINCT FROM 'manual' RETURNING id
+#: In SQL, of the order `o`: its provider can be asked for it.
+CAN_BE_ASKED = """(o."externalStatus" <> 'not_sent' AND o."providerId" IS NOT NULL AND o.provider_referans IS NOT NULL
+    AND COALESCE(o."sentAt", o."claimedAt") IS NOT NULL AND o.attention IS DISTINCT FROM 'manual')"""
+#: Of several requests at the same instant one plans: the others wait for its row, and then see it.
+REQUEST_CHECK = f"""
+WITH planned AS (
+    UPDATE product_orders AS o SET "nextCheckAt" = now(), "checkRequestedAt" = now(), "checkAskedAt" = now()
+    WHERE o.id = %(id)s AND {CAN_BE_ASKED}
+      AND (o."checkAskedAt" IS NULL OR o."checkAskedAt" <= now() - make_interval(secs => %(same_within)s))
+    RETURNING o.id
+)
+SELECT CASE WHEN EXISTS (SELECT FROM planned) THEN 'planned' ELSE 'same' END AS requested
+FROM product_orders AS o WHERE o.id = %(id)s AND {CAN_BE_ASKED}
 """
 LEAVE_TO_PERSON = f"""
 UPDATE product_orders AS o SET "nextCheckAt" = NULL, "checkRequestedAt" = NULL,

@@ -140,6 +140,18 @@ def candidate(provider_id: str) -> Candidate | None:
     return Candidate(_provider(row), health)
 
 
+def ids() -> frozenset[str]:
+    """The ids of all providers."""
+    return frozenset(row["id"] for row in database.rows("SELECT id FROM providers"))
+
+
+def base_urls() -> dict[str, str]:
+    """Where each provider is called, by its id."""
+    return {
+        row["id"]: row["base_url"] for row in database.rows("SELECT id, base_url FROM providers ORDER BY id")
+    }
+
+
 def every() -> list[Provider]:
     """All providers by id, without their credentials, which are not opened."""
     return [_outline(row) for row in database.rows(f"SELECT {COLUMNS} FROM providers ORDER BY id")]

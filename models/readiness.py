@@ -11,7 +11,7 @@ from models.db import database, sealed
 WRITTEN = (
     *("product_orders", "order_events", "former_references", "callback_events", "idempotency_keys"),
     *("api_keys", "routes", "providers", "provider_health", "provider_counts", "sweeps", "heartbeats"),
-    *("stock_codes", "balance_readings", "balance_chains", "balance_gaps"),
+    *("stock_codes", "balance_readings", "balance_chains", "balance_gaps", "sealing_progress"),
 )
 
 

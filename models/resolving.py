@@ -451,7 +451,8 @@ WITH former AS (
         "externalOrderId" = NULL, "pinCode" = NULL, "pinDigest" = NULL, codes = NULL, receipt = NULL,
         "costAmount" = DEFAULT, "costCurrency" = DEFAULT, "lastMessage" = NULL, "providerMessage" = NULL,
         "claimedAt" = NULL, "sentAt" = NULL, "sendingUntil" = NULL, "mayBeKnown" = NULL,
-        "unknownCount" = 0, "unknownAt" = NULL, "checkCount" = 0, "checkRequestedAt" = NULL, "codeAsks" = NULL,
+        "unknownCount" = 0, "unknownAt" = NULL, "checkCount" = 0, "checkRequestedAt" = NULL, "checkAskedAt" = NULL,
+        "codeAsks" = NULL,
         "lastSyncAt" = NULL, "lastCallbackAt" = NULL, "completedAt" = NULL, "approvedAt" = NULL,
         "reversedAt" = NULL, "durationMs" = NULL, "resentAt" = now(), "nextCheckAt" = now()
     FROM former WHERE o.id = former.id

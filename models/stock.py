@@ -169,12 +169,12 @@ def _row(name: str, position: int, new: NewCode) -> dict[str, Any]:
         "position": position,
         "digests": database.array(digests),
         "digest": digests[0],
-        "code": sealed.seal(codes.as_json(new.code), _owner(name, digests[0])),
+        "code": sealed.seal(codes.as_json(new.code), owner(name, digests[0])),
         "expires_at": new.expires_at.isoformat() if new.expires_at else None,
     }
 
 
-def _owner(name: str, digest: str) -> str:
+def owner(name: str, digest: str) -> str:
     """What a sealed code belongs to, so that no row can be given the code of another one."""
     return f"stock:{name}/{digest}"
 
@@ -192,7 +192,7 @@ def _taken(rows: Sequence[dict[str, Any]]) -> Taken | None:
 
 def _opened(rows: Sequence[dict[str, Any]]) -> Iterator[Code]:
     for row in rows:
-        yield codes.from_json(sealed.unseal(row["code"], _owner(row["stock"], row["digest"])))
+        yield codes.from_json(sealed.unseal(row["code"], owner(row["stock"], row["digest"])))
 
 
 LOAD = """

@@ -19,10 +19,14 @@ from tests import factories
 
 #: A key for tests only.
 KEY = "bm90LWEta2V5LWZvci1hbnl0aGluZy1idXQtdGVzdHM="
+#: For processes whose tests are not about sealing.
+IN_CLEAR = {"ALLOW_PLAINTEXT": "1"}
+#: A limit that no test meets by accident, for the web of tests that are about something else.
+UNLIMITED = {"RATE_LIMIT": "1000000000/second"}
 #: What `emptied_database_url` empties.
 TABLES = """product_orders, order_events, former_references, callback_events, idempotency_keys, api_keys, routes,
     providers, provider_health, provider_counts, balance_readings, balance_chains, balance_gaps, sweeps, heartbeats,
-    stock_codes"""
+    stock_codes, sealing_progress"""
 #: Logical databases of a Redis server, of which an empty one is chosen.
 REDIS_DATABASES = range(15, -1, -1)
 

@@ -24,7 +24,7 @@ class Problem(Exception):
 
 
 @contextmanager
-def gateway(require: Sequence[str] = ("DATABASE_URL",)) -> Iterator[settings.Settings]:
+def gateway(require: Sequence[str] = settings.OF_COMMANDS) -> Iterator[settings.Settings]:
     """The settings, with the models bound and a connection open for as long as the block runs. Raises Problem."""
     found = settings.load_or_exit(require=require)
     with bound(found, POOL_SIZE), explained(), database.session():

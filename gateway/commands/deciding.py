@@ -12,6 +12,7 @@ from gateway.commands.batch import Batch, Done, Waker, chosen, person
 from gateway.commands.context import Problem, find_order, gateway
 from models import plans, resolving, stuck, timeline
 from models.order import Order
+from models.plans import Requested
 from models.resolving import Decision, Kept
 from models.status import Attention, ExternalStatus, Source
 from models.stuck import Limits
@@ -41,7 +42,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def check(ids: Ids = None, all_stuck: AllStuck = None, yes: Yes = False, json: Json = False) -> None:
     """Ask the provider about orders now, even after a callback.
 
-    A worker asks; `gateway orders show` then shows the answer.
+    A worker asks; `gateway orders show` then shows the answer. Requested again within 5 seconds, also by the
+    storefront, it is the same check.
 
     Example: gateway orders check 482910573829105
     """
@@ -49,9 +51,17 @@ def check(ids: Ids = None, all_stuck: AllStuck = None, yes: Yes = False, json: J
         waker = Waker(settings)
 
         def ask(order: Order) -> Done:
-            if not plans.request_check(order.id):
+            requested = plans.request_check(order.id)
+            if requested is None:
                 why = plans.why_unasked(order)
                 raise Problem(f"order {order.id} is {order.external_status} and cannot be checked: {why}")
+            if requested is Requested.SAME:
+                note = (
+                    f"{order.provider_id} was asked a moment ago, which is the same check; to see the answer:"
+                )
+                return Done(
+                    order, f"{note} gateway orders show {order.id}", {"planned": False, "woken": False}
+                )
             note = "a check was requested on the command line"
             timeline.record(order.id, Source.OPERATOR, note, by=person(None))
             rung = waker.wake("check_order_status", order.id)

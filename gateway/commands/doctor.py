@@ -115,7 +115,7 @@ def _providers(call: bool) -> list[Finding]:
         for account in accounts
     ]
     found = [finding for findings in probes.together(asked).values() for finding in findings]
-    return [*found, *provider_probes.callback_formats(accounts)]
+    return [*found, *provider_probes.callback_formats(accounts), *provider_probes.in_clear()]
 
 
 def _settings() -> tuple[Finding, Settings | None]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from gateway import log, outbound, providers
 from gateway.commands.probes import PROBE_SECONDS, Finding, Status
+from gateway.commands.provider_options import is_in_clear
 from gateway.providers import ADAPTERS, Misconfigured, adapter_for
 from gateway.providers.base import ProviderError
 from gateway.settings import Settings
@@ -221,6 +222,23 @@ def _of_refusals(refused: Count) -> Finding:
     status = Status.WARNING if refused.count >= MANY_REFUSALS else Status.OK
     cure = f"see: gateway orders list --provider {refused.provider_id} --since 1h"
     return Finding(name, status, detail, cure)
+
+
+def in_clear() -> list[Finding]:
+    """Calls to no provider can be read on their way."""
+    with database.session():
+        urls = provider.base_urls()
+    named = [f"{name} ({url})" for name, url in urls.items() if url and is_in_clear(url)]
+    if not named:
+        return []
+    return [
+        Finding(
+            "unencrypted",
+            Status.WARNING,
+            f"credentials and codes can be read on their way to {', '.join(named)}",
+            "if it has https: gateway providers set ID --base-url https://…",
+        )
+    ]
 
 
 def callback_formats(accounts: Sequence[ProviderGauge]) -> list[Finding]:

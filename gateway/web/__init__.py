@@ -8,11 +8,12 @@ import falcon
 
 from gateway.counting import Counts
 from gateway.settings import Settings
-from gateway.web.auth import Keys
+from gateway.web.auth import Access, Keys
 from gateway.web.callbacks import Callbacks
 from gateway.web.deciding import Resend, Resolve
 from gateway.web.errors import handle_errors
 from gateway.web.health import Live, Ready
+from gateway.web.limits import Limits
 from gateway.web.metrics import Metrics
 from gateway.web.middleware import RequestLog, Sessions
 from gateway.web.orders import Cancel, Check, Events, Order, Orders
@@ -24,18 +25,21 @@ def create_app(
     *,
     pause: Callable[[], None] = lambda: time.sleep(0),
     counts: Counts | None = None,
+    limits: Limits | None = None,
+    keys: Keys | None = None,
 ) -> falcon.App[Any, Any]:
-    """The application. The caller has bound the models; `redis_client` is used for health and metrics only.
+    """The application. The caller has bound the models; no request but those for health and metrics waits for Redis.
 
     `pause` lets other requests of this process run, so that more of them can join a batch before it starts. `counts`
-    counts the callbacks that are refused.
+    counts the callbacks that are refused, `limits` how often whom is answered, and `keys` knows who may ask.
     """
-    middleware: list[Any] = [RequestLog(), Sessions()]
+    limits = limits or Limits(settings, redis_client)
+    keys = keys or Keys(limits)
+    middleware: list[Any] = [RequestLog(), Access(keys), Sessions()]
     app: falcon.App[Any, Any] = falcon.App(middleware=middleware)
     app.req_options.strip_url_path_trailing_slash = True
     app.req_options.auto_parse_form_urlencoded = False
     handle_errors(app)
-    keys = Keys()
 
     for prefix in ("", settings.order_api_prefix):
         app.add_route(f"{prefix}/orders", Orders(keys, settings, pause))
@@ -46,7 +50,7 @@ def create_app(
         app.add_route(f"{prefix}/orders/{{order_id}}/resolve", Resolve(keys, settings))
         app.add_route(f"{prefix}/orders/{{order_id}}/resend", Resend(keys, settings))
 
-    callbacks = Callbacks(settings, pause, counts or Counts())
+    callbacks = Callbacks(settings, pause, counts or Counts(), limits)
     app.add_route("/callbacks/{provider_id}", callbacks)
     app.add_route("/callbacks/{provider_id}/{token}", callbacks)
 

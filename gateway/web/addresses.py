@@ -1,8 +1,13 @@
 """The address a request came from, behind as many proxies as `TRUSTED_PROXIES` says."""
 
+from ipaddress import IPv6Address, IPv6Network
+
 import falcon
 
 from gateway import inputs
+
+#: Bits of an IPv6 address that name a customer's network; the customer chooses the others at will.
+NETWORK_BITS = 64
 
 
 def client_address(req: falcon.Request, trusted_proxies: int) -> str:
@@ -20,3 +25,15 @@ def client_address(req: falcon.Request, trusted_proxies: int) -> str:
         return str(inputs.address(found))
     except ValueError:
         return found
+
+
+def client_network(req: falcon.Request, trusted_proxies: int) -> str:
+    """What is counted as one address: that of `client_address`, and of an IPv6 address its /64."""
+    found = client_address(req, trusted_proxies)
+    try:
+        address = inputs.address(found)
+    except ValueError:
+        return found
+    if isinstance(address, IPv6Address):
+        return str(IPv6Network((int(address) >> (128 - NETWORK_BITS) << (128 - NETWORK_BITS), NETWORK_BITS)))
+    return str(address)

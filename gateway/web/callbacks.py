@@ -10,14 +10,14 @@ from gateway.callbacks import allow_list, forms, reading
 from gateway.callbacks.reading import Received
 from gateway.callbacks.verifiers import VERIFIERS, CallbackRequest
 from gateway.counting import Counts
-from gateway.inputs import is_storable
 from gateway.providers.base import UnreadableCallback
 from gateway.settings import Settings
 from gateway.signatures import BadSignature
 from gateway.web.addresses import client_address
 from gateway.web.batching import Batcher
-from gateway.web.cache import Cache
+from gateway.web.cache import Cache, Snapshot
 from gateway.web.errors import Problem
+from gateway.web.limits import Limits
 from models import inbox, order, provider
 from models.db import database
 from models.inbox import Kept
@@ -49,10 +49,13 @@ class Callbacks:
     """
 
     needs_body = True
+    needs_key = False
 
-    def __init__(self, settings: Settings, pause: Callable[[], None], counts: Counts) -> None:
+    def __init__(self, settings: Settings, pause: Callable[[], None], counts: Counts, limits: Limits) -> None:
         self._settings = settings
+        self._limits = limits
         self._providers = Cache(provider.find, CACHE_SECONDS)
+        self._ids = Snapshot(provider.ids, CACHE_SECONDS)
         self._counts = counts
         # Settling a batch again is harmless: the inbox takes each callback once.
         self._batcher = Batcher(self._settle, order.MAX_BATCH, may_repeat=lambda error: True, pause=pause)
@@ -60,7 +63,8 @@ class Callbacks:
     def on_post(
         self, req: falcon.Request, resp: falcon.Response, provider_id: str, token: str | None = None
     ) -> None:
-        account = self._account(provider_id)
+        account = self._account(req, provider_id)
+        req.context.provider_id = account.id
         log.bind(provider_id=account.id)
         received = self._receive(account, req, token)
         if not received.entries:
@@ -90,18 +94,28 @@ class Callbacks:
         with database.session():
             return order.settle(arrivals, order_timeout_seconds=self._settings.order_timeout)
 
-    def _account(self, provider_id: str, max_age_seconds: float | None = None) -> Provider:
-        """Raises a 404."""
-        found = self._providers.get(provider_id, max_age_seconds) if is_storable(provider_id) else None
+    def _account(
+        self, req: falcon.Request, provider_id: str, max_age_seconds: float | None = None
+    ) -> Provider:
+        """Raises a 404. However many unknown ids an address tries, it makes few of them be looked for."""
+        found = None
+        if self._providers.last(provider_id) or self._exists(req, provider_id):
+            found = self._providers.get(provider_id, max_age_seconds)
         if found is None:
+            self._limits.count_failure(req)
             raise Problem(404, "provider not found")
         return found
 
+    def _exists(self, req: falcon.Request, provider_id: str) -> bool:
+        """A provider may have just been added."""
+        return provider_id in self._ids.get(LOOK_AGAIN_SECONDS if self._limits.is_failing(req) else 0)
+
     def _receive(self, account: Provider, req: falcon.Request, token: str | None) -> Received:
-        """Raises a 400, 401 or 403."""
+        """Raises a 400, 401, 403 or 429."""
         try:
             return self._read(account, req, token)
         except BadSignature as error:
+            self._limits.failure_from(req)
             self._count_refused(account, error)
             challenge = VERIFIERS[account.callback].challenge
             raise Problem(401, str(error), WWW_Authenticate=challenge) from None
@@ -127,7 +141,7 @@ class Callbacks:
         try:
             return self._read_as(account, req, request)
         except (BadSignature, NotAllowed):
-            now = self._account(account.id, LOOK_AGAIN_SECONDS)
+            now = self._account(req, account.id, LOOK_AGAIN_SECONDS)
             return self._read_as(now, req, request)
 
     def _read_as(self, account: Provider, req: falcon.Request, request: CallbackRequest) -> Received:

@@ -21,6 +21,8 @@ UNKNOWN = "unknown without the database"
 class Live:
     """The process answers."""
 
+    needs_key = False
+
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         resp.media = {"status": OK}
 
@@ -30,6 +32,8 @@ class Ready:
 
     Both servers are asked at the same time.
     """
+
+    needs_key = False
 
     def __init__(self, redis_client: redis.Redis) -> None:
         self._redis = redis_client

@@ -78,6 +78,8 @@ STOCK_LOW: Labelled = ("referans_stock_low", "Whether fewer are left than its pr
 class Metrics:
     """What is waiting and what is wrong. Also answers while the database or the queue is down, and reports that."""
 
+    survives_outage = True
+
     def __init__(self, keys: Keys, settings: Settings, redis_client: redis.Redis) -> None:
         self._keys = keys
         self._registry = CollectorRegistry()
@@ -86,7 +88,7 @@ class Metrics:
         self._kept: tuple[float, bytes] | None = None
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        self._keys.require(req, Scope.OPS, survives_outage=True)
+        self._keys.require(req, Scope.OPS)
         resp.content_type = CONTENT_TYPE_LATEST
         resp.data = self._latest()
 

@@ -13,6 +13,8 @@ from models.db import database
 
 logger = log.get(__name__)
 
+#: The beginning of a callback's path.
+CALLBACKS = "/callbacks/"
 #: Ids from outside that are harmless in a header and in a log.
 SANE_ID = re.compile(r"[\x21-\x7e]{1,200}")
 
@@ -41,11 +43,22 @@ class RequestLog:
             "Answered.",
             action="request",
             method=req.method,
-            path=log.mask(req.path),
+            path=_shown_path(req),
             status=int(resp.status_code),
             duration_ms=round(1000 * (time.perf_counter() - req.context.began), 1),
         )
         log.clear()
+
+
+def _shown_path(req: falcon.Request) -> str:
+    """The path without what may be the token of a callback, wherever its sender has put it."""
+    if req.uri_template is None:
+        return log.first_segment(req.path)
+    if not req.uri_template.startswith(CALLBACKS):
+        return log.mask(req.path)
+    known = req.context.get("provider_id")  # what is not known as one may be a token without its provider
+    token = f"/{log.MASKED}" if "{token}" in req.uri_template else ""
+    return f"{CALLBACKS}{known}{token}" if known else log.first_segment(req.path)
 
 
 class Sessions:

@@ -20,6 +20,7 @@ from models.api_key import ApiKey, Scope
 from models.codes import Code
 from models.db import database
 from models.placing import KeyReused, NoRoute, Placement, Repeated
+from models.plans import Requested
 from models.status import Source
 from models.stuck import Limits
 
@@ -185,10 +186,12 @@ class Check:
     def on_post(self, req: falcon.Request, resp: falcon.Response, order_id: str) -> None:
         key = self._keys.require(req, Scope.ORDERS_WRITE, Scope.OPS)
         found = find(order_id, self._limits)
-        if not plans.request_check(found.id):
+        requested = plans.request_check(found.id)
+        if requested is None:
             raise Problem(409, plans.why_unasked(found))
-        timeline.record(found.id, Source.API, f"check requested with key {key.name}", by=key.name)
-        broker.wake("check_order_status", found.id)
+        if requested is Requested.PLANNED:
+            timeline.record(found.id, Source.API, f"check requested with key {key.name}", by=key.name)
+            broker.wake("check_order_status", found.id)
         resp.status = falcon.HTTP_202
         resp.media = schemas.show_order(found)
 

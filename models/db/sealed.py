@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
@@ -24,12 +25,23 @@ class NoKeyOpens(Unsealable):
     """No key of ENCRYPTION_KEYS opens a sealed value: it was sealed under another key, or our keys are wrong."""
 
 
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What is in a sealed value, whatever it belongs to."""
+
+    owner: str
+    text: str = field(repr=False)
+    #: Whether it is sealed under the first key.
+    is_current: bool
+
+
 class Sealer:
     """Seals under the first key, opens under any. Without keys it passes values through."""
 
     def __init__(self, keys: Sequence[str] = ()) -> None:
         self._keys = [key.encode() for key in keys]
         self._fernet = MultiFernet([Fernet(key) for key in keys]) if keys else None
+        self._first = Fernet(keys[0]) if keys else None
 
     def seal(self, text: str, belongs_to: str) -> str:
         """`text`, readable only as something that belongs to `belongs_to`."""
@@ -45,6 +57,23 @@ class Sealer:
         if owner not in belongs_to:
             raise Unsealable("a sealed value was moved from another row")
         return text
+
+    def look_into(self, value: str) -> Opened:
+        """What is in a sealed value; whose it is, its reader must compare. Raises NoKeyOpens, Unsealable."""
+        owner, text = self._open(value)
+        return Opened(owner, text, self._is_current(value))
+
+    def _is_current(self, value: str) -> bool:
+        try:
+            return self._first is not None and bool(self._first.decrypt(value.removeprefix(PREFIX)))
+        except InvalidToken:
+            return False
+
+    def fingerprint(self) -> str | None:
+        """By what the first key is known without telling anything of it; None without keys."""
+        return (
+            hmac.new(self._keys[0], b"fingerprint", hashlib.sha256).hexdigest()[:16] if self._keys else None
+        )
 
     def opens(self, value: str) -> bool:
         """Whether `value` is sealed and a key opens it, whatever it belongs to."""
@@ -106,6 +135,16 @@ def seal(text: str, belongs_to: str) -> str:
 def unseal(value: str, *belongs_to: str) -> str:
     """See `Sealer.unseal`."""
     return _sealer.unseal(value, *belongs_to)
+
+
+def look_into(value: str) -> Opened:
+    """See `Sealer.look_into`."""
+    return _sealer.look_into(value)
+
+
+def fingerprint() -> str | None:
+    """See `Sealer.fingerprint`."""
+    return _sealer.fingerprint()
 
 
 def opens(value: str) -> bool:

@@ -52,6 +52,12 @@ class Guard:
 PLAN, SETTLE = "tests/models/test_claims.py", "tests/models/test_settle.py"
 INBOX, PLACING = "tests/models/test_inbox.py", "tests/models/test_placing.py"
 CALLBACKS = "tests/gateway/web/test_callbacks.py"
+LIMITS, ACCESS = "tests/gateway/web/test_limits.py", "tests/gateway/web/test_access.py"
+SETTINGS, RESEALING = "tests/gateway/test_settings.py", "tests/models/test_resealing.py"
+LOGGED = (
+    "tests/gateway/web/test_over_http.py::test_a_token_in_a_url_that_is_slightly_wrong_is_not_logged"
+    " tests/gateway/web/test_over_http.py::test_what_no_route_takes_is_logged_by_its_first_segment"
+)
 ATTENTION = "tests/models/test_attention.py"
 CHAIN = "tests/models/test_balance_chain.py"
 LEDGER = " ".join(
@@ -1067,8 +1073,8 @@ GUARDS = [
     Guard(
         "a new secret counts almost at once",
         "gateway/web/callbacks.py",
-        "self._account(account.id, LOOK_AGAIN_SECONDS)",
-        "self._account(account.id)",
+        "self._account(req, account.id, LOOK_AGAIN_SECONDS)",
+        "self._account(req, account.id)",
         "tests/gateway/web/test_callback_signatures.py",
     ),
     Guard(
@@ -1503,6 +1509,161 @@ GUARDS = [
         "if owner not in belongs_to:",
         "if False:",
         "tests/models/db/test_sealed.py",
+    ),
+    # --- the closed door: limits, keys, logs, sealing again
+    Guard(
+        "a key past its limit is refused",
+        "gateway/web/limits.py",
+        "            if free > part:\n",
+        "            if False:\n",
+        LIMITS,
+    ),
+    Guard(
+        "an address past its failures is refused",
+        "gateway/web/limits.py",
+        '            _refuse("too many wrong keys or signatures came from your address", wait_seconds)\n',
+        "            pass\n",
+        LIMITS,
+    ),
+    Guard(
+        "what is right is never refused for the failures of others",
+        "gateway/web/auth.py",
+        "        if isinstance(found, str):\n            self._limits",
+        "        if isinstance(found, str) or self._limits.is_failing(req):\n            self._limits",
+        LIMITS,
+    ),
+    Guard(
+        "a wrong key costs the database next to nothing",
+        "gateway/web/auth.py",
+        "LOOK_AGAIN_SECONDS if is_failing else 0",
+        "0",
+        LIMITS,
+    ),
+    Guard(
+        "processes add up what they have counted",
+        "gateway/web/limits.py",
+        "        self.by_all = by_all\n",
+        "        self.by_all = {}\n",
+        LIMITS,
+    ),
+    Guard(
+        "what processes let through too much is taken back",
+        "gateway/web/limits.py",
+        "for periods in range(1, PERIODS + 1):",
+        "for periods in (1,):",
+        LIMITS,
+    ),
+    Guard(
+        "any number of addresses takes no more memory",
+        "gateway/web/limits.py",
+        "zlib.crc32(network.encode()) % SLOTS",
+        "zlib.crc32(network.encode())",
+        LIMITS,
+    ),
+    Guard(
+        "of an IPv6 address its network counts",
+        "gateway/web/addresses.py",
+        "    if isinstance(address, IPv6Address):\n",
+        "    if False:\n",
+        LIMITS,
+    ),
+    Guard(
+        "a revoked key ends within a second",
+        "gateway/web/auth.py",
+        "CACHE_SECONDS = 0.8",
+        "CACHE_SECONDS = 60",
+        ACCESS,
+    ),
+    Guard(
+        "an expired key is refused",
+        "gateway/web/auth.py",
+        "<= time.monotonic() - read_at:",
+        "<= -1e9:",
+        ACCESS,
+    ),
+    Guard(
+        "a key that is made counts at once",
+        "gateway/web/cache.py",
+        "self._known[1] >= asked_at - max(0.0, allowed)",
+        "self._known[1] >= asked_at - 1",
+        ACCESS,
+    ),
+    Guard(
+        "no request waits for the keys while they are asked for",
+        "gateway/web/cache.py",
+        "            if age > self._seconds / 2 and",
+        "            if False and",
+        ACCESS,
+    ),
+    Guard(
+        "a check requested again is the same",
+        "models/plans.py",
+        '\n      AND (o."checkAskedAt" IS NULL OR o."checkAskedAt" <= now() - make_interval(secs => %(same_within)s))',
+        "",
+        PLAN,
+    ),
+    Guard(
+        "nothing starts without keys",
+        "gateway/settings.py",
+        '    if "ENCRYPTION_KEYS" in require and not found.encryption_keys and not found.allow_plaintext:\n',
+        "    if False:\n",
+        SETTINGS,
+    ),
+    Guard(
+        "what no route takes is logged by its first segment",
+        "gateway/web/middleware.py",
+        "    if req.uri_template is None:\n        return log.first_segment(req.path)\n",
+        "    if req.uri_template is None:\n        return log.mask(req.path)\n",
+        LOGGED,
+    ),
+    Guard(
+        "what stands for an unknown provider is not logged",
+        "gateway/web/middleware.py",
+        "if known else log.first_segment(req.path)",
+        "if known else log.mask(req.path)",
+        LOGGED,
+    ),
+    Guard(
+        "gunicorn repeats no line that it cannot read",
+        "gunicorn.conf.py",
+        "        if found:\n            reason",
+        "        if False:\n            reason",
+        LOGGED,
+    ),
+    Guard(
+        "gunicorn logs no path",
+        "gunicorn.conf.py",
+        "def pre_request(",
+        "def not_pre_request(",
+        LOGGED,
+    ),
+    Guard(
+        "a code sealed again is still known by its digest",
+        "models/resealing.py",
+        'row["pinDigest"] if text is None else sealed.digests(text)[0]',
+        'row["pinDigest"]',
+        RESEALING,
+    ),
+    Guard(
+        "a row that changes while it is sealed again keeps the change",
+        "models/resealing.py",
+        """        same = " AND ".join(map('t."{0}" IS NOT DISTINCT FROM g."old_{0}"'.format, dict(self.columns)))\n""",
+        '        same = "true"\n',
+        RESEALING,
+    ),
+    Guard(
+        "sealing again goes on where it was stopped",
+        "models/resealing.py",
+        '        database.rows(RECORD, at | {"after": after, "is_done": is_done})\n',
+        "",
+        RESEALING,
+    ),
+    Guard(
+        "an unreadable callback moved to another row is refused",
+        "models/inbox.py",
+        "sealed.seal(raw, _owner_of_unreadable(provider_id, dedupe_key))",
+        "sealed.seal(raw, owner(provider_id, None))",
+        RESEALING,
     ),
 ]
 

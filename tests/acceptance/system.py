@@ -25,6 +25,7 @@ from gateway.settings import load
 from models import api_key
 from models.api_key import Scope
 from tests import factories
+from tests.conftest import IN_CLEAR, UNLIMITED
 from tests.waiting import wait_until
 
 BIN = Path(sys.executable).parent
@@ -44,6 +45,8 @@ FAST = {
     "ORDER_TIMEOUT": "25",
     "SWEEP_CRON": "* * * * *",
     "WEB_CONCURRENCY": "2",
+    **UNLIMITED,
+    **IN_CLEAR,
 }
 
 

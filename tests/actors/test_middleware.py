@@ -10,6 +10,7 @@ import pytest
 from models import sweep_run
 from models.db import database
 from tests import factories
+from tests.conftest import IN_CLEAR
 from tests.waiting import wait_until
 
 #: A worker that has just started, beside a scheduler that is dead; it ends with its standard input.
@@ -36,7 +37,9 @@ def models(database_url: str) -> Iterator[None]:
 @pytest.fixture
 def worker(models: None, database_url: str, redis_url: str) -> Iterator[subprocess.Popen[str]]:
     """The worker; the table of sweeps is away when it starts."""
-    environment = os.environ | {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "LOG_FORMAT": "json"}
+    environment = (
+        os.environ | {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "LOG_FORMAT": "json"} | IN_CLEAR
+    )
     pipe = subprocess.PIPE
     database.rows("ALTER TABLE sweeps RENAME TO sweeps_away")
     command = [sys.executable, "-c", WATCHING]
@@ -102,7 +105,9 @@ watch.before_worker_shutdown(None, None)
 
 
 def test_a_provider_that_hangs_delays_the_probes_of_no_other(database_url: str, redis_url: str) -> None:
-    environment = os.environ | {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "LOG_FORMAT": "json"}
+    environment = (
+        os.environ | {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "LOG_FORMAT": "json"} | IN_CLEAR
+    )
     pipe = subprocess.PIPE
     command = [sys.executable, "-c", PROBING]
     with subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, text=True) as process:

@@ -24,6 +24,7 @@ from models.db.migrate import migrate
 from tests import factories
 from tests.acceptance.system import ROOT, free_port, web_answers
 from tests.benchmarks.load import request
+from tests.conftest import IN_CLEAR, UNLIMITED
 from tests.waiting import wait_until
 
 SECRET = factories.CREDENTIALS["callback_secret"]
@@ -74,7 +75,7 @@ class Stage:
     @contextmanager
     def process(self, name: str, command: list[str], **env: str) -> Iterator[subprocess.Popen[str]]:
         """A process for as long as the block runs; what it writes goes to a file of its name."""
-        given = {"DATABASE_URL": self.postgres.url, "REDIS_URL": self.valkey.url}
+        given = {"DATABASE_URL": self.postgres.url, "REDIS_URL": self.valkey.url, **UNLIMITED, **IN_CLEAR}
         with (self.directory / f"{name}.log").open("ab") as log:
             running = spawn(
                 command, cwd=ROOT, env=os.environ | given | env, stdout=log, stderr=subprocess.STDOUT

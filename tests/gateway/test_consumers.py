@@ -26,7 +26,9 @@ def valkey(open_directory: Path, tmp_path: Path) -> Iterator[EmbeddedValkey]:
 def test_delayed_messages_are_delivered_after_the_queue_was_full(
     valkey: EmbeddedValkey, caplog: pytest.LogCaptureFixture
 ) -> None:
-    broker = make_broker(load({"DATABASE_URL": "postgresql://x", "REDIS_URL": valkey.url}), strict=False)
+    broker = make_broker(
+        load({"DATABASE_URL": "postgresql://x", "REDIS_URL": valkey.url}, require=()), strict=False
+    )
     heard: list[str] = []
     hear = dramatiq.actor(heard.append, actor_name="hear", queue_name="checks", broker=broker)
     worker = dramatiq.Worker(broker, worker_threads=1, worker_timeout=50)
@@ -52,7 +54,9 @@ def _stumbles(caplog: pytest.LogCaptureFixture) -> int:
 
 
 def test_many_messages_go_out_together_and_each_is_heard_once(redis_url: str) -> None:
-    broker = make_broker(load({"DATABASE_URL": "postgresql://x", "REDIS_URL": redis_url}), strict=False)
+    broker = make_broker(
+        load({"DATABASE_URL": "postgresql://x", "REDIS_URL": redis_url}, require=()), strict=False
+    )
     heard: list[int] = []
     hear = dramatiq.actor(heard.append, actor_name="hear", queue_name="checks", broker=broker)
     broker.enqueue_all(hear.message(number) for number in range(250))
@@ -67,7 +71,9 @@ def test_many_messages_go_out_together_and_each_is_heard_once(redis_url: str) ->
 
 
 def test_enqueueing_many_raises_while_the_queue_is_away(valkey: EmbeddedValkey) -> None:
-    broker = make_broker(load({"DATABASE_URL": "postgresql://x", "REDIS_URL": valkey.url}), strict=True)
+    broker = make_broker(
+        load({"DATABASE_URL": "postgresql://x", "REDIS_URL": valkey.url}, require=()), strict=True
+    )
     hear = dramatiq.actor(print, actor_name="hear", queue_name="checks", broker=broker)
     valkey.kill()
     with pytest.raises(redis.RedisError):

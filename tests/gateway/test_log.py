@@ -214,6 +214,8 @@ def test_whether_a_value_is_set_is_not_secret(value: object) -> None:
         ("https://h/servis?kod=12&sifre=ab%20c&x=1", "https://h/servis?kod=***&sifre=***&x=1"),
         ("?access_token=abc#top", "?access_token=***"),
         ("POST /callbacks/znet/s3cret?x=1", "POST /callbacks/znet/***?x=1"),
+        ("POST /callbacks//znet/s3cret?x=1", "POST /callbacks//***?x=1"),
+        ("POST /callbacks/znet//s3cret/x", "POST /callbacks/znet/***"),
         ("Authorization: Bearer rk_abc.def", "Authorization: Bearer ***"),
         ("Authorization: Basic dXNlcjpw", "Authorization: Basic ***"),
         ("authorization=bearer abc", "authorization=bearer ***"),

@@ -10,7 +10,11 @@ from gateway.settings import Settings, SettingsError, load, load_or_exit, notes
 
 #: Fixed, since it names tests.
 KEY = "bm90LWEta2V5LWZvci1hbnl0aGluZy1idXQtdGVzdHM="
-SERVERS = {"DATABASE_URL": "postgres://u:p@host/name", "REDIS_URL": "redis://host:6379/0"}
+SERVERS = {
+    "DATABASE_URL": "postgres://u:p@host/name",
+    "REDIS_URL": "redis://host:6379/0",
+    "ALLOW_PLAINTEXT": "1",
+}
 
 
 def given(**variables: str) -> Settings:
@@ -36,9 +40,44 @@ def test_the_defaults_are_those_of_the_contract() -> None:
     assert (settings.call_timeout, settings.heartbeat_timeout) == (30, 30)
     assert (settings.timezone, settings.log_format, settings.log_level) == ("Asia/Damascus", "json", "info")
     assert (settings.encryption_keys, settings.notify_url, settings.sentry_dsn) == ((), None, None)
+    assert (settings.rate_limit.count, settings.rate_limit.seconds, settings.trusted_proxies) == (100, 1, 0)
     assert settings.redis_tls_verify
     assert not settings.notify_with_pin
     assert not settings.notify_allow_private
+
+
+@pytest.mark.parametrize("allowed", [{}, {"ALLOW_PLAINTEXT": "0"}, {"ENCRYPTION_KEYS": " \n"}])
+def test_without_keys_a_process_refuses_to_start(allowed: dict[str, str]) -> None:
+    servers = {name: SERVERS[name] for name in ("DATABASE_URL", "REDIS_URL")}
+    with pytest.raises(
+        SettingsError, match=r"^ENCRYPTION_KEYS is not set: .*Fernet.*ALLOW_PLAINTEXT=1"
+    ) as refused:
+        load(servers | allowed)
+    assert "\n" not in str(refused.value)
+    assert not load(servers | {"ALLOW_PLAINTEXT": "1"}).encryption_keys
+    assert load(servers | {"ENCRYPTION_KEYS": KEY}).encryption_keys
+
+
+@pytest.mark.parametrize(
+    ("text", "rate"),
+    [
+        ("100/second", (100, 1)),
+        ("5/minute", (5, 60)),
+        ("1 / Hour", (1, 3600)),
+        ("1000000000/second", (10**9, 1)),
+    ],
+)
+def test_a_rate_is_a_number_and_a_unit(text: str, rate: tuple[int, int]) -> None:
+    found = given(RATE_LIMIT=text).rate_limit
+    assert (found.count, found.seconds) == rate
+    assert found.tenth().count == max(1, rate[0] // 10)
+
+
+@pytest.mark.parametrize(
+    "text", ["100", "0/second", "-1/second", "1.5/second", "9999999999/second", "1/day", "/hour"]
+)
+def test_anything_else_is_no_rate(text: str) -> None:
+    assert refusal(RATE_LIMIT=text).startswith("RATE_LIMIT is not valid: it takes a number from 1 to ")
 
 
 @pytest.mark.parametrize("name", ["DATABASE_URL", "REDIS_URL"])

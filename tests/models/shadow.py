@@ -505,7 +505,7 @@ class RequestCheck:
     """An operator wants to know now."""
 
     def run(self, shadow: Shadow) -> Any:
-        return plans.request_check(shadow.id)
+        return plans.request_check(shadow.id, same_within_seconds=0) is not None
 
     def on(self, shadow: Shadow) -> Any:
         if shadow.status == "not_sent" or not shadow.reached or shadow.attention == "manual":

@@ -88,6 +88,24 @@ def test_a_requested_check_of_a_final_order_is_found_by_the_sweep_until_it_is_ma
     assert plans.due(10, None) == []
 
 
+def test_a_check_requested_again_within_seconds_is_the_same() -> None:
+    placed = factories.sent()
+    assert plans.request_check(placed["id"]) == "planned"
+    assert plans.request_check(placed["id"]) == "same"
+    assert claim_check(placed) is not None
+    assert plans.request_check(placed["id"]) == "same"
+    assert claim_check(placed) is None
+    put(placed, checkAskedAt="2020-01-01")
+    assert plans.request_check(placed["id"]) == "planned"
+    assert claim_check(placed) is not None
+
+
+def test_of_checks_requested_at_the_same_instant_one_is_made(database_url: str) -> None:
+    placed = factories.sent()
+    answers = at_once(8, lambda: plans.request_check(placed["id"]))
+    assert sorted(map(str, answers)) == ["planned", *["same"] * 7]
+
+
 def test_an_order_that_was_never_sent_cannot_be_checked() -> None:
     placed = factories.place()
     assert not plans.request_check(placed["id"])

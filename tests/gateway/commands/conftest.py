@@ -15,6 +15,7 @@ import redis
 from gateway.__main__ import main
 from gateway.dev.simulator import Simulator
 from models.db import binding, database
+from tests.conftest import IN_CLEAR
 
 from .desk import Desk, Models
 
@@ -49,12 +50,15 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         "DATABASE_URL",
         "REDIS_URL",
         "ENCRYPTION_KEYS",
+        "RATE_LIMIT",
         "PUBLIC_URL",
         "PORT",
         "SWEEP_CRON",
         "TIMEZONE",
     ):
         monkeypatch.delenv(name, raising=False)
+    for name, value in IN_CLEAR.items():
+        monkeypatch.setenv(name, value)
 
     def run_(*arguments: str, stdin: str | bytes = "") -> Finished:
         content = stdin.encode() if isinstance(stdin, str) else stdin

@@ -28,7 +28,7 @@ from models.outcome import Outcome
 from models.provider import CallbackFormat
 from models.status import ExternalStatus
 from tests import factories
-from tests.conftest import KEY
+from tests.conftest import KEY, UNLIMITED
 from tests.gateway.web import calls
 from tests.gateway.web.calls import NOBODY, neutral
 from tests.waiting import wait_until
@@ -49,7 +49,12 @@ class Gateway:
     def __init__(self, database_url: str) -> None:
         self._url = database_url
         settings = load(
-            {"DATABASE_URL": database_url, "REDIS_URL": "redis://127.0.0.1:9/0", "ENCRYPTION_KEYS": KEY}
+            {
+                "DATABASE_URL": database_url,
+                "REDIS_URL": "redis://127.0.0.1:9/0",
+                "ENCRYPTION_KEYS": KEY,
+                **UNLIMITED,
+            }
         )
         self._client = TestClient(create_app(settings, broker.make_client(settings, strict=True)))
         with self.bound():
@@ -529,7 +534,7 @@ def web(gateway: Gateway, database_url: str, redis_url: str, tmp_path: Path) -> 
         process = subprocess.Popen(
             [str(Path(sys.executable).parent / "gunicorn"), "gateway.app:app"],
             cwd=ROOT,
-            env={**os.environ, **given, "WEB_CONCURRENCY": "1"},
+            env={**os.environ, **given, **UNLIMITED, "WEB_CONCURRENCY": "1"},
             stdout=log,
             stderr=subprocess.STDOUT,
         )

@@ -76,6 +76,13 @@ def test_a_provider_whose_callbacks_are_guessed_is_named(well: Run, models: Mode
     assert advice and "--callback-format protocol|neutral" in advice
 
 
+def test_a_provider_that_is_called_in_clear_is_named(well: Run, models: Models, panel: Simulator) -> None:
+    with models():
+        provider.save(box("http://panel.example:8080"))
+    status, detail, advice = report(well("doctor", "--json"))["unencrypted"]
+    assert status == "warning" and "box (http://panel.example:8080)" in detail and "https" in str(advice)
+
+
 def test_settings_without_effect_are_named(
     well: Run, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -346,6 +346,10 @@ def test_a_check_is_planned_for_now_noted_and_hinted_at(cli: Run, desk: Desk, qu
     shown = json.loads(cli("orders", "show", found["id"], "--json").out)
     assert shown["events"][-1]["source"] == "operator"
 
+    again = cli("orders", "check", found["id"])
+    assert (again.code, queue_lengths(queue)[QUEUES["check_order_status"]]) == (0, 1)
+    assert "the same check" in again.out + again.err
+
 
 @pytest.mark.parametrize("queue_url", ["", "redis://127.0.0.1:9/0"])
 def test_a_check_is_planned_where_the_queue_is_away(

@@ -12,11 +12,13 @@ from gateway import broker
 from gateway.counting import Counts
 from gateway.settings import Settings, load
 from gateway.web import create_app
+from gateway.web.auth import Keys
+from gateway.web.limits import Limits
 from models import api_key
 from models.api_key import Scope
 from models.db import binding, database, sealed
 from tests import factories
-from tests.conftest import KEY
+from tests.conftest import KEY, UNLIMITED
 
 #: Connections of the application under test; a test sees at once where a request keeps one.
 POOL_SIZE = 4
@@ -33,7 +35,7 @@ def database_url(emptied_database_url: str) -> str:
 
 @pytest.fixture
 def settings(database_url: str, redis_url: str) -> Settings:
-    return load({"DATABASE_URL": database_url, "REDIS_URL": redis_url, "ENCRYPTION_KEYS": KEY})
+    return load({"DATABASE_URL": database_url, "REDIS_URL": redis_url, "ENCRYPTION_KEYS": KEY, **UNLIMITED})
 
 
 @pytest.fixture
@@ -57,7 +59,11 @@ def app(settings: Settings, pool: database.Pool) -> Iterator[falcon.App[Any, Any
     ):
         broker.install(broker.Bell(queue))
         counts = Counts(write_seconds=0.01)
-        yield create_app(settings, client, counts=counts)
+        limits = Limits(settings, client, share_seconds=0.01)
+        keys = Keys(limits)
+        yield create_app(settings, client, counts=counts, limits=limits, keys=keys)
+        keys.drain(5)
+        limits.drain(5)
         counts.drain(5)
         broker.drain(5)
         broker.install(None)

@@ -17,6 +17,7 @@ from gateway.dev.servers import EmbeddedPostgres, EmbeddedValkey
 from models import api_key
 from models.api_key import Scope
 from tests import factories
+from tests.conftest import IN_CLEAR, UNLIMITED
 from tests.gateway.web import calls
 from tests.waiting import wait_until
 
@@ -54,6 +55,7 @@ class Web:
     def running(self) -> Iterator[None]:
         command = [str(Path(sys.executable).parent / "gunicorn"), "gateway.app:app"]
         given = {"DATABASE_URL": self.postgres.url, "REDIS_URL": self.valkey.url, "PORT": str(self.port)}
+        given |= UNLIMITED | IN_CLEAR
         env = {**os.environ, **given, "WEB_CONCURRENCY": "2", "LOG_LEVEL": "debug", "TRUSTED_PROXIES": "1"}
         with self._log.open("ab") as log:
             process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=subprocess.STDOUT)

@@ -1,5 +1,9 @@
 """Scopes of API keys, and what surrounds every call."""
 
+import threading
+import time
+from datetime import timedelta
+
 import pytest
 
 from gateway.web import auth
@@ -104,3 +108,62 @@ def test_no_request_keeps_a_connection(client: Client, anonymous: Client, pool: 
         anonymous.simulate_get(path)
     calls.call_back(client, calls.neutral("1"))
     assert pool.is_closed() and not pool._in_use
+
+
+# --- until when a key counts, and that it was used
+
+
+def bearer(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"}
+
+
+def test_a_key_that_is_made_counts_at_once(anonymous: Client) -> None:
+    assert anonymous.simulate_get("/orders", headers=bearer("rk_none_yet")).status_code == 401
+    key = api_key.create("just made", [Scope.ORDERS_READ])
+    assert anonymous.simulate_get("/orders", headers=bearer(key)).status_code == 200
+
+
+def test_a_revoked_key_ends_within_a_second_however_busy_it_is(client: Client) -> None:
+    client.simulate_get("/orders")
+    database.rows("UPDATE api_keys SET revoked_at = now()")
+    wait_until(lambda: client.simulate_get("/orders").status_code == 401, timeout_seconds=1)
+
+
+def test_an_expired_key_is_refused_and_says_so(anonymous: Client) -> None:
+    key = api_key.create("for a moment", [Scope.ORDERS_READ], timedelta(seconds=0.3))
+    assert anonymous.simulate_get("/orders", headers=bearer(key)).status_code == 200
+    wait_until(lambda: anonymous.simulate_get("/orders", headers=bearer(key)).status_code == 401)
+    said = calls.problem(anonymous.simulate_get("/orders", headers=bearer(key)), 401)["detail"]
+    assert said.startswith("the API key expired at 20") and key not in said
+
+
+def test_the_day_of_a_use_is_stored_once(client: Client) -> None:
+    def stored() -> object:
+        return database.rows("SELECT last_used_on = current_date AS is_today, xmin::text FROM api_keys")[0]
+
+    assert stored()["is_today"] is None
+    client.simulate_get("/orders")
+    wait_until(lambda: stored()["is_today"])
+    before = stored()
+    database.rows("SELECT 1")
+    for _ in range(3):
+        client.simulate_get("/orders")
+    [key_id] = [row["id"] for row in database.rows("SELECT id FROM api_keys")]
+    api_key.record_use([key_id])
+    assert stored() == before
+
+
+def test_no_request_waits_for_the_keys_while_they_are_asked_for(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are read again in the background."""
+    readers: list[str] = []
+    real = api_key.not_revoked
+    monkeypatch.setattr(
+        api_key, "not_revoked", lambda: readers.append(threading.current_thread().name) or real()
+    )
+    until = time.monotonic() + 3 * auth.CACHE_SECONDS
+    client.simulate_get("/orders")
+    while time.monotonic() < until:
+        client.simulate_get("/orders")
+    assert readers[2:] and set(readers[2:]) == {"snapshot"}

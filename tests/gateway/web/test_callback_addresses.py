@@ -9,7 +9,7 @@ from falcon.testing import Result, create_environ
 from gateway.settings import Settings, load
 from gateway.web.addresses import client_address
 from tests import factories
-from tests.conftest import KEY
+from tests.conftest import KEY, UNLIMITED
 from tests.gateway.web import calls
 from tests.gateway.web.calls import NOBODY, neutral, result, standing
 from tests.gateway.web.conftest import Client
@@ -26,7 +26,7 @@ def trusted_proxies() -> int:
 
 @pytest.fixture
 def settings(database_url: str, redis_url: str, trusted_proxies: int) -> Settings:
-    given = {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "ENCRYPTION_KEYS": KEY}
+    given = {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "ENCRYPTION_KEYS": KEY, **UNLIMITED}
     return load({**given, "TRUSTED_PROXIES": str(trusted_proxies)})
 
 

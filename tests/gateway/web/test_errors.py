@@ -17,6 +17,7 @@ class Broken:
     """Fails in the middle of its work, with a connection of its own."""
 
     needs_database = True
+    needs_key = False
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         database.rows("SELECT 1")

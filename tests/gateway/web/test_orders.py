@@ -285,6 +285,15 @@ def test_a_check_is_planned_for_now_also_where_a_callback_came(client: Client) -
     assert calls.timeline(order["id"])[-1] == ("api", "check requested with key storefront")
 
 
+def test_a_check_requested_again_is_the_same_check(client: Client) -> None:
+    order = factories.sent()
+    answers = [client.simulate_post(f"/orders/{order['id']}/check").status_code for _ in range(3)]
+    assert answers == [202, 202, 202]
+    assert [event[1] for event in calls.timeline(order["id"])].count(
+        "check requested with key storefront"
+    ) == 1
+
+
 def test_an_order_that_was_never_sent_cannot_be_checked(client: Client) -> None:
     placed = calls.place(client)
     calls.problem(client.simulate_post(f"/orders/{placed['id']}/check"), 409)
