@@ -54,7 +54,7 @@ def list_(
         before = durations.since(until, settings.timezone, "--until")
         wanted = Filter(status, provider_id, user, product_id, reference, after, before)
         if not only_stuck and attention is None:
-            return _list(lookup.page(wanted, Limits.of(settings), limit), settings, json)
+            return _list(lookup.page(wanted, Limits.of(settings), limit).orders, settings, json)
         if wanted != Filter(provider_id=provider_id):
             raise typer.BadParameter(
                 "takes no other filter than --attention and --provider", param_hint="--stuck"

@@ -49,7 +49,7 @@ def test_every_statement_that_returns_orders_returns_the_same_fields() -> None:
     seen = replace(placed.order, attention="overdue")
     assert seen == lookup.by_id(seen.id, limits)
     assert [seen] == lookup.by_anything(str(seen.provider_referans), limits, 2)
-    assert [seen] == lookup.page(lookup.Filter(), limits, 10)
+    assert [seen] == lookup.page(lookup.Filter(), limits, 10).orders
     for each in (waits, stuck.find(seen.id, limits)):
         assert isinstance(each, StuckOrder) and Order(*(getattr(each, name) for name in NAMES)) == seen
 
