@@ -1,6 +1,7 @@
 """`gateway orders`: find orders, see their timelines, have them checked, and decide what a person must."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -10,8 +11,8 @@ from gateway.commands import advice, deciding, durations, printing
 from gateway.commands.context import find_orders, gateway
 from gateway.commands.invocation import as_typed
 from gateway.settings import Settings
-from models import lookup, stuck, timeline
-from models.lookup import Filter
+from models import listing, stuck, timeline
+from models.listing import Filter
 from models.order import Order, count_codes
 from models.status import Attention, ExternalStatus
 from models.stuck import Limits, StuckOrder
@@ -54,7 +55,7 @@ def list_(
         before = durations.since(until, settings.timezone, "--until")
         wanted = Filter(status, provider_id, user, product_id, reference, after, before)
         if not only_stuck and attention is None:
-            return _list(lookup.page(wanted, Limits.of(settings), limit).orders, settings, json)
+            return _list(listing.page(wanted, Limits.of(settings), limit).orders, settings, json)
         if wanted != Filter(provider_id=provider_id):
             raise typer.BadParameter(
                 "takes no other filter than --attention and --provider", param_hint="--stuck"
@@ -67,7 +68,7 @@ def list_(
     _sum_up(found, limit)
 
 
-def _list(found: list[Order], settings: Settings, json: bool) -> None:
+def _list(found: Sequence[Order], settings: Settings, json: bool) -> None:
     if json:
         return printing.as_json([_shown(order) for order in found])
     printing.table(

@@ -15,7 +15,7 @@ from gateway.web import bodies, schemas
 from gateway.web.auth import Keys
 from gateway.web.batching import Batcher
 from gateway.web.errors import FieldError, Problem
-from models import idempotency, lookup, order, placing, plans, timeline
+from models import idempotency, listing, lookup, order, placing, plans, timeline
 from models.api_key import ApiKey, Scope
 from models.codes import Code
 from models.db import database
@@ -74,9 +74,9 @@ class Orders:
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         self._keys.require(req, Scope.ORDERS_READ)
         query = schemas.read_query(schemas.ListOrders, req.params)
-        wanted = lookup.Filter(**query.model_dump(exclude={"limit", "cursor"}))
-        found = lookup.page(wanted, self._limits, query.limit, query.cursor, within_seconds=LIST_SECONDS)
-        following = schemas.cursor_after(found.following) if found.following else None
+        wanted = listing.Filter(**query.model_dump(exclude={"limit", "cursor"}))
+        found = listing.page(wanted, self._limits, query.limit, query.cursor, within_seconds=LIST_SECONDS)
+        following = schemas.cursor_after(found.end) if found.end else None
         resp.media = {"data": [schemas.show_order(one) for one in found.orders], "nextCursor": following}
 
     def _place(self, placement: Placement) -> Answer:

@@ -14,7 +14,7 @@ from gateway.inputs import storable
 from gateway.web.errors import FieldError, Problem
 from models import codes, placing, status
 from models.codes import Code
-from models.lookup import Place
+from models.listing import Place
 from models.order import Order
 from models.timeline import Event
 
