@@ -96,10 +96,8 @@ class Metrics:
         with self._lock:  # of several requests, one reads
             if self._kept is None or time.monotonic() - self._kept[0] > KEPT_SECONDS:
                 text = generate_latest(self._registry)
-                self._kept = (
-                    time.monotonic(),
-                    text,
-                )  # its end: those that waited take this one, however long it took
+                # From its end: those that waited take this one, however long it took.
+                self._kept = time.monotonic(), text
             return self._kept[1]
 
 
