@@ -12,7 +12,7 @@ from gateway.commands.probes import Check, Finding, Status
 from gateway.settings import Settings, SettingsError
 from models.db import binding
 
-#: Connections for the probes, which run side by side: what two processes of the web and a worker leave of twenty, less one.
+#: Connections for the probes, which run side by side: of twenty, what two web processes and a worker leave, less one.
 POOL_SIZE = 3
 COLOURS = {
     Status.OK: typer.colors.GREEN,

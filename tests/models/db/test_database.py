@@ -173,9 +173,11 @@ class Holder:
 def held(*uses: database.Use) -> Iterator[list[bool]]:
     """Whether each of these, one after the other, was given a connection."""
     holders = [Holder(use) for use in uses]
-    yield [holder.admitted for holder in holders]
-    for holder in holders:
-        holder.let_go()
+    try:
+        yield [holder.admitted for holder in holders]
+    finally:
+        for holder in holders:
+            holder.let_go()
 
 
 WORK, REQUEST, LIST = database.Use.WORK, database.Use.REQUEST, database.Use.LIST
