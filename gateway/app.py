@@ -4,14 +4,17 @@ from gateway import broker, log, sentry, serving
 from gateway import settings as settings_module
 from gateway.web import create_app
 from models.db import binding
+from models.db.database import Shares
 
-#: Connections of one web process: two processes and a worker fit a plan of twenty.
-POOL_SIZE = 4
+#: Connections of one web process: with two of them and a worker, a plan of twenty has four left for commands.
+POOL_SIZE = 5
+#: Three are left for settling and placing however much is read, and one for single orders however much is listed.
+SHARES = Shares(requests=2, lists=1)
 
 settings = settings_module.load_or_exit()
 log.configure(settings)
 sentry.configure(settings)
-binding.bind_from(settings, pool_size=POOL_SIZE, name="referans-web")
+binding.bind_from(settings, pool_size=POOL_SIZE, name="referans-web", shares=SHARES)
 broker.install(broker.Bell(broker.make_broker(settings, strict=True)))
 
 app = create_app(settings, broker.make_client(settings, strict=True), pause=serving.until_idle)

@@ -65,6 +65,8 @@ class WholeCallback(Callback):
     outcome: str | None = field(repr=False)
     #: What came over the wire, for `raw`.
     raw: str | None = field(repr=False)
+    #: The dedupe key of the callback that keeps it instead, for the further entries of a list.
+    raw_of: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,21 +89,34 @@ class Extent:
     last_id: int
 
 
-def keep_invalid(provider_id: str, dedupe_key: str, raw: str, reason: str) -> None:
-    """Keep a callback with a valid signature and content that cannot be read."""
-    values = {
-        "provider_id": provider_id,
-        "key": dedupe_key,
-        "raw": sealed.seal(raw, _owner_of_unreadable(provider_id, dedupe_key)),
-        "reason": reason,
-    }
-    database.rows(KEEP_INVALID, values)
+@dataclass(frozen=True, slots=True)
+class Invalid:
+    """A callback, or an entry of a list, with a valid signature and content that cannot be read."""
+
+    dedupe_key: str
+    raw: str = field(repr=False)
+    reason: str
+
+
+def keep_invalid(provider_id: str, invalid: Sequence[Invalid]) -> None:
+    """Keep what cannot be read: one statement, however many there are."""
+    if not invalid:
+        return
+    fields = [
+        {
+            "key": each.dedupe_key,
+            "raw": sealed.seal(each.raw, _owner_of_unreadable(provider_id, each.dedupe_key)),
+            "reason": each.reason,
+        }
+        for each in invalid
+    ]
+    database.rows(KEEP_INVALID, database.arrays(fields) | {"provider_id": provider_id})
 
 
 def page(wanted: Filter, limit: int) -> list[Callback]:
-    """Up to `limit` callbacks, newest first."""
+    """Up to `limit` callbacks, newest first. Raises database.TooSlow."""
     where, values = _conditions(wanted)
-    return database.load(Callback, PAGE.format(where=where), values | {"limit": limit})
+    return database.load_list(Callback, PAGE.format(where=where), values | {"limit": limit})
 
 
 def find(ids: Sequence[int]) -> list[WholeCallback]:
@@ -152,8 +167,13 @@ def arrival(callback: WholeCallback) -> Arrival | None:
 
 def raw(callback: WholeCallback) -> str:
     """What came over the wire, in clear. Raises sealed.Unsealable."""
-    unreadable = _owner_of_unreadable(callback.provider_id, callback.dedupe_key)
-    return sealed.unseal(callback.raw, callback.owner, unreadable) if callback.raw else ""
+    keeper: WholeCallback | None = callback
+    if callback.raw_of:
+        keeper = database.load_one(WholeCallback, KEEPER, (callback.provider_id, callback.raw_of))
+    if keeper is None or not keeper.raw:
+        return ""
+    unreadable = _owner_of_unreadable(keeper.provider_id, keeper.dedupe_key)
+    return sealed.unseal(keeper.raw, keeper.owner, unreadable)
 
 
 def _owner_of_unreadable(provider_id: str, dedupe_key: str) -> str:
@@ -204,7 +224,7 @@ COLUMNS = """
     c.external_order_id, c.status, c.message
 """
 #: The fields of a WholeCallback, in SQL.
-WHOLE = f"{COLUMNS}, c.dedupe_key, c.outcome, c.raw"
+WHOLE = f"{COLUMNS}, c.dedupe_key, c.outcome, c.raw, c.raw_of"
 #: Ordered by time, which has an index for each filter, and not by id.
 PAGE = f"""
 SELECT {COLUMNS} FROM callback_events AS c WHERE {{where}}
@@ -214,6 +234,7 @@ FIND = f"SELECT {WHOLE} FROM callback_events AS c WHERE c.id = ANY (%s) ORDER BY
 EXTENT = """
 SELECT count(*) AS count, min(c.id) AS first_id, max(c.id) AS last_id FROM callback_events AS c WHERE {where}
 """
+KEEPER = f"SELECT {WHOLE} FROM callback_events AS c WHERE c.provider_id = %s AND c.dedupe_key = %s"
 #: Those that come after `last_id` was read are left out.
 BETWEEN = f"""
 SELECT {WHOLE} FROM callback_events AS c
@@ -227,7 +248,8 @@ ORDER BY e.id
 """
 KEEP_INVALID = """
 INSERT INTO callback_events (provider_id, dedupe_key, result, raw, message)
-VALUES (%(provider_id)s, %(key)s, 'invalid', %(raw)s, %(reason)s)
+SELECT %(provider_id)s, given.key, 'invalid', given.raw, given.reason
+FROM unnest(%(key)s::text[], %(raw)s::text[], %(reason)s::text[]) AS given (key, raw, reason) ORDER BY given.key
 ON CONFLICT (provider_id, dedupe_key) DO NOTHING
 """
 #: Only those that would match now. Thousands that do not match cost the sweep one index probe each.

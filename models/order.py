@@ -16,6 +16,8 @@ from models.status import STAGES, UNKNOWN_RANK, Result
 
 #: Outcomes in one statement; its joins grow with the square.
 MAX_BATCH = 100
+#: The fields by which an arrival names its order.
+NAMES = ("provider_id", "order_id", "referans", "external_order_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,23 +152,27 @@ def settle(arrivals: Sequence[Arrival], *, order_timeout_seconds: float) -> list
     then duplicates.
     """
     settled: dict[int, Settled] = {}
-    waiting = list(range(len(arrivals)))
+    fields = [parameters(position, arrival) for position, arrival in enumerate(arrivals)]
+    waiting = fields
     while waiting:
-        chunk = waiting[:MAX_BATCH]
-        answers = _settle_once([arrivals[index] for index in chunk], order_timeout_seconds)
-        settled |= {chunk[position]: answer for position, answer in answers.items()}
-        waiting = [index for index in waiting if index not in settled]
+        values: dict[str, Any] = database.arrays(_one_turn(waiting)) | {
+            "order_timeout": order_timeout_seconds
+        }
+        for row in database.rows(SETTLE, values):
+            position = row.pop("position")
+            settled[position] = Settled(**row | {"result": Result(row["result"])})
+        waiting = [each for each in waiting if each["position"] not in settled]
     return [settled[index] for index in range(len(arrivals))]
 
 
-def _settle_once(arrivals: Sequence[Arrival], order_timeout_seconds: float) -> dict[int, Settled]:
-    """By position: the answers of those whose turn it was."""
-    fields = [parameters(position, arrival) for position, arrival in enumerate(arrivals)]
-    values: dict[str, Any] = database.arrays(fields) | {"order_timeout": order_timeout_seconds}
-    return {
-        row.pop("position"): Settled(**row | {"result": Result(row["result"])})
-        for row in database.rows(SETTLE, values)
-    }
+def _one_turn(waiting: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The first of those that wait for one statement: up to MAX_BATCH, one for each order as far as names show."""
+    firsts: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for each in waiting:
+        firsts.setdefault(tuple(each[name] for name in NAMES), each)
+        if len(firsts) == MAX_BATCH:
+            break
+    return list(firsts.values())
 
 
 def parameters(position: int, arrival: Arrival) -> dict[str, Any]:
@@ -200,6 +206,7 @@ def parameters(position: int, arrival: Arrival) -> dict[str, Any]:
         "dedupe_key": arrival.dedupe_key,
         "outcome": sealed.seal(as_json(outcome), belongs_to),
         "raw": sealed.seal(arrival.raw, belongs_to) if arrival.raw is not None else None,
+        "raw_of": arrival.raw_of,
     }
 
 

@@ -81,6 +81,8 @@ class Arrival:
     dedupe_key: str | None = None
     #: Callbacks only: what came over the wire, kept sealed in the inbox.
     raw: str | None = field(default=None, repr=False)
+    #: Callbacks only: the dedupe key under which `raw` is kept, for the further entries of a list.
+    raw_of: str | None = None
     #: Seconds until the provider is asked again, if the order stays open. None leaves the plan as it is.
     next_check_seconds: float | None = None
     #: Seconds until the provider is asked for the code, if the order completes without one. None: it is not asked.

@@ -43,7 +43,8 @@ incoming AS (
         %(code_ask_seconds)s::float8[],
         %(dedupe_key)s::text[],
         %(outcome)s::text[],
-        %(raw)s::text[]
+        %(raw)s::text[],
+        %(raw_of)s::text[]
     ) AS given (
         position,
         provider_id,
@@ -70,7 +71,8 @@ incoming AS (
         code_ask_seconds,
         dedupe_key,
         outcome,
-        raw
+        raw,
+        raw_of
     )
     JOIN stages AS stage ON stage.name = given.status
 ),
@@ -266,7 +268,8 @@ inbox AS (
         status,
         message,
         outcome,
-        raw
+        raw,
+        raw_of
     )
     SELECT
         provider_id,
@@ -279,7 +282,8 @@ inbox AS (
         status,
         left(message, {timeline}),
         outcome,
-        raw
+        raw,
+        raw_of
     FROM decided
     WHERE dedupe_key IS NOT NULL
     ORDER BY provider_id, dedupe_key

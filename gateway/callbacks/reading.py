@@ -15,7 +15,7 @@ from gateway.callbacks.forms import Form
 from gateway.callbacks.verifiers import VERIFIERS, CallbackRequest, Token
 from gateway.providers import ADAPTERS
 from gateway.providers.base import UnreadableCallback
-from models.outcome import Arrival, Outcome
+from models.outcome import Arrival
 from models.provider import CallbackFormat, Provider
 from models.status import Source
 
@@ -187,31 +187,32 @@ def _received(
     event_id: str | None,
     trust_seconds: float | None = None,
 ) -> Received:
-    """Each entry of a list has a key of its own. The digest in it makes other content under a known id an own event."""
+    """Each entry of a list has a key of its own. The digest in it makes other content under a known id an own event.
+
+    The first arrival keeps what came over the wire; the others name it.
+    """
     key = f"id:{event_id}:{digest}" if event_id else f"content:{digest}"
     entries: list[Arrival | Unreadable] = []
+    keeper: str | None = None
     for number, each in enumerate(said.entries):
         place = f"#{number}" if len(said.entries) > 1 else ""
         if isinstance(each, UnreadableCallback):
             own = _raw(_content_of_entry(fields["orders"][number]), JSON, event_id)
             entries.append(Unreadable(str(each), f"{INVALID_KEY}{digest}{place}", own))
         else:
-            entries.append(_arrival(provider, each, key + place, raw, trust_seconds))
+            arrival = Arrival(
+                provider.id,
+                Source.CALLBACK,
+                each,
+                dedupe_key=key + place,
+                raw=None if keeper else raw,
+                raw_of=keeper,
+                next_check_seconds=trust_seconds,
+                code_ask_seconds=0,
+            )
+            entries.append(arrival)
+            keeper = keeper or arrival.dedupe_key
     return Received(entries, said.acknowledgement, said.is_list)
-
-
-def _arrival(
-    provider: Provider, outcome: Outcome, key: str, raw: str, trust_seconds: float | None
-) -> Arrival:
-    return Arrival(
-        provider.id,
-        Source.CALLBACK,
-        outcome,
-        dedupe_key=key,
-        raw=raw,
-        next_check_seconds=trust_seconds,
-        code_ask_seconds=0,
-    )
 
 
 def _raw(content: str, content_type: str | None, event_id: str | None) -> str:

@@ -24,6 +24,8 @@ app = typer.Typer(help="Callbacks: what providers sent.", no_args_is_help=True)
 
 #: Largest id (a PostgreSQL bigint).
 MAX_ID = 2**63 - 1
+#: What `show` does not print as it is kept.
+HIDDEN = ("dedupe_key", "outcome", "raw", "raw_of")
 #: A long replay prints its progress after each so many callbacks.
 PROGRESS_EVERY = 1000
 
@@ -95,9 +97,7 @@ def _whole(one: WholeCallback) -> dict[str, Any]:
     pins = masking.pins(said, found)
     events = [printing.event(event) for event in inbox.events(one)]
     return {
-        **{
-            name: value for name, value in asdict(one).items() if name not in ("dedupe_key", "outcome", "raw")
-        },
+        **{name: value for name, value in asdict(one).items() if name not in HIDDEN},
         "message": masking.clean(one.message, pins),
         "hasPin": bool(said and said.outcome.codes),
         "order": found

@@ -48,6 +48,8 @@ def explained() -> Iterator[None]:
         yield
     except database.UNAVAILABLE as error:
         raise Problem(f"the database does not answer: {first_line(error)}") from None
+    except database.TooSlow as error:
+        raise Problem(f"{error}; narrow it, for example with --since") from None
     except peewee.ProgrammingError as error:
         raise Problem(f"the database is not ready ({first_line(error)}); run: gateway migrate") from None
     except sealed.Unsealable as error:

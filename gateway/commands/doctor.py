@@ -12,8 +12,8 @@ from gateway.commands.probes import Check, Finding, Status
 from gateway.settings import Settings, SettingsError
 from models.db import binding
 
-#: Connections for the probes, which run side by side.
-POOL_SIZE = 6
+#: Connections for the probes, which run side by side: of twenty, what two web processes and a worker leave, less one.
+POOL_SIZE = 3
 COLOURS = {
     Status.OK: typer.colors.GREEN,
     Status.WARNING: typer.colors.YELLOW,

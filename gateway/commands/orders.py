@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from itertools import groupby
 from typing import Any
@@ -14,8 +14,8 @@ from gateway.commands.advice import Step
 from gateway.commands.context import find_orders, gateway
 from gateway.commands.invocation import as_typed
 from gateway.settings import Settings
-from models import lookup, stuck, timeline
-from models.lookup import Filter
+from models import listing, stuck, timeline
+from models.listing import Filter
 from models.order import Order, count_codes
 from models.status import Attention, ExternalStatus
 from models.stuck import Limits, StuckOrder
@@ -62,7 +62,7 @@ def list_(
         before = durations.since(until, settings.timezone, "--until")
         wanted = Filter(status, provider_id, user, product_id, reference, after, before)
         if not only_stuck and attention is None:
-            return _list(lookup.page(wanted, Limits.of(settings), limit), settings, json)
+            return _list(listing.page(wanted, Limits.of(settings), limit).orders, settings, json)
         if wanted != Filter(provider_id=provider_id):
             raise typer.BadParameter(
                 "takes no other filter than --attention and --provider", param_hint="--stuck"
@@ -75,7 +75,7 @@ def list_(
     _sum_up(found, limit)
 
 
-def _list(found: list[Order], settings: Settings, json: bool) -> None:
+def _list(found: Sequence[Order], settings: Settings, json: bool) -> None:
     if json:
         return printing.as_json([_shown(order) for order in found])
     printing.table(

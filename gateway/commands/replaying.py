@@ -9,7 +9,7 @@ from gateway.providers import ADAPTERS
 from gateway.providers.base import UnreadableCallback
 from models import inbox, order, provider, rereading
 from models.db import sealed
-from models.inbox import Kept, WholeCallback
+from models.inbox import Invalid, Kept, WholeCallback
 from models.outcome import Arrival
 from models.provider import Provider
 from models.status import Result
@@ -82,8 +82,9 @@ class Replay:
         arrivals = received.arrivals
         if self.dry_run:
             return _as(row, Kept.INVALID, f"can be read now ({_count(arrivals)}), would be settled")
-        for each in received.invalid:  # entries of a list, which become callbacks of their own
-            inbox.keep_invalid(row.provider_id, each.dedupe_key, each.raw, str(each))
+        # Entries of a list become callbacks of their own.
+        invalid = [Invalid(each.dedupe_key, each.raw, str(each)) for each in received.invalid]
+        inbox.keep_invalid(row.provider_id, invalid)
         settled = rereading.settle_invalid(row.id, arrivals, self.order_timeout_seconds)
         (now,) = inbox.find([row.id])
         return _as(now, Kept(now.result), _read_note(settled), before=Kept.INVALID)

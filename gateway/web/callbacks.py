@@ -20,7 +20,8 @@ from gateway.web.errors import Problem
 from gateway.web.limits import Limits
 from models import inbox, order, provider
 from models.db import database
-from models.inbox import Kept
+from models.db.database import Use
+from models.inbox import Invalid, Kept
 from models.outcome import Arrival
 from models.provider import Provider
 from models.provider_counts import Counted
@@ -84,9 +85,8 @@ class Callbacks:
 
     def _keep(self, account: Provider, invalid: Sequence[reading.Unreadable]) -> None:
         """Keep what cannot be read, before anything else of the same callback is settled."""
-        with database.session():
-            for each in invalid:
-                inbox.keep_invalid(account.id, each.dedupe_key, each.raw, str(each))
+        with database.session(Use.REQUEST):
+            inbox.keep_invalid(account.id, [Invalid(one.dedupe_key, one.raw, str(one)) for one in invalid])
         for each in invalid:
             logger.warning("A callback could not be read.", action="callback_invalid", reason=str(each))
 

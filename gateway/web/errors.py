@@ -48,6 +48,7 @@ def handle_errors(app: falcon.App[Any, Any]) -> None:
     app.add_error_handler(Exception, _unexpected)
     for kind in database.UNAVAILABLE:
         app.add_error_handler(kind, _unavailable)
+    app.add_error_handler(database.TooSlow, _too_slow)
     app.add_error_handler(peewee.ProgrammingError, _refused)
     app.add_error_handler(sealed.Unsealable, _unsealable)
 
@@ -71,7 +72,15 @@ def _unavailable(
     req: falcon.Request, resp: falcon.Response, error: Exception, params: dict[str, Any]
 ) -> None:
     logger.warning("The database is unavailable.", action="database_unavailable", error=str(error).strip())
-    detail = "the database is unavailable; try again, with the same Idempotency-Key if there was one"
+    is_busy = isinstance(error, database.Unavailable)
+    why = "every database connection for this is in use" if is_busy else "the database is unavailable"
+    detail = f"{why}; try again, with the same Idempotency-Key if there was one"
+    raise Problem(503, detail, Retry_After=str(RETRY_AFTER_SECONDS)) from None
+
+
+def _too_slow(req: falcon.Request, resp: falcon.Response, error: Exception, params: dict[str, Any]) -> None:
+    logger.warning("A list took too long.", action="list_too_slow", error=str(error))
+    detail = f"{error}; narrow it, for example with `createdAfter` and `createdBefore`, or try again"
     raise Problem(503, detail, Retry_After=str(RETRY_AFTER_SECONDS)) from None
 
 

@@ -17,6 +17,7 @@ from gateway.web.auth import Keys
 from models import balances, denied, gauges, provider_counts, readiness, stock, stuck
 from models.api_key import Scope
 from models.db import database
+from models.db.database import Use
 from models.gauges import ProviderGauge
 from models.provider_counts import Counted
 from models.status import Attention
@@ -85,6 +86,7 @@ class Metrics:
         self._registry = CollectorRegistry()
         self._registry.register(_Gauges(Limits.of(settings), settings.heartbeat_timeout, redis_client))
         self._lock = threading.Lock()
+        #: When it was read (monotonic), and what.
         self._kept: tuple[float, bytes] | None = None
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
@@ -95,7 +97,9 @@ class Metrics:
     def _latest(self) -> bytes:
         with self._lock:  # of several requests, one reads
             if self._kept is None or time.monotonic() - self._kept[0] > KEPT_SECONDS:
-                self._kept = time.monotonic(), generate_latest(self._registry)
+                text = generate_latest(self._registry)
+                # From its end: those that waited take this one, however long it took.
+                self._kept = time.monotonic(), text
             return self._kept[1]
 
 
@@ -117,7 +121,7 @@ class _Gauges(Collector):
 
     def _stored(self) -> list[Metric]:
         try:
-            with database.session():
+            with database.session(Use.REQUEST):
                 return [
                     *_of_the_database(),
                     *_of_orders(self._limits),

@@ -3,6 +3,7 @@
 import re
 import secrets
 import time
+from contextlib import ExitStack
 from typing import Any
 
 import falcon
@@ -10,6 +11,7 @@ import falcon
 from gateway import log
 from gateway.web import bodies
 from models.db import database
+from models.db.database import Use
 
 logger = log.get(__name__)
 
@@ -71,10 +73,13 @@ class Sessions:
         if needs_database or getattr(resource, "needs_body", False):
             req.context.body = bodies.read(req)
         if needs_database:  # after the body, so that a slow client does not hold a connection
-            database.database.connect(reuse_if_open=True)
+            req.context.session = ExitStack()
+            req.context.session.enter_context(database.session(Use.REQUEST))
 
     def process_response(
         self, req: falcon.Request, resp: falcon.Response, resource: object, succeeded: bool
     ) -> None:
-        if not database.database.is_closed():
+        if "session" in req.context:
+            req.context.session.close()
+        if not database.database.is_closed():  # opened by a statement without a session
             database.database.close()

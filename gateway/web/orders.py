@@ -15,7 +15,7 @@ from gateway.web import bodies, schemas
 from gateway.web.auth import Keys
 from gateway.web.batching import Batcher
 from gateway.web.errors import FieldError, Problem
-from models import idempotency, lookup, order, placing, plans, timeline
+from models import idempotency, listing, lookup, order, placing, plans, timeline
 from models.api_key import ApiKey, Scope
 from models.codes import Code
 from models.db import database
@@ -28,6 +28,8 @@ NO_ROUTE = "no route leads from this package to a provider; add one with `gatewa
 IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 #: Seconds in which further readings of an order's codes with the same key are not recorded.
 READING_SECONDS = 3600
+#: Seconds for which orders are looked at to fill a page; what was found by then is the page.
+LIST_SECONDS = 1.5
 #: The SQLSTATE of a reference to a row that does not exist.
 FOREIGN_KEY_VIOLATION = "23503"
 #: The SQLSTATE of a text that is no value of the column's type, such as a UUID.
@@ -73,12 +75,10 @@ class Orders:
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         self._keys.require(req, Scope.ORDERS_READ)
         query = schemas.read_query(schemas.ListOrders, req.params)
-        wanted = lookup.Filter(**query.model_dump(exclude={"limit", "cursor"}))
-        with database.session():
-            found = lookup.page(wanted, self._limits, query.limit + 1, query.cursor)
-        page = found[: query.limit]
-        following = schemas.cursor_after(page[-1]) if len(found) > len(page) else None
-        resp.media = {"data": [schemas.show_order(one) for one in page], "nextCursor": following}
+        wanted = listing.Filter(**query.model_dump(exclude={"limit", "cursor"}))
+        found = listing.page(wanted, self._limits, query.limit, query.cursor, within_seconds=LIST_SECONDS)
+        following = schemas.cursor_after(found.end) if found.end else None
+        resp.media = {"data": [schemas.show_order(one) for one in found.orders], "nextCursor": following}
 
     def _place(self, placement: Placement) -> Answer:
         """Raises a 422."""

@@ -14,6 +14,7 @@ from gateway.inputs import storable
 from gateway.web.errors import FieldError, Problem
 from models import codes, placing, status
 from models.codes import Code
+from models.listing import Place
 from models.order import Order
 from models.timeline import Event
 
@@ -50,11 +51,11 @@ def _no_notifications(value: Any) -> None:
         )
 
 
-def read_cursor(value: Any) -> tuple[datetime, str] | None:
+def read_cursor(value: Any) -> Place:
     """Where the page that a cursor names begins. Raises ValueError."""
     try:
         at, order_id = json.loads(base64.urlsafe_b64decode(value + "=" * (-len(value) % 4)))
-        return _utc(datetime.fromisoformat(at)), str(UUID(order_id))
+        return Place(_utc(datetime.fromisoformat(at)), str(UUID(order_id)))
     except (ValueError, TypeError, AttributeError, RecursionError):
         raise ValueError("is not a valid cursor; pass `nextCursor` back unchanged") from None
 
@@ -178,7 +179,7 @@ class ListOrders(BaseModel):
     created_after: Time | None = None
     created_before: Time | None = None
     limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT
-    cursor: Annotated[tuple[datetime, str] | None, BeforeValidator(read_cursor)] = None
+    cursor: Annotated[Place | None, BeforeValidator(read_cursor)] = None
 
 
 class ListEvents(BaseModel):
@@ -241,9 +242,9 @@ def _pointer(location: tuple[int | str, ...]) -> str:
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1")[:255] for part in location)
 
 
-def cursor_after(order: Order) -> str:
-    """Where the page after this order begins; opaque to callers."""
-    return _cursor([order.created_at.isoformat(), order.id])
+def cursor_after(place: Place) -> str:
+    """Where the page after this place begins; opaque to callers."""
+    return _cursor([place.created_at.isoformat(), place.id])
 
 
 def cursor_after_event(event: Event) -> str:

@@ -4,7 +4,9 @@ import json
 import select
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any, ClassVar, Protocol, TypeVar
 
 import peewee
@@ -16,7 +18,9 @@ from models.db.fair_semaphore import FairSemaphore
 from models.db.prepared import Prepared
 
 #: Seconds a thread waits for a free connection before it gives up (`Unavailable`).
-POOL_WAIT_SECONDS = 5
+POOL_WAIT_SECONDS = 4
+#: Statement timeout of a list, in milliseconds; the one of SESSION_OPTIONS is for everything else.
+LIST_TIMEOUT_MS = 3000
 #: Age in seconds at which a connection is replaced.
 STALE_SECONDS = 300
 #: Seconds a connection may have been idle and still be used without asking whether its server is there.
@@ -39,7 +43,32 @@ SESSION_OPTIONS = (
 
 
 class Unavailable(Exception):
-    """Every connection of the pool is in use; nothing was asked of the database."""
+    """Every connection that may be used for this is in use; nothing was asked of the database."""
+
+
+class Use(Enum):
+    """What a connection is wanted for. It decides how many of the pool may be used for that at the same time."""
+
+    #: Settling, placing, and what they need: any connection that is free.
+    WORK = auto()
+    #: A request about one order, or about a name that may not exist: a part of the pool.
+    REQUEST = auto()
+    #: Lists, which read many rows: a part of that part.
+    LIST = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """How many connections of a pool may be in use at the same time; the others are left for `Use.WORK`."""
+
+    #: For `Use.REQUEST` and `Use.LIST` together.
+    requests: int
+    #: For `Use.LIST`.
+    lists: int
+
+
+class TooSlow(Exception):
+    """A list took longer than LIST_TIMEOUT_MS; nothing is wrong with the database."""
 
 
 #: Raised when the database is unavailable, restarting or out of connections: try again later.
@@ -56,6 +85,8 @@ UNAVAILABLE = (
 UNCLEAR = ("08", "57P")
 #: The SQLSTATE of a statement that waited longer than `lock_timeout`.
 LOCK_NOT_AVAILABLE = "55P03"
+#: The SQLSTATE of a statement that took longer than `statement_timeout`.
+QUERY_CANCELED = "57014"
 #: The SQLSTATE of a write on a database that is read-only.
 READ_ONLY = "25006"
 #: The SQLSTATE of a statement for which our role lacks a right.
@@ -93,8 +124,12 @@ class Pool(PooledPostgresqlDatabase):  # type: ignore[misc]
     Here the locks guard the bookkeeping only.
     """
 
-    def __init__(self, *args: Any, **options: Any) -> None:
+    def __init__(self, *args: Any, shares: Shares | None = None, **options: Any) -> None:
         super().__init__(*args, **options)
+        self._shares: dict[Use, tuple[FairSemaphore, ...]] = {}
+        if shares:
+            requests, lists = FairSemaphore(shares.requests), FairSemaphore(shares.lists)
+            self._shares = {Use.REQUEST: (requests,), Use.LIST: (lists, requests)}
         # peewee guards with this lock what is each thread's own.
         self._lock = nullcontext()
         self._places = FairSemaphore(self._max_connections)
@@ -114,6 +149,17 @@ class Pool(PooledPostgresqlDatabase):  # type: ignore[misc]
         with self._pool_lock:
             self._in_use[self.conn_key(connection)] = PoolConnection(created, connection, time.time())
         return connection
+
+    @contextmanager
+    def share(self, use: Use) -> Iterator[None]:
+        """A place among those that `use` may take, for as long as the block runs. Raises Unavailable."""
+        with ExitStack() as held:
+            deadline = time.monotonic() + POOL_WAIT_SECONDS
+            for places in self._shares.get(use, ()):
+                if not places.acquire(max(0, deadline - time.monotonic())):
+                    raise Unavailable(f"all connections for this use ({use.name.lower()}) are in use")
+                held.callback(places.release)
+            yield
 
     def _idle_and_alive(self) -> tuple[float, Any] | None:
         """The live connection that was returned last, and when it was made."""
@@ -161,10 +207,16 @@ class Model(peewee.Model):
 
 
 def connect(
-    url: str, *, pool_size: int = 4, name: str = "referans", session_options: str = SESSION_OPTIONS
+    url: str,
+    *,
+    pool_size: int = 4,
+    shares: Shares | None = None,
+    name: str = "referans",
+    session_options: str = SESSION_OPTIONS,
 ) -> Pool:
     """A pool of at most `pool_size` connections to `url`; none is opened yet. `name` shows in pg_stat_activity.
 
+    Without `shares`, every use may take every connection.
     `options` of the URL, such as a search_path, stand behind `session_options` and win.
     """
     parameters: dict[str, Any] = {**CONNECTION_OPTIONS, "application_name": name, **extensions.parse_dsn(url)}
@@ -173,6 +225,7 @@ def connect(
         parameters.pop("dbname", None) or "postgres",
         connection_factory=Connection,
         max_connections=pool_size,
+        shares=shares,
         stale_timeout=STALE_SECONDS,
         **parameters,
     )
@@ -184,13 +237,19 @@ def bind(pool: Pool) -> None:
 
 
 @contextmanager
-def session() -> Iterator[None]:
-    """A connection for this thread for as long as the block runs; nested blocks share it."""
+def session(use: Use = Use.WORK) -> Iterator[None]:
+    """A connection for this thread for as long as the block runs; nested blocks share it, whatever their use is.
+
+    Raises Unavailable, and what psycopg2 raises.
+    """
     if not database.is_closed():
         yield
-        return
-    with database.connection_context():
-        yield
+    elif use is Use.WORK:
+        with database.connection_context():
+            yield
+    else:
+        with database.share(use), database.connection_context():
+            yield
 
 
 def rows(sql: str, parameters: Mapping[str, Any] | Sequence[Any] = ()) -> list[dict[str, Any]]:
@@ -259,6 +318,16 @@ def load(kind: type[Row], sql: str, parameters: Mapping[str, Any] | Sequence[Any
     if names != expected:
         raise TypeError(f"{kind.__name__} has the fields {expected}, the statement returns {names}")
     return [kind(*each) for each in found]
+
+
+def load_list(kind: type[Row], sql: str, parameters: Mapping[str, Any]) -> list[Row]:
+    """`load`, for a list: with a statement timeout of its own, in the same round trip. Raises TooSlow."""
+    try:
+        return load(kind, f"SET LOCAL statement_timeout = {LIST_TIMEOUT_MS}; {sql}", parameters)
+    except peewee.OperationalError as error:
+        if sqlstate(error) != QUERY_CANCELED:
+            raise
+        raise TooSlow(f"the list took longer than {LIST_TIMEOUT_MS / 1000:g} s") from None
 
 
 def load_one(kind: type[Row], sql: str, parameters: Mapping[str, Any] | Sequence[Any] = ()) -> Row | None:

@@ -58,6 +58,8 @@ LOGGED = (
     "tests/gateway/web/test_over_http.py::test_a_token_in_a_url_that_is_slightly_wrong_is_not_logged"
     " tests/gateway/web/test_over_http.py::test_what_no_route_takes_is_logged_by_its_first_segment"
 )
+POOL, LISTING = "tests/models/db/test_database.py", "tests/models/test_listing.py"
+SHARES, METRICS = "tests/gateway/web/test_shares.py", "tests/gateway/web/test_health.py"
 ATTENTION = "tests/models/test_attention.py"
 CHAIN = "tests/models/test_balance_chain.py"
 LEDGER = " ".join(
@@ -147,6 +149,84 @@ GUARDS = [
         " AND o.status = 'pending'\n",
         "\n",
         SWEEPING,
+    ),
+    # --- floods of reads
+    Guard(
+        "the body of a list is kept once",
+        "gateway/callbacks/reading.py",
+        "raw=None if keeper else raw,",
+        "raw=raw,",
+        CALLBACKS,
+    ),
+    Guard(
+        "a list has 200 entries at most",
+        "gateway/callbacks/neutral.py",
+        "if len(orders) > MAX_ENTRIES:",
+        "if False:",
+        CALLBACKS,
+    ),
+    Guard(
+        "a batch takes no more statements than turns",
+        "models/order.py",
+        "firsts.setdefault(tuple(each[name] for name in NAMES), each)",
+        'firsts[(each["position"],)] = each',
+        SETTLE,
+    ),
+    Guard(
+        "reads leave connections for work",
+        "models/db/database.py",
+        "{Use.REQUEST: (requests,), Use.LIST: (lists, requests)}",
+        "{Use.LIST: (lists,)}",
+        POOL,
+    ),
+    Guard(
+        "lists leave a connection for single orders",
+        "models/db/database.py",
+        "Use.LIST: (lists, requests)",
+        "Use.LIST: (requests,)",
+        POOL,
+    ),
+    Guard(
+        "requests about one order take no connection of work",
+        "gateway/web/middleware.py",
+        "database.session(Use.REQUEST)",
+        "database.session()",
+        SHARES,
+    ),
+    Guard(
+        "names that nobody knows take no connection of work",
+        "gateway/web/cache.py",
+        "self._read(name, Use.REQUEST)",
+        "self._read(name, Use.WORK)",
+        SHARES,
+    ),
+    Guard(
+        "a list looks at a part of the orders at a time",
+        "models/listing.py",
+        "_sizes() if others.conditions and wanted.reference is None else [None]",
+        "[None]",
+        LISTING,
+    ),
+    Guard(
+        "a list is given up after seconds",
+        "models/db/database.py",
+        'f"SET LOCAL statement_timeout = {LIST_TIMEOUT_MS}; {sql}"',
+        "sql",
+        LISTING,
+    ),
+    Guard(
+        "metrics are read by one of many that ask",
+        "gateway/web/metrics.py",
+        "with self._lock:  # of several requests, one reads",
+        "if True:",
+        METRICS,
+    ),
+    Guard(
+        "those that waited for metrics read none of their own",
+        "gateway/web/metrics.py",
+        "self._kept = time.monotonic(), text",
+        "self._kept = time.monotonic() - KEPT_SECONDS, text",
+        METRICS,
     ),
     # --- sending
     Guard(

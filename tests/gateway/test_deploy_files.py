@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -113,6 +114,21 @@ def test_a_platform_asks_for_what_nothing_else_provides() -> None:
 
 def test_values_are_valid_settings() -> None:
     load({name: each["value"] for name, each in written()["env"].items() if "value" in each}, require=())
+
+
+def constant(file: str, name: str) -> int:
+    """The number that a module gives this name; some modules cannot be imported here."""
+    found = re.search(rf"^{name} = (\d+)$", (ROOT / file).read_text(), re.MULTILINE)
+    assert found, (file, name)
+    return int(found[1])
+
+
+def test_the_processes_of_a_small_plan_fit_twenty_database_connections() -> None:
+    """Two processes of the web, a worker, a command, and one more: a release, or a person with psql."""
+    web, worker = constant("gateway/app.py", "POOL_SIZE"), constant("actors/setup.py", "POOL_SIZE")
+    commands = [constant(f"gateway/commands/{name}.py", "POOL_SIZE") for name in ("context", "doctor")]
+    processes = Settings.model_fields["web_concurrency"].default
+    assert processes * web + worker + max(commands) + 1 <= 20
 
 
 def test_it_runs_the_processes_of_the_procfile() -> None:

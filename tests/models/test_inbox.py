@@ -11,7 +11,7 @@ import pytest
 from models import inbox, rereading
 from models.codes import Code
 from models.db import database
-from models.inbox import Filter, Kept, WholeCallback
+from models.inbox import Filter, Invalid, Kept, WholeCallback
 from models.outcome import Arrival, Outcome
 from models.status import ExternalStatus, Source
 from tests import factories
@@ -41,7 +41,7 @@ def results() -> list[str]:
 
 
 def kept_invalid(key: str = "invalid:1", raw: str = '{"pin": "PIN-ONE"}') -> int:
-    inbox.keep_invalid(factories.SANDBOX, key, raw, "no reference")
+    inbox.keep_invalid(factories.SANDBOX, [Invalid(key, raw, "no reference")])
     return int(database.rows("SELECT max(id) AS id FROM callback_events")[0]["id"])
 
 
@@ -124,7 +124,7 @@ def test_a_list_reads_no_whole_inbox(wanted: Filter, monkeypatch: pytest.MonkeyP
     database.rows("ANALYZE callback_events")
 
     asked: list[Any] = []
-    monkeypatch.setattr(database, "load", lambda *given: asked.append(given))
+    monkeypatch.setattr(database, "load_list", lambda *given: asked.append(given))
     inbox.page(wanted, 50)
     [(_, sql, values)] = asked
     plan = "\n".join(row["QUERY PLAN"] for row in database.rows("EXPLAIN " + sql, values))

@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 import pytest
 
 from gateway.web import schemas
-from models import lookup, order, placing, stuck
+from models import listing, lookup, order, placing, stuck
 from models.db import database
 from models.order import Order
 from models.placing import NewOrder, Placed, Placement
@@ -49,7 +49,7 @@ def test_every_statement_that_returns_orders_returns_the_same_fields() -> None:
     seen = replace(placed.order, attention="overdue")
     assert seen == lookup.by_id(seen.id, limits)
     assert [seen] == lookup.by_anything(str(seen.provider_referans), limits, 2)
-    assert [seen] == lookup.page(lookup.Filter(), limits, 10)
+    assert [seen] == listing.page(listing.Filter(), limits, 10).orders
     for each in (waits, stuck.find(seen.id, limits)):
         assert isinstance(each, StuckOrder) and Order(*(getattr(each, name) for name in NAMES)) == seen
 

@@ -251,6 +251,22 @@ def test_one_batch_may_hold_a_whole_life() -> None:
     assert column(other, "lastMessage") == "stok yok"
 
 
+def test_a_batch_takes_no_more_statements_than_one_order_has_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever order they stand in, and each arrival is sealed once."""
+    orders = [factories.sent() for _ in range(15)]
+    said = [arrival(one, PROCESSING, message=f"{turn}") for one in orders for turn in range(10)]
+    statements: list[str] = []
+    real, sealings = database.rows, itertools.count()
+    seal = order.sealed.seal
+    monkeypatch.setattr(database, "rows", lambda *given: statements.append("one") or real(*given))
+    monkeypatch.setattr(order.sealed, "seal", lambda *given: (next(sealings), seal(*given))[1])
+
+    assert set(settle(*said)) == {"applied"}
+
+    assert len(statements) == 10
+    assert next(sealings) == 2 * len(said)  # the outcome, and what came over the wire
+
+
 def test_an_order_of_another_provider_does_not_match() -> None:
     placed = factories.sent()
     factories.add_provider("elsewhere")

@@ -24,6 +24,7 @@ from gateway.settings import load
 from gateway.web import create_app
 from models import codes, inbox, order
 from models.db import binding, database, sealed
+from models.inbox import Invalid
 from models.outcome import Outcome
 from models.provider import CallbackFormat
 from models.status import ExternalStatus
@@ -447,6 +448,30 @@ def test_a_bad_entry_of_a_list_is_kept_and_replayed_by_itself(
     assert gateway.inbox() == ["applied", "applied"]
 
 
+def test_every_entry_of_a_list_shows_the_body_which_is_kept_once(cli: Run, gateway: Gateway) -> None:
+    orders = [gateway.sent() for _ in range(3)]
+    said = {"orders": [neutral(one["provider_referans"], message=f"number {one['id']}") for one in orders]}
+    bad = {"orders": [neutral(NOBODY, "gone"), *said["orders"]]}
+    gateway.signed(bad, "list")
+
+    with gateway.bound():
+        kept = database.rows("SELECT id, raw IS NOT NULL AS has_raw FROM callback_events ORDER BY id")
+    assert [row["has_raw"] for row in kept] == [True, True, False, False]
+    for row in kept[1:]:
+        shown = json.loads(cli("callbacks", "show", str(row["id"]), "--json").out)
+        assert shown["raw"]["body"] == bad
+        assert "raw_of" not in shown
+    assert replayed(cli, "--since", "1h")[1:] == [("applied", "applied")] * 3
+
+
+def test_an_entry_whose_body_is_past_its_retention_is_shown_without_it(cli: Run, gateway: Gateway) -> None:
+    orders = [gateway.sent() for _ in range(2)]
+    gateway.signed({"orders": [neutral(one["provider_referans"]) for one in orders]}, "list")
+    with gateway.bound():
+        database.rows("DELETE FROM callback_events WHERE raw_of IS NULL")
+    assert json.loads(cli("callbacks", "show", "2", "--json").out)["raw"]["body"] == ""
+
+
 def test_of_a_list_that_an_earlier_version_refused_the_good_entries_are_settled(
     cli: Run, gateway: Gateway
 ) -> None:
@@ -454,7 +479,7 @@ def test_of_a_list_that_an_earlier_version_refused_the_good_entries_are_settled(
     body = json.dumps({"orders": [neutral(NOBODY, "gone"), neutral(found["provider_referans"])]})
     raw = json.dumps({"method": "POST", "query": {}, "body": body, "id": "event-1"})
     with gateway.bound():
-        inbox.keep_invalid(factories.SANDBOX, "invalid:0123", raw, "`status` must be one of …")
+        inbox.keep_invalid(factories.SANDBOX, [Invalid("invalid:0123", raw, "`status` must be one of …")])
 
     assert replayed(cli, "1") == [("invalid", "applied")]
 

@@ -2,8 +2,10 @@
 
 import json
 import re
+from contextlib import closing
 from typing import Any
 
+import psycopg2
 import pytest
 import redis
 
@@ -152,6 +154,19 @@ def test_orders_are_listed_by_what_the_caller_says(cli: Run, desk: Desk) -> None
     assert listed("--user", "veli", "--product", "pubg") == []
     wrong = cli("orders", "list", "--until", "soon")
     assert wrong.code == 2 and "--until" in wrong.err
+
+
+@pytest.mark.parametrize(
+    ("table", "command"), [("product_orders", "orders"), ("callback_events", "callbacks")]
+)
+def test_a_list_that_takes_too_long_is_one_line(
+    cli: Run, database_url: str, monkeypatch: pytest.MonkeyPatch, table: str, command: str
+) -> None:
+    monkeypatch.setattr(database, "LIST_TIMEOUT_MS", 100)
+    with closing(psycopg2.connect(database_url)) as other, other.cursor() as cursor:
+        cursor.execute(f"LOCK TABLE {table}")
+        problem = cli(command, "list").problem
+    assert problem == "the list took longer than 0.1 s; narrow it, for example with --since"
 
 
 def test_the_newest_that_is_meant_is_shown_and_the_others_are_listed(cli: Run, desk: Desk) -> None:

@@ -10,7 +10,7 @@ from gateway.dev.simulator import Simulator
 from gateway.dev.simulator.book import State
 from gateway.fulfilment import checking, dispatching
 from gateway.fulfilment.worker import Worker
-from models import lookup, provider, provider_health, resolving, route, stuck
+from models import listing, lookup, provider, provider_health, resolving, route, stuck
 from models.db import database
 from models.outcome import Arrival, Outcome
 from models.provider import Provider
@@ -43,7 +43,9 @@ def limits(worker: Worker) -> Limits:
 def seen(worker: Worker, order: str) -> str | None:
     """Why the order needs a person, by each way of asking, which must agree."""
     listed = {each.id: each.attention for each in stuck.orders(limits(worker), 100)}
-    [paged] = [each for each in lookup.page(lookup.Filter(), limits(worker), 100) if each.id == order]
+    [paged] = [
+        each for each in listing.page(listing.Filter(), limits(worker), 100).orders if each.id == order
+    ]
     alone, shown = stuck.find(order, limits(worker)), lookup.by_id(order, limits(worker))
     assert shown
     kind = shown.attention

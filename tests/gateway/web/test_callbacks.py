@@ -1,5 +1,6 @@
 """Callbacks: whatever was answered with a 2xx is committed, and each is settled once."""
 
+import json
 from typing import Any
 
 import pytest
@@ -219,6 +220,18 @@ def test_a_list_has_200_entries_at_most(client: Client, order: dict[str, Any]) -
     assert result(answer) == "applied" and len(answer.json["results"]) == 200
     assert len(calls.inbox()) == 200
     calls.problem(call_back(client, {"orders": [*strangers, neutral(order["provider_referans"])]}), 400)
+
+
+def test_the_body_of_a_list_is_written_once_however_many_entries_it_has(client: Client) -> None:
+    said = {"orders": [neutral(str(10**15 + number), message="x" * 230) for number in range(200)]}
+    body = json.dumps(said).encode()
+    assert 60_000 < len(body) < 65_536
+    for _ in range(2):
+        assert call_back(client, body, webhook_id="list").status_code == 202
+    kept = database.rows("SELECT raw, octet_length(raw) AS size FROM callback_events ORDER BY id")
+    assert len(kept) == 200
+    assert [row["size"] is None for row in kept] == [False] + [True] * 199
+    assert kept[0]["size"] < 2 * len(body)
 
 
 def test_a_list_that_repeats_one_order_for_ever_is_refused(client: Client, order: dict[str, Any]) -> None:

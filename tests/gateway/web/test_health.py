@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from gateway import broker
 from gateway.dev.embedded import free_port
 from gateway.settings import Settings
-from gateway.web import create_app
+from gateway.web import create_app, metrics
 from models import api_key, claims, provider_counts, provider_health, stock, sweep_run
 from models.api_key import Scope
 from models.codes import Code
@@ -291,6 +292,28 @@ class TestMetrics:
         stranger = anonymous.simulate_get("/metrics", headers={"Authorization": "Bearer rk_nobody"})
         database.bind(pool)
         calls.problem(stranger, 503)
+
+
+def test_many_that_ask_for_metrics_at_once_share_one_reading_however_long_it_takes(
+    client_for: ClientFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes longer than an answer is kept."""
+    prometheus = client_for(Scope.OPS)
+    prometheus.simulate_get("/orders")  # the key is known
+    readings: list[str] = []
+    real = metrics.generate_latest
+
+    def read_slowly(registry: Any) -> bytes:
+        readings.append("one")
+        time.sleep(0.6)
+        return real(registry)
+
+    monkeypatch.setattr(metrics, "generate_latest", read_slowly)
+    monkeypatch.setattr(metrics, "KEPT_SECONDS", 0.5)
+    with ThreadPoolExecutor(64) as scrapers:
+        answers = list(scrapers.map(lambda _: prometheus.simulate_get("/metrics").status_code, range(64)))
+    assert answers == [200] * 64
+    assert len(readings) == 1
 
 
 def test_metrics_are_read_once_in_a_few_seconds_however_many_ask(

@@ -3,10 +3,14 @@
 import base64
 import itertools
 import json
+from contextlib import closing
 from typing import Any
 
+import psycopg2
 import pytest
 
+from gateway.web import orders
+from models import listing
 from models.db import database
 from models.status import ExternalStatus
 from tests import factories
@@ -158,6 +162,27 @@ def test_a_query_that_is_not_understood_is_refused(client: Client, query: str, p
 @pytest.mark.parametrize("query", ["userIdentifier=%ff%fe", "userIdentifier=%", "userIdentifier=%zz", "&&&"])
 def test_a_malformed_query_finds_nothing_and_breaks_nothing(client: Client, query: str) -> None:
     assert client.simulate_get("/orders", query_string=query).json == {"data": [], "nextCursor": None}
+
+
+def test_a_page_whose_time_is_up_has_a_cursor(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    placed = [calls.place(client)["id"] for _ in range(6)]
+    monkeypatch.setattr(listing, "PARTS", (2,))
+    monkeypatch.setattr(orders, "LIST_SECONDS", 0)
+    assert [len(page) for page in walk(client, externalStatus="failed")] == [0, 0, 0, 0]
+    assert list(itertools.chain(*walk(client, externalStatus="not_sent", limit=5))) == placed[::-1]
+
+
+def test_a_list_that_takes_too_long_is_a_problem_that_says_what_to_do(
+    client: Client, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "LIST_TIMEOUT_MS", 100)
+    client.simulate_get("/orders")
+    with closing(psycopg2.connect(database_url)) as other, other.cursor() as cursor:
+        cursor.execute("LOCK TABLE product_orders")
+        answer = client.simulate_get("/orders")
+    assert "createdAfter" in calls.problem(answer, 503)["detail"]
+    assert int(answer.headers["retry-after"]) > 0
+    assert client.simulate_get("/orders").status_code == 200
 
 
 def test_the_list_of_nothing_is_empty(client: Client) -> None:

@@ -5,7 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 
 import peewee
 import psycopg2
@@ -131,6 +131,85 @@ def test_without_a_free_connection_a_thread_gives_up(
     for thread in threads:
         thread.join()
     backend(pool)
+
+
+@pytest.fixture
+def shared(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[database.Pool]:
+    """Bound: five connections, of which requests take two, and lists one of these."""
+    monkeypatch.setattr(database, "POOL_WAIT_SECONDS", 0.05)
+    made = database.connect(database_url, pool_size=5, shares=database.Shares(requests=2, lists=1))
+    database.bind(made)
+    yield made
+    made.close_all()
+
+
+class Holder:
+    """A thread that holds a connection until it is let go."""
+
+    def __init__(self, use: database.Use) -> None:
+        self._use = use
+        self._let_go = threading.Event()
+        self._has_begun = threading.Event()
+        self.admitted = False
+        self._thread = threading.Thread(target=self._hold)
+        self._thread.start()
+        assert self._has_begun.wait(10)
+
+    def _hold(self) -> None:
+        try:
+            with database.session(self._use):
+                self.admitted = True
+                self._has_begun.set()
+                self._let_go.wait()
+        except database.Unavailable:
+            self._has_begun.set()
+
+    def let_go(self) -> None:
+        self._let_go.set()
+        self._thread.join()
+
+
+@contextmanager
+def held(*uses: database.Use) -> Iterator[list[bool]]:
+    """Whether each of these, one after the other, was given a connection."""
+    holders = [Holder(use) for use in uses]
+    try:
+        yield [holder.admitted for holder in holders]
+    finally:
+        for holder in holders:
+            holder.let_go()
+
+
+WORK, REQUEST, LIST = database.Use.WORK, database.Use.REQUEST, database.Use.LIST
+
+
+@pytest.mark.parametrize(
+    ("uses", "admitted"),
+    [
+        ([LIST, LIST, REQUEST, REQUEST], [True, False, True, False]),
+        ([REQUEST, REQUEST, REQUEST, LIST], [True, True, False, False]),
+        ([LIST, REQUEST, LIST, WORK, WORK, WORK, WORK], [True, True, False, True, True, True, False]),
+        ([WORK] * 6, [True] * 5 + [False]),
+    ],
+)
+def test_reads_leave_connections_for_work_and_lists_leave_one_for_requests(
+    shared: database.Pool, uses: list[database.Use], admitted: list[bool]
+) -> None:
+    with held(*uses) as found:
+        assert found == admitted
+    with held(*uses) as again:  # every place was given back
+        assert again == admitted
+
+
+def test_a_session_within_another_takes_no_place_of_its_own(shared: database.Pool) -> None:
+    with database.session(WORK), held(LIST, REQUEST), database.session(LIST):
+        assert database.rows("SELECT 1 AS one") == [{"one": 1}]
+
+
+def test_without_shares_every_use_takes_every_connection(pool: database.Pool) -> None:
+    database.bind(pool)
+    with held(LIST, LIST) as found:
+        assert found == [True, True]
 
 
 def test_a_connection_that_could_not_be_opened_takes_no_place() -> None:

@@ -1,0 +1,177 @@
+"""Lists of orders: newest first, by page. Their `attention` is the computed one, as in `lookup`.
+
+No list reads the table. By player or by time an index has the orders in the order of the list. What no index finds is
+looked for among the newest orders in parts, each with a statement, and a turn at the connection, of its own.
+"""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from models.db import database
+from models.db.database import Use
+from models.order import Order
+from models.status import STAGES, ExternalStatus, words
+from models.stuck import PROVIDER, SHOWN, Limits
+
+#: Orders that one part looks at: few at first, since most filters let enough of them through. The last is used again.
+PARTS = (500, 5_000, 10_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which orders to list; None is any."""
+
+    external_status: ExternalStatus | None = None
+    provider_id: str | None = None
+    user_identifier: str | None = None
+    product_id: str | None = None
+    #: The storefront's own number.
+    reference: str | None = None
+    #: A time, or an age.
+    created_after: datetime | timedelta | None = None
+    created_before: datetime | timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an order stands in a list: a row of END."""
+
+    created_at: datetime
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of a list."""
+
+    orders: Sequence[Order]
+    #: The next page begins behind it; None if this page is the last.
+    end: Place | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Where:
+    """Conditions on the order `o`, and the values that they take."""
+
+    conditions: tuple[str, ...] = ()
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+    def __add__(self, other: "_Where") -> "_Where":
+        return _Where(self.conditions + other.conditions, {**self.values, **other.values})
+
+    def __str__(self) -> str:
+        return " AND ".join(('o."createdAt" IS NOT NULL', *self.conditions))
+
+
+def page(
+    wanted: Filter,
+    limits: Limits,
+    limit: int,
+    after: Place | None = None,
+    *,
+    within_seconds: float | None = None,
+) -> Page:
+    """Up to `limit` orders, newest first, that stand behind `after`. Raises database.TooSlow.
+
+    If `within_seconds` are over before enough are found, the page has what was found by then, perhaps nothing, and
+    `end` says where to go on.
+    """
+    until = time.monotonic() + (float("inf") if within_seconds is None else within_seconds)
+    indexed, others = _indexed(wanted), _others(wanted)
+    found: list[Order] = []
+    for size in _sizes() if others.conditions and wanted.reference is None else [None]:
+        with database.session(Use.LIST):
+            behind = indexed + _behind(after)
+            end = _end_of_part(behind, size) if size else None
+            where = behind + _up_to(end) + others
+            values = {**limits.parameters(), **where.values, "limit": limit + 1 - len(found)}
+            source = TABLE if wanted.reference is None else WITH_REFERENCE
+            found += database.load_list(Order, PAGE.format(source=source, where=where), values)
+        if len(found) > limit:
+            last = found[limit - 1]
+            return Page(found[:limit], Place(last.created_at, last.id))
+        if end is None or time.monotonic() > until:
+            return Page(found, end)
+        after = end
+    return Page(found, None)
+
+
+def _sizes() -> Iterator[int]:
+    yield from PARTS
+    while True:
+        yield PARTS[-1]
+
+
+def _end_of_part(where: _Where, size: int) -> Place | None:
+    """Where the last of `size` orders stands; None if there are not so many."""
+    values = {**where.values, "skipped": size - 1}
+    found = database.load_list(Place, END.format(where=where), values)
+    return found[0] if found else None
+
+
+def _behind(place: Place | None) -> _Where:
+    if place is None:
+        return _Where()
+    values = {"at": place.created_at, "id": place.id}
+    return _Where(('(o."createdAt", o.id) < (%(at)s, %(id)s::uuid)',), values)
+
+
+def _up_to(end: Place | None) -> _Where:
+    if end is None:
+        return _Where()
+    values = {"end_at": end.created_at, "end_id": end.id}
+    return _Where(('(o."createdAt", o.id) >= (%(end_at)s, %(end_id)s::uuid)',), values)
+
+
+def _indexed(wanted: Filter) -> _Where:
+    """Conditions for which an index has the orders in the order of the list; `reference` is in WITH_REFERENCE."""
+    where = _given("user", 'o."userIdentifier" = %(user)s', wanted.user_identifier)
+    where += _time_condition(">=", "after", wanted.created_after)
+    where += _time_condition("<", "until", wanted.created_before)
+    return where if wanted.reference is None else where + _Where((), {"reference": wanted.reference})
+
+
+def _others(wanted: Filter) -> _Where:
+    """Conditions for which there is no such index."""
+    return (
+        _status_condition(wanted.external_status)
+        + _given("provider", 'o."providerId" = %(provider)s', wanted.provider_id)
+        + _given("product", 'o."productId"::text = %(product)s', wanted.product_id)
+    )
+
+
+def _given(name: str, condition: str, value: object) -> _Where:
+    return _Where() if value is None else _Where((condition,), {name: value})
+
+
+def _time_condition(comparison: str, name: str, at: datetime | timedelta | None) -> _Where:
+    limit = f"now() - %({name})s" if isinstance(at, timedelta) else f"%({name})s"
+    return _given(name, f'o."createdAt" {comparison} {limit}', at)
+
+
+def _status_condition(wanted: ExternalStatus | None) -> _Where:
+    """A word that we do not know reads as `pending`."""
+    if wanted is ExternalStatus.PENDING:
+        others = [name for name, _, _ in STAGES if name != wanted]
+        return _given("statuses", 'lower(o."externalStatus") <> ALL (%(statuses)s)', others)
+    named = words(wanted) if wanted else None
+    return _given("statuses", 'lower(o."externalStatus") = ANY (%(statuses)s)', named)
+
+
+TABLE = "product_orders"
+#: Its index finds few. In the order of the list, every order might be read for them.
+WITH_REFERENCE = '(SELECT * FROM product_orders AS o WHERE o."orderUuid" = %(reference)s OFFSET 0)'
+_NEWEST_FIRST = 'ORDER BY o."createdAt" DESC, o.id DESC'
+PAGE = f"""
+SELECT {SHOWN}
+FROM (SELECT * FROM {{source}} AS o WHERE {{where}} {_NEWEST_FIRST} LIMIT %(limit)s) AS o {PROVIDER}
+{_NEWEST_FIRST}
+"""
+#: Where a part of a list ends.
+END = f"""
+SELECT o."createdAt" AS created_at, o.id::text AS id
+FROM product_orders AS o WHERE {{where}} {_NEWEST_FIRST} OFFSET %(skipped)s LIMIT 1
+"""
