@@ -14,17 +14,19 @@ unanswered sends used are followed: since a rise needs no explanation, whatever 
 lower one. That keeps the number of stories small, and gives up none that could do without a gap.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from itertools import combinations, pairwise, takewhile
 from typing import TypeAlias
 
-#: Stories followed at a time; where there are more, nothing is told.
-MAX_STORIES = 2_000
+#: Stories followed at a time, and over all steps, which takes some seconds; where there are more, nothing is told.
+MAX_STORIES, MAX_STORIES_IN_ALL = 2_000, 200_000
 #: Gaps that a story may have more than the best one and still be followed.
 SLACK = 1
+#: Falls of a story, before a gap is told, although a step would have gone on from its balance.
+MOST_NEEDLESS = 2
 #: Sends without an answer, of known cost, that are tried together; of more, the costs do not count.
 MAX_TOGETHER = 8
 #: Amounts are compared as whole numbers of this many decimals: as many as `texts.clean_money` keeps.
@@ -79,6 +81,7 @@ class Known:
 class Fall:
     """A fall of the balance between two steps."""
 
+    #: Of a gap, without what a send beside it has taken.
     amount: Decimal
     #: The balance before it.
     balance: Decimal
@@ -102,7 +105,7 @@ class Followed:
     end: Known | None
     #: Falls that are certain, also where what explains them may change: they are told again then.
     falls: tuple[Fall, ...] = ()
-    #: There were too many stories: the chain begins anew, and nothing is told of what is placed.
+    #: There were too many stories, so nothing is told: the chain begins anew with what begins from now on.
     is_lost: bool = False
 
 
@@ -120,6 +123,10 @@ class _Story:
     gaps: int = 0
     #: How much more those sends cost, where that is known, than the balance fell.
     excess: int = 0
+    #: Sends that it uses although something may still be learned of them, by index: for how far a fall each.
+    bets: Mapping[int, int] = field(default_factory=dict)
+    #: Falls although a step would have gone on from its balance.
+    needless: int = 0
     #: The last step, and how far the balance fell before it.
     step: int = -1
     fall: int = 0
@@ -136,8 +143,8 @@ def follow(
     """Follow the chain on from `known`; None at its beginning, where the first step may be anywhere.
 
     Only what was answered before `under_way_since` is certain: sends that began then have no answer yet (None: there
-    are none). `unit` is the smallest amount that the provider's answers tell. Without `unanswered` only stories without
-    any fall are followed, which is quick; None if there is none: call it again with those sends.
+    are none). `unit` is the smallest amount that the provider's answers tell. With None for `unanswered` only stories
+    without any fall are followed, which is quick; None if there is none. That suffices where there are no such sends.
     """
     return _Chain(known, steps, unanswered, under_way_since, unit).follow()
 
@@ -199,20 +206,22 @@ class _Chain:
         self._unit = unit
         # Cost and both balances may each be rounded.
         self._tolerance = 2 * _whole(unit)
+        self._most_needless = MOST_NEEDLESS
         self._next: dict[int, tuple[list[int], datetime]] = {}
 
     def follow(self) -> Followed | None:
         known = self._known
         layers = [[_Story(0, _whole(known.balance), known.since) if known else _Story(0, None, None)]]
+        followed = 0
         for _ in self._steps:
             layer = self._follow_all(layers[-1])
             if not layer:
                 return None
-            if len(layer) > MAX_STORIES:
-                over = tuple(step.id for step in self._steps if self._is_over(step.answered_at))
-                return Followed(over, None, is_lost=True)
+            followed += len(layer)
+            if len(layer) > MAX_STORIES or followed > MAX_STORIES_IN_ALL:
+                return Followed(tuple(step.id for step in self._steps), None, is_lost=True)
             layers.append(layer)
-        return self._told(self._certain(layers))
+        return self._told_by(layers)
 
     def _follow_all(self, layer: list[_Story]) -> list[_Story]:
         """Every story that is one step longer, but for those that another one makes needless."""
@@ -230,24 +239,34 @@ class _Chain:
         )
 
     def _longer(self, story: _Story) -> Iterator[_Story]:
-        """The story with each step that may come next. It falls only where no step goes on from its balance."""
+        """The story with each step that may come next. As a rule it falls only where none goes on from its balance."""
         possible, until = self._possible(story.placed)
         depths = {index: self._depth(story, index) for index in possible}
         goes_on = any(depth is not None and abs(depth) <= self._tolerance for depth in depths.values())
+        may_fall = self._may_fall and (not goes_on or story.needless < self._most_needless)
         for index, depth in depths.items():
             if depth is None or depth <= self._tolerance:
                 yield self._placed(story, index)
-            elif self._may_fall and not goes_on:
-                yield self._placed(story, index, fall=depth, gaps=1)
+            elif may_fall:
+                yield self._placed(story, index, fall=depth, gaps=1, needless=goes_on)
                 for used in self._explanations(story, depth, until):
-                    yield self._placed(story, index, fall=depth, used=used)
+                    yield self._placed(story, index, fall=depth, used=used, needless=goes_on)
 
     def _depth(self, story: _Story, index: int) -> int | None:
         """How far the balance must fall for this step to come next, below 0 if it rises; None if any way will do."""
         before = self._before[index]
         return None if story.balance is None or before is None else story.balance - before
 
-    def _placed(self, story: _Story, index: int, *, fall: int = 0, gaps: int = 0, used: int = 0) -> _Story:
+    def _placed(
+        self,
+        story: _Story,
+        index: int,
+        *,
+        fall: int = 0,
+        gaps: int = 0,
+        used: int = 0,
+        needless: bool = False,
+    ) -> _Story:
         began_at, answered_at = self._steps[index].began_at, self._answered_at[index]
         return _Story(
             story.placed | 1 << index,
@@ -257,6 +276,8 @@ class _Chain:
             story.used | used,
             story.gaps + gaps,
             story.excess + self._excess(fall, used),
+            {**story.bets, **self._bets(fall, used)} if used else story.bets,
+            story.needless + needless,
             index,
             fall,
             story,
@@ -266,6 +287,13 @@ class _Chain:
         costs = [one.cost for index, one in enumerate(self._unanswered) if used >> index & 1]
         known = [_whole(cost) for cost in costs if cost is not None]
         return max(0, sum(known) - fall) if used and len(known) == len(costs) else 0
+
+    def _bets(self, fall: int, used: int) -> dict[int, int]:
+        return {
+            index: fall
+            for index, one in enumerate(self._unanswered)
+            if used >> index & 1 and not one.is_settled
+        }
 
     def _possible(self, placed: int) -> tuple[list[int], datetime]:
         """The steps that may come next, and when the first of all that are left was answered."""
@@ -297,38 +325,38 @@ class _Chain:
         for several in _together(ones, amount, self._unit):
             yield sum(free[one.id] for one in several)
 
-    def _certain(self, layers: list[list[_Story]]) -> _Story:
-        """The longest story that all of the best ones begin with, and that no later answer can change."""
+    def _told_by(self, layers: list[list[_Story]]) -> Followed:
+        """What the best stories tell: as far as they agree, or else as far as one goes that nothing can change."""
         fewest = layers[-1][0].gaps
-        ends: dict[int | None, _Story] = {}
-        for story in sorted(layers[-1], key=lambda story: (story.used.bit_count(), story.excess)):
-            if story.gaps == fewest:
-                ends.setdefault(story.balance, story)
-        left = {id(story): story for story in ends.values()}
-        for layer in reversed(layers[1:]):
-            if len(left) == 1:
-                [story] = left.values()
-                if self._is_over(story.answered_at) and story.gaps == layer[0].gaps:
-                    return story
-            left = {id(story.before): story.before for story in left.values() if story.before}
-        return layers[0][0]
+        best = [story for story in layers[-1] if story.gaps == fewest]
+        best.sort(
+            key=lambda story: (bool(story.bets), story.balance or 0, story.used.bit_count(), story.excess)
+        )
+        chosen = _stories(best[0])
+        is_firm = not best[0].bets and (best[0].balance or 0) <= min(story.balance or 0 for story in best)
+        agreed = set(range(len(chosen))) if is_firm else _agreed([_stories(story) for story in best])
+        is_certain = [
+            self._is_over(story.answered_at) and story.gaps == layer[0].gaps
+            for story, layer in zip(chosen, layers, strict=True)
+        ]
+        certain = max(place for place, is_so in enumerate(is_certain) if is_so)
+        return self._told(chosen[: certain + 1], agreed)
 
     def _is_over(self, answered_at: datetime | None) -> bool:
         under_way = self._under_way_since
         return under_way is None or answered_at is None or answered_at < under_way
 
-    def _told(self, certain: _Story) -> Followed:
-        stories = [certain]
-        while (before := stories[-1].before) is not None:
-            stories.append(before)
-        stories.reverse()
+    def _told(self, stories: list[_Story], agreed: set[int]) -> Followed:
+        """What a story tells. It is settled up to one of the `agreed` places, before any fall that may change."""
+        last = stories[-1]
         falls = {
-            later.step: self._fall_between(earlier, later)
+            later.step: self._fall_between(earlier, later, last)
             for earlier, later in pairwise(stories)
             if later.fall
         }
-        may_change = self._may_change(list(falls.values()), certain)
-        settled = list(takewhile(lambda story: falls.get(story.step) not in may_change, stories))
+        may_change = self._may_change(list(falls.values()), last)
+        firm = list(takewhile(lambda story: falls.get(story.step) not in may_change, stories))
+        settled = stories[: max(place for place in agreed if place < len(firm)) + 1]
         end = settled[-1]
         return Followed(
             tuple(self._steps[story.step].id for story in settled[1:]),
@@ -366,22 +394,31 @@ class _Chain:
             one.id not in fall.by and _is_within(one, fall.since, fall.until) for one in self._unanswered
         )
 
-    def _fall_between(self, earlier: _Story, later: _Story) -> Fall:
+    def _fall_between(self, earlier: _Story, later: _Story, certain: _Story) -> Fall:
         assert earlier.balance is not None and earlier.began_at is not None
         _, until = self._possible(earlier.placed)
+        by = [one for index, one in enumerate(self._unanswered) if (later.used ^ earlier.used) >> index & 1]
+        amount = _amount(later.fall)
+        if not by:
+            amount -= self._part_of(amount, earlier.began_at, until, certain)
         return Fall(
-            _amount(later.fall),
+            amount,
             _amount(earlier.balance),
             None if earlier.before is None else self._steps[earlier.step].id,
             self._steps[later.step].id,
             earlier.began_at,
             until,
-            tuple(
-                one.id
-                for index, one in enumerate(self._unanswered)
-                if (later.used ^ earlier.used) >> index & 1
-            ),
+            tuple(one.id for one in by),
         )
+
+    def _part_of(self, amount: Decimal, since: datetime, until: datetime, certain: _Story) -> Decimal:
+        """What sends that explain nothing else have taken of a gap, at most one of them."""
+        costs = [
+            one.cost
+            for index, one in enumerate(self._unanswered)
+            if one.cost is not None and not certain.used >> index & 1 and _is_within(one, since, until)
+        ]
+        return max((cost for cost in costs if cost < amount), default=Decimal(0))
 
 
 def _answered_at(steps: Sequence[Step]) -> list[datetime]:
@@ -395,9 +432,32 @@ def _answered_at(steps: Sequence[Step]) -> list[datetime]:
 
 
 def _is_as_good(one: _Story, other: _Story) -> bool:
-    """Whether whatever can follow `other`, which has placed the same steps, can follow `one`."""
+    """Whether whatever can follow `other`, which has placed the same steps, can follow `one`, also if more is known.
+
+    That needs a balance that is no higher, no more gaps, no other sends, and none that must have cost more.
+    """
     is_lower = one.balance is None or (other.balance is not None and one.balance <= other.balance)
-    return is_lower and one.gaps <= other.gaps and one.used & ~other.used == 0
+    if not is_lower or one.gaps > other.gaps or one.used & ~other.used or one.needless > other.needless:
+        return False
+    return all(fall <= other.bets.get(index, 0) for index, fall in one.bets.items())
+
+
+def _stories(last: _Story) -> list[_Story]:
+    """The story as it grew, from its beginning."""
+    found = [last]
+    while (before := found[-1].before) is not None:
+        found.append(before)
+    return found[::-1]
+
+
+def _agreed(stories: Sequence[list[_Story]]) -> set[int]:
+    """After how many steps all of these stories have placed the same, and none has a lower balance than the first."""
+    return {
+        place
+        for place, (first, *others) in enumerate(zip(*stories, strict=True))
+        if all(other.placed == first.placed for other in others)
+        and (first.balance is None or all((other.balance or 0) >= first.balance for other in others))
+    }
 
 
 def _whole(amount: Decimal) -> int:

@@ -185,9 +185,11 @@ class _Ledger:
         chain = self._chain
         known = Known(chain.balance, chain.since) if chain.balance is not None and chain.since else None
         steps = [reading.step() for reading in self._readings.values() if reading not in without]
-        followed = balance_chain.follow(known, steps, None, self._horizon, self._unit)
+        unanswered = [*self._unanswered(), *(each.as_unanswered() for each in (*self._late, *without))]
+        followed = None
+        if not unanswered:
+            followed = balance_chain.follow(known, steps, None, self._horizon, self._unit)
         if followed is None:
-            unanswered = [*self._unanswered(), *(each.as_unanswered() for each in (*self._late, *without))]
             followed = balance_chain.follow(known, steps, unanswered, self._horizon, self._unit)
         assert followed is not None  # with those sends there is always a story
         return followed
@@ -293,7 +295,7 @@ class _Ledger:
             "event_at": newest.began_at if newest else None,
             "former_event": chain.event_id,
             "decimals": self._decimals,
-            "horizon": self._horizon or chain.at,
+            "horizon": chain.at if followed.is_lost else self._horizon or chain.at,
             "open": [each for each in self._readings if each not in followed.placed],
         }
         database.rows(KEEP_CHAIN, values)

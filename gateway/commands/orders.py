@@ -7,6 +7,7 @@ from typing import Any
 import typer
 
 from gateway.commands import advice, deciding, durations, printing
+from gateway.commands.advice import Step
 from gateway.commands.context import find_orders, gateway
 from gateway.commands.invocation import as_typed
 from gateway.settings import Settings
@@ -79,11 +80,12 @@ def _list(found: list[Order], settings: Settings, json: bool) -> None:
                 each.external_status,
                 each.attention,
                 each.user_identifier,
-                printing.at(each.created_at, settings.timezone),
+                printing.minute(each.created_at, settings.timezone),
             )
             for each in found
         ),
         empty="No orders.",
+        fold=["Player"],
     )
 
 
@@ -91,13 +93,13 @@ def _say_stuck(order: StuckOrder, settings: Settings) -> None:
     since = printing.at(order.since, settings.timezone)
     about = (order.id, order.external_status, order.provider_id or "-", f"since {since}")
     printing.say("  ".join((f"{order.attention:<13}", *about)))
-    _say_advice(order)
+    _say_advice(order.why, advice.next_steps(order))
 
 
-def _say_advice(order: StuckOrder) -> None:
-    printing.say(f"  {order.why}")
-    for step in advice.next_steps(order):
-        printing.say(f"  - {step.when}: {as_typed(step.command)}")
+def _say_advice(why: str, steps: list[Step]) -> None:
+    printing.paragraph(f"  {why}", indent=2)
+    for step in steps:
+        printing.paragraph(f"  - {step.when}: {as_typed(step.command)}", indent=4)
 
 
 def _sum_up(found: list[StuckOrder], limit: int) -> None:
@@ -117,7 +119,7 @@ def explained(order: StuckOrder | None) -> dict[str, Any]:
 
 #: What a stuck order has more than an order; `why` says it.
 _DETAILS = (
-    *("waits_seconds", "overdue_seconds", "check_count", "has_provider"),
+    *("waits_seconds", "overdue_seconds", "check_count", "has_provider", "is_nowhere"),
     *("is_down", "provider_error", "paused_by", "pause_reason"),
 )
 
@@ -159,14 +161,17 @@ def show(
             moment = printing.at(value, settings.timezone) if hasattr(value, "astimezone") else value
             printing.say(f"{printing.camel(name):<18} {moment}")
     printing.say("")
-    if needs:
-        _say_advice(needs)
-        printing.say("")
+    steps = advice.next_steps(needs) if needs else advice.otherwise(found)
+    _say_advice(
+        needs.why if needs else advice.why(found),
+        [step for step in steps if not step.command.startswith("gateway orders show")],
+    )
+    printing.say("")
     printing.table(
         ("At", "Source", "Status", "By", "What happened"),
         ((printing.at(e.at, settings.timezone), e.source, _move(e), e.by, e.message) for e in events),
         empty="Its timeline is empty.",
-        fold="What happened",
+        fold=["What happened"],
     )
     if others:
         printing.say("")

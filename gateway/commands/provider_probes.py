@@ -206,9 +206,8 @@ def _of_callbacks(refused: Count) -> Finding:
 
 def _of_refusals(refused: Count) -> Finding:
     name = f"provider {refused.provider_id}: refusals"
-    detail = (
-        f"{refused.count} orders refused within the last hour, the last one: {log.mask(refused.last_reason)}"
-    )
+    many = "1 order" if refused.count == 1 else f"{refused.count} orders"
+    detail = f"{many} refused within the last hour, the last one: {log.mask(refused.last_reason)}"
     status = Status.WARNING if refused.count >= MANY_REFUSALS else Status.OK
     cure = f"see: gateway orders list --provider {refused.provider_id} --since 1h"
     return Finding(name, status, detail, cure)

@@ -185,7 +185,8 @@ SELECT given.* FROM unnest(%(order)s::uuid[], %(at)s::timestamptz[], %(source)s:
 READINGS = f"""
 INSERT INTO balance_readings (provider_id, order_id, began_at, answered_at, cost, remaining, currency, event_id)
 SELECT '{factories.SANDBOX}', given.order_id, given.began, given.answered, given.cost, given.remaining, 'TRY',
-    CASE WHEN given.order_id IS NULL THEN COALESCE((SELECT max(e.id) FROM order_events AS e WHERE e.at < given.began), 0) END
+    CASE WHEN given.order_id IS NULL
+        THEN COALESCE((SELECT max(e.id) FROM order_events AS e WHERE e.at < given.began), 0) END
 FROM unnest(%(order)s::uuid[], %(began)s::timestamptz[], %(answered)s::timestamptz[], %(cost)s::numeric[],
     %(remaining)s::numeric[]) AS given (order_id, began, answered, cost, remaining)
 """
