@@ -300,7 +300,7 @@ def _numbers(own: Sequence[str]) -> frozenset[str]:
     """The numbers of an order as `_squeezed` writes them: each whole, and each word and token in it."""
     found = {*own}
     for text in own:
-        found.update(text.split(), WORD.findall(text))
+        found.update(text.split(), WORD.findall(text), SEAM.split(text))
     return frozenset(each for each in map(_squeezed, found) if len(each) >= SHORTEST_GROUPED)
 
 
