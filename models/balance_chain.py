@@ -23,10 +23,10 @@ from typing import TypeAlias
 
 #: Stories followed at a time, and over all steps, which takes some seconds; where there are more, nothing is told.
 MAX_STORIES, MAX_STORIES_IN_ALL = 2_000, 200_000
-#: Gaps that a story may have more than the best one and still be followed.
-SLACK = 1
-#: Falls of a story, before a gap is told, although a step would have gone on from its balance.
-MOST_NEEDLESS = 2
+#: How stories are looked for: gaps that one may have more than the best one so far, and falls that it may have
+#: although a step would have gone on from its balance. The first finds each story without a gap; where there is
+#: none, the second tells better where the gap lies.
+BREADTH, BREADTH_OF_GAPS = (0, 2), (1, 0)
 #: Sends without an answer, of known cost, that are tried together; of more, the costs do not count.
 MAX_TOGETHER = 8
 #: Amounts are compared as whole numbers of this many decimals: as many as `texts.clean_money` keeps.
@@ -123,7 +123,7 @@ class _Story:
     gaps: int = 0
     #: How much more those sends cost, where that is known, than the balance fell.
     excess: int = 0
-    #: Sends that it uses although something may still be learned of them, by index: for how far a fall each.
+    #: Its falls that are explained by sends of which something may still be learned: by the step after, how far.
     bets: Mapping[int, int] = field(default_factory=dict)
     #: Falls although a step would have gone on from its balance.
     needless: int = 0
@@ -196,54 +196,78 @@ class _Chain:
         unit: Decimal,
     ) -> None:
         self._known = known
-        self._steps = sorted(steps, key=lambda step: (step.began_at, step.id))
+        # What began after the first send under way cannot come before anything that is certain.
+        early = [step for step in steps if under_way_since is None or step.began_at < under_way_since]
+        self._steps = sorted(early, key=lambda step: (step.began_at, step.id))
         self._answered_at = _answered_at(self._steps)
         self._before = [None if s.cost is None else _whole(s.cost + s.remaining) for s in self._steps]
         self._after = [_whole(step.remaining) for step in self._steps]
         self._may_fall = unanswered is not None
         self._unanswered = sorted(unanswered or (), key=_by_until)
+        self._settled = sum(1 << index for index, one in enumerate(self._unanswered) if one.is_settled)
         self._under_way_since = under_way_since
         self._unit = unit
         # Cost and both balances may each be rounded.
         self._tolerance = 2 * _whole(unit)
-        self._most_needless = MOST_NEEDLESS
         self._next: dict[int, tuple[list[int], datetime]] = {}
 
     def follow(self) -> Followed | None:
+        layers = self._layers(*BREADTH)
+        if layers is None:
+            return Followed(tuple(step.id for step in self._steps), None, is_lost=True)
+        if not layers[-1]:
+            return None
+        if layers[-1][0].gaps:
+            others = self._layers(*BREADTH_OF_GAPS)
+            if others and others[-1][0].gaps <= layers[-1][0].gaps:
+                layers = others
+        return self._told_by(layers)
+
+    def _layers(self, slack: int, needless: int) -> list[list[_Story]] | None:
+        """The stories with no step, with one, and so on; the last is empty if there is none. None for too many."""
         known = self._known
         layers = [[_Story(0, _whole(known.balance), known.since) if known else _Story(0, None, None)]]
         followed = 0
         for _ in self._steps:
-            layer = self._follow_all(layers[-1])
-            if not layer:
+            layers.append(self._follow_all(layers[-1], slack, needless))
+            followed += len(layers[-1])
+            if len(layers[-1]) > MAX_STORIES or followed > MAX_STORIES_IN_ALL:
                 return None
-            followed += len(layer)
-            if len(layer) > MAX_STORIES or followed > MAX_STORIES_IN_ALL:
-                return Followed(tuple(step.id for step in self._steps), None, is_lost=True)
-            layers.append(layer)
-        return self._told_by(layers)
+        return layers
 
-    def _follow_all(self, layer: list[_Story]) -> list[_Story]:
+    def _follow_all(self, layer: list[_Story], slack: int, most_needless: int) -> list[_Story]:
         """Every story that is one step longer, but for those that another one makes needless."""
         found: dict[int, list[_Story]] = {}
         for story in layer:
-            for longer in self._longer(story):
+            for longer in self._longer(story, most_needless):
                 rivals = found.setdefault(longer.placed, [])
-                if not any(_is_as_good(rival, longer) for rival in rivals):
-                    rivals[:] = [rival for rival in rivals if not _is_as_good(longer, rival)]
+                if not any(self._is_as_good(rival, longer) for rival in rivals):
+                    rivals[:] = [rival for rival in rivals if not self._is_as_good(longer, rival)]
                     rivals.append(longer)
         stories = [story for rivals in found.values() for story in rivals]
         fewest = min((story.gaps for story in stories), default=0)
         return sorted(
-            (story for story in stories if story.gaps <= fewest + SLACK), key=lambda story: story.gaps
+            (story for story in stories if story.gaps <= fewest + slack), key=lambda story: story.gaps
         )
 
-    def _longer(self, story: _Story) -> Iterator[_Story]:
+    def _is_as_good(self, one: _Story, other: _Story) -> bool:
+        """Whether whatever can follow `other`, which has placed the same, can follow `one`, also once more is known.
+
+        That needs a balance that is no higher, no more gaps, no other sends, and no other falls that are a bet.
+        """
+        is_lower = one.balance is None or (other.balance is not None and one.balance <= other.balance)
+        if not is_lower or one.gaps > other.gaps or one.needless > other.needless:
+            return False
+        if one.used & ~other.used & self._settled:
+            return False
+        return all(fall <= other.bets.get(step, 0) for step, fall in one.bets.items())
+
+    def _longer(self, story: _Story, most_needless: int) -> Iterator[_Story]:
         """The story with each step that may come next. As a rule it falls only where none goes on from its balance."""
         possible, until = self._possible(story.placed)
         depths = {index: self._depth(story, index) for index in possible}
         goes_on = any(depth is not None and abs(depth) <= self._tolerance for depth in depths.values())
-        may_fall = self._may_fall and (not goes_on or story.needless < self._most_needless)
+        may_fall = self._may_fall and (not goes_on or story.needless < most_needless)
         for index, depth in depths.items():
             if depth is None or depth <= self._tolerance:
                 yield self._placed(story, index)
@@ -276,7 +300,7 @@ class _Chain:
             story.used | used,
             story.gaps + gaps,
             story.excess + self._excess(fall, used),
-            {**story.bets, **self._bets(fall, used)} if used else story.bets,
+            {**story.bets, index: fall} if used & ~self._settled else story.bets,
             story.needless + needless,
             index,
             fall,
@@ -287,13 +311,6 @@ class _Chain:
         costs = [one.cost for index, one in enumerate(self._unanswered) if used >> index & 1]
         known = [_whole(cost) for cost in costs if cost is not None]
         return max(0, sum(known) - fall) if used and len(known) == len(costs) else 0
-
-    def _bets(self, fall: int, used: int) -> dict[int, int]:
-        return {
-            index: fall
-            for index, one in enumerate(self._unanswered)
-            if used >> index & 1 and not one.is_settled
-        }
 
     def _possible(self, placed: int) -> tuple[list[int], datetime]:
         """The steps that may come next, and when the first of all that are left was answered."""
@@ -319,9 +336,10 @@ class _Chain:
         ones = [one for one in self._unanswered if one.id in free]
         seen = set()
         for one in ones:
-            if one.cost not in seen and _covers(amount, [one], self._unit):
+            kind = one.cost, one.is_settled
+            if kind not in seen and _covers(amount, [one], self._unit):
                 yield free[one.id]
-            seen.add(one.cost)
+            seen.add(kind)
         for several in _together(ones, amount, self._unit):
             yield sum(free[one.id] for one in several)
 
@@ -429,17 +447,6 @@ def _answered_at(steps: Sequence[Step]) -> list[datetime]:
         so_far = max(so_far or step.answered_at, step.answered_at, step.began_at)
         latest[step.id] = so_far
     return [latest[step.id] for step in steps]
-
-
-def _is_as_good(one: _Story, other: _Story) -> bool:
-    """Whether whatever can follow `other`, which has placed the same steps, can follow `one`, also if more is known.
-
-    That needs a balance that is no higher, no more gaps, no other sends, and none that must have cost more.
-    """
-    is_lower = one.balance is None or (other.balance is not None and one.balance <= other.balance)
-    if not is_lower or one.gaps > other.gaps or one.used & ~other.used or one.needless > other.needless:
-        return False
-    return all(fall <= other.bets.get(index, 0) for index, fall in one.bets.items())
 
 
 def _stories(last: _Story) -> list[_Story]:

@@ -409,9 +409,11 @@ WITH seen AS (
 )
 SELECT EXISTS (SELECT FROM dismissed) AS cleared FROM seen
 """
-SEND_NOW = (
-    """UPDATE product_orders SET "nextCheckAt" = now() WHERE id = %s AND "externalStatus" = 'not_sent'"""
-)
+#: A conflict that kept it from being sent is decided thereby.
+SEND_NOW = """
+UPDATE product_orders SET "nextCheckAt" = now(), attention = NULL, "attentionAt" = NULL
+WHERE id = %s AND "externalStatus" = 'not_sent'
+"""
 #: The sends that end here, each with what its provider calls the order; the codes stand with the present provider's.
 KEEP_FORMER = """
 INSERT INTO former_references AS f (referans, provider_id, external_order_id, order_id, pin_code, codes, cost_amount,

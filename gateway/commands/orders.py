@@ -1,7 +1,10 @@
 """`gateway orders`: find orders, see their timelines, have them checked, and decide what a person must."""
 
+import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import asdict
+from itertools import groupby
 from typing import Any
 
 import typer
@@ -24,6 +27,10 @@ app = typer.Typer(
 
 #: Fields of an order that a command never prints; how many codes there are is shown instead.
 HIDDEN = ("pin_code", "codes")
+#: Events in a row that say the same and are all shown.
+REPEATS = 3
+#: What differs between checks that learn the same.
+CHECK_NUMBER = re.compile(r"\(\d+\)")
 #: Orders that `show` lists beside the newest one.
 OTHERS = 20
 
@@ -169,7 +176,7 @@ def show(
     printing.say("")
     printing.table(
         ("At", "Source", "Status", "By", "What happened"),
-        ((printing.at(e.at, settings.timezone), e.source, _move(e), e.by, e.message) for e in events),
+        _rows(events, settings.timezone),
         empty="Its timeline is empty.",
         fold=["What happened"],
     )
@@ -178,6 +185,26 @@ def show(
         many = f"the {OTHERS} newest of them" if len(others) == OTHERS else str(len(others))
         printing.say(f"Other orders that {order_id} names ({many}):")
         _list(others, settings, json=False)
+
+
+def _rows(events: list[timeline.Event], timezone: str) -> Iterator[tuple[object, ...]]:
+    """A row for each event; of many in a row that say the same, the first and the last one."""
+    for _, same in groupby(
+        events, lambda e: (e.source, _move(e), e.by, CHECK_NUMBER.sub("", e.message or ""))
+    ):
+        run = list(same)
+        left_out = len(run) - 2 if len(run) > REPEATS else 0
+        for number, each in enumerate(run):
+            if left_out and number == 1:
+                yield ("…", each.source, "", "", f"… {left_out} more of these …")
+            if not left_out or number in (0, len(run) - 1):
+                yield (
+                    printing.at(each.at, timezone),
+                    each.source,
+                    _move(each),
+                    each.by,
+                    each.message,
+                )
 
 
 def _move(event: timeline.Event) -> str:

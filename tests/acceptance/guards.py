@@ -763,6 +763,13 @@ GUARDS = [
         "tests/models/test_resolving.py",
     ),
     Guard(
+        "what a former send has delivered is not sent again before a person has decided",
+        "models/claims.py",
+        " AND o.attention IS DISTINCT FROM 'conflict'",
+        "",
+        "tests/models/test_resolving.py",
+    ),
+    Guard(
         "a late answer under a former reference is kept",
         "models/settle.sql",
         "OR i.known_id IS NOT NULL AND (",

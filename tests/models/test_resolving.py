@@ -497,11 +497,11 @@ def test_a_provider_that_never_had_it_gets_it_under_the_same_reference() -> None
     assert (shown.provider_id, shown.provider_referans) == (BACKUP, one["provider_referans"])
     assert column(one, "routeParams") == {"oyun": "7", "kupur": "60"}
     assert column(one, "triedProviders") == [SANDBOX]
+    claims.claim_dispatch(one["id"], 60)
     assert settle(arrival(one, COMPLETED, "PIN-FORMER")) == ["conflict"]
 
     # Back to the first one: it had it, so it gets a new reference, and both former ones are known.
     database.rows("UPDATE order_events SET at = at - interval '2 s'")
-    claims.claim_dispatch(one["id"], 60)
     resolving.resend(one["id"], **WHY, provider_id=SANDBOX, may_buy_twice=True)
     assert column(one, "provider_referans") != one["provider_referans"]
     assert column(one, "triedProviders") == []
@@ -567,6 +567,22 @@ def test_a_late_answer_of_a_provider_that_had_the_order_under_a_former_reference
     assert f"stale: sent at {BACKUP}, which had the order before" in str(last_event(one).message)
     assert settle(arrival(one, COMPLETED, "PIN-LATE", source=Source.POLL, **late)) == ["conflict"]
     assert found(one).attention == "conflict"
+
+
+@pytest.mark.parametrize("decide", ["dismiss", "resend"])
+def test_an_order_that_waits_to_be_sent_again_is_not_sent_once_its_former_send_has_delivered(
+    decide: str,
+) -> None:
+    one = factories.sent()
+    resolving.resend(one["id"], **WHY, may_buy_twice=True)
+    assert settle(arrival(one, COMPLETED, "PIN-FORMER")) == ["conflict"]
+    assert claims.claim_dispatch(one["id"], 60) is None
+    with pytest.raises(MayBuyTwice):
+        resolving.resend(one["id"], **WHY)
+
+    OPERATIONS[decide](one["id"], **WHY)
+    assert found(one).attention is None
+    assert claims.claim_dispatch(one["id"], 60)
 
 
 def test_an_order_that_was_never_sent_keeps_its_reference() -> None:

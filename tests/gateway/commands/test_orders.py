@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from gateway.broker import QUEUES, queue_lengths
-from models import provider_health
+from models import provider_health, timeline
 from models.codes import Code
 from models.db import database
 from models.outcome import Outcome
@@ -103,6 +103,18 @@ def test_what_others_wrote_does_not_reach_the_terminal(cli: Run, desk: Desk) -> 
     for out in (shown.out, as_json.out):
         assert not set(out) & set("\x07\x1b\r\x85\x9b\u2028\u202e")
     assert json.loads(as_json.out)["userIdentifier"] == HOSTILE
+
+
+def test_events_that_say_the_same_are_not_all_shown(cli: Run, desk: Desk) -> None:
+    found = desk.sent()
+    with desk.models():
+        for number in range(1, 31):
+            timeline.record(found["id"], Source.POLL, f"checked ({number}), nothing learned: no answer")
+        timeline.record(found["id"], Source.POLL, "checked (31), nothing learned: HTTP 500")
+    shown = cli("orders", "show", found["id"]).out
+    assert re.findall(r"checked \((\d+)\)", shown) == ["1", "30", "31"]
+    assert "… 28 more of these …" in shown
+    assert len(json.loads(cli("orders", "show", found["id"], "--json").out)["events"]) == 34
 
 
 @pytest.mark.parametrize("unknown", [factories.NO_ORDER, "123456789012345678", "nonsense"])

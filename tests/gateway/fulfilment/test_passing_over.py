@@ -371,6 +371,7 @@ class TestNotReached:
         checking.check(worker, order)
         assert (status(order), row(order)["providerId"]) == ("sent", BACKUP)
         assert "sandbox cannot be used; sending to backup" in events(order)
+        assert row(order)["checkCount"] == 0, "the next provider is asked by the whole backoff"
 
     def test_one_that_a_provider_may_know_stays_with_it_though_that_was_removed(
         self, worker: Worker, simulator: Simulator, backup: str
