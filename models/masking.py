@@ -186,7 +186,7 @@ def strike_credentials(text: str, credentials: tuple[str, ...]) -> str:
 def strike_codes(text: str, codes: Iterable[str]) -> str:
     """`text` without these codes, in capitals or not, and however they are grouped."""
     has_digits, grouped = DIGIT.search(text) is not None, []
-    for code in codes:
+    for code in sorted(codes, key=len, reverse=True):
         if code and code in text:
             text = _without_code(text, code)
         # Most texts are short and without a digit: no code can stand in them.

@@ -8,8 +8,9 @@ from typing import Any
 from gateway import log
 from gateway.callbacks import reading
 from gateway.callbacks.verifiers import CallbackRequest
+from gateway.providers import base
 from gateway.providers.base import UnreadableCallback
-from models import inbox, masking, order
+from models import inbox, masking, order, provider
 from models.inbox import WholeCallback
 from models.masking import Known
 from models.outcome import Arrival
@@ -19,14 +20,19 @@ PIN_NAME = re.compile(r"pin|code|kod|seri|voucher|epin|key|[sş]ifre|token|secre
 
 
 def known(callback: WholeCallback, said: Arrival | None, found: order.Order | None) -> Known:
-    """The codes that a callback brought and that its order has, and the order's numbers. Raises sealed.Unsealable."""
+    """The codes that a callback brought and that its order has, the order's numbers, and its provider's credentials.
+
+    Raises sealed.Unsealable.
+    """
     codes = (*(said.outcome.codes if said else ()), *(order.codes_of(found) if found else ()))
     numbers = [callback.referans, callback.external_order_id, callback.order_id]
     if found:
         numbers += [found.provider_referans, found.external_order_id, str(found.order_no)]
         numbers += [found.user_identifier, found.extra_field]
     secrets = tuple(text for code in codes for text in code.secrets())
-    return Known(codes=secrets, own=tuple(filter(None, numbers)))
+    account = provider.find(callback.provider_id)
+    of_provider = base.known(account) if account else Known()
+    return replace(of_provider, codes=secrets, own=(*of_provider.own, *filter(None, numbers)))
 
 
 def raw(callback: WholeCallback, known: Known) -> dict[str, Any]:
