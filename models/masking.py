@@ -7,7 +7,7 @@ provider's answer says with `knowing` what is known at that moment. Contract, se
 import html
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -30,8 +30,8 @@ MAX_READ = 2 * texts.WHOLE
 TAIL = 64
 
 DIGIT = re.compile(r"\d")
-#: A text with something that `log.mask` masks by its name, or by the words in front of it, has one of these.
-NAMED = re.compile(r"[=:/_]|bearer", re.IGNORECASE)
+#: A text with something that looks like a code, or that `log.mask` masks by its name, has one of these, or BEARER.
+TELLING, BEARER = re.compile(r"[\d=:/_]"), "bearer"
 #: At least CODE_DIGITS digits: any other text has nothing that looks like a code.
 DIGITS = re.compile(r"\d\D*\d\D*\d")
 #: What stands within a token, beside letters and digits: dashes, and joiners, which show nothing.
@@ -166,7 +166,7 @@ def shape(answer: str) -> str:
     return ", ".join([f"text, {size}" if answer.strip() else "empty", *more])
 
 
-def strike(text: str, codes: Iterable[str] = ()) -> str:
+def strike(text: str, codes: Sequence[str] = ()) -> str:
     """`text` without the credentials and codes that are known; nothing is masked by its look."""
     known = _known.get()
     return strike_codes(strike_credentials(text, known.credentials), (*known.codes, *codes))
@@ -183,14 +183,16 @@ def strike_credentials(text: str, credentials: tuple[str, ...]) -> str:
     return text
 
 
-def strike_codes(text: str, codes: Iterable[str]) -> str:
+def strike_codes(text: str, codes: Sequence[str]) -> str:
     """`text` without these codes, in capitals or not, and however they are grouped."""
-    has_digits, grouped = DIGIT.search(text) is not None, []
-    for code in sorted(codes, key=len, reverse=True):
+    if not codes:
+        return text
+    has_digits, grouped = DIGIT.search(text), []
+    for code in sorted(codes, key=len, reverse=True) if len(codes) > 1 else codes:
         if code and code in text:
             text = _without_code(text, code)
-        # Most texts are short and without a digit: no code can stand in them.
-        if SHORTEST_GROUPED <= len(text) * 2 >= len(code) and (has_digits or not DIGIT.search(code)):
+        # Most texts are short, or have no digit: most codes cannot stand in them.
+        if len(code) <= 2 * len(text) and (has_digits or not DIGIT.search(code)):
             grouped.append(code)
     return _strike_grouped(text, grouped) if grouped else text
 
@@ -217,9 +219,10 @@ def _masked(
     limit: int = texts.WHOLE,
 ) -> ProviderText:
     kept = strike_credentials(cleaned, known.credentials)
-    struck = strike_codes(kept, (*known.codes, *codes)) if codes or known.codes else kept
-    guessed = _mask_by_look(struck, known.own, own) if DIGITS.search(struck) else struck
-    shown = log.mask(guessed) if NAMED.search(guessed) else guessed
+    struck = guessed = shown = strike_codes(kept, (*known.codes, *codes))
+    if TELLING.search(struck) or BEARER in struck.lower():
+        guessed = _mask_by_look(struck, known.own, own) if DIGITS.search(struck) else struck
+        shown = log.mask(guessed)
     masked = ProviderText(_bounded(shown, limit))
     if shown != kept:
         masked.whole, masked.is_guess = _bounded(kept, texts.WHOLE), guessed != struck
