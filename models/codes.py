@@ -38,7 +38,7 @@ class Code:
 
     def secrets(self) -> tuple[str, ...]:
         """Its texts that only those may see who may read codes."""
-        return tuple(text for text in (self.code, self.pin, self.serial) if text)
+        return tuple(filter(None, (self.code, self.pin, self.serial)))
 
     def as_dict(self) -> dict[str, str]:
         """What there is of it, by name."""

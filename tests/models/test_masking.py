@@ -134,7 +134,7 @@ def test_a_known_code_is_struck_that_does_not_look_like_one(code: str) -> None:
 
 def test_half_a_code_at_the_end_of_what_is_read_is_not_shown() -> None:
     """What stands in front of it is masked, and so short that the end is shown."""
-    hidden = "ABCD-1234-EFGH " * (masking.MAX_READ // 15)
+    hidden = "ABCD-1234-EFGH " * (masking.MAX_READ // 10)
     for cut in range(1, len(CODE)):
         before = hidden[: masking.MAX_READ - cut - 1] + " "
         assert "WX" not in mask(f"{before}{CODE} {CODE}")
