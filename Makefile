@@ -39,6 +39,7 @@ bench: .venv ## run the benchmarks and print their table
 soak: .venv ## run real processes with faults for a long time
 	$(BIN)/python -m tests.acceptance.soak $(ARGS)
 	$(BIN)/python -m tests.acceptance.stall
+	$(BIN)/python -m tests.acceptance.account_run
 
 guards: .venv ## remove each guard from a copy of the code and show which test fails
 	$(BIN)/python -m tests.acceptance.guards $(ARGS)

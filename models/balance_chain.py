@@ -123,8 +123,9 @@ class _Story:
     gaps: int = 0
     #: How much more those sends cost, where that is known, than the balance fell.
     excess: int = 0
-    #: Its falls that are explained by sends of which something may still be learned: by the step after, how far.
-    bets: Mapping[int, int] = field(default_factory=dict)
+    #: Its falls that are explained by sends of which something may still be learned: how far, and the bits of those
+    #: of such sends that were possible then; sorted.
+    bets: tuple[tuple[int, int], ...] = ()
     #: Falls although a step would have gone on from its balance.
     needless: int = 0
     #: The last step, and how far the balance fell before it.
@@ -224,7 +225,7 @@ class _Chain:
         return self._told_by(layers)
 
     def _layers(self, slack: int, needless: int) -> list[list[_Story]] | None:
-        """The stories with no step, with one, and so on; the last is empty if there is none. None for too many."""
+        """The stories with no step, with one, and so on; the last is empty if there is none. None if too many."""
         known = self._known
         layers = [[_Story(0, _whole(known.balance), known.since) if known else _Story(0, None, None)]]
         followed = 0
@@ -260,7 +261,13 @@ class _Chain:
             return False
         if one.used & ~other.used & self._settled:
             return False
-        return all(fall <= other.bets.get(step, 0) for step, fall in one.bets.items())
+        left = list(other.bets)
+        for fall, possible in one.bets:
+            like = next((bet for bet in left if bet[0] >= fall and not bet[1] & ~possible), None)
+            if like is None:
+                return False
+            left.remove(like)
+        return True
 
     def _longer(self, story: _Story, most_needless: int) -> Iterator[_Story]:
         """The story with each step that may come next. As a rule it falls only where none goes on from its balance."""
@@ -300,12 +307,21 @@ class _Chain:
             story.used | used,
             story.gaps + gaps,
             story.excess + self._excess(fall, used),
-            {**story.bets, index: fall} if used & ~self._settled else story.bets,
+            self._bets(story, fall) if used & ~self._settled else story.bets,
             story.needless + needless,
             index,
             fall,
             story,
         )
+
+    def _bets(self, story: _Story, fall: int) -> tuple[tuple[int, int], ...]:
+        _, until = self._possible(story.placed)
+        possible = sum(
+            1 << index
+            for index, one in enumerate(self._unanswered)
+            if not one.is_settled and _is_within(one, story.began_at, until)
+        )
+        return tuple(sorted((*story.bets, (fall, possible))))
 
     def _excess(self, fall: int, used: int) -> int:
         costs = [one.cost for index, one in enumerate(self._unanswered) if used >> index & 1]
@@ -387,11 +403,11 @@ class _Chain:
     def _may_change(self, falls: list[Fall], certain: _Story) -> list[Fall]:
         """The falls whose explanation may turn out to be another one.
 
-        Something may still be learned of the send that explains it; or that send can explain another such fall, or one
-        that comes later, while the fall itself has another explanation.
+        Something may still be learned of a send that explains it, or that could; or what explains it can explain
+        another such fall, or one that comes later, while the fall itself has another explanation.
         """
         ones = {one.id: one for one in self._unanswered}
-        found = [fall for fall in falls if not all(ones[one].is_settled for one in fall.by)]
+        found = [fall for fall in falls if not all(one.is_settled for one in self._near(fall, ones))]
         following = certain.began_at
         left = [fall for fall in falls if fall not in found and self._others(fall)]
         while True:
@@ -405,6 +421,12 @@ class _Chain:
                 return found
             found += joined
             left = [fall for fall in left if fall not in joined]
+
+    def _near(self, fall: Fall, ones: Mapping[str, Unanswered]) -> list[Unanswered]:
+        """What explains the fall, or if nothing does, what could if it explained nothing else."""
+        if fall.by:
+            return [ones[one] for one in fall.by]
+        return [one for one in self._unanswered if _is_within(one, fall.since, fall.until)]
 
     def _others(self, fall: Fall) -> bool:
         """Whether other sends could explain the fall, too, or part of it."""
