@@ -25,7 +25,7 @@ from gateway.providers.base import (
     UnknownReference,
     UnreadableCallback,
 )
-from models import codes, texts
+from models import codes, masking, texts
 from models.outcome import Outcome
 from models.provider import Provider
 from models.status import ExternalStatus
@@ -205,8 +205,10 @@ def _readable(response: outbound.Response, max_bytes: int) -> str:
         raise NoAnswer(f"the panel answered HTTP {response.status}", text)
     if not text:
         raise NoAnswer(
-            "the panel's answer is empty: the dealer code is wrong, the API right is not granted,"
-            " or our address is not on the panel's list"
+            masking.ours(
+                "the panel's answer is empty: the dealer code is wrong, the API right is not granted,"
+                " or our address is not on the panel's list"
+            )
         )
     if text.startswith("<"):
         raise NoAnswer(
