@@ -7,10 +7,11 @@ What another hand has decided is not sent any more. Nor is what waits to be sent
 it: a person decides that conflict first.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
-from models import texts
+from models import masking, texts, timeline
 from models.db import database
 from models.db.prepared import Prepared
 from models.route import HAS_NO_CODES, Route
@@ -49,6 +50,9 @@ class ClaimedOrder:
     may_be_known: bool
     #: When it was claimed, by the database's clock: the call begins later.
     claimed_at: datetime
+    #: What it was delivered already, sealed, as in `models.order.Order`.
+    pin_code: str | None = field(repr=False)
+    codes: list[dict[str, Any]] | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +95,9 @@ def claim_next_provider(
     referans: str | None = None,
 ) -> ClaimedOrder | None:
     """Take an order that `refused_by` refused for sending to the next provider of its route."""
-    note = f"{refused_by} refused: {texts.clean(reason, MAX_REASON)}; sending to {route.provider_id}"
+    note = masking.ours(reason).within(
+        f"{refused_by} refused: ", f"; sending to {route.provider_id}", MAX_REASON
+    )
     return _claim_move(order_id, refused_by, route, note, grace_seconds, referans, refused=True)
 
 
@@ -109,7 +115,7 @@ def claim_unreached(
 
     With `is_waiting` it was put off to be sent later, else its send has just ended.
     """
-    note = f"{unreached} {texts.clean(why, MAX_REASON)}; sending to {route.provider_id}"
+    note = masking.ours(why).within(f"{unreached} ", f"; sending to {route.provider_id}", MAX_REASON)
     return _claim_move(
         order_id, unreached, route, note, grace_seconds, referans, refused=False, is_waiting=is_waiting
     )
@@ -142,6 +148,7 @@ def _claim_move(
         "expects": route.expects,
         "field_map": database.as_json(route.field_map),
         "note": note,
+        "whole": timeline.sealed_whole(order_id, note),
         "grace": grace_seconds,
         "referans": referans,
     }
@@ -268,7 +275,7 @@ TASK = """
     o."fieldMap" AS field_map,
     o."externalStatus" AS external_status, o."productId"::text AS product_id, o."packageId"::text AS package_id,
     o."triedProviders" AS tried_providers, o."checkCount" AS check_count,
-    COALESCE(o."mayBeKnown", true) AS may_be_known, now() AS claimed_at
+    COALESCE(o."mayBeKnown", true) AS may_be_known, now() AS claimed_at, o."pinCode" AS pin_code, o.codes
 """
 CLAIM_DISPATCH = Prepared(f"""
 WITH claimed AS (
@@ -299,8 +306,8 @@ WITH claimed AS (
       AND {SAME_REFERANS} AND NOT {IS_DECIDED}
     RETURNING o.*
 ), told AS (
-    INSERT INTO order_events (order_id, source, "from", "to", message)
-    SELECT id, 'dispatch', 'pending', 'pending', %(note)s FROM claimed
+    INSERT INTO order_events (order_id, source, "from", "to", message, whole)
+    SELECT id, 'dispatch', 'pending', 'pending', %(note)s, %(whole)s FROM claimed
 )
 SELECT {TASK} FROM claimed AS o
 """)

@@ -36,6 +36,10 @@ class Code:
     #: As the provider wrote it.
     expires_at: str | None = None
 
+    def secrets(self) -> tuple[str, ...]:
+        """Its texts that only those may see who may read codes."""
+        return tuple(filter(None, (self.code, self.pin, self.serial)))
+
     def as_dict(self) -> dict[str, str]:
         """What there is of it, by name."""
         named = (("pin", self.pin), ("serial", self.serial), ("expires_at", self.expires_at))

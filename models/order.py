@@ -1,7 +1,7 @@
 """Orders, and `settle()`: the one door through which every outcome reaches them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -10,7 +10,8 @@ from models import codes, texts
 from models.codes import Code
 from models.db import database, sealed, sql
 from models.db.prepared import Prepared
-from models.outcome import Arrival, as_json, owner
+from models.masking import Known, ProviderText
+from models.outcome import Arrival, as_json, order_owner, owner
 from models.route import HAS_NO_CODES
 from models.status import STAGES, UNKNOWN_RANK, Result
 
@@ -18,6 +19,8 @@ from models.status import STAGES, UNKNOWN_RANK, Result
 MAX_BATCH = 100
 #: The fields by which an arrival names its order.
 NAMES = ("provider_id", "order_id", "referans", "external_order_id")
+#: In place of a result: nothing was done, because a code of the order has a plain digest only; see `Sealer.digests`.
+WANTS_PLAIN = "wants_plain"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +154,7 @@ def settle(arrivals: Sequence[Arrival], *, order_timeout_seconds: float) -> list
     statement again, with a commit of its own. After an error all may be settled again: those that were settled are
     then duplicates.
     """
+    arrivals = _knowing_their_orders(arrivals)
     settled: dict[int, Settled] = {}
     fields = [parameters(position, arrival) for position, arrival in enumerate(arrivals)]
     waiting = fields
@@ -160,8 +164,11 @@ def settle(arrivals: Sequence[Arrival], *, order_timeout_seconds: float) -> list
         }
         for row in database.rows(SETTLE, values):
             position = row.pop("position")
-            settled[position] = Settled(**row | {"result": Result(row["result"])})
-        waiting = [each for each in waiting if each["position"] not in settled]
+            if row["result"] == WANTS_PLAIN:
+                fields[position] = parameters(position, arrivals[position], with_plain=True)
+            else:
+                settled[position] = Settled(**row | {"result": Result(row["result"])})
+        waiting = [each for each in fields if each["position"] not in settled]
     return [settled[index] for index in range(len(arrivals))]
 
 
@@ -175,10 +182,59 @@ def _one_turn(waiting: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return list(firsts.values())
 
 
-def parameters(position: int, arrival: Arrival) -> dict[str, Any]:
-    """One element of each array that SETTLE takes."""
+def _knowing_their_orders(arrivals: Sequence[Arrival]) -> Sequence[Arrival]:
+    """The arrivals, where words of a provider were masked by their look alone: by what is known of their orders.
+
+    That takes a statement, which only such words cost.
+    """
+    guessed = [position for position, arrival in enumerate(arrivals) if _is_guess(arrival)]
+    if not guessed:
+        return arrivals
+    made = list(arrivals)
+    wanted = [
+        {
+            "position": position,
+            "provider_id": made[position].provider_id,
+            "order_id": made[position].order_id,
+            "referans": made[position].outcome.referans,
+            "external_order_id": made[position].outcome.external_order_id,
+        }
+        for position in guessed
+    ]
+    for row in database.rows(KNOWN, database.arrays(wanted)):
+        arrival = made[row["position"]]
+        owners = [owner(row["provider_id"], row[each]) for each in ("provider_referans", "external_order_id")]
+        known_codes = (*secrets(row["pin_code"], row["codes"], owners), *arrival.outcome.secrets())
+        known = Known(codes=known_codes, own=tuple(row["own"]))
+        message, note = (_knowing(text, known) for text in (arrival.outcome.message, arrival.note))
+        made[row["position"]] = replace(arrival, outcome=replace(arrival.outcome, message=message), note=note)
+    return made
+
+
+def _is_guess(arrival: Arrival) -> bool:
+    return any(
+        isinstance(text, ProviderText) and text.is_guess for text in (arrival.outcome.message, arrival.note)
+    )
+
+
+def _knowing(text: str | None, known: Known) -> str | None:
+    return text.knowing(known) if isinstance(text, ProviderText) else text
+
+
+def secrets(pin_code: str | None, kept: Sequence[dict[str, Any]] | None, owners: Sequence[str]) -> list[str]:
+    """Every secret text of the codes of an order, to be struck from texts; none of codes that do not open."""
+    try:
+        return [text for code in open_codes(pin_code, kept, owners) for text in code.secrets()]
+    except sealed.Unsealable:
+        return []
+
+
+def parameters(position: int, arrival: Arrival, *, with_plain: bool = False) -> dict[str, Any]:
+    """One element of each array that SETTLE takes; see `Sealer.digests` for `with_plain`."""
     outcome = arrival.outcome
     belongs_to = owner(arrival.provider_id, outcome.referans or outcome.external_order_id)
+    whole = getattr(arrival.note, "whole", None) or getattr(outcome.message, "whole", None)
+    whole_of = order_owner(arrival.order_id) if arrival.order_id else belongs_to
     return {
         "position": position,
         "provider_id": arrival.provider_id,
@@ -191,11 +247,13 @@ def parameters(position: int, arrival: Arrival) -> dict[str, Any]:
         "external_order_id": outcome.external_order_id,
         "status": outcome.status.value,
         "pin": sealed.seal(outcome.codes[0].code, belongs_to) if outcome.codes else None,
-        "codes": _sealed_codes(outcome.codes, belongs_to) if outcome.codes else None,
+        "codes": _sealed_codes(outcome.codes, belongs_to, with_plain) if outcome.codes else None,
+        "has_plain": with_plain or not sealed.has_keys(),
         "unreadable_code": outcome.unreadable_code,
         "receipt": outcome.receipt,
         "message": outcome.message,
         "note": texts.clean(arrival.note or outcome.message or "", texts.TIMELINE) or None,
+        "whole": sealed.seal(whole, whole_of) if whole else None,
         "by": arrival.by,
         "attention": arrival.attention.value if arrival.attention else None,
         "cost": outcome.cost,
@@ -210,14 +268,15 @@ def parameters(position: int, arrival: Arrival) -> dict[str, Any]:
     }
 
 
-def _sealed_codes(delivered: Sequence[Code], belongs_to: str) -> str:
+def _sealed_codes(delivered: Sequence[Code], belongs_to: str, with_plain: bool) -> str:
     """The codes as settle.sql compares and keeps them; one that is nothing but its text is sealed as the PIN."""
     if len(delivered) == 1 and delivered[0] == Code(delivered[0].code):
-        return database.as_json([{"digests": sealed.digests(delivered[0].code), "has_serial": False}])
+        digests = sealed.digests(delivered[0].code, with_plain=with_plain)
+        return database.as_json([{"digests": digests, "has_serial": False}])
     return database.as_json(
         [
             {
-                "digests": sealed.digests(each.code),
+                "digests": sealed.digests(each.code, with_plain=with_plain),
                 "sealed": sealed.seal(codes.as_json(each), belongs_to),
                 "has_serial": each.serial is not None,
             }
@@ -226,6 +285,30 @@ def _sealed_codes(delivered: Sequence[Code], belongs_to: str) -> str:
     )
 
 
+#: What is known of the order that each arrival may be about: what a text may repeat of it, and its codes.
+KNOWN = Prepared("""
+SELECT DISTINCT ON (given.position) given.position, o."providerId" AS provider_id, o.provider_referans,
+    o."externalOrderId" AS external_order_id, o."pinCode" AS pin_code, o.codes,
+    array_remove(ARRAY[
+        o.id::text, o."orderNo"::text, o."orderUuid"::text, o.provider_referans, o."externalOrderId",
+        o."userIdentifier", o."extraField", o."productId"::text, o."packageId"::text, o."providerId"::text
+    ], NULL) || ARRAY(
+        SELECT COALESCE(param.value, '') FROM jsonb_each_text(COALESCE(o."routeParams", '{}')) AS param
+    ) AS own
+FROM unnest(
+    %(position)s::int[], %(provider_id)s::text[], %(order_id)s::uuid[], %(referans)s::text[],
+    %(external_order_id)s::text[]
+) AS given (position, provider_id, order_id, referans, external_order_id)
+CROSS JOIN LATERAL (
+    SELECT * FROM product_orders AS o WHERE o.id = given.order_id
+    UNION ALL
+    SELECT * FROM product_orders AS o WHERE given.order_id IS NULL AND o.provider_referans = given.referans
+    UNION ALL
+    SELECT * FROM product_orders AS o
+    WHERE given.order_id IS NULL AND given.referans IS NULL AND o."externalOrderId" = given.external_order_id
+) AS o
+ORDER BY given.position, o."providerId" = given.provider_id DESC, o."createdAt" DESC
+""")
 FIND = Prepared(f"SELECT {COLUMNS} FROM product_orders AS o WHERE o.id = %s")
 SETTLE = sql.read(
     "settle.sql",

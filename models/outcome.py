@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
-from models import texts
+from models import masking, texts
 from models.codes import Code
 from models.db import database
 from models.status import Attention, ExternalStatus, FailureReason, Source
@@ -23,8 +23,8 @@ class Outcome:
     """What a provider said about one order.
 
     The order is known by `referans` (ours) or, for a provider that uses only its own number, by `external_order_id`.
-    The texts of every protocol and of callbacks are cleaned and bounded here. A cost, a balance or a currency that
-    cannot be stored is left out: it must not keep the outcome from its order.
+    The texts of every protocol and of callbacks are cleaned, bounded and masked here. A cost, a balance or a currency
+    that cannot be stored is left out: it must not keep the outcome from its order.
     """
 
     status: ExternalStatus
@@ -36,6 +36,7 @@ class Outcome:
     unreadable_code: bool = False
     #: What proves a direct top-up, such as the player's name; no secret.
     receipt: str | None = None
+    #: It becomes a `masking.ProviderText`, unless it is one.
     message: str | None = None
     cost: Decimal | None = None
     currency: str | None = None
@@ -43,9 +44,13 @@ class Outcome:
     remaining: Decimal | None = None
 
     def __post_init__(self) -> None:
-        for name, limit in (("message", texts.WHOLE), ("receipt", MAX_RECEIPT)):
-            if (text := getattr(self, name)) is not None:
-                object.__setattr__(self, name, texts.clean(text, limit) or None)
+        if self.message is not None:
+            numbers = (self.referans, self.external_order_id)
+            message = masking.mask(self.message, codes=self.secrets(), own=numbers)
+            object.__setattr__(self, "message", message or None)
+        if self.receipt is not None:
+            receipt = masking.strike(texts.clean(self.receipt, masking.MAX_READ), self.secrets())
+            object.__setattr__(self, "receipt", texts.clean(receipt, MAX_RECEIPT) or None)
         for name in ("cost", "remaining"):
             if (amount := getattr(self, name)) is not None:
                 money = texts.clean_money(str(amount))
@@ -54,6 +59,14 @@ class Outcome:
         if self.currency is not None:
             currency = texts.visible(self.currency).strip()
             object.__setattr__(self, "currency", currency if 0 < len(currency) <= MAX_CURRENCY else None)
+
+    def secrets(self) -> list[str]:
+        """Every secret text of its codes."""
+        return [text for code in self.codes for text in code.secrets()]
+
+    def whole_message(self) -> str | None:
+        """Its message with the codes that are in it, to be kept sealed."""
+        return getattr(self.message, "whole", None) or self.message
 
 
 class OnlyIf(StrEnum):
@@ -89,7 +102,7 @@ class Arrival:
     code_ask_seconds: float | None = None
     #: Why the order failed, if this outcome fails it.
     failure_reason: FailureReason = FailureReason.PROVIDER
-    #: For the timeline, in place of the provider's message.
+    #: For the timeline, in place of the provider's message. The words of a provider in it are a `masking.ProviderText`.
     note: str | None = None
     #: For the timeline: the API key or the person behind it.
     by: str | None = None
@@ -103,13 +116,18 @@ class Arrival:
     seen: str | None = None
 
 
+def order_owner(order_id: str) -> str:
+    """What a sealed text on an order's timeline belongs to, if it was kept for this order."""
+    return f"order:{order_id}"
+
+
 def owner(provider_id: str | None, reference: str | None) -> str:
     """What a sealed value of an order or of its callbacks belongs to."""
     return f"{provider_id}/{reference or ''}"
 
 
 def as_json(outcome: Outcome) -> str:
-    """What the inbox and a conflict keep of an outcome, sealed; `from_json` reads it."""
+    """What the inbox and a conflict keep of an outcome, sealed; `from_json` reads it, and masks its message again."""
     said = {
         "status": outcome.status.value,
         "referans": outcome.referans,
@@ -117,7 +135,7 @@ def as_json(outcome: Outcome) -> str:
         "codes": [code.as_dict() for code in outcome.codes],
         "unreadable_code": outcome.unreadable_code,
         "receipt": outcome.receipt,
-        "message": outcome.message,
+        "message": outcome.whole_message(),
     }
     return database.as_json({name: value for name, value in said.items() if value})
 

@@ -321,7 +321,7 @@ TABLES = (
         ("external_order_id",),
         _renew_former,
     ),
-    Table("order_events", _ID, (("detail", "text"),), (), _renew_texts("detail")),
+    Table("order_events", _ID, (("detail", "text"), ("whole", "text")), (), _renew_texts("detail", "whole")),
     Table("callback_events", _ID, (("outcome", "text"), ("raw", "text")), (), _renew_texts("outcome", "raw")),
 )
 PROGRESS = "SELECT after, is_done FROM sealing_progress WHERE key_digest = %(key)s AND table_name = %(table)s"

@@ -1,11 +1,12 @@
 -- Settles outcomes: records each one (in the inbox and on the timeline) and moves its order if the lifecycle allows it.
 --
 -- Parameters: one array for each field of an arrival, with one element for each arrival; `order_timeout` in
--- seconds. `codes` is JSON: a list of objects, each with `digests` (under every key), `sealed` and
--- `has_serial`; what the order keeps of each is `digest` (under the first key), `sealed` and `has_serial`, and as
+-- seconds. `codes` is JSON: a list of objects, each with `digests` (under every key, and the plain one where `has_plain`
+-- says so), `sealed` and `has_serial`; what the order keeps of each is `digest` (under the first key), `sealed` and `has_serial`, and as
 -- `addition` the sealed code that brought a serial later.
 -- Returns one row for each arrival whose turn it was: of several for one order, or with one dedupe key, only the first
--- is settled.
+-- is settled. `wants_plain` in place of a result: nothing was done, since a code of the order has a plain digest only
+-- (it was stored in clear), and the arrival has none.
 -- Concurrency: the order rows are locked, in the order of their ids, before anything is decided. Of two statements for
 -- one order the second decides on what the first has committed. The unique key of the inbox settles a callback once.
 -- `decide` in tests/models/lifecycle_table.py says in Python what `decided` says here; a test compares the two.
@@ -30,10 +31,12 @@ incoming AS (
         %(status)s::text[],
         %(pin)s::text[],
         %(codes)s::jsonb[],
+        %(has_plain)s::boolean[],
         %(unreadable_code)s::boolean[],
         %(receipt)s::text[],
         %(message)s::text[],
         %(note)s::text[],
+        %(whole)s::text[],
         %(by)s::text[],
         %(attention)s::text[],
         %(cost)s::numeric[],
@@ -58,10 +61,12 @@ incoming AS (
         status,
         pin,
         codes,
+        has_plain,
         unreadable_code,
         receipt,
         message,
         note,
+        whole,
         by,
         attention,
         cost,
@@ -145,6 +150,15 @@ locked AS (
                 'pin', o."pinCode"
             )))
         END AS codes,
+        -- In clear means: stored before there were keys, or by the other system, so without a keyed digest.
+        CASE
+            WHEN NULLIF(o."pinCode", '') IS NULL THEN false
+            WHEN o.codes IS NULL THEN o."pinDigest" IS NULL OR NOT starts_with(o."pinCode", 'sealed:')
+            ELSE EXISTS (
+                SELECT FROM jsonb_array_elements(o.codes) AS each (code)
+                WHERE NOT starts_with(COALESCE(each.code ->> 'sealed', each.code ->> 'pin', ''), 'sealed:')
+            )
+        END AS has_plain_digest,
         o."externalStatus" = 'not_sent' AS is_unsent,
         o."nextCheckAt" IS NOT NULL
             AND COALESCE(o."resentAt", o."createdAt") + make_interval(secs => %(order_timeout)s) <= now() AS is_overdue
@@ -165,6 +179,7 @@ paired AS (
         o.failure_reason AS from_reason,
         o.codes AS from_codes,
         o.has_code AS from_has_code,
+        o.has_plain_digest AND i.codes IS NOT NULL AND NOT i.has_plain AS wants_plain,
         o.quantity,
         COALESCE(i.receipt, o.receipt) IS NOT NULL AS has_receipt,
         o.expects AS from_expects,
@@ -225,6 +240,7 @@ decided AS (
         c.*,
         CASE
             WHEN order_id IS NULL THEN 'unmatched'
+            WHEN wants_plain THEN 'wants_plain'
             WHEN is_decision THEN CASE
                 WHEN rank = from_rank AND kind = from_kind AND from_attention IS NULL
                     AND from_reason IS DISTINCT FROM 'timeout'
@@ -285,7 +301,7 @@ inbox AS (
         raw,
         raw_of
     FROM decided
-    WHERE dedupe_key IS NOT NULL
+    WHERE dedupe_key IS NOT NULL AND result <> 'wants_plain'
     ORDER BY provider_id, dedupe_key
     ON CONFLICT (provider_id, dedupe_key) DO UPDATE SET
         result = excluded.result,
@@ -298,7 +314,8 @@ inbox AS (
 named AS (
     SELECT
         d.*,
-        d.dedupe_key IS NOT NULL AND inbox.dedupe_key IS NULL AND d.result <> 'unmatched' AS seen_before,
+        d.dedupe_key IS NOT NULL AND inbox.dedupe_key IS NULL
+            AND d.result NOT IN ('unmatched', 'wants_plain') AS seen_before,
         d.result = 'applied' AS applies,
         d.result = 'applied' AND d.kind <> 'open' AS ends,
         -- Another hand has decided the order, and this is its provider's end, or its timeout: asking goes no further.
@@ -458,11 +475,11 @@ moved AS (
             ELSE o."nextCheckAt"
         END
     FROM named AS n
-    WHERE o.id = n.order_id AND NOT n.seen_before
+    WHERE o.id = n.order_id AND NOT n.seen_before AND n.result <> 'wants_plain'
     RETURNING o.id, o."externalStatus" AS status
 ),
 told AS (
-    INSERT INTO order_events (order_id, source, "from", "to", message, result, detail, "by")
+    INSERT INTO order_events (order_id, source, "from", "to", message, result, detail, "by", whole)
     SELECT
         n.order_id,
         n.source,
@@ -477,7 +494,8 @@ told AS (
         END, {timeline}),
         n.result,
         CASE WHEN n.result = 'conflict' THEN n.outcome END,
-        n.by
+        n.by,
+        n.whole
     FROM named AS n
     JOIN moved ON moved.id = n.order_id
     ORDER BY n.position

@@ -111,9 +111,10 @@ def load(
     added = 0
     with database.database.atomic():
         _wait_for_other_loads()
+        with_plain = bool(database.rows(ANY_IN_CLEAR))
         for start in range(0, len(given), BATCH):
             batch = given[start : start + BATCH]
-            rows = [_row(name, start + position, each) for position, each in enumerate(batch)]
+            rows = [_row(name, start + position, each, with_plain) for position, each in enumerate(batch)]
             values = database.arrays(rows) | {"stock": name, "cost": cost, "currency": currency}
             added += len(database.rows(LOAD, values))
             progress(start + len(batch))
@@ -162,9 +163,9 @@ def _wait_for_other_loads() -> None:
         raise LoadUnderWay(LoadUnderWay.__doc__) from None
 
 
-def _row(name: str, position: int, new: NewCode) -> dict[str, Any]:
-    """One element of each array that LOAD takes."""
-    digests = sealed.digests(new.code.code)
+def _row(name: str, position: int, new: NewCode, with_plain: bool) -> dict[str, Any]:
+    """One element of each array that LOAD takes; see `Sealer.digests` for `with_plain`."""
+    digests = sealed.digests(new.code.code, with_plain=with_plain)
     return {
         "position": position,
         "digests": database.array(digests),
@@ -195,6 +196,8 @@ def _opened(rows: Sequence[dict[str, Any]]) -> Iterator[Code]:
         yield codes.from_json(sealed.unseal(row["code"], owner(row["stock"], row["digest"])))
 
 
+#: A code that was loaded before there were keys has a plain digest.
+ANY_IN_CLEAR = "SELECT FROM stock_codes WHERE NOT starts_with(code, 'sealed:') LIMIT 1"
 LOAD = """
 INSERT INTO stock_codes (stock, digest, code, expires_at, cost, currency)
 SELECT %(stock)s, given.digest, given.code, given.expires_at, %(cost)s::numeric, %(currency)s::text

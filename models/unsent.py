@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from models import order, texts
+from models import masking, order, texts
 from models.claims import ASKS, MAX_REASON, TASK, ClaimedOrder
 from models.db import database
 from models.db.prepared import Prepared
@@ -69,7 +69,7 @@ def give_up(order_id: str, order_timeout_seconds: float, reason: str) -> bool:
     given_up = Arrival(
         None,
         Source.SWEEP,
-        Outcome(ExternalStatus.FAILED, message=reason),
+        Outcome(ExternalStatus.FAILED, message=masking.ours(reason)),
         order_id=order_id,
         only_if=OnlyIf.UNSENT_AND_OVERDUE,
         failure_reason=FailureReason.TIMEOUT,

@@ -8,7 +8,7 @@ from typing import Any
 
 from gateway import inputs
 from gateway.providers.base import UnreadableCallback
-from models import codes, texts
+from models import codes
 from models.outcome import Outcome
 from models.status import ExternalStatus
 
@@ -46,7 +46,7 @@ def write(outcome: Outcome) -> bytes:
         "provider_referans": outcome.referans,
         "status": outcome.status.value,
         "pin_code": outcome.codes[0].code if outcome.codes else None,
-        "message": outcome.message,
+        "message": outcome.whole_message(),
     }
     said = {name: value for name, value in fields.items() if value}
     return json.dumps(said, ensure_ascii=False).encode()
@@ -104,9 +104,7 @@ def _read_order(fields: Any) -> Outcome:
             referans,
             codes=found.codes,
             unreadable_code=found.unreadable,
-            receipt=texts.clean(_text(fields, "receipt"), texts.TIMELINE) or None
-            if "receipt" in fields
-            else None,
+            receipt=_text(fields, "receipt") or None,
             message=_text(fields, "message") or None,
         )
     )

@@ -14,7 +14,8 @@ from gateway.callbacks import forms, neutral
 from gateway.callbacks.forms import Form
 from gateway.callbacks.verifiers import VERIFIERS, CallbackRequest, Token
 from gateway.providers import ADAPTERS
-from gateway.providers.base import UnreadableCallback
+from gateway.providers.base import UnreadableCallback, known
+from models import masking
 from models.outcome import Arrival
 from models.provider import CallbackFormat, Provider
 from models.status import Source
@@ -80,9 +81,16 @@ def receive(
     """
     verifier = VERIFIERS[provider.callback]
     event_id = verifier.verify(provider, request, now or datetime.now(UTC))
+    with masking.knowing(known(provider)):
+        return _receive(provider, request, event_id, trust_seconds)
+
+
+def _receive(
+    provider: Provider, request: CallbackRequest, event_id: str | None, trust_seconds: float
+) -> Received:
     if _tries_the_address(request):
         return _nothing(provider)
-    if request.query and not verifier.covers_query:
+    if request.query and not VERIFIERS[provider.callback].covers_query:
         request = replace(request, query={})
     content = _content(request)
     digest, raw = _digest(provider, content), _raw(content, request.headers.get("content-type"), event_id)
@@ -102,9 +110,10 @@ def read_again(provider: Provider, raw: str, dedupe_key: str) -> Received:
 
     The arrivals have the keys that they would have if the same came again.
     """
-    fields = read_fields(kept_request(raw))
     digest = dedupe_key.removeprefix(INVALID_KEY)
-    return _received(provider, _read(provider, fields), fields, digest, raw, json.loads(raw).get("id"))
+    with masking.knowing(known(provider)):
+        fields = read_fields(kept_request(raw))
+        return _received(provider, _read(provider, fields), fields, digest, raw, json.loads(raw).get("id"))
 
 
 def kept_request(raw: str) -> CallbackRequest:

@@ -94,11 +94,11 @@ def show(
 def _whole(one: WholeCallback) -> dict[str, Any]:
     found = order.find(one.order_id) if one.order_id else None
     said = inbox.arrival(one)
-    pins = masking.pins(said, found)
+    known = masking.known(one, said, found)
     events = [printing.event(event) for event in inbox.events(one)]
     return {
         **{name: value for name, value in asdict(one).items() if name not in HIDDEN},
-        "message": masking.clean(one.message, pins),
+        "message": masking.clean(one.message, known),
         "hasPin": bool(said and said.outcome.codes),
         "order": found
         and {
@@ -107,8 +107,8 @@ def _whole(one: WholeCallback) -> dict[str, Any]:
             "externalStatus": found.external_status,
             "status": found.status,
         },
-        "did": [event | {"message": masking.clean(event["message"], pins)} for event in events],
-        "raw": masking.raw(one, pins),
+        "did": [event | {"message": masking.clean(event["message"], known)} for event in events],
+        "raw": masking.raw(one, known),
     }
 
 

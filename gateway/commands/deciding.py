@@ -82,18 +82,24 @@ def pin(
 ) -> None:
     """Print the codes of an order, each with its origin.
 
-    These are the codes that were delivered, those of former sends, and those that were kept as a conflict. The reading
-    stands on the timeline, with your name.
+    These are the codes that were delivered, those of former sends, and those that were kept as a conflict. What its
+    providers wrote is printed whole where the timeline masks something in it, and where it could not be read. The
+    reading stands on the timeline, with your name.
 
     Example: gateway orders pin 482910573829105
     """
     with gateway() as settings:
         found = find_order(order_id, Limits.of(settings))
-        kept = resolving.codes(found.id)
-        if kept:
+        kept, wholes = resolving.codes(found.id), timeline.wholes(found.id)
+        if kept or wholes:
             resolving.record_reading(found.id, by=person(name))
     if json:
-        return printing.as_json({"id": found.id, "codes": [row for each in kept for row in _rows(each)]})
+        rows = [row for each in kept for row in _rows(each)]
+        said = [{"at": each.at, "message": each.message, "text": each.whole} for each in wholes]
+        return printing.as_json({"id": found.id, "codes": rows, "texts": said})
+    for event in wholes:
+        printing.say(f"{printing.at(event.at, settings.timezone)}, {event.message}")
+        printing.say(f"  whole text: {event.whole}")
     if not kept:
         return printing.note(f"No code is known of order {found.id}, which is {found.external_status}.")
     for each in kept:

@@ -2,31 +2,40 @@
 
 import json
 import re
-from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
 from gateway import log
 from gateway.callbacks import reading
 from gateway.callbacks.verifiers import CallbackRequest
+from gateway.providers import base
 from gateway.providers.base import UnreadableCallback
-from models import inbox, order
+from models import inbox, masking, order, provider
 from models.inbox import WholeCallback
+from models.masking import Known
 from models.outcome import Arrival
 
 #: Parts of names under which providers send a PIN or what belongs to it; it rather masks too much.
 PIN_NAME = re.compile(r"pin|code|kod|seri|voucher|epin|key|[sş]ifre|token|secret|pass", re.IGNORECASE)
-#: Length of the shortest PIN that is masked inside other texts, in characters; shorter ones match by chance.
-SHORTEST_PIN = 4
 
 
-def pins(said: Arrival | None, found: order.Order | None) -> set[str]:
-    """Every secret text of the codes that a callback brought and that its order has. Raises sealed.Unsealable."""
+def known(callback: WholeCallback, said: Arrival | None, found: order.Order | None) -> Known:
+    """The codes that a callback brought and that its order has, the order's numbers, and its provider's credentials.
+
+    Raises sealed.Unsealable.
+    """
     codes = (*(said.outcome.codes if said else ()), *(order.codes_of(found) if found else ()))
-    return {text for code in codes for text in (code.code, code.pin, code.serial) if text}
+    numbers = [callback.referans, callback.external_order_id, callback.order_id]
+    if found:
+        numbers += [found.provider_referans, found.external_order_id, str(found.order_no)]
+        numbers += [found.user_identifier, found.extra_field]
+    secrets = tuple(text for code in codes for text in code.secrets())
+    account = provider.find(callback.provider_id)
+    of_provider = base.known(account) if account else Known()
+    return replace(of_provider, codes=secrets, own=(*of_provider.own, *filter(None, numbers)))
 
 
-def raw(callback: WholeCallback, known_pins: Collection[str]) -> dict[str, Any]:
+def raw(callback: WholeCallback, known: Known) -> dict[str, Any]:
     """The request as it arrived: `{method, contentType, query, body}`. Raises sealed.Unsealable.
 
     The body is its fields if it is a form or JSON, otherwise its text.
@@ -36,39 +45,31 @@ def raw(callback: WholeCallback, known_pins: Collection[str]) -> dict[str, Any]:
     return {
         "method": kept.get("method"),
         "contentType": kept.get("content_type"),
-        "query": clean(kept.get("query", {}), known_pins),
-        "body": clean(_fields(text) if text else "", known_pins),
+        "query": clean(kept.get("query", {}), known),
+        "body": clean(_fields(text) if text else "", known),
     }
 
 
-def clean(value: Any, known_pins: Collection[str], *, is_secret: bool = False) -> Any:
-    """`value` with PINs and secrets masked, found by their names and by their form, at any depth.
+def clean(value: Any, known: Known, *, is_secret: bool = False) -> Any:
+    """`value` with PINs and secrets masked, found by their names and by their look, at any depth.
 
     All that stands under the name of a secret is masked, lists and objects too.
     """
     if isinstance(value, dict):
         return {
-            name: clean(each, known_pins, is_secret=is_secret or bool(PIN_NAME.search(name)))
+            name: clean(each, known, is_secret=is_secret or bool(PIN_NAME.search(name)))
             for name, each in value.items()
         }
     if isinstance(value, list):
-        return [clean(each, known_pins, is_secret=is_secret) for each in value]
+        return [clean(each, known, is_secret=is_secret) for each in value]
     if value is None or isinstance(value, bool):
         return value
     text = str(value)
     if is_secret:
         return log.MASKED if text else value
-    masked = log.mask(_without(text, known_pins))
+    with masking.knowing(known):
+        masked = masking.mask_lines(text)
     return value if masked == text else masked
-
-
-def _without(text: str, known_pins: Collection[str]) -> str:
-    for pin in known_pins:
-        if text == pin:
-            return log.MASKED
-        if len(pin) >= SHORTEST_PIN:
-            text = text.replace(pin, log.MASKED)
-    return text
 
 
 def _fields(text: str) -> Any:

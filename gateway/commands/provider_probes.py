@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from gateway import log, outbound, providers
 from gateway.commands.probes import PROBE_SECONDS, Finding, Status
 from gateway.commands.provider_options import is_in_clear
-from gateway.providers import ADAPTERS, Misconfigured, adapter_for
+from gateway.providers import ADAPTERS
 from gateway.providers.base import ProviderError
 from gateway.settings import Settings
 from models import balances, gauges, provider, provider_counts, provider_health, stock
@@ -126,8 +126,8 @@ def _asked(account: Provider, finding: Finding) -> Finding:
         deadline_seconds=PROBE_SECONDS,
     )
     try:
-        balance = adapter_for(account, client).balance()
-    except (ProviderError, Misconfigured) as error:
+        balance = providers.balance(account, client)
+    except ProviderError as error:
         return Finding(
             finding.name, Status.FAILED, log.mask(str(error)), f"see: gateway providers test {account.id}"
         )

@@ -8,13 +8,13 @@ from decimal import Decimal
 
 import typer
 
-from gateway import outbound
+from gateway import outbound, providers
 from gateway.callbacks.verifiers import VERIFIERS, Verifier
 from gateway.commands import accounts, balances, credentials, operating, printing, rotating, showing
 from gateway.commands import provider_options as option
 from gateway.commands.accounts import Wanted
 from gateway.commands.context import Problem, change_provider, find_provider, gateway
-from gateway.providers import ADAPTERS, Misconfigured, adapter_for
+from gateway.providers import ADAPTERS
 from gateway.providers.base import ProviderError
 from models import provider, provider_health, standing
 from models.balances import Told, begin_asking, keep_asked
@@ -246,11 +246,18 @@ def list_(json: option.Json = False) -> None:
 @app.command()
 def test(
     provider_id: option.KnownId,
+    whole: bool = typer.Option(
+        False,
+        "--whole",
+        help="Print an answer that cannot be read, or is masked, as it is; codes may stand in it.",
+    ),
     json: option.Json = False,
 ) -> None:
     """Ask the provider for our balance, to see that URL, credentials and access are right. Orders nothing.
 
+    \b
     Example: gateway providers test bayi
+    Example: gateway providers test bayi --whole
     """
     with gateway():
         found = find_provider(provider_id)
@@ -261,8 +268,10 @@ def test(
         asking = begin_asking(provider_id)
     started = time.monotonic()
     try:
-        balance = adapter_for(found, outbound.Client()).balance()
-    except (ProviderError, Misconfigured, outbound.LocalFault) as error:
+        balance = providers.balance(found, outbound.Client())
+    except ProviderError as error:
+        if whole and error.text.whole:
+            printing.note(f"{provider_id} wrote: {error.text.whole}")
         at = "" if found.base_url in str(error) else f" at {found.base_url}"
         raise Problem(f"{provider_id}{at}: {error}") from None
     milliseconds = round((time.monotonic() - started) * 1000)

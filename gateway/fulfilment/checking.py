@@ -5,7 +5,7 @@ from gateway.fulfilment import breaker, routing
 from gateway.fulfilment.dispatching import send, send_elsewhere, task_of
 from gateway.fulfilment.worker import Worker
 from gateway.providers.base import About, NoAnswer, NotTried, ProviderError, QuestionRefused, UnknownReference
-from models import claims, plans, provider_health, timeline
+from models import claims, masking, plans, provider_health, timeline
 from models.claims import ClaimedCheck, ClaimedCodeAsk, ClaimedOrder
 from models.db import database
 from models.order import Settled
@@ -180,14 +180,16 @@ def _asked(claimed: ClaimedOrder) -> str:
 
 
 def _learned(worker: Worker, claimed: ClaimedOrder, assigned: Assigned, outcome: Outcome) -> Settled:
-    said = f", {outcome.message}" if outcome.message else ""
+    note = masking.ours(outcome.message or "").within(
+        f"{_asked(claimed)}: {outcome.status}{', ' if outcome.message else ''}"
+    )
     arrival = Arrival(
         assigned.provider.id,
         Source.POLL,
         outcome,
         order_id=claimed.id,
         code_ask_seconds=worker.settings.backoff_min,
-        note=f"{_asked(claimed)}: {outcome.status}{said}",
+        note=note,
     )
     with database.session():
         settled = worker.settle([arrival])[0]
@@ -202,7 +204,7 @@ def _learned_nothing(worker: Worker, claimed: ClaimedOrder, assigned: Assigned, 
     provider_id = assigned.provider.id
     with database.session():
         checked = "not checked" if isinstance(error, NotTried) else _asked(claimed)
-        timeline.record(claimed.id, Source.POLL, f"{checked}, nothing learned: {error}")
+        timeline.record(claimed.id, Source.POLL, error.text.within(f"{checked}, nothing learned: "))
         if isinstance(error, QuestionRefused) and error.about is About.ACCOUNT:
             provider_health.account_trouble(provider_id, str(error))
     if isinstance(error, NoAnswer):
@@ -248,7 +250,7 @@ def _expire(worker: Worker, claimed: ClaimedCheck, last_check: str) -> None:
     expired = Arrival(
         claimed.provider_id,
         Source.SWEEP,
-        Outcome(ExternalStatus.FAILED, claimed.provider_referans, message=message),
+        Outcome(ExternalStatus.FAILED, claimed.provider_referans, message=masking.ours(message)),
         order_id=claimed.id,
         failure_reason=FailureReason.TIMEOUT,
         note=f"timeout: {message}, {last_check}",

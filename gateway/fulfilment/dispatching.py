@@ -19,10 +19,10 @@ from gateway.providers.base import (
     Task,
     UnknownReference,
 )
-from models import claims, inbox, provider, provider_health, timeline, unsent
+from models import claims, inbox, masking, order, provider, provider_health, timeline, unsent
 from models.claims import ClaimedOrder
 from models.db import database
-from models.outcome import Arrival, Outcome
+from models.outcome import Arrival, Outcome, owner
 from models.provider import Assigned, Candidate
 from models.provider_counts import Counted
 from models.status import Attention, ExternalStatus, FailureReason, Source, is_open
@@ -121,6 +121,8 @@ def send(worker: Worker, claimed: ClaimedOrder, account: Candidate, passed: Sequ
 
 def task_of(claimed: ClaimedOrder) -> Task:
     """What an adapter needs of a claimed order."""
+    references = (claimed.provider_referans, claimed.external_order_id)
+    owners = [owner(claimed.provider_id, each) for each in references]
     return Task(
         referans=claimed.provider_referans,
         user_identifier=claimed.user_identifier or "",
@@ -129,6 +131,7 @@ def task_of(claimed: ClaimedOrder) -> Task:
         external_order_id=claimed.external_order_id,
         params=claimed.route_params or {},
         field_map=claimed.field_map or {},
+        codes=tuple(order.secrets(claimed.pin_code, claimed.codes, owners)),
     )
 
 
@@ -167,7 +170,7 @@ def _refused(
     worker: Worker, claimed: ClaimedOrder, account: Candidate, error: Refused
 ) -> tuple[ClaimedOrder, Candidate] | None:
     """The order claimed for the next provider of its route; without one, or if the customer is at fault, it fails."""
-    provider_id, reason = account.provider.id, str(error)
+    provider_id, reason = account.provider.id, error.text
     log.bind(reason=reason)
     if claimed.may_be_known and not _is_denied(worker, claimed, account):
         return None
@@ -177,14 +180,14 @@ def _refused(
     with database.session():
         following = None if is_final else _claim_for_next(worker, claimed, account, reason)
         if following is None:
-            said = ACCOUNT_MESSAGE if error.about is About.ACCOUNT else reason
+            said = masking.ours(ACCOUNT_MESSAGE) if error.about is About.ACCOUNT else reason
             failed = Arrival(
                 provider_id,
                 Source.DISPATCH,
                 Outcome(ExternalStatus.FAILED, claimed.provider_referans, message=said),
                 order_id=claimed.id,
                 failure_reason=FAILURE_REASONS[error.about],
-                note=f"{provider_id} refused: {reason}",
+                note=reason.within(f"{provider_id} refused: "),
             )
             worker.settle([failed])
     logger.info("The provider refused the order.", action="refused", about=error.about)
@@ -267,7 +270,7 @@ def _claim_for_unreached(
             claimed.id,
             provider_id,
             route,
-            f"was not reached: {error}",
+            error.text.within("was not reached: "),
             worker.dispatch_grace_seconds,
             claimed.provider_referans,
         )
@@ -346,6 +349,6 @@ def _in_doubt(worker: Worker, claimed: ClaimedOrder, account: Candidate, error: 
             provider_id=account.provider.id,
             referans=claimed.provider_referans,
         )
-        timeline.record(claimed.id, Source.DISPATCH, f"{account.provider.id}: {intent}: {error}")
+        timeline.record(claimed.id, Source.DISPATCH, error.text.within(f"{account.provider.id}: {intent}: "))
     logger.warning("The send got no clear answer.", action="in_doubt", intent=intent, error=str(error))
     worker.hints.check_later(claimed.id, backoff_min)

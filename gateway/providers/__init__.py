@@ -1,12 +1,24 @@
 """Provider protocols: one file each, with the interface of `base.Adapter`."""
 
+import traceback
 from typing import Any
 
 from gateway import log, outbound
-from gateway.providers.base import Adapter, Balance, InDoubt, NotReached, NotTried, ProviderError, Task
+from gateway.providers.base import (
+    Adapter,
+    Balance,
+    InDoubt,
+    NotReached,
+    NotTried,
+    Package,
+    ProviderError,
+    Task,
+    known,
+)
 from gateway.providers.manual import Manual
 from gateway.providers.stock import Stock
 from gateway.providers.znet import Znet
+from models import masking
 from models.outcome import Outcome
 from models.provider import Provider
 
@@ -63,7 +75,19 @@ def balance(provider: Provider, client: outbound.Client) -> Balance:
     return found
 
 
+def catalogue(provider: Provider, client: outbound.Client) -> list[Package]:
+    """See `Adapter.catalogue`. Raises only ProviderError."""
+    found: list[Package] = _call("catalogue", provider, client)
+    return found
+
+
 def _call(name: str, provider: Provider, client: outbound.Client, *arguments: Task) -> Any:
+    """Texts in the answer are masked by what is known of the provider and of the order."""
+    with masking.knowing(known(provider, *arguments)):
+        return _answer(name, provider, client, *arguments)
+
+
+def _answer(name: str, provider: Provider, client: outbound.Client, *arguments: Task) -> Any:
     """An error of ours blames no provider: before anything was sent it is NotTried, after that InDoubt."""
     sent_before = outbound.calls_sent()
     try:
@@ -74,7 +98,9 @@ def _call(name: str, provider: Provider, client: outbound.Client, *arguments: Ta
     except ProviderError:
         raise
     except Exception as error:
-        logger.exception("An adapter failed.", action="adapter_failed", call=name)
+        # The error may quote the answer.
+        shown = masking.mask_lines(traceback.format_exc())
+        logger.error("An adapter failed.", action="adapter_failed", call=name, exception=shown)
         detail = str(error) if isinstance(error, outbound.LocalFault) else type(error).__name__
         kind = NotTried if outbound.calls_sent() == sent_before else InDoubt
         raise kind(f"the adapter {provider.adapter} failed ({detail})") from None

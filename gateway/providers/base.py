@@ -11,7 +11,8 @@ from enum import StrEnum
 from typing import Any, ClassVar, Protocol
 
 from gateway.outbound import Client
-from models import texts
+from models import masking, texts
+from models.masking import Known
 from models.outcome import Outcome
 from models.provider import Provider
 
@@ -19,11 +20,14 @@ from models.provider import Provider
 class ProviderError(Exception):
     """A call to a provider had no outcome. The message is for people and contains no secret.
 
-    A provider may have written part of it, so it is cleaned and bounded here, for every protocol.
+    A provider may have written part of it, so it is cleaned, bounded and masked here, for every protocol. Of an
+    `answer` that could not be read only the shape is shown.
     """
 
-    def __init__(self, message: str) -> None:
-        super().__init__(texts.clean(message, texts.WHOLE))
+    def __init__(self, message: str, answer: str | None = None) -> None:
+        #: The message; its `whole` is what the provider wrote.
+        self.text = masking.mask(message) if answer is None else masking.unreadable(message, answer)
+        super().__init__(str(self.text))
 
 
 class About(StrEnum):
@@ -77,8 +81,8 @@ class NotTried(ProviderError):
 class QuestionRefused(ProviderError):
     """The provider answered, but not about the order: nothing changes."""
 
-    def __init__(self, message: str, about: About | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, answer: str | None = None, *, about: About | None = None) -> None:
+        super().__init__(message, answer)
         #: What it is about, if the words say so.
         self.about = about
 
@@ -88,10 +92,10 @@ class UnknownReference(ProviderError):
 
 
 class UnreadableCallback(ValueError):
-    """The content of a callback is not valid; the message says why, cleaned and bounded."""
+    """The content of a callback is not valid; the message says why, cleaned, bounded and masked."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(texts.clean(message, texts.TIMELINE))
+        super().__init__(str(masking.mask(message, texts.TIMELINE)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +111,13 @@ class Task:
     params: Mapping[str, str] = field(default_factory=dict)
     #: Of the route: templates for FIELDS of the adapter; empty for the protocol's own way.
     field_map: Mapping[str, str] = field(default_factory=dict)
+    #: Secret texts of codes that the order has already.
+    codes: tuple[str, ...] = field(default=(), repr=False)
+
+    def numbers(self) -> list[str]:
+        """What an answer may repeat of the order: its numbers and names are no codes, whatever they look like."""
+        named = (self.referans, self.user_identifier, self.extra_field, self.external_order_id)
+        return [*filter(None, named), *map(str, self.params.values())]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +131,7 @@ class Balance:
 
     def __post_init__(self) -> None:
         if self.note is not None:
-            object.__setattr__(self, "note", texts.clean(self.note, texts.LAST_MESSAGE))
+            object.__setattr__(self, "note", masking.mask(self.note, texts.LAST_MESSAGE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +146,15 @@ class Package:
     params: Mapping[str, str]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "name", texts.clean(self.name, texts.LAST_MESSAGE))
+        name = masking.strike(texts.clean(self.name, masking.MAX_READ))
+        object.__setattr__(self, "name", texts.clean(name, texts.LAST_MESSAGE))
+
+
+def known(provider: Provider, task: Task | None = None) -> Known:
+    """What is known of the texts in a provider's answer about an order, or in a callback."""
+    secrets = (*provider.credentials.values(), *provider.secrets())
+    numbers = task.numbers() if task else ()
+    return Known(secrets, task.codes if task else (), (provider.id, provider.base_url, *numbers))
 
 
 class Adapter(Protocol):

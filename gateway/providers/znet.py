@@ -25,7 +25,7 @@ from gateway.providers.base import (
     UnknownReference,
     UnreadableCallback,
 )
-from models import codes, texts
+from models import codes, masking, texts
 from models.outcome import Outcome
 from models.provider import Provider
 from models.status import ExternalStatus
@@ -38,8 +38,6 @@ STATES = {"1": ExternalStatus.PROCESSING, "2": ExternalStatus.COMPLETED, "3": Ex
 MAX_REASON = 1_000
 #: Characters from which what the customer wrote is taken out of a reason that repeats it, before its words are read.
 SHORTEST_ECHO = 3
-#: Characters of an answer that an error shows.
-MAX_SHOWN = 120
 #: All patterns are matched against `fold`ed text: lower case, Turkish letters replaced by similar Latin ones.
 SENT_BEFORE = re.compile(
     r"daha once (?:\w+ ){0,1}(?:gonderil|kullanil|yapil|veril|islen|kaydedil|girilmis|olusturul|iletil|alinmis)"
@@ -159,7 +157,7 @@ class Znet:
                 raise QuestionRefused(f"the panel said: {listed.get('error')}")
             return [_package(line) for line in listed["result"]]
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            raise NoAnswer(f"the catalogue cannot be read: {_shown(answer)}") from None
+            raise NoAnswer("the catalogue cannot be read", answer) from None
 
     @staticmethod
     def read_callback(fields: Mapping[str, Any]) -> Outcome:
@@ -184,7 +182,7 @@ class Znet:
             "referans": outcome.referans,
             "durum": words.get(outcome.status, "1"),
             "pin": outcome.codes[0].code if outcome.codes else None,
-            "aciklama": outcome.message,
+            "aciklama": outcome.whole_message(),
         }
         return {name: value for name, value in fields.items() if value}
 
@@ -204,14 +202,18 @@ class Znet:
 def _readable(response: outbound.Response, max_bytes: int) -> str:
     text = _decoded(response.body, max_bytes).strip().lstrip("\ufeff")
     if response.status != 200:
-        raise NoAnswer(f"the panel answered HTTP {response.status}")
+        raise NoAnswer(f"the panel answered HTTP {response.status}", text)
     if not text:
         raise NoAnswer(
-            "the panel's answer is empty: the dealer code or the password is wrong, the API right is not granted,"
-            " or our address is not on the panel's list"
+            masking.ours(
+                "the panel's answer is empty: the dealer code or the password is wrong, the API right is not granted,"
+                " or our address is not on the panel's list"
+            )
         )
     if text.startswith("<"):
-        raise NoAnswer("the panel answered with an HTML page: the base URL is wrong, or access is blocked")
+        raise NoAnswer(
+            "the panel answered with an HTML page: the base URL is wrong, or access is blocked", text
+        )
     return text.replace("\x00", "")
 
 
@@ -262,7 +264,7 @@ def _accepted(task: Task, answer: str, rest: str) -> Outcome:
     cost_text, _, balance = rest.partition("|")
     cost = texts.clean_money(cost_text)
     if cost is None and not balance.strip():
-        raise NoAnswer(f"the panel's answer is incomplete: {_shown(answer)}")
+        raise NoAnswer("the panel's answer is incomplete", answer)
     remaining = texts.clean_money(balance)
     return Outcome(ExternalStatus.SENT, task.referans, cost=cost, currency=CURRENCY, remaining=remaining)
 
@@ -271,9 +273,9 @@ def _not_accepted(answer: str, head: str, reason: str, given: Sequence[str]) -> 
     """What an answer other than OK means. The customer wrote `given`: where a reason repeats it, it says nothing."""
     is_answer = head.isdigit() or head.upper() == "ERROR"
     if not is_answer:
-        return NoAnswer(f"the panel's answer cannot be read: {_shown(answer)}")
+        return NoAnswer("the panel's answer cannot be read", answer)
     if len(reason) > MAX_REASON:
-        return InDoubt(f"the panel's answer is too long to be read: {_shown(answer)}")
+        return InDoubt("the panel's answer is too long to be read", answer)
     whole = fold(texts.clean(reason, MAX_REASON))
     said = whole
     for echo in (fold(each) for each in given if len(each) >= SHORTEST_ECHO):
@@ -281,7 +283,7 @@ def _not_accepted(answer: str, head: str, reason: str, given: Sequence[str]) -> 
     if not SENT_BEFORE.search(whole) and _is_refusal(head, said, whole):
         means = refusals.meaning(said)
         return Refused(reason, means.about, is_certain=means.is_certain, lacks_balance=means.lacks_balance)
-    return InDoubt(f"the panel answered {_shown(answer)}")
+    return InDoubt(f"the panel answered {answer}")
 
 
 def _is_refusal(head: str, said: str, whole: str) -> bool:
@@ -299,25 +301,28 @@ def _is_refusal(head: str, said: str, whole: str) -> bool:
 def _question_failed(answer: str) -> QuestionRefused | UnknownReference | NoAnswer:
     head, bar, reason = answer.partition("|")
     if not bar or not (head.strip().isdigit() or head.strip().upper() == "ERROR"):
-        return NoAnswer(f"the panel's answer cannot be read: {_shown(answer)}")
+        return NoAnswer("the panel's answer cannot be read", answer)
     if len(reason) > MAX_REASON:
-        return QuestionRefused(f"the panel's answer is too long to be read: {_shown(answer)}")
+        return QuestionRefused("the panel's answer is too long to be read", answer)
     said = fold(texts.clean(reason, MAX_REASON))
     if UNKNOWN.search(said.replace("_", " ")) and not ABOUT_SOMETHING_ELSE.search(said):
-        return UnknownReference(f"the panel answered {_shown(answer)}")
+        return UnknownReference(f"the panel answered {answer}")
     return _refused_question(answer)
 
 
 def _refused_question(answer: str) -> QuestionRefused:
     about = refusals.meaning(fold(texts.clean(answer, MAX_REASON))).about
-    return QuestionRefused(f"the panel answered {_shown(answer)}", about)
+    head, _, reason = (part.strip() for part in answer.partition("|"))
+    if (head.isdigit() or head.upper() == "ERROR") and len(reason) <= MAX_REASON:
+        return QuestionRefused(f"the panel answered {answer}", about=about)
+    return QuestionRefused("the panel's answer cannot be read", answer, about=about)
 
 
 def _state(task: Task, answer: str, fields: list[str]) -> Outcome:
     """A PIN counts only with the separator after it, so that an incomplete line is not mistaken for a complete one."""
     status = STATES.get(fields[0]) if len(fields) > 1 else None
     if status is None or (status is ExternalStatus.COMPLETED and len(fields) < 3):
-        raise NoAnswer(f"the panel's answer is incomplete, or its state is unknown: {_shown(answer)}")
+        raise NoAnswer("the panel's answer is incomplete, or its state is unknown", answer)
     found = codes.read(fields[1]) if status is ExternalStatus.COMPLETED else codes.Codes()
     message = fields[2] if len(fields) > 2 else None
     return Outcome(
@@ -334,12 +339,3 @@ def _package(line: Mapping[str, Any]) -> Package:
 def _text(value: Any) -> str:
     """A field as text; panels send numbers as strings or as numbers."""
     return "" if value is None or isinstance(value, (bool, dict, list)) else str(inputs.exact(value)).strip()
-
-
-def _shown(answer: str) -> str:
-    """The beginning of an answer for people, without what may be a PIN."""
-    head, *fields = answer.split("|", 3)
-    refuses = head.strip().isdigit() or head.strip().upper() == "ERROR"
-    if len(fields) > 1 and not refuses:
-        fields[1] = "…"
-    return repr(texts.clean("|".join([head, *fields]), MAX_SHOWN))

@@ -166,10 +166,16 @@ class Events:
         self._limits = Limits.of(settings)
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, order_id: str) -> None:
-        self._keys.require(req, Scope.ORDERS_READ)
+        key = self._keys.require(req, Scope.ORDERS_READ)
         query = schemas.read_query(schemas.ListEvents, req.params)
-        events = timeline.events(find(order_id, self._limits).id, query.limit + 1, query.cursor)
+        found = find(order_id, self._limits)
+        events = timeline.events(found.id, query.limit + 1, query.cursor)
         page = events[: query.limit]
+        if Scope.PINS_READ in key.scopes and any(event.whole for event in page):
+            page = timeline.opened(found.id, page)
+            _record_reading(found, key)
+        else:
+            page = [timeline.masked(event) for event in page]
         following = schemas.cursor_after_event(page[-1]) if len(events) > len(page) else None
         resp.media = {"data": [schemas.show_event(event) for event in page], "nextCursor": following}
 
@@ -232,9 +238,13 @@ def _read_codes(found: order.Order, key: ApiKey) -> list[Code]:
     """The codes in clear; the reading is recorded on the timeline, for each key once in READING_SECONDS."""
     codes = order.codes_of(found)
     if codes:
-        note = f"codes read with key {key.name}"
-        timeline.record_once(found.id, Source.API, note, key.name, within_seconds=READING_SECONDS)
+        _record_reading(found, key)
     return codes
+
+
+def _record_reading(found: order.Order, key: ApiKey) -> None:
+    note = f"codes read with key {key.name}"
+    timeline.record_once(found.id, Source.API, note, key.name, within_seconds=READING_SECONDS)
 
 
 def _idempotency_key(req: falcon.Request) -> str | None:

@@ -307,13 +307,13 @@ def _show_code(code: Code) -> dict[str, str]:
 
 
 def show_event(event: Event) -> dict[str, Any]:
-    """One event of a timeline."""
+    """One event of a timeline; what is masked in its message follows whole, if it was opened."""
     return {
         "at": _plain(event.at),
         "source": event.source,
         "from": event.came_from,
         "to": event.went_to,
-        "message": event.message,
+        "message": f"{event.message} (whole text: {event.whole})" if event.whole else event.message,
         "by": event.by,
     }
 

@@ -43,6 +43,11 @@ class Sealer:
         self._fernet = MultiFernet([Fernet(key) for key in keys]) if keys else None
         self._first = Fernet(keys[0]) if keys else None
 
+    @property
+    def has_keys(self) -> bool:
+        """Whether it seals at all."""
+        return self._fernet is not None
+
     def seal(self, text: str, belongs_to: str) -> str:
         """`text`, readable only as something that belongs to `belongs_to`."""
         if self._fernet is None:
@@ -100,13 +105,14 @@ class Sealer:
             raise NoKeyOpens("no key of ENCRYPTION_KEYS opens a sealed value") from None
         return owner, text
 
-    def digests(self, pin: str) -> list[str]:
-        """By what two PINs are compared without opening them: one digest under each key, the plain one last.
+    def digests(self, pin: str, *, with_plain: bool = False) -> list[str]:
+        """By what two PINs are compared without opening them: one digest under each key. The first is stored with it.
 
-        The first is stored beside the PIN.
+        Without keys it is the plain one, which tells a PIN to whoever tries them all. `with_plain` adds it for a PIN
+        that may have been stored in clear, before there were keys: only then may it go to the database.
         """
-        keyed = [hmac.new(key, b"pin:" + pin.encode(), hashlib.sha256).hexdigest() for key in self._keys]
-        return [*keyed, hashlib.sha256(pin.encode()).hexdigest()]
+        keyed = [hmac.digest(key, b"pin:" + pin.encode(), "sha256").hex() for key in self._keys]
+        return [*keyed, hashlib.sha256(pin.encode()).hexdigest()] if with_plain or not keyed else keyed
 
 
 def _is_token(text: str) -> bool:
@@ -157,6 +163,11 @@ def lacks_key(value: str) -> bool:
     return _sealer.lacks_key(value)
 
 
-def digests(pin: str) -> list[str]:
+def has_keys() -> bool:
+    """Whether values are sealed at all."""
+    return _sealer.has_keys
+
+
+def digests(pin: str, *, with_plain: bool = False) -> list[str]:
     """See `Sealer.digests`."""
-    return _sealer.digests(pin)
+    return _sealer.digests(pin, with_plain=with_plain)

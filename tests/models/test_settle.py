@@ -1,5 +1,6 @@
 """The one door for outcomes: what each may do to an order, alone and under concurrency."""
 
+import hashlib
 import itertools
 import threading
 from contextlib import closing
@@ -12,7 +13,7 @@ import pytest
 
 from models import claims, inbox, order, placing, timeline
 from models.codes import Code
-from models.db import database
+from models.db import database, sealed
 from models.outcome import Arrival, Outcome
 from models.status import STAGES, ExternalStatus, FailureReason, Result, Source
 from tests import factories
@@ -473,3 +474,79 @@ def test_a_callback_with_the_providers_own_number_alone_is_news_of_the_order() -
     }
     assert found["lastCallbackAt"] is not None and found["mayBeKnown"] is True
     assert (found["unknownCount"], found["costAmount"]) == (0, Decimal("1.50"))
+
+
+class TestDigests:
+    """How codes are compared without opening them; a plain digest tells a code to whoever tries them all."""
+
+    @pytest.fixture
+    def asked(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        """The parameters of every statement, as the server's slow log shows them."""
+        seen: list[str] = []
+        execute = database._execute
+
+        def watched(sql: str, values: Any) -> Any:
+            seen.append(str(values))
+            return execute(sql, values)
+
+        monkeypatch.setattr(database, "_execute", watched)
+        return seen
+
+    @pytest.mark.parametrize("codes", CODES[1:])
+    def test_no_statement_has_the_plain_digest_of_a_code(
+        self, asked: list[str], codes: tuple[Code, ...]
+    ) -> None:
+        placed = factories.sent()
+        for _ in range(2):
+            told = arrival(placed, COMPLETED)
+            settle(replace(told, outcome=replace(told.outcome, codes=codes)))
+        assert asked and not [one for one in asked for code in codes if plain(code.code) in one]
+        assert (
+            column(placed, "pinDigest") == sealed.digests("PIN-ONE" if codes[0] == ONE else codes[0].code)[0]
+        )
+
+    @pytest.mark.parametrize("digest", [None, "plain"])
+    @pytest.mark.parametrize(("code", "result"), [("PIN-ONE", "duplicate"), ("PIN-TWO", "conflict")])
+    def test_a_code_that_was_stored_in_clear_is_compared(
+        self, asked: list[str], digest: str | None, code: str, result: str
+    ) -> None:
+        """By the version without keys, or by the other system."""
+        placed, other = factories.sent(), factories.sent()
+        settle(arrival(placed, COMPLETED, "PIN-ONE"))
+        put(placed, pinCode="PIN-ONE", pinDigest=digest and plain("PIN-ONE"))
+        asked.clear()
+
+        both = [
+            arrival(placed, COMPLETED, code),
+            arrival(other, COMPLETED, "PIN-SIX"),
+            arrival(placed, FAILED),
+        ]
+        assert settle(*both) == [result, "applied", "conflict"]
+
+        assert not [one for one in asked if plain("PIN-SIX") in one]
+        assert [event.message for event in timeline.events(placed["id"])][-2:] == [
+            f"{result}: completed",
+            "conflict: failed",
+        ]
+
+    def test_one_of_several_codes_that_was_stored_in_clear_is_compared(self) -> None:
+        placed = factories.place(quantity=2)
+        claims.claim_dispatch(placed["id"], grace_seconds=60)
+        settle(arrival(placed, SENT, source=Source.DISPATCH))
+        kept = [{"pin": each, "digest": plain(each), "has_serial": False} for each in ("PIN-ONE", "PIN-TWO")]
+        settle(arrival(placed, COMPLETED, "PIN-ONE"))
+        put(placed, pinCode="PIN-ONE", pinDigest=plain("PIN-ONE"), codes=database.as_json(kept))
+        told = arrival(placed, COMPLETED)
+        assert settle(replace(told, outcome=replace(told.outcome, codes=(ONE, TWO)))) == ["duplicate"]
+
+    def test_the_same_callback_about_a_code_in_clear_is_settled_once(self) -> None:
+        placed = factories.sent()
+        settle(arrival(placed, COMPLETED, "PIN-ONE"))
+        put(placed, pinCode="PIN-ONE", pinDigest=None)
+        told = arrival(placed, COMPLETED, "PIN-TWO", dedupe_key="again")
+        assert settle(told, told) == ["conflict", "duplicate"]
+        assert len(database.rows("SELECT FROM callback_events WHERE dedupe_key = 'again'")) == 1
+
+
+def plain(pin: str) -> str:
+    return hashlib.sha256(pin.encode()).hexdigest()

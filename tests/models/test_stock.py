@@ -1,5 +1,6 @@
 """Own stock: codes loaded, and taken by orders."""
 
+import hashlib
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -45,6 +46,21 @@ def take(referans: str, quantity: int = 1, *, name: str = OWN, provider_id: str 
 
 def left(name: str = OWN) -> int:
     return next((level.available for level in stock.levels() if level.name == name), 0)
+
+
+def test_no_statement_of_a_load_has_the_plain_digest_of_a_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless a code that was loaded in clear may be the same."""
+    seen: list[str] = []
+    execute = database._execute
+    monkeypatch.setattr(
+        database, "_execute", lambda sql, values: (seen.append(str(values)), execute(sql, values))[1]
+    )
+    digest = hashlib.sha256(b"C-1").hexdigest()
+    assert load("C-1") == Loaded(1, 0) and load("C-1") == Loaded(0, 1)
+    assert not [one for one in seen if digest in one]
+
+    database.rows("UPDATE stock_codes SET code = %s, digest = %s", ('{"code": "C-1"}', digest))
+    assert load("C-1") == Loaded(0, 1)
 
 
 class TestTaking:

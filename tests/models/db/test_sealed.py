@@ -1,5 +1,7 @@
 """Sealing at rest."""
 
+import hashlib
+
 import pytest
 from cryptography.fernet import Fernet
 
@@ -38,7 +40,13 @@ def test_pins_compare_across_keys() -> None:
     stored = Sealer([OLD]).digests("PIN")[0]
     assert stored in Sealer([NEW, OLD]).digests("PIN")
     assert stored not in Sealer([NEW, OLD]).digests("PIM")
-    assert Sealer().digests("PIN")[0] in Sealer([NEW]).digests("PIN")
+    assert Sealer().digests("PIN")[0] in Sealer([NEW]).digests("PIN", with_plain=True)
+
+
+def test_a_digest_that_tells_a_pin_to_who_tries_them_all_is_made_only_where_it_is_asked_for() -> None:
+    plain = hashlib.sha256(b"PIN").hexdigest()
+    assert Sealer().digests("PIN") == [plain], "without keys there is no other"
+    assert plain not in Sealer([NEW, OLD]).digests("PIN")
 
 
 @pytest.mark.parametrize("value", ["sealed:", "sealed:under a key that is gone", "sealed:gAAAAA=="])
