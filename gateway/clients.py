@@ -28,6 +28,8 @@ MAX_REQUEST_BYTES = 256 * 1024
 HELD_BYTES = 64 * 1024
 #: Most bytes that the clients may make a process keep: of requests not yet complete, and of answers not yet taken.
 MAX_KEPT_BYTES = 32 * 1024 * 1024
+#: How often a client is read from, as long as something is here, before others have their turn.
+MAX_READS_AT_ONCE = 10
 #: Longest wait for others, in seconds, of a request that was sent before the one in front of it was answered.
 COURTESY_SECONDS = 0.05
 #: SO_LINGER: closing discards what was not sent.
@@ -60,6 +62,7 @@ class Client:
         #: Bytes that the process keeps while it waits.
         self.kept_bytes = 0
         self.is_leaving = False
+        self._reads_at_once = 0
 
     def next_request(self, *, has_begun: bool) -> None:
         """Begin to wait for a request, of which a part may be here already."""
@@ -89,11 +92,18 @@ class Client:
         return data
 
     def _receive(self, size: int, since: float, seconds: float) -> bytes:
-        """Waits even if something is here, so that a client that never pauses leaves room for others."""
+        """Now and then waits even if something is here, so that a client that never pauses leaves room for others."""
         while True:
-            self._wait(self._sock._read_event, since, seconds, self._received)
-            with suppress(BlockingIOError):
-                return bytes(self._sock._sock.recv(size))
+            if self._reads_at_once == MAX_READS_AT_ONCE:
+                self._reads_at_once = 0
+                self._wait(self._sock._read_event, since, seconds, self._received)
+            try:
+                data = bytes(self._sock._sock.recv(size))
+            except BlockingIOError:
+                self._reads_at_once = MAX_READS_AT_ONCE
+            else:
+                self._reads_at_once += 1
+                return data
 
     def send(self, data: bytes) -> int:
         """Send at once, as gunicorn does for a client that waits with its body (`Expect: 100-continue`)."""
