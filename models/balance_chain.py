@@ -21,10 +21,12 @@ from decimal import Decimal
 from itertools import combinations, pairwise, takewhile
 from typing import TypeAlias
 
-#: Stories followed at a time; where there are more, nothing is told.
-MAX_STORIES = 2_000
-#: Gaps that a story may have more than the best one and still be followed.
-SLACK = 1
+#: Stories followed at a time, and over all steps, which takes some seconds; where there are more, nothing is told.
+MAX_STORIES, MAX_STORIES_IN_ALL = 2_000, 200_000
+#: How stories are looked for: gaps that one may have more than the best one so far, and falls that it may have
+#: although a step would have gone on from its balance. The first finds each story without a gap; where there is
+#: none, the second tells better where the gap lies.
+BREADTH, BREADTH_OF_GAPS = (0, 2), (1, 0)
 #: Sends without an answer, of known cost, that are tried together; of more, the costs do not count.
 MAX_TOGETHER = 8
 #: Amounts are compared as whole numbers of this many decimals: as many as `texts.clean_money` keeps.
@@ -79,6 +81,7 @@ class Known:
 class Fall:
     """A fall of the balance between two steps."""
 
+    #: Of a gap, without what a send beside it has taken.
     amount: Decimal
     #: The balance before it.
     balance: Decimal
@@ -102,7 +105,7 @@ class Followed:
     end: Known | None
     #: Falls that are certain, also where what explains them may change: they are told again then.
     falls: tuple[Fall, ...] = ()
-    #: There were too many stories: the chain begins anew, and nothing is told of what is placed.
+    #: There were too many stories, so nothing is told: the chain begins anew with what begins from now on.
     is_lost: bool = False
 
 
@@ -120,6 +123,11 @@ class _Story:
     gaps: int = 0
     #: How much more those sends cost, where that is known, than the balance fell.
     excess: int = 0
+    #: Its falls that are explained by sends of which something may still be learned: how far, and the bits of those
+    #: of such sends that were possible then; sorted.
+    bets: tuple[tuple[int, int], ...] = ()
+    #: Falls although a step would have gone on from its balance.
+    needless: int = 0
     #: The last step, and how far the balance fell before it.
     step: int = -1
     fall: int = 0
@@ -136,8 +144,8 @@ def follow(
     """Follow the chain on from `known`; None at its beginning, where the first step may be anywhere.
 
     Only what was answered before `under_way_since` is certain: sends that began then have no answer yet (None: there
-    are none). `unit` is the smallest amount that the provider's answers tell. Without `unanswered` only stories without
-    any fall are followed, which is quick; None if there is none: call it again with those sends.
+    are none). `unit` is the smallest amount that the provider's answers tell. With None for `unanswered` only stories
+    without any fall are followed, which is quick; None if there is none. That suffices where there are no such sends.
     """
     return _Chain(known, steps, unanswered, under_way_since, unit).follow()
 
@@ -189,12 +197,15 @@ class _Chain:
         unit: Decimal,
     ) -> None:
         self._known = known
-        self._steps = sorted(steps, key=lambda step: (step.began_at, step.id))
+        # What began after the first send under way cannot come before anything that is certain.
+        early = [step for step in steps if under_way_since is None or step.began_at < under_way_since]
+        self._steps = sorted(early, key=lambda step: (step.began_at, step.id))
         self._answered_at = _answered_at(self._steps)
         self._before = [None if s.cost is None else _whole(s.cost + s.remaining) for s in self._steps]
         self._after = [_whole(step.remaining) for step in self._steps]
         self._may_fall = unanswered is not None
         self._unanswered = sorted(unanswered or (), key=_by_until)
+        self._settled = sum(1 << index for index, one in enumerate(self._unanswered) if one.is_settled)
         self._under_way_since = under_way_since
         self._unit = unit
         # Cost and both balances may each be rounded.
@@ -202,52 +213,91 @@ class _Chain:
         self._next: dict[int, tuple[list[int], datetime]] = {}
 
     def follow(self) -> Followed | None:
+        layers = self._layers(*BREADTH)
+        if layers is None:
+            return Followed(tuple(step.id for step in self._steps), None, is_lost=True)
+        if not layers[-1]:
+            return None
+        if layers[-1][0].gaps:
+            others = self._layers(*BREADTH_OF_GAPS)
+            if others and others[-1][0].gaps <= layers[-1][0].gaps:
+                layers = others
+        return self._told_by(layers)
+
+    def _layers(self, slack: int, needless: int) -> list[list[_Story]] | None:
+        """The stories with no step, with one, and so on; the last is empty if there is none. None if too many."""
         known = self._known
         layers = [[_Story(0, _whole(known.balance), known.since) if known else _Story(0, None, None)]]
+        followed = 0
         for _ in self._steps:
-            layer = self._follow_all(layers[-1])
-            if not layer:
+            layers.append(self._follow_all(layers[-1], slack, needless))
+            followed += len(layers[-1])
+            if len(layers[-1]) > MAX_STORIES or followed > MAX_STORIES_IN_ALL:
                 return None
-            if len(layer) > MAX_STORIES:
-                over = tuple(step.id for step in self._steps if self._is_over(step.answered_at))
-                return Followed(over, None, is_lost=True)
-            layers.append(layer)
-        return self._told(self._certain(layers))
+        return layers
 
-    def _follow_all(self, layer: list[_Story]) -> list[_Story]:
+    def _follow_all(self, layer: list[_Story], slack: int, most_needless: int) -> list[_Story]:
         """Every story that is one step longer, but for those that another one makes needless."""
         found: dict[int, list[_Story]] = {}
         for story in layer:
-            for longer in self._longer(story):
+            for longer in self._longer(story, most_needless):
                 rivals = found.setdefault(longer.placed, [])
-                if not any(_is_as_good(rival, longer) for rival in rivals):
-                    rivals[:] = [rival for rival in rivals if not _is_as_good(longer, rival)]
+                if not any(self._is_as_good(rival, longer) for rival in rivals):
+                    rivals[:] = [rival for rival in rivals if not self._is_as_good(longer, rival)]
                     rivals.append(longer)
         stories = [story for rivals in found.values() for story in rivals]
         fewest = min((story.gaps for story in stories), default=0)
         return sorted(
-            (story for story in stories if story.gaps <= fewest + SLACK), key=lambda story: story.gaps
+            (story for story in stories if story.gaps <= fewest + slack), key=lambda story: story.gaps
         )
 
-    def _longer(self, story: _Story) -> Iterator[_Story]:
-        """The story with each step that may come next. It falls only where no step goes on from its balance."""
+    def _is_as_good(self, one: _Story, other: _Story) -> bool:
+        """Whether whatever can follow `other`, which has placed the same, can follow `one`, also once more is known.
+
+        That needs a balance that is no higher, no more gaps, no other sends, and no other falls that are a bet.
+        """
+        is_lower = one.balance is None or (other.balance is not None and one.balance <= other.balance)
+        if not is_lower or one.gaps > other.gaps or one.needless > other.needless:
+            return False
+        if one.used & ~other.used & self._settled:
+            return False
+        left = list(other.bets)
+        for fall, possible in one.bets:
+            like = next((bet for bet in left if bet[0] >= fall and not bet[1] & ~possible), None)
+            if like is None:
+                return False
+            left.remove(like)
+        return True
+
+    def _longer(self, story: _Story, most_needless: int) -> Iterator[_Story]:
+        """The story with each step that may come next. As a rule it falls only where none goes on from its balance."""
         possible, until = self._possible(story.placed)
         depths = {index: self._depth(story, index) for index in possible}
         goes_on = any(depth is not None and abs(depth) <= self._tolerance for depth in depths.values())
+        may_fall = self._may_fall and (not goes_on or story.needless < most_needless)
         for index, depth in depths.items():
             if depth is None or depth <= self._tolerance:
                 yield self._placed(story, index)
-            elif self._may_fall and not goes_on:
-                yield self._placed(story, index, fall=depth, gaps=1)
+            elif may_fall:
+                yield self._placed(story, index, fall=depth, gaps=1, needless=goes_on)
                 for used in self._explanations(story, depth, until):
-                    yield self._placed(story, index, fall=depth, used=used)
+                    yield self._placed(story, index, fall=depth, used=used, needless=goes_on)
 
     def _depth(self, story: _Story, index: int) -> int | None:
         """How far the balance must fall for this step to come next, below 0 if it rises; None if any way will do."""
         before = self._before[index]
         return None if story.balance is None or before is None else story.balance - before
 
-    def _placed(self, story: _Story, index: int, *, fall: int = 0, gaps: int = 0, used: int = 0) -> _Story:
+    def _placed(
+        self,
+        story: _Story,
+        index: int,
+        *,
+        fall: int = 0,
+        gaps: int = 0,
+        used: int = 0,
+        needless: bool = False,
+    ) -> _Story:
         began_at, answered_at = self._steps[index].began_at, self._answered_at[index]
         return _Story(
             story.placed | 1 << index,
@@ -257,10 +307,21 @@ class _Chain:
             story.used | used,
             story.gaps + gaps,
             story.excess + self._excess(fall, used),
+            self._bets(story, fall) if used & ~self._settled else story.bets,
+            story.needless + needless,
             index,
             fall,
             story,
         )
+
+    def _bets(self, story: _Story, fall: int) -> tuple[tuple[int, int], ...]:
+        _, until = self._possible(story.placed)
+        possible = sum(
+            1 << index
+            for index, one in enumerate(self._unanswered)
+            if not one.is_settled and _is_within(one, story.began_at, until)
+        )
+        return tuple(sorted((*story.bets, (fall, possible))))
 
     def _excess(self, fall: int, used: int) -> int:
         costs = [one.cost for index, one in enumerate(self._unanswered) if used >> index & 1]
@@ -291,44 +352,45 @@ class _Chain:
         ones = [one for one in self._unanswered if one.id in free]
         seen = set()
         for one in ones:
-            if one.cost not in seen and _covers(amount, [one], self._unit):
+            kind = one.cost, one.is_settled
+            if kind not in seen and _covers(amount, [one], self._unit):
                 yield free[one.id]
-            seen.add(one.cost)
+            seen.add(kind)
         for several in _together(ones, amount, self._unit):
             yield sum(free[one.id] for one in several)
 
-    def _certain(self, layers: list[list[_Story]]) -> _Story:
-        """The longest story that all of the best ones begin with, and that no later answer can change."""
+    def _told_by(self, layers: list[list[_Story]]) -> Followed:
+        """What the best stories tell: as far as they agree, or else as far as one goes that nothing can change."""
         fewest = layers[-1][0].gaps
-        ends: dict[int | None, _Story] = {}
-        for story in sorted(layers[-1], key=lambda story: (story.used.bit_count(), story.excess)):
-            if story.gaps == fewest:
-                ends.setdefault(story.balance, story)
-        left = {id(story): story for story in ends.values()}
-        for layer in reversed(layers[1:]):
-            if len(left) == 1:
-                [story] = left.values()
-                if self._is_over(story.answered_at) and story.gaps == layer[0].gaps:
-                    return story
-            left = {id(story.before): story.before for story in left.values() if story.before}
-        return layers[0][0]
+        best = [story for story in layers[-1] if story.gaps == fewest]
+        best.sort(
+            key=lambda story: (bool(story.bets), story.balance or 0, story.used.bit_count(), story.excess)
+        )
+        chosen = _stories(best[0])
+        is_firm = not best[0].bets and (best[0].balance or 0) <= min(story.balance or 0 for story in best)
+        agreed = set(range(len(chosen))) if is_firm else _agreed([_stories(story) for story in best])
+        is_certain = [
+            self._is_over(story.answered_at) and story.gaps == layer[0].gaps
+            for story, layer in zip(chosen, layers, strict=True)
+        ]
+        certain = max(place for place, is_so in enumerate(is_certain) if is_so)
+        return self._told(chosen[: certain + 1], agreed)
 
     def _is_over(self, answered_at: datetime | None) -> bool:
         under_way = self._under_way_since
         return under_way is None or answered_at is None or answered_at < under_way
 
-    def _told(self, certain: _Story) -> Followed:
-        stories = [certain]
-        while (before := stories[-1].before) is not None:
-            stories.append(before)
-        stories.reverse()
+    def _told(self, stories: list[_Story], agreed: set[int]) -> Followed:
+        """What a story tells. It is settled up to one of the `agreed` places, before any fall that may change."""
+        last = stories[-1]
         falls = {
-            later.step: self._fall_between(earlier, later)
+            later.step: self._fall_between(earlier, later, last)
             for earlier, later in pairwise(stories)
             if later.fall
         }
-        may_change = self._may_change(list(falls.values()), certain)
-        settled = list(takewhile(lambda story: falls.get(story.step) not in may_change, stories))
+        may_change = self._may_change(list(falls.values()), last)
+        firm = list(takewhile(lambda story: falls.get(story.step) not in may_change, stories))
+        settled = stories[: max(place for place in agreed if place < len(firm)) + 1]
         end = settled[-1]
         return Followed(
             tuple(self._steps[story.step].id for story in settled[1:]),
@@ -366,22 +428,31 @@ class _Chain:
             one.id not in fall.by and _is_within(one, fall.since, fall.until) for one in self._unanswered
         )
 
-    def _fall_between(self, earlier: _Story, later: _Story) -> Fall:
+    def _fall_between(self, earlier: _Story, later: _Story, certain: _Story) -> Fall:
         assert earlier.balance is not None and earlier.began_at is not None
         _, until = self._possible(earlier.placed)
+        by = [one for index, one in enumerate(self._unanswered) if (later.used ^ earlier.used) >> index & 1]
+        amount = _amount(later.fall)
+        if not by:
+            amount -= self._part_of(amount, earlier.began_at, until, certain)
         return Fall(
-            _amount(later.fall),
+            amount,
             _amount(earlier.balance),
             None if earlier.before is None else self._steps[earlier.step].id,
             self._steps[later.step].id,
             earlier.began_at,
             until,
-            tuple(
-                one.id
-                for index, one in enumerate(self._unanswered)
-                if (later.used ^ earlier.used) >> index & 1
-            ),
+            tuple(one.id for one in by),
         )
+
+    def _part_of(self, amount: Decimal, since: datetime, until: datetime, certain: _Story) -> Decimal:
+        """What sends that explain nothing else have taken of a gap, at most one of them."""
+        costs = [
+            one.cost
+            for index, one in enumerate(self._unanswered)
+            if one.cost is not None and not certain.used >> index & 1 and _is_within(one, since, until)
+        ]
+        return max((cost for cost in costs if cost < amount), default=Decimal(0))
 
 
 def _answered_at(steps: Sequence[Step]) -> list[datetime]:
@@ -394,10 +465,22 @@ def _answered_at(steps: Sequence[Step]) -> list[datetime]:
     return [latest[step.id] for step in steps]
 
 
-def _is_as_good(one: _Story, other: _Story) -> bool:
-    """Whether whatever can follow `other`, which has placed the same steps, can follow `one`."""
-    is_lower = one.balance is None or (other.balance is not None and one.balance <= other.balance)
-    return is_lower and one.gaps <= other.gaps and one.used & ~other.used == 0
+def _stories(last: _Story) -> list[_Story]:
+    """The story as it grew, from its beginning."""
+    found = [last]
+    while (before := found[-1].before) is not None:
+        found.append(before)
+    return found[::-1]
+
+
+def _agreed(stories: Sequence[list[_Story]]) -> set[int]:
+    """After how many steps all of these stories have placed the same, and none has a lower balance than the first."""
+    return {
+        place
+        for place, (first, *others) in enumerate(zip(*stories, strict=True))
+        if all(other.placed == first.placed for other in others)
+        and (first.balance is None or all((other.balance or 0) >= first.balance for other in others))
+    }
 
 
 def _whole(amount: Decimal) -> int:

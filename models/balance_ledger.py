@@ -4,7 +4,7 @@ A reading is *placed* once the chain has passed it for good. An order whose send
 such orders are found by what is open now, and by what the timelines say since the end of the chain.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -105,6 +105,9 @@ class OpenSend:
     heard_at: datetime | None
     #: Orders of the same package cost the same: its product, package, quantity and parameters.
     package: str
+    #: Answers that may be missing, and those that have come and are not placed.
+    missing: int
+    unplaced: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +161,8 @@ class _Ledger:
         self._late = [reading for reading in current if chain.is_late(reading)]
         self._readings = {reading.id: reading for reading in current if reading not in self._late}
         self._is_full = len(readings) >= MAX_READINGS
-        answered = {reading.order_id for reading in readings}
-        self._sends = [send for send in sends if send.order_id not in answered]
+        came = Counter(reading.order_id for reading in readings)
+        self._sends = [send for send in sends if came[send.order_id] - send.unplaced < send.missing]
         self._horizon = self._under_way_since(readings[-1].id)
         self._decimals = max([chain.decimals, *(_decimals(reading.remaining) for reading in current)])
         self._unit = max(CENT, Decimal(1).scaleb(-self._decimals))
@@ -185,9 +188,11 @@ class _Ledger:
         chain = self._chain
         known = Known(chain.balance, chain.since) if chain.balance is not None and chain.since else None
         steps = [reading.step() for reading in self._readings.values() if reading not in without]
-        followed = balance_chain.follow(known, steps, None, self._horizon, self._unit)
+        unanswered = [*self._unanswered(), *(each.as_unanswered() for each in (*self._late, *without))]
+        followed = None
+        if not unanswered:
+            followed = balance_chain.follow(known, steps, None, self._horizon, self._unit)
         if followed is None:
-            unanswered = [*self._unanswered(), *(each.as_unanswered() for each in (*self._late, *without))]
             followed = balance_chain.follow(known, steps, unanswered, self._horizon, self._unit)
         assert followed is not None  # with those sends there is always a story
         return followed
@@ -293,7 +298,7 @@ class _Ledger:
             "event_at": newest.began_at if newest else None,
             "former_event": chain.event_id,
             "decimals": self._decimals,
-            "horizon": self._horizon or chain.at,
+            "horizon": chain.at if followed.is_lost else self._horizon or chain.at,
             "open": [each for each in self._readings if each not in followed.placed],
         }
         database.rows(KEEP_CHAIN, values)
@@ -363,13 +368,17 @@ WITH heard AS (
             AND NOT (o."externalStatus" = 'pending' AND o."sendingUntil" IS NULL AND o."mayBeKnown" IS FALSE)
             AS is_here,
         COALESCE(heard.is_conflict AND %(id)s = ANY (o."triedProviders"), false) AS is_conflict,
-        (SELECT count(*) FROM balance_readings AS r WHERE r.order_id = o.id AND r.provider_id = %(id)s) AS told
+        told.n AS told, told.unplaced
     FROM possible
     JOIN product_orders AS o ON o.id = possible.id
     LEFT JOIN heard ON heard.order_id = o.id
     LEFT JOIN LATERAL (
         SELECT count(*) AS n FROM former_references AS f WHERE f.order_id = o.id AND f.provider_id = %(id)s
     ) AS former ON true
+    LEFT JOIN LATERAL (
+        SELECT count(*) AS n, count(*) FILTER (WHERE NOT r.is_placed) AS unplaced
+        FROM balance_readings AS r WHERE r.order_id = o.id AND r.provider_id = %(id)s
+    ) AS told ON true
 )
 SELECT o.id::text AS order_id,
     CASE WHEN o.former > 0 OR o."claimedAt" IS NULL THEN o."createdAt" ELSE o."claimedAt" END AS since,
@@ -379,7 +388,8 @@ SELECT o.id::text AS order_id,
         THEN GREATEST(o."claimedAt", o."sendingUntil" - make_interval(secs => %(grace)s))
         WHEN o.heard_at > %(at)s::timestamptz - interval '{NEWS_SECONDS} seconds' THEN o."claimedAt"
     END AS under_way_since,
-    o.is_pending, o.heard_at, {_PACKAGE} AS package
+    o.is_pending, o.heard_at, {_PACKAGE} AS package,
+    (o.is_here::int + o.is_conflict::int + o.former - o.told)::int AS missing, o.unplaced::int
 FROM sent AS o
 WHERE o.is_here::int + o.is_conflict::int + o.former > o.told
 """)

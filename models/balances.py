@@ -127,6 +127,11 @@ def warnings() -> list[Standing]:
     return [standing for standing in standings() if standing.is_low or standing.gap]
 
 
+def gaps(provider_id: str, limit: int) -> list[Gap]:
+    """The provider's gaps that no person has acknowledged, the last one first."""
+    return database.load(Gap, GAPS, {"id": provider_id, "limit": limit})
+
+
 def acknowledge(provider_id: str, reason: str, by: str) -> int:
     """Take the provider's gaps as seen; returns how many there were."""
     values = {"id": provider_id, "reason": texts.clean(reason, texts.TIMELINE), "by": by}
@@ -187,6 +192,11 @@ LEFT JOIN LATERAL (
 ) AS gap ON true
 WHERE %(id)s::text IS NULL OR p.id = %(id)s::text
 ORDER BY p.id
+"""
+GAPS = """
+SELECT id, amount, currency, balance, earlier_order_id::text AS earlier_order_id, earlier_at,
+    later_order_id::text AS later_order_id, later_at
+FROM balance_gaps WHERE provider_id = %(id)s AND acknowledged_at IS NULL ORDER BY later_at DESC, id DESC LIMIT %(limit)s
 """
 ACKNOWLEDGE = """
 UPDATE balance_gaps SET acknowledged_at = now(), acknowledged_by = %(by)s, reason = %(reason)s, is_final = true

@@ -3,7 +3,8 @@ or if nothing is due.
 
 A claim names the provider that will be called (`provider_id`), and fails if the order has gone to another one. What
 becomes of a send names its reference, too (`referans`): a person may have had the order sent again under another one.
-What another hand has decided is not sent any more.
+What another hand has decided is not sent any more. Nor is what waits to be sent again while a former send has delivered
+it: a person decides that conflict first.
 """
 
 from dataclasses import dataclass
@@ -276,7 +277,7 @@ WITH claimed AS (
         "sendingUntil" = now() + make_interval(secs => %(grace)s), "mayBeKnown" = false,
         "unknownCount" = 0, "unknownAt" = NULL
     WHERE o.id = %(id)s AND o."externalStatus" = 'not_sent' AND o."nextCheckAt" IS NOT NULL AND {WITH_PROVIDER}
-      AND NOT {IS_DECIDED}
+      AND NOT {IS_DECIDED} AND o.attention IS DISTINCT FROM 'conflict'
     RETURNING o.*
 ), told AS (
     INSERT INTO order_events (order_id, source, "from", "to", message)
@@ -288,7 +289,7 @@ CLAIM_NEXT_PROVIDER = Prepared(f"""
 WITH claimed AS (
     UPDATE product_orders AS o SET "providerId" = %(provider)s, "routeParams" = %(params)s,
         expects = %(expects)s, "fieldMap" = %(field_map)s,
-        attempts = attempts + 1,
+        attempts = attempts + 1, "checkCount" = 0,
         "triedProviders" = CASE WHEN %(refused)s::boolean THEN o."triedProviders" || %(former)s::text
             ELSE o."triedProviders" END, "unknownCount" = 0, "unknownAt" = NULL,
         "nextCheckAt" = now() + make_interval(secs => %(grace)s),

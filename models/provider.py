@@ -86,17 +86,19 @@ def add(provider: Provider) -> bool:
     return database.row(ADD, _values(provider)) is not None
 
 
-def change(provider_id: str, make: Callable[[Provider], Provider]) -> tuple[Provider, Provider] | None:
+def change(
+    provider_id: str, make: Callable[[Provider], Provider], *, renews: bool = False
+) -> tuple[Provider, Provider] | None:
     """Save what `make` makes of the provider; the provider before and after that. None if it does not exist.
 
-    Changes made at the same time follow each other, so that each keeps what the others have changed. Raises
-    sealed.Unsealable, and whatever `make` raises.
+    Changes made at the same time follow each other, so that each keeps what the others have changed. With `renews`,
+    credentials that are lost are none, and `make` gives new ones. Raises sealed.Unsealable, and whatever `make` raises.
     """
     with database.database.atomic():
         row = database.row(FOR_CHANGE, (provider_id,))
         if row is None:
             return None
-        before = _provider(row)
+        before = _renewable(row) if renews else _provider(row)
         after = make(before)
         save(after)
     return before, after
@@ -106,6 +108,18 @@ def find(provider_id: str) -> Provider | None:
     """The provider with its credentials in clear, or None. Raises sealed.Unsealable."""
     row = database.row(FIND, (provider_id,))
     return _provider(row) if row else None
+
+
+def find_renewable(provider_id: str) -> Provider | None:
+    """The provider, or None. Without credentials if they are lost. Raises sealed.Unsealable if our keys are wrong."""
+    row = database.row(FIND, (provider_id,))
+    return _renewable(row) if row else None
+
+
+def outline(provider_id: str) -> Provider | None:
+    """The provider without its credentials, which are not opened; or None."""
+    row = database.row(FIND, (provider_id,))
+    return _outline(row) if row else None
 
 
 def of_order(order_id: str) -> Assigned | None:
@@ -127,8 +141,24 @@ def candidate(provider_id: str) -> Candidate | None:
 
 
 def every() -> list[Provider]:
-    """All providers by id. Raises sealed.Unsealable."""
-    return [_provider(row) for row in database.rows(f"SELECT {COLUMNS} FROM providers ORDER BY id")]
+    """All providers by id, without their credentials, which are not opened."""
+    return [_outline(row) for row in database.rows(f"SELECT {COLUMNS} FROM providers ORDER BY id")]
+
+
+def unreadable() -> set[str]:
+    """The ids of the providers whose credentials do not open."""
+    found = set()
+    for row in database.rows(f"SELECT {COLUMNS} FROM providers"):
+        try:
+            _provider(row)
+        except sealed.Unsealable:
+            found.add(row["id"])
+    return found
+
+
+def are_lost(error: sealed.Unsealable) -> bool:
+    """Whether credentials that do not open are lost by a fault of their own, and not because our keys are wrong."""
+    return not isinstance(error, sealed.NoKeyOpens) or keys_open_anything()
 
 
 def keys_open_anything() -> bool:
@@ -145,6 +175,23 @@ def _provider(row: dict[str, Any]) -> Provider:
         credentials = json.loads(opened)
     except ValueError:
         raise sealed.Unsealable("the credentials are damaged: they are not JSON") from None
+    return _with(row, credentials)
+
+
+def _renewable(row: dict[str, Any]) -> Provider:
+    try:
+        return _provider(row)
+    except sealed.Unsealable as error:
+        if not are_lost(error):
+            raise
+        return _outline(row)
+
+
+def _outline(row: dict[str, Any]) -> Provider:
+    return _with(row, {})
+
+
+def _with(row: dict[str, Any], credentials: dict[str, str]) -> Provider:
     chosen = row["callback_format"]
     read = {
         "credentials": credentials,

@@ -55,6 +55,8 @@ class Conflicts:
 
     provider_id: str
     count: int
+    #: Of these, those whose order still waits for a person to decide.
+    undecided: int
 
 
 def add(additions: Sequence[Addition]) -> None:
@@ -81,6 +83,11 @@ def accepted_callback_since(provider_id: str, moment: datetime) -> bool:
     return database.row(ACCEPTED, (provider_id, moment)) is not None
 
 
+def is_recent(moment: datetime) -> bool:
+    """Whether `moment` is less than SLOT_SECONDS ago, by the database's clock."""
+    return database.row(RECENT, (moment, SLOT_SECONDS)) is not None
+
+
 #: In the order of the key, so that two processes do not deadlock.
 ADD = """
 INSERT INTO provider_counts AS c (provider_id, kind, slot, began_at, count, last_at, last_reason)
@@ -102,9 +109,11 @@ FROM provider_counts WHERE began_at > now() - interval '1 hour' GROUP BY provide
 """
 #: Uses idx_order_events_conflict.
 CONFLICTS = """
-SELECT o."providerId" AS provider_id, count(*)::int AS count
+SELECT o."providerId" AS provider_id, count(*)::int AS count,
+    count(*) FILTER (WHERE o.attention = 'conflict')::int AS undecided
 FROM order_events AS e JOIN product_orders AS o ON o.id = e.order_id
 WHERE e.result = 'conflict' AND e.at > now() - interval '1 hour' AND o."providerId" IS NOT NULL GROUP BY 1
 """
+RECENT = "SELECT 1 AS one WHERE %s::timestamptz > now() - make_interval(secs => %s)"
 #: Uses idx_callback_events_received: it reads what came since.
 ACCEPTED = "SELECT 1 AS one FROM callback_events WHERE provider_id = %s AND received_at > %s LIMIT 1"

@@ -16,7 +16,17 @@ from models.order import COLUMNS, VERSION, Order, open_codes
 from models.outcome import Arrival, Outcome, from_json, owner
 from models.placing import new_referans, with_fresh_references
 from models.route import Route
-from models.status import IS_OPEN, Attention, ExternalStatus, FailureReason, Kind, Result, Source, kind_of
+from models.status import (
+    IS_DECIDED,
+    IS_OPEN,
+    Attention,
+    ExternalStatus,
+    FailureReason,
+    Kind,
+    Result,
+    Source,
+    kind_of,
+)
 
 #: A decision plans nothing, so the order timeout plays no part in settling it.
 NO_TIMEOUT = 0.0
@@ -76,6 +86,8 @@ class _Seen(Order):
     was_claimed: bool
     #: Whether the last send certainly did not reach its provider.
     never_reached: bool
+    #: A provider that had it under a former reference, or before it was sent again, and may have it still.
+    former_holder: str | None
     #: Who decided it within the last SAME_INSTANT_SECONDS.
     just_decided_by: str | None
 
@@ -112,12 +124,18 @@ def accept(order_id: str, *, by: str, reason: str, seen: str | None = None) -> D
     """
     found = _found(order_id, by, seen)
     conflicts = database.load(_Conflict, CONFLICTS, (order_id,))
-    if found.attention != Attention.CONFLICT or not conflicts:
-        raise NothingToAccept(f"order {order_id} has no outcome that is kept as a conflict")
-    kept = _open(conflicts[-1], _owners(found, _former(order_id)))
-    if kept.status is ExternalStatus.FAILED and kind_of(found.external_status) is not Kind.OPEN:
+    kept = _open(conflicts[-1], _owners(found, _former(order_id))) if conflicts else None
+    if kept and kept.status is ExternalStatus.FAILED and kind_of(found.external_status) is not Kind.OPEN:
         kept = replace(kept, status=ExternalStatus.REVERSED)
+    if kept is None or (found.attention != Attention.CONFLICT and not _is_accepted(found, kept)):
+        raise NothingToAccept(f"order {order_id} has no outcome that is kept as a conflict")
     return _decide(found, kept, f"accepted the conflicting outcome ({kept.status})", by, reason)
+
+
+def _is_accepted(found: _Seen, kept: Outcome) -> bool:
+    """Whether the order is as the outcome says: it was accepted, and is accepted once more."""
+    known = {code.code for code in order.codes_of(found)}
+    return found.external_status == kept.status and all(code.code in known for code in kept.codes)
 
 
 def complete(
@@ -288,7 +306,9 @@ def _resend(
             timeline.record(order_id, Source.OPERATOR, f"sent now, as it waits already: {reason}", by=by)
             database.rows(SEND_NOW, (order_id,))
             return _decision(seen, seen.external_status, changed=False)
-        had_it = seen.was_claimed and target.provider_id in (seen.provider_id, *seen.tried_providers)
+        had_it = target.provider_id in seen.tried_providers or (
+            seen.was_claimed and target.provider_id == seen.provider_id
+        )
         referans = new_referans() if had_it or not seen.provider_referans else seen.provider_referans
         under = f" under the new reference {referans}" if had_it else ""
         values = {
@@ -299,6 +319,7 @@ def _resend(
             "field_map": database.as_json(target.field_map),
             "referans": referans,
             "is_new_referans": referans != seen.provider_referans,
+            "may_have_it": _has_present_send(seen),
             "note": _note(f"to be sent again to {target.provider_id}{under}", reason),
             "by": by,
         }
@@ -311,16 +332,18 @@ def _check_resend(seen: _Seen, may_buy_twice: bool) -> None:
     """Raises NotPossible, MayBuyTwice."""
     if not seen.is_ours:
         raise NotPossible(f"order {seen.id} was placed by another system, which sends it itself")
-    if not _may_have_it(seen) or may_buy_twice:
+    holder = seen.provider_id if _has_present_send(seen) else seen.former_holder
+    is_waiting = seen.external_status == ExternalStatus.NOT_SENT and seen.attention is None
+    if may_buy_twice or holder is None or is_waiting:
         return
     raise MayBuyTwice(
-        f"order {seen.id} is {seen.external_status} and {seen.provider_id} may have it: sending it again may buy it"
+        f"order {seen.id} is {seen.external_status} and {holder} may have it: sending it again may buy it"
         " twice; look for it there first, then allow it (--may-buy-twice, or mayBuyTwice: true)"
     )
 
 
-def _may_have_it(seen: _Seen) -> bool:
-    """Whether a provider may have the order, or has delivered it."""
+def _has_present_send(seen: _Seen) -> bool:
+    """Whether the order's present provider may have it, or a provider has delivered it."""
     kind = kind_of(seen.external_status)
     if kind in (Kind.COMPLETED, Kind.REVERSED) or seen.attention == Attention.CONFLICT:
         return True
@@ -350,6 +373,8 @@ SELECT {COLUMNS}, {VERSION} AS version, o."triedProviders" AS tried_providers,
     COALESCE(o."placedByGateway", o."routeParams" IS NOT NULL) AS is_ours,
     COALESCE(o."claimedAt", o."sentAt") IS NOT NULL AS was_claimed,
     o."mayBeKnown" IS FALSE AND o."sendingUntil" IS NULL AS never_reached,
+    (SELECT f.provider_id FROM former_references AS f WHERE f.order_id = o.id AND f.may_have_it
+        ORDER BY f.given_up_at DESC LIMIT 1) AS former_holder,
     (SELECT e."by" FROM order_events AS e WHERE e.order_id = o.id AND e.source = 'operator' AND e.result = 'applied'
         AND e.at > now() - make_interval(secs => {SAME_INSTANT_SECONDS}) ORDER BY e.id DESC LIMIT 1) AS just_decided_by
 FROM product_orders AS o WHERE o.id = %s
@@ -363,13 +388,18 @@ FORMER = """
 SELECT referans, provider_id, external_order_id, pin_code, codes, given_up_at FROM former_references
 WHERE order_id = %s ORDER BY given_up_at, provider_id
 """
+#: An open order of ours without a plan would be seen by nobody: only a person can fulfil it, and it goes on waiting.
 DISMISS = f"""
 WITH seen AS (
-    SELECT o.id, o."externalStatus" AS status, o.attention, o.attention = 'manual' AND {IS_OPEN} AS must_stay
+    SELECT o.id, o."externalStatus" AS status, o.attention,
+        {IS_OPEN} AND (o.attention = 'manual' OR o."nextCheckAt" IS NULL AND NOT {IS_DECIDED}
+            AND COALESCE(o."placedByGateway", o."routeParams" IS NOT NULL)) AS waits_for_person
     FROM product_orders AS o WHERE o.id = %(id)s AND {VERSION} = %(seen)s FOR UPDATE
 ), dismissed AS (
-    UPDATE product_orders AS o SET attention = NULL, "attentionAt" = NULL FROM seen
-    WHERE o.id = seen.id AND seen.attention IS NOT NULL AND seen.must_stay IS NOT TRUE
+    UPDATE product_orders AS o SET attention = CASE WHEN seen.waits_for_person THEN 'manual' END,
+        "attentionAt" = CASE WHEN seen.waits_for_person THEN now() END
+    FROM seen
+    WHERE o.id = seen.id AND seen.attention IS NOT NULL AND NOT (seen.waits_for_person AND seen.attention = 'manual')
     RETURNING o.id
 ), told AS (
     INSERT INTO order_events (order_id, source, "from", "to", message, result, "by")
@@ -379,26 +409,29 @@ WITH seen AS (
 )
 SELECT EXISTS (SELECT FROM dismissed) AS cleared FROM seen
 """
-SEND_NOW = (
-    """UPDATE product_orders SET "nextCheckAt" = now() WHERE id = %s AND "externalStatus" = 'not_sent'"""
-)
+#: A conflict that kept it from being sent is decided thereby.
+SEND_NOW = """
+UPDATE product_orders SET "nextCheckAt" = now(), attention = NULL, "attentionAt" = NULL
+WHERE id = %s AND "externalStatus" = 'not_sent'
+"""
 #: The sends that end here, each with what its provider calls the order; the codes stand with the present provider's.
 KEEP_FORMER = """
 INSERT INTO former_references AS f (referans, provider_id, external_order_id, order_id, pin_code, codes, cost_amount,
-    cost_currency)
+    cost_currency, may_have_it)
 SELECT o.provider_referans, o."providerId", o."externalOrderId", o.id, o."pinCode", o.codes, o."costAmount",
-    o."costCurrency"
+    o."costCurrency", %(may_have_it)s
 FROM product_orders AS o WHERE o.id = %(id)s AND o.provider_referans IS NOT NULL AND o."providerId" IS NOT NULL
     AND (COALESCE(o."claimedAt", o."sentAt") IS NOT NULL OR o."pinCode" IS NOT NULL)
 UNION ALL
-SELECT o.provider_referans, tried.provider_id, NULL, o.id, NULL, NULL, NULL, NULL
+SELECT o.provider_referans, tried.provider_id, NULL, o.id, NULL, NULL, NULL, NULL, false
 FROM product_orders AS o CROSS JOIN LATERAL (SELECT DISTINCT unnest(o."triedProviders") AS provider_id) AS tried
 WHERE o.id = %(id)s AND o.provider_referans IS NOT NULL AND tried.provider_id IS DISTINCT FROM o."providerId"
 ON CONFLICT (referans, provider_id) DO UPDATE SET
     external_order_id = COALESCE(excluded.external_order_id, f.external_order_id),
     pin_code = COALESCE(excluded.pin_code, f.pin_code), codes = COALESCE(excluded.codes, f.codes),
     cost_amount = COALESCE(excluded.cost_amount, f.cost_amount),
-    cost_currency = COALESCE(excluded.cost_currency, f.cost_currency), given_up_at = now()
+    cost_currency = COALESCE(excluded.cost_currency, f.cost_currency),
+    may_have_it = f.may_have_it OR excluded.may_have_it, given_up_at = now()
 """
 #: The order begins anew. Under the same reference its former providers stay in "triedProviders".
 RESEND = """

@@ -174,7 +174,7 @@ paired AS (
             WHEN COALESCE(stage.kind, 'open') = 'open' AND o.decided_by_hand IN ('approved', 'rejected')
             THEN o.decided_by_hand
         END AS by_hand,
-        matched.is_given_up OR i.provider_id <> o.provider_id OR i.referans <> o.referans AS is_former,
+        matched.is_given_up OR i.provider_id <> o.provider_id OR COALESCE(i.referans <> o.referans, false) AS is_former,
         row_number() OVER (PARTITION BY o.id ORDER BY i.position) AS order_turn,
         row_number() OVER (PARTITION BY i.provider_id, i.dedupe_key ORDER BY i.position) AS key_turn
     FROM incoming AS i
@@ -186,6 +186,13 @@ paired AS (
             OR matched.is_given_up
             OR i.provider_id = o.provider_id
             OR i.provider_id = ANY (o.tried_providers)
+            -- The late answer to a send or a check under a former reference: rare, so that it is looked for last.
+            OR i.known_id IS NOT NULL AND (
+                SELECT true
+                FROM former_references AS f
+                WHERE f.referans = i.referans AND f.provider_id = i.provider_id AND f.order_id = o.id
+                LIMIT 1
+            )
         )
         AND (i.seen IS NULL OR i.seen = o.version)
         AND (i.only_if IS NULL OR o.is_unsent AND (i.only_if = 'unsent' OR o.is_overdue))

@@ -59,6 +59,8 @@ class StuckOrder(Order):
     check_count: int
     #: The provider that it is routed to is configured.
     has_provider: bool
+    #: No provider has it: it was not sent, or has never reached one.
+    is_nowhere: bool
     #: The breaker of its provider is open; its last error.
     is_down: bool
     provider_error: str | None
@@ -78,10 +80,18 @@ class StuckOrder(Order):
             "late": f"{(self.overdue_seconds or 0) / 60:.0f} min",
             "checks": self.check_count,
             "is": self._provider_is,
-            "conflict": (self.conflict or "see its timeline").removeprefix("conflict: "),
+            "conflict": self._contradiction,
             "attention": self.attention,
         }
         return WHY.get(str(self.attention), UNKNOWN).format(**facts)
+
+    @property
+    def _contradiction(self) -> str:
+        """What came first, and what came then."""
+        first, then = self.external_status, (self.conflict or "see its timeline").removeprefix("conflict: ")
+        if then == first or then.startswith(f"{first}, "):
+            then = f"{first} with another code"
+        return f"first {first}, then {then}"
 
     @property
     def _provider_is(self) -> str:
@@ -100,7 +110,7 @@ WHY: dict[str, str] = {
     Attention.IN_DOUBT: "in doubt for {waits}: {provider} may have it as {referans}",
     Attention.MANUAL: "has waited for {waits} for a person to fulfil it",
     Attention.NO_PROVIDER: "no provider can take it: {provider} {is}, and its route has no other that can",
-    Attention.PROVIDER_DOWN: "waits until a provider can take it or answers: {provider} {is}",
+    Attention.PROVIDER_DOWN: "waits for {provider}, which {is}",
     Attention.OVERDUE: "its next step is overdue by {late}: a sweep has missed it",
     Attention.NO_ANSWER: "no outcome after {checks} checks; {provider} is asked slowly now",
 }
@@ -207,6 +217,7 @@ SELECT {COLUMNS.replace("o.attention", "chosen.kind AS attention")}, chosen.sinc
     EXTRACT(EPOCH FROM now() - chosen.since)::float8 AS waits_seconds,
     EXTRACT(EPOCH FROM now() - o."nextCheckAt")::float8 AS overdue_seconds, COALESCE(o."checkCount", 0) AS check_count,
     p.id IS NOT NULL AS has_provider,
+    o."externalStatus" = 'not_sent' OR o."externalStatus" = 'pending' AND {_IS_NOWHERE} AS is_nowhere,
     COALESCE({IS_DOWN}, false) AS is_down, h.last_error AS provider_error, h.paused_by, h.pause_reason, (
         SELECT e.message FROM order_events AS e WHERE e.order_id = o.id AND e.result = 'conflict'
         ORDER BY e.id DESC LIMIT 1

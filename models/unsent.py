@@ -120,6 +120,7 @@ WITH chosen AS (
         o."providerId" = %(provider)s
         OR EXISTS (
             SELECT FROM routes AS r WHERE r.provider_id = %(provider)s
+                AND r.provider_id <> ALL (COALESCE(o."triedProviders", ARRAY[]::text[]))
                 AND r.product_id IN (o."productId"::text, '*') AND r.package_id IN (o."packageId"::text, '*')
         )
     )

@@ -75,8 +75,8 @@ def begin(provider_id: str, adapter: str, wanted: Wanted, known: Provider | None
 def change(known: Provider, wanted: Wanted, credentials: Mapping[str, str], fresh_secret: str) -> Provider:
     """`known` as it is wanted, with these credentials beside those that it keeps. Raises typer.BadParameter.
 
-    Another kind of callback has options and a secret of its own. With a kind of callback, a secret that is missing
-    is `fresh_secret`.
+    Another kind of callback has options and a secret of its own. With a kind of callback, and where credentials were
+    lost, a secret that is missing is `fresh_secret`.
     """
     _check(known.adapter, wanted)
     given = (wanted.max_per_minute, wanted.low_balance, wanted.low_stock, wanted.currency)
@@ -89,8 +89,8 @@ def change(known: Provider, wanted: Wanted, credentials: Mapping[str, str], fres
     changed = replace(known, **changes)
     kept = {**kept_credentials(known, changed.callback), **credentials}
     if (
-        wanted.callback
-        and VERIFIERS[wanted.callback].has_secret
+        (wanted.callback or not known.credentials)
+        and VERIFIERS[changed.callback].has_secret
         and not kept.get(CALLBACK_SECRET, "").split()
     ):
         kept[CALLBACK_SECRET] = fresh_secret

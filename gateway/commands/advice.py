@@ -1,10 +1,24 @@
-"""What to do about an order that needs a person, as commands."""
+"""What to do about an order, as commands: about one that needs a person by its kind, about any other by its state."""
 
 import shlex
 from dataclasses import dataclass
+from enum import StrEnum
 
-from models.order import Order
-from models.status import Attention, ExternalStatus
+from models.order import Order, count_codes
+from models.provider_health import GATEWAY
+from models.status import Attention, ExternalStatus, FailureReason
+from models.stuck import StuckOrder
+
+
+class Only(StrEnum):
+    """Where a step helps."""
+
+    #: No provider has the order.
+    UNSENT = "unsent"
+    #: Its provider is down, or the gateway has paused it: its account may be at fault.
+    SICK = "sick"
+    #: Its provider is paused.
+    PAUSED = "paused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,26 +27,24 @@ class Step:
 
     when: str
     command: str
-    #: It helps only before the order was sent.
-    only_unsent: bool = False
+    #: It helps there only; None is everywhere.
+    only: Only | None = None
 
 
 _ASK = Step("ask its provider now", "gateway orders check {id}")
-_COMPLETE = Step(
-    "if it was delivered, with the code from the panel", "gateway orders complete {id} --reason …"
-)
+_COMPLETE = Step("if delivered, with its code", "gateway orders complete {id} --reason …")
 _FAIL = Step("if it will never be delivered", "gateway orders fail {id} --reason …")
 #: By kind, the first thing to do first.
 NEXT: dict[str, tuple[Step, ...]] = {
     Attention.CONFLICT: (
         Step("see what happened", "gateway orders show {id}"),
-        Step("see every code, the conflicting one too", "gateway orders pin {id}"),
-        Step("if what contradicts it is right", "gateway orders accept {id} --reason …"),
-        Step("if the order is right as it is", "gateway orders dismiss {id} --reason …"),
+        Step("see its codes, the conflicting one too", "gateway orders pin {id}"),
+        Step("if what came last is right", "gateway orders accept {id} --reason …"),
+        Step("if what came first is right", "gateway orders dismiss {id} --reason …"),
     ),
     Attention.REVERSED: (
         Step("see the codes that were taken back", "gateway orders pin {id}"),
-        Step("once the customer is served or refunded", "gateway orders dismiss {id} --reason …"),
+        Step("once it is settled with the customer", "gateway orders dismiss {id} --reason …"),
         Step("if the codes are good after all", "gateway orders complete {id} --reason …"),
     ),
     Attention.NO_CODE: (
@@ -44,7 +56,7 @@ NEXT: dict[str, tuple[Step, ...]] = {
         _ASK,
         _COMPLETE,
         Step(
-            "only if the panel does not list {referans}",
+            "if the panel does not list {referans}",
             "gateway orders resend {id} --may-buy-twice --reason …",
         ),
         _FAIL,
@@ -55,18 +67,15 @@ NEXT: dict[str, tuple[Step, ...]] = {
     ),
     Attention.NO_PROVIDER: (
         Step("see what is wrong", "gateway doctor"),
-        Step("give it a provider", "gateway routes add {product} {package} PROVIDER", only_unsent=True),
+        Step("give it a provider", "gateway routes add {product} {package} PROVIDER", only=Only.UNSENT),
         _COMPLETE,
         _FAIL,
     ),
     Attention.PROVIDER_DOWN: (
-        Step("see whether it answers", "gateway providers test {provider}"),
-        Step("if it was paused and may have orders again", "gateway providers resume {provider}"),
-        Step(
-            "if another one should have the order",
-            "gateway orders resend {id} --provider PROVIDER --reason …",
-            only_unsent=True,
-        ),
+        Step("see what it answers", "gateway providers test {provider}", Only.SICK),
+        Step("if our password has changed", "gateway providers rotate {provider}", Only.SICK),
+        Step("when it may have orders again", "gateway providers resume {provider}", Only.PAUSED),
+        Step("to give it to another", "gateway orders resend {id} --provider OTHER --reason …", Only.UNSENT),
     ),
     Attention.OVERDUE: (
         Step("see whether worker and scheduler are alive", "gateway doctor"),
@@ -78,8 +87,70 @@ NEXT: dict[str, tuple[Step, ...]] = {
 OTHERWISE = (Step("see what happened", "gateway orders show {id}"),)
 
 
-def next_steps(order: Order) -> list[Step]:
+#: Why an order failed.
+FAILED: dict[str, str] = {
+    FailureReason.CUSTOMER: "the player or the number is wrong",
+    FailureReason.PRODUCT: "it is not sold, or out of stock",
+    FailureReason.ACCOUNT: "{provider} refused our account",
+    FailureReason.PROVIDER: "{provider} refused or cancelled it",
+    FailureReason.TIMEOUT: "there was no outcome in time",
+    FailureReason.CANCELLED: "it was cancelled",
+    FailureReason.PERSON: "a person decided so",
+}
+
+
+def why(order: Order) -> str:
+    """How an order that needs no person is doing, in a sentence without its full stop."""
+    provider, codes = order.provider_id or "-", count_codes(order)
+    match order.external_status:
+        case ExternalStatus.COMPLETED:
+            receipt = f": {order.receipt}" if order.receipt else ""
+            many = f"{codes} code{'s' if codes > 1 else ''}" if codes else "no code"
+            return f"{provider} delivered it, with {many}{receipt}"
+        case ExternalStatus.FAILED:
+            reason = FAILED.get(str(order.failure_reason), "see its timeline")
+            return f"it failed: {reason.format(provider=provider)}"
+        case ExternalStatus.REVERSED:
+            return f"{provider} took it back after it was delivered"
+        case ExternalStatus.NOT_SENT:
+            return f"it is about to be sent to {provider}"
+    return f"it is on its way: {provider} has not said yet how it ended"
+
+
+def otherwise(order: Order) -> list[Step]:
+    """What to do about an order that needs no person."""
+    match order.external_status:
+        case ExternalStatus.COMPLETED if count_codes(order):
+            steps = [Step("see what was delivered", "gateway orders pin {id}")]
+        case ExternalStatus.COMPLETED:
+            steps = [Step("if it should have a code", "gateway orders check {id}")]
+        case ExternalStatus.FAILED:
+            again = " --may-buy-twice" if order.failure_reason == FailureReason.TIMEOUT else ""
+            look = "if its panel does not list {referans}" if again else "to try again"
+            steps = [Step(look, f"gateway orders resend {{id}}{again} --reason …")]
+            if order.failure_reason == FailureReason.ACCOUNT:
+                steps.insert(0, Step("see what it refuses", "gateway doctor"))
+        case ExternalStatus.REVERSED:
+            steps = [Step("see what was taken back", "gateway orders pin {id}")]
+        case ExternalStatus.NOT_SENT:
+            steps = [Step("if that takes longer than a minute", "gateway doctor")]
+        case _:
+            steps = [_ASK]
+    return _filled(steps, order)
+
+
+def next_steps(order: StuckOrder) -> list[Step]:
     """What to do about an order that needs a person."""
+    holds = {
+        None: True,
+        Only.UNSENT: order.is_nowhere,
+        Only.SICK: order.paused_by in (None, GATEWAY),
+        Only.PAUSED: order.paused_by is not None,
+    }
+    return _filled([step for step in NEXT.get(str(order.attention), OTHERWISE) if holds[step.only]], order)
+
+
+def _filled(steps: list[Step], order: Order) -> list[Step]:
     named = {
         "id": order.id,
         "referans": order.provider_referans,
@@ -87,8 +158,4 @@ def next_steps(order: Order) -> list[Step]:
         "product": shlex.quote(order.product_id or "PRODUCT"),
         "package": shlex.quote(order.package_id or "PACKAGE"),
     }
-    return [
-        Step(step.when.format(**named), step.command.format(**named))
-        for step in NEXT.get(str(order.attention), OTHERWISE)
-        if order.external_status == ExternalStatus.NOT_SENT or not step.only_unsent
-    ]
+    return [Step(step.when.format(**named), step.command.format(**named)) for step in steps]

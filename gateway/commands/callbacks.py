@@ -51,7 +51,7 @@ def list_(
         ("ID", "Received", "Provider", "Result", "Status", "Reference", "Order", "Reason"),
         (_columns(row, settings) for row in found),
         empty="No callbacks.",
-        fold="Reason",
+        fold=["Order", "Reason"],
     )
 
 
@@ -66,7 +66,7 @@ def _reason(one: Callback) -> str | None:
 
 
 def _columns(one: Callback, settings: Settings) -> tuple[object, ...]:
-    received = printing.at(one.received_at, settings.timezone)
+    received = printing.minute(one.received_at, settings.timezone)
     about = (one.provider_id, one.result, one.status, one.reference, one.order_id)
     return (one.id, received, *about, _reason(one))
 
@@ -129,7 +129,7 @@ def _print_callback(shown: dict[str, Any], settings: Settings) -> None:
             for e in shown["did"]
         ),
         empty="No order was changed.",
-        fold="Message",
+        fold=["Message"],
     )
     printing.say("")
     printing.as_json(shown["raw"])

@@ -76,8 +76,22 @@ def find_orders(text: str, limits: Limits, limit: int) -> list[Order]:
 
 
 def find_provider(provider_id: str) -> Provider:
-    """The provider with this id; needs an open session. Raises Problem."""
-    found = provider.find(provider_id)
+    """The provider with this id, its credentials included; needs an open session. Raises Problem."""
+    try:
+        found = provider.find(provider_id)
+    except sealed.Unsealable as error:
+        if not provider.are_lost(error):
+            raise
+        cure = f"enter them again: gateway providers rotate {provider_id}"
+        raise Problem(f"the credentials of {provider_id} cannot be read: {error}; {cure}") from None
+    if found is None:
+        raise no_provider(provider_id)
+    return found
+
+
+def find_outline(provider_id: str) -> Provider:
+    """The provider with this id, without its credentials; needs an open session. Raises Problem."""
+    found = provider.outline(provider_id)
     if found is None:
         raise no_provider(provider_id)
     return found
@@ -88,9 +102,14 @@ def no_provider(provider_id: str) -> Problem:
     return Problem(f"provider {provider_id} not found; see: gateway providers list")
 
 
-def change_provider(provider_id: str, make: Callable[[Provider], Provider]) -> tuple[Provider, Provider]:
-    """The provider before and after `make` has changed it; needs an open session. Raises Problem."""
-    changed = provider.change(provider_id, make)
+def change_provider(
+    provider_id: str, make: Callable[[Provider], Provider], *, renews: bool = False
+) -> tuple[Provider, Provider]:
+    """The provider before and after `make` has changed it; needs an open session. Raises Problem.
+
+    With `renews`, `make` gives new credentials if those that are stored are lost.
+    """
+    changed = provider.change(provider_id, make, renews=renews)
     if changed is None:
         raise no_provider(provider_id)
     return changed

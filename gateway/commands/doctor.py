@@ -20,6 +20,8 @@ COLOURS = {
     Status.FAILED: typer.colors.RED,
     Status.UNKNOWN: typer.colors.RED,
 }
+#: Columns of the status in front of each line.
+MARK = 9
 #: Checks that are told in the line of another one: that of the server which answers, but takes no writes.
 SAID_BY = {"database writes": "database", "broker writes": "broker"}
 #: Checks without a line of their own if they find nothing, or cannot be asked.
@@ -44,8 +46,9 @@ def doctor(
     if json:
         printing.as_json({"ok": healthy, "checks": [asdict(finding) for finding in findings]})
     else:
+        width = max(len(finding.name) for finding in findings)
         for finding in findings:
-            printing.say(_text(finding), mark=_mark(finding))
+            printing.paragraph(_text(finding, width), MARK + width + 1, _mark(finding), MARK)
     raise typer.Exit(0 if healthy else 1)
 
 
@@ -68,6 +71,7 @@ def _checks(settings: Settings, call: bool) -> list[Check]:
         Check("database", partial(server_probes.postgres, settings)),
         Check("database writes", partial(server_probes.database_writes, settings), stored),
         Check("migrations", partial(server_probes.migrations, settings), ("database",)),
+        Check("pooler", partial(server_probes.pooler, settings), ("database",)),
         Check("encryption", partial(server_probes.encryption, settings), stored),
         Check("broker", partial(server_probes.redis_server, settings)),
         Check("broker writes", partial(server_probes.broker_writes, settings), ("broker",)),
@@ -129,9 +133,9 @@ def _settings() -> tuple[Finding, Settings | None]:
 
 
 def _mark(finding: Finding) -> str:
-    return typer.style(f"{finding.status.value:<8} ", fg=COLOURS[finding.status])
+    return typer.style(f"{finding.status.value:<{MARK}}", fg=COLOURS[finding.status])
 
 
-def _text(finding: Finding) -> str:
+def _text(finding: Finding, width: int) -> str:
     further = f"; {as_typed(finding.next)}" if finding.next and finding.status is not Status.OK else ""
-    return f"{finding.name:<16} {finding.detail}{further}"
+    return f"{finding.name:<{width}} {finding.detail}{further}"

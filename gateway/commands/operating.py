@@ -3,7 +3,7 @@
 import typer
 
 from gateway.commands import printing
-from gateway.commands.context import Problem, find_provider, gateway, no_provider
+from gateway.commands.context import Problem, find_outline, gateway, no_provider
 from gateway.commands.options import Person, Reason
 from gateway.commands.provider_options import Json, KnownId
 from models import provider_health, removal
@@ -24,7 +24,7 @@ def pause(
     Example: gateway providers pause bayi --reason "prices are wrong, Ali is calling them"
     """
     with gateway():
-        find_provider(provider_id)
+        find_outline(provider_id)
         provider_health.pause(provider_id, reason, by)
     if json:
         return printing.as_json({"id": provider_id, "paused": True, "paused_by": by, "pause_reason": reason})
@@ -38,7 +38,7 @@ def resume(provider_id: KnownId, by: Person, json: Json = False) -> None:
     Example: gateway providers resume bayi
     """
     with gateway():
-        find_provider(provider_id)
+        find_outline(provider_id)
         was_paused = provider_health.resume(provider_id, by)
         obstacle = _obstacle(provider_id)
     if json:

@@ -7,6 +7,8 @@ from models import denied, stuck
 from models.db import database
 from models.stuck import Limits
 
+#: Commands that only look, which `gateway orders list --stuck` names.
+LOOKS = ("gateway orders show", "gateway orders pin", "gateway doctor", "gateway providers test")
 #: What stands in the commands of an advice that is about no order in particular.
 NAMES = {
     "id": "ID",
@@ -26,9 +28,14 @@ def stuck_orders(settings: Settings) -> list[Finding]:
         return [Finding(name, Status.OK, "none")]
     detail = ", ".join(f"{count} {kind}" for kind, count in found.items())
     gravest = next(iter(found))
-    steps = advice.NEXT.get(gravest, advice.OTHERWISE)
+    steps = [
+        step
+        for step in advice.NEXT.get(gravest, advice.OTHERWISE)
+        if not step.command.startswith(LOOKS) and step.only is None
+    ]
     told = "; ".join(f"{step.when.format(**NAMES)}: {step.command.format(**NAMES)}" for step in steps)
-    return [Finding(name, Status.WARNING, detail, f"see: gateway orders list --stuck; {gravest}: {told}")]
+    cure = "see: gateway orders list --stuck" + (f"; {gravest}: {told}" if told else "")
+    return [Finding(name, Status.WARNING, detail, cure)]
 
 
 def denied_orders(_: Settings) -> list[Finding]:

@@ -1,12 +1,16 @@
 """`gateway orders`: find orders, see their timelines, have them checked, and decide what a person must."""
 
+import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import asdict
+from itertools import groupby
 from typing import Any
 
 import typer
 
 from gateway.commands import advice, deciding, durations, printing
+from gateway.commands.advice import Step
 from gateway.commands.context import find_orders, gateway
 from gateway.commands.invocation import as_typed
 from gateway.settings import Settings
@@ -23,6 +27,10 @@ app = typer.Typer(
 
 #: Fields of an order that a command never prints; how many codes there are is shown instead.
 HIDDEN = ("pin_code", "codes")
+#: Events in a row that say the same and are all shown.
+REPEATS = 3
+#: What differs between checks that learn the same.
+CHECK_NUMBER = re.compile(r"\(\d+\)")
 #: Orders that `show` lists beside the newest one.
 OTHERS = 20
 
@@ -79,11 +87,12 @@ def _list(found: list[Order], settings: Settings, json: bool) -> None:
                 each.external_status,
                 each.attention,
                 each.user_identifier,
-                printing.at(each.created_at, settings.timezone),
+                printing.minute(each.created_at, settings.timezone),
             )
             for each in found
         ),
         empty="No orders.",
+        fold=["Player"],
     )
 
 
@@ -91,13 +100,13 @@ def _say_stuck(order: StuckOrder, settings: Settings) -> None:
     since = printing.at(order.since, settings.timezone)
     about = (order.id, order.external_status, order.provider_id or "-", f"since {since}")
     printing.say("  ".join((f"{order.attention:<13}", *about)))
-    _say_advice(order)
+    _say_advice(order.why, advice.next_steps(order))
 
 
-def _say_advice(order: StuckOrder) -> None:
-    printing.say(f"  {order.why}")
-    for step in advice.next_steps(order):
-        printing.say(f"  - {step.when}: {as_typed(step.command)}")
+def _say_advice(why: str, steps: list[Step]) -> None:
+    printing.paragraph(f"  {why}", indent=2)
+    for step in steps:
+        printing.paragraph(f"  - {step.when}: {as_typed(step.command)}", indent=4)
 
 
 def _sum_up(found: list[StuckOrder], limit: int) -> None:
@@ -117,7 +126,7 @@ def explained(order: StuckOrder | None) -> dict[str, Any]:
 
 #: What a stuck order has more than an order; `why` says it.
 _DETAILS = (
-    *("waits_seconds", "overdue_seconds", "check_count", "has_provider"),
+    *("waits_seconds", "overdue_seconds", "check_count", "has_provider", "is_nowhere"),
     *("is_down", "provider_error", "paused_by", "pause_reason"),
 )
 
@@ -159,20 +168,43 @@ def show(
             moment = printing.at(value, settings.timezone) if hasattr(value, "astimezone") else value
             printing.say(f"{printing.camel(name):<18} {moment}")
     printing.say("")
-    if needs:
-        _say_advice(needs)
-        printing.say("")
+    steps = advice.next_steps(needs) if needs else advice.otherwise(found)
+    _say_advice(
+        needs.why if needs else advice.why(found),
+        [step for step in steps if not step.command.startswith("gateway orders show")],
+    )
+    printing.say("")
     printing.table(
         ("At", "Source", "Status", "By", "What happened"),
-        ((printing.at(e.at, settings.timezone), e.source, _move(e), e.by, e.message) for e in events),
+        _rows(events, settings.timezone),
         empty="Its timeline is empty.",
-        fold="What happened",
+        fold=["What happened"],
     )
     if others:
         printing.say("")
         many = f"the {OTHERS} newest of them" if len(others) == OTHERS else str(len(others))
         printing.say(f"Other orders that {order_id} names ({many}):")
         _list(others, settings, json=False)
+
+
+def _rows(events: list[timeline.Event], timezone: str) -> Iterator[tuple[object, ...]]:
+    """A row for each event; of many in a row that say the same, the first and the last one."""
+    for _, same in groupby(
+        events, lambda e: (e.source, _move(e), e.by, CHECK_NUMBER.sub("", e.message or ""))
+    ):
+        run = list(same)
+        left_out = len(run) - 2 if len(run) > REPEATS else 0
+        for number, each in enumerate(run):
+            if left_out and number == 1:
+                yield ("…", each.source, "", "", f"… {left_out} more of these …")
+            if not left_out or number in (0, len(run) - 1):
+                yield (
+                    printing.at(each.at, timezone),
+                    each.source,
+                    _move(each),
+                    each.by,
+                    each.message,
+                )
 
 
 def _move(event: timeline.Event) -> str:

@@ -6,7 +6,9 @@ escapes and bidi overrides, and JSON has them escaped.
 
 import json
 import re
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -23,6 +25,12 @@ from models.timeline import Event
 
 #: Width of an output that is not a terminal, in characters; tables in files and pipes are not squeezed.
 PIPE_COLUMNS = 200
+#: Days for which a time in a list has no year.
+DAYS_WITHOUT_YEAR = 300
+#: A command within a sentence; at a terminal its words stay together, so that it can be pasted.
+COMMAND = re.compile(r"(?<!\S)\S*gateway(?: [^\s;,]+)+")
+#: Stands for a blank that must not become the end of a line; no printed text contains it.
+GLUE = "\0"
 #: What JSON may contain as it is, but a terminal should not get: line ends beyond ASCII, and characters that hide.
 UNSAFE_IN_JSON = re.compile(f"[\x85\u2028\u2029]|{texts.HIDDEN.pattern}")
 
@@ -30,6 +38,22 @@ UNSAFE_IN_JSON = re.compile(f"[\x85\u2028\u2029]|{texts.HIDDEN.pattern}")
 def say(text: str, mark: str = "") -> None:
     """One line on standard output; `mark` is ours, may be coloured, and stands in front."""
     typer.echo(mark + texts.one_line(text))
+
+
+def paragraph(text: str, indent: int, mark: str = "", mark_width: int = 0) -> None:
+    """One line on standard output; at a terminal, what does not fit goes on under `indent`, and commands stay whole."""
+    line = texts.one_line(text)
+    if sys.stdout.isatty():
+        glued = COMMAND.sub(lambda found: found[0].replace(" ", GLUE), line)
+        line = textwrap.fill(
+            glued,
+            shutil.get_terminal_size().columns,
+            initial_indent=" " * mark_width,
+            subsequent_indent=" " * indent,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )[mark_width:].replace(GLUE, " ")
+    typer.echo(mark + line)
 
 
 def block(text: str) -> None:
@@ -43,12 +67,12 @@ def note(text: str) -> None:
 
 
 def table(
-    titles: Sequence[str], rows: Iterable[Sequence[object]], empty: str, fold: str | None = None
+    titles: Sequence[str], rows: Iterable[Sequence[object]], empty: str, fold: Sequence[str] = ()
 ) -> None:
-    """A table of texts, or the line `empty` if it has no rows. Only the column `fold` breaks its words."""
+    """A table of texts, or the line `empty` if it has no rows. Only the columns `fold` break their words, if any do."""
     drawn = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     for title in titles:
-        drawn.add_column(title, overflow="fold", no_wrap=fold is not None and title != fold)
+        drawn.add_column(title, overflow="fold", no_wrap=bool(fold) and title not in fold)
     for row in rows:
         drawn.add_row(*(Text("-" if value in (None, "") else texts.one_line(str(value))) for value in row))
     if not drawn.row_count:
@@ -61,6 +85,14 @@ def as_json(document: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> None:
     """One row or many as JSON: column names become camelCase, times ISO 8601 in UTC."""
     text = json.dumps(_camel(document), ensure_ascii=False, indent=2, default=_plain)
     block(UNSAFE_IN_JSON.sub(lambda found: json.dumps(found[0])[1:-1], text))
+
+
+def minute(moment: datetime | None, timezone: str) -> str | None:
+    """A time in a list, where the width counts: `07-01 22:51 +03`, with its year if that is more than 300 days ago."""
+    if moment is None:
+        return None
+    year = "%Y-" if (datetime.now(UTC) - moment).days > DAYS_WITHOUT_YEAR else ""
+    return moment.astimezone(ZoneInfo(timezone)).strftime(f"{year}%m-%d %H:%M %Z")
 
 
 def at(moment: datetime | None, timezone: str) -> str | None:

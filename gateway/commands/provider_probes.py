@@ -11,7 +11,7 @@ from models import balances, gauges, provider, provider_counts, provider_health,
 from models.db import database, sealed
 from models.gauges import ProviderGauge
 from models.provider import Provider
-from models.provider_counts import Count, Counted
+from models.provider_counts import Conflicts, Count, Counted
 from models.provider_health import GATEWAY, Health
 
 #: Refusals within an hour from which a provider needs a look; one now and then is business.
@@ -176,39 +176,48 @@ def last_hour(_: Settings) -> list[Finding]:
         counts = provider_counts.last_hour()
         found = [_of_callbacks(each) for each in counts if each.kind == Counted.CALLBACK_REFUSED]
         found += [_of_refusals(each) for each in counts if each.kind == Counted.ORDER_REFUSED]
-        found += [
-            Finding(
-                f"provider {each.provider_id}: conflicts",
-                Status.WARNING,
-                f"{each.count} of its answers within the last hour contradict an order",
-                f"see: gateway orders list --stuck --provider {each.provider_id}",
-            )
-            for each in provider_counts.conflicts_last_hour()
-        ]
+        found += [_of_conflicts(each) for each in provider_counts.conflicts_last_hour()]
     return found
 
 
 def _of_callbacks(refused: Count) -> Finding:
-    """If none was accepted since, the secret is wrong, as a rule; else somebody else may have called."""
+    """If none was accepted since, the secret is wrong, as a rule; else somebody else may have called.
+
+    Once others are accepted and no further one was refused for some minutes, it is over.
+    """
     provider_id = refused.provider_id
-    accepted = provider_counts.accepted_callback_since(provider_id, refused.last_at)
-    status = Status.WARNING if accepted else Status.FAILED
-    detail = f"{refused.count} refused within the last hour"
-    detail += ", although others are accepted" if accepted else ", and none accepted since"
+    name, many = f"provider {provider_id}: callbacks", f"{refused.count} refused within the last hour"
+    reason = log.mask(refused.last_reason)
+    if not provider_counts.accepted_callback_since(provider_id, refused.last_at):
+        cure = (
+            f"the callback secret of {provider_id} is not the one it signs with, or somebody else calls: give it ours"
+            f" anew, gateway providers rotate {provider_id} --new-callback-secret; orders are polled meanwhile"
+        )
+        return Finding(name, Status.FAILED, f"{many}, and none accepted since: {reason}", cure)
+    if not provider_counts.is_recent(refused.last_at):
+        return Finding(name, Status.OK, f"{many}, but accepted since")
     cure = (
-        f"the callback secret of {provider_id} is not the one it signs with, or somebody else calls: give it ours anew,"
-        f" gateway providers rotate {provider_id} --new-callback-secret; orders are polled meanwhile"
+        "if its secret was just put right, this goes within minutes; else somebody else calls in its name, or it signs"
+        " with several secrets: see `callback_refused` in the web's log"
     )
-    return Finding(
-        f"provider {provider_id}: callbacks", status, f"{detail}: {log.mask(refused.last_reason)}", cure
-    )
+    return Finding(name, Status.WARNING, f"{many}, although others are accepted: {reason}", cure)
+
+
+def _of_conflicts(found: Conflicts) -> Finding:
+    """A person has decided each conflict of the last hour."""
+    name = f"provider {found.provider_id}: conflicts"
+    many = "1 answer" if found.count == 1 else f"{found.count} answers"
+    detail = f"{many} within the last hour contradicted an order"
+    if not found.undecided:
+        return Finding(name, Status.OK, f"{detail}, and a person has decided")
+    see = f"see: gateway orders list --stuck --provider {found.provider_id}"
+    return Finding(name, Status.WARNING, f"{detail}, {found.undecided} undecided", see)
 
 
 def _of_refusals(refused: Count) -> Finding:
     name = f"provider {refused.provider_id}: refusals"
-    detail = (
-        f"{refused.count} orders refused within the last hour, the last one: {log.mask(refused.last_reason)}"
-    )
+    many = "1 order" if refused.count == 1 else f"{refused.count} orders"
+    detail = f"{many} refused within the last hour, the last one: {log.mask(refused.last_reason)}"
     status = Status.WARNING if refused.count >= MANY_REFUSALS else Status.OK
     cure = f"see: gateway orders list --provider {refused.provider_id} --since 1h"
     return Finding(name, status, detail, cure)

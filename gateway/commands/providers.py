@@ -4,24 +4,28 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
+from decimal import Decimal
 
 import typer
 
 from gateway import outbound
 from gateway.callbacks.verifiers import VERIFIERS, Verifier
-from gateway.commands import accounts, credentials, operating, printing, rotating, showing
+from gateway.commands import accounts, balances, credentials, operating, printing, rotating, showing
 from gateway.commands import provider_options as option
 from gateway.commands.accounts import Wanted
 from gateway.commands.context import Problem, change_provider, find_provider, gateway
 from gateway.providers import ADAPTERS, Misconfigured, adapter_for
 from gateway.providers.base import ProviderError
 from models import provider, provider_health, standing
+from models.balances import Told, begin_asking, keep_asked
 from models.provider import CALLBACK_SECRET, Provider
 
 app = typer.Typer(help="Providers: the accounts that orders are given to.", no_args_is_help=True)
-for command in (rotating.rotate, operating.pause, operating.resume, operating.remove):
+for command in (rotating.rotate, operating.pause, operating.resume, operating.remove, balances.balance):
     app.command()(command)
 
+#: The state of a provider that cannot be used.
+UNREADABLE = "its credentials cannot be read; see: gateway doctor"
 #: What an id may look like, since it is part of the callback URL.
 ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
@@ -100,7 +104,7 @@ def add(
         currency,
     )
     with gateway() as settings:
-        known = provider.find(provider_id)
+        known = provider.find_renewable(provider_id)
         if known and not replace_:
             raise _exists(provider_id)
         wanted = accounts.completed(adapter, wanted, known)
@@ -120,7 +124,7 @@ def add(
             if not provider.add(added):
                 raise _exists(provider_id)
         else:
-            _, added = change_provider(provider_id, make)
+            _, added = change_provider(provider_id, make, renews=True)
         provider_health.look_again(provider_id)
     showing.warn(settings, added, has_new_url=True)
     showing.saved(added, settings, _shown_once(added, fresh_secret), json)
@@ -206,7 +210,7 @@ def list_(json: option.Json = False) -> None:
     """
     with gateway() as settings:
         found = [(each, provider_health.health(each.id)) for each in provider.every()]
-        standings = standing.every()
+        standings, unreadable = standing.every(), provider.unreadable()
     if json:
         return printing.as_json(
             [
@@ -214,6 +218,7 @@ def list_(json: option.Json = False) -> None:
                     **showing.row(each),
                     **showing.told(settings, each),
                     **showing.health(health, settings.timezone),
+                    **({"state": UNREADABLE} if each.id in unreadable else {}),
                     **showing.standing(standings.get(each.id)),
                 }
                 for each, health in found
@@ -229,12 +234,12 @@ def list_(json: option.Json = False) -> None:
                 each.callback,
                 standings[each.id].routes if each.id in standings else 0,
                 showing.balance(standings.get(each.id), each.low_balance),
-                showing.state(health, settings.timezone),
+                UNREADABLE if each.id in unreadable else showing.state(health, settings.timezone),
             )
             for each, health in found
         ),
         empty="No providers yet. Add one: gateway providers add --help",
-        fold="State",
+        fold=["State"],
     )
 
 
@@ -243,7 +248,7 @@ def test(
     provider_id: option.KnownId,
     json: option.Json = False,
 ) -> None:
-    """Ask the provider for our balance, to see that URL, credentials and access are right. Changes nothing.
+    """Ask the provider for our balance, to see that URL, credentials and access are right. Orders nothing.
 
     Example: gateway providers test bayi
     """
@@ -252,12 +257,17 @@ def test(
         health = provider_health.health(provider_id)
     if found.adapter in ADAPTERS and not ADAPTERS[found.adapter].HAS_SERVICE:
         raise Problem(f"{provider_id} ({found.adapter}) calls no service, so there is nothing to test")
+    with gateway():
+        asking = begin_asking(provider_id)
     started = time.monotonic()
     try:
         balance = adapter_for(found, outbound.Client()).balance()
     except (ProviderError, Misconfigured, outbound.LocalFault) as error:
-        raise Problem(f"{provider_id} at {found.base_url}: {error}") from None
+        at = "" if found.base_url in str(error) else f" at {found.base_url}"
+        raise Problem(f"{provider_id}{at}: {error}") from None
     milliseconds = round((time.monotonic() - started) * 1000)
+    with gateway():
+        keep_asked(provider_id, Told(balance.amount, balance.currency, Decimal(0)), asking)
     is_low = found.low_balance is not None and balance.amount < found.low_balance
     obstacle = health.obstacle() if health else None
     if json:

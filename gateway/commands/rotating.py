@@ -7,11 +7,11 @@ import typer
 
 from gateway.callbacks.verifiers import VERIFIERS
 from gateway.commands import credentials, printing, showing
-from gateway.commands.context import Problem, change_provider, find_provider, gateway
+from gateway.commands.context import Problem, change_provider, gateway, no_provider
 from gateway.commands.provider_options import Json, KnownId
 from gateway.providers import ADAPTERS
 from gateway.settings import Settings
-from models import provider_health
+from models import provider, provider_health
 from models.provider import CALLBACK_SECRET, Provider
 
 
@@ -55,6 +55,8 @@ def rotate(
     A new callback secret is valid beside the former ones, so that no callback is refused while the provider changes
     over. --drop-old ends the former ones; together with a new one it does so at once, as after a leak.
 
+    Credentials that cannot be read any more are all to be given again.
+
     Workers use a change from their next call to the provider on. The web accepts a new callback secret at once, and
     refuses a former one 2 seconds after --drop-old.
 
@@ -64,8 +66,11 @@ def rotate(
     Example: gateway providers rotate bayi --drop-old
     """
     with gateway() as settings:
-        rotation = _read(find_provider(provider_id), new_callback_secret, drop_old)
-        before, after = change_provider(provider_id, rotation.applied)
+        known = provider.find_renewable(provider_id)
+        if known is None:
+            raise no_provider(provider_id)
+        rotation = _read(known, new_callback_secret, drop_old)
+        before, after = change_provider(provider_id, rotation.applied, renews=True)
         provider_health.look_again(provider_id)
     changed = [name for name in after.credentials if after.credentials[name] != before.credentials.get(name)]
     if json:
@@ -82,10 +87,15 @@ def _read(known: Provider, new_callback_secret: bool, drop_old: bool) -> Rotatio
     names, kind = ADAPTERS[known.adapter].CREDENTIALS, VERIFIERS[known.callback]
     if not credentials.names(names, kind):
         raise Problem(f"{known.id} ({known.adapter}) has no credentials")
+    is_lost = not known.credentials
     is_about_secret = new_callback_secret or drop_old
     if is_about_secret and not kind.has_secret:
         raise Problem(f"{known.id} does not call back, so it has no callback secret")
-    given = credentials.read_some(names, kind, may_be_none=is_about_secret)
+    if is_lost:
+        given = credentials.read(names, kind)
+        new_callback_secret = kind.has_secret and CALLBACK_SECRET not in given
+    else:
+        given = credentials.read_some(names, kind, may_be_none=is_about_secret)
     if not new_callback_secret:
         return Rotation(given, None, drop_old)
     if CALLBACK_SECRET in given:

@@ -94,7 +94,7 @@ def add(
     params = _pairs(param, "--param", "NAME=VALUE")
     field_map = _pairs(map_, "--map", "FIELD=TEMPLATE")
     with gateway():
-        account = provider.find(provider_id)
+        account = provider.outline(provider_id)
         if account is None:
             raise Problem(
                 f"provider {provider_id} not found; add it first: gateway providers add {provider_id}"

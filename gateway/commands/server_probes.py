@@ -1,6 +1,9 @@
 """The checks of `gateway doctor` on the servers and on our own processes."""
 
+from contextlib import ExitStack, closing
 from typing import Any
+
+import psycopg2
 
 from gateway import broker
 from gateway.commands.printing import duration
@@ -14,6 +17,8 @@ from models.sweep_run import GRACE_SECONDS
 
 #: Oldest supported PostgreSQL, as server_version_num.
 OLDEST_POSTGRES = 130_000
+#: Time limit of a connection that is opened for a check, in seconds.
+CONNECT_SECONDS = 3
 VERSION = """
 SELECT current_setting('server_version_num')::int AS number,
        split_part(current_setting('server_version'), ' ', 1) AS text
@@ -46,6 +51,32 @@ def database_writes(_: Settings) -> list[Finding]:
             return [Finding(name, Status.FAILED, obstacle.cause, obstacle.cure)]
         readiness.write_and_undo()
     return [Finding(name, Status.OK, "written and rolled back")]
+
+
+def pooler(settings: Settings) -> list[Finding]:
+    """A connection keeps its PostgreSQL session, in which statements are prepared, while others are at work."""
+    url = settings.database_url.get_secret_value()
+    with ExitStack() as stack:
+        ours, *others = (
+            stack.enter_context(closing(psycopg2.connect(url, connect_timeout=CONNECT_SECONDS)))
+            for _ in range(3)
+        )
+        ours.autocommit = True
+        before = _session(ours)
+        for other in others:
+            _session(other)  # its transaction stays open, and keeps a session of a pooler
+        after = _session(ours)
+    if before != after:
+        cause = "one in transaction mode stands before PostgreSQL: prepared statements are lost"
+        cure = "point DATABASE_URL at PostgreSQL itself, or at a pooler in session mode"
+        return [Finding("pooler", Status.FAILED, cause, cure)]
+    return [Finding("pooler", Status.OK, "none in transaction mode")]
+
+
+def _session(connection: Any) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        return int(cursor.fetchone()[0])
 
 
 def migrations(_: Settings) -> list[Finding]:

@@ -104,8 +104,10 @@ def _claim_code_ask(worker: Worker, order_id: str, provider_id: str | None) -> C
 def _cannot_ask(worker: Worker, order_id: str) -> None:
     """The provider cannot be asked, by a fault of its own. The order still fails when its time is up.
 
-    A completed order that waits for its code has been asked for in vain.
+    One that never reached it goes to the next. A completed one that waits for its code has been asked for in vain.
     """
+    if send_elsewhere(worker, order_id, None):
+        return
     with database.session():
         claimed = _claim(worker, order_id, None)
         code_ask = None if claimed else _claim_code_ask(worker, order_id, None)

@@ -277,11 +277,14 @@ def _claim_for_unreached(
     return moved, following
 
 
-def send_elsewhere(worker: Worker, order_id: str, assigned: Assigned) -> bool:
-    """Whether an order was taken from a provider that takes no orders now and that it never reached."""
+def send_elsewhere(worker: Worker, order_id: str, assigned: Assigned | None) -> bool:
+    """Whether an order was taken from a provider that takes no orders now and that it never reached.
+
+    `assigned` is None if its provider cannot be used at all.
+    """
     with database.session():
         waiting = claims.find_unreached(order_id)
-        if waiting is None or waiting.provider_id != assigned.provider.id:
+        if waiting is None or (assigned and waiting.provider_id != assigned.provider.id):
             return False
         further = routing.first_usable(worker, waiting, [*waiting.tried_providers, waiting.provider_id])
         if further is None:
@@ -291,7 +294,7 @@ def send_elsewhere(worker: Worker, order_id: str, assigned: Assigned) -> bool:
             order_id,
             waiting.provider_id,
             route,
-            assigned.health.obstacle() or "",
+            (assigned and assigned.health.obstacle()) or "cannot be used",
             worker.dispatch_grace_seconds,
             waiting.provider_referans,
             is_waiting=True,

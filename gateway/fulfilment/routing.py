@@ -70,7 +70,7 @@ def _usable(worker: Worker, find: Callable[[], Found | None], **ids: str) -> Fou
     try:
         found = find()
     except sealed.Unsealable as error:
-        if isinstance(error, sealed.NoKeyOpens) and not provider.keys_open_anything():
+        if not provider.are_lost(error):
             raise
         found = None
         reason: str | None = f"its credentials cannot be read: {error}"

@@ -50,7 +50,9 @@ ACCOUNT = re.compile(
     r"|\b(?:invalid|wrong|bad) (?:credentials|password|dealer|api key)|\bunauthorized\b|\bauthentication\b"
 )
 #: It may mean our account, or what this one order wants.
-PERHAPS_ACCOUNT = re.compile(r"\bbakiye|\byetki\w*|\bsifre|\bpassword\b|\bbalance\b|\bdenied\b")
+PERHAPS_ACCOUNT = re.compile(
+    r"\bbakiye|\byetki(?!li)\w*|\byetkili degil|\bsifre(?!le)|\bpassword\b|\bbalance\b|\bdenied\b"
+)
 #: The panel does not say which of two things it is, and the other one will pass.
 PERHAPS_PASSING = re.compile(r"baglanti|connection|zaman asimi|time ?out|tedarikci|supplier")
 

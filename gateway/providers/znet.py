@@ -42,25 +42,50 @@ SHORTEST_ECHO = 3
 MAX_SHOWN = 120
 #: All patterns are matched against `fold`ed text: lower case, Turkish letters replaced by similar Latin ones.
 SENT_BEFORE = re.compile(
-    r"daha once (?:gonderil|kullanil)|sent before|already (?:sent|exists|used)|duplicate|ayni referans|mukerrer"
-    r"|zaten (?:mevcut|var)"
+    r"daha once (?:\w+ ){0,1}(?:gonderil|kullanil|yapil|veril|islen|kaydedil|girilmis|olusturul|iletil|alinmis)"
+    r"|sent before|already (?:sent|exists|used|in use|processed|placed|received|registered)|duplicate|mukerrer"
+    r"|ayni referans|zaten (?:mevcut|var|kayitli|kullan|gonder|isle|alin|yapil|veril)"
+    r"|\btekrar(?:lanan|li) (?:islem|siparis)"
+    r"|\b(?:siparis|islem|kayit)\w* (?:var|mevcut(?! degil))\b"
+    r"|\b(?:referans|reference)\w*(?: \w+){0,3} (?:kullanil(?!ama)\w*|kullanimda|kayitli(?! degil)|var|mevcut(?! degil)"
+    r"|exists|in use|used)\b"
 )
-#: Balance or stock was missing, so nothing can have been bought, whatever else the answer says.
-NO_BALANCE_OR_STOCK = re.compile(r"yetersiz|bakiye|insufficient|not enough|\bstok|out of stock")
+#: The panel says that it has taken the order, whatever the number in front of it.
+TAKEN = re.compile(
+    r"\b(?:siparis|islem|talep|talebi|order|request)\w*(?: \w+){0,3} (?:alindi|alinmis\w*|olusturul(?:du|mus)\w*"
+    r"|kaydedil(?:di|mis)\w*|onaylan(?:di|mis)\w*|tamamlan(?:di|mis)\w*|iletil(?:di|mis)\w*|gonderil(?:di|mis)\w*"
+    r"|verildi\w*|verilmis\w*|gerceklesti(?!ril)\w*|gerceklestirildi|kabul edil(?:di|mis)\w*)"
+    r"|\b(?:teslim|kabul) edil(?:di|mis)|\b(?:siraya|kuyruga) alin(?:di|mis)|\bdusuldu\b"
+    r"|\bbasari(?:li(?! degil)|yla|ile)\b"
+    r"|(?<!not )(?<!not be )\b(?:success|successful|successfully|accepted|received|created|queued|delivered)\b"
+    r"|\biptal edileme|\biptal\w* (?:bekl|taleb|iste)"
+)
+#: Balance or stock was missing, so nothing can have been bought, even if the panel is not sure why it failed.
+NO_BALANCE_OR_STOCK = re.compile(
+    r"\byetersiz (?:bakiye|kredi|stok)|\bout of stock\b"
+    r"|\b(?:bakiye|kredi|stok)\w*(?: \w+){0,2} (?:yetersiz\w*|yeterli degil\w*|yetmiyor|yetmedi|yok\w*|bitti|bitmis\w*"
+    r"|kalmadi|kalmamis\w*|tukendi|tukenmis\w*|bulunmuyor|bulunmamakta\w*|bulunamadi)\b"
+    r"|\b(?:insufficient|not enough|no) (?:balance|funds|credit|stock)\b"
+)
 #: Our account may not call: nothing was taken, although the words begin with those of a lost connection.
 ACCOUNT_REFUSED = re.compile(r"kullanici api yetki|kisitli ip")
-#: An error between the panel and its own supplier, or an order in progress: it may have been accepted.
+#: An error between the panel and its own supplier or within the panel, or an order in progress: it may have been
+#: accepted.
 UNCLEAR = re.compile(
-    r"zaman asimi|time ?out|timed out|isleniyor|\bbeklemede|islem\w* devam ed|(?:siparis|islem)\w* alindi|bilinmiyor"
-    r"|bilinmeyen hata|\bpending\b|\bprocessing\b"
-    r"|baglanti|connection|supplier|tedarikci|sistem\w* hata|internal"
+    r"zaman asimi|time ?out|timed out|isleniyor|\bislemde\b|\bsirada\b|\bkuyrukta\b|\bonayda\b"
+    r"|\bbekle(?:mede|niyor|yin|yiniz)\b|\bbekliyor\b|islem\w* devam ed|bilinmiyor|belirsiz"
+    r"|(?:bilinmeyen|beklenmeyen|beklenmedik) (?:bir )?hata|\b(?:unknown|unexpected) error|\bpending\b|\bprocessing\b"
+    r"|\bhata\w* olustu|^\W*(?:hata|error|null|none|undefined|exception|\d+)\W*$|\bexception\b"
+    r"|baglanti|connection|supplier|tedarikci|saglayici|sistem\w* hata|internal|\bgateway\b"
+    r"|\b(?:cevap|yanit|response|reply|json|xml)|veritabani|\bdatabase\b|sql\b|\bdeadlock\b|\bcurl\b|\bhttp\b"
+    r"|\bservis\w*(?: \w+){0,2} (?:hata\w*|mesgul|kullanilamiyor|calismiyor|ulasilam\w*)"
     r"|sunucu(?:dan|ya|lar)|sunucu\w* (?:hata|mesgul|cevap)"
     r"|server (?:error|busy|down|unavailable)"
 )
 #: How panels refuse an order. "Error" alone is not enough: the panel may fail after booking.
 REFUSAL = re.compile(
-    r"\b(?:gecersiz\w*|invalid|hatali\w*|eksik\w*|kapali\w*|pasif\w*|yetki\w*|izin\w*|denied|unauthorized|authentication"
-    r"|sifre\w*|password|reddedil\w*|rejected|iptal\w*"
+    r"\b(?:gecersiz\w*|invalid|hatali\w*|eksik\w*|kapali\w*|pasif\w*|yetki(?!li)\w*|yetkili degil\w*|izin\w*|denied"
+    r"|unauthorized|authentication|yetersiz\w*|sifre(?!le)\w*|password|reddedil\w*|rejected|iptal\w*"
     r"|(?:oyun|kupur|urun|paket|bayi|kullanici|product|package|player)\w*(?: \w+)? (?:bulunama\w*|not found|yok))\b"
 )
 _ORDER = r"(?:siparis|islem|referans|kayit|tahsilat|order|reference|transaction|record)\w*"
@@ -264,6 +289,8 @@ def _is_refusal(head: str, said: str, whole: str) -> bool:
 
     `said` is the `whole` without what the customer wrote, which must not make it one.
     """
+    if TAKEN.search(whole):
+        return False
     if NO_BALANCE_OR_STOCK.search(said) or ACCOUNT_REFUSED.search(said):
         return True
     return not UNCLEAR.search(whole) and bool(REFUSAL.search(said) or (head == "3" and said))

@@ -103,19 +103,31 @@ def _says_something(value: str) -> str:
     return value.strip()
 
 
-def _codes(value: Any) -> tuple[Code, ...]:
+#: The fields of a code in a body.
+CODE_FIELDS = frozenset({"code", "pin", "serial", "expiresAt"})
+
+
+def _pin_code(value: Any) -> tuple[Code, ...]:
     """Raises ValueError, which repeats nothing of the value."""
     found = codes.read(value)
-    if found.unreadable or (value is not None and not found.codes):
-        raise ValueError("must be a code as text, or objects of code, pin, serial and expiresAt")
+    if value is not None and (not isinstance(value, str) or not found.codes):
+        raise ValueError("must be a code as text")
     return found.codes
 
 
 def _listed_codes(value: Any) -> tuple[Code, ...]:
-    """Raises ValueError."""
-    if not isinstance(value, list) or len(_codes(value)) != len(value):
-        raise ValueError("must be a list of objects of code, pin, serial and expiresAt")
-    return _codes(value)
+    """Raises ValueError, which repeats nothing of the value."""
+    entries = [] if value is None else value
+    if not isinstance(entries, list) or not all(_is_code(each) for each in entries):
+        raise ValueError("must be a list of objects of code, pin, serial and expiresAt, and of nothing else")
+    found = codes.read(entries)
+    if found.unreadable or len(found.codes) != len(entries):
+        raise ValueError("contains something that is not a code, or the same code twice")
+    return found.codes
+
+
+def _is_code(entry: Any) -> bool:
+    return isinstance(entry, dict) and "code" in entry and entry.keys() <= CODE_FIELDS
 
 
 Why = Annotated[str, Field(max_length=500), AfterValidator(storable), AfterValidator(_says_something)]
@@ -127,7 +139,7 @@ class ResolveOrder(_Input):
     reason: Why
     external_status: Literal["completed", "failed", "reversed"] | None = None
     accept: bool = False
-    pin_code: Annotated[tuple[Code, ...], BeforeValidator(_codes)] = ()
+    pin_code: Annotated[tuple[Code, ...], BeforeValidator(_pin_code)] = ()
     codes: Annotated[tuple[Code, ...], BeforeValidator(_listed_codes)] = ()
 
     def all_codes(self) -> list[Code]:

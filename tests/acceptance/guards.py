@@ -77,8 +77,8 @@ GUARDS = [
     Guard(
         "keys that open nothing are no fault of a provider",
         "gateway/fulfilment/routing.py",
-        "if isinstance(error, sealed.NoKeyOpens) and not provider.keys_open_anything():",
-        "if False:",
+        "        if not provider.are_lost(error):\n",
+        "        if False:\n",
         OWN_TROUBLE,
     ),
     Guard(
@@ -227,6 +227,13 @@ GUARDS = [
         "tests/gateway/providers/test_znet.py",
     ),
     Guard(
+        "what the panel says that it has taken is not a refusal",
+        "gateway/providers/znet.py",
+        "if TAKEN.search(whole):",
+        "if False:",
+        "tests/gateway/providers/test_znet.py",
+    ),
+    Guard(
         "a reason too long to be read is not a refusal",
         "gateway/providers/znet.py",
         "if len(reason) > MAX_REASON:\n        return InDoubt(",
@@ -250,8 +257,8 @@ GUARDS = [
     Guard(
         "a cost that cannot be stored keeps no outcome from its order",
         "models/outcome.py",
-        "cost if cost is not None and abs(cost) <= MAX_COST else None",
-        "self.cost",
+        "money if money is not None and abs(money) <= MAX_COST else None",
+        "amount",
         "tests/models/test_outcome.py",
     ),
     Guard(
@@ -448,8 +455,8 @@ GUARDS = [
     Guard(
         "an outcome counts for the order's providers only",
         "models/settle.sql",
-        "OR i.provider_id = ANY (o.tried_providers)\n        )",
-        "OR true\n        )",
+        "            OR i.provider_id = ANY (o.tried_providers)\n",
+        "            OR true\n",
         SETTLE,
     ),
     Guard(
@@ -735,6 +742,41 @@ GUARDS = [
         RACES,
     ),
     Guard(
+        "an open order is never dismissed out of sight",
+        "models/resolving.py",
+        "SET attention = CASE WHEN seen.waits_for_person THEN 'manual' END,",
+        "SET attention = NULL,",
+        "tests/models/test_resolving.py",
+    ),
+    Guard(
+        "a provider of a former send may have the order still",
+        "models/resolving.py",
+        "else seen.former_holder",
+        "else None",
+        "tests/models/test_resolving.py",
+    ),
+    Guard(
+        "a provider that had a reference never gets another order under it",
+        "models/resolving.py",
+        "had_it = target.provider_id in seen.tried_providers or (",
+        "had_it = seen.was_claimed and (",
+        "tests/models/test_resolving.py",
+    ),
+    Guard(
+        "what a former send has delivered is not sent again before a person has decided",
+        "models/claims.py",
+        " AND o.attention IS DISTINCT FROM 'conflict'",
+        "",
+        "tests/models/test_resolving.py",
+    ),
+    Guard(
+        "a late answer under a former reference is kept",
+        "models/settle.sql",
+        "OR i.known_id IS NOT NULL AND (",
+        "OR false AND (",
+        "tests/models/test_resolving.py",
+    ),
+    Guard(
         "a dismissal of what has changed since does nothing",
         "models/resolving.py",
         " AND {VERSION} = %(seen)s",
@@ -765,7 +807,7 @@ GUARDS = [
     Guard(
         "an order that a provider may have is not sent again unasked",
         "models/resolving.py",
-        "if not _may_have_it(seen) or may_buy_twice:",
+        "if may_buy_twice or holder is None or is_waiting:",
         "if True:",
         RESOLVING,
     ),
@@ -786,14 +828,14 @@ GUARDS = [
     Guard(
         "what comes under a former reference finds its order",
         "models/settle.sql",
-        "WHERE f.referans = i.referans AND f.provider_id = i.provider_id",
-        "WHERE false",
+        "WHERE f.referans = i.referans AND f.provider_id = i.provider_id\n",
+        "WHERE false\n",
         RESOLVING,
     ),
     Guard(
         "the answer to a former send does not count for the new one",
         "models/settle.sql",
-        " OR i.referans <> o.referans AS is_former",
+        " OR COALESCE(i.referans <> o.referans, false) AS is_former",
         " AS is_former",
         RESOLVING,
     ),
@@ -835,7 +877,7 @@ GUARDS = [
     Guard(
         "an order that waits for a person is not dismissed out of sight",
         "models/resolving.py",
-        " AND seen.must_stay IS NOT TRUE",
+        " AND NOT (seen.waits_for_person AND seen.attention = 'manual')",
         "",
         RESOLVING,
     ),

@@ -2,6 +2,7 @@
 
 import random
 import uuid
+from bisect import bisect
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -71,31 +72,25 @@ class Books:
         self._sends: dict[int, list[Send]] = defaultdict(list)
         for send in made.sends:
             self._sends[send.order].append(send)
-        self._now = -1.0
+        self._changes = sorted((at, send.order) for send in made.sends for at in _times(send))
+        events = (event for sends in self._sends.values() for event in _events(sends))
+        self._events = sorted(events, key=lambda event: event["at_s"])
+        self._readings = sorted(self._all_readings(), key=lambda reading: reading["answered_s"])
+        self._written = (0, 0, 0)
         for name in ("created_at", "updated_at"):
             database.rows(f"UPDATE providers SET {name} = %s", (START,))
 
     def write_until(self, now: float) -> None:
-        before, self._now = self._now, now
-        changed = [
-            self._order(number, now)
-            for number, sends in self._sends.items()
-            if sends[0].began <= now and any(before < at <= now for send in sends for at in _times(send))
-        ]
-        events = sorted(
-            (
-                event
-                for sends in self._sends.values()
-                for event in _events(sends)
-                if before < event["at_s"] <= now
-            ),
-            key=lambda event: event["at_s"],
-        )
-        readings = sorted(
-            (each for each in self._readings() if before < each["answered_s"] <= now),
-            key=lambda each: each["answered_s"],
-        )
-        for sql, rows in ((ORDERS, changed), (EVENTS, events), (READINGS, readings)):
+        changes = bisect(self._changes, (now, len(self._sends)))
+        events = bisect(self._events, now, key=lambda event: event["at_s"])
+        readings = bisect(self._readings, now, key=lambda reading: reading["answered_s"])
+        before, self._written = self._written, (changes, events, readings)
+        orders = {order for _, order in self._changes[before[0] : changes]}
+        for sql, rows in (
+            (ORDERS, [self._order(order, now) for order in sorted(orders)]),
+            (EVENTS, self._events[before[1] : events]),
+            (READINGS, self._readings[before[2] : readings]),
+        ):
             if rows:
                 database.rows(sql, database.arrays(rows))
 
@@ -121,7 +116,7 @@ class Books:
             "may_be_known": len(sends) > 1 or (has_ended and is_lost),
         }
 
-    def _readings(self) -> Iterator[dict[str, Any]]:
+    def _all_readings(self) -> Iterator[dict[str, Any]]:
         for send in self._made.sends:
             if send.has_reading:
                 cost = None if send.ends is Ends.WITHOUT_COST else money(send.price)
@@ -185,7 +180,8 @@ SELECT given.* FROM unnest(%(order)s::uuid[], %(at)s::timestamptz[], %(source)s:
 READINGS = f"""
 INSERT INTO balance_readings (provider_id, order_id, began_at, answered_at, cost, remaining, currency, event_id)
 SELECT '{factories.SANDBOX}', given.order_id, given.began, given.answered, given.cost, given.remaining, 'TRY',
-    CASE WHEN given.order_id IS NULL THEN COALESCE((SELECT max(e.id) FROM order_events AS e WHERE e.at < given.began), 0) END
+    CASE WHEN given.order_id IS NULL
+        THEN COALESCE((SELECT max(e.id) FROM order_events AS e WHERE e.at < given.began), 0) END
 FROM unnest(%(order)s::uuid[], %(began)s::timestamptz[], %(answered)s::timestamptz[], %(cost)s::numeric[],
     %(remaining)s::numeric[]) AS given (order_id, began, answered, cost, remaining)
 """

@@ -13,7 +13,7 @@ from models.codes import Code
 from models.db import database
 from models.outcome import Arrival, Outcome
 from models.route import Route
-from models.status import KINDS, RANKS, ExternalStatus, FailureReason, Kind, Result, Source
+from models.status import KINDS, RANKS, Attention, ExternalStatus, FailureReason, Kind, Result, Source
 from tests import factories
 from tests.models.lifecycle_table import Claim, Standing, decide
 
@@ -150,6 +150,8 @@ class Tell:
     provider: str = FIRST
     failure_reason: FailureReason = FailureReason.PROVIDER
     next_check_seconds: float | None = 600.0
+    #: It then waits for a person, if the outcome is not its end.
+    attention: Attention | None = None
 
     def arrival(self, shadow: Shadow) -> Arrival:
         asked = self.source is not Source.CALLBACK
@@ -166,6 +168,7 @@ class Tell:
             next_check_seconds=self.next_check_seconds,
             code_ask_seconds=CODE_ASK_SECONDS.get(self.source),
             failure_reason=self.failure_reason,
+            attention=self.attention,
         )
 
     def run(self, shadow: Shadow) -> Any:
@@ -222,10 +225,17 @@ class Tell:
             shadow.may_be_known = True
         if result is Result.APPLIED:
             self._apply(shadow, before)
-        if was_open and KINDS[shadow.status] is Kind.OPEN and self._plans(result):
-            shadow.due = False
+        if was_open and KINDS[shadow.status] is Kind.OPEN:
+            self._plan(shadow, result)
         shadow.tell(self.source, before, result)
         return result.value
+
+    def _plan(self, shadow: Shadow, result: Result) -> None:
+        if result is Result.APPLIED and self.attention:
+            shadow.attention = shadow.attention or self.attention.value
+            shadow.planned = shadow.due = False
+        elif self._plans(result):
+            shadow.planned, shadow.due = True, False
 
     def _plans(self, result: Result) -> bool:
         told = result is Result.APPLIED or self.source is Source.CALLBACK
@@ -240,7 +250,7 @@ class Tell:
         refused = self.source is Source.DISPATCH and kind is Kind.FAILED
         sent = RANKS[self.status] >= RANKS["sent"] and not refused
         shadow.reached = shadow.reached or sent or before == "not_sent"
-        if kind is Kind.REVERSED and shadow.attention is None:
+        if kind is Kind.REVERSED and shadow.attention != "conflict":
             shadow.attention = "reversed"
         if kind is Kind.COMPLETED:
             shadow.delivered = True
@@ -248,6 +258,7 @@ class Tell:
         if kind is not Kind.OPEN:
             shadow.planned = shadow.due = False
             shadow.code_asks = None
+            shadow.attention = None if shadow.attention == "manual" else shadow.attention
         ask_seconds = CODE_ASK_SECONDS.get(self.source)
         if kind is Kind.COMPLETED and not had_codes and not self.codes and ask_seconds is not None:
             shadow.code_asks = 0 if self.source is Source.CALLBACK else 1
@@ -432,10 +443,11 @@ class Dismiss:
         return resolving.dismiss(shadow.id, by="a person", reason="seen").changed
 
     def on(self, shadow: Shadow) -> Any:
-        needed = shadow.attention is not None
-        shadow.attention = None
-        shadow.tell("operator", shadow.status, "applied" if needed else "duplicate")
-        return needed
+        before = shadow.attention
+        waits = shadow.kind is Kind.OPEN and (before == "manual" or not shadow.planned)
+        shadow.attention = "manual" if waits else None
+        shadow.tell("operator", shadow.status, "applied" if before else "duplicate")
+        return before != shadow.attention
 
 
 @dataclass(frozen=True)
@@ -474,6 +486,21 @@ class GiveUp:
 
 
 @dataclass(frozen=True)
+class LeaveToPerson:
+    """A worker finds a check planned of an order that a person fulfils."""
+
+    def run(self, shadow: Shadow) -> Any:
+        return plans.leave_to_person(shadow.id)
+
+    def on(self, shadow: Shadow) -> Any:
+        if shadow.kind is not Kind.OPEN or shadow.status in ("not_sent", "pending"):
+            return False
+        shadow.planned = shadow.due = shadow.check_requested = False
+        shadow.attention = shadow.attention or "manual"
+        return True
+
+
+@dataclass(frozen=True)
 class RequestCheck:
     """An operator wants to know now."""
 
@@ -481,7 +508,7 @@ class RequestCheck:
         return plans.request_check(shadow.id)
 
     def on(self, shadow: Shadow) -> Any:
-        if shadow.status == "not_sent" or not shadow.reached:
+        if shadow.status == "not_sent" or not shadow.reached or shadow.attention == "manual":
             return False
         shadow.planned = shadow.due = shadow.check_requested = True
         return True

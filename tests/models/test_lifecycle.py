@@ -29,7 +29,7 @@ from hypothesis.stateful import (
 from models import inbox
 from models.codes import Code
 from models.db import binding, database
-from models.status import RANKS, ExternalStatus, FailureReason, Source
+from models.status import KINDS, RANKS, Attention, ExternalStatus, FailureReason, Kind, Source
 from tests import factories
 from tests.models.shadow import (
     FIRST,
@@ -45,6 +45,7 @@ from tests.models.shadow import (
     Dismiss,
     GiveUp,
     InDoubt,
+    LeaveToPerson,
     Operation,
     RequestCheck,
     Shadow,
@@ -93,7 +94,15 @@ timeouts = st.just(
         next_check_seconds=None,
     )
 )
-in_batches = st.one_of(callbacks, answers, timeouts)
+for_a_person = st.just(
+    Tell(
+        ExternalStatus.SENT,
+        source=Source.DISPATCH,
+        next_check_seconds=60.0,
+        attention=Attention.MANUAL,
+    )
+)
+in_batches = st.one_of(callbacks, answers, timeouts, for_a_person)
 steps = st.one_of(
     in_batches,
     callbacks_by_number,
@@ -106,6 +115,7 @@ steps = st.one_of(
             ClaimCodeAsk(),
             Cancel(),
             Unknown(),
+            LeaveToPerson(),
         ]
     ),
     st.builds(InDoubt, st.booleans()),
@@ -209,6 +219,8 @@ class Lifecycle(RuleBasedStateMachine):
 
     def _holds_for_ever(self, order_id: str, seen: dict[str, Any]) -> None:
         """What is promised in so many words, whatever the shadow may think."""
+        is_open = KINDS[seen["externalStatus"]] is Kind.OPEN
+        assert not is_open or seen["planned"] or seen["attention"], "an open order that nobody sees"
         moves = [(before, after, source) for source, before, after, _ in seen["events"] if before != after]
         assert [after for _, after, _ in moves[:-1]] == [before for before, _, _ in moves[1:]]
         assert moves[-1][1] == seen["externalStatus"]

@@ -74,6 +74,6 @@ def test_conflicts_are_counted_by_provider() -> None:
     factories.settle(factories.arrival(order, ExternalStatus.COMPLETED, "PIN-1"))
     for pin in ("PIN-2", "PIN-3"):
         assert factories.settle(factories.arrival(order, ExternalStatus.COMPLETED, pin)) == ["conflict"]
-    assert provider_counts.conflicts_last_hour() == [Conflicts("sandbox", 2)]
+    assert provider_counts.conflicts_last_hour() == [Conflicts("sandbox", 2, undecided=2)]
     database.rows("UPDATE order_events SET at = at - interval '61 minutes'")
     assert provider_counts.conflicts_last_hour() == []

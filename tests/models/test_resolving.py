@@ -1,18 +1,20 @@
 """What a person decides: it applies whatever the state is, is done once, and says who and why."""
 
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import pytest
 
-from models import claims, order, placing, resolving, route, timeline, unsent
+from models import claims, order, placing, plans, resolving, route, timeline, unsent
 from models.codes import Code
 from models.db import database, sealed
 from models.order import Order
 from models.outcome import Outcome
 from models.resolving import ChangedMeanwhile, Decision, MayBuyTwice, NothingToAccept, NotPossible
 from models.route import Route
-from models.status import Attention, ExternalStatus, FailureReason, Source
+from models.status import Attention, ExternalStatus, FailureReason, Source, is_open
 from tests import factories
 from tests.conftest import KEY
 from tests.factories import SANDBOX, arrival, column, put, settle
@@ -123,6 +125,26 @@ def another_code() -> Kind:
 def decided_by_the_storefront() -> Kind:
     one = factories.sent()
     put(one, status="approved")
+    return one
+
+
+def for_a_person() -> Kind:
+    """It waits for a person to fulfil it."""
+    one = factories.place()
+    claims.claim_dispatch(one["id"], 60)
+    settle(arrival(one, SENT, source=Source.DISPATCH, attention=Attention.MANUAL))
+    return one
+
+
+def for_a_person_but_delivered_before() -> Kind:
+    """The same, and a provider that had it before has delivered it after all."""
+    one = factories.place()
+    claims.claim_dispatch(one["id"], 60)
+    assert claims.claim_next_provider(one["id"], SANDBOX, Route(BACKUP, {}), "no stock", 60)
+    settle(
+        arrival(one, SENT, source=Source.DISPATCH, attention=Attention.MANUAL, provider_id=BACKUP),
+    )
+    assert settle(arrival(one, COMPLETED, "PIN-FORMER")) == ["conflict"]
     return one
 
 
@@ -252,6 +274,16 @@ def test_the_newest_of_several_conflicts_is_accepted() -> None:
     assert codes_of(one) == ["PIN-THREE", "PIN-ONE"]
 
 
+@pytest.mark.parametrize("make", [another_code, failed_after_delivery, delivered_after_failing])
+def test_what_was_accepted_may_be_accepted_again(make: Callable[[], Kind]) -> None:
+    """The answer to the first request may have been lost."""
+    one = make()
+    assert resolving.accept(one["id"], **WHY).changed
+    before, codes = found(one), codes_of(one)
+    assert not resolving.accept(one["id"], **WHY).changed
+    assert found(one) == before and codes_of(one) == codes
+
+
 def test_there_must_be_something_to_accept() -> None:
     one = delivered()
     with pytest.raises(NothingToAccept):
@@ -277,15 +309,46 @@ def test_a_dismissed_order_stays_as_it_is(make: Callable[[], Kind]) -> None:
 
 
 def test_an_open_order_that_waits_for_a_person_is_not_dismissed_out_of_sight() -> None:
-    one = factories.place()
-    claims.claim_dispatch(one["id"], 60)
-    settle(arrival(one, SENT, source=Source.DISPATCH, attention=Attention.MANUAL))
+    one = for_a_person()
     assert (found(one).attention, column(one, "nextCheckAt")) == ("manual", None)
     assert column(one, "attentionAt")
     assert not resolving.dismiss(one["id"], **WHY).changed
     assert found(one).attention == "manual"
     resolving.complete(one["id"], [Code("BY-HAND")], **WHY)
     assert state(one) == ("completed", "approved", None, None) and codes_of(one) == ["BY-HAND"]
+
+
+def test_a_conflict_of_an_order_that_waits_for_a_person_is_dismissed_and_the_order_waits_on() -> None:
+    one = for_a_person_but_delivered_before()
+    assert (found(one).attention, column(one, "nextCheckAt")) == ("conflict", None)
+    assert resolving.dismiss(one["id"], **WHY).changed
+    assert found(one).attention == "manual" and column(one, "attentionAt")
+    assert not resolving.dismiss(one["id"], **WHY).changed
+
+
+OPERATIONS: dict[str, Callable[..., object]] = {
+    "dismiss": resolving.dismiss,
+    "accept": resolving.accept,
+    "complete": resolving.complete,
+    "fail": resolving.fail,
+    "reverse": resolving.reverse,
+    "resend": partial(resolving.resend, may_buy_twice=True),
+    "check": lambda order_id, **why: plans.request_check(order_id),
+    "leave to a person": lambda order_id, **why: plans.leave_to_person(order_id),
+}
+
+
+@pytest.mark.parametrize("second", [None, "dismiss", "check", "resend"])
+@pytest.mark.parametrize("first", OPERATIONS)
+def test_an_open_order_is_always_planned_or_needs_a_person(first: str, second: str | None) -> None:
+    for make in (*STATES, for_a_person, for_a_person_but_delivered_before):
+        one = make()
+        for name in filter(None, (first, second)):
+            with suppress(NotPossible):
+                OPERATIONS[name](one["id"], **WHY)
+        is_decided = make is decided_by_the_storefront
+        seen = column(one, "nextCheckAt") or found(one).attention
+        assert seen or is_decided or not is_open(found(one).external_status), make
 
 
 # --- one decision
@@ -434,16 +497,92 @@ def test_a_provider_that_never_had_it_gets_it_under_the_same_reference() -> None
     assert (shown.provider_id, shown.provider_referans) == (BACKUP, one["provider_referans"])
     assert column(one, "routeParams") == {"oyun": "7", "kupur": "60"}
     assert column(one, "triedProviders") == [SANDBOX]
+    claims.claim_dispatch(one["id"], 60)
     assert settle(arrival(one, COMPLETED, "PIN-FORMER")) == ["conflict"]
 
     # Back to the first one: it had it, so it gets a new reference, and both former ones are known.
     database.rows("UPDATE order_events SET at = at - interval '2 s'")
-    claims.claim_dispatch(one["id"], 60)
     resolving.resend(one["id"], **WHY, provider_id=SANDBOX, may_buy_twice=True)
     assert column(one, "provider_referans") != one["provider_referans"]
     assert column(one, "triedProviders") == []
     for provider_id in (SANDBOX, BACKUP):
         assert settle(arrival(one, COMPLETED, "PIN", provider_id=provider_id)) == ["conflict"]
+
+
+def test_back_at_a_provider_that_had_it_it_has_a_new_reference_though_it_was_not_sent_between() -> None:
+    backup()
+    one = refused()
+    to_backup(one)
+    assert column(one, "provider_referans") == one["provider_referans"]
+    resolving.resend(one["id"], **WHY, provider_id=SANDBOX)
+    assert column(one, "provider_referans") != one["provider_referans"]
+    assert settle(arrival(one, COMPLETED, "PIN-FORMER")) == ["conflict"]
+
+
+def cancelled(one: Kind) -> None:
+    placing.cancel(one["id"], "tests", order_timeout_seconds=3600)
+
+
+def refused_by_the_next(one: Kind) -> None:
+    claims.claim_dispatch(one["id"], 60)
+    settle(arrival(one, FAILED, source=Source.DISPATCH, order_id=one["id"], provider_id=BACKUP))
+
+
+@pytest.mark.parametrize("end", [cancelled, refused_by_the_next])
+def test_an_order_that_a_provider_of_a_former_send_may_have_is_sent_again_only_where_that_is_allowed(
+    end: Callable[[Kind], None],
+) -> None:
+    backup()
+    one = timed_out()
+    to_backup(one, may_buy_twice=True)
+    assert not resolving.resend(one["id"], **WHY, provider_id=BACKUP).changed  # it was allowed, and waits
+    end(one)
+    assert state(one)[0] == "failed"
+    for provider_id in (None, SANDBOX, BACKUP):
+        with pytest.raises(MayBuyTwice, match=f"{SANDBOX} may have it"):
+            resolving.resend(one["id"], **WHY, provider_id=provider_id)
+    assert resolving.resend(one["id"], **WHY, may_buy_twice=True).changed
+
+
+def test_an_order_that_every_provider_refused_is_sent_again_as_often_as_a_person_likes() -> None:
+    backup()
+    one = refused()
+    to_backup(one)
+    refused_by_the_next(one)
+    assert state(one)[0] == "failed"
+    for _ in range(2):
+        assert resolving.resend(one["id"], **WHY).changed
+        cancelled(one)
+
+
+def test_a_late_answer_of_a_provider_that_had_the_order_under_a_former_reference_is_not_lost() -> None:
+    backup()
+    one = factories.place()
+    claims.claim_dispatch(one["id"], 60)
+    assert claims.claim_next_provider(one["id"], SANDBOX, Route(BACKUP, {}), "no stock", 60)
+    resolving.resend(one["id"], **WHY, provider_id=SANDBOX, may_buy_twice=True)
+    assert column(one, "triedProviders") == []
+    late = {"provider_id": BACKUP, "order_id": one["id"]}
+    assert settle(arrival(one, SENT, source=Source.DISPATCH, **late)) == ["stale"]
+    assert f"stale: sent at {BACKUP}, which had the order before" in str(last_event(one).message)
+    assert settle(arrival(one, COMPLETED, "PIN-LATE", source=Source.POLL, **late)) == ["conflict"]
+    assert found(one).attention == "conflict"
+
+
+@pytest.mark.parametrize("decide", ["dismiss", "resend"])
+def test_an_order_that_waits_to_be_sent_again_is_not_sent_once_its_former_send_has_delivered(
+    decide: str,
+) -> None:
+    one = factories.sent()
+    resolving.resend(one["id"], **WHY, may_buy_twice=True)
+    assert settle(arrival(one, COMPLETED, "PIN-FORMER")) == ["conflict"]
+    assert claims.claim_dispatch(one["id"], 60) is None
+    with pytest.raises(MayBuyTwice):
+        resolving.resend(one["id"], **WHY)
+
+    OPERATIONS[decide](one["id"], **WHY)
+    assert found(one).attention is None
+    assert claims.claim_dispatch(one["id"], 60)
 
 
 def test_an_order_that_was_never_sent_keeps_its_reference() -> None:

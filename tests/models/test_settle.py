@@ -439,3 +439,21 @@ def _let_all_wait_for(database_url: str, order: dict[str, Any], threads: list[th
         outsider.rollback()
     for thread in threads:
         thread.join()
+
+
+def test_a_callback_with_the_providers_own_number_alone_is_news_of_the_order() -> None:
+    placed = factories.place()
+    claims.claim_dispatch(placed["id"], 60)
+    accepted = Outcome(SENT, placed["provider_referans"], external_order_id="Z-78")
+    settle(Arrival("sandbox", Source.DISPATCH, accepted, order_id=placed["id"], next_check_seconds=60))
+    put(placed, unknownCount=1, mayBeKnown=False)
+    working = Outcome(PROCESSING, external_order_id="Z-78", cost=Decimal("1.50"), currency="TRY")
+    callback = Arrival(
+        "sandbox", Source.CALLBACK, working, dedupe_key="of-78", raw="{}", next_check_seconds=600
+    )
+    assert settle(callback) == ["applied"]
+    found = {
+        name: column(placed, name) for name in ("lastCallbackAt", "mayBeKnown", "unknownCount", "costAmount")
+    }
+    assert found["lastCallbackAt"] is not None and found["mayBeKnown"] is True
+    assert (found["unknownCount"], found["costAmount"]) == (0, Decimal("1.50"))

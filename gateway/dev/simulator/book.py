@@ -125,9 +125,14 @@ class Book:
         return self._balance
 
     def set_balance(self, amount: Decimal) -> None:
-        """A deposit, or what other orders of the dealer took."""
+        """Whatever it was before."""
         with self._lock:
             self._balance = amount
+
+    def move_balance(self, amount: Decimal) -> None:
+        """A deposit, or below 0 what another program bought on the dealer's account."""
+        with self._lock:
+            self._balance += amount
 
     def get(self, referans: str) -> Order | None:
         """The order sent with this reference, or None."""

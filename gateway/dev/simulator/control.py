@@ -5,6 +5,8 @@ GET  /sim/orders[?state=completed]                every reference received
 GET  /sim/orders/<referans>                       one of them
 POST /sim/faults  {"mode": "html"|"empty"|"500"|"slow"|"cut"|"hang"|"denied"|"password"|null, "seconds": 5}
 POST /sim/balance {"amount": "980.88"}            the dealer's balance from now on
+POST /sim/balance {"deposit": "50"}               money comes in
+POST /sim/balance {"purchase": "25.50"}           something else buys on the dealer's account
 POST /sim/settle  {"referans", "state": "completed"|"failed"|"reversed"|"processing", "pin"?, "message"?}
 POST /sim/reset                                   deletes orders, plans and faults
 """
@@ -118,15 +120,19 @@ class Control:
         return {"mode": asked["mode"]}
 
     def _balance(self, asked: dict[str, Any]) -> Any:
-        try:
-            amount = Decimal(str(asked.get("amount")))
-        except ArithmeticError:
-            amount = Decimal("NaN")
-        if not amount.is_finite():
-            raise Invalid("amount takes a number")
-        self._book.set_balance(amount)
-        self._echo("balance", f"{amount:.2f}")
-        return {"balance": f"{amount:.2f}"}
+        changes: dict[str, Callable[[Decimal], None]] = {
+            "amount": self._book.set_balance,
+            "deposit": self._book.move_balance,
+            "purchase": lambda amount: self._book.move_balance(-amount),
+        }
+        given = [name for name in changes if name in asked]
+        if len(given) != 1:
+            raise Invalid(f"takes one of {', '.join(changes)}")
+        [name] = given
+        amount = _amount(name, asked[name])
+        changes[name](amount)
+        self._echo("balance", f"{name} {amount:.2f}, now {self._book.balance:.2f}")
+        return {"balance": f"{self._book.balance:.2f}"}
 
     def _settle(self, asked: dict[str, Any]) -> Any:
         order = self._find(str(asked.get("referans", "")))
@@ -156,6 +162,16 @@ def _fault(mode: str | None, seconds: float) -> Fault | None:
     if mode == "hang":
         return Fault("hang", HANG_SECONDS)
     return Fault(delay_seconds=seconds) if mode == "slow" else Fault(mode)
+
+
+def _amount(name: str, value: Any) -> Decimal:
+    try:
+        amount = Decimal(str(value))
+    except ArithmeticError:
+        amount = Decimal("NaN")
+    if not amount.is_finite():
+        raise Invalid(f"{name} takes a number")
+    return amount
 
 
 def _state(name: Any) -> State:

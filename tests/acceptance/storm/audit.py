@@ -211,7 +211,7 @@ def _expired_unasked(case: Case, books: Books) -> bool:
         return True
     deadline = sent_at.timestamp() + books.order_timeout_seconds
     asked = case.present is not None and any(at >= deadline for at in case.present.checked_at)
-    away = any(began <= expiries[0] and ended >= deadline for began, ended in books.unreachable)
+    away = any(began <= expiries[0] and ended >= deadline for began, ended in books.unanswered)
     return not asked and not away
 
 

@@ -267,8 +267,8 @@ class Books:
 
     cases: dict[str, Case]
     order_timeout_seconds: float
-    #: When the first provider could not be reached: from, until (seconds since 1970).
-    unreachable: tuple[tuple[float, float], ...]
+    #: When the first provider could not be reached, or answered no question: from, until (seconds since 1970).
+    unanswered: tuple[tuple[float, float], ...]
 
     def open_orders(self) -> list[str]:
         """The ids of those of which something is still to come."""
@@ -291,7 +291,7 @@ def read(stage: Stage) -> Books:
         for row in cursor.fetchall():
             timelines[row.pop("key")].append(Event(*row.values()))
     cases = {row["key"]: Case(row, _entries(providers, row), timelines[row["key"]]) for row in rows}
-    return Books(cases, stage.order_timeout_seconds, tuple(stage.unreachable))
+    return Books(cases, stage.order_timeout_seconds, tuple(stage.unanswered))
 
 
 def _entries(providers: Mapping[str, Book], row: dict[str, Any]) -> dict[str, Order]:

@@ -191,7 +191,7 @@ def _provider_down(stage: Stage, chance: float) -> Script:
     stage.simulator.stop()
     yield 5 + 7 * chance
     stage.simulator.start()
-    stage.unreachable.append((began, time.time()))
+    stage.unanswered.append((began, time.time()))
 
 
 def _provider_slow(stage: Stage, chance: float) -> Script:
@@ -216,9 +216,11 @@ def _provider_flapping(stage: Stage, chance: float) -> Script:
 
 def _account_refused(stage: Stage, chance: float) -> Script:
     """Our rights or our password do not count any more; the gateway pauses the provider, and finds its return."""
+    began = time.time()
     stage.simulator.control.set_fault(_pick(["denied", "password"], chance))
     yield 4 + 2 * chance
     stage.simulator.control.set_fault(None)
+    stage.unanswered.append((began, time.time()))
     yield PROBED_SECONDS
 
 

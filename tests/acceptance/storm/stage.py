@@ -66,8 +66,8 @@ class Stage:
         self.schedulers: list[str] = []
         #: What went wrong on the stage itself, such as a process that would not end.
         self.complaints: list[str] = []
-        #: When the first provider could not be reached: from, until (seconds since 1970).
-        self.unreachable: list[tuple[float, float]] = []
+        #: When the first provider could not be reached, or answered no question: from, until (seconds since 1970).
+        self.unanswered: list[tuple[float, float]] = []
         self._numbers = itertools.count(1)
 
     def raise_curtain(self) -> None:

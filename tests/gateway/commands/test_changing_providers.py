@@ -1,6 +1,7 @@
 """Providers, changed one thing at a time, rotated, paused and removed on the command line."""
 
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, fields, replace
@@ -8,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 
 from gateway.dev.simulator import Simulator
 from gateway.providers import ADAPTERS
@@ -590,3 +592,67 @@ def test_every_command_is_explained_with_an_example(cli: Run) -> None:
         )
     for command in ("set", "rotate"):
         assert "2 seconds" in " ".join(cli("providers", command, "--help").out.split())
+
+
+class TestCredentialsThatCannotBeRead:
+    """They were sealed under a key that is gone: everything else goes on, and they can be entered again."""
+
+    @pytest.fixture(autouse=True)
+    def lost(self, models: Models, full: Provider) -> None:
+        with models():
+            factories.add_provider("other")
+            database.rows("UPDATE providers SET credentials = 'sealed:cut off' WHERE id = 'bayi'")
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            ("providers", "pause", "bayi", "--reason", "wrong prices"),
+            ("providers", "resume", "bayi"),
+            ("routes", "add", "game", "60", "bayi"),
+        ],
+    )
+    def test_what_does_not_need_them_works(self, cli: Run, words: tuple[str, ...]) -> None:
+        assert cli(*words).code == 0
+
+    def test_the_list_says_which_provider_it_is(self, cli: Run) -> None:
+        listed = {each["id"]: each["state"] for each in json.loads(cli("providers", "list", "--json").out)}
+        assert "cannot be read" in listed.pop("bayi") and listed == {"other": "up"}
+        assert re.search(
+            r"^bayi .* its credentials cannot be read; see: gateway doctor",
+            cli("providers", "list").out,
+            re.M,
+        )
+
+    @pytest.mark.parametrize("words", [("test",), ("set", "--max-per-minute", "5")])
+    def test_what_needs_them_says_what_to_do(self, cli: Run, words: tuple[str, ...]) -> None:
+        problem = cli("providers", words[0], "bayi", *words[1:]).problem
+        assert "the credentials of bayi cannot be read" in problem
+        assert "enter them again: gateway providers rotate bayi" in problem
+
+    @pytest.mark.parametrize(
+        "command", [("rotate", "bayi"), ("add", "bayi", "--adapter", "znet", "--replace")]
+    )
+    def test_they_are_entered_again(self, cli: Run, models: Models, command: tuple[str, ...]) -> None:
+        assert "missing credential kod" in cli("providers", *command, stdin='{"sifre": "new"}').problem
+
+        entered = cli("providers", *command, stdin='{"kod": "4711", "sifre": "new"}')
+
+        assert entered.code == 0 and "Callback secret, shown only once: " in entered.out
+        secret = entered.out.split("shown only once: ")[1].split()[0]
+        with models():
+            assert provider.find("bayi") == replace(
+                FULL, credentials={"kod": "4711", "sifre": "new", "callback_secret": secret}
+            )
+
+    def test_wrong_keys_of_ours_change_nothing(
+        self, cli: Run, models: Models, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("ENCRYPTION_KEYS", Fernet.generate_key().decode())
+        assert cli("providers", "rotate", "other", stdin='{"kod": "4711", "sifre": "new"}').code == 0
+        with models():
+            before = database.rows("SELECT id, credentials FROM providers ORDER BY id")
+        monkeypatch.setenv("ENCRYPTION_KEYS", Fernet.generate_key().decode())
+        entered = cli("providers", "rotate", "other", stdin='{"kod": "4711", "sifre": "new"}')
+        assert "set ENCRYPTION_KEYS to the keys that sealed it" in entered.problem
+        with models():
+            assert database.rows("SELECT id, credentials FROM providers ORDER BY id") == before

@@ -263,8 +263,9 @@ def test_one_that_fails_does_not_stop_the_others(cli: Run, desk: Desk) -> None:
     assert "has no outcome that is kept as a conflict" in finished.err and "nobody not found" in finished.err
     assert finished.out.splitlines()[-1] == "2 done, 2 failed"
     assert [state(desk, each)[0] for each in (one, other, third)] == ["reversed", "sent", "reversed"]
-    as_json = json.loads(cli("orders", "accept", one["id"], third["id"], *WHY, "--json").out)
-    assert [each["id"] for each in as_json["failed"]] == [one["id"], third["id"]]
+    as_json = json.loads(cli("orders", "accept", one["id"], other["id"], "nobody", *WHY, "--json").out)
+    assert [(each["id"], each["changed"]) for each in as_json["orders"]] == [(one["id"], False)]
+    assert [each["id"] for each in as_json["failed"]] == [other["id"], "nobody"]
 
 
 def test_all_of_a_kind_are_decided_after_their_number_was_said(cli: Run, desk: Desk) -> None:

@@ -61,10 +61,11 @@ def test_all_is_well(well: Run) -> None:
     plain, found = well("doctor"), well("doctor", "--json")
 
     assert (plain.code, found.code) == (0, 0)
-    names = ["settings", "database", "migrations", "encryption", "broker", "workers", "scheduler", "sweep"]
+    names = ["settings", "database", "migrations", "pooler", "encryption", "broker"]
+    names += ["workers", "scheduler", "sweep"]
     assert list(report(found)) == [*names, "provider box", "callback formats", "stuck orders"]
     assert {status for status, _, _ in report(found).values()} == {"ok"}
-    assert [line.split()[0] for line in plain.out.splitlines()] == ["ok"] * 11
+    assert [line.split()[0] for line in plain.out.splitlines()] == ["ok"] * 12
 
 
 def test_a_provider_whose_callbacks_are_guessed_is_named(well: Run, models: Models, panel: Simulator) -> None:
@@ -186,7 +187,7 @@ def test_with_both_servers_down_every_line_says_what_to_do(run: Run, monkeypatch
     assert "DATABASE_URL" in str(found["database"][2]) and "REDIS_URL" in str(found["broker"][2])
     unknown = {name for name, (status, _, _) in found.items() if status == "unknown"}
     others = {"scheduler", "sweep", "providers", "stuck orders", "workers"}
-    assert unknown == {"migrations", "encryption"} | others
+    assert unknown == {"migrations", "pooler", "encryption"} | others
     assert all(advice for status, _, advice in found.values() if status != "ok")
 
 

@@ -12,7 +12,7 @@ from gateway.commands import doctor
 from gateway.commands.probes import Finding, Status
 from gateway.dev.simulator import Simulator
 from gateway.fulfilment.recovery import WRONG_KEYS
-from models import claims, provider, provider_counts, provider_health, route, stock, sweep_run
+from models import claims, provider, provider_counts, provider_health, resolving, route, stock, sweep_run
 from models.codes import Code
 from models.db import database, sealed
 from models.provider import CallbackFormat, Provider
@@ -220,7 +220,10 @@ class TestProviders:
         factories.settle(
             factories.arrival({"provider_referans": "1"}, ExternalStatus.SENT, provider_id="box")
         )
-        assert examined()["provider box: callbacks"].status is Status.WARNING
+        line = examined()["provider box: callbacks"]
+        assert line.status is Status.WARNING and line.next and "callback_refused" in line.next
+        database.rows("UPDATE provider_counts SET last_at = last_at - interval '6 minutes'")
+        assert examined() == {}, "the secret was put right"
 
     def test_it_refuses_many_orders(self, database_url: str) -> None:
         count(Counted.ORDER_REFUSED, 4, "Stok yok")
@@ -265,6 +268,9 @@ class TestOrders:
         assert (
             line.next and "gateway orders accept ID" in line.next and "gateway orders dismiss ID" in line.next
         )
+        assert found["provider sandbox: conflicts"].detail.endswith("contradicted an order, 1 undecided")
+        resolving.dismiss(str(order["id"]), by="mona", reason="the panel shows the first code")
+        assert examined() == {}
 
     def test_a_panel_does_not_know_an_order_that_it_accepted(
         self, database_url: str, order: dict[str, object]

@@ -8,6 +8,7 @@ import pytest
 import redis
 
 from gateway.broker import QUEUES, queue_lengths
+from models import provider_health, timeline
 from models.codes import Code
 from models.db import database
 from models.outcome import Outcome
@@ -16,6 +17,12 @@ from tests import factories
 
 from .conftest import Run
 from .desk import Desk
+from .terminal import at_a_terminal
+
+
+def plain(screen: str) -> str:
+    """Without colours."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", screen)
 
 
 def stuck(cli: Run) -> list[tuple[str, str]]:
@@ -98,6 +105,18 @@ def test_what_others_wrote_does_not_reach_the_terminal(cli: Run, desk: Desk) -> 
     assert json.loads(as_json.out)["userIdentifier"] == HOSTILE
 
 
+def test_events_that_say_the_same_are_not_all_shown(cli: Run, desk: Desk) -> None:
+    found = desk.sent()
+    with desk.models():
+        for number in range(1, 31):
+            timeline.record(found["id"], Source.POLL, f"checked ({number}), nothing learned: no answer")
+        timeline.record(found["id"], Source.POLL, "checked (31), nothing learned: HTTP 500")
+    shown = cli("orders", "show", found["id"]).out
+    assert re.findall(r"checked \((\d+)\)", shown) == ["1", "30", "31"]
+    assert "… 28 more of these …" in shown
+    assert len(json.loads(cli("orders", "show", found["id"], "--json").out)["events"]) == 34
+
+
 @pytest.mark.parametrize("unknown", [factories.NO_ORDER, "123456789012345678", "nonsense"])
 def test_an_order_that_is_not_there_is_one_line(cli: Run, unknown: str) -> None:
     assert f"order {unknown} not found" in cli("orders", "show", unknown).problem
@@ -157,7 +176,7 @@ def test_an_order_that_needs_a_person_shows_why_and_what_to_do(cli: Run, desk: D
     shown, listed = cli("orders", "show", "ali").out, cli("orders", "list", "--stuck")
 
     for out in (shown, listed.out):
-        assert "its outcomes contradict each other: failed, iade edildi" in out
+        assert "its outcomes contradict each other: first completed, then failed, iade edildi" in out
         assert f": gateway orders accept {found['id']} --reason …" in out
         assert "1111-2222" not in out
     assert re.search(rf"^conflict +{found['id']} +completed +bayi +since 20", listed.out, re.MULTILINE)
@@ -198,10 +217,75 @@ def test_times_are_shown_with_their_zone(cli: Run, desk: Desk, monkeypatch: pyte
     found = desk.sent()
     time = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(.{6})")
 
-    assert set(time.findall(cli("orders", "list").out)) == {" +0545"}
+    assert re.search(r" \d\d-\d\d \d\d:\d\d \+0545$", cli("orders", "list").out, re.MULTILINE)
     assert set(time.findall(cli("orders", "show", found["id"]).out)) == {" +0545"}
     as_json = json.loads(cli("orders", "show", found["id"], "--json").out)
     assert as_json["createdAt"].endswith("Z")
+
+
+def test_an_id_in_a_list_is_whole_at_a_terminal(
+    cli: Run, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    found = desk.completed("1111-2222")
+    desk.change(found, "\"userIdentifier\" = '5123456789'")
+    listed = at_a_terminal(["orders", "list"], [])
+    assert found["id"] in listed and "5123456789" in listed
+    assert all(len(line) <= 100 for line in plain(listed).splitlines())
+
+
+def test_a_command_is_whole_at_a_terminal(cli: Run, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    found = desk.completed("1111-2222")
+    ended = Outcome(ExternalStatus.FAILED, found["provider_referans"], message="iade edildi " * 20)
+    desk.settle(found, ended, Source.POLL)
+    for words in (["orders", "list", "--stuck"], ["orders", "show", found["id"]]):
+        lines = plain(at_a_terminal(words, [])).splitlines()
+        assert any(line.endswith(f"gateway orders accept {found['id']} --reason …") for line in lines)
+        assert all(len(line) <= 100 for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("state", "why", "command"),
+    [
+        ("completed", "bayi delivered it, with 1 code", "gateway orders pin {id}"),
+        ("failed", "it failed: bayi refused or cancelled it", "gateway orders resend {id} --reason …"),
+        ("timeout", "it failed: there was no outcome in time", "gateway orders resend {id} --may-buy-twice"),
+        ("account", "it failed: bayi refused our account", "gateway doctor"),
+        ("sent", "it is on its way: bayi has not said yet how it ended", "gateway orders check {id}"),
+        ("placed", "it is about to be sent to bayi", "gateway doctor"),
+    ],
+)
+def test_an_order_that_needs_nobody_says_how_it_does_and_what_can_be_done(
+    cli: Run, desk: Desk, state: str, why: str, command: str
+) -> None:
+    found = desk.placed() if state == "placed" else desk.sent()
+    ended = ExternalStatus.COMPLETED if state == "completed" else ExternalStatus.FAILED
+    if state not in ("placed", "sent"):
+        codes = (Code("1111-2222"),) if state == "completed" else ()
+        desk.settle(found, Outcome(ended, found["provider_referans"], codes=codes), Source.POLL)
+    if state in ("timeout", "account"):
+        desk.change(found, f"\"failureReason\" = '{state}'")
+    shown = cli("orders", "show", found["id"]).out
+    assert f"\n  {why}\n" in shown
+    assert f": {command.format(id=found['id'])}" in shown
+
+
+def test_what_is_advised_depends_on_what_is_wrong_with_the_provider(cli: Run, desk: Desk) -> None:
+    unsent, sent = desk.placed(), desk.sent()
+
+    def advised(order: dict[str, Any]) -> set[str]:
+        document = json.loads(cli("orders", "show", order["id"], "--json").out)
+        assert document["attention"] == "provider_down"
+        return {" ".join(command.split()[1:3]) for command in document["next"]}
+
+    desk.break_provider()
+    down = {"providers test", "providers rotate"}
+    assert (advised(unsent), advised(sent)) == (down | {"orders resend"}, down)
+    with desk.models():
+        provider_health.answered("bayi")
+        provider_health.pause("bayi", "wrong prices", "mona")
+    assert advised(unsent) == {"providers resume", "orders resend"}
 
 
 def test_an_order_on_its_way_is_not_stuck(cli: Run, desk: Desk) -> None:
@@ -248,7 +332,7 @@ def test_an_order_whose_provider_is_down_is_stuck(cli: Run, desk: Desk) -> None:
     ((order_id, why),) = stuck(cli)
 
     assert order_id == found["id"]
-    assert "bayi is down (no answer in time)" in why
+    assert "waits for bayi, which is down (no answer in time)" in why
 
 
 def test_a_check_is_planned_for_now_noted_and_hinted_at(cli: Run, desk: Desk, queue: redis.Redis) -> None:

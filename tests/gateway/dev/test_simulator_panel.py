@@ -402,3 +402,31 @@ def test_serve_stops_on_a_signal(number: int) -> None:
         process.send_signal(number)
         output, _ = process.communicate(timeout=10)
     assert (process.returncode, "stopped" in output) == (0, True)
+
+
+class TestBalance:
+    def test_answers_tell_cost_and_what_remains(self, dealer: Dealer) -> None:
+        before = dealer.simulator.book.balance
+        cost, remaining = (Decimal(part) for part in dealer.send("1").split("|")[1:])
+        assert before - cost == remaining == dealer.simulator.book.balance
+
+    def test_a_failed_order_is_refunded(self, dealer: Dealer) -> None:
+        before = dealer.simulator.book.balance
+        dealer.send("1", "ali+fail+after=0")
+        dealer.check_when_settled("1")
+        assert dealer.simulator.book.balance == before
+
+    @pytest.mark.parametrize(
+        ("change", "balance"),
+        [({"amount": "7"}, "7.00"), ({"deposit": "5"}, "12.00"), ({"purchase": 2.5}, "4.50")],
+    )
+    def test_it_is_changed_by_hand(self, dealer: Dealer, change: dict[str, Any], balance: str) -> None:
+        dealer.simulator.book.set_balance(Decimal(7))
+        assert dealer.control("balance", **change) == {"balance": balance}
+        assert dealer.text("bakiye_kontrol") == f"OK|{balance}"
+
+    @pytest.mark.parametrize(
+        "change", [{}, {"amount": "1", "deposit": "1"}, {"deposit": "much"}, {"purchase": None}]
+    )
+    def test_other_changes_are_refused(self, dealer: Dealer, change: dict[str, Any]) -> None:
+        assert "error" in dealer.control("balance", **change)

@@ -29,9 +29,10 @@ def dispatch(worker: Worker, words: str) -> str:
     return order
 
 
-def test_a_healthy_provider_costs_no_row(worker: Worker) -> None:
+def test_a_healthy_provider_costs_no_row_but_that_of_its_balance(worker: Worker) -> None:
     for _ in range(3):
         order = sent(worker)
+        database.rows("DELETE FROM provider_health")
         checking.check(worker, order)
     dispatch(worker, "refuse")
     assert provider_health.health(SANDBOX) is None

@@ -258,12 +258,13 @@ class TestThisMachine:
         self, worker_for: WorkerFor, simulator: Simulator, backup: str
     ) -> None:
         sent(worker_for())  # which leaves a connection to the queue
+        known = provider_health.health(SANDBOX)
         order, worker = place(), worker_for(client=outbound.Client())
         with out_of_files():
             dispatching.dispatch(worker, order)
         assert (status(order), row(order)["providerId"]) == ("pending", SANDBOX)
         assert "not sent because of a fault on our side, will send again" in events(order)[-1]
-        assert provider_health.health(SANDBOX) is None
+        assert provider_health.health(SANDBOX) == known
 
         age(order, 31)
         checking.check(worker, order)

@@ -8,7 +8,7 @@ import pytest
 from gateway.dev.simulator import Simulator
 from gateway.fulfilment import checking, dispatching, probing, sweeping
 from gateway.fulfilment.worker import CHECK, DISPATCH, Worker
-from models import claims, provider_health, route, unsent
+from models import claims, provider_health, removal, route, unsent
 from models.db import database
 from models.provider_health import Health
 from tests import factories
@@ -351,6 +351,49 @@ class TestNotReached:
         assert queue.hints() == [Hint(CHECK, order, 0)]
         checking.check(worker, order)
         assert (status(order), booked(simulator, order).requests_seen) == ("sent", 1)
+
+    @pytest.mark.parametrize("fault", ["removed", "unreadable"])
+    def test_one_whose_provider_cannot_be_used_any_more_goes_on(
+        self, worker: Worker, simulator: Simulator, fault: str
+    ) -> None:
+        order = place("never")
+        dispatching.dispatch(worker, order)
+        age(order, 31)
+        if fault == "removed":
+            removal.remove(SANDBOX, even_if_awaited=True)
+        else:
+            database.rows("UPDATE providers SET credentials = 'sealed:cut off' WHERE id = %s", (SANDBOX,))
+        checking.check(worker, order)
+        assert (status(order), row(order)["providerId"]) == ("pending", SANDBOX)
+
+        factories.add_provider(BACKUP, simulator.url)
+        age(order, 31)
+        checking.check(worker, order)
+        assert (status(order), row(order)["providerId"]) == ("sent", BACKUP)
+        assert "sandbox cannot be used; sending to backup" in events(order)
+        assert row(order)["checkCount"] == 0, "the next provider is asked by the whole backoff"
+
+    def test_one_that_a_provider_may_know_stays_with_it_though_that_was_removed(
+        self, worker: Worker, simulator: Simulator, backup: str
+    ) -> None:
+        factories.add_provider(base_url=simulator.url)
+        order = place("html")
+        dispatching.dispatch(worker, order)
+        removal.remove(SANDBOX, even_if_awaited=True)
+        age(order, 31)
+        checking.check(worker, order)
+        assert (status(order), row(order)["providerId"]) == ("pending", SANDBOX)
+
+    def test_a_provider_that_has_refused_it_takes_up_nothing_when_it_is_back(
+        self, worker: Worker, simulator: Simulator, backup: str, queue: Queue
+    ) -> None:
+        order = place("refuse")
+        dispatching.dispatch(worker, order)
+        assert row(order)["triedProviders"] == [backup]
+        queue.clear()
+        database.rows("INSERT INTO provider_health (provider_id, returned_at) VALUES (%s, now())", (BACKUP,))
+        look(worker)
+        assert queue.hints() == []
 
     def test_its_time_runs_out_all_the_same(self, worker: Worker) -> None:
         order = place("never")

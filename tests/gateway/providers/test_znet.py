@@ -253,6 +253,74 @@ def test_answers_to_a_send(
     assert type(raised.value) is error
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        # Taken, whatever the number before it, also where it speaks of a balance, of stock or of cancelling.
+        "1|Sipariş alındı|kalan bakiye 980.88",
+        "2|İşleminiz sıraya alındı, bakiyeniz 55.10",
+        "3|Siparişiniz alınmıştır, iptal edilemez",
+        "3|Siparişiniz oluşturuldu",
+        "3|İşlem başarılı",
+        "3|Order accepted",
+        "8|Bakiyenizden 10.12 TL düşüldü",
+        "8|Bakiye düşüldü ama tedarikçi cevap vermedi",
+        "1|Stoktan teslim edildi",
+        # Under way.
+        "3|İşlemde",
+        "3|Kuyruğa alındı",
+        "8|Yetkili onayı bekliyor",
+        "3|Lütfen bekleyiniz",
+        # The panel, or what stands behind it, failed, perhaps after booking.
+        "3|502 Bad Gateway",
+        "3|Hata oluştu",
+        "3|Beklenmeyen hata",
+        "3|Unknown error",
+        "3|Veritabanı hatası",
+        "3|Karşı servis cevap vermedi",
+        "8|Geçersiz yanıt",
+        "8|Stok servisi zaman aşımı",
+        "8|Bakiye servisi zaman aşımı",
+        "8|Şifreleme hatası",
+        "3|Sonuç belirsiz",
+        "3|null",
+        # It has the reference.
+        "3|Bu işlem daha önce yapılmış",
+        "3|Bu referans numarası kullanılıyor",
+        "3|Bu referans ile kayıtlı sipariş var",
+        "3|Reference number is already in use",
+    ],
+)
+def test_what_may_have_been_taken_is_never_a_refusal(panel: Panel, znet: Znet, answer: str) -> None:
+    panel.answer = answer.encode()
+    with pytest.raises(InDoubt):
+        znet.send(task())
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "3|Siparişiniz alınamadı, bakiye yetersiz",
+        "3|İşleminiz gerçekleştirilemedi",
+        "3|İşlem başarısız",
+        "3|Sipariş onaylanmadı",
+        "3|Order not accepted",
+        "8|Siparişiniz iptal edildi, bakiyeniz iade edildi",
+        "8|Bakiyeniz kalmadı",
+        "8|Stok tükendi",
+        "8|Limit yetersiz",
+        "8|Yetkili değilsiniz",
+        "3|Referans numarası mevcut değil",
+        "3|Oyuncu ID hatalı, tekrar deneyiniz",
+        "3|Aynı numaraya 10 dakika içinde aynı işlem yapılamaz",
+    ],
+)
+def test_what_was_certainly_not_taken_is_a_refusal(panel: Panel, znet: Znet, answer: str) -> None:
+    panel.answer = answer.encode()
+    with pytest.raises(Refused):
+        znet.send(task())
+
+
 @pytest.mark.parametrize("cost", ["NaN", "1E-200000", "1E999999", "sNaN", "9" * 60, "", "ücretsiz", "12 TL"])
 def test_a_whole_answer_is_an_order_whatever_its_cost_says(panel: Panel, znet: Znet, cost: str) -> None:
     panel.answer = f"OK|{cost}|980.88".encode()

@@ -123,6 +123,12 @@ def test_codes_that_a_person_gives_come_first(trusted: Client, delivered: Kind) 
     assert answer.json["pinCode"] == "C-2"
 
 
+def test_no_codes_may_be_written_as_null_or_as_an_empty_list(trusted: Client, delivered: Kind) -> None:
+    for none in (None, []):
+        answer = resolve(trusted, delivered, externalStatus="completed", pinCode=None, codes=none)
+        assert (answer.status_code, answer.json["codes"]) == (200, [{"code": "PIN-1"}])
+
+
 def test_who_may_not_see_codes_does_not_get_them_by_deciding(operator: Client, delivered: Kind) -> None:
     answer = resolve(operator, delivered, externalStatus="completed", pinCode="C-1")
     assert answer.status_code == 200
@@ -155,6 +161,11 @@ def test_there_must_be_something_to_accept(operator: Client, delivered: Kind) ->
         ({"externalStatus": "completed", "codes": "SECRET-1"}, "/codes"),
         ({"externalStatus": "completed", "codes": [{"name": "SECRET-1"}]}, "/codes"),
         ({"externalStatus": "completed", "codes": [{"code": "SECRET-1"}, {}]}, "/codes"),
+        ({"externalStatus": "completed", "codes": [{"code": "SECRET-1", "serialNo": "S"}]}, "/codes"),
+        ({"externalStatus": "completed", "codes": ["SECRET-1"]}, "/codes"),
+        ({"externalStatus": "completed", "codes": [{"code": "SECRET-1"}, {"code": "SECRET-1"}]}, "/codes"),
+        ({"externalStatus": "completed", "pinCode": {"code": "SECRET-1"}}, "/pinCode"),
+        ({"externalStatus": "completed", "pinCode": ["SECRET-1"]}, "/pinCode"),
         ({"may": "be"}, "/may"),
     ],
 )

@@ -1,0 +1,9 @@
+"""Whether the provider of a former send may have the order still: then sending it again may buy it twice."""
+
+SQL = """
+ALTER TABLE former_references ADD COLUMN IF NOT EXISTS may_have_it boolean NOT NULL DEFAULT false;
+"""
+
+
+def up(migrator, db):
+    db.execute_sql(SQL)
