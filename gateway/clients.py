@@ -4,6 +4,7 @@ gunicorn has no such limits (gunicorn #2086). Like `gateway.serving`, this impor
 """
 
 import errno
+import heapq
 import socket
 import struct
 import time
@@ -28,6 +29,8 @@ MAX_REQUEST_BYTES = 256 * 1024
 HELD_BYTES = 64 * 1024
 #: Most bytes that the clients may make a process keep: of requests not yet complete, and of answers not yet taken.
 MAX_KEPT_BYTES = 32 * 1024 * 1024
+#: How many of the slowest clients one look at all of them finds.
+FOUND_AT_ONCE = 20
 #: How often a client is read from, as long as something is here, before others have their turn.
 MAX_READS_AT_ONCE = 10
 #: Longest wait for others, in seconds, of a request that was sent before the one in front of it was answered.
@@ -138,15 +141,22 @@ class Client:
 
     def _wait(self, event: Any, since: float, seconds: float, kept_bytes: int) -> None:
         """Raises TimeoutError `seconds` after `since`."""
+        left_seconds = since + seconds - time.monotonic()
+        if left_seconds <= 0:
+            raise TimeoutError
         self.awaited, self.awaited_since, self.awaited_seconds = event, since, seconds
         self.kept_bytes = kept_bytes
         if kept_bytes:
             self._crowd.keep(kept_bytes)
         try:
-            wait(event, max(0.001, since + seconds - time.monotonic()))
+            wait(event, left_seconds)
         finally:
             self._crowd.kept_bytes -= self.kept_bytes
             self.awaited, self.kept_bytes = None, 0
+
+    def is_awaited(self) -> bool:
+        """Whether the process waits for this client, and has not let it go."""
+        return self.awaited is not None and not self.is_leaving
 
     def share_used(self, now: float) -> float:
         """How much of its time the awaited client has used, 0 to 1."""
@@ -207,6 +217,7 @@ class Crowd:
     def __init__(self, most_clients: int, most_bytes: int = MAX_KEPT_BYTES) -> None:
         self._most_clients, self._most_bytes = most_clients, most_bytes
         self._clients: set[Client] = set()
+        self._found: Iterator[Client] = iter(())
         self._leaving = 0
         #: Bytes that the clients make the process keep.
         self.kept_bytes = 0
@@ -228,29 +239,34 @@ class Crowd:
 
     def make_room(self) -> None:
         """Let clients go until the others are few enough. Those that the process works for stay."""
-        while len(self._clients) - self._leaving > self._most_clients and self._let_slowest_go(
-            self._awaited()
-        ):
-            pass
+        while len(self._clients) - self._leaving > self._most_clients and (slowest := self._find_slowest()):
+            self._let_go(slowest)
 
     def keep(self, size: int) -> None:
         """Keep so many bytes more for an awaited client, and let clients go if that is too much."""
         self.kept_bytes += size
-        while self.kept_bytes > self._most_bytes and self._let_slowest_go(
-            one for one in self._awaited() if one.kept_bytes
+        while self.kept_bytes > self._most_bytes and (
+            slowest := next(self._look(one for one in self._clients if one.kept_bytes), None)
         ):
-            pass
+            self._let_go(slowest)
 
-    def _awaited(self) -> Iterator[Client]:
-        return (one for one in self._clients if one.awaited is not None and not one.is_leaving)
+    def _find_slowest(self) -> Client | None:
+        """Looks at all clients only when those that it found before are used up."""
+        if (found := next(self._found, None)) is None:
+            self._found = self._look(self._clients)
+            found = next(self._found, None)
+        return found
 
-    def _let_slowest_go(self, clients: Iterable[Client]) -> bool:
-        """False if there is no client."""
+    def _look(self, clients: Iterable[Client]) -> Iterator[Client]:
+        """Some of the slowest, the slowest first. When its turn comes, one that has gone on meanwhile is left out."""
         now = time.monotonic()
-        slowest = max(clients, key=lambda one: one.share_used(now), default=None)
-        if slowest is None:
-            return False
-        slowest.let_go()
+        slowest = heapq.nlargest(
+            FOUND_AT_ONCE, (one for one in clients if one.is_awaited()), key=lambda one: one.share_used(now)
+        )
+        found = [(one, one.awaited_since) for one in slowest]
+        return (one for one, since in found if one.is_awaited() and one.awaited_since == since)
+
+    def _let_go(self, client: Client) -> None:
+        client.let_go()
         self._leaving += 1
         self.let_go += 1
-        return True

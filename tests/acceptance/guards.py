@@ -1025,6 +1025,13 @@ GUARDS = [
         "tests/gateway/test_clients.py",
     ),
     Guard(
+        "a client that always has a byte more is left in time",
+        "gateway/clients.py",
+        "        if left_seconds <= 0:\n            raise TimeoutError\n",
+        "        left_seconds = max(1, left_seconds)\n",
+        "tests/gateway/test_clients.py",
+    ),
+    Guard(
         "an answer is taken in time",
         "gateway/clients.py",
         "since, ANSWER_SECONDS, unsent_bytes)",
@@ -1076,15 +1083,22 @@ GUARDS = [
     Guard(
         "a client that the process works for stays",
         "gateway/clients.py",
-        "if one.awaited is not None and not one.is_leaving)",
-        "if not one.is_leaving)",
+        "return self.awaited is not None and not self.is_leaving",
+        "return not self.is_leaving",
         "tests/gateway/test_clients.py",
     ),
     Guard(
         "clients make a process keep only so much",
         "gateway/clients.py",
-        "        while self.kept_bytes > self._most_bytes and",
-        "        while False and self.kept_bytes and",
+        "        while self.kept_bytes > self._most_bytes and (",
+        "        while not self._clients and (",
+        "tests/gateway/test_clients.py",
+    ),
+    Guard(
+        "a client that has gone on meanwhile does not count as slow",
+        "gateway/clients.py",
+        "in found if one.is_awaited() and one.awaited_since == since)",
+        "in found if one.is_awaited())",
         "tests/gateway/test_clients.py",
     ),
     Guard(

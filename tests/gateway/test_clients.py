@@ -107,7 +107,7 @@ def dripping(end: Any, piece: bytes) -> "gevent.Greenlet[[], None]":
         with suppress(OSError):
             while True:
                 end.sendall(piece)
-                gevent.sleep(SHORT_SECONDS / 10)
+                gevent.sleep(SHORT_SECONDS / 1000)
 
     return gevent.spawn(drip)
 
@@ -402,6 +402,19 @@ def test_of_too_many_idle_clients_the_longest_idle_one_is_let_go() -> None:
             third.ask()
             assert third.is_answered()
     assert crowd.let_go == 1
+
+
+def test_a_client_that_has_gone_on_since_it_was_found_is_not_let_go() -> None:
+    """The slowest are looked for some at a time, not for each new client."""
+    crowd = Crowd(3)
+    with connected(crowd, 3) as (first, second, third), connected(crowd, 1):
+        assert first.is_hung_up()
+        second.ask()
+        assert second.is_answered()
+        with connected(crowd, 1):
+            assert third.is_hung_up()
+            second.ask()
+            assert second.is_answered()
 
 
 def test_a_client_that_has_said_nothing_goes_before_one_that_was_answered() -> None:
