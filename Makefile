@@ -39,6 +39,7 @@ bench: .venv ## run the benchmarks and print their table
 soak: .venv ## run real processes with faults for a long time
 	$(BIN)/python -m tests.acceptance.soak $(ARGS)
 	$(BIN)/python -m tests.acceptance.stall
+	$(BIN)/python -m tests.acceptance.account_run
 	$(BIN)/python -m tests.acceptance.floods
 
 floods: .venv ## let crowds of slow and greedy clients come over the web, beside others

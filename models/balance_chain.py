@@ -14,7 +14,7 @@ unanswered sends used are followed: since a rise needs no explanation, whatever 
 lower one. That keeps the number of stories small, and gives up none that could do without a gap.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -403,11 +403,11 @@ class _Chain:
     def _may_change(self, falls: list[Fall], certain: _Story) -> list[Fall]:
         """The falls whose explanation may turn out to be another one.
 
-        Something may still be learned of the send that explains it; or that send can explain another such fall, or one
-        that comes later, while the fall itself has another explanation.
+        Something may still be learned of a send that explains it, or that could; or what explains it can explain
+        another such fall, or one that comes later, while the fall itself has another explanation.
         """
         ones = {one.id: one for one in self._unanswered}
-        found = [fall for fall in falls if not all(ones[one].is_settled for one in fall.by)]
+        found = [fall for fall in falls if not all(one.is_settled for one in self._near(fall, ones))]
         following = certain.began_at
         left = [fall for fall in falls if fall not in found and self._others(fall)]
         while True:
@@ -421,6 +421,12 @@ class _Chain:
                 return found
             found += joined
             left = [fall for fall in left if fall not in joined]
+
+    def _near(self, fall: Fall, ones: Mapping[str, Unanswered]) -> list[Unanswered]:
+        """What explains the fall, or if nothing does, what could if it explained nothing else."""
+        if fall.by:
+            return [ones[one] for one in fall.by]
+        return [one for one in self._unanswered if _is_within(one, fall.since, fall.until)]
 
     def _others(self, fall: Fall) -> bool:
         """Whether other sends could explain the fall, too, or part of it."""

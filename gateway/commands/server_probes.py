@@ -26,8 +26,9 @@ SELECT current_setting('server_version_num')::int AS number,
 SCHEMA_AGE = """
 SELECT EXTRACT(EPOCH FROM (now() AT TIME ZONE 'UTC') - min(applied))::float8 AS seconds FROM schema_migration
 """
-#: Seconds without a tick after which the scheduler counts as dead; it ticks each minute, through queue and worker.
-SCHEDULER_SILENCE_SECONDS = 150.0
+#: Seconds without a tick after which the scheduler counts as dead; it ticks each minute, through queue and worker. One
+#: that is dead is named within two minutes, even if it died just after a tick.
+SCHEDULER_SILENCE_SECONDS = 110.0
 
 
 def postgres(settings: Settings) -> list[Finding]:

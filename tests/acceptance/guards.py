@@ -53,6 +53,10 @@ PLAN, SETTLE = "tests/models/test_claims.py", "tests/models/test_settle.py"
 INBOX, PLACING = "tests/models/test_inbox.py", "tests/models/test_placing.py"
 CALLBACKS = "tests/gateway/web/test_callbacks.py"
 ATTENTION = "tests/models/test_attention.py"
+CHAIN = "tests/models/test_balance_chain.py"
+LEDGER = " ".join(
+    f"tests/models/test_balance_ledger.py::{name}" for name in ("TestAGap", "TestTheAccount", "TestReadings")
+)
 STOCK, STOCK_RACES = "tests/models/test_stock.py", "tests/models/test_stock_races.py"
 STOCK_ORDERS, MANUAL = "tests/gateway/fulfilment/test_stock.py", "tests/gateway/fulfilment/test_manual.py"
 RESOLVING, RACES = "tests/models/test_resolving.py", "tests/models/test_races.py"
@@ -1453,6 +1457,69 @@ GUARDS = [
         " AND {_IS_OWN_PAUSE} FOR UPDATE",
         " AND h.paused_at IS NOT NULL FOR UPDATE",
         HEALTH,
+    ),
+    Guard(
+        "a send under way puts off a gap",
+        "models/balance_chain.py",
+        "return under_way is None or answered_at is None or answered_at < under_way",
+        "return True",
+        CHAIN,
+    ),
+    Guard(
+        "a send without an answer explains one fall",
+        "models/balance_chain.py",
+        "if not story.used >> index & 1 and _is_within(one, story.began_at, until)",
+        "if _is_within(one, story.began_at, until)",
+        CHAIN,
+    ),
+    Guard(
+        "what may still be learned settles no chain",
+        "models/balance_chain.py",
+        "found = [fall for fall in falls if not all(one.is_settled for one in self._near(fall, ones))]",
+        "found: list[Fall] = []",
+        CHAIN,
+    ),
+    Guard(
+        "a lost answer that was found since explains a fall",
+        "models/balance_ledger.py",
+        "    UNION\n    SELECT order_id FROM heard\n",
+        "",
+        LEDGER,
+    ),
+    Guard(
+        "a refused order explains no fall",
+        "models/balance_ledger.py",
+        """            AND NOT (o."externalStatus" = 'failed' AND o."sentAt" IS NULL)\n""",
+        "",
+        LEDGER,
+    ),
+    Guard(
+        "an answer that comes too late is no step of the chain",
+        "models/balance_ledger.py",
+        "return horizon is not None and reading.began_at < horizon and reading.id not in self.open_ids",
+        "return False",
+        LEDGER,
+    ),
+    Guard(
+        "another account begins another chain",
+        "models/balance_ledger.py",
+        "return reading.began_at >= self.valid_since",
+        "return True",
+        LEDGER,
+    ),
+    Guard(
+        "an answer that was overtaken shows no old balance",
+        "models/balances.py",
+        "h.balance_at < %(began)s::timestamptz OR excluded.balance < h.balance",
+        "true",
+        "tests/models/test_balances.py",
+    ),
+    Guard(
+        "a balance is asked for once by all workers",
+        "models/balances.py",
+        "WHERE h.balance_asked_at IS NULL OR h.balance_asked_at <= now() - make_interval(secs => %(every)s)\nRETURNING",
+        "RETURNING",
+        "tests/models/test_balances.py",
     ),
     Guard(
         "what the customer wrote decides nothing in an answer",

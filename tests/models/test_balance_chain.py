@@ -149,6 +149,11 @@ class TestWhatIsCertain:
         assert (followed.placed, gaps(followed)) == ((1,), [])
         assert gaps(follow(steps, under_way_since=4.5)) == [(Decimal("5.00"), 2)]
 
+    def test_nor_is_what_was_answered_after_it_began(self) -> None:
+        steps = [step(1, 1, 2, 10, 90), step(2, 3, 6, 10, 75)]
+        followed = follow(steps, under_way_since=4)
+        assert (followed.placed, gaps(followed)) == ((1,), [])
+
     def test_a_gap_is_told_although_another_fall_may_change(self) -> None:
         steps = [step(1, 2, 3, 10, 80), step(2, 40, 41, 10, 60)]
         followed = follow(steps, [lost("order", 1, None, is_settled=False)])

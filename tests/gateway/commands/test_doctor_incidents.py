@@ -123,6 +123,17 @@ def test_redis_is_full(monkeypatch: pytest.MonkeyPatch, database_url: str, own_r
     assert_unknown(found, "broker", "workers", "scheduler", "sweep")
 
 
+def test_the_scheduler_is_dead(database_url: str) -> None:
+    """Within two minutes after its last tick, and not before a tick is late."""
+    silent = "UPDATE heartbeats SET beat_at = now() - make_interval(secs => %s) WHERE process = 'scheduler'"
+    database.rows(silent, (100,))
+    assert examined() == {}
+    database.rows(silent, (112,))
+    line = examined()["scheduler"]
+    assert (line.status, line.detail) == (Status.FAILED, "silent for 1 min")
+    assert line.next and line.next.startswith("start it: periodiq actors")
+
+
 class TestKeys:
     @pytest.mark.parametrize(("keys", "said"), [(OTHER_KEY, "no key of"), ("", "not set")])
     def test_they_open_nothing(
@@ -281,5 +292,5 @@ class TestOrders:
         found = examined()
         assert set(found) == {"provider sandbox: unknown orders"}
         line = found["provider sandbox: unknown orders"]
-        assert f"1 that it has accepted, {order['provider_referans']} among them" in line.detail
+        assert line.detail.endswith(f"1 order that it has accepted: {order['provider_referans']}")
         assert line.next and f"gateway orders show {order['provider_referans']}" in line.next
