@@ -29,8 +29,8 @@ from gateway.clients import Client, Crowd
 MAX_HEAD_BYTES = 32 * 1024
 #: Share of the connections of a process that may be idle or slow; the rest is for those that come meanwhile.
 FULL_SHARE = 0.95
-#: Share from which on connections are accepted without turns, and how many at once.
-CROWDED_SHARE, ACCEPTED_AT_ONCE = 0.9, 20
+#: For every so many connections that a process has it accepts one more in one turn.
+CONNECTIONS_PER_TURN = 50
 #: Files of a process beside its connections, at most: databases, Redis, logs.
 OTHER_FILES = 100
 #: Bytes that the kernel may keep of a connection, in each direction; by itself it takes several megabytes.
@@ -63,13 +63,11 @@ class Listener(StreamServer):  # type: ignore[misc]
     def do_read(self) -> Any:
         """The next connection, if any; then pause, longer the more connections this process has.
 
-        With nearly all connections taken there are no turns: many wait, and idle ones are closed for them.
+        The more it has, the more it accepts in one turn: with so many, more are likely to wait.
         """
         accepted = super().do_read()
-        if accepted and len(self.pool) > self.pool.size * CROWDED_SHARE:
-            self.max_accept = ACCEPTED_AT_ONCE
-        elif accepted:
-            self.max_accept = 1
+        if accepted:
+            self.max_accept = 1 + len(self.pool) // CONNECTIONS_PER_TURN
             self.stop_accepting()
             self._timer = self.loop.timer(min(LONGEST_PAUSE_SECONDS, len(self.pool) * PAUSE_SECONDS))
             self._timer.start(self._start_accepting_if_started)

@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -146,7 +146,10 @@ def _web_processes(system: System) -> list[psutil.Process]:
 
 
 def _largest_mib(processes: Iterable[psutil.Process]) -> int:
-    return max((one.memory_info().rss >> 20 for one in processes if one.is_running()), default=0)
+    """0 where one of them has ended."""
+    with suppress(psutil.Error):
+        return max(one.memory_info().rss >> 20 for one in processes)
+    return 0
 
 
 def main() -> int:
