@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test coverage lint bench soak guards
+.PHONY: help run demo test coverage lint bench soak floods guards
 
 help: ## list these targets
 	@sed -n 's/^\([a-z.]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; \
@@ -40,6 +40,10 @@ soak: .venv ## run real processes with faults for a long time
 	$(BIN)/python -m tests.acceptance.soak $(ARGS)
 	$(BIN)/python -m tests.acceptance.stall
 	$(BIN)/python -m tests.acceptance.account_run
+	$(BIN)/python -m tests.acceptance.floods
+
+floods: .venv ## let crowds of slow and greedy clients come over the web, beside others
+	$(BIN)/python -m tests.acceptance.floods $(ARGS)
 
 guards: .venv ## remove each guard from a copy of the code and show which test fails
 	$(BIN)/python -m tests.acceptance.guards $(ARGS)

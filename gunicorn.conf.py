@@ -60,18 +60,20 @@ bind = serving.addresses(settings.port)
 workers = settings.web_concurrency
 # Why greenlets: docs/decisions/0004-gevent-serves.md
 worker_class = serving.Worker
-# Connections per process, idle ones included; the next ones wait in the backlog.
-worker_connections = 1000
-backlog = 512
+# Connections per process, idle ones included. When nearly all are taken, the longest idle ones are closed.
+worker_connections = serving.connections(1000)
+# Connections that wait to be accepted; beyond that the kernel drops them, and they come again after a second.
+backlog = 2048
 
-# Answers are buffered (`serving.Client`); a file sent by the kernel would overtake the buffer.
+# Answers are buffered (`clients.Client`); a file sent by the kernel would overtake the buffer.
 sendfile = False
 
 # Seconds without a heartbeat after which a process is killed; anything that blocks the process stops the heartbeat.
 timeout = 30
 # Seconds to finish requests after SIGTERM; all processes have 25, and some of it is needed to exit.
 graceful_timeout = 20
-# Seconds; longer than the 90 of the router in front, so that it never uses a connection that was just closed.
+# Seconds between two requests; longer than the 90 of the router in front, so that it never uses a connection that was
+# just closed. How long a request may take to arrive stands in `gateway/clients.py`.
 keepalive = 95
 
 # The parser that `serving.LenientRequest` extends; another one, where it is installed, would not ask it.
@@ -93,6 +95,11 @@ worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: PTH1
 
 def pre_request(worker: Worker, req: Request) -> None:
     """gunicorn's own logs each path at level debug; the application logs it without what is secret in it."""
+
+
+def when_ready(server: Arbiter) -> None:
+    """Bound what the kernel keeps for connections; those that are accepted inherit it."""
+    serving.bound_buffers(server.LISTENERS)
 
 
 def post_worker_init(worker: Worker) -> None:

@@ -1,12 +1,14 @@
 """How gunicorn serves: gevent's worker with bounded requests, a short shutdown, and a psycopg2 that yields.
 
-gunicorn loads this before it patches the process, so it imports nothing else of the gateway.
+gunicorn loads this before it patches the process, so it imports nothing of the gateway but `clients`.
 """
 
 import re
+import resource
 import socket
 import time
-from contextlib import nullcontext, suppress
+from collections.abc import Iterable
+from contextlib import nullcontext
 from email.utils import formatdate
 from functools import lru_cache
 from typing import Any
@@ -21,14 +23,18 @@ from gunicorn.http.parser import RequestParser
 from gunicorn.workers import ggevent
 from psycopg2 import extensions
 
-#: Longest pause of a client within a request, in seconds; gunicorn has no limit for it (gunicorn #2086).
-READ_TIMEOUT_SECONDS = 3
-#: Largest request, head and body, that is read at all, in bytes; the application allows less.
-MAX_REQUEST_BYTES = 256 * 1024
-#: Largest part of an answer that is buffered, in bytes, so that head and body go out in one packet.
-HELD_BYTES = 64 * 1024
-#: Longest wait for a client to take its last answer and to stop sending, in seconds.
-FAREWELL_SECONDS = 2
+from gateway.clients import Client, Crowd
+
+#: Largest head that is read, in bytes; gunicorn's own limits allow half a megabyte.
+MAX_HEAD_BYTES = 32 * 1024
+#: Share of the connections of a process that may be idle or slow; the rest is for those that come meanwhile.
+FULL_SHARE = 0.95
+#: For every so many connections that a process has it accepts one more in one turn.
+CONNECTIONS_PER_TURN = 50
+#: Files of a process beside its connections, at most: databases, Redis, logs.
+OTHER_FILES = 100
+#: Bytes that the kernel may keep of a connection, in each direction; by itself it takes several megabytes.
+KERNEL_BYTES = 128 * 1024
 #: Pause before a process accepts its next connection, for each that it has, and the longest, in seconds.
 PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.000_05, 0.001
 #: Longest wait for the process to become idle, in seconds.
@@ -47,71 +53,6 @@ MAPPED = "::ffff:"
 STATUS_CONNECTING = 20
 
 
-class Client:
-    """A client's socket, with a long timeout between requests and a short one within; answers are buffered."""
-
-    def __init__(self, sock: Any, keepalive_seconds: float) -> None:
-        self._sock = sock
-        self._keepalive_seconds = keepalive_seconds
-        self._received = 0
-        self._held = b""
-        self.between_requests = True
-
-    def next_request(self) -> None:
-        """Begin to wait for the next request; the previous one is answered."""
-        self.between_requests = True
-        self._received = 0
-
-    def sendall(self, data: bytes) -> None:
-        """Buffer it until `flush`, unless it is too much."""
-        self._held += data
-        if len(self._held) > HELD_BYTES:
-            self.flush()
-
-    def flush(self) -> None:
-        """Send the buffer."""
-        held, self._held = self._held, b""
-        if held:
-            self._sock.sendall(held)
-
-    def recv(self, size: int) -> bytes:
-        """Raises TimeoutError if the client pauses within a request."""
-        if self._received > MAX_REQUEST_BYTES:
-            return b""
-        data = self._begin(size) if self.between_requests else self._go_on(size)
-        self._received += len(data)
-        return data
-
-    def _begin(self, size: int) -> bytes:
-        self._sock.settimeout(self._keepalive_seconds)
-        with suppress(TimeoutError):
-            return bytes(self._sock.recv(size))
-        return b""
-
-    def _go_on(self, size: int) -> bytes:
-        self._sock.settimeout(READ_TIMEOUT_SECONDS)
-        return bytes(self._sock.recv(size))
-
-    def end_if_idle(self) -> None:
-        """Let a waiting `recv` return what has arrived, or nothing. gevent's own `shutdown` would make it raise."""
-        if self.between_requests:
-            with suppress(OSError):
-                self._sock._sock.shutdown(socket.SHUT_RD)
-
-    def close(self) -> None:
-        """Close both directions in turn: a socket closed with unread bytes can destroy the last answer."""
-        with suppress(OSError), gevent.Timeout(FAREWELL_SECONDS, False):
-            self.flush()
-            self._sock.shutdown(socket.SHUT_WR)
-            self._sock.settimeout(FAREWELL_SECONDS)
-            while self._sock.recv(MAX_REQUEST_BYTES):
-                pass
-        self._sock.close()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._sock, name)
-
-
 class Listener(StreamServer):  # type: ignore[misc]
     """Accepts connections in turns with the other processes.
 
@@ -120,9 +61,13 @@ class Listener(StreamServer):  # type: ignore[misc]
     """
 
     def do_read(self) -> Any:
-        """The next connection, if any; then pause, longer the more connections this process has."""
+        """The next connection, if any; then pause, longer the more connections this process has.
+
+        The more it has, the more it accepts in one turn: with so many, more are likely to wait.
+        """
         accepted = super().do_read()
         if accepted:
+            self.max_accept = 1 + len(self.pool) // CONNECTIONS_PER_TURN
             self.stop_accepting()
             self._timer = self.loop.timer(min(LONGEST_PAUSE_SECONDS, len(self.pool) * PAUSE_SECONDS))
             self._timer.start(self._start_accepting_if_started)
@@ -151,10 +96,26 @@ def encoded_line(line: bytes) -> bytes:
 
 
 class LenientRequest(Request):  # type: ignore[misc]
-    """A request; gunicorn has found the end of its first line, within `limit_request_line`, when it comes here."""
+    """A request of a `Client`."""
+
+    def parse(self, unreader: Any) -> Any:
+        """What was read beyond the head. Raises StopIteration if the head does not come in time."""
+        self.max_buffer_headers = MAX_HEAD_BYTES
+        client: Client = unreader.sock
+        client.next_request(has_begun=unreader.buf.tell() > 0)
+        try:
+            rest = super().parse(unreader)
+        except TimeoutError:
+            raise StopIteration from None
+        client.head_is_complete()
+        return rest
+
+    def should_close(self) -> bool:
+        """Also if the body did not come as announced: nothing behind it can be read."""
+        return bool(super().should_close() or (self.body and self.body.failed))
 
     def parse_request_line(self, line_bytes: bytes) -> None:
-        """Raises gunicorn's errors."""
+        """Raises gunicorn's errors. The line has an end, within `limit_request_line`."""
         if (
             line_bytes.count(b" ") > 2
             or b"#" in line_bytes
@@ -176,7 +137,8 @@ class Worker(ggevent.GeventWorker):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._clients: set[Client] = set()
+        self._crowd = Crowd(int(self.worker_connections * FULL_SHARE))
+        self._reported = 0
 
     def patch(self) -> None:
         """Patch the process, before it imports the application."""
@@ -184,35 +146,54 @@ class Worker(ggevent.GeventWorker):  # type: ignore[misc]
         extensions.set_wait_callback(wait_for_postgres)
 
     def timeout_ctx(self) -> Any:
-        """No timeout here: each client's socket has its own."""
+        """No timeout here: each wait for a client has its own."""
         return nullcontext()
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
         """Serve one connection to its end."""
         if addr and isinstance(addr, tuple) and "." in addr[0] and addr[0].startswith(MAPPED):
             addr = (addr[0].removeprefix(MAPPED), addr[1])
-        known = Client(client, self.cfg.keepalive)
-        self._clients.add(known)
+        known = Client(client, self.cfg.keepalive, self._crowd)
+        self._crowd.add(known)
         try:
             super().handle(listener, known, addr)
         finally:
-            self._clients.discard(known)
+            self._crowd.remove(known)
 
     def handle_request(self, listener_name: Any, req: Any, sock: Client, addr: Any) -> None:
         """Answer one request."""
-        sock.between_requests = False
         try:
             super().handle_request(listener_name, req, sock, addr)
         finally:
             sock.flush()
-        sock.next_request()
 
     def notify(self) -> None:
-        """The heartbeat, once a second; after SIGTERM it also ends idle connections."""
+        """The heartbeat, once a second; it reports how many were let go, and after SIGTERM ends idle connections."""
         super().notify()
+        self._crowd.make_room()
+        if count := self._crowd.let_go - self._reported:
+            self._reported = self._crowd.let_go
+            self.log.warning("%d slow or idle connections were closed to make room for others.", count)
         if not self.alive:
-            for client in self._clients:
+            for client in self._crowd:
                 client.end_if_idle()
+
+
+def connections(wanted: int) -> int:
+    """How many connections a process may have, `wanted` if it may open as many files; raises that limit if it can."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = wanted + OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return wanted if soft == resource.RLIM_INFINITY else max(1, min(wanted, soft - OTHER_FILES))
+
+
+def bound_buffers(listeners: Iterable[Any]) -> None:
+    """Let the kernel keep no more than KERNEL_BYTES of what a connection sends or does not read."""
+    for listener in listeners:
+        for buffer in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+            listener.sock.setsockopt(socket.SOL_SOCKET, buffer, KERNEL_BYTES)
 
 
 def addresses(port: int) -> list[str]:

@@ -95,7 +95,11 @@ class System:
                 command, cwd=ROOT, env=self._env | env, stdout=log, stderr=subprocess.STDOUT
             )
         if wait and command is WEB:
-            wait_until(lambda: web_answers(self.url), 20, what=lambda: f"the web\n{self.log(name)}")
+            self.wait_for_web(name)
+
+    def wait_for_web(self, name: str) -> None:
+        """Until it answers."""
+        wait_until(lambda: web_answers(self.url), 20, what=lambda: f"the web\n{self.log(name)}")
 
     def running(self) -> dict[str, int]:
         """The process ids of those that were started and not taken away by `kill`, by name."""

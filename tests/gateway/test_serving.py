@@ -1,7 +1,9 @@
-"""A client's socket at the end of the process that serves it."""
+"""How gunicorn serves: connections in turns, request lines, addresses, files, and a psycopg2 that yields."""
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from resource import RLIM_INFINITY as UNLIMITED
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,79 +17,10 @@ from gevent.server import StreamServer
 from psycopg2 import extensions
 
 from gateway import serving
-from gateway.serving import HELD_BYTES, Client, Listener
+from gateway.serving import KERNEL_BYTES, Listener
 
 #: Seconds until a greenlet that should be done is given up.
 PATIENCE_SECONDS = 5
-
-
-@pytest.fixture
-def ends() -> Iterator[tuple[Any, Client]]:
-    """The client's end of a connection, and ours."""
-    theirs, ours = socket.socketpair()
-    yield theirs, Client(ours, keepalive_seconds=PATIENCE_SECONDS)
-    theirs.close()
-    ours.close()
-
-
-def _reading(client: Client) -> "gevent.Greenlet[[], bytes]":
-    """A greenlet that already waits in `recv`."""
-    reading = gevent.spawn(client.recv, 100)
-    gevent.sleep(0)
-    return reading
-
-
-def test_an_idle_client_has_nothing_more_to_say(ends: tuple[Any, Client]) -> None:
-    _, client = ends
-    reading = _reading(client)
-    client.end_if_idle()
-    assert reading.get(timeout=PATIENCE_SECONDS) == b""
-
-
-def test_a_request_that_arrives_at_the_end_is_read(ends: tuple[Any, Client]) -> None:
-    theirs, client = ends
-    reading = _reading(client)
-    theirs.sendall(b"POST /orders")
-    client.end_if_idle()
-    assert reading.get(timeout=PATIENCE_SECONDS) == b"POST /orders"
-
-
-def test_a_client_within_a_request_goes_on(ends: tuple[Any, Client]) -> None:
-    theirs, client = ends
-    client.between_requests = False
-    reading = _reading(client)
-    client.end_if_idle()
-    theirs.sendall(b"the rest")
-    assert reading.get(timeout=PATIENCE_SECONDS) == b"the rest"
-    client.next_request()
-    client.end_if_idle()
-    assert client.recv(100) == b""
-
-
-def test_an_answer_goes_out_as_a_whole(ends: tuple[Any, Client]) -> None:
-    theirs, client = ends
-    client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-    client.sendall(b"body")
-    theirs.setblocking(False)
-    with pytest.raises(BlockingIOError):
-        theirs.recv(100)
-    client.flush()
-    assert theirs.recv(100) == b"HTTP/1.1 200 OK\r\n\r\nbody"
-
-
-def test_a_large_answer_is_not_held(ends: tuple[Any, Client]) -> None:
-    theirs, client = ends
-    client.sendall(b"x" * (HELD_BYTES + 1))
-    assert theirs.recv(100) == b"x" * 100
-
-
-def test_what_is_held_goes_out_before_the_connection_ends(ends: tuple[Any, Client]) -> None:
-    theirs, client = ends
-    client.sendall(b"farewell")
-    closing = gevent.spawn(client.close)
-    assert theirs.recv(100) == b"farewell"
-    theirs.close()
-    closing.get(timeout=PATIENCE_SECONDS)
 
 
 def test_a_process_with_a_connection_leaves_the_next_one_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,6 +135,60 @@ def test_any_other_line_stays_as_it_is(line: bytes) -> None:
 def test_control_characters_are_not_made_harmless() -> None:
     line = serving.encoded_line(b"GET /callbacks/p?a=b c\x00\r\n\x7f HTTP/1.1")
     assert line == b"GET /callbacks/p?a=b%20c\x00\r\n\x7f HTTP/1.1"
+
+
+def test_a_process_with_many_connections_accepts_several_in_one_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "PAUSE_SECONDS", 0.2)
+    monkeypatch.setattr(serving, "LONGEST_PAUSE_SECONDS", 0.2)
+    monkeypatch.setattr(serving, "CONNECTIONS_PER_TURN", 1)
+    shared = socket.socket()
+    shared.bind(("127.0.0.1", 0))
+    shared.listen()
+    over = Event()
+    listener = Listener(shared, handle=lambda *_: over.wait(), spawn=Pool(200))
+    listener.max_accept = 1
+    clients = [socket.create_connection(shared.getsockname()) for _ in range(60)]
+    try:
+        listener.start()
+        assert _within_patience(lambda: len(listener.pool) == len(clients)), "one by one it takes 12 s"
+    finally:
+        over.set()
+        for each in (*clients, listener):
+            each.close()
+
+
+# --- files
+
+
+@pytest.mark.parametrize(
+    ("soft", "hard", "allowed", "raised_to"),
+    [
+        (1024, 4096, 1000, 1100),
+        (1024, 1024, 924, None),
+        (256, 1050, 950, 1050),
+        (256, UNLIMITED, 1000, 1100),
+        (4096, 4096, 1000, None),
+        (UNLIMITED, UNLIMITED, 1000, None),
+    ],
+)
+def test_a_process_takes_as_many_connections_as_it_may_open_files(
+    monkeypatch: pytest.MonkeyPatch, soft: int, hard: int, allowed: int, raised_to: int | None
+) -> None:
+    raised: list[tuple[int, int]] = []
+    monkeypatch.setattr(serving.resource, "getrlimit", lambda _: (soft, hard))
+    monkeypatch.setattr(serving.resource, "setrlimit", lambda _, limits: raised.append(limits))
+    assert serving.connections(1000) == allowed
+    assert [each for each in raised if each != (soft, hard)] == ([(raised_to, hard)] if raised_to else [])
+
+
+def test_the_kernel_keeps_little_of_a_connection() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        serving.bound_buffers([SimpleNamespace(sock=listening)])
+        with socket.create_connection(listening.getsockname()):
+            ours, _ = listening.accept()
+            for buffer in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+                assert ours.getsockopt(socket.SOL_SOCKET, buffer) <= 2 * KERNEL_BYTES
+            ours.close()
 
 
 # --- addresses

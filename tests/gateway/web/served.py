@@ -28,6 +28,9 @@ PANEL = "panel"
 TOKEN = "token-of-the-panel"
 #: A provider that may call back from this network only.
 WALLED, WALLED_NETWORK = "walled", "198.51.100.0/24"
+#: The project's configuration, with less time for slow clients, and how much of it.
+BRISK = Path(__file__).parent / "brisk.py"
+HEAD_SECONDS, REQUEST_SECONDS = 2.0, 4.0
 #: Seconds until a test gives up on an answer.
 PATIENCE_SECONDS = 15
 
@@ -53,9 +56,10 @@ class Web:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        command = [str(Path(sys.executable).parent / "gunicorn"), "gateway.app:app"]
+        command = [str(Path(sys.executable).parent / "gunicorn"), "--config", str(BRISK), "gateway.app:app"]
         given = {"DATABASE_URL": self.postgres.url, "REDIS_URL": self.valkey.url, "PORT": str(self.port)}
         given |= UNLIMITED | IN_CLEAR
+        given |= {"BRISK_HEAD_SECONDS": str(HEAD_SECONDS), "BRISK_REQUEST_SECONDS": str(REQUEST_SECONDS)}
         env = {**os.environ, **given, "WEB_CONCURRENCY": "2", "LOG_LEVEL": "debug", "TRUSTED_PROXIES": "1"}
         with self._log.open("ab") as log:
             process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=subprocess.STDOUT)

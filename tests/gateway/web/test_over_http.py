@@ -18,7 +18,7 @@ from gateway.dev.servers import EmbeddedPostgres, EmbeddedValkey
 from models.db.migrate import migrate
 from tests import factories
 from tests.gateway.web import calls
-from tests.gateway.web.served import PANEL, PATIENCE_SECONDS, TOKEN, WALLED, Web
+from tests.gateway.web.served import PANEL, PATIENCE_SECONDS, REQUEST_SECONDS, TOKEN, WALLED, Web
 from tests.waiting import wait_until
 
 #: Seconds that are not "fast"; Redis alone would be waited for longer.
@@ -214,9 +214,24 @@ def test_half_a_form_is_not_half_a_pin(web: Web) -> None:
     assert b"OK" not in answer
 
 
-def test_a_pause_within_a_body_is_a_408(web: Web) -> None:
-    head = b"POST /callbacks/sandbox HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\nConnection: close\r\n\r\n{"
-    assert status(web.talk(head, finish=False)) == 408
+def test_slow_requests_are_left(web: Web) -> None:
+    """At the same time, since each is waited for."""
+    began = time.monotonic()
+    body = POST + b"Content-Length: 10\r\n\r\n{"
+    slow = [
+        b"",
+        GET,
+        body,
+        GET + b"\r\n" + GET,
+        b"POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{",
+    ]
+    with ThreadPoolExecutor(len(slow)) as threads:
+        silent, half, unfinished, second, unread = threads.map(lambda one: web.talk(one, finish=False), slow)
+    assert time.monotonic() - began >= REQUEST_SECONDS
+    assert not silent and not half
+    assert status(unfinished) == 408 and b"Connection: close" in unfinished
+    for answered in (second, unread):
+        assert status(answered) in (200, 404) and answered.count(b"HTTP/1.1 ") == 1
 
 
 # --- broken requests

@@ -1,0 +1,495 @@
+"""A client's socket at the end of the process that serves it, and a process with too many of them."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
+from typing import Any
+
+import gevent
+import pytest
+from gevent import socket
+from gunicorn.config import Config
+from gunicorn.http.unreader import SocketUnreader
+
+from gateway import clients
+from gateway.clients import FAREWELL_SECONDS, HELD_BYTES, Client, Crowd
+from gateway.serving import LenientRequest
+
+#: Seconds until a greenlet that should be done is given up.
+PATIENCE_SECONDS = 5.0
+#: Seconds of silence allowed between two requests.
+SILENCE_SECONDS = 95.0
+#: Limits that a test waits for, in seconds.
+SHORT_SECONDS = 0.2
+CONFIG = Config()
+HEAD = b"POST /orders HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n"
+
+
+class Ends:
+    """The client's end of a connection, and ours."""
+
+    def __init__(self, crowd: Crowd) -> None:
+        self.theirs, ours = socket.socketpair()
+        self.theirs.settimeout(PATIENCE_SECONDS)
+        self.client = Client(ours, SILENCE_SECONDS, crowd)
+        self._unreader = SocketUnreader(self.client)
+        crowd.add(self.client)
+
+    def close(self) -> None:
+        """Both ends."""
+        self.theirs.close()
+        self.client.close()
+
+    def read_head(self) -> LenientRequest:
+        """As gunicorn does. Raises StopIteration if none comes in time."""
+        return LenientRequest(CONFIG, self._unreader, ("127.0.0.1", 1))
+
+    def answer(self) -> None:
+        """A request is answered, and its client has taken that."""
+        self.theirs.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        self.read_head()
+        self.client.sendall(b"answer")
+        self.client.flush()
+        assert self.theirs.recv(100) == b"answer"
+
+    def is_hung_up(self) -> bool:
+        """Whether the next thing that the client sees is the end of the connection."""
+        with suppress(ConnectionResetError):
+            return bool(self.theirs.recv(100) == b"")
+        return True
+
+    def received(self) -> int:
+        """Bytes until the end of the connection."""
+        total = 0
+        with suppress(ConnectionResetError):
+            while data := self.theirs.recv(100_000):
+                total += len(data)
+        return total
+
+
+@pytest.fixture
+def ends() -> Iterator[Ends]:
+    with closing(Ends(Crowd(10))) as made:
+        yield made
+
+
+@pytest.fixture
+def quickly(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Shortens limits to SHORT_SECONDS."""
+
+    def shorten(*names: str) -> None:
+        for name in names:
+            monkeypatch.setattr(clients, name, SHORT_SECONDS)
+
+    return shorten
+
+
+@contextmanager
+def in_time(least_seconds: float = 0.0) -> Iterator[None]:
+    """Something takes at least so long, and ends."""
+    began = time.monotonic()
+    with gevent.Timeout(PATIENCE_SECONDS):
+        yield
+    assert time.monotonic() - began >= least_seconds
+
+
+def reading(client: Client) -> "gevent.Greenlet[[], bytes]":
+    """A greenlet that already waits in `recv`."""
+    begun = gevent.spawn(client.recv, 100)
+    gevent.sleep(0)
+    return begun
+
+
+def dripping(end: Any, piece: bytes) -> "gevent.Greenlet[[], None]":
+    """A client that never pauses for long."""
+
+    def drip() -> None:
+        with suppress(OSError):
+            while True:
+                end.sendall(piece)
+                gevent.sleep(SHORT_SECONDS / 1000)
+
+    return gevent.spawn(drip)
+
+
+# --- the end of the process
+
+
+def test_an_idle_client_has_nothing_more_to_say() -> None:
+    with connected(Crowd(10), 1) as [idle]:
+        idle.client.end_if_idle()
+        assert idle.is_hung_up()
+
+
+def test_a_new_client_that_says_nothing_has_nothing_more_to_say(ends: Ends) -> None:
+    waiting = reading(ends.client)
+    ends.client.end_if_idle()
+    assert waiting.get(timeout=PATIENCE_SECONDS) == b""
+
+
+def test_a_request_that_arrives_at_the_end_is_read(ends: Ends) -> None:
+    waiting = reading(ends.client)
+    ends.theirs.sendall(b"POST /orders")
+    ends.client.end_if_idle()
+    assert waiting.get(timeout=PATIENCE_SECONDS) == b"POST /orders"
+
+
+def test_a_client_within_a_request_goes_on(ends: Ends) -> None:
+    ends.theirs.sendall(b"POST /or")
+    assert ends.client.recv(100) == b"POST /or"
+    waiting = reading(ends.client)
+    ends.client.end_if_idle()
+    ends.theirs.sendall(b"ders")
+    assert waiting.get(timeout=PATIENCE_SECONDS) == b"ders"
+
+
+# --- answers
+
+
+def test_an_answer_goes_out_as_a_whole(ends: Ends) -> None:
+    ends.client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+    ends.client.sendall(b"body")
+    ends.theirs.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        ends.theirs.recv(100)
+    ends.client.flush()
+    assert ends.theirs.recv(100) == b"HTTP/1.1 200 OK\r\n\r\nbody"
+
+
+def test_a_large_answer_is_not_held(ends: Ends) -> None:
+    ends.client.sendall(b"x" * (HELD_BYTES + 1))
+    assert ends.theirs.recv(100) == b"x" * 100
+
+
+def test_permission_to_send_the_body_goes_out_at_once(ends: Ends) -> None:
+    ends.client.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+    assert ends.theirs.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+def test_what_is_held_goes_out_before_the_connection_ends(ends: Ends) -> None:
+    ends.client.sendall(b"farewell")
+    closing = gevent.spawn(ends.client.close)
+    assert ends.theirs.recv(100) == b"farewell"
+    ends.theirs.close()
+    closing.get(timeout=PATIENCE_SECONDS)
+
+
+def test_a_client_that_goes_on_sending_after_its_last_answer_is_left(
+    ends: Ends, quickly: Callable[..., None]
+) -> None:
+    quickly("FAREWELL_SECONDS")
+    ends.client.sendall(b"farewell")
+    dripping(ends.theirs, b"x")
+    with in_time(SHORT_SECONDS):
+        ends.client.close()
+
+
+def test_a_client_that_was_not_just_answered_is_left_at_once(ends: Ends) -> None:
+    with gevent.Timeout(FAREWELL_SECONDS / 2):
+        ends.client.close()
+
+
+def test_a_client_that_does_not_take_its_answer_is_left(ends: Ends, quickly: Callable[..., None]) -> None:
+    quickly("ANSWER_SECONDS")
+    with in_time(SHORT_SECONDS), pytest.raises(ConnectionResetError):
+        ends.client.sendall(b"x" * 10_000_000)
+    with gevent.Timeout(FAREWELL_SECONDS / 2):
+        ends.client.close()
+
+
+def test_a_client_that_takes_its_answer_slowly_is_left_too(ends: Ends, quickly: Callable[..., None]) -> None:
+    quickly("ANSWER_SECONDS")
+
+    def take() -> None:
+        with suppress(OSError):
+            while ends.theirs.recv(1000):
+                gevent.sleep(SHORT_SECONDS / 100)
+
+    gevent.spawn(take)
+    with in_time(SHORT_SECONDS), pytest.raises(ConnectionResetError):
+        ends.client.sendall(b"x" * 10_000_000)
+
+
+def test_what_a_client_does_not_take_is_discarded(quickly: Callable[..., None]) -> None:
+    """Closing a TCP socket leaves what it holds to the kernel, which would offer it to the client for minutes."""
+    quickly("ANSWER_SECONDS")
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        theirs = socket.create_connection(listening.getsockname())
+        ours, _ = listening.accept()
+    client = Client(ours, SILENCE_SECONDS, Crowd(10, most_bytes=10**9))
+    with pytest.raises(ConnectionResetError):
+        client.sendall(b"x" * 100_000_000)
+    client.close()
+    with closing(theirs), in_time(), pytest.raises(ConnectionResetError):
+        while theirs.recv(100_000):
+            pass
+
+
+# --- requests
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHost"], ids=["nothing", "half a head"])
+def test_the_head_must_come_in_time(quickly: Callable[..., None], sent: bytes) -> None:
+    quickly("HEAD_SECONDS")
+    with closing(Ends(Crowd(10))) as ends:
+        ends.theirs.sendall(sent)
+        with in_time(SHORT_SECONDS * 0.9), pytest.raises(StopIteration):
+            ends.read_head()
+
+
+def test_a_head_that_never_ends_is_left_however_steadily_it_comes(
+    ends: Ends, quickly: Callable[..., None]
+) -> None:
+    ends.answer()
+    quickly("HEAD_SECONDS")
+    dripping(ends.theirs, b"GET / HTTP/1.1\r\nA: ")
+    with in_time(SHORT_SECONDS * 0.9), pytest.raises(StopIteration):
+        ends.read_head()
+
+
+def test_half_a_head_behind_a_whole_request_must_be_completed_in_time(
+    ends: Ends, quickly: Callable[..., None]
+) -> None:
+    ends.theirs.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\nGET / HT")
+    ends.read_head()
+    quickly("HEAD_SECONDS")
+    with in_time(SHORT_SECONDS * 0.9), pytest.raises(StopIteration):
+        ends.read_head()
+
+
+def test_between_two_requests_a_client_may_be_silent_for_longer(
+    ends: Ends, quickly: Callable[..., None]
+) -> None:
+    quickly("HEAD_SECONDS", "REQUEST_SECONDS")
+    ends.answer()
+    waiting = gevent.spawn(ends.read_head)
+    gevent.sleep(SHORT_SECONDS * 2)
+    ends.theirs.sendall(HEAD)
+    assert waiting.get(timeout=PATIENCE_SECONDS).path == "/orders"
+
+
+def test_the_body_must_come_in_time_however_steadily(ends: Ends, quickly: Callable[..., None]) -> None:
+    quickly("REQUEST_SECONDS")
+    ends.theirs.sendall(HEAD.replace(b" 4", b" 4000"))
+    dripping(ends.theirs, b"x")
+    with in_time(SHORT_SECONDS * 0.9), pytest.raises(TimeoutError):
+        ends.read_head().body.read()
+
+
+def test_the_body_may_take_longer_than_the_head(ends: Ends, quickly: Callable[..., None]) -> None:
+    quickly("HEAD_SECONDS")
+    ends.theirs.sendall(HEAD + b"1")
+    body = gevent.spawn(ends.read_head().body.read)
+    gevent.sleep(SHORT_SECONDS * 2)
+    ends.theirs.sendall(b"234")
+    assert body.get(timeout=PATIENCE_SECONDS) == b"1234"
+
+
+def test_after_a_body_that_did_not_come_the_connection_ends(ends: Ends, quickly: Callable[..., None]) -> None:
+    quickly("REQUEST_SECONDS")
+    ends.theirs.sendall(HEAD + b"1")
+    request = ends.read_head()
+    assert not request.should_close()
+    with pytest.raises(TimeoutError):
+        request.body.read()
+    assert request.should_close()
+
+
+def turns(count: int) -> "gevent.Greenlet[[], None]":
+    """Another greenlet that has so much to do."""
+
+    def take_turns() -> None:
+        for _ in range(count):
+            gevent.sleep(0)
+
+    return gevent.spawn(take_turns)
+
+
+def test_a_client_that_does_not_wait_for_answers_leaves_room_for_others(
+    ends: Ends, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clients, "COURTESY_SECONDS", PATIENCE_SECONDS)
+    ends.theirs.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 2)
+    ends.read_head()
+    other = turns(100)
+    ends.read_head()
+    assert other.ready()
+
+
+def test_it_is_served_in_the_end(ends: Ends) -> None:
+    ends.theirs.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 2)
+    ends.read_head()
+    other = turns(10**9)
+    with in_time():
+        ends.read_head()
+    other.kill()
+
+
+def test_a_client_whose_packets_never_pause_leaves_room_for_others(ends: Ends) -> None:
+    ends.theirs.sendall(b"x" * 1000)
+    other = turns(100)
+    for _ in range(1000):
+        assert ends.client.recv(1) == b"x"
+    assert other.ready()
+
+
+def test_a_head_is_not_read_without_end(ends: Ends) -> None:
+    sent = gevent.spawn(ends.theirs.sendall, b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 40_000)
+    with in_time(), pytest.raises(Exception, match="max buffer headers"):
+        ends.read_head()
+    sent.kill()
+
+
+# --- too many
+
+
+class Served(Ends):
+    """A connection whose requests are answered, as a worker does."""
+
+    def __init__(self, crowd: Crowd) -> None:
+        super().__init__(crowd)
+        self._crowd = crowd
+        gevent.spawn(self._serve)
+        gevent.sleep(0.01)
+
+    def _serve(self) -> None:
+        with suppress(StopIteration, TimeoutError, OSError):
+            while True:
+                body = self.read_head().body.read()
+                self.client.sendall(b"answer" * max(1, len(body) * 1000 * (body[:1] == b"L")))
+                self.client.flush()
+        self.client.close()
+        self._crowd.remove(self.client)
+
+    def ask(self, body: bytes = b"1234") -> None:
+        """Say a request."""
+        self.theirs.sendall(HEAD + body)
+
+    def is_answered(self) -> bool:
+        """Whether the next thing that the client sees is an answer."""
+        return bool(self.theirs.recv(6) == b"answer")
+
+    def close(self) -> None:
+        """Leave."""
+        self.theirs.close()
+        gevent.sleep(0.01)
+
+
+@contextmanager
+def connected(crowd: Crowd, count: int, *, are_known: bool = True) -> Iterator[list[Served]]:
+    """So many clients, the first one idle for longest; each was answered once if `are_known`."""
+    with ExitStack() as stack:
+        made = []
+        for _ in range(count):
+            made.append(stack.enter_context(closing(Served(crowd))))
+            if are_known:
+                made[-1].ask()
+                assert made[-1].is_answered()
+        yield made
+
+
+def test_of_too_many_idle_clients_the_longest_idle_one_is_let_go() -> None:
+    crowd = Crowd(3)
+    with connected(crowd, 3) as (first, second, third):
+        first.ask()
+        assert first.is_answered()
+        with connected(crowd, 1):
+            assert second.is_hung_up()
+            first.ask()
+            assert first.is_answered()
+            third.ask()
+            assert third.is_answered()
+    assert crowd.let_go == 1
+
+
+def test_a_client_that_has_gone_on_since_it_was_found_is_not_let_go() -> None:
+    """The slowest are looked for some at a time, not for each new client."""
+    crowd = Crowd(3)
+    with connected(crowd, 3) as (first, second, third), connected(crowd, 1):
+        assert first.is_hung_up()
+        second.ask()
+        assert second.is_answered()
+        with connected(crowd, 1):
+            assert third.is_hung_up()
+            second.ask()
+            assert second.is_answered()
+
+
+def test_a_client_that_has_said_nothing_goes_before_one_that_was_answered() -> None:
+    crowd = Crowd(2)
+    with connected(crowd, 1) as [known], connected(crowd, 1, are_known=False) as [silent]:
+        gevent.sleep(SHORT_SECONDS)
+        with connected(crowd, 1):
+            assert silent.is_hung_up()
+            known.ask()
+            assert known.is_answered()
+
+
+def test_a_client_that_the_process_works_for_stays() -> None:
+    crowd = Crowd(1)
+    with closing(Ends(crowd)) as worked_for:
+        worked_for.theirs.sendall(HEAD + b"1234")
+        worked_for.read_head()
+        with connected(crowd, 1) as [other]:
+            crowd.make_room()
+            assert other.is_hung_up()
+        worked_for.client.send(b"answer")
+        assert worked_for.theirs.recv(100) == b"answer"
+
+
+def test_a_new_client_is_not_let_go_before_it_has_said_anything() -> None:
+    crowd = Crowd(1)
+    with closing(Ends(crowd)) as worked_for:
+        worked_for.theirs.sendall(HEAD + b"1234")
+        worked_for.read_head()
+        with connected(crowd, 1, are_known=False) as [new]:
+            new.ask()
+            assert new.is_answered()
+
+
+def test_where_there_are_too_many_a_client_that_was_answered_lets_another_go() -> None:
+    """More may have come while the process worked for all of them, so that there was nobody to let go."""
+    crowd = Crowd(10)
+    with connected(crowd, 2) as (first, second):
+        crowd._most_clients = 1
+        first.ask()
+        assert first.is_answered()
+        assert second.is_hung_up()
+
+
+def test_a_request_that_comes_as_its_client_is_let_go_is_answered() -> None:
+    crowd = Crowd(1)
+    with connected(crowd, 1) as [first]:
+        first.ask()
+        late = Ends(crowd)  # in the same turn, before the request is read
+        assert first.is_answered()
+        assert first.is_hung_up()
+        late.close()
+
+
+def test_clients_that_make_a_process_keep_much_of_their_requests_are_let_go() -> None:
+    crowd = Crowd(10, most_bytes=3000)
+    with connected(crowd, 3) as (idle, first, second):
+        for each in (first, second):
+            each.theirs.sendall(HEAD.replace(b" 4", b" 4000") + b"1" * 2000)
+            gevent.sleep(0.01)
+        assert first.received() == len(b"answer"), "to what is not whole"
+        second.theirs.sendall(b"1" * 2000)
+        assert second.is_answered()
+        idle.ask()
+        assert idle.is_answered()
+    assert (crowd.let_go, crowd.kept_bytes) == (1, 0)
+
+
+def test_clients_that_make_a_process_keep_much_of_its_answers_are_let_go() -> None:
+    crowd = Crowd(10, most_bytes=30_000)
+    with connected(crowd, 2) as (first, second):
+        for each in (first, second):
+            each.client._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+            each.ask(b"Long")
+            gevent.sleep(0.01)
+        assert first.received() < 24_000
+        assert second.theirs.recv(6) == b"answer"
+    assert (crowd.let_go, crowd.kept_bytes) == (1, 0)
