@@ -48,9 +48,10 @@ class _Connection:
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._since = 0.0
         self._received = b""
+        self.is_awaited = False
 
     def send(self, data: bytes, since: float) -> None:
-        self._since, self._received = since, b""
+        self._since, self._received, self.is_awaited = since, b"", True
         self.sock.sendall(data)
 
     def receive(self, answers: Answers) -> tuple[bool, bool]:
@@ -109,18 +110,23 @@ class Load:
             done = self._collect(max(0.0, due - now) if due else 1.0, answers)
             under_way -= done
             last = time.perf_counter() if done else last
-            if under_way and time.perf_counter() - max(last, now) > SILENCE_SECONDS:
+            if under_way and time.perf_counter() - last > SILENCE_SECONDS:
                 raise TimeoutError(f"{under_way} requests got no answer within {SILENCE_SECONDS} s")
         answers.seconds = last - began
         return answers
 
     def _collect(self, wait_seconds: float, answers: Answers) -> int:
-        """How many answers came."""
+        """How many answers came. An idle connection that the server has closed is replaced."""
         done = 0
         for key, _ in self._selector.select(wait_seconds):
-            whole, usable = key.data.receive(answers)
+            connection: _Connection = key.data
+            if not connection.is_awaited:
+                self._idle[self._idle.index(connection)] = self._replace(connection)
+                continue
+            whole, usable = connection.receive(answers)
             if whole:
-                self._idle.append(key.data if usable else self._replace(key.data))
+                connection.is_awaited = False
+                self._idle.append(connection if usable else self._replace(connection))
                 done += 1
         return done
 
