@@ -58,6 +58,7 @@ bench: .venv ## run the benchmarks and print their table
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
 soak: .venv ## run real processes with faults for a long time
+	$(BIN)/python -m pytest tests/acceptance/buildpack.py
 	$(BIN)/python -m tests.acceptance.soak $(ARGS)
 	$(BIN)/python -m tests.acceptance.stall
 	$(BIN)/python -m tests.acceptance.account_run
