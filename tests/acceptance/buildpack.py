@@ -26,6 +26,8 @@ from tests.waiting import wait_until
 NOT_CHECKED_OUT = shutil.ignore_patterns(
     ".git", ".venv", ".data", "*.egg-info", "build", "__pycache__", ".*_cache"
 )
+#: Of the buildpack's requirements/pip.txt.
+PIP_VERSION = "26.2.1"
 #: Seconds to install everything, over a slow index too.
 INSTALL_SECONDS = 110
 
@@ -77,6 +79,9 @@ def built(tmp_path: Path) -> Iterator[Path]:
     subprocess.run([sys.executable, "-m", "venv", str(app / ".heroku/python")], check=True)
     builder = Dyno(app, BUILD_DIR=str(build), PYTHONUNBUFFERED="1")
 
+    builder.run(
+        f"python -m pip install --isolated --no-cache-dir --no-input --quiet pip=={PIP_VERSION}", cwd=build
+    )
     builder.run(
         "pip install -r requirements.txt --exists-action=w --no-input --progress-bar off --quiet", cwd=build
     )
