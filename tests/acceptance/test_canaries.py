@@ -48,6 +48,7 @@ def scene(database_url: str, open_directory: Path, tmp_path: Path) -> Iterator[S
         yield made
 
 
+@pytest.mark.timeout(300)  # half a minute on an idle machine; the others start their processes beside it
 def test_secrets_stay_where_they_belong(scene: Scene, tmp_path: Path) -> None:
     for path in PATHS:
         path(scene)

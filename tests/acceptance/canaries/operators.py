@@ -144,6 +144,7 @@ def rotate_credentials(scene: Scene) -> None:
     assert scene.run("providers", "rotate", "made", "--drop-old").code == 0
     fresh = json.dumps({"sifre": SECRETS["a new dealer password"]})
     assert scene.run("providers", "rotate", "made", stdin=fresh).code == 0
+    assert scene.run("providers", "test", "made").code == 0
 
 
 def rotate_encryption(scene: Scene) -> None:

@@ -57,14 +57,14 @@ def accounts() -> dict[str, Account]:
         "forbidden": Answer("Forbidden: <query> <code>", status=403),
         "latin": Answer("8|\x80\xff <code> <sifre>"),
     }
-    balances = [*map(Answer, provider_texts.BALANCES), *faults.values()]
+    balances = dict(enumerate(map(Answer, provider_texts.BALANCES))) | faults
     made = {f"send-{number}": Account(send=Answer(text)) for number, text in enumerate(provider_texts.SENDS)}
     made |= {
         f"check-{number}": Account(check=Answer(text)) for number, text in enumerate(provider_texts.CHECKS)
     }
     made |= {f"send-{name}": Account(send=answer) for name, answer in faults.items()}
     made |= {f"check-{name}": Account(check=answer) for name, answer in faults.items()}
-    made |= {f"balance-{number}": Account(balance=answer) for number, answer in enumerate(balances)}
+    made |= {f"balance-{number}": Account(balance=answer) for number, answer in balances.items()}
     return made
 
 

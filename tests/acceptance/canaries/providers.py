@@ -22,11 +22,14 @@ from tests.acceptance.canaries.scene import (
     WHSEC,
     Scene,
 )
+from tests.acceptance.canaries.secret import SECRETS
 from tests.acceptance.canaries.talk import basic, hmac_of
 from tests.gateway.web.calls import signed
 from tests.waiting import wait_until
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+#: Accounts that answer with the password that they were asked with.
+REFUSING = ("balance-6", "balance-8", "balance-traceback")
 #: Slightly wrong, each with a token.
 NEAR_MISSES = (
     f"/callbacks/tok/{MISPLACED}",
@@ -70,10 +73,15 @@ def wait_for_the_panel(scene: Scene) -> None:
 
 
 def questions_for_the_balance(scene: Scene) -> None:
+    """With our password, and with one that the panel refuses, and quotes."""
     for number, name in enumerate(scene.panel.misbehaving("balance")):
         scene.run("providers", "test", name, *(["--whole"] if number % 2 else []))
         scene.run("providers", "balance", name)
         assert "balance" in scene.panel.accounts[name].asked
+    refused = json.dumps({"sifre": SECRETS["a password that was refused"]})
+    for name in REFUSING:
+        assert scene.run("providers", "rotate", name, stdin=refused).code == 0
+        assert scene.run("providers", "test", name).code != 0
 
 
 def _headers(kind: str, body: bytes) -> dict[str, str]:
