@@ -23,10 +23,18 @@ KEY = "bm90LWEta2V5LWZvci1hbnl0aGluZy1idXQtdGVzdHM="
 IN_CLEAR = {"ALLOW_PLAINTEXT": "1"}
 #: A limit that no test meets by accident, for the web of tests that are about something else.
 UNLIMITED = {"RATE_LIMIT": "1000000000/second"}
-#: What `emptied_database_url` empties.
-TABLES = """product_orders, order_events, former_references, callback_events, idempotency_keys, api_keys, routes,
-    providers, provider_health, provider_counts, balance_readings, balance_chains, balance_gaps, sweeps, heartbeats,
-    stock_codes, sealing_progress"""
+#: What `emptied_database_url` empties, each before what it refers to.
+TABLES = """order_events, former_references, callback_events, idempotency_keys, stock_codes, product_orders, api_keys,
+    routes, provider_health, provider_counts, balance_readings, balance_chains, balance_gaps, sweeps, heartbeats,
+    sealing_progress, providers"""
+#: Deletes, since to truncate makes new files of each table and index, which takes several times as long.
+EMPTY = f"""
+DO $$ DECLARE counter record; BEGIN
+    {" ".join(f"DELETE FROM {table.strip()};" for table in TABLES.split(","))}
+    FOR counter IN SELECT schemaname, sequencename, start_value FROM pg_sequences WHERE last_value IS NOT NULL LOOP
+        PERFORM setval(format('%I.%I', counter.schemaname, counter.sequencename), counter.start_value, false);
+    END LOOP;
+END $$"""
 #: Logical databases of a Redis server, of which an empty one is chosen.
 REDIS_DATABASES = range(15, -1, -1)
 
@@ -93,8 +101,8 @@ def shared_database_url(postgres_url: str, template_database: str) -> Iterator[s
 
 @pytest.fixture
 def emptied_database_url(shared_database_url: str) -> str:
-    """The shared database with nothing in its tables: ten times faster than a database of the test's own."""
-    _execute(shared_database_url, f"TRUNCATE {TABLES} RESTART IDENTITY")
+    """The shared database with nothing in its tables: many times faster than a database of the test's own."""
+    _execute(shared_database_url, EMPTY)
     return shared_database_url
 
 
