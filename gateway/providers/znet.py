@@ -67,17 +67,24 @@ NO_BALANCE_OR_STOCK = re.compile(
 )
 #: Our account may not call: nothing was taken, although the words begin with those of a lost connection.
 ACCOUNT_REFUSED = re.compile(r"kullanici api yetki|kisitli ip")
+
+
+def _word_with(part: str) -> str:
+    """A word that contains `part`, read once from its beginning: from each `part` on would be once for each of them."""
+    return rf"\b(?=\w*{part})\w*+"
+
+
 #: An error between the panel and its own supplier or within the panel, or an order in progress: it may have been
 #: accepted.
 UNCLEAR = re.compile(
     r"zaman asimi|time ?out|timed out|isleniyor|\bislemde\b|\bsirada\b|\bkuyrukta\b|\bonayda\b"
-    r"|\bbekle(?:mede|niyor|yin|yiniz)\b|\bbekliyor\b|islem\w* devam ed|bilinmiyor|belirsiz"
+    rf"|\bbekle(?:mede|niyor|yin|yiniz)\b|\bbekliyor\b|{_word_with('islem')} devam ed|bilinmiyor|belirsiz"
     r"|(?:bilinmeyen|beklenmeyen|beklenmedik) (?:bir )?hata|\b(?:unknown|unexpected) error|\bpending\b|\bprocessing\b"
     r"|\bhata\w* olustu|^\W*(?:hata|error|null|none|undefined|exception|\d+)\W*$|\bexception\b"
-    r"|baglanti|connection|supplier|tedarikci|saglayici|sistem\w* hata|internal|\bgateway\b"
+    rf"|baglanti|connection|supplier|tedarikci|saglayici|{_word_with('sistem')} hata|internal|\bgateway\b"
     r"|\b(?:cevap|yanit|response|reply|json|xml)|veritabani|\bdatabase\b|sql\b|\bdeadlock\b|\bcurl\b|\bhttp\b"
     r"|\bservis\w*(?: \w+){0,2} (?:hata\w*|mesgul|kullanilamiyor|calismiyor|ulasilam\w*)"
-    r"|sunucu(?:dan|ya|lar)|sunucu\w* (?:hata|mesgul|cevap)"
+    rf"|sunucu(?:dan|ya|lar)|{_word_with('sunucu')} (?:hata|mesgul|cevap)"
     r"|server (?:error|busy|down|unavailable)"
 )
 #: How panels refuse an order. "Error" alone is not enough: the panel may fail after booking.
