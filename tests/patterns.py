@@ -5,7 +5,7 @@ import importlib
 import re
 import string
 from collections import defaultdict, deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,9 @@ PACKAGES = ("gateway", "actors", "models", "migrations")
 #: Modules that read the environment when they are imported, or cannot be imported by name.
 UNIMPORTED = ("actors", "migrations", "gunicorn.conf", "gateway.app")
 #: Methods of `re` and of a pattern that look for it at one place, and those that look everywhere.
-ANCHORED, SEARCHING = frozenset({"match", "fullmatch"}), frozenset(
-    {"search", "sub", "subn", "split", "findall", "finditer"}
+ANCHORED, SEARCHING = (
+    frozenset({"match", "fullmatch"}),
+    frozenset({"search", "sub", "subn", "split", "findall", "finditer"}),
 )
 METHODS = ANCHORED | SEARCHING
 #: Most of its own words that are joined with others.
@@ -85,7 +86,9 @@ def _unique(found: list[Pattern]) -> list[Pattern]:
     for each in found:
         key = (each.pattern.pattern, each.pattern.flags)
         known = seen.get(key)
-        seen[key] = each if known is None else Pattern(known.name, known.pattern, known.methods | each.methods)
+        seen[key] = (
+            each if known is None else Pattern(known.name, known.pattern, known.methods | each.methods)
+        )
     return list(seen.values())
 
 
@@ -198,14 +201,18 @@ class Text:
 def adversaries(pattern: re.Pattern[Any]) -> list[Text]:
     """Texts made of the pattern's own literals and classes: what begins it, repeated, or in front of what it skips."""
     text = pattern.pattern if isinstance(pattern.pattern, str) else pattern.pattern.decode("latin-1")
-    tree = _parser.parse(text, pattern.flags & ~re.UNICODE if isinstance(pattern.pattern, bytes) else pattern.flags)
+    tree = _parser.parse(
+        text, pattern.flags & ~re.UNICODE if isinstance(pattern.pattern, bytes) else pattern.flags
+    )
     words = list(dict.fromkeys(filter(None, (*_prefixes(tree), *_words(tree)))))
     fillers = _fillers(tree)
     pieces = [*words, *KINDS, *(f"{word} " for word in words)]
     pieces += [f"{word}{filler}" for word in words[:MAX_JOINED] for filler in fillers]
     pieces += [f"{one}{other}" for one in words[:6] for other in words[:6]]
     made = [Text("", piece, tail) for piece in pieces for tail in TAILS]
-    made += [Text(word, filler, tail) for word in ("", *words[:MAX_JOINED]) for filler in fillers for tail in TAILS]
+    made += [
+        Text(word, filler, tail) for word in ("", *words[:MAX_JOINED]) for filler in fillers for tail in TAILS
+    ]
     return list(dict.fromkeys(made))
 
 
@@ -275,19 +282,18 @@ def _sample(tree: Any) -> str:
 
 def _one(part: tuple[Any, Any]) -> str:
     kind, value = part
-    if kind is _constants.LITERAL:
-        return chr(value)
     if kind in _REPEATS:
         return _sample(value[2]) * max(1, min(value[0], 50))
-    if kind is _constants.IN:
-        return _member(value)
-    if kind is _constants.BRANCH:
-        return _sample(value[1][0])
-    if kind is _constants.SUBPATTERN:
-        return _sample(value[3])
-    if kind is _constants.ATOMIC_GROUP:
-        return _sample(value)
-    return "a" if kind in (_constants.ANY, _constants.NOT_LITERAL) else ""
+    if kind in (_constants.SUBPATTERN, _constants.ATOMIC_GROUP):
+        return _sample(value[3] if kind is _constants.SUBPATTERN else value)
+    found: dict[Any, Callable[[], str]] = {
+        _constants.LITERAL: lambda: chr(value),
+        _constants.IN: lambda: _member(value),
+        _constants.BRANCH: lambda: _sample(value[1][0]),
+        _constants.ANY: lambda: "a",
+        _constants.NOT_LITERAL: lambda: "a",
+    }
+    return found.get(kind, lambda: "")()
 
 
 def _member(kinds: Any) -> str:

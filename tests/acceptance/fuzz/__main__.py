@@ -31,9 +31,13 @@ def main() -> int:
     """The exit status."""
     parser = argparse.ArgumentParser(description="Inputs that nobody would think of.")
     parser.add_argument("--inputs", type=int, default=100_000, help="for each parser; 0 for none")
-    parser.add_argument("--wire", type=int, default=20_000, help="over the wire; 0 for none, nor smuggled ones")
+    parser.add_argument(
+        "--wire", type=int, default=20_000, help="over the wire; 0 for none, nor smuggled ones"
+    )
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
-    parser.add_argument("--only", action="append", metavar="NAME", help="only parsers whose name contains this")
+    parser.add_argument(
+        "--only", action="append", metavar="NAME", help="only parsers whose name contains this"
+    )
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     _say(f"seed {options.seed}")
@@ -64,7 +68,9 @@ def _over_the_wire(seed: int, count: int) -> list[str]:
         EmbeddedValkey(directory / "valkey", durable=False) as valkey,
     ):
         migrate(postgres.url, echo=lambda line: None)
-        with system_running(postgres.url, valkey.url, directory, processes=["web"], LOG_LEVEL="info") as system:
+        with system_running(
+            postgres.url, valkey.url, directory, processes=["web"], LOG_LEVEL="info"
+        ) as system:
             faults = list(against(system, seed, count))
     if not faults:
         shutil.rmtree(directory, ignore_errors=True)

@@ -9,9 +9,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import falcon
+import gevent
 import typer
 from falcon.testing import create_req
-import gevent
 from gevent import socket
 from gunicorn.config import Config
 from gunicorn.http.errors import NoMoreData, ParseException
@@ -53,10 +53,16 @@ from tests.acceptance.fuzz.samples import (
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 TOKEN = "token-of-the-panel"
 CREDENTIALS = factories.CREDENTIALS | {"callback_secret": TOKEN, "callback_user": "panel"}
-PANEL = Provider("panel", "znet", "http://127.0.0.1:1", "token", CREDENTIALS, callback_format=CallbackFormat.PROTOCOL)
-NEUTRAL_PANEL = Provider("panel", "znet", "http://x", "token", CREDENTIALS, callback_format=CallbackFormat.NEUTRAL)
+PANEL = Provider(
+    "panel", "znet", "http://127.0.0.1:1", "token", CREDENTIALS, callback_format=CallbackFormat.PROTOCOL
+)
+NEUTRAL_PANEL = Provider(
+    "panel", "znet", "http://x", "token", CREDENTIALS, callback_format=CallbackFormat.NEUTRAL
+)
 OLD_PANEL = Provider("panel", "znet", "http://x", "token", CREDENTIALS)
-TASK = Task("123456789012345", "5123456789", "05321234567", params={"oyun": "1", "kupur": "60"}, codes=("ABCD-1234",))
+TASK = Task(
+    "123456789012345", "5123456789", "05321234567", params={"oyun": "1", "kupur": "60"}, codes=("ABCD-1234",)
+)
 TIMEZONE = ZoneInfo("Asia/Damascus")
 
 
@@ -148,13 +154,31 @@ def _of_verifiers() -> Iterator[Parser]:
         kind = VERIFIERS[name]
         secret = factories.CREDENTIALS["callback_secret"] if name == "standard-webhooks" else TOKEN
         made = CREDENTIALS | {"callback_secret": f"{secret} {secret[:-4]}"}
-        provider = Provider("panel", "znet", "http://x", name, made, callback_options=kind.read_options(given))
+        provider = Provider(
+            "panel", "znet", "http://x", name, made, callback_options=kind.read_options(given)
+        )
         headers = kind.sign(provider, {"content-type": "application/json"}, body, NOW)
         plain = "\n".join(f"{header}: {value}" for header, value in headers.items()).encode()
-        samples = [plain + b"\n\n" + body, b"token=" + TOKEN.encode() + b"\n" + plain + b"\n\n" + body, plain + b"\n\n"]
-        yield Parser(f"verifiers: {name}", samples, partial(_verified, provider), (BadSignature, UnreadableCallback))
-    yield Parser("verifiers: options", [b"header=X-Signature\ntemplate={header:A}.{body}\nencoding=hex"], _options, (ValueError,))
-    yield Parser("addresses that may call", [b"192.0.2.0/24", b"::ffff:192.0.2.0/120", b"2001:db8::/32"], _network, (ValueError,))
+        samples = [
+            plain + b"\n\n" + body,
+            b"token=" + TOKEN.encode() + b"\n" + plain + b"\n\n" + body,
+            plain + b"\n\n",
+        ]
+        yield Parser(
+            f"verifiers: {name}", samples, partial(_verified, provider), (BadSignature, UnreadableCallback)
+        )
+    yield Parser(
+        "verifiers: options",
+        [b"header=X-Signature\ntemplate={header:A}.{body}\nencoding=hex"],
+        _options,
+        (ValueError,),
+    )
+    yield Parser(
+        "addresses that may call",
+        [b"192.0.2.0/24", b"::ffff:192.0.2.0/120", b"2001:db8::/32"],
+        _network,
+        (ValueError,),
+    )
 
 
 def _verified(provider: Provider, data: bytes) -> Any:
@@ -195,15 +219,37 @@ def _text(data: bytes) -> str:
 
 def _of_the_api() -> Iterator[Parser]:
     refused = (Problem, strict_json.NotJson, falcon.HTTPError)
-    kinds = {"orders": schemas.read_order, "decisions": schemas.read_resolution, "resends": schemas.read_resend}
+    kinds = {
+        "orders": schemas.read_order,
+        "decisions": schemas.read_resolution,
+        "resends": schemas.read_resend,
+    }
     for name, read in kinds.items():
         yield Parser(f"API: {name}", ORDERS, partial(_body, read), refused)
     for name, kind in {"lists": schemas.ListOrders, "events": schemas.ListEvents}.items():
         yield Parser(f"API: {name}", QUERIES, partial(_query, kind), refused, 4_000)
-    yield Parser("API: cursors", [_cursor(b'["2026-07-01T12:00:00+00:00","00000000-0000-4000-8000-000000000000"]'), _cursor(b"17")], _cursors, (ValueError,), 4_000)
-    yield Parser("API: cursors, unpacked", [b'["2026-07-01T12:00:00+00:00","00000000-0000-4000-8000-000000000000"]', b"17"], lambda data: _cursors(_cursor(data)), (ValueError,), 3_000)
+    yield Parser(
+        "API: cursors",
+        [_cursor(b'["2026-07-01T12:00:00+00:00","00000000-0000-4000-8000-000000000000"]'), _cursor(b"17")],
+        _cursors,
+        (ValueError,),
+        4_000,
+    )
+    yield Parser(
+        "API: cursors, unpacked",
+        [b'["2026-07-01T12:00:00+00:00","00000000-0000-4000-8000-000000000000"]', b"17"],
+        lambda data: _cursors(_cursor(data)),
+        (ValueError,),
+        3_000,
+    )
     yield Parser("Idempotency-Key", [b"key-1", b"a" * 255], _idempotency_key, refused, 8_000)
-    yield Parser("X-Forwarded-For", [b"203.0.113.9, 198.51.100.7", b"[2001:db8::1]:443", b"::ffff:192.0.2.1"], _forwarded, (), 8_000)
+    yield Parser(
+        "X-Forwarded-For",
+        [b"203.0.113.9, 198.51.100.7", b"[2001:db8::1]:443", b"::ffff:192.0.2.1"],
+        _forwarded,
+        (),
+        8_000,
+    )
 
 
 def _body(read: Callable[[Any], Any], data: bytes) -> Any:
@@ -247,11 +293,22 @@ def _forwarded(data: bytes) -> None:
 
 def _of_requests() -> Iterator[Parser]:
     yield Parser("heads of requests", HEADS, _requests, (ParseException, NoMoreData))
-    yield Parser("request lines of callbacks", HEADS, lambda data: serving.encoded_line(data.partition(b"\r\n")[0]), (), 4_000)
+    yield Parser(
+        "request lines of callbacks",
+        HEADS,
+        lambda data: serving.encoded_line(data.partition(b"\r\n")[0]),
+        (),
+        4_000,
+    )
 
 
 _config = Config()
-for _name, _value in {"http_parser": "python", "limit_request_line": 4094, "limit_request_fields": 64, "forwarded_allow_ips": ""}.items():
+for _name, _value in {
+    "http_parser": "python",
+    "limit_request_line": 4094,
+    "limit_request_fields": 64,
+    "forwarded_allow_ips": "",
+}.items():
     _config.set(_name, _value)
 
 
@@ -278,13 +335,32 @@ def _send(theirs: Any, data: bytes) -> None:
 
 
 def _of_commands() -> Iterator[Parser]:
-    yield Parser("stock: lines", LINES, lambda data: stock._read(data.decode("utf-8-sig"), TIMEZONE), (UnicodeDecodeError,))
+    yield Parser(
+        "stock: lines",
+        LINES,
+        lambda data: stock._read(data.decode("utf-8-sig"), TIMEZONE),
+        (UnicodeDecodeError,),
+    )
     yield Parser("codes: lines", LINES, _codes, (InvalidLine,))
     given = [b"15m", b"2.5h", b"90d", b"2026-07-01T03:00", b"12.50", b"TRY", b"none", b"17"]
     yield Parser("options", given, _option_values, (), 4_000)
-    yield Parser("templates", [b"{userIdentifier} {extraField}", b"0{extraField}", b"a{zone}b"], _template, (ValueError,), 4_000)
-    yield Parser("URLs", [b"https://panel.example:8443/x", b"http://169.254.1.1", b"http://[::ffff:a9fe:101]/"], _url, (ValueError,), 4_000)
-    yield Parser("settings", ENVIRONMENTS, lambda data: gateway_settings.notes(_loaded(data)), (SettingsError,), 8_000)
+    yield Parser(
+        "templates",
+        [b"{userIdentifier} {extraField}", b"0{extraField}", b"a{zone}b"],
+        _template,
+        (ValueError,),
+        4_000,
+    )
+    yield Parser(
+        "URLs",
+        [b"https://panel.example:8443/x", b"http://169.254.1.1", b"http://[::ffff:a9fe:101]/"],
+        _url,
+        (ValueError,),
+        4_000,
+    )
+    yield Parser(
+        "settings", ENVIRONMENTS, lambda data: gateway_settings.notes(_loaded(data)), (SettingsError,), 8_000
+    )
 
 
 def _codes(data: bytes) -> None:
@@ -297,7 +373,10 @@ def _option_values(data: bytes) -> None:
     text = _text(data)
     read: list[Callable[[str], Any]] = [
         *(options.amount, options.currency, options.number(0), options.or_none(options.number(1))),
-        *(lambda value: durations.since(value, "Asia/Damascus"), lambda value: durations.lasting(value, "--expires")),
+        *(
+            lambda value: durations.since(value, "Asia/Damascus"),
+            lambda value: durations.lasting(value, "--expires"),
+        ),
         *(stock._name, stock._cost, stock._currency),
     ]
     for each in read:
@@ -327,9 +406,23 @@ def _loaded(data: bytes) -> Mapping[str, str]:
 
 def _of_texts() -> Iterator[Parser]:
     yield Parser("texts of providers", TEXTS, _masked, ())
-    yield Parser("lines of the log", TEXTS, lambda data: log.mask_event(None, "", {"event": _text(data), "password": data, "of": {"pin": _text(data)}}), ())
-    yield Parser("amounts and codes", TEXTS, lambda data: (texts.clean_money(_text(data)), codes.read(_text(data))), ())
-    yield Parser("what is printed", TEXTS, lambda data: json.loads(printing.UNSAFE_IN_JSON.sub("", json.dumps(texts.one_line(_text(data))))), ())
+    yield Parser(
+        "lines of the log",
+        TEXTS,
+        lambda data: log.mask_event(
+            None, "", {"event": _text(data), "password": data, "of": {"pin": _text(data)}}
+        ),
+        (),
+    )
+    yield Parser(
+        "amounts and codes", TEXTS, lambda data: (texts.clean_money(_text(data)), codes.read(_text(data))), ()
+    )
+    yield Parser(
+        "what is printed",
+        TEXTS,
+        lambda data: json.loads(printing.UNSAFE_IN_JSON.sub("", json.dumps(texts.one_line(_text(data))))),
+        (),
+    )
 
 
 def _masked(data: bytes) -> None:

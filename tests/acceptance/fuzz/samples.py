@@ -26,7 +26,14 @@ ANSWERS = [
     )
 ]
 ANSWERS += ["OK|2|ABCD1234|Yükleme başarılı şğıİ".encode("windows-1254"), b"\xef\xbb\xbfOK|1||"]
-_PACKAGE = {"id": "17", "oyun_bilgi_id": "5", "kupur": "60", "oyun_adi": "PUBG Mobile", "adi": "60 UC", "fiyat": "31,50"}
+_PACKAGE = {
+    "id": "17",
+    "oyun_bilgi_id": "5",
+    "kupur": "60",
+    "oyun_adi": "PUBG Mobile",
+    "adi": "60 UC",
+    "fiyat": "31,50",
+}
 CATALOGUES = [
     json.dumps({"success": True, "result": [_PACKAGE, {**_PACKAGE, "id": 18, "fiyat": 61.25}] * 20}).encode(),
     json.dumps({"success": False, "error": "Yetki yok"}).encode(),
@@ -46,7 +53,12 @@ CALLBACKS = [
     b"HEAD\n\n\n",
     b'POST\napplication/json\n\n{"type": "ping"}',
 ]
-_ORDER = {"provider_referans": "123456789012345", "status": "completed", "pin_code": "ABCD-1234", "message": "tamam"}
+_ORDER = {
+    "provider_referans": "123456789012345",
+    "status": "completed",
+    "pin_code": "ABCD-1234",
+    "message": "tamam",
+}
 _CODES = [{"code": "AB", "pin": "1", "serial": "S1", "expires_at": "2027-12-31"}, "CD", 17]
 NEUTRAL = [
     b"POST\napplication/json\n\n" + json.dumps(each).encode()
@@ -59,19 +71,33 @@ NEUTRAL = [
         {"type": "ping"},
     )
 ]
-FORMS = [each.split(b"\n", 3)[2] or each.split(b"\n", 3)[3] for each in CALLBACKS] + [b"a=1&b[]=2&b[]=3&c[x][y]=4&d"]
+FORMS = [each.split(b"\n", 3)[2] or each.split(b"\n", 3)[3] for each in CALLBACKS] + [
+    b"a=1&b[]=2&b[]=3&c[x][y]=4&d"
+]
 MULTIPART = [
     b'multipart/form-data; boundary=xx\n--xx\r\nContent-Disposition: form-data; name="referans"\r\n\r\n1\r\n--xx\r\n'
     b'Content-Disposition: form-data; name="pin"; filename="a.txt"\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n'
     b"ABCD\r\n--xx--\r\n",
-    b'multipart/form-data; boundary="a b"\n--a b\r\nContent-Disposition: form-data; name*=UTF-8\'\'pin\r\n\r\n1\r\n--a b--',
+    b'multipart/form-data; boundary="a b"\n--a b\r\n'
+    b"Content-Disposition: form-data; name*=UTF-8''pin\r\n\r\n1\r\n--a b--",
 ]
 ORDERS = [
     json.dumps(each).encode()
     for each in (
-        {"productId": "game", "packageId": "60", "userIdentifier": "player", "extraField": "05321234567", "quantity": 2},
+        {
+            "productId": "game",
+            "packageId": "60",
+            "userIdentifier": "player",
+            "extraField": "05321234567",
+            "quantity": 2,
+        },
         {"productId": "game", "packageId": "60", "userIdentifier": "لاعب 💥", "notifyUrl": None},
-        {"reason": "the customer says so", "externalStatus": "completed", "pinCode": "ABCD", "codes": [{"code": "AB", "serial": "1"}]},
+        {
+            "reason": "the customer says so",
+            "externalStatus": "completed",
+            "pinCode": "ABCD",
+            "codes": [{"code": "AB", "serial": "1"}],
+        },
         {"reason": "seen", "accept": True},
         {"reason": "again", "providerId": "panel", "mayBuyTwice": True},
         {},
@@ -86,7 +112,8 @@ QUERIES = [
 ]
 LINES = [
     b"ABCD-1234-EFGH\n5678-9012\n",
-    b'{"code": "AB", "pin": "1234", "serial": "S-1", "expires_at": "2027-12-31"}\n{"code": "CD", "expiresAt": "2027-12-31T20:00:00Z"}\n',
+    b'{"code": "AB", "pin": "1234", "serial": "S-1", "expires_at": "2027-12-31"}\n'
+    b'{"code": "CD", "expiresAt": "2027-12-31T20:00:00Z"}\n',
     b'"ABCD"\n\n["AB"]\n',
     "\ufeffABCD;12\r\nşifre\r\n".encode(),
 ]
@@ -103,14 +130,17 @@ ENVIRONMENTS = [
 TEXTS = [
     *ANSWERS,
     *(each.split(b"\n", 3)[3] for each in NEUTRAL[:3]),
-    b"Kod: ABCD-1234-EFGH, 1234 5678 9012 3456, seri 5512/7781, 12:30:59, 2026-11-25T22:58:00, 1.234,56 TL, +90 532 123 45 67",
+    b"Kod: ABCD-1234-EFGH, 1234 5678 9012 3456, seri 5512/7781, 12:30:59, 2026-11-25T22:58:00, 1.234,56 TL,"
+    b" +90 532 123 45 67",
     b"pin=1234&sifre='x y' Authorization: Bearer abc.def whsec_c2VjcmV0 rk_abcdefgh https://u:p@h/ /callbacks/p/t",
     "1 2 3 4 5 6 7 8, AB12.CD34.EF56, ١٢٣٤٥٦٧٨, Ａ１２３４５６７".encode(),
 ]
 
 
 def _request(method: str, target: str, *lines: str, body: bytes = b"") -> bytes:
-    return "\r\n".join((f"{method} {target} HTTP/1.1", "Host: gateway.example", *lines, "", "")).encode() + body
+    return (
+        "\r\n".join((f"{method} {target} HTTP/1.1", "Host: gateway.example", *lines, "", "")).encode() + body
+    )
 
 
 def heads(key: str, token: str) -> list[bytes]:
@@ -124,13 +154,27 @@ def heads(key: str, token: str) -> list[bytes]:
         _request("GET", "/orders?limit=5&externalStatus=not_sent", mine, "Accept: */*", "X-Request-ID: abc"),
         _request("GET", "/api-dj/orders/00000000-0000-4000-8000-000000000000", mine),
         _request("GET", "/orders/00000000-0000-4000-8000-000000000000/events?limit=3&cursor=MTc", mine),
-        _request("POST", "/orders", mine, json_type, "Idempotency-Key: k", f"Content-Length: {len(order)}", body=order),
+        _request(
+            "POST",
+            "/orders",
+            mine,
+            json_type,
+            "Idempotency-Key: k",
+            f"Content-Length: {len(order)}",
+            body=order,
+        ),
         _request(
             *("POST", "/api-dj/orders/", mine, json_type, "Transfer-Encoding: chunked"),
             body=f"{len(order):x}\r\n".encode() + order + b"\r\n0\r\nX-Sum: 1\r\n\r\n",
         ),
         _request("POST", "/orders/00000000-0000-4000-8000-000000000000/check", mine, "Content-Length: 0"),
-        _request("POST", "/orders/00000000-0000-4000-8000-000000000000/resolve", mine, f"Content-Length: {len(ORDERS[2])}", body=ORDERS[2]),
+        _request(
+            "POST",
+            "/orders/00000000-0000-4000-8000-000000000000/resolve",
+            mine,
+            f"Content-Length: {len(ORDERS[2])}",
+            body=ORDERS[2],
+        ),
         _request("GET", f"/callbacks/panel/{token}?{query}", "X-Forwarded-For: 203.0.113.9"),
         _request("GET", f"/callbacks/panel/{token}?{query} ile #1 ş"),
         _request(
@@ -138,10 +182,26 @@ def heads(key: str, token: str) -> list[bytes]:
             *("Expect: 100-continue", f"Content-Length: {len(form)}"),
             body=form,
         ),
-        _request("POST", "/callbacks/panel", f"X-Callback-Token: {token}", json_type, f"Content-Length: {len(neutral)}", body=neutral),
-        _request("POST", "/callbacks/sandbox", "webhook-id: msg_1", "webhook-timestamp: 1", "webhook-signature: v1,x", f"Content-Length: {len(neutral)}", body=neutral),
+        _request(
+            "POST",
+            "/callbacks/panel",
+            f"X-Callback-Token: {token}",
+            json_type,
+            f"Content-Length: {len(neutral)}",
+            body=neutral,
+        ),
+        _request(
+            "POST",
+            "/callbacks/sandbox",
+            "webhook-id: msg_1",
+            "webhook-timestamp: 1",
+            "webhook-signature: v1,x",
+            f"Content-Length: {len(neutral)}",
+            body=neutral,
+        ),
         _request("GET", "/metrics", mine, "Connection: close"),
-        _request("GET", "http://gateway.example/health/ready", "Connection: keep-alive") + _request("GET", "/health/live"),
+        _request("GET", "http://gateway.example/health/ready", "Connection: keep-alive")
+        + _request("GET", "/health/live"),
         _request("OPTIONS", "/orders") + _request("HEAD", "/orders"),
     ]
 

@@ -27,7 +27,10 @@ PATIENCE_SECONDS = 45.0
 MOST_BYTES = 300_000
 #: The first line of an answer, at the beginning or behind the body of the one before.
 ANSWER = re.compile(rb"(?:\A|(?<=[\n}>K]))HTTP/1\.[01] (\d{3}) ")
-HEAD = f"{'over the wire':<34}{'inputs':>8}{'answers':>8}{'silent':>8}{'faults':>8}{'slowest s':>11}{'growth MiB':>11}{'s':>6}"
+HEAD = (
+    f"{'over the wire':<34}{'inputs':>8}{'answers':>8}{'silent':>8}{'faults':>8}"
+    f"{'slowest s':>11}{'growth MiB':>11}{'s':>6}"
+)
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,9 @@ def smuggling(port: int, key: str, cases: Iterable[Case] | None = None) -> Itera
     """Faults of the corpus."""
     chosen = list(smuggled.corpus(key) if cases is None else cases)
     with ThreadPoolExecutor(8) as threads:
-        for case, found in zip(chosen, threads.map(lambda each: talk(port, each.data, each.right), chosen), strict=True):
+        for case, found in zip(
+            chosen, threads.map(lambda each: talk(port, each.data, each.right), chosen), strict=True
+        ):
             if fault := _fault(case, found):
                 yield f"{case.name}: {fault}"
 
@@ -89,7 +94,11 @@ def _fault(case: Case, found: Exchange) -> str | None:
     is_refused = len(found.statuses) == 1 and 400 <= found.statuses[0] < 500 and found.is_closed
     is_let_go = case.right == ENDLESS and not found.statuses and found.is_closed
     if case.right and case.right != ENDLESS:
-        return None if found.statuses == case.right else f"answered {found.statuses[:5]} instead of {case.right[:5]}"
+        return (
+            None
+            if found.statuses == case.right
+            else f"answered {found.statuses[:5]} instead of {case.right[:5]}"
+        )
     if is_refused or is_let_go:
         return None
     return f"answered {found.statuses[:5]}, and {'closed' if found.is_closed else 'left open'}"

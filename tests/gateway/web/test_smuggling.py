@@ -22,7 +22,9 @@ def web(open_directory: Path) -> Iterator[Web]:
 
 def test_a_smuggled_request_is_refused_or_answered_as_it_is_right(web: Web) -> None:
     assert list(wire.smuggling(web.port, web.key)) == []
-    users = web.session.get(f"{web.url}/orders?limit=1&userIdentifier={smuggled.HIDDEN_USER}", timeout=10).json()
+    users = web.session.get(
+        f"{web.url}/orders?limit=1&userIdentifier={smuggled.HIDDEN_USER}", timeout=10
+    ).json()
     assert users["data"] == []
     assert web.session.get(
         f"{web.url}/orders?limit=1&userIdentifier={smuggled.OPEN_USER}", timeout=10
@@ -37,7 +39,9 @@ def test_what_is_left_of_a_body_is_no_request(web: Web, size: int, target: str, 
     made = smuggled.Corpus(key or web.key)
     for method in ("POST", "GET"):
         body = made.get(target="/nowhere") * (size // 60)
-        data = made.post(f"Content-Length: {len(body)}", path=target, body=body).replace(b"POST", method.encode(), 1)
+        data = made.post(f"Content-Length: {len(body)}", path=target, body=body).replace(
+            b"POST", method.encode(), 1
+        )
         found = wire.talk(web.port, data)
         assert len(found.statuses) == 1 and found.is_closed, (method, found)
 
@@ -57,7 +61,9 @@ def test_changed_requests_break_nothing(web: Web) -> None:
 
 def test_what_was_received_by_then_left_no_traceback(web: Web) -> None:
     """Last, on all that the other tests of this file have sent."""
-    found = wire.talk(web.port, smuggled.Corpus(web.key).get("X-Request-ID: the-last-one", "Connection: close"))
+    found = wire.talk(
+        web.port, smuggled.Corpus(web.key).get("X-Request-ID: the-last-one", "Connection: close")
+    )
     assert found.statuses == (200,)
     wait_until(lambda: "the-last-one" in web.log())
     assert "Traceback" not in web.log()
