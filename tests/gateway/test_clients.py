@@ -357,7 +357,9 @@ def test_what_comes_behind_half_a_body_is_never_read() -> None:
 
 
 def _over_tcp() -> tuple[Any, Any]:
-    with closing(socket.create_server(("127.0.0.1", 0))) as listening:
+    with closing(socket.socket()) as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
         theirs = socket.create_connection(listening.getsockname())
         return theirs, listening.accept()[0]
 
