@@ -18,6 +18,9 @@ from models.outcome import Arrival
 #: Parts of names under which providers send a PIN or what belongs to it; it rather masks too much.
 PIN_NAME = re.compile(r"pin|code|kod|seri|voucher|epin|key|[sş]ifre|token|secret|pass", re.IGNORECASE)
 
+#: Names under which a callback tells our reference, which looks like a code and is none.
+REFERENCE_NAMES = frozenset({"provider_referans", "referans"})
+
 
 def known(callback: WholeCallback, said: Arrival | None, found: order.Order | None) -> Known:
     """The codes that a callback brought and that its order has, the order's numbers, and its provider's credentials.
@@ -50,25 +53,31 @@ def raw(callback: WholeCallback, known: Known) -> dict[str, Any]:
     }
 
 
-def clean(value: Any, known: Known, *, is_secret: bool = False) -> Any:
+def clean(value: Any, known: Known, *, is_secret: bool = False, is_reference: bool = False) -> Any:
     """`value` with PINs and secrets masked, found by their names and by their look, at any depth.
 
-    All that stands under the name of a secret is masked, lists and objects too.
+    All that stands under the name of a secret is masked, lists and objects too; references are not masked by their
+    look.
     """
     if isinstance(value, dict):
         return {
-            name: clean(each, known, is_secret=is_secret or bool(PIN_NAME.search(name)))
+            name: clean(
+                each,
+                known,
+                is_secret=is_secret or bool(PIN_NAME.search(name)),
+                is_reference=name in REFERENCE_NAMES,
+            )
             for name, each in value.items()
         }
     if isinstance(value, list):
-        return [clean(each, known, is_secret=is_secret) for each in value]
+        return [clean(each, known, is_secret=is_secret, is_reference=is_reference) for each in value]
     if value is None or isinstance(value, bool):
         return value
     text = str(value)
     if is_secret:
         return log.MASKED if text else value
     with masking.knowing(known):
-        masked = masking.mask_lines(text)
+        masked = masking.strike(text) if is_reference else masking.mask_lines(text)
     return value if masked == text else masked
 
 

@@ -7,7 +7,6 @@ from typing import Generic, TypeVar
 
 from gateway import log
 from models.db import database
-from models.db.database import Use
 
 logger = log.get(__name__)
 
@@ -18,10 +17,7 @@ LIMIT = 1000
 
 
 class Cache(Generic[Value]):
-    """Values by name. That a name does not exist is not cached.
-
-    Anybody can ask for names that do not exist, so only a name that is known is read with a connection for work.
-    """
+    """Values by name. That a name does not exist is not cached: ask a Snapshot of all names first."""
 
     def __init__(self, find: Callable[[str], Value | None], seconds: float) -> None:
         self._find = find
@@ -34,11 +30,11 @@ class Cache(Generic[Value]):
         """The value, at most `max_age_seconds` old, or None. Takes a connection only to read the database."""
         allowed = self._seconds if max_age_seconds is None else max_age_seconds
         if name not in self._known:
-            return self._read(name, Use.REQUEST)
+            return self._read(name)
         if (value := self._fresh(name, allowed)) is not None:
             return value
         with self._refreshing:  # of several requests, one reads the database
-            return self._fresh(name, allowed) or self._read(name, Use.WORK)
+            return self._fresh(name, allowed) or self._read(name)
 
     def last(self, name: str) -> Value | None:
         """The value as it was last read, however long ago; None if it was not read."""
@@ -49,9 +45,9 @@ class Cache(Generic[Value]):
         known = self._known.get(name)
         return known[0] if known and time.monotonic() - known[1] <= max_age_seconds else None
 
-    def _read(self, name: str, use: Use) -> Value | None:
+    def _read(self, name: str) -> Value | None:
         asked_at = time.monotonic()
-        with database.session(use):
+        with database.session():
             found = self._find(name)
         if found is None:
             self._known.pop(name, None)

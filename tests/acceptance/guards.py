@@ -401,13 +401,6 @@ GUARDS = [
         SHARES,
     ),
     Guard(
-        "names that nobody knows take no connection of work",
-        "gateway/web/cache.py",
-        "self._read(name, Use.REQUEST)",
-        "self._read(name, Use.WORK)",
-        SHARES,
-    ),
-    Guard(
         "a list looks at a part of the orders at a time",
         "models/listing.py",
         "_sizes() if others.conditions and wanted.reference is None else [None]",

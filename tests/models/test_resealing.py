@@ -12,6 +12,7 @@ from cryptography.fernet import Fernet
 from models import inbox, order, provider, resealing, resolving, stock
 from models.codes import Code
 from models.db import database, sealed
+from models.inbox import Invalid
 from models.status import ExternalStatus
 from models.stock import NewCode
 from tests import factories
@@ -46,8 +47,11 @@ def everything() -> dict[str, dict[str, Any]]:
     assert settle(arrival(made["conflict"], ExternalStatus.COMPLETED, "PIN-SECOND")) == ["conflict"]
     settle(delivery(made["resent"], Code("C-4", serial="S-4")))
     resolving.resend(made["resent"]["id"], by="ops", reason="the customer asks", may_buy_twice=True)
-    inbox.keep_invalid(factories.SANDBOX, "invalid:1", '{"body": "unreadable"}', "no reference")
-    inbox.keep_invalid(factories.SANDBOX, "invalid:2", '{"body": "unreadable, too"}', "no reference")
+    unreadable = [
+        Invalid("invalid:1", '{"body": "unreadable"}', "no reference"),
+        Invalid("invalid:2", '{"body": "unreadable, too"}', "no reference"),
+    ]
+    inbox.keep_invalid(factories.SANDBOX, unreadable)
     stock.load(STOCK, [NewCode(Code("STOCK-1", pin="SP-1")), NewCode(Code("STOCK-2"))])
     return made
 

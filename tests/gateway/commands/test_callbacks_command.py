@@ -450,7 +450,7 @@ def test_a_bad_entry_of_a_list_is_kept_and_replayed_by_itself(
 
 def test_every_entry_of_a_list_shows_the_body_which_is_kept_once(cli: Run, gateway: Gateway) -> None:
     orders = [gateway.sent() for _ in range(3)]
-    said = {"orders": [neutral(one["provider_referans"], message=f"number {one['id']}") for one in orders]}
+    said = {"orders": [neutral(one["provider_referans"], message="delivered") for one in orders]}
     bad = {"orders": [neutral(NOBODY, "gone"), *said["orders"]]}
     gateway.signed(bad, "list")
 

@@ -133,6 +133,7 @@ class TestUnknownReference:
         order = place("html")
         dispatching.dispatch(worker, order)
         for _ in range(3):
+            put(order, checkAskedAt=None)  # soon after the other, it would be the same check
             plans.request_check(order)
             checking.check(worker, order)
         assert booked(simulator, order).times_checked == 3

@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+import redis
 from falcon.testing import TestClient
 
 from gateway import log, providers
@@ -60,9 +61,9 @@ def wire(models: None) -> Iterator[Panel]:
 
 
 @pytest.fixture
-def api(worker: Worker, wire: Panel) -> Ask:
+def api(worker: Worker, wire: Panel, redis_client: redis.Redis) -> Ask:
     """GET of the API as a key with these scopes, or a callback of the sandbox with this content."""
-    app = create_app(worker.settings, None, counts=Counts(write_seconds=0.01))
+    app = create_app(worker.settings, redis_client, counts=Counts(write_seconds=0.01))
 
     def ask_now(path: str, *scopes: Scope, content: Any = None) -> Any:
         if content is not None:

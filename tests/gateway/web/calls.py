@@ -88,7 +88,7 @@ def standing(order: dict[str, Any]) -> str:
 
 def inbox() -> list[dict[str, Any]]:
     """Every callback that was kept, oldest first."""
-    return database.rows("SELECT provider_id, result, order_id, raw FROM callback_events ORDER BY id")
+    return database.rows("SELECT id, provider_id, result, order_id, raw FROM callback_events ORDER BY id")
 
 
 def timeline(order_id: str) -> list[tuple[str, str]]:

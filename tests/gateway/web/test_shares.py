@@ -8,12 +8,11 @@ from typing import Any
 
 import pytest
 
-from models.api_key import Scope
 from models.db import binding, database, sealed
 from models.db.database import Shares, Use
 from tests import factories
 from tests.gateway.web import calls
-from tests.gateway.web.conftest import Client, ClientFor
+from tests.gateway.web.conftest import Client
 
 
 @pytest.fixture
@@ -74,22 +73,6 @@ def test_lists_that_take_all_they_may_keep_no_single_order_waiting(trusted: Clie
         assert "referans_database_up 1.0" in trusted.simulate_get("/metrics").text
         calls.problem(trusted.simulate_get("/orders"), 503)
     assert trusted.simulate_get("/orders").status_code == 200
-
-
-def test_names_that_nobody_knows_take_no_connection_of_work(
-    trusted: Client, client_for: ClientFor, anonymous: Client
-) -> None:
-    calls.place(trusted)
-    new = client_for(Scope.ORDERS_WRITE)
-    if not database.database.is_closed():
-        database.database.close()
-    with in_use(Use.REQUEST, Use.REQUEST):
-        headers = {"Authorization": "Bearer nobody's"}
-        calls.problem(anonymous.simulate_post("/orders", json=calls.BODY, headers=headers), 503)
-        calls.problem(anonymous.simulate_post("/callbacks/nobody", body=b"{}"), 503)
-        calls.problem(new.simulate_post("/orders", json=calls.BODY), 503)
-        calls.place(trusted)
-    calls.place(new)
 
 
 def test_a_key_that_is_known_is_read_again_however_much_is_read(
