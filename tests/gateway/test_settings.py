@@ -252,7 +252,9 @@ def test_a_bad_value_is_refused_in_one_line(name: str, bad: str) -> None:
 @pytest.mark.parametrize("name", [name.upper() for name in Settings.model_fields])
 def test_a_value_that_is_not_text_is_refused_in_one_line(name: str) -> None:
     """What is not UTF-8 in the environment comes as a lone surrogate."""
-    assert refusal(**{name: "secret\udcff"}).startswith(f"{name} is not valid: it is not UTF-8 text; it takes ")
+    assert refusal(**{name: "secret\udcff"}).startswith(
+        f"{name} is not valid: it is not UTF-8 text; it takes "
+    )
 
 
 @pytest.mark.parametrize("text", ["a/" * 5_000, "\x00", "../UTC", "/etc/passwd", "a" * 10_000])
