@@ -1450,6 +1450,13 @@ GUARDS = [
         "tests/gateway/test_serving.py",
     ),
     Guard(
+        "a single callback waits for one large list at most",
+        "gateway/web/batching.py",
+        "bool(self._large) and not (self._was_large and self._waiting)",
+        "bool(self._large)",
+        "tests/gateway/web/test_batching.py",
+    ),
+    Guard(
         "orders that may have been placed are not placed again",
         "gateway/web/batching.py",
         "if len(batch) == 1 or not self._may_repeat(error):",
