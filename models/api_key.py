@@ -120,17 +120,18 @@ NOT_REVOKED = Prepared("""
 SELECT digest, id, name, scopes, expires_at,
     EXTRACT(EPOCH FROM expires_at - now())::float8 AS expires_in_seconds,
     COALESCE(last_used_on = current_date, false) AS is_used_today
-FROM api_keys WHERE revoked_at IS NULL
+FROM referans.api_keys WHERE revoked_at IS NULL
 """)
 EVERY = """
-SELECT id, name, prefix, scopes, created_at, expires_at, revoked_at, last_used_on FROM api_keys ORDER BY id DESC
+SELECT id, name, prefix, scopes, created_at, expires_at, revoked_at, last_used_on
+FROM referans.api_keys ORDER BY id DESC
 """
-REVOKE = "UPDATE api_keys SET revoked_at = now() WHERE id = %s AND revoked_at IS NULL RETURNING id"
+REVOKE = "UPDATE referans.api_keys SET revoked_at = now() WHERE id = %s AND revoked_at IS NULL RETURNING id"
 CREATE = """
-INSERT INTO api_keys (name, prefix, digest, scopes, expires_at)
+INSERT INTO referans.api_keys (name, prefix, digest, scopes, expires_at)
 VALUES (%s, %s, %s, %s, now() + make_interval(secs => %s::float8))
 """
 RECORD_USE = """
-UPDATE api_keys SET last_used_on = current_date
+UPDATE referans.api_keys SET last_used_on = current_date
 WHERE id = ANY (%s) AND last_used_on IS DISTINCT FROM current_date
 """

@@ -287,7 +287,7 @@ WITH claimed AS (
       AND NOT {IS_DECIDED} AND o.attention IS DISTINCT FROM 'conflict'
     RETURNING o.*
 ), told AS (
-    INSERT INTO order_events (order_id, source, "from", "to", message)
+    INSERT INTO referans.order_events (order_id, source, "from", "to", message)
     SELECT id, 'dispatch', 'not_sent', 'pending', 'claimed; sending to ' || "providerId" FROM claimed
 )
 SELECT {TASK} FROM claimed AS o
@@ -306,7 +306,7 @@ WITH claimed AS (
       AND {SAME_REFERANS} AND NOT {IS_DECIDED}
     RETURNING o.*
 ), told AS (
-    INSERT INTO order_events (order_id, source, "from", "to", message, whole)
+    INSERT INTO referans.order_events (order_id, source, "from", "to", message, whole)
     SELECT id, 'dispatch', 'pending', 'pending', %(note)s, %(whole)s FROM claimed
 )
 SELECT {TASK} FROM claimed AS o
@@ -324,7 +324,7 @@ WITH claimed AS (
       AND (o."sendingUntil" IS NULL OR o."sendingUntil" <= now()) AND {SAME_SEND} AND NOT {IS_DECIDED}
     RETURNING o.*
 ), told AS (
-    INSERT INTO order_events (order_id, source, "from", "to", message)
+    INSERT INTO referans.order_events (order_id, source, "from", "to", message)
     SELECT id, 'dispatch', 'pending', 'pending',
         'the order is not at ' || "providerId" || '; sending it again' FROM claimed
 )
@@ -386,7 +386,7 @@ WITH due AS (
     FROM planned AS p WHERE o.id = p.id
     RETURNING o.*, p.is_last, p.given_up
 ), told AS (
-    INSERT INTO order_events (order_id, source, "from", "to", message)
+    INSERT INTO referans.order_events (order_id, source, "from", "to", message)
     SELECT id, 'poll', "externalStatus", "externalStatus",
         'completed, but asking has not brought its code; a person is needed'
     FROM claimed WHERE given_up

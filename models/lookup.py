@@ -46,7 +46,7 @@ _NAMED = {
     "external": 'o."externalOrderId" = %(text)s',
     "player": 'o."userIdentifier" = %(text)s',
     "former": """o.id IN (
-        SELECT order_id FROM former_references WHERE referans = %(text)s OR external_order_id = %(text)s)""",
+        SELECT order_id FROM referans.former_references WHERE referans = %(text)s OR external_order_id = %(text)s)""",
 }
 BY_ANYTHING = f"""
 SELECT {SHOWN}

@@ -57,7 +57,7 @@ routed AS (
     ) AS route
 ),
 reserved AS (
-    INSERT INTO idempotency_keys (api_key_id, key, fingerprint)
+    INSERT INTO referans.idempotency_keys (api_key_id, key, fingerprint)
     SELECT key_id, key, fingerprint
     FROM routed
     WHERE key IS NOT NULL AND turn = 1
@@ -108,7 +108,7 @@ placed AS (
     RETURNING *
 ),
 told AS (
-    INSERT INTO order_events (order_id, source, "to", message, "by")
+    INSERT INTO referans.order_events (order_id, source, "to", message, "by")
     SELECT o.id, 'api', 'not_sent', i.note, i.by
     FROM placed AS o
     JOIN incoming AS i ON i.id = o.id

@@ -142,25 +142,26 @@ def candidate(provider_id: str) -> Candidate | None:
 
 def ids() -> frozenset[str]:
     """The ids of all providers."""
-    return frozenset(row["id"] for row in database.rows("SELECT id FROM providers"))
+    return frozenset(row["id"] for row in database.rows("SELECT id FROM referans.providers"))
 
 
 def base_urls() -> dict[str, str]:
     """Where each provider is called, by its id."""
     return {
-        row["id"]: row["base_url"] for row in database.rows("SELECT id, base_url FROM providers ORDER BY id")
+        row["id"]: row["base_url"]
+        for row in database.rows("SELECT id, base_url FROM referans.providers ORDER BY id")
     }
 
 
 def every() -> list[Provider]:
     """All providers by id, without their credentials, which are not opened."""
-    return [_outline(row) for row in database.rows(f"SELECT {COLUMNS} FROM providers ORDER BY id")]
+    return [_outline(row) for row in database.rows(f"SELECT {COLUMNS} FROM referans.providers ORDER BY id")]
 
 
 def unreadable() -> set[str]:
     """The ids of the providers whose credentials do not open."""
     found = set()
-    for row in database.rows(f"SELECT {COLUMNS} FROM providers"):
+    for row in database.rows(f"SELECT {COLUMNS} FROM referans.providers"):
         try:
             _provider(row)
         except sealed.Unsealable:
@@ -246,31 +247,31 @@ NAMES = (
     *("callback_options", "callback_allow", "callback_format", "low_balance", "low_stock", "currency"),
 )
 COLUMNS = ", ".join(NAMES)
-FIND = Prepared(f"SELECT {COLUMNS} FROM providers WHERE id = %s")
-FOR_CHANGE = f"SELECT {COLUMNS} FROM providers WHERE id = %s FOR NO KEY UPDATE"
+FIND = Prepared(f"SELECT {COLUMNS} FROM referans.providers WHERE id = %s")
+FOR_CHANGE = f"SELECT {COLUMNS} FROM referans.providers WHERE id = %s FOR NO KEY UPDATE"
 OF_ORDER = Prepared(f"""
 SELECT {", ".join(f"p.{name}" for name in NAMES)},
     o."externalStatus" AS status, COALESCE(o."nextCheckAt" <= now(), false) AS is_due, {provider_health.COLUMNS}
-FROM product_orders AS o JOIN providers AS p ON p.id = o."providerId"
-    LEFT JOIN provider_health AS h ON h.provider_id = p.id
+FROM product_orders AS o JOIN referans.providers AS p ON p.id = o."providerId"
+    LEFT JOIN referans.provider_health AS h ON h.provider_id = p.id
 WHERE o.id = %s
 """)
 CANDIDATE = Prepared(f"""
 SELECT {", ".join(f"p.{name}" for name in NAMES)}, {provider_health.COLUMNS}
-FROM providers AS p LEFT JOIN provider_health AS h ON h.provider_id = p.id
+FROM referans.providers AS p LEFT JOIN referans.provider_health AS h ON h.provider_id = p.id
 WHERE p.id = %s
 """)
 #: Any sealed values, a few of each kind: evidence of which keys this database was written with.
 SEALED = """
-(SELECT credentials AS value FROM providers WHERE credentials LIKE 'sealed:%%' ORDER BY id LIMIT 100)
+(SELECT credentials AS value FROM referans.providers WHERE credentials LIKE 'sealed:%%' ORDER BY id LIMIT 100)
 UNION ALL
-SELECT outcome FROM (SELECT outcome FROM callback_events ORDER BY id DESC LIMIT 10) AS recent
+SELECT outcome FROM (SELECT outcome FROM referans.callback_events ORDER BY id DESC LIMIT 10) AS recent
 WHERE outcome LIKE 'sealed:%%'
 UNION ALL
-SELECT code FROM (SELECT code FROM stock_codes ORDER BY id DESC LIMIT 10) AS loaded WHERE code LIKE 'sealed:%%'
+SELECT code FROM (SELECT code FROM referans.stock_codes ORDER BY id DESC LIMIT 10) AS loaded WHERE code LIKE 'sealed:%%'
 """
 INSERT = f"""
-INSERT INTO providers ({COLUMNS})
+INSERT INTO referans.providers ({COLUMNS})
 VALUES ({", ".join("%(callback_allow)s::text[]" if name == "callback_allow" else f"%({name})s" for name in NAMES)})
 """
 ADD = f"{INSERT} ON CONFLICT (id) DO NOTHING RETURNING id"

@@ -121,11 +121,11 @@ HAS_NO_CODES = f"""(
 )"""
 LISTED = "provider_id, params, expects, field_map, product_id, package_id, priority, position, cost, currency"
 ADD = f"""
-INSERT INTO routes AS r (product_id, package_id, provider_id, params, expects, field_map, priority, cost, currency,
-    position)
+INSERT INTO referans.routes AS r (product_id, package_id, provider_id, params, expects, field_map, priority, cost,
+    currency, position)
 VALUES (%(product)s, %(package)s, %(provider)s, COALESCE(%(params)s::jsonb, '{{}}'), COALESCE(%(expects)s, 'auto'),
     COALESCE(%(field_map)s::jsonb, '{{}}'), COALESCE(%(priority)s, 0), %(cost)s, %(currency)s,
-    (SELECT COALESCE(max(position), 0) + 1 FROM routes
+    (SELECT COALESCE(max(position), 0) + 1 FROM referans.routes
      WHERE product_id = %(product)s AND package_id = %(package)s))
 ON CONFLICT (product_id, package_id, provider_id) DO UPDATE SET
     params = COALESCE(%(params)s::jsonb, r.params),
@@ -136,16 +136,18 @@ ON CONFLICT (product_id, package_id, provider_id) DO UPDATE SET
     currency = CASE WHEN NOT %(forget_cost)s THEN COALESCE(%(currency)s, r.currency) END
 RETURNING {LISTED}
 """
-REMOVE = "DELETE FROM routes WHERE product_id = %s AND package_id = %s AND provider_id = %s RETURNING id"
+REMOVE = (
+    "DELETE FROM referans.routes WHERE product_id = %s AND package_id = %s AND provider_id = %s RETURNING id"
+)
 #: Routes of one product and package, the first to be asked first. `id` where two were added at the same instant.
 IN_TURN = "priority, position, id"
 EVERY = f"""
-SELECT {LISTED} FROM routes
+SELECT {LISTED} FROM referans.routes
 ORDER BY product_id = '*', package_id = '*', product_id, package_id, {IN_TURN}
 """
 #: The first route for an SQL product and package.
 FIRST_ROUTE = f"""
-SELECT provider_id, params, expects, field_map FROM routes
+SELECT provider_id, params, expects, field_map FROM referans.routes
 WHERE product_id IN ({{product}}, '*') AND package_id IN ({{package}}, '*') AND {{usable}}
 ORDER BY product_id = '*', package_id = '*', {IN_TURN} LIMIT 1
 """

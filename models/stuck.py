@@ -147,13 +147,13 @@ def counts(limits: Limits) -> dict[str, int]:
 
 #: Joined to the order `o`: its provider `p` and that one's health `h`.
 PROVIDER = """
-LEFT JOIN providers AS p ON p.id = o."providerId"
-LEFT JOIN provider_health AS h ON h.provider_id = o."providerId"
+LEFT JOIN referans.providers AS p ON p.id = o."providerId"
+LEFT JOIN referans.provider_health AS h ON h.provider_id = o."providerId"
 """
 #: In SQL: another provider of the order's route, which has not refused it, is configured and … .
 _HAS_OTHER = """EXISTS (
-    SELECT FROM routes AS r JOIN providers AS other ON other.id = r.provider_id
-        LEFT JOIN provider_health AS h ON h.provider_id = other.id
+    SELECT FROM referans.routes AS r JOIN referans.providers AS other ON other.id = r.provider_id
+        LEFT JOIN referans.provider_health AS h ON h.provider_id = other.id
     WHERE r.product_id IN (o."productId"::text, '*') AND r.package_id IN (o."packageId"::text, '*')
       AND r.provider_id IS DISTINCT FROM o."providerId"
       AND r.provider_id <> ALL (COALESCE(o."triedProviders", ARRAY[]::text[]))
@@ -219,7 +219,7 @@ SELECT {COLUMNS.replace("o.attention", "chosen.kind AS attention")}, chosen.sinc
     p.id IS NOT NULL AS has_provider,
     o."externalStatus" = 'not_sent' OR o."externalStatus" = 'pending' AND {_IS_NOWHERE} AS is_nowhere,
     COALESCE({IS_DOWN}, false) AS is_down, h.last_error AS provider_error, h.paused_by, h.pause_reason, (
-        SELECT e.message FROM order_events AS e WHERE e.order_id = o.id AND e.result = 'conflict'
+        SELECT e.message FROM referans.order_events AS e WHERE e.order_id = o.id AND e.result = 'conflict'
         ORDER BY e.id DESC LIMIT 1
     ) AS conflict
 FROM ({{chosen}}) AS chosen JOIN product_orders AS o ON o.id = chosen.id {PROVIDER}

@@ -90,7 +90,7 @@ WITH routed AS (
     WHERE id = %(id)s AND "externalStatus" = 'not_sent' AND "providerId" = %(unusable)s
     RETURNING id
 ), told AS (
-    INSERT INTO order_events (order_id, source, "from", "to", message)
+    INSERT INTO referans.order_events (order_id, source, "from", "to", message)
     SELECT id, 'dispatch', 'not_sent', 'not_sent', %(note)s FROM routed
 )
 SELECT id FROM routed
@@ -99,7 +99,7 @@ PUT_OFF = f"""
 UPDATE product_orders AS o SET "nextCheckAt" = LEAST(
     now() + make_interval(secs => CASE
         WHEN EXISTS (
-            SELECT FROM provider_health AS h WHERE h.provider_id = o."providerId" AND {IS_BLOCKED}
+            SELECT FROM referans.provider_health AS h WHERE h.provider_id = o."providerId" AND {IS_BLOCKED}
         ) THEN %(blocked_delay)s::float8
         ELSE %(delay)s::float8
     END),
@@ -119,7 +119,7 @@ WITH chosen AS (
     WHERE o."nextCheckAt" > now() AND {_WAITS} AND (
         o."providerId" = %(provider)s
         OR EXISTS (
-            SELECT FROM routes AS r WHERE r.provider_id = %(provider)s
+            SELECT FROM referans.routes AS r WHERE r.provider_id = %(provider)s
                 AND r.provider_id <> ALL (COALESCE(o."triedProviders", ARRAY[]::text[]))
                 AND r.product_id IN (o."productId"::text, '*') AND r.package_id IN (o."packageId"::text, '*')
         )

@@ -24,9 +24,10 @@ IN_CLEAR = {"ALLOW_PLAINTEXT": "1"}
 #: A limit that no test meets by accident, for the web of tests that are about something else.
 UNLIMITED = {"RATE_LIMIT": "1000000000/second"}
 #: What `emptied_database_url` empties.
-TABLES = """product_orders, order_events, former_references, callback_events, idempotency_keys, api_keys, routes,
-    providers, provider_health, provider_counts, balance_readings, balance_chains, balance_gaps, sweeps, heartbeats,
-    stock_codes, sealing_progress"""
+TABLES = """product_orders, referans.order_events, referans.former_references, referans.callback_events,
+    referans.idempotency_keys, referans.api_keys, referans.routes, referans.providers, referans.provider_health,
+    referans.provider_counts, referans.balance_readings, referans.balance_chains, referans.balance_gaps,
+    referans.sweeps, referans.heartbeats, referans.stock_codes, referans.sealing_progress"""
 #: Logical databases of a Redis server, of which an empty one is chosen.
 REDIS_DATABASES = range(15, -1, -1)
 

@@ -25,18 +25,22 @@ def migrate(
 
     Example: gateway migrate --sql | psql "$DATABASE_URL"
     """
-    url = settings.load_or_exit(require=("DATABASE_URL",)).database_url.get_secret_value()
+    found = settings.load_or_exit(require=("DATABASE_URL",))
+    url = found.database_url.get_secret_value()
     wait_for_database(url, PATIENCE_SECONDS)
     with explained():
         if sql:
-            return block(schema.script(url))
-        apply(url)
+            return block(schema.script(url, schema=found.database_schema))
+        apply(url, found.database_schema)
 
 
-def apply(url: str) -> None:
-    """Apply the missing steps and say so. Raises Problem if another transaction blocks them."""
+def apply(url: str, schema_name: str) -> None:
+    """Apply the missing steps and say so. Raises Problem if another transaction blocks them.
+
+    `schema_name` is where the gateway's own tables stand.
+    """
     try:
-        applied = schema.migrate(url, echo=say)
+        applied = schema.migrate(url, schema=schema_name, echo=say)
     except RuntimeError as error:
         raise Problem(str(error)) from None
     say(f"{len(applied)} migrations applied." if applied else "The database schema is up to date.")

@@ -24,7 +24,7 @@ SELECT current_setting('server_version_num')::int AS number,
        split_part(current_setting('server_version'), ' ', 1) AS text
 """
 SCHEMA_AGE = """
-SELECT EXTRACT(EPOCH FROM (now() AT TIME ZONE 'UTC') - min(applied))::float8 AS seconds FROM schema_migration
+SELECT EXTRACT(EPOCH FROM (now() AT TIME ZONE 'UTC') - min(applied))::float8 AS seconds FROM referans.schema_migration
 """
 #: Seconds without a tick after which the scheduler counts as dead; it ticks each minute, through queue and worker. One
 #: that is dead is named within two minutes, even if it died just after a tick.

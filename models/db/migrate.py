@@ -26,13 +26,18 @@ class MigrationBlocked(RuntimeError):
     """Another transaction held the orders table for too long; run `gateway migrate` again when it has ended."""
 
 
-def migrate(database_url: str, *, echo: Callable[[str], None] = print) -> list[str]:
+def migrate(
+    database_url: str, *, schema: str = database.SCHEMA, echo: Callable[[str], None] = print
+) -> list[str]:
     """Apply what is missing and return its names. Waits while another process migrates.
+
+    The gateway's own tables stand in `schema`, which is made where it is missing.
 
     Raises MigrationBlocked if another transaction kept the table locked.
     """
-    pool = _connect(database_url)
+    pool = _connect(database_url, schema)
     with pool.connection_context(), _only_one(pool, echo):
+        pool.execute_sql(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
         missing = pending(pool)
         for name in missing:
             echo(f"applying {name}")
@@ -48,17 +53,22 @@ def pending(pool: database.Pool) -> list[str]:
     ]
 
 
-def script(database_url: str) -> str:
+def script(database_url: str, *, schema: str = database.SCHEMA) -> str:
     """What is missing, as SQL that an administrator can run by hand with psql; applies nothing."""
-    pool = _connect(database_url)
+    pool = _connect(database_url, schema)
     with pool.connection_context():
         missing = [m for m in _runner(pool).status() if m.path and not m.applied]
     pool.close_all()
-    return "\n".join([HISTORY, *map(_as_sql, missing)]) if missing else "-- nothing is missing\n"
+    if not missing:
+        return "-- nothing is missing\n"
+    create = f'CREATE SCHEMA IF NOT EXISTS "{schema}";'
+    return "\n".join(
+        [create, *(database.qualified(text, schema) for text in (HISTORY, *map(_as_sql, missing)))]
+    )
 
 
 HISTORY = """\
-CREATE TABLE IF NOT EXISTS schema_migration (
+CREATE TABLE IF NOT EXISTS referans.schema_migration (
     id serial PRIMARY KEY, name varchar(255) NOT NULL UNIQUE, applied timestamp NOT NULL
 );"""
 
@@ -66,19 +76,22 @@ CREATE TABLE IF NOT EXISTS schema_migration (
 def _as_sql(migration: Migration) -> str:
     body = migration.load().SQL.strip()
     done = (
-        f"INSERT INTO schema_migration (name, applied) VALUES ('{migration.name}', now() AT TIME ZONE 'UTC');"
+        "INSERT INTO referans.schema_migration (name, applied)"
+        f" VALUES ('{migration.name}', now() AT TIME ZONE 'UTC');"
     )
     return f"\n-- {migration.name}\n{body}\n{done}\n"
 
 
-def _connect(database_url: str) -> database.Pool:
+def _connect(database_url: str, schema: str) -> database.Pool:
     """Without a statement timeout: building an index may take longer than any statement of the running gateway."""
     options = f"-c timezone=UTC -c lock_timeout={LOCK_TIMEOUT_MS}"
-    return database.connect(database_url, pool_size=1, name="referans-migrate", session_options=options)
+    return database.connect(
+        database_url, pool_size=1, name="referans-migrate", session_options=options, schema=schema
+    )
 
 
 def _runner(pool: database.Pool) -> Runner:
-    return Runner(pool, str(MIGRATIONS))
+    return Runner(pool, str(MIGRATIONS), schema=pool.schema)
 
 
 @contextmanager

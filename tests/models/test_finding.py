@@ -22,7 +22,7 @@ def known(db: None) -> dict[str, Any]:
     found = factories.sent("5123456789")
     factories.put(found, orderUuid="CART-77", externalOrderId="P-100")
     database.rows(
-        "INSERT INTO former_references (referans, provider_id, external_order_id, order_id)"
+        "INSERT INTO referans.former_references (referans, provider_id, external_order_id, order_id)"
         " VALUES ('100000000000001', 'sandbox', 'P-99', %s)",
         (found["id"],),
     )

@@ -63,7 +63,7 @@ def test_each_gets_its_own_answer(key_id: int) -> None:
 
 def test_what_is_placed_stands_on_its_timeline() -> None:
     place(wanted("ali"), wanted("veli"))
-    told = database.rows("SELECT order_id, source, message FROM order_events")
+    told = database.rows("SELECT order_id, source, message FROM referans.order_events")
     assert [(row["source"], row["message"]) for row in told] == [("api", "placed with key shop")] * 2
     assert len({row["order_id"] for row in told}) == 2
 
@@ -89,7 +89,7 @@ def test_old_keys_and_new_orders_go_together(key_id: int) -> None:
 
 
 def test_an_order_without_a_route_uses_no_key_and_stops_no_other(key_id: int) -> None:
-    database.rows("DELETE FROM routes")
+    database.rows("DELETE FROM referans.routes")
     route.add("game", "60", factories.SANDBOX, {})
     placed, refused = place(wanted("ali", key_id, "k"), wanted("veli", key_id, "l", package="61"))
     assert isinstance(placed, Placed) and isinstance(refused, NoRoute)
@@ -100,7 +100,7 @@ def test_an_order_without_a_route_uses_no_key_and_stops_no_other(key_id: int) ->
 
 def test_a_repetition_needs_no_route(key_id: int) -> None:
     [first] = place(wanted("ali", key_id, "k"))
-    database.rows("DELETE FROM routes")
+    database.rows("DELETE FROM referans.routes")
     [again] = place(wanted("ali", key_id, "k"))
     assert again == Repeated(answer(first))
 
@@ -161,7 +161,9 @@ def test_an_order_that_has_no_provider_can_be_cancelled() -> None:
 
 def test_two_batches_with_the_same_keys_do_not_wait_for_each_other(database_url: str, key_id: int) -> None:
     """The other one has `a` and then wants `z`; ours, which came with `z` in front, must not hold that already."""
-    reserve = "INSERT INTO idempotency_keys (api_key_id, key, fingerprint, answer) VALUES (%s, %s, %s, %s)"
+    reserve = (
+        "INSERT INTO referans.idempotency_keys (api_key_id, key, fingerprint, answer) VALUES (%s, %s, %s, %s)"
+    )
     fingerprint = NewOrder("game", "60", "ali").fingerprint()
 
     def ours() -> list[Result]:

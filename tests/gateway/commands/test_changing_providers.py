@@ -533,7 +533,7 @@ def test_the_list_has_routes_and_the_balance_with_its_age(cli: Run, routed: Mode
     with routed():
         provider_health.failed("bayi", "once", 30)
         database.rows(
-            "UPDATE provider_health SET balance = 450.5, balance_currency = 'TRY',"
+            "UPDATE referans.provider_health SET balance = 450.5, balance_currency = 'TRY',"
             " balance_at = now() - interval '5 minutes 1 second'"
         )
     shown = cli("providers", "list").out
@@ -601,7 +601,7 @@ class TestCredentialsThatCannotBeRead:
     def lost(self, models: Models, full: Provider) -> None:
         with models():
             factories.add_provider("other")
-            database.rows("UPDATE providers SET credentials = 'sealed:cut off' WHERE id = 'bayi'")
+            database.rows("UPDATE referans.providers SET credentials = 'sealed:cut off' WHERE id = 'bayi'")
 
     @pytest.mark.parametrize(
         "words",
@@ -650,9 +650,9 @@ class TestCredentialsThatCannotBeRead:
         monkeypatch.setenv("ENCRYPTION_KEYS", Fernet.generate_key().decode())
         assert cli("providers", "rotate", "other", stdin='{"kod": "4711", "sifre": "new"}').code == 0
         with models():
-            before = database.rows("SELECT id, credentials FROM providers ORDER BY id")
+            before = database.rows("SELECT id, credentials FROM referans.providers ORDER BY id")
         monkeypatch.setenv("ENCRYPTION_KEYS", Fernet.generate_key().decode())
         entered = cli("providers", "rotate", "other", stdin='{"kod": "4711", "sifre": "new"}')
         assert "set ENCRYPTION_KEYS to the keys that sealed it" in entered.problem
         with models():
-            assert database.rows("SELECT id, credentials FROM providers ORDER BY id") == before
+            assert database.rows("SELECT id, credentials FROM referans.providers ORDER BY id") == before

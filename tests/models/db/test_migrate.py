@@ -80,8 +80,11 @@ def test_a_fresh_database_gets_everything_and_a_second_run_nothing(empty_databas
 
 def test_tests_empty_every_table(database_url: str) -> None:
     with connected(database_url) as cursor:
-        cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()")
-        tables = {name for (name,) in cursor.fetchall()} - {"schema_migration"}
+        cursor.execute(
+            "SELECT schemaname, tablename FROM pg_tables WHERE schemaname IN ('public', 'referans')"
+        )
+        found = {name if schema == "public" else f"{schema}.{name}" for schema, name in cursor.fetchall()}
+    tables = found - {"referans.schema_migration"}
     assert tables == {name.strip() for name in TABLES.split(",")}, "see TABLES in tests/conftest.py"
 
 
@@ -229,7 +232,7 @@ def test_an_index_that_a_cut_short_build_left_is_built_again(database_url: str) 
         cursor.execute(
             "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'idx_orders_created'::regclass"
         )
-        cursor.execute("DELETE FROM schema_migration WHERE name = '0003_order_indexes'")
+        cursor.execute("DELETE FROM referans.schema_migration WHERE name = '0003_order_indexes'")
 
     migrate.migrate(database_url, echo=quiet)
 
