@@ -31,6 +31,12 @@ class RootLogger(Logger):
         self.error_log.handlers.clear()
         self.error_log.propagate = True
 
+    def access(self, *args: object) -> None:
+        """Nothing: the application logs each request itself, without what may be the token of a callback.
+
+        `accesslog` alone does not keep it away: platforms set GUNICORN_CMD_ARGS="--access-logfile -".
+        """
+
     def exception(self, msg: str, *args: object, **kwargs: Any) -> None:
         """Without the URL that gunicorn adds: it may contain the token of a callback."""
         if isinstance(sys.exception(), TimeoutError):
@@ -52,7 +58,6 @@ class RootLogger(Logger):
 
 logger_class = RootLogger
 loglevel = settings.log_level
-# The application logs each request itself, with its ids.
 accesslog = None
 
 # `gateway dev` binds to the loopback addresses instead, by GUNICORN_CMD_ARGS.
@@ -90,7 +95,7 @@ control_socket_disable = True
 # gunicorn itself trusts no proxy header; `gateway.web.addresses` reads X-Forwarded-For by TRUSTED_PROXIES.
 forwarded_allow_ips = ""
 # Heartbeat files in memory, so that a slow disk cannot delay a worker.
-worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: PTH112
+worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: PTH112, S108
 
 
 def pre_request(worker: Worker, req: Request) -> None:

@@ -28,7 +28,7 @@ def retried_when_busy(work: Callable[[str], None]) -> Callable[[str], None]:
         try:
             work(order_id)
         except Busy as busy:
-            delay_ms = round(1000 * random.uniform(*BUSY_WAIT_SECONDS))
+            delay_ms = round(1000 * random.uniform(*BUSY_WAIT_SECONDS))  # noqa: S311  (spreads the load)
             raise BusyRetry(str(busy), delay=delay_ms) from None
 
     return translated

@@ -1,5 +1,7 @@
 """The command line of the gateway: `gateway …`, or `python -m gateway …`."""
 
+import traceback
+
 import typer
 
 from gateway import __version__, log
@@ -58,12 +60,16 @@ def options(
 
 
 def main() -> None:
-    """Run the command line; a Problem is one line on standard error and exit code 1."""
+    """Run the command line; a Problem is one line on standard error and exit code 1, any other error its traceback."""
     try:
         with log.on_stderr():
             app()
     except Problem as problem:
         note(f"error: {problem}")
+        raise SystemExit(1) from None
+    except Exception:
+        # What Python prints of it may quote a row of the database.
+        note(log.mask_error(traceback.format_exc()))
         raise SystemExit(1) from None
 
 

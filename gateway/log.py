@@ -42,6 +42,18 @@ SECRET_TEXT = re.compile(
     | \b (?: whsec_ | rk_ ) [A-Za-z0-9+/=_-]{6,}
     """
 )
+#: Values in errors of PostgreSQL: a row or a key that it refuses, a value that it cannot read, and the part of the
+#: statement that it quotes. A row ends where the next part of the error or of a traceback begins.
+DATABASE_VALUE = re.compile(
+    r"""(?x)
+    (?P<row> Failing\ row\ contains\ ) [^\n]* (?: \n (?! \n | CONTEXT: | HINT: | LINE\ ) [^\n]* )*
+    | (?P<key> Key\ \( [^\n()]* (?: \([^\n()]*\) [^\n()]* )* \)= ) [^\n]*
+    | (?P<input> invalid\ input\ syntax\ for\ type\ [\w\ ]{1,40}:\ | malformed\ \w{1,40}\ literal:\ | Token\ ) "[^\n]*
+    | (?P<line> (?: JSON\ data,\ line | LINE ) \ \d+:\ ) [^\n]*
+    """
+)
+#: Fields of a line that tell of an error.
+ERRORS = ("exception", "error")
 #: Every text with a secret contains one of these; looking for them first is ten times faster than the pattern.
 HINTS = ("ifre", "token", "pass", "secret", "api", "pin", "auth", "kod", "bearer", "://", "c_", "rk_")
 #: A callback's path contains a token only if it continues after the provider's id.
@@ -58,6 +70,11 @@ SHORTEST = 5
 def mask(text: str) -> str:
     """`text` with everything that looks like a secret masked."""
     return SECRET_TEXT.sub(_masked, text) if len(text) >= SHORTEST and _may_hold_secret(text) else text
+
+
+def mask_error(text: str) -> str:
+    """`mask` for the text or the traceback of an error: it may be PostgreSQL's, and quote a row or a statement."""
+    return mask(DATABASE_VALUE.sub(_masked, text))
 
 
 def first_segment(path: str) -> str:
@@ -95,14 +112,15 @@ def _mask_value(name: str, value: Any) -> Any:
         return {key: _mask_value(str(key), each) for key, each in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
         return [_mask_value(name, each) for each in value]
-    return mask(value if isinstance(value, str) else str(value))
+    return mask_error(value if isinstance(value, str) else str(value))
 
 
 def mask_event(_: Any, __: str, event: EventDict) -> EventDict:
     """The last processor of every line before it is rendered."""
     texts = [value for value in event.values() if isinstance(value, str)]
     plain = len(texts) + sum(isinstance(value, (int, float)) or value is None for value in event.values())
-    if plain == len(event) and not any(map(_is_secret, event)) and not _may_hold_secret("\n".join(texts)):
+    is_harmless = plain == len(event) and not any(map(_is_secret, event)) and event.keys().isdisjoint(ERRORS)
+    if is_harmless and not _may_hold_secret("\n".join(texts)):
         return event
     return {name: _mask_value(name, value) for name, value in event.items()}
 

@@ -23,11 +23,19 @@ KEY = "bm90LWEta2V5LWZvci1hbnl0aGluZy1idXQtdGVzdHM="
 IN_CLEAR = {"ALLOW_PLAINTEXT": "1"}
 #: A limit that no test meets by accident, for the web of tests that are about something else.
 UNLIMITED = {"RATE_LIMIT": "1000000000/second"}
-#: What `emptied_database_url` empties.
-TABLES = """product_orders, referans.order_events, referans.former_references, referans.callback_events,
-    referans.idempotency_keys, referans.api_keys, referans.routes, referans.providers, referans.provider_health,
+#: What `emptied_database_url` empties, each before what it refers to.
+TABLES = """referans.order_events, referans.former_references, referans.callback_events, referans.idempotency_keys,
+    referans.stock_codes, product_orders, referans.api_keys, referans.routes, referans.provider_health,
     referans.provider_counts, referans.balance_readings, referans.balance_chains, referans.balance_gaps,
-    referans.sweeps, referans.heartbeats, referans.stock_codes, referans.sealing_progress"""
+    referans.sweeps, referans.heartbeats, referans.sealing_progress, referans.providers"""
+#: Deletes, since to truncate makes new files of each table and index, which takes several times as long.
+EMPTY = f"""
+DO $$ DECLARE counter record; BEGIN
+    {" ".join(f"DELETE FROM {table.strip()};" for table in TABLES.split(","))}
+    FOR counter IN SELECT schemaname, sequencename, start_value FROM pg_sequences WHERE last_value IS NOT NULL LOOP
+        PERFORM setval(format('%I.%I', counter.schemaname, counter.sequencename), counter.start_value, false);
+    END LOOP;
+END $$"""
 #: Logical databases of a Redis server, of which an empty one is chosen.
 REDIS_DATABASES = range(15, -1, -1)
 
@@ -94,8 +102,8 @@ def shared_database_url(postgres_url: str, template_database: str) -> Iterator[s
 
 @pytest.fixture
 def emptied_database_url(shared_database_url: str) -> str:
-    """The shared database with nothing in its tables: ten times faster than a database of the test's own."""
-    _execute(shared_database_url, f"TRUNCATE {TABLES} RESTART IDENTITY")
+    """The shared database with nothing in its tables: many times faster than a database of the test's own."""
+    _execute(shared_database_url, EMPTY)
     return shared_database_url
 
 

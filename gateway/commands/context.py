@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import peewee
 
 from gateway import settings
-from gateway.log import mask
+from gateway.log import mask_error
 from models import lookup, provider
 from models.db import binding, database, sealed
 from models.order import Order
@@ -120,4 +120,4 @@ def change_provider(
 def first_line(error: BaseException) -> str:
     """The text of an error on one line, with secrets masked."""
     text = str(error).strip()
-    return mask(text.splitlines()[0]) if text else type(error).__name__
+    return mask_error(text.splitlines()[0]) if text else type(error).__name__

@@ -43,5 +43,5 @@ def explain(error: OSError, host: str, port: int) -> str:
 
 def free_port(seed: str, hosts: Sequence[str] = (HOST,)) -> int:
     """A port that is free on all of `hosts`; the same one for the same `seed`, unless another process took it."""
-    candidates = random.Random(seed).sample(PORTS, 100)
+    candidates = random.Random(seed).sample(PORTS, 100)  # noqa: S311  (repeatable, not secret)
     return next(port for port in candidates if not any(refusal(host, port) for host in hosts))

@@ -66,7 +66,7 @@ def sweep(
                     tell(name, counts[name])
                 tell(name, counts[name])
             except Exception as error:  # a step that fails delays none of the others
-                errors.append(f"{name}: {type(error).__name__}: {log.mask(str(error))}")
+                errors.append(f"{name}: {type(error).__name__}: {log.mask_error(str(error))}")
                 logger.exception(
                     "A step of the sweep failed; the next sweep goes on.", action="sweep_failed", step=name
                 )

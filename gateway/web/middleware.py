@@ -17,6 +17,8 @@ logger = log.get(__name__)
 
 #: The beginning of a callback's path.
 CALLBACKS = "/callbacks/"
+#: The id of an order in a path; what stands in its place may be anything, a code or a token too.
+ORDER = re.compile(r"(?<=/orders/)(?![0-9a-fA-F]{8}(?:-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}(?:/|$))[^/]+")
 #: Ids from outside that are harmless in a header and in a log.
 SANE_ID = re.compile(r"[\x21-\x7e]{1,200}")
 
@@ -57,7 +59,7 @@ def _shown_path(req: falcon.Request) -> str:
     if req.uri_template is None:
         return log.first_segment(req.path)
     if not req.uri_template.startswith(CALLBACKS):
-        return log.mask(req.path)
+        return ORDER.sub(log.MASKED, log.mask(req.path))
     known = req.context.get("provider_id")  # what is not known as one may be a token without its provider
     token = f"/{log.MASKED}" if "{token}" in req.uri_template else ""
     return f"{CALLBACKS}{known}{token}" if known else log.first_segment(req.path)

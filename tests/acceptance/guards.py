@@ -58,6 +58,7 @@ LOGGED = (
     "tests/gateway/web/test_over_http.py::test_a_token_in_a_url_that_is_slightly_wrong_is_not_logged"
     " tests/gateway/web/test_over_http.py::test_what_no_route_takes_is_logged_by_its_first_segment"
 )
+CANARIES = "tests/acceptance/test_canaries.py::test_secrets_stay_where_they_belong"
 POOL, LISTING = "tests/models/db/test_database.py", "tests/models/test_listing.py"
 SHARES, METRICS = "tests/gateway/web/test_shares.py", "tests/gateway/web/test_health.py"
 ATTENTION = "tests/models/test_attention.py"
@@ -1978,6 +1979,62 @@ GUARDS = [
         "def pre_request(",
         "def not_pre_request(",
         LOGGED,
+    ),
+    Guard(
+        "gunicorn's own log of requests stays off",
+        "gunicorn.conf.py",
+        "def access(",
+        "def not_access(",
+        LOGGED,
+    ),
+    Guard(
+        "what stands in place of an order's id is not logged",
+        "gateway/web/middleware.py",
+        "return ORDER.sub(log.MASKED, log.mask(req.path))",
+        "return log.mask(req.path)",
+        f"{LOGGED} {CANARIES}",
+    ),
+    Guard(
+        "an error of the database shows no value in the log",
+        "gateway/log.py",
+        "return mask(DATABASE_VALUE.sub(_masked, text))",
+        "return mask(text)",
+        "tests/gateway/test_log.py",
+    ),
+    Guard(
+        "a command that fails shows no value of the database",
+        "gateway/__main__.py",
+        "note(log.mask_error(traceback.format_exc()))",
+        "note(traceback.format_exc())",
+        "tests/gateway/commands/test_command_line.py",
+    ),
+    Guard(
+        "every line of a process is masked",
+        "gateway/log.py",
+        "return {name: _mask_value(name, value) for name, value in event.items()}",
+        "return event",
+        CANARIES,
+    ),
+    Guard(
+        "a callback that cannot be read is kept sealed",
+        "models/inbox.py",
+        '"raw": sealed.seal(each.raw, _owner_of_unreadable(provider_id, each.dedupe_key))',
+        '"raw": each.raw',
+        CANARIES,
+    ),
+    Guard(
+        "what a callback brought is kept sealed",
+        "models/order.py",
+        '"outcome": sealed.seal(as_json(outcome), belongs_to)',
+        '"outcome": as_json(outcome)',
+        CANARIES,
+    ),
+    Guard(
+        "codes of our own are stored sealed",
+        "models/stock.py",
+        '"code": sealed.seal(codes.as_json(new.code), owner(name, digests[0]))',
+        '"code": codes.as_json(new.code)',
+        CANARIES,
     ),
     Guard(
         "a code sealed again is still known by its digest",

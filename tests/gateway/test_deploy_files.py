@@ -1,8 +1,13 @@
-"""`app.json`, by the rules of https://devcenter.heroku.com/articles/app-json-schema."""
+"""`app.json`, by the rules of https://devcenter.heroku.com/articles/app-json-schema, and `bin/post_compile`."""
 
 import copy
 import json
+import os
 import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -133,3 +138,27 @@ def test_the_processes_of_a_small_plan_fit_twenty_database_connections() -> None
 
 def test_it_runs_the_processes_of_the_procfile() -> None:
     assert set(written()["formation"]) == set(COMMANDS)
+
+
+def test_post_compile_brings_the_command_of_the_procfile_and_fetches_nothing(tmp_path: Path) -> None:
+    """The other steps of a platform, in their order: tests/acceptance/buildpack.py."""
+    app, installed = tmp_path / "app", tmp_path / "installed"
+    app.mkdir()
+    for name in ("gateway", "actors", "models", "migrations", "bin"):
+        shutil.copytree(ROOT / name, app / name)
+    for name in ("setup.cfg", "pyproject.toml", "README.md", "Procfile"):
+        shutil.copy(ROOT / name, app)
+    path = os.pathsep.join([str(installed / "bin"), str(Path(sys.executable).parent), "/usr/bin:/bin"])
+    # Beside the installation that runs this test, which stays as it is.
+    pip = {"PIP_PREFIX": str(installed), "PIP_IGNORE_INSTALLED": "1", "PIP_NO_INDEX": "1"}
+    environ = {"PATH": path, "PYTHONPATH": str(app), **pip}
+
+    subprocess.run(["bin/post_compile"], cwd=app, env=environ, check=True, timeout=60)
+
+    release = re.search(r"^release: (\S+) (\S+)$", (app / "Procfile").read_text(), re.MULTILINE)
+    assert release and shutil.which(release[1], path=path) == str(installed / "bin" / release[1])
+    helped = subprocess.run(
+        [*release.groups(), "--help"], cwd=app, env=environ, check=True, capture_output=True
+    )
+    assert b"database schema" in helped.stdout
+    assert not (app / "build").exists()

@@ -5,14 +5,17 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import psycopg2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.log import MASKED, mask, mask_event
+from gateway.log import MASKED, mask, mask_error, mask_event
+from tests.growth import is_linear
 
 ROOT = Path(__file__).parents[2]
 SETUP = """
@@ -269,3 +272,62 @@ def test_no_field_of_a_query_or_of_json_gets_through(field: str, secret: str, ar
 @given(st.text())
 def test_masking_takes_any_text_and_masking_again_changes_nothing(text: str) -> None:
     assert mask(mask(text)) == mask(text)
+
+
+CODE = "WXYZ-4821-KLMN-7735"
+TABLE = """
+CREATE TEMP TABLE sold (code text CONSTRAINT once UNIQUE, note text CONSTRAINT unnoted CHECK (note IS NULL));
+CREATE UNIQUE INDEX once_in_small_letters ON sold (lower(code));
+INSERT INTO sold VALUES (%(code)s, NULL), (lower(%(code)s), NULL) ON CONFLICT DO NOTHING;
+"""
+
+
+@pytest.mark.parametrize(
+    ("statement", "kept"),
+    [
+        ("INSERT INTO sold VALUES ('x', %(code)s)", 'violates check constraint "unnoted"'),
+        ("INSERT INTO sold VALUES (E'x\\ny', E'\\n' || %(code)s)", 'violates check constraint "unnoted"'),
+        ("INSERT INTO sold VALUES (%(code)s)", "Key (code)="),
+        ("INSERT INTO sold VALUES (upper(lower(%(code)s)) || '')", "Key (code)="),
+        (
+            "UPDATE sold SET code = NULL; INSERT INTO sold VALUES (%(code)s), (lower(%(code)s))",
+            "Key (lower(code))=",
+        ),
+        ("SELECT %(code)s::int", "invalid input syntax for type integer: "),
+        ("SELECT %(code)s::double precision", "invalid input syntax for type double precision: "),
+        ("SELECT %(code)s::int[]", "malformed array literal: "),
+        ("SELECT %(code)s::json", "invalid input syntax for type json"),
+        ("SELECT away, %(code)s", 'column "away" does not exist'),
+        ("SELECT %(code)s\n, away, %(code)s", 'column "away" does not exist'),
+    ],
+)
+def test_an_error_of_the_database_shows_no_value(database_url: str, statement: str, kept: str) -> None:
+    """Values are in the row, the key, the part of the statement … that it quotes."""
+    with closing(psycopg2.connect(database_url)) as connection, connection.cursor() as cursor:
+        cursor.execute(TABLE, {"code": CODE})
+        with pytest.raises(psycopg2.Error) as raised:
+            cursor.execute(statement, {"code": CODE})
+    said = f"Traceback …\n{raised.value}\n\nDuring handling of the above exception …"
+    assert CODE in said or CODE.lower() in said, "otherwise this shows nothing"
+    for shown in (
+        mask_error(said),
+        mask_event(None, "", {"event": "Failed.", "exception": said})["exception"],
+    ):
+        assert CODE.lower() not in shown.lower()
+        assert kept in shown and shown.endswith("exception …")
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "Failing row contains (x\n",
+        "Key (",
+        "Key (a(b)",
+        "invalid input syntax for type ",
+        "malformed ",
+        "LINE 1",
+        'Token "',
+    ],
+)
+def test_masking_an_error_takes_linear_time(piece: str) -> None:
+    assert is_linear(mask_error, piece)

@@ -13,6 +13,7 @@ import typer
 
 from gateway.__main__ import app
 from gateway.commands.invocation import as_typed, program
+from tests.refusing import execute
 
 from .conftest import Run
 
@@ -122,3 +123,15 @@ def test_the_simulator_says_what_is_wrong_with_its_options(run: Run) -> None:
         "does not know the word" in run("simulator", "--port", "0", "--default-behaviour", "nonsense").problem
     )
     assert "--balance" in run("simulator", "--port", "0", "--balance", "much").problem
+
+
+def test_an_error_that_no_command_expects_shows_its_traceback_without_values(
+    cli: Run, database_url: str
+) -> None:
+    execute(database_url, "ALTER TABLE referans.stock_codes ADD CONSTRAINT refuse CHECK (false) NOT VALID")
+
+    refused = cli("stock", "load", "own", stdin="WXYZ-4821-KLMN-7735\n")
+
+    assert refused.code == 1
+    assert "Traceback" in refused.err and 'violates check constraint "refuse"' in refused.err
+    assert "WXYZ" not in refused.err

@@ -60,6 +60,8 @@ class Web:
         given = {"DATABASE_URL": self.postgres.url, "REDIS_URL": self.valkey.url, "PORT": str(self.port)}
         given |= UNLIMITED | IN_CLEAR
         given |= {"BRISK_HEAD_SECONDS": str(HEAD_SECONDS), "BRISK_REQUEST_SECONDS": str(REQUEST_SECONDS)}
+        # As Heroku's buildpack sets it.
+        given |= {"GUNICORN_CMD_ARGS": "--access-logfile -"}
         env = {**os.environ, **given, "WEB_CONCURRENCY": "2", "LOG_LEVEL": "debug", "TRUSTED_PROXIES": "1"}
         with self._log.open("ab") as log:
             process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=subprocess.STDOUT)

@@ -468,6 +468,9 @@ def test_what_no_route_takes_is_logged_by_its_first_segment(web: Web) -> None:
             ("/callbacks//panel/x", "/callbacks"),
             ("/callbacks/panel/x", "/callbacks/panel/***"),
             ("/callbacks/nobody", "/callbacks"),
+            ("/orders/WXYZ-4821-KLMN-7735", "/orders/***"),
+            ("/orders/WXYZ48217735/check", "/orders/***/check"),
+            (f"/orders/{factories.NO_ORDER}/check", f"/orders/{factories.NO_ORDER}/check"),
         )
     ):
         request_id = f"shown-{number}"
