@@ -109,7 +109,7 @@ def test_a_provider_has_a_route_for_each_tenant() -> None:
 # --- which provider
 
 
-@pytest.mark.parametrize(("owner", "route_owner"), itertools.product(SHOPS, SHOPS))
+@pytest.mark.parametrize(("owner", "route_owner"), list(itertools.product(SHOPS, SHOPS)))
 def test_a_provider_of_a_tenant_gets_no_order_of_another(owner: str, route_owner: str) -> None:
     """Whatever its routes say: its tenant may be set after they were added."""
     add("theirs", SHOPS[owner])
