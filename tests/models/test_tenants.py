@@ -304,16 +304,18 @@ def test_processes_of_the_version_before_see_no_key_and_no_route_of_a_tenant(emp
     with psycopg2.connect(empty_database_url) as connection, connection.cursor() as cursor:
         migrate(empty_database_url, echo=lambda line: None)
         for table, columns in OF_THE_VERSION_BEFORE.items():
-            cursor.execute(f"CREATE VIEW {table} AS SELECT {columns} FROM referans.{table}")
+            cursor.execute(f"CREATE VIEW public.{table} AS SELECT {columns} FROM referans.{table}")
         cursor.execute("DELETE FROM referans.schema_migration WHERE name = '0024_tenants'")
         connection.commit()
         migrate(empty_database_url, echo=lambda line: None)
         cursor.execute(MADE, {"tenant": TENANT})
         seen: dict[str, Any] = {}
         for table, column in (("api_keys", "name"), ("routes", "product_id"), ("providers", "id")):
-            cursor.execute(f"SELECT {column} FROM {table} ORDER BY 1")
+            cursor.execute(f"SELECT {column} FROM public.{table} ORDER BY 1")
             seen[table] = [row[0] for row in cursor.fetchall()]
-        cursor.execute("INSERT INTO api_keys (name, prefix, digest, scopes) VALUES ('new', '', 'd3', '{}')")
+        cursor.execute(
+            "INSERT INTO public.api_keys (name, prefix, digest, scopes) VALUES ('new', '', 'd3', '{}')"
+        )
     assert seen == {"api_keys": ["old"], "routes": ["general"], "providers": ["bayi"]}
 
 
