@@ -1,0 +1,122 @@
+"""Moving the gateway's own tables into its schema, from where versions before 0022 had them: beside the orders table.
+
+They are known by their columns: other systems have tables of the same names there. A view takes the place of each, so
+that processes of the version before, which name it without a schema, go on reading and writing it. The history of
+migrations is copied and stays: playhouse, with which those processes look for it, sees no views.
+
+The views, and that history, are dropped by a migration of a later version.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from models.db import database, expected
+from models.db.expected import HISTORY, quoted
+
+#: Tables that a database of a version before certainly has; a table of few columns proves nothing by itself.
+CERTAIN = ("order_events", "callback_events")
+#: Longest wait for the locks of all tables together, in milliseconds; all who use them wait behind it.
+LOCK_TIMEOUT_MS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of ours beside the orders table."""
+
+    name: str
+    #: Whether the role that asks may change it.
+    is_mine: bool
+    #: As SQL.
+    owner: str
+    #: What other roles may do with it: (role, rights), both as SQL.
+    grants: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What a version before has left beside the orders table."""
+
+    #: The schema, as SQL.
+    home: str
+    tables: tuple[Table, ...]
+    #: Whether the history of the migrations stands there.
+    has_history: bool
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the tables."""
+        return [table.name for table in self.tables]
+
+
+def find(pool: database.Pool) -> Earlier | None:
+    """What is to be moved; None if nothing is. Reads the catalogue only; needs an open connection."""
+    home = expected.home(pool)
+    rows = pool.execute_sql(TABLES, (home, [*expected.own_tables(), HISTORY])).fetchall()
+    columns = {name: set(names) for name, names, *_ in rows}
+    ours = [name for name in expected.own_tables() if columns.get(name, set()) >= expected.created(name)]
+    if not set(ours) >= set(CERTAIN):
+        return None
+    found = {name: (is_mine, owner) for name, _, is_mine, owner in rows}
+    rights: dict[str, list[tuple[str, str]]] = {}
+    for name, role, granted in pool.execute_sql(GRANTS, (home, ours)).fetchall():
+        rights.setdefault(name, []).append((role, granted))
+    return Earlier(
+        quoted(home),
+        tuple(Table(name, *found[name], tuple(rights.get(name, ()))) for name in ours),
+        columns.get(HISTORY, set()) >= {"id", "name", "applied"},
+    )
+
+
+def lock(earlier: Earlier) -> str:
+    """The statement that locks every table: at once, so that nothing is locked while it waits for long."""
+    every = ", ".join(f"{earlier.home}.{table.name}" for table in earlier.tables)
+    return f"LOCK TABLE {every} IN ACCESS EXCLUSIVE MODE"
+
+
+def move(earlier: Earlier, schema: str) -> Iterator[str]:
+    """The statements that move the tables, with their indexes and sequences, and make the views."""
+    target = quoted(schema)
+    roles = sorted({role for table in earlier.tables for role, _ in table.grants})
+    if roles:
+        yield f"GRANT USAGE ON SCHEMA {target} TO {', '.join(roles)}"
+    for table in earlier.tables:
+        view = f"{earlier.home}.{table.name}"
+        yield f"ALTER TABLE {view} SET SCHEMA {target}"
+        yield f"CREATE VIEW {view} AS SELECT * FROM {target}.{table.name}"
+        yield f"COMMENT ON VIEW {view} IS '{COMMENT}'"
+        # Whoever runs this owns the view; the owner of the table may be another role.
+        for role, rights in ((table.owner, "SELECT, INSERT, UPDATE, DELETE"), *table.grants):
+            yield f"GRANT {rights} ON {view} TO {role}"
+
+
+def copy_history(earlier: Earlier) -> Iterator[str]:
+    """The statement that records in the schema what was applied before, of our migrations only."""
+    if earlier.has_history:
+        names = ", ".join(f"'{step.name}'" for step in expected.steps())
+        yield (
+            f"INSERT INTO referans.{HISTORY} (name, applied)"
+            f" SELECT name, applied FROM {earlier.home}.{HISTORY} WHERE name IN ({names})"
+            " ON CONFLICT (name) DO NOTHING"
+        )
+
+
+COMMENT = "For processes of the version before. The table stands in the schema of DATABASE_SCHEMA."
+TABLES = """
+SELECT c.relname, array_agg(a.attname::text), pg_has_role(c.relowner, 'USAGE'),
+    quote_ident(pg_get_userbyid(c.relowner))
+FROM pg_class AS c
+JOIN pg_namespace AS n ON n.oid = c.relnamespace
+JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+WHERE c.relkind IN ('r', 'p') AND n.nspname = %s AND c.relname = ANY (%s)
+GROUP BY c.oid
+"""
+GRANTS = """
+SELECT c.relname, CASE WHEN acl.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(acl.grantee)) END,
+    string_agg(acl.privilege_type, ', ' ORDER BY acl.privilege_type)
+FROM pg_class AS c
+JOIN pg_namespace AS n ON n.oid = c.relnamespace
+CROSS JOIN aclexplode(c.relacl) AS acl
+WHERE n.nspname = %s AND c.relname = ANY (%s) AND acl.grantee <> c.relowner
+    AND acl.privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
+GROUP BY c.relname, acl.grantee
+"""
