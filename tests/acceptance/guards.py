@@ -168,7 +168,7 @@ GUARDS = [
         "tests/models/db/test_moving.py",
     ),
     Guard(
-        "the history that a version before looks for stays",
+        "what a version before has applied is not applied again",
         "models/db/moving.py",
         'f" SELECT name, applied FROM {earlier.home}.{HISTORY} WHERE name IN ({names})"',
         'f" SELECT name, applied FROM {earlier.home}.{HISTORY} WHERE false AND name IN ({names})"',
