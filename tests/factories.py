@@ -24,9 +24,11 @@ _numbers = itertools.count()
 
 
 @contextmanager
-def bound(database_url: str, pool_size: int = 8, *, keys: Sequence[str] = ()) -> Iterator[None]:
+def bound(
+    database_url: str, pool_size: int = 8, *, keys: Sequence[str] = (), schema: str = database.SCHEMA
+) -> Iterator[None]:
     """The models bound to a database, sealing with `keys`, with a session open in this thread."""
-    pool = binding.bind(database_url, keys, pool_size=pool_size, name="referans-test")
+    pool = binding.bind(database_url, keys, pool_size=pool_size, name="referans-test", schema=schema)
     try:
         with database.session():
             yield

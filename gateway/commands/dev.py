@@ -109,8 +109,7 @@ def _prepare(plan: Plan, settings: Settings) -> tuple[str, str]:
     """Migrate, add the sandbox and a key; returns the sandbox's callback secret, and the key."""
     url = settings.database_url.get_secret_value()
     migrate.wait_for_database(url, migrate.PATIENCE_SECONDS)
-    with explained():
-        migrate.apply(url, settings.database_schema)
+    migrate.apply(url, settings.database_schema)
     with bound(settings, pool_size=1), explained(), database.session():
         return sandbox.add_provider(plan.simulator_url), sandbox.development_key(plan.key_file)
 

@@ -12,7 +12,7 @@ from gateway.dev.stack import COMMANDS
 from gateway.fulfilment.recovery import AGAIN_SECONDS, WRONG_KEYS
 from gateway.settings import Settings
 from models import readiness, sweep_run
-from models.db import database, migrate
+from models.db import database, pin_column, state
 from models.sweep_run import GRACE_SECONDS
 
 #: Oldest supported PostgreSQL, as server_version_num.
@@ -83,12 +83,13 @@ def _session(connection: Any) -> int:
 def migrations(_: Settings) -> list[Finding]:
     """The schema is up to date."""
     with database.session():
-        missing = migrate.pending(database.database.obj)
+        pool = database.database.obj
+        missing = state.read(pool).in_words()
+        limit = pin_column.limit(pool)
+        narrow = f"; {pin_column.in_words(limit, pin_column.users(pool))}" if limit else ""
     if missing:
-        return [
-            Finding("migrations", Status.FAILED, f"missing: {', '.join(missing)}", "run: gateway migrate")
-        ]
-    return [Finding("migrations", Status.OK, "all applied")]
+        return [Finding("migrations", Status.FAILED, missing, "run: gateway migrate")]
+    return [Finding("migrations", Status.OK, f"all applied{narrow}")]
 
 
 def encryption(settings: Settings) -> list[Finding]:
