@@ -73,6 +73,13 @@ def _postgres_url(url: SecretStr) -> SecretStr:
     return SecretStr(known)
 
 
+def _schema(name: str) -> str:
+    """Not `public`: it belongs to everyone, and the storefront's own tables have the same names there."""
+    if not re.fullmatch(r"(?!pg_|public$|information_schema$)[a-z_][a-z0-9_]{0,62}", name):
+        raise ValueError("not the name of a schema of our own")
+    return name
+
+
 def _split_options(url: str) -> tuple[str, dict[str, str]]:
     """A PostgreSQL URL without the options of other clients, and those options."""
     before = BEFORE_OPTIONS.match(url)
@@ -211,6 +218,14 @@ class Settings(BaseModel):
         AfterValidator(_postgres_url),
         Field(description="a URL that begins with postgres:// or postgresql://"),
     ] = SecretStr("")
+    #: The schema of the gateway's own tables.
+    database_schema: Annotated[
+        str,
+        AfterValidator(_schema),
+        Field(
+            description="lower-case letters, digits and _, up to 63 characters; not public, nor a name of PostgreSQL"
+        ),
+    ] = "referans"
     redis_url: Annotated[
         SecretStr,
         _scheme("redis", "rediss"),

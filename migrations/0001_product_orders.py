@@ -56,17 +56,6 @@ ALTER TABLE product_orders
     ADD COLUMN IF NOT EXISTS "lastCallbackAt" timestamptz,
     ADD COLUMN IF NOT EXISTS "failureReason" varchar(40),
     ADD COLUMN IF NOT EXISTS late boolean DEFAULT false;
-DO $$
-BEGIN
-    IF EXISTS (
-        SELECT FROM information_schema.columns
-        WHERE table_schema = current_schema() AND table_name = 'product_orders'
-          AND column_name = 'pinCode' AND character_maximum_length IS NOT NULL
-    ) THEN
-        ALTER TABLE product_orders ALTER COLUMN "pinCode" TYPE text;
-    END IF;
-END
-$$;
 """
 
 

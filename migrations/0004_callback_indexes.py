@@ -10,15 +10,15 @@ from migrations import indexes
 atomic = False
 
 SQL = """
-CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_callback_events_order ON callback_events (order_id)
+CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_callback_events_order ON referans.callback_events (order_id)
     WHERE order_id IS NOT NULL;
-CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_callback_events_result ON callback_events (result, received_at)
+CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_callback_events_result ON referans.callback_events (result, received_at)
     WHERE result <> 'applied';
 """
 #: A build that was cut short leaves an index that is there but not used; it must go before IF NOT EXISTS sees it.
 INVALID = """
 SELECT index.indexrelid::regclass::text FROM pg_index AS index
-WHERE index.indrelid = 'callback_events'::regclass AND NOT index.indisvalid
+WHERE index.indrelid = 'referans.callback_events'::regclass AND NOT index.indisvalid
 """
 
 

@@ -1,7 +1,7 @@
 """What kinds of callbacks need: options such as the header of a signature, and the addresses that may call back."""
 
 SQL = """
-ALTER TABLE providers
+ALTER TABLE referans.providers
     ADD COLUMN IF NOT EXISTS callback_options jsonb NOT NULL DEFAULT '{}',
     ADD COLUMN IF NOT EXISTS callback_allow text[] NOT NULL DEFAULT '{}';
 """

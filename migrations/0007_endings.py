@@ -15,7 +15,7 @@ ALTER TABLE product_orders
     ADD COLUMN IF NOT EXISTS "attentionAt" timestamptz,
     ADD COLUMN IF NOT EXISTS "reversedAt" timestamptz,
     ADD COLUMN IF NOT EXISTS "fieldMap" jsonb;
-ALTER TABLE routes
+ALTER TABLE referans.routes
     ADD COLUMN IF NOT EXISTS expects text NOT NULL DEFAULT 'auto',
     ADD COLUMN IF NOT EXISTS field_map jsonb NOT NULL DEFAULT '{}';
 """

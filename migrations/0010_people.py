@@ -5,9 +5,9 @@ of each. "resentAt": since when an order that a person had sent again waits.
 """
 
 SQL = """
-ALTER TABLE order_events ADD COLUMN IF NOT EXISTS "by" text;
+ALTER TABLE referans.order_events ADD COLUMN IF NOT EXISTS "by" text;
 ALTER TABLE product_orders ADD COLUMN IF NOT EXISTS "resentAt" timestamptz;
-CREATE TABLE IF NOT EXISTS former_references (
+CREATE TABLE IF NOT EXISTS referans.former_references (
     referans text NOT NULL,
     provider_id text NOT NULL,
     external_order_id text,
@@ -19,8 +19,8 @@ CREATE TABLE IF NOT EXISTS former_references (
     given_up_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (referans, provider_id)
 );
-CREATE INDEX IF NOT EXISTS idx_former_references_order ON former_references (order_id);
-CREATE INDEX IF NOT EXISTS idx_former_references_external ON former_references (external_order_id, provider_id)
+CREATE INDEX IF NOT EXISTS idx_former_references_order ON referans.former_references (order_id);
+CREATE INDEX IF NOT EXISTS idx_former_references_external ON referans.former_references (external_order_id, provider_id)
     WHERE external_order_id IS NOT NULL;
 """
 

@@ -4,7 +4,7 @@
 """
 
 SQL = """
-ALTER TABLE provider_health
+ALTER TABLE referans.provider_health
     ADD COLUMN IF NOT EXISTS down_since timestamptz,
     ADD COLUMN IF NOT EXISTS returned_at timestamptz,
     ADD COLUMN IF NOT EXISTS paused_at timestamptz,

@@ -1,8 +1,8 @@
 """What providers' answers told of our balance, how far the chain of balances was followed, and the gaps in it."""
 
 SQL = """
-ALTER TABLE provider_health ADD COLUMN IF NOT EXISTS balance_asked_at timestamptz;
-CREATE TABLE IF NOT EXISTS balance_readings (
+ALTER TABLE referans.provider_health ADD COLUMN IF NOT EXISTS balance_asked_at timestamptz;
+CREATE TABLE IF NOT EXISTS referans.balance_readings (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     provider_id text NOT NULL,
     order_id uuid,
@@ -15,9 +15,10 @@ CREATE TABLE IF NOT EXISTS balance_readings (
     is_inferred boolean NOT NULL DEFAULT false,
     is_placed boolean NOT NULL DEFAULT false
 );
-CREATE INDEX IF NOT EXISTS idx_balance_readings_order ON balance_readings (order_id) WHERE order_id IS NOT NULL;
-CREATE INDEX IF NOT EXISTS idx_balance_readings_new ON balance_readings (provider_id, id) WHERE NOT is_placed;
-CREATE TABLE IF NOT EXISTS balance_chains (
+CREATE INDEX IF NOT EXISTS idx_balance_readings_order ON referans.balance_readings (order_id)
+    WHERE order_id IS NOT NULL;
+CREATE INDEX IF NOT EXISTS idx_balance_readings_new ON referans.balance_readings (provider_id, id) WHERE NOT is_placed;
+CREATE TABLE IF NOT EXISTS referans.balance_chains (
     provider_id text PRIMARY KEY,
     balance numeric,
     currency text,
@@ -29,7 +30,7 @@ CREATE TABLE IF NOT EXISTS balance_chains (
     under_way_since timestamptz,
     open_ids bigint[] NOT NULL DEFAULT '{}'
 );
-CREATE TABLE IF NOT EXISTS balance_gaps (
+CREATE TABLE IF NOT EXISTS referans.balance_gaps (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     provider_id text NOT NULL,
     amount numeric NOT NULL,
@@ -47,7 +48,8 @@ CREATE TABLE IF NOT EXISTS balance_gaps (
     reason text,
     UNIQUE (provider_id, later_reading_id)
 );
-CREATE INDEX IF NOT EXISTS idx_balance_gaps_open ON balance_gaps (provider_id, later_at) WHERE acknowledged_at IS NULL;
+CREATE INDEX IF NOT EXISTS idx_balance_gaps_open ON referans.balance_gaps (provider_id, later_at)
+    WHERE acknowledged_at IS NULL;
 """
 
 

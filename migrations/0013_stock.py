@@ -4,7 +4,7 @@ A code is free until `referans` says who took it. The index of those taken makes
 """
 
 SQL = """
-CREATE TABLE IF NOT EXISTS stock_codes (
+CREATE TABLE IF NOT EXISTS referans.stock_codes (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     stock text NOT NULL,
     digest text NOT NULL,
@@ -18,9 +18,10 @@ CREATE TABLE IF NOT EXISTS stock_codes (
     place integer,
     taken_at timestamptz
 );
-CREATE UNIQUE INDEX IF NOT EXISTS idx_stock_codes_digest ON stock_codes (digest);
-CREATE INDEX IF NOT EXISTS idx_stock_codes_free ON stock_codes (stock, id) INCLUDE (expires_at) WHERE referans IS NULL;
-CREATE UNIQUE INDEX IF NOT EXISTS idx_stock_codes_taken ON stock_codes (provider_id, referans, place)
+CREATE UNIQUE INDEX IF NOT EXISTS idx_stock_codes_digest ON referans.stock_codes (digest);
+CREATE INDEX IF NOT EXISTS idx_stock_codes_free ON referans.stock_codes (stock, id) INCLUDE (expires_at)
+    WHERE referans IS NULL;
+CREATE UNIQUE INDEX IF NOT EXISTS idx_stock_codes_taken ON referans.stock_codes (provider_id, referans, place)
     WHERE referans IS NOT NULL;
 """
 

@@ -4,11 +4,11 @@ Every column is added without a default or with a constant one, so no row is rew
 """
 
 SQL = """
-ALTER TABLE providers
+ALTER TABLE referans.providers
     ADD COLUMN IF NOT EXISTS low_balance numeric,
     ADD COLUMN IF NOT EXISTS low_stock integer,
     ADD COLUMN IF NOT EXISTS currency text;
-ALTER TABLE routes
+ALTER TABLE referans.routes
     ADD COLUMN IF NOT EXISTS priority integer NOT NULL DEFAULT 0,
     ADD COLUMN IF NOT EXISTS cost numeric,
     ADD COLUMN IF NOT EXISTS currency text;

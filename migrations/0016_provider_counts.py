@@ -1,7 +1,7 @@
 """What went wrong at each provider in the last hour, counted by five minutes; a row is used again an hour later."""
 
 SQL = """
-CREATE TABLE IF NOT EXISTS provider_counts (
+CREATE TABLE IF NOT EXISTS referans.provider_counts (
     provider_id text NOT NULL,
     kind text NOT NULL,
     slot integer NOT NULL,

@@ -1,7 +1,7 @@
 """Whether the provider of a former send may have the order still: then sending it again may buy it twice."""
 
 SQL = """
-ALTER TABLE former_references ADD COLUMN IF NOT EXISTS may_have_it boolean NOT NULL DEFAULT false;
+ALTER TABLE referans.former_references ADD COLUMN IF NOT EXISTS may_have_it boolean NOT NULL DEFAULT false;
 """
 
 

@@ -1,7 +1,7 @@
 """What came over the wire is kept once: the further entries of a list name the callback that has it, by its key."""
 
 SQL = """
-ALTER TABLE callback_events ADD COLUMN IF NOT EXISTS raw_of text;
+ALTER TABLE referans.callback_events ADD COLUMN IF NOT EXISTS raw_of text;
 """
 
 

@@ -4,7 +4,7 @@
 """
 
 SQL = """
-ALTER TABLE api_keys
+ALTER TABLE referans.api_keys
     ADD COLUMN IF NOT EXISTS expires_at timestamptz,
     ADD COLUMN IF NOT EXISTS last_used_on date;
 

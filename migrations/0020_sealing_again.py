@@ -1,7 +1,7 @@
 """How far `gateway keys rotate-encryption` has come in each table, so that it goes on where it was stopped."""
 
 SQL = """
-CREATE TABLE IF NOT EXISTS sealing_progress (
+CREATE TABLE IF NOT EXISTS referans.sealing_progress (
     key_digest text NOT NULL,
     table_name text NOT NULL,
     after text[],

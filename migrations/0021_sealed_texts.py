@@ -1,7 +1,7 @@
 """What providers wrote, where codes in it are masked on the timeline: whole and sealed, beside the message."""
 
 SQL = """
-ALTER TABLE order_events ADD COLUMN IF NOT EXISTS whole text;
+ALTER TABLE referans.order_events ADD COLUMN IF NOT EXISTS whole text;
 """
 
 

@@ -317,31 +317,34 @@ def _decimals(amount: Decimal) -> int:
     return max(0, -int(amount.as_tuple().exponent))
 
 
-WITH_NEWS = "SELECT DISTINCT provider_id FROM balance_readings WHERE NOT is_placed ORDER BY provider_id"
+WITH_NEWS = (
+    "SELECT DISTINCT provider_id FROM referans.balance_readings WHERE NOT is_placed ORDER BY provider_id"
+)
 #: A new chain begins before its first reading, and with some events before the first of that one's order.
 CHAIN = Prepared("""
 SELECT p.id AS provider_id, COALESCE(%(at)s::timestamptz, now()) AS at, c.balance, c.currency, c.since,
     c.order_id::text AS order_id, c.answered_at,
     COALESCE(c.event_id, first.event_id, (
-        SELECT min(e.id) - 1000 FROM order_events AS e WHERE e.order_id = first.order_id), 0) AS event_id,
+        SELECT min(e.id) - 1000 FROM referans.order_events AS e WHERE e.order_id = first.order_id), 0) AS event_id,
     COALESCE(c.decimals, 0) AS decimals, c.under_way_since, COALESCE(c.open_ids, '{}') AS open_ids,
     CASE WHEN p.updated_at > p.created_at THEN p.updated_at + make_interval(secs => %(change)s) ELSE p.created_at END
         AS valid_since
-FROM providers AS p
-LEFT JOIN balance_chains AS c ON c.provider_id = p.id
+FROM referans.providers AS p
+LEFT JOIN referans.balance_chains AS c ON c.provider_id = p.id
 LEFT JOIN LATERAL (
-    SELECT r.order_id, r.event_id FROM balance_readings AS r WHERE r.provider_id = p.id AND NOT r.is_placed
+    SELECT r.order_id, r.event_id FROM referans.balance_readings AS r WHERE r.provider_id = p.id AND NOT r.is_placed
     ORDER BY r.began_at LIMIT 1
 ) AS first ON c.provider_id IS NULL
 WHERE p.id = %(id)s
 """)
 READINGS = Prepared("""
 SELECT id, order_id::text AS order_id, began_at, answered_at, cost, remaining, currency, event_id
-FROM balance_readings WHERE provider_id = %(id)s AND NOT is_placed AND answered_at <= %(at)s::timestamptz
+FROM referans.balance_readings WHERE provider_id = %(id)s AND NOT is_placed AND answered_at <= %(at)s::timestamptz
 ORDER BY id LIMIT %(limit)s
 """)
 NEXT = """
-SELECT min(began_at) AS at FROM balance_readings WHERE provider_id = %(id)s AND NOT is_placed AND id > %(after)s
+SELECT min(began_at) AS at FROM referans.balance_readings
+WHERE provider_id = %(id)s AND NOT is_placed AND id > %(after)s
 """
 #: In SQL, of the order `o`: another system sends it.
 _IS_FOREIGN = 'COALESCE(o."placedByGateway", o."routeParams" IS NOT NULL) IS NOT TRUE'
@@ -354,7 +357,7 @@ OPEN_SENDS = Prepared(f"""
 WITH heard AS (
     SELECT e.order_id, max(e.at) AS at, bool_or(e.source NOT IN ('dispatch', 'callback', 'poll')) AS is_given_up,
         bool_or(e.result = 'conflict') AS is_conflict
-    FROM order_events AS e JOIN product_orders AS o ON o.id = e.order_id
+    FROM referans.order_events AS e JOIN product_orders AS o ON o.id = e.order_id
     WHERE e.id > %(event)s AND (
         e."from" = 'pending' AND e."to" <> 'pending' OR e."from" = 'failed' AND e."to" = 'completed'
         OR e.result = 'conflict' OR e."from" <> e."to" AND {_IS_FOREIGN})
@@ -378,11 +381,11 @@ WITH heard AS (
     JOIN product_orders AS o ON o.id = possible.id
     LEFT JOIN heard ON heard.order_id = o.id
     LEFT JOIN LATERAL (
-        SELECT count(*) AS n FROM former_references AS f WHERE f.order_id = o.id AND f.provider_id = %(id)s
+        SELECT count(*) AS n FROM referans.former_references AS f WHERE f.order_id = o.id AND f.provider_id = %(id)s
     ) AS former ON true
     LEFT JOIN LATERAL (
         SELECT count(*) AS n, count(*) FILTER (WHERE NOT r.is_placed) AS unplaced
-        FROM balance_readings AS r WHERE r.order_id = o.id AND r.provider_id = %(id)s
+        FROM referans.balance_readings AS r WHERE r.order_id = o.id AND r.provider_id = %(id)s
     ) AS told ON true
 )
 SELECT o.id::text AS order_id,
@@ -400,23 +403,24 @@ WHERE o.is_here::int + o.is_conflict::int + o.former > o.told
 """)
 PRICES = f"""
 SELECT r.began_at, r.answered_at, r.cost, {_PACKAGE} AS package
-FROM balance_readings AS r JOIN product_orders AS o ON o.id = r.order_id
+FROM referans.balance_readings AS r JOIN product_orders AS o ON o.id = r.order_id
 WHERE r.provider_id = %(id)s AND r.id > %(after)s AND r.cost IS NOT NULL AND NOT r.is_inferred
 ORDER BY r.id
 """
-PLACE = "UPDATE balance_readings SET is_placed = true WHERE id = ANY (%s) AND NOT is_placed"
+PLACE = "UPDATE referans.balance_readings SET is_placed = true WHERE id = ANY (%s) AND NOT is_placed"
 INFER = """
-INSERT INTO balance_readings (provider_id, order_id, began_at, answered_at, cost, remaining, currency, is_inferred,
-    is_placed)
+INSERT INTO referans.balance_readings (provider_id, order_id, began_at, answered_at, cost, remaining, currency,
+    is_inferred, is_placed)
 SELECT given.*, true, true FROM unnest(%(provider)s::text[], %(order)s::uuid[], %(began)s::timestamptz[],
     %(answered)s::timestamptz[], %(cost)s::numeric[], %(remaining)s::numeric[], %(currency)s::text[]) AS given
 """
 WITHDRAW = """
-DELETE FROM balance_gaps WHERE provider_id = %(id)s AND NOT is_final AND NOT later_reading_id = ANY (%(laters)s)
+DELETE FROM referans.balance_gaps
+WHERE provider_id = %(id)s AND NOT is_final AND NOT later_reading_id = ANY (%(laters)s)
 """
 KEEP_GAP = """
-INSERT INTO balance_gaps AS g (provider_id, amount, currency, balance, earlier_order_id, earlier_at, later_reading_id,
-    later_order_id, later_at, is_final)
+INSERT INTO referans.balance_gaps AS g (provider_id, amount, currency, balance, earlier_order_id, earlier_at,
+    later_reading_id, later_order_id, later_at, is_final)
 VALUES (%(provider)s, %(amount)s, %(currency)s, %(balance)s, %(earlier_order)s, %(earlier_at)s, %(later)s,
     %(later_order)s, %(later_at)s, %(final)s)
 ON CONFLICT (provider_id, later_reading_id) DO UPDATE SET amount = excluded.amount, balance = excluded.balance,
@@ -425,10 +429,11 @@ ON CONFLICT (provider_id, later_reading_id) DO UPDATE SET amount = excluded.amou
 RETURNING found_at = now() AS is_new
 """
 KEEP_CHAIN = """
-INSERT INTO balance_chains AS c (provider_id, balance, currency, since, order_id, answered_at, event_id, decimals,
-    under_way_since, open_ids)
+INSERT INTO referans.balance_chains AS c (provider_id, balance, currency, since, order_id, answered_at, event_id,
+    decimals, under_way_since, open_ids)
 VALUES (%(id)s, %(balance)s, %(currency)s, %(since)s, %(order)s, %(answered)s, COALESCE(%(event)s::bigint, (
-        SELECT max(e.id) FROM order_events AS e WHERE e.order_id = %(event_order)s::uuid AND e.at <= %(event_at)s
+        SELECT max(e.id) FROM referans.order_events AS e
+        WHERE e.order_id = %(event_order)s::uuid AND e.at <= %(event_at)s
     ), %(former_event)s), %(decimals)s, %(horizon)s, %(open)s)
 ON CONFLICT (provider_id) DO UPDATE SET balance = excluded.balance, currency = excluded.currency,
     since = excluded.since, order_id = excluded.order_id, answered_at = excluded.answered_at,
@@ -437,8 +442,8 @@ ON CONFLICT (provider_id) DO UPDATE SET balance = excluded.balance, currency = e
 """
 #: Readings come in the order of their ids, so that the oldest need no index.
 PURGE = """
-DELETE FROM balance_readings WHERE id IN (
-    SELECT oldest.id FROM (SELECT id, answered_at FROM balance_readings ORDER BY id LIMIT %(limit)s) AS oldest
+DELETE FROM referans.balance_readings WHERE id IN (
+    SELECT oldest.id FROM (SELECT id, answered_at FROM referans.balance_readings ORDER BY id LIMIT %(limit)s) AS oldest
     WHERE oldest.answered_at < now() - make_interval(secs => %(keep)s))
 RETURNING id
 """

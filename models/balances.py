@@ -149,34 +149,34 @@ OF_PROVIDER = ("provider_id", "balance", "currency", "at", "age_seconds", "low_b
 #: An answer to a call that began after the last one came is newer; of calls at the same time, the lower balance is.
 KEEP = Prepared("""
 WITH shown AS (
-    INSERT INTO provider_health AS h (provider_id, balance, balance_currency, balance_at)
+    INSERT INTO referans.provider_health AS h (provider_id, balance, balance_currency, balance_at)
     VALUES (%(provider)s::text, %(remaining)s::numeric, %(currency)s::text, now())
     ON CONFLICT (provider_id) DO UPDATE SET balance = excluded.balance,
         balance_currency = excluded.balance_currency, balance_at = excluded.balance_at
     WHERE h.balance IS NULL OR h.balance_at < %(began)s::timestamptz OR excluded.balance < h.balance
         OR h.balance_currency IS DISTINCT FROM excluded.balance_currency
 )
-INSERT INTO balance_readings (provider_id, order_id, began_at, cost, remaining, currency, event_id)
+INSERT INTO referans.balance_readings (provider_id, order_id, began_at, cost, remaining, currency, event_id)
 VALUES (%(provider)s::text, %(order)s::uuid, %(began)s::timestamptz, %(cost)s::numeric, %(remaining)s::numeric,
     %(currency)s::text, %(event)s::bigint)
 """)
-_ASKING = "now() AS began_at, COALESCE((SELECT max(e.id) FROM order_events AS e), 0) AS event_id"
+_ASKING = "now() AS began_at, COALESCE((SELECT max(e.id) FROM referans.order_events AS e), 0) AS event_id"
 BEGIN_ASKING = f"""
-INSERT INTO provider_health (provider_id, balance_asked_at) VALUES (%s, now())
+INSERT INTO referans.provider_health (provider_id, balance_asked_at) VALUES (%s, now())
 ON CONFLICT (provider_id) DO UPDATE SET balance_asked_at = now()
 RETURNING {_ASKING}
 """
 CLAIM_ASKING = f"""
-INSERT INTO provider_health AS h (provider_id, balance_asked_at) VALUES (%(id)s, now())
+INSERT INTO referans.provider_health AS h (provider_id, balance_asked_at) VALUES (%(id)s, now())
 ON CONFLICT (provider_id) DO UPDATE SET balance_asked_at = now()
 WHERE h.balance_asked_at IS NULL OR h.balance_asked_at <= now() - make_interval(secs => %(every)s)
 RETURNING {_ASKING}
 """
 DUE = """
-SELECT p.id FROM providers AS p LEFT JOIN provider_health AS h ON h.provider_id = p.id
+SELECT p.id FROM referans.providers AS p LEFT JOIN referans.provider_health AS h ON h.provider_id = p.id
 WHERE h.balance_asked_at IS NULL OR h.balance_asked_at <= now() - make_interval(secs => %s) ORDER BY p.id
 """
-ASK_SOON = "UPDATE provider_health SET balance_asked_at = NULL WHERE provider_id = %s"
+ASK_SOON = "UPDATE referans.provider_health SET balance_asked_at = NULL WHERE provider_id = %s"
 STANDINGS = """
 SELECT p.id AS provider_id, h.balance, COALESCE(h.balance_currency, p.currency) AS currency, h.balance_at AS at,
     EXTRACT(EPOCH FROM now() - h.balance_at)::float8 AS age_seconds, p.low_balance,
@@ -184,10 +184,10 @@ SELECT p.id AS provider_id, h.balance, COALESCE(h.balance_currency, p.currency) 
     COALESCE(gap.n, 0)::int AS gaps, gap.id AS gap_id, gap.amount AS gap_amount, gap.currency AS gap_currency,
     gap.balance AS gap_balance, gap.earlier_order_id::text AS gap_earlier_order_id, gap.earlier_at AS gap_earlier_at,
     gap.later_order_id::text AS gap_later_order_id, gap.later_at AS gap_later_at
-FROM providers AS p
-LEFT JOIN provider_health AS h ON h.provider_id = p.id
+FROM referans.providers AS p
+LEFT JOIN referans.provider_health AS h ON h.provider_id = p.id
 LEFT JOIN LATERAL (
-    SELECT g.*, count(*) OVER () AS n FROM balance_gaps AS g
+    SELECT g.*, count(*) OVER () AS n FROM referans.balance_gaps AS g
     WHERE g.provider_id = p.id AND g.acknowledged_at IS NULL ORDER BY g.later_at DESC, g.id DESC LIMIT 1
 ) AS gap ON true
 WHERE %(id)s::text IS NULL OR p.id = %(id)s::text
@@ -196,9 +196,10 @@ ORDER BY p.id
 GAPS = """
 SELECT id, amount, currency, balance, earlier_order_id::text AS earlier_order_id, earlier_at,
     later_order_id::text AS later_order_id, later_at
-FROM balance_gaps WHERE provider_id = %(id)s AND acknowledged_at IS NULL ORDER BY later_at DESC, id DESC LIMIT %(limit)s
+FROM referans.balance_gaps WHERE provider_id = %(id)s AND acknowledged_at IS NULL
+ORDER BY later_at DESC, id DESC LIMIT %(limit)s
 """
 ACKNOWLEDGE = """
-UPDATE balance_gaps SET acknowledged_at = now(), acknowledged_by = %(by)s, reason = %(reason)s, is_final = true
+UPDATE referans.balance_gaps SET acknowledged_at = now(), acknowledged_by = %(by)s, reason = %(reason)s, is_final = true
 WHERE provider_id = %(id)s AND acknowledged_at IS NULL RETURNING id
 """

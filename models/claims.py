@@ -3,8 +3,9 @@ or if nothing is due.
 
 A claim names the provider that will be called (`provider_id`), and fails if the order has gone to another one. What
 becomes of a send names its reference, too (`referans`): a person may have had the order sent again under another one.
-What another hand has decided is not sent any more. Nor is what waits to be sent again while a former send has delivered
-it: a person decides that conflict first.
+No order goes to a provider of another tenant, even if that was no tenant's when the order was routed. What another hand
+has decided is not sent any more. Nor is what waits to be sent again while a former send has delivered it: a person
+decides that conflict first.
 """
 
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from models.db import database
 from models.db.prepared import Prepared
 from models.route import HAS_NO_CODES, Route
 from models.status import IS_DECIDED, IS_OPEN
+from models.tenants import PROVIDER_IS_OPEN
 
 #: How often a provider must say that it does not know an order in doubt before it is sent again.
 ASKS = 2
@@ -41,6 +43,7 @@ class ClaimedOrder:
     #: From the route: templates for the provider's fields; None or empty for the protocol's own way.
     field_map: dict[str, str] | None
     external_status: str
+    tenant_id: str | None
     product_id: str | None
     package_id: str | None
     #: Providers that refused it.
@@ -273,7 +276,8 @@ TASK = """
     o.id::text AS id, o."providerId" AS provider_id, o.provider_referans, o."externalOrderId" AS external_order_id,
     o."userIdentifier" AS user_identifier, o."extraField" AS extra_field, o.quantity, o."routeParams" AS route_params,
     o."fieldMap" AS field_map,
-    o."externalStatus" AS external_status, o."productId"::text AS product_id, o."packageId"::text AS package_id,
+    o."externalStatus" AS external_status, o."tenantId"::text AS tenant_id, o."productId"::text AS product_id,
+    o."packageId"::text AS package_id,
     o."triedProviders" AS tried_providers, o."checkCount" AS check_count,
     COALESCE(o."mayBeKnown", true) AS may_be_known, now() AS claimed_at, o."pinCode" AS pin_code, o.codes
 """
@@ -284,10 +288,10 @@ WITH claimed AS (
         "sendingUntil" = now() + make_interval(secs => %(grace)s), "mayBeKnown" = false,
         "unknownCount" = 0, "unknownAt" = NULL
     WHERE o.id = %(id)s AND o."externalStatus" = 'not_sent' AND o."nextCheckAt" IS NOT NULL AND {WITH_PROVIDER}
-      AND NOT {IS_DECIDED} AND o.attention IS DISTINCT FROM 'conflict'
+      AND NOT {IS_DECIDED} AND o.attention IS DISTINCT FROM 'conflict' AND {PROVIDER_IS_OPEN}
     RETURNING o.*
 ), told AS (
-    INSERT INTO order_events (order_id, source, "from", "to", message)
+    INSERT INTO referans.order_events (order_id, source, "from", "to", message)
     SELECT id, 'dispatch', 'not_sent', 'pending', 'claimed; sending to ' || "providerId" FROM claimed
 )
 SELECT {TASK} FROM claimed AS o
@@ -306,7 +310,7 @@ WITH claimed AS (
       AND {SAME_REFERANS} AND NOT {IS_DECIDED}
     RETURNING o.*
 ), told AS (
-    INSERT INTO order_events (order_id, source, "from", "to", message, whole)
+    INSERT INTO referans.order_events (order_id, source, "from", "to", message, whole)
     SELECT id, 'dispatch', 'pending', 'pending', %(note)s, %(whole)s FROM claimed
 )
 SELECT {TASK} FROM claimed AS o
@@ -322,9 +326,10 @@ WITH claimed AS (
         "sendingUntil" = now() + make_interval(secs => %(grace)s)
     WHERE o.id = %(id)s AND o."externalStatus" = 'pending' AND o."unknownCount" >= %(asks)s
       AND (o."sendingUntil" IS NULL OR o."sendingUntil" <= now()) AND {SAME_SEND} AND NOT {IS_DECIDED}
+      AND {PROVIDER_IS_OPEN}
     RETURNING o.*
 ), told AS (
-    INSERT INTO order_events (order_id, source, "from", "to", message)
+    INSERT INTO referans.order_events (order_id, source, "from", "to", message)
     SELECT id, 'dispatch', 'pending', 'pending',
         'the order is not at ' || "providerId" || '; sending it again' FROM claimed
 )
@@ -386,7 +391,7 @@ WITH due AS (
     FROM planned AS p WHERE o.id = p.id
     RETURNING o.*, p.is_last, p.given_up
 ), told AS (
-    INSERT INTO order_events (order_id, source, "from", "to", message)
+    INSERT INTO referans.order_events (order_id, source, "from", "to", message)
     SELECT id, 'poll', "externalStatus", "externalStatus",
         'completed, but asking has not brought its code; a person is needed'
     FROM claimed WHERE given_up

@@ -57,9 +57,9 @@ WHERE o."nextCheckAt" IS NOT NULL AND {IS_OPEN} GROUP BY 1
 """
 SINGLES = f"""
 SELECT due.checks_due, due.oldest_due_seconds,
-    (SELECT count(*)::float8 FROM callback_events WHERE result = 'unmatched') AS callbacks_unmatched,
-    (SELECT EXTRACT(EPOCH FROM now() - max(started_at))::float8 FROM sweeps) AS last_sweep_age_seconds,
-    (SELECT EXTRACT(EPOCH FROM now() - beat_at)::float8 FROM heartbeats WHERE process = 'scheduler')
+    (SELECT count(*)::float8 FROM referans.callback_events WHERE result = 'unmatched') AS callbacks_unmatched,
+    (SELECT EXTRACT(EPOCH FROM now() - max(started_at))::float8 FROM referans.sweeps) AS last_sweep_age_seconds,
+    (SELECT EXTRACT(EPOCH FROM now() - beat_at)::float8 FROM referans.heartbeats WHERE process = 'scheduler')
         AS scheduler_age_seconds
 FROM (
     SELECT count(*)::float8 AS checks_due,
@@ -72,5 +72,5 @@ SELECT p.id, NOT COALESCE({IS_DOWN}, false) AS is_up, h.paused_at IS NOT NULL AS
     h.balance, COALESCE(h.balance_currency, p.currency) AS currency,
     COALESCE(h.balance < p.low_balance, false) AS is_low,
     p.callback <> 'none' AND p.callback_format IS NULL AS guesses_callbacks
-FROM providers AS p LEFT JOIN provider_health AS h ON h.provider_id = p.id ORDER BY p.id
+FROM referans.providers AS p LEFT JOIN referans.provider_health AS h ON h.provider_id = p.id ORDER BY p.id
 """

@@ -48,18 +48,18 @@ def forget(retention_seconds: float, limit: int) -> int:
 
 
 KEEP = Prepared("""
-UPDATE idempotency_keys AS k SET answer = kept.answer
+UPDATE referans.idempotency_keys AS k SET answer = kept.answer
 FROM unnest(%s::bigint[], %s::text[], %s::text[]) AS kept (key_id, key, answer)
 WHERE k.api_key_id = kept.key_id AND k.key = kept.key
 """)
 FIRST_ANSWERS = """
 SELECT k.api_key_id, k.key, k.fingerprint, k.answer
 FROM unnest(%s::bigint[], %s::text[]) AS asked (key_id, key)
-JOIN idempotency_keys AS k ON k.api_key_id = asked.key_id AND k.key = asked.key
+JOIN referans.idempotency_keys AS k ON k.api_key_id = asked.key_id AND k.key = asked.key
 """
 FORGET = """
-DELETE FROM idempotency_keys WHERE (api_key_id, key) IN (
-    SELECT api_key_id, key FROM idempotency_keys
+DELETE FROM referans.idempotency_keys WHERE (api_key_id, key) IN (
+    SELECT api_key_id, key FROM referans.idempotency_keys
     WHERE created_at < now() - make_interval(secs => %(retention)s) ORDER BY created_at LIMIT %(limit)s)
 RETURNING key
 """

@@ -227,34 +227,34 @@ COLUMNS = """
 WHOLE = f"{COLUMNS}, c.dedupe_key, c.outcome, c.raw, c.raw_of"
 #: Ordered by time, which has an index for each filter, and not by id.
 PAGE = f"""
-SELECT {COLUMNS} FROM callback_events AS c WHERE {{where}}
+SELECT {COLUMNS} FROM referans.callback_events AS c WHERE {{where}}
 ORDER BY c.received_at DESC, c.id DESC LIMIT %(limit)s
 """
-FIND = f"SELECT {WHOLE} FROM callback_events AS c WHERE c.id = ANY (%s) ORDER BY c.id"
+FIND = f"SELECT {WHOLE} FROM referans.callback_events AS c WHERE c.id = ANY (%s) ORDER BY c.id"
 EXTENT = """
-SELECT count(*) AS count, min(c.id) AS first_id, max(c.id) AS last_id FROM callback_events AS c WHERE {where}
+SELECT count(*) AS count, min(c.id) AS first_id, max(c.id) AS last_id FROM referans.callback_events AS c WHERE {where}
 """
-KEEPER = f"SELECT {WHOLE} FROM callback_events AS c WHERE c.provider_id = %s AND c.dedupe_key = %s"
+KEEPER = f"SELECT {WHOLE} FROM referans.callback_events AS c WHERE c.provider_id = %s AND c.dedupe_key = %s"
 #: Those that come after `last_id` was read are left out.
 BETWEEN = f"""
-SELECT {WHOLE} FROM callback_events AS c
+SELECT {WHOLE} FROM referans.callback_events AS c
 WHERE c.id > %(after_id)s AND c.id <= %(last_id)s AND {{where}} ORDER BY c.id LIMIT %(limit)s
 """
 #: A callback is settled, and its event recorded, in one statement: both have the same time.
 EVENTS = f"""
-SELECT {timeline.COLUMNS} FROM order_events AS e
+SELECT {timeline.COLUMNS} FROM referans.order_events AS e
 WHERE e.order_id = %(order_id)s::uuid AND e.at = %(settled_at)s AND e.source = 'callback' AND e.result = %(result)s
 ORDER BY e.id
 """
 KEEP_INVALID = """
-INSERT INTO callback_events (provider_id, dedupe_key, result, raw, message)
+INSERT INTO referans.callback_events (provider_id, dedupe_key, result, raw, message)
 SELECT %(provider_id)s, given.key, 'invalid', given.raw, given.reason
 FROM unnest(%(key)s::text[], %(raw)s::text[], %(reason)s::text[]) AS given (key, raw, reason) ORDER BY given.key
 ON CONFLICT (provider_id, dedupe_key) DO NOTHING
 """
 #: Only those that would match now. Thousands that do not match cost the sweep one index probe each.
 REAPPEARED = f"""
-SELECT {WHOLE} FROM callback_events AS c
+SELECT {WHOLE} FROM referans.callback_events AS c
 WHERE c.result = 'unmatched' AND c.id > %(after_id)s AND (
     EXISTS (SELECT FROM product_orders AS o
             WHERE o.provider_referans = c.referans
@@ -265,13 +265,13 @@ WHERE c.result = 'unmatched' AND c.id > %(after_id)s AND (
 ORDER BY c.id LIMIT %(limit)s
 """
 WAITING_FOR = f"""
-SELECT {WHOLE} FROM callback_events AS c
+SELECT {WHOLE} FROM referans.callback_events AS c
 WHERE c.result = 'unmatched' AND c.provider_id = %s AND c.external_order_id = %s AND c.referans IS NULL
 ORDER BY c.id
 """
 PURGE = """
-DELETE FROM callback_events WHERE id IN (
-    SELECT id FROM callback_events
+DELETE FROM referans.callback_events WHERE id IN (
+    SELECT id FROM referans.callback_events
     WHERE received_at < now() - make_interval(secs => %(retention)s) ORDER BY received_at LIMIT %(limit)s)
 RETURNING id
 """

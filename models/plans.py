@@ -154,7 +154,7 @@ RETURNING id
 #: decided are left as they are, and those that need a person are left to people.
 ADOPT = """
 UPDATE product_orders SET "nextCheckAt" = now() WHERE id IN (
-    SELECT o.id FROM product_orders AS o JOIN providers AS p ON p.id = o."providerId"
+    SELECT o.id FROM product_orders AS o JOIN referans.providers AS p ON p.id = o."providerId"
     WHERE o."nextCheckAt" IS NULL AND o."externalStatus" IN ('queued', 'sent', 'processing') AND o.status = 'pending'
       AND o.attention IS NULL
       AND o.provider_referans IS NOT NULL AND o."sentAt" > now() - make_interval(secs => %(order_timeout)s)

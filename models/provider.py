@@ -7,7 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from models import provider_health
+from models import provider_health, tenants
 from models.db import database, sealed
 from models.db.prepared import Prepared
 from models.provider_health import Health
@@ -52,6 +52,8 @@ class Provider:
     low_stock: int | None = None
     #: The currency of the account, where its protocol does not say it.
     currency: str | None = None
+    #: Only orders of this tenant go to it; None: those of every tenant, and of none.
+    tenant_id: str | None = None
 
     def secrets(self) -> list[str]:
         """The callback secrets that are valid now; several during a rotation."""
@@ -123,7 +125,10 @@ def outline(provider_id: str) -> Provider | None:
 
 
 def of_order(order_id: str) -> Assigned | None:
-    """The provider that an order is routed to; None if either does not exist. Raises sealed.Unsealable."""
+    """The provider that an order is routed to; None if either does not exist. Raises sealed.Unsealable.
+
+    None also if the order was not sent yet and the provider belongs to another tenant.
+    """
     row = database.row(OF_ORDER, (order_id,))
     if row is None:
         return None
@@ -142,25 +147,26 @@ def candidate(provider_id: str) -> Candidate | None:
 
 def ids() -> frozenset[str]:
     """The ids of all providers."""
-    return frozenset(row["id"] for row in database.rows("SELECT id FROM providers"))
+    return frozenset(row["id"] for row in database.rows("SELECT id FROM referans.providers"))
 
 
 def base_urls() -> dict[str, str]:
     """Where each provider is called, by its id."""
     return {
-        row["id"]: row["base_url"] for row in database.rows("SELECT id, base_url FROM providers ORDER BY id")
+        row["id"]: row["base_url"]
+        for row in database.rows("SELECT id, base_url FROM referans.providers ORDER BY id")
     }
 
 
 def every() -> list[Provider]:
     """All providers by id, without their credentials, which are not opened."""
-    return [_outline(row) for row in database.rows(f"SELECT {COLUMNS} FROM providers ORDER BY id")]
+    return [_outline(row) for row in database.rows(f"SELECT {COLUMNS} FROM referans.providers ORDER BY id")]
 
 
 def unreadable() -> set[str]:
     """The ids of the providers whose credentials do not open."""
     found = set()
-    for row in database.rows(f"SELECT {COLUMNS} FROM providers"):
+    for row in database.rows(f"SELECT {COLUMNS} FROM referans.providers"):
         try:
             _provider(row)
         except sealed.Unsealable:
@@ -204,11 +210,12 @@ def _outline(row: dict[str, Any]) -> Provider:
 
 
 def _with(row: dict[str, Any], credentials: dict[str, str]) -> Provider:
-    chosen = row["callback_format"]
+    chosen, tenant_id = row["callback_format"], row["tenant_id"]
     read = {
         "credentials": credentials,
         "callback_allow": tuple(row["callback_allow"]),
         "callback_format": CallbackFormat(chosen) if chosen else None,
+        "tenant_id": str(tenant_id) if tenant_id else None,
     }
     return Provider(**{**row, **read})
 
@@ -229,6 +236,7 @@ def _values(provider: Provider) -> dict[str, Any]:
         "low_balance": provider.low_balance,
         "low_stock": provider.low_stock,
         "currency": provider.currency,
+        "tenant_id": provider.tenant_id,
     }
 
 
@@ -244,33 +252,34 @@ def _owner(provider_id: str) -> str:
 NAMES = (
     *("id", "adapter", "base_url", "callback", "credentials", "max_concurrency", "max_per_minute"),
     *("callback_options", "callback_allow", "callback_format", "low_balance", "low_stock", "currency"),
+    "tenant_id",
 )
 COLUMNS = ", ".join(NAMES)
-FIND = Prepared(f"SELECT {COLUMNS} FROM providers WHERE id = %s")
-FOR_CHANGE = f"SELECT {COLUMNS} FROM providers WHERE id = %s FOR NO KEY UPDATE"
+FIND = Prepared(f"SELECT {COLUMNS} FROM referans.providers WHERE id = %s")
+FOR_CHANGE = f"SELECT {COLUMNS} FROM referans.providers WHERE id = %s FOR NO KEY UPDATE"
 OF_ORDER = Prepared(f"""
 SELECT {", ".join(f"p.{name}" for name in NAMES)},
     o."externalStatus" AS status, COALESCE(o."nextCheckAt" <= now(), false) AS is_due, {provider_health.COLUMNS}
-FROM product_orders AS o JOIN providers AS p ON p.id = o."providerId"
-    LEFT JOIN provider_health AS h ON h.provider_id = p.id
-WHERE o.id = %s
+FROM product_orders AS o JOIN referans.providers AS p ON p.id = o."providerId"
+    LEFT JOIN referans.provider_health AS h ON h.provider_id = p.id
+WHERE o.id = %s AND (o."externalStatus" <> 'not_sent' OR {tenants.PROVIDER_IS_OPEN})
 """)
 CANDIDATE = Prepared(f"""
 SELECT {", ".join(f"p.{name}" for name in NAMES)}, {provider_health.COLUMNS}
-FROM providers AS p LEFT JOIN provider_health AS h ON h.provider_id = p.id
+FROM referans.providers AS p LEFT JOIN referans.provider_health AS h ON h.provider_id = p.id
 WHERE p.id = %s
 """)
 #: Any sealed values, a few of each kind: evidence of which keys this database was written with.
 SEALED = """
-(SELECT credentials AS value FROM providers WHERE credentials LIKE 'sealed:%%' ORDER BY id LIMIT 100)
+(SELECT credentials AS value FROM referans.providers WHERE credentials LIKE 'sealed:%%' ORDER BY id LIMIT 100)
 UNION ALL
-SELECT outcome FROM (SELECT outcome FROM callback_events ORDER BY id DESC LIMIT 10) AS recent
+SELECT outcome FROM (SELECT outcome FROM referans.callback_events ORDER BY id DESC LIMIT 10) AS recent
 WHERE outcome LIKE 'sealed:%%'
 UNION ALL
-SELECT code FROM (SELECT code FROM stock_codes ORDER BY id DESC LIMIT 10) AS loaded WHERE code LIKE 'sealed:%%'
+SELECT code FROM (SELECT code FROM referans.stock_codes ORDER BY id DESC LIMIT 10) AS loaded WHERE code LIKE 'sealed:%%'
 """
 INSERT = f"""
-INSERT INTO providers ({COLUMNS})
+INSERT INTO referans.providers ({COLUMNS})
 VALUES ({", ".join("%(callback_allow)s::text[]" if name == "callback_allow" else f"%({name})s" for name in NAMES)})
 """
 ADD = f"{INSERT} ON CONFLICT (id) DO NOTHING RETURNING id"

@@ -90,7 +90,7 @@ def is_recent(moment: datetime) -> bool:
 
 #: In the order of the key, so that two processes do not deadlock.
 ADD = """
-INSERT INTO provider_counts AS c (provider_id, kind, slot, began_at, count, last_at, last_reason)
+INSERT INTO referans.provider_counts AS c (provider_id, kind, slot, began_at, count, last_at, last_reason)
 SELECT given.provider_id, given.kind, span.number %% %(slots)s, to_timestamp(span.number * %(seconds)s), given.count,
     now(), given.reason
 FROM unnest(%(provider_id)s::text[], %(kind)s::text[], %(count)s::int[], %(reason)s::text[])
@@ -105,15 +105,15 @@ ON CONFLICT (provider_id, kind, slot) DO UPDATE SET
 LAST_HOUR = """
 SELECT provider_id, kind, sum(count)::int AS count, max(last_at) AS last_at,
     (array_agg(last_reason ORDER BY last_at DESC))[1] AS last_reason
-FROM provider_counts WHERE began_at > now() - interval '1 hour' GROUP BY provider_id, kind
+FROM referans.provider_counts WHERE began_at > now() - interval '1 hour' GROUP BY provider_id, kind
 """
 #: Uses idx_order_events_conflict.
 CONFLICTS = """
 SELECT o."providerId" AS provider_id, count(*)::int AS count,
     count(*) FILTER (WHERE o.attention = 'conflict')::int AS undecided
-FROM order_events AS e JOIN product_orders AS o ON o.id = e.order_id
+FROM referans.order_events AS e JOIN product_orders AS o ON o.id = e.order_id
 WHERE e.result = 'conflict' AND e.at > now() - interval '1 hour' AND o."providerId" IS NOT NULL GROUP BY 1
 """
 RECENT = "SELECT 1 AS one WHERE %s::timestamptz > now() - make_interval(secs => %s)"
 #: Uses idx_callback_events_received: it reads what came since.
-ACCEPTED = "SELECT 1 AS one FROM callback_events WHERE provider_id = %s AND received_at > %s LIMIT 1"
+ACCEPTED = "SELECT 1 AS one FROM referans.callback_events WHERE provider_id = %s AND received_at > %s LIMIT 1"

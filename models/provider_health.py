@@ -183,31 +183,31 @@ COLUMNS = f"""
     COALESCE(NOT h.lacks_balance AND h.balance IS DISTINCT FROM 0, true) AS has_balance,
     COALESCE(h.account_refusals, 0) AS account_refusals
 """
-HEALTH = Prepared(f"SELECT {COLUMNS} FROM provider_health AS h WHERE h.provider_id = %s")
+HEALTH = Prepared(f"SELECT {COLUMNS} FROM referans.provider_health AS h WHERE h.provider_id = %s")
 #: One conditional UPDATE, so that only one of the workers sends the probe.
 CLAIM_PROBE = Prepared(f"""
-UPDATE provider_health AS h SET probe_at = now() + make_interval(secs => CASE WHEN {IS_DOWN}
+UPDATE referans.provider_health AS h SET probe_at = now() + make_interval(secs => CASE WHEN {IS_DOWN}
     THEN %(down)s::float8 ELSE %(paused)s::float8 END)
 WHERE h.provider_id = %(id)s AND ({IS_DOWN} OR {_IS_OWN_PAUSE}) AND COALESCE(h.probe_at <= now(), true)
 RETURNING h.provider_id
 """)
 DUE_PROBES = Prepared(f"""
-SELECT h.provider_id FROM provider_health AS h JOIN providers AS p ON p.id = h.provider_id
+SELECT h.provider_id FROM referans.provider_health AS h JOIN referans.providers AS p ON p.id = h.provider_id
 WHERE ({IS_DOWN} OR {_IS_OWN_PAUSE}) AND COALESCE(h.probe_at <= now(), true)
 ORDER BY h.probe_at NULLS FIRST, h.provider_id
 """)
 ANSWERED = Prepared(f"""
-UPDATE provider_health AS h SET failures = 0, down_since = NULL,
+UPDATE referans.provider_health AS h SET failures = 0, down_since = NULL,
     probe_at = CASE WHEN {_IS_OWN_PAUSE} THEN h.probe_at END,
     returned_at = CASE WHEN was.down AND h.paused_at IS NULL THEN now() ELSE h.returned_at END
 FROM (
-    SELECT h.provider_id, {IS_DOWN} AS down FROM provider_health AS h WHERE h.provider_id = %(id)s FOR UPDATE
+    SELECT h.provider_id, {IS_DOWN} AS down FROM referans.provider_health AS h WHERE h.provider_id = %(id)s FOR UPDATE
 ) AS was
 WHERE h.provider_id = was.provider_id AND (h.failures > 0 OR was.down) AND (%(closes)s::boolean OR NOT was.down)
 RETURNING was.down AS was_down
 """)
 FAILED = Prepared(f"""
-INSERT INTO provider_health AS h (provider_id, failures, last_error, last_error_at, down_since, probe_at)
+INSERT INTO referans.provider_health AS h (provider_id, failures, last_error, last_error_at, down_since, probe_at)
 VALUES (%(id)s, 1, %(error)s, now(), CASE WHEN %(too_many)s::boolean THEN now() END,
     CASE WHEN %(too_many)s::boolean THEN now() + make_interval(secs => %(probe)s) END)
 ON CONFLICT (provider_id) DO UPDATE SET failures = h.failures + 1, last_error = excluded.last_error,
@@ -222,13 +222,13 @@ ON CONFLICT (provider_id) DO UPDATE SET failures = h.failures + 1, last_error = 
 RETURNING COALESCE(h.down_since = now(), false) AS opened
 """)
 PAUSE = """
-INSERT INTO provider_health AS h (provider_id, paused_at, paused_by, pause_reason)
+INSERT INTO referans.provider_health AS h (provider_id, paused_at, paused_by, pause_reason)
 VALUES (%(id)s, now(), %(by)s, %(reason)s)
 ON CONFLICT (provider_id) DO UPDATE SET paused_at = now(), paused_by = excluded.paused_by,
     pause_reason = excluded.pause_reason, lacks_balance = false, paused_balance = NULL
 """
 RESUME = f"""
-UPDATE provider_health AS h SET paused_at = NULL, paused_by = NULL, pause_reason = NULL, lacks_balance = false,
+UPDATE referans.provider_health AS h SET paused_at = NULL, paused_by = NULL, pause_reason = NULL, lacks_balance = false,
     paused_balance = NULL, account_refusals = 0,
     returned_at = CASE WHEN {IS_DOWN} THEN h.returned_at ELSE now() END
 WHERE h.provider_id = %(id)s AND h.paused_at IS NOT NULL
@@ -241,8 +241,8 @@ _PAUSES = f"(h.paused_at IS NULL AND (%(certain)s::boolean OR h.account_refusals
 _FIRST_PROBE = """(now() + make_interval(secs =>
     CASE WHEN %(lacks_balance)s::boolean THEN 0 ELSE %(probe)s::float8 END))"""
 ACCOUNT_REFUSED = f"""
-INSERT INTO provider_health AS h (provider_id, account_refusals, last_error, last_error_at, paused_at, paused_by,
-    pause_reason, lacks_balance, probe_at)
+INSERT INTO referans.provider_health AS h (provider_id, account_refusals, last_error, last_error_at, paused_at,
+    paused_by, pause_reason, lacks_balance, probe_at)
 SELECT %(id)s, 1, %(reason)s, now(), now_paused.at, CASE WHEN %(certain)s::boolean THEN '{GATEWAY}' END,
     CASE WHEN %(certain)s::boolean THEN %(reason)s::text END, %(certain)s::boolean AND %(lacks_balance)s::boolean,
     CASE WHEN %(certain)s::boolean THEN {_FIRST_PROBE} END
@@ -258,14 +258,14 @@ ON CONFLICT (provider_id) DO UPDATE SET account_refusals = h.account_refusals + 
 RETURNING COALESCE(h.paused_at = now(), false) AS paused
 """
 ACCOUNT_ACCEPTED = (
-    "UPDATE provider_health SET account_refusals = 0 WHERE provider_id = %s AND account_refusals > 0"
+    "UPDATE referans.provider_health SET account_refusals = 0 WHERE provider_id = %s AND account_refusals > 0"
 )
 ACCOUNT_TROUBLE = """
-INSERT INTO provider_health (provider_id, last_error, last_error_at) VALUES (%s, %s, now())
+INSERT INTO referans.provider_health (provider_id, last_error, last_error_at) VALUES (%s, %s, now())
 ON CONFLICT (provider_id) DO UPDATE SET last_error = excluded.last_error, last_error_at = now()
 """
 BALANCE_SHOWN = f"""
-UPDATE provider_health AS h SET
+UPDATE referans.provider_health AS h SET
     paused_at = CASE WHEN NOT was.ends THEN h.paused_at END,
     paused_by = CASE WHEN NOT was.ends THEN h.paused_by END,
     pause_reason = CASE WHEN NOT was.ends THEN h.pause_reason END,
@@ -275,20 +275,20 @@ UPDATE provider_health AS h SET
     returned_at = CASE WHEN was.ends AND NOT {IS_DOWN} THEN now() ELSE h.returned_at END
 FROM (
     SELECT h.provider_id, NOT h.lacks_balance OR COALESCE(%(amount)s > h.paused_balance, false) AS ends
-    FROM provider_health AS h WHERE h.provider_id = %(id)s AND {_IS_OWN_PAUSE} FOR UPDATE
+    FROM referans.provider_health AS h WHERE h.provider_id = %(id)s AND {_IS_OWN_PAUSE} FOR UPDATE
 ) AS was
 WHERE h.provider_id = was.provider_id
 RETURNING was.ends AS resumed
 """
 LOOK_AGAIN = """
-INSERT INTO provider_health (provider_id, returned_at) VALUES (%s, now())
+INSERT INTO referans.provider_health (provider_id, returned_at) VALUES (%s, now())
 ON CONFLICT (provider_id) DO UPDATE SET returned_at = now()
 """
 RETURNED = Prepared(f"""
 SELECT h.provider_id, h.returned_at <= now() - make_interval(secs => {TAKE_UP_SECONDS}) AS is_over
-FROM provider_health AS h WHERE h.returned_at IS NOT NULL AND NOT {IS_BLOCKED}
+FROM referans.provider_health AS h WHERE h.returned_at IS NOT NULL AND NOT {IS_BLOCKED}
 """)
 TAKEN_UP = f"""
-UPDATE provider_health SET returned_at = NULL
+UPDATE referans.provider_health SET returned_at = NULL
 WHERE provider_id = %s AND returned_at <= now() - make_interval(secs => {TAKE_UP_SECONDS})
 """

@@ -7,13 +7,6 @@ import peewee
 from models import provider
 from models.db import database, sealed
 
-#: Tables into which the gateway writes.
-WRITTEN = (
-    *("product_orders", "order_events", "former_references", "callback_events", "idempotency_keys"),
-    *("api_keys", "routes", "providers", "provider_health", "provider_counts", "sweeps", "heartbeats"),
-    *("stock_codes", "balance_readings", "balance_chains", "balance_gaps", "sealing_progress"),
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
@@ -64,7 +57,8 @@ def _read_only() -> Obstacle:
 
 
 def _not_permitted() -> Obstacle:
-    lacking = [f"{row['privilege']} on {row['tables']}" for row in database.rows(LACKING, (list(WRITTEN),))]
+    schema = database.database.schema
+    lacking = [f"{row['privilege']} on {row['tables']}" for row in database.rows(LACKING, (schema,))]
     role = database.rows("SELECT current_user AS role")[0]["role"]
     rights = "; ".join(lacking) or "writing"
     cure = (
@@ -82,27 +76,42 @@ WITH placed AS (
 ), moved AS (
     UPDATE product_orders SET "nextCheckAt" = now() WHERE false
 ), told AS (
-    INSERT INTO order_events (order_id, source) SELECT order_id, source FROM order_events WHERE false
+    INSERT INTO referans.order_events (order_id, source) SELECT order_id, source FROM referans.order_events WHERE false
 ), kept AS (
-    INSERT INTO callback_events (provider_id, dedupe_key, result)
-    SELECT provider_id, dedupe_key, result FROM callback_events WHERE false
+    INSERT INTO referans.callback_events (provider_id, dedupe_key, result)
+    SELECT provider_id, dedupe_key, result FROM referans.callback_events WHERE false
 ), reserved AS (
-    INSERT INTO idempotency_keys (api_key_id, key, fingerprint)
-    SELECT api_key_id, key, fingerprint FROM idempotency_keys WHERE false
+    INSERT INTO referans.idempotency_keys (api_key_id, key, fingerprint)
+    SELECT api_key_id, key, fingerprint FROM referans.idempotency_keys WHERE false
 ), answered AS (
-    UPDATE provider_health SET failures = 0 WHERE false
+    UPDATE referans.provider_health SET failures = 0 WHERE false
 )
 SELECT 1 AS one
 """
-WRITE_ONE = "INSERT INTO heartbeats (process, beat_at) VALUES ('written and rolled back', now())"
+WRITE_ONE = "INSERT INTO referans.heartbeats (process, beat_at) VALUES ('written and rolled back', now())"
 WHY_READ_ONLY = """
 SELECT pg_is_in_recovery() AS is_standby,
     (SELECT source FROM pg_settings WHERE name = 'default_transaction_read_only') AS source
 """
+#: Of the schema, of every table in it, and of the orders table, of which a role may have single columns.
 LACKING = """
-SELECT privilege, string_agg(name, ', ' ORDER BY place) AS tables
-FROM unnest(%s::text[]) WITH ORDINALITY AS written (name, place)
+WITH own AS (
+    SELECT oid, nspname FROM pg_namespace WHERE nspname = %s
+), lacking AS (
+    SELECT privilege, format('%%I.%%I', own.nspname, c.relname) AS name
+    FROM own
+    JOIN pg_class AS c ON c.relnamespace = own.oid AND c.relkind IN ('r', 'p') AND c.relname <> 'schema_migration'
     CROSS JOIN unnest(ARRAY['INSERT', 'UPDATE', 'DELETE']) AS privilege
-WHERE to_regclass(name) IS NOT NULL AND NOT has_table_privilege(to_regclass(name), privilege)
-GROUP BY privilege ORDER BY privilege = 'INSERT' DESC, privilege
+    WHERE NOT has_table_privilege(c.oid, privilege)
+    UNION ALL
+    SELECT privilege, 'product_orders'
+    FROM to_regclass('product_orders') AS orders
+    CROSS JOIN unnest(ARRAY['INSERT', 'UPDATE']) AS privilege
+    WHERE NOT has_any_column_privilege(orders, privilege)
+    UNION ALL
+    SELECT 'USAGE', 'the schema ' || quote_ident(nspname) FROM own WHERE NOT has_schema_privilege(oid, 'USAGE')
+)
+SELECT privilege, string_agg(name, ', ' ORDER BY name <> 'product_orders', name) AS tables
+FROM lacking
+GROUP BY privilege ORDER BY privilege = 'USAGE' DESC, privilege = 'INSERT' DESC, privilege
 """

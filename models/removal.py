@@ -50,9 +50,9 @@ def remove(provider_id: str, *, even_if_awaited: bool) -> Removal | None:
     return Removal(True, waiting, routes)
 
 
-REMOVE_ROUTES = "DELETE FROM routes WHERE provider_id = %s RETURNING id"
-REMOVE_HEALTH = "DELETE FROM provider_health WHERE provider_id = %s"
-REMOVE = "DELETE FROM providers WHERE id = %s RETURNING id"
+REMOVE_ROUTES = "DELETE FROM referans.routes WHERE provider_id = %s RETURNING id"
+REMOVE_HEALTH = "DELETE FROM referans.provider_health WHERE provider_id = %s"
+REMOVE = "DELETE FROM referans.providers WHERE id = %s RETURNING id"
 #: Uses idx_orders_planned and idx_orders_attention. An open order without a plan waits for a person, who may still need
 #: its provider.
 WAITING = f"""

@@ -63,17 +63,17 @@ ORDER BY o.id FOR UPDATE
 """
 #: An invalid callback that can be read now waits, like one whose order is not known, until it is settled.
 REOPEN = """
-UPDATE callback_events AS c SET result = 'unmatched', dedupe_key = %(key)s, referans = %(referans)s,
+UPDATE referans.callback_events AS c SET result = 'unmatched', dedupe_key = %(key)s, referans = %(referans)s,
     external_order_id = %(external_order_id)s, status = %(status)s, message = left(%(message)s, 1000),
     outcome = %(outcome)s, raw = %(raw)s
 WHERE c.id = %(id)s AND c.result = 'invalid' AND NOT EXISTS (
-    SELECT FROM callback_events AS same WHERE same.provider_id = c.provider_id AND same.dedupe_key = %(key)s)
+    SELECT FROM referans.callback_events AS same WHERE same.provider_id = c.provider_id AND same.dedupe_key = %(key)s)
 RETURNING c.id
 """
 #: An invalid callback whose event came again, and was read then.
 SUPERSEDE = """
-UPDATE callback_events AS c SET result = 'duplicate', settled_at = now(), order_id = same.order_id,
+UPDATE referans.callback_events AS c SET result = 'duplicate', settled_at = now(), order_id = same.order_id,
     message = left(c.message || '; the same event is callback ' || same.id, 1000)
-FROM callback_events AS same
+FROM referans.callback_events AS same
 WHERE c.id = %(id)s AND c.result = 'invalid' AND same.provider_id = c.provider_id AND same.dedupe_key = %(key)s
 """

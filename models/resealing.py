@@ -59,16 +59,21 @@ class Table:
     def read(self) -> str:
         """The next rows, by key."""
         return f"""
-SELECT {self._shown()} FROM {self.name} AS t
+SELECT {self._shown()} FROM {self.qualified} AS t
 WHERE %(after)s::text[] IS NULL OR ({self._key()}) > ({self._after()})
 ORDER BY {self._key()} LIMIT {BATCH}
 """
+
+    @property
+    def qualified(self) -> str:
+        """Its name in a statement."""
+        return self.name if self.name == "product_orders" else f"referans.{self.name}"
 
     def read_again(self) -> str:
         """The rows of some keys."""
         keys = ", ".join(_array(name, kind) for name, kind in self.key)
         return f"""
-SELECT {self._shown()} FROM {self.name} AS t
+SELECT {self._shown()} FROM {self.qualified} AS t
 WHERE ({self._key()}) IN (SELECT * FROM unnest({keys})) ORDER BY {self._key()}
 """
 
@@ -85,9 +90,9 @@ WITH g AS (
     SELECT * FROM unnest({", ".join(_array(name, kind) for name, kind in given)})
         AS g ({", ".join(f'"{name}"' for name, _ in given)})
 ), locked AS (
-    SELECT g.* FROM {self.name} AS t JOIN g ON {joined} WHERE {same} ORDER BY {self._key()} FOR UPDATE OF t
+    SELECT g.* FROM {self.qualified} AS t JOIN g ON {joined} WHERE {same} ORDER BY {self._key()} FOR UPDATE OF t
 )
-UPDATE {self.name} AS t SET {", ".join(f'"{name}" = g."new_{name}"' for name, _ in self.columns)}
+UPDATE {self.qualified} AS t SET {", ".join(f'"{name}" = g."new_{name}"' for name, _ in self.columns)}
 FROM locked AS g WHERE {joined}
 RETURNING {", ".join(f't."{name}"::text AS "{name}"' for name, _ in self.key)}
 """
@@ -171,11 +176,11 @@ def reseal(progress: Callable[[str, int, int], None] = lambda table, rows, total
         raise ValueError("ENCRYPTION_KEYS is not set")
     report = Report()
     for table in TABLES:
-        done, total = 0, _estimate(table.name)
+        done, total = 0, _estimate(table.qualified)
         for rows in _batches(table, fingerprint, report):
             done += rows
             progress(table.name, done, total)
-    database.rows("DELETE FROM sealing_progress")
+    database.rows("DELETE FROM referans.sealing_progress")
     return report
 
 
@@ -251,7 +256,7 @@ def _write(table: Table, changes: Sequence[tuple[Row, Row]]) -> set[tuple[str, .
 
 
 def _estimate(name: str) -> int:
-    found = database.row("SELECT reltuples::bigint AS many FROM pg_class WHERE oid = %s::regclass", (name,))
+    found = database.row(f"SELECT reltuples::bigint AS many FROM pg_class WHERE oid = '{name}'::regclass")
     return max(0, found["many"]) if found else 0
 
 
@@ -324,9 +329,9 @@ TABLES = (
     Table("order_events", _ID, (("detail", "text"), ("whole", "text")), (), _renew_texts("detail", "whole")),
     Table("callback_events", _ID, (("outcome", "text"), ("raw", "text")), (), _renew_texts("outcome", "raw")),
 )
-PROGRESS = "SELECT after, is_done FROM sealing_progress WHERE key_digest = %(key)s AND table_name = %(table)s"
+PROGRESS = "SELECT after, is_done FROM referans.sealing_progress WHERE key_digest = %(key)s AND table_name = %(table)s"
 RECORD = """
-INSERT INTO sealing_progress (key_digest, table_name, after, is_done)
+INSERT INTO referans.sealing_progress (key_digest, table_name, after, is_done)
 VALUES (%(key)s, %(table)s, %(after)s::text[], %(is_done)s)
 ON CONFLICT (key_digest, table_name) DO UPDATE SET
     after = excluded.after, is_done = excluded.is_done, updated_at = now()

@@ -357,7 +357,7 @@ def _has_present_send(seen: _Seen) -> bool:
 def _route(seen: _Seen, provider_id: str | None) -> Route:
     """Raises NotPossible."""
     product, package = seen.product_id or "", seen.package_id or ""
-    found = route.next_for(product, package, [], only=provider_id)
+    found = route.next_for(product, package, [], tenant_id=seen.tenant_id, only=provider_id)
     if found is None and provider_id:
         raise NoSuchRoute(
             f"no route leads from product {product}, package {package} to {provider_id};"
@@ -373,19 +373,21 @@ SELECT {COLUMNS}, {VERSION} AS version, o."triedProviders" AS tried_providers,
     COALESCE(o."placedByGateway", o."routeParams" IS NOT NULL) AS is_ours,
     COALESCE(o."claimedAt", o."sentAt") IS NOT NULL AS was_claimed,
     o."mayBeKnown" IS FALSE AND o."sendingUntil" IS NULL AS never_reached,
-    (SELECT f.provider_id FROM former_references AS f WHERE f.order_id = o.id AND f.may_have_it
+    (SELECT f.provider_id FROM referans.former_references AS f WHERE f.order_id = o.id AND f.may_have_it
         ORDER BY f.given_up_at DESC LIMIT 1) AS former_holder,
-    (SELECT e."by" FROM order_events AS e WHERE e.order_id = o.id AND e.source = 'operator' AND e.result = 'applied'
-        AND e.at > now() - make_interval(secs => {SAME_INSTANT_SECONDS}) ORDER BY e.id DESC LIMIT 1) AS just_decided_by
+    (SELECT e."by" FROM referans.order_events AS e WHERE e.order_id = o.id AND e.source = 'operator'
+        AND e.result = 'applied' AND e.at > now() - make_interval(secs => {SAME_INSTANT_SECONDS})
+        ORDER BY e.id DESC LIMIT 1) AS just_decided_by
 FROM product_orders AS o WHERE o.id = %s
 """
 LOOK = _LOOK
 LOCK = f"{_LOOK} FOR UPDATE"
 CONFLICTS = """
-SELECT at, detail FROM order_events WHERE order_id = %s AND result = 'conflict' AND detail IS NOT NULL ORDER BY id
+SELECT at, detail FROM referans.order_events
+WHERE order_id = %s AND result = 'conflict' AND detail IS NOT NULL ORDER BY id
 """
 FORMER = """
-SELECT referans, provider_id, external_order_id, pin_code, codes, given_up_at FROM former_references
+SELECT referans, provider_id, external_order_id, pin_code, codes, given_up_at FROM referans.former_references
 WHERE order_id = %s ORDER BY given_up_at, provider_id
 """
 #: An open order of ours without a plan would be seen by nobody: only a person can fulfil it, and it goes on waiting.
@@ -402,7 +404,7 @@ WITH seen AS (
     WHERE o.id = seen.id AND seen.attention IS NOT NULL AND NOT (seen.waits_for_person AND seen.attention = 'manual')
     RETURNING o.id
 ), told AS (
-    INSERT INTO order_events (order_id, source, "from", "to", message, result, "by")
+    INSERT INTO referans.order_events (order_id, source, "from", "to", message, result, "by")
     SELECT id, 'operator', status, status, %(note)s,
         CASE WHEN attention IS NULL THEN 'duplicate' ELSE 'applied' END, %(by)s
     FROM seen
@@ -416,8 +418,8 @@ WHERE id = %s AND "externalStatus" = 'not_sent'
 """
 #: The sends that end here, each with what its provider calls the order; the codes stand with the present provider's.
 KEEP_FORMER = """
-INSERT INTO former_references AS f (referans, provider_id, external_order_id, order_id, pin_code, codes, cost_amount,
-    cost_currency, may_have_it)
+INSERT INTO referans.former_references AS f (referans, provider_id, external_order_id, order_id, pin_code, codes,
+    cost_amount, cost_currency, may_have_it)
 SELECT o.provider_referans, o."providerId", o."externalOrderId", o.id, o."pinCode", o.codes, o."costAmount",
     o."costCurrency", %(may_have_it)s
 FROM product_orders AS o WHERE o.id = %(id)s AND o.provider_referans IS NOT NULL AND o."providerId" IS NOT NULL
@@ -458,6 +460,6 @@ WITH former AS (
     FROM former WHERE o.id = former.id
     RETURNING o.id, former.status
 )
-INSERT INTO order_events (order_id, source, "from", "to", message, result, "by")
+INSERT INTO referans.order_events (order_id, source, "from", "to", message, result, "by")
 SELECT id, 'operator', status, 'not_sent', %(note)s, 'applied', %(by)s FROM resent
 """

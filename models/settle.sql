@@ -102,7 +102,7 @@ matched AS (
         )
         UNION ALL
         SELECT f.order_id, true
-        FROM former_references AS f
+        FROM referans.former_references AS f
         WHERE f.referans = i.referans AND f.provider_id = i.provider_id
         LIMIT 1
     ) AS found
@@ -120,7 +120,7 @@ matched AS (
         )
         UNION ALL
         SELECT f.order_id, true
-        FROM former_references AS f
+        FROM referans.former_references AS f
         WHERE f.external_order_id = i.external_order_id AND f.provider_id = i.provider_id
         LIMIT 1
     ) AS found
@@ -206,7 +206,7 @@ paired AS (
             -- The late answer to a send or a check under a former reference: rare, so that it is looked for last.
             OR i.known_id IS NOT NULL AND (
                 SELECT true
-                FROM former_references AS f
+                FROM referans.former_references AS f
                 WHERE f.referans = i.referans AND f.provider_id = i.provider_id AND f.order_id = o.id
                 LIMIT 1
             )
@@ -273,7 +273,7 @@ decided AS (
     FROM compared AS c
 ),
 inbox AS (
-    INSERT INTO callback_events AS kept (
+    INSERT INTO referans.callback_events AS kept (
         provider_id,
         dedupe_key,
         result,
@@ -479,7 +479,7 @@ moved AS (
     RETURNING o.id, o."externalStatus" AS status
 ),
 told AS (
-    INSERT INTO order_events (order_id, source, "from", "to", message, result, detail, "by", whole)
+    INSERT INTO referans.order_events (order_id, source, "from", "to", message, result, detail, "by", whole)
     SELECT
         n.order_id,
         n.source,

@@ -28,7 +28,7 @@ def every() -> dict[str, Standing]:
 
 
 EVERY = """
-SELECT p.id AS provider_id, (SELECT count(*) FROM routes AS r WHERE r.provider_id = p.id)::int AS routes,
+SELECT p.id AS provider_id, (SELECT count(*) FROM referans.routes AS r WHERE r.provider_id = p.id)::int AS routes,
     h.balance, h.balance_currency, h.balance_at, EXTRACT(EPOCH FROM now() - h.balance_at)::float8 AS balance_age_seconds
-FROM providers AS p LEFT JOIN provider_health AS h ON h.provider_id = p.id
+FROM referans.providers AS p LEFT JOIN referans.provider_health AS h ON h.provider_id = p.id
 """

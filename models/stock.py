@@ -197,14 +197,14 @@ def _opened(rows: Sequence[dict[str, Any]]) -> Iterator[Code]:
 
 
 #: A code that was loaded before there were keys has a plain digest.
-ANY_IN_CLEAR = "SELECT FROM stock_codes WHERE NOT starts_with(code, 'sealed:') LIMIT 1"
+ANY_IN_CLEAR = "SELECT FROM referans.stock_codes WHERE NOT starts_with(code, 'sealed:') LIMIT 1"
 LOAD = """
-INSERT INTO stock_codes (stock, digest, code, expires_at, cost, currency)
+INSERT INTO referans.stock_codes (stock, digest, code, expires_at, cost, currency)
 SELECT %(stock)s, given.digest, given.code, given.expires_at, %(cost)s::numeric, %(currency)s::text
 FROM unnest(
     %(position)s::int[], %(digests)s::text[], %(digest)s::text[], %(code)s::text[], %(expires_at)s::timestamptz[]
 ) AS given (position, digests, digest, code, expires_at)
-WHERE NOT EXISTS (SELECT FROM stock_codes AS known WHERE known.digest = ANY (given.digests::text[]))
+WHERE NOT EXISTS (SELECT FROM referans.stock_codes AS known WHERE known.digest = ANY (given.digests::text[]))
 ORDER BY given.position
 ON CONFLICT (digest) DO NOTHING
 RETURNING id
@@ -212,13 +212,13 @@ RETURNING id
 #: Takes the codes, all or none. It violates TAKEN_ONCE if the reference has taken some before.
 _TAKE = """
 WITH free AS (
-    SELECT c.id FROM stock_codes AS c
+    SELECT c.id FROM referans.stock_codes AS c
     WHERE c.stock = %(stock)s::text AND c.referans IS NULL AND (c.expires_at IS NULL OR c.expires_at > now())
     ORDER BY c.id LIMIT %(quantity)s::int {lock}
 ), chosen AS (
     SELECT array_agg(id ORDER BY id) AS ids FROM free HAVING count(*) = %(quantity)s::int
 ), taken AS (
-    UPDATE stock_codes AS c SET provider_id = %(provider)s::text, referans = %(referans)s::text,
+    UPDATE referans.stock_codes AS c SET provider_id = %(provider)s::text, referans = %(referans)s::text,
         place = array_position(chosen.ids, c.id), taken_at = now()
     FROM chosen WHERE c.id = ANY (chosen.ids)
     RETURNING c.*
@@ -228,7 +228,7 @@ SELECT stock, digest, code, cost, currency FROM taken ORDER BY place
 TAKE = Prepared(_TAKE.format(lock="FOR UPDATE SKIP LOCKED"))
 TAKE_PATIENTLY = Prepared(_TAKE.format(lock="FOR UPDATE"))
 TAKEN_BY = Prepared("""
-SELECT stock, digest, code, cost, currency FROM stock_codes
+SELECT stock, digest, code, cost, currency FROM referans.stock_codes
 WHERE provider_id = %(provider)s::text AND referans = %(referans)s::text ORDER BY place
 """)
 #: What is left in each stock, and which providers sell from it. A route names its stock, or its provider is the name.
@@ -237,11 +237,11 @@ free AS (
     SELECT stock AS name,
         count(*) FILTER (WHERE expires_at IS NULL OR expires_at > now()) AS available,
         count(*) FILTER (WHERE expires_at <= now()) AS expired
-    FROM stock_codes WHERE referans IS NULL GROUP BY stock
+    FROM referans.stock_codes WHERE referans IS NULL GROUP BY stock
 ), seller AS (
     SELECT COALESCE(NULLIF(r.params ->> '{STOCK}', ''), p.id) AS name,
         array_agg(DISTINCT p.id ORDER BY p.id) AS provider_ids, max(p.low_stock) AS low_stock
-    FROM providers AS p LEFT JOIN routes AS r ON r.provider_id = p.id
+    FROM referans.providers AS p LEFT JOIN referans.routes AS r ON r.provider_id = p.id
     WHERE p.adapter = '{ADAPTER}' GROUP BY 1
 ), level AS (
     SELECT name, COALESCE(seller.provider_ids, '{{}}') AS provider_ids, COALESCE(free.available, 0)::int AS available,
@@ -255,11 +255,11 @@ WITH {_LEFT}, gone AS (
     SELECT c.stock AS name,
         count(*) FILTER (WHERE o."externalStatus" = 'completed') AS sold,
         count(*) FILTER (WHERE o."externalStatus" IS DISTINCT FROM 'completed') AS taken
-    FROM stock_codes AS c
+    FROM referans.stock_codes AS c
         LEFT JOIN product_orders AS o ON o.provider_referans = c.referans AND o."providerId" = c.provider_id
     WHERE c.referans IS NOT NULL GROUP BY c.stock
 ), costs AS (
-    SELECT stock AS name, currency, min(loaded_at) AS oldest_at, sum(cost) AS cost FROM stock_codes
+    SELECT stock AS name, currency, min(loaded_at) AS oldest_at, sum(cost) AS cost FROM referans.stock_codes
     WHERE referans IS NULL AND (expires_at IS NULL OR expires_at > now()) GROUP BY stock, currency
 ), worth AS (
     SELECT name, min(oldest_at) AS oldest_at,

@@ -74,15 +74,15 @@ def silence_seconds(process: str) -> float | None:
     return float(found["seconds"]) if found else None
 
 
-BEGIN = "INSERT INTO sweeps (started_by) VALUES (%s) RETURNING id"
-END = "UPDATE sweeps SET finished_at = now(), counts = %s, error = %s WHERE id = %s"
+BEGIN = "INSERT INTO referans.sweeps (started_by) VALUES (%s) RETURNING id"
+END = "UPDATE referans.sweeps SET finished_at = now(), counts = %s, error = %s WHERE id = %s"
 LAST = """
 SELECT started_at, finished_at, started_by, counts, error,
        EXTRACT(EPOCH FROM now() - started_at)::float8 AS age_seconds
-FROM sweeps ORDER BY started_at DESC LIMIT 1
+FROM referans.sweeps ORDER BY started_at DESC LIMIT 1
 """
 BEAT = """
-INSERT INTO heartbeats (process, beat_at) VALUES (%s, now())
+INSERT INTO referans.heartbeats (process, beat_at) VALUES (%s, now())
 ON CONFLICT (process) DO UPDATE SET beat_at = excluded.beat_at
 """
-SILENCE = "SELECT EXTRACT(EPOCH FROM now() - beat_at)::float8 AS seconds FROM heartbeats WHERE process = %s"
+SILENCE = "SELECT EXTRACT(EPOCH FROM now() - beat_at)::float8 AS seconds FROM referans.heartbeats WHERE process = %s"

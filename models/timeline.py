@@ -113,19 +113,19 @@ def _owners(order_id: str) -> list[str]:
 
 #: The status stands on both sides, so that a reader sees where the order was.
 RECORD = """
-INSERT INTO order_events (order_id, source, "from", "to", message, "by", whole)
+INSERT INTO referans.order_events (order_id, source, "from", "to", message, "by", whole)
 SELECT o.id, %(source)s, o."externalStatus", o."externalStatus", %(message)s, %(by)s, %(whole)s
 FROM product_orders AS o WHERE o.id = %(order_id)s
 """
 RECORD_ONCE = f"""
 {RECORD.strip()} AND NOT EXISTS (
-    SELECT FROM order_events AS e
+    SELECT FROM referans.order_events AS e
     WHERE e.order_id = o.id AND e.source = %(source)s AND e.message = %(message)s AND e."by" = %(by)s
       AND e.at > now() - make_interval(secs => %(within)s)
 )
 """
 EVENTS = f"""
-SELECT {COLUMNS} FROM order_events AS e WHERE e.order_id = %(order_id)s AND e.id > %(after)s
+SELECT {COLUMNS} FROM referans.order_events AS e WHERE e.order_id = %(order_id)s AND e.id > %(after)s
 ORDER BY e.id LIMIT %(limit)s
 """
 #: Each provider that has or had the order, with each reference under which one knew it, or with none.
@@ -136,7 +136,7 @@ WITH sends AS (
     UNION ALL
     SELECT tried.id, NULL, NULL FROM product_orders AS o, unnest(o."triedProviders") AS tried (id) WHERE o.id = %(id)s
     UNION ALL
-    SELECT f.provider_id, f.referans, f.external_order_id FROM former_references AS f WHERE f.order_id = %(id)s
+    SELECT f.provider_id, f.referans, f.external_order_id FROM referans.former_references AS f WHERE f.order_id = %(id)s
 )
 SELECT DISTINCT a.provider_id, b.reference
 FROM sends AS a, (

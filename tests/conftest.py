@@ -24,9 +24,10 @@ IN_CLEAR = {"ALLOW_PLAINTEXT": "1"}
 #: A limit that no test meets by accident, for the web of tests that are about something else.
 UNLIMITED = {"RATE_LIMIT": "1000000000/second"}
 #: What `emptied_database_url` empties, each before what it refers to.
-TABLES = """order_events, former_references, callback_events, idempotency_keys, stock_codes, product_orders, api_keys,
-    routes, provider_health, provider_counts, balance_readings, balance_chains, balance_gaps, sweeps, heartbeats,
-    sealing_progress, providers"""
+TABLES = """referans.order_events, referans.former_references, referans.callback_events, referans.idempotency_keys,
+    referans.stock_codes, product_orders, referans.api_keys, referans.routes, referans.provider_health,
+    referans.provider_counts, referans.balance_readings, referans.balance_chains, referans.balance_gaps,
+    referans.sweeps, referans.heartbeats, referans.sealing_progress, referans.providers"""
 #: Deletes, since to truncate makes new files of each table and index, which takes several times as long.
 EMPTY = f"""
 DO $$ DECLARE counter record; BEGIN
@@ -111,6 +112,23 @@ def empty_database_url(postgres_url: str) -> Iterator[str]:
     """A database of this test's own, with nothing in it."""
     with _database(postgres_url) as url:
         yield url
+
+
+@pytest.fixture
+def stranger_url(empty_database_url: str) -> Iterator[str]:
+    """The URL of the empty database for a role that may do nothing but connect."""
+    name = urlsplit(empty_database_url).path.removeprefix("/")
+    role = f"referans_stranger_{uuid.uuid4().hex[:8]}"
+    _execute(
+        empty_database_url,
+        f"CREATE ROLE {role} LOGIN PASSWORD '{role}'; REVOKE ALL ON SCHEMA public FROM PUBLIC",
+    )
+    _execute(empty_database_url, f"REVOKE CREATE, TEMPORARY ON DATABASE {name} FROM PUBLIC")
+    parts = urlsplit(empty_database_url)
+    try:
+        yield parts._replace(netloc=f"{role}:{role}@{parts.netloc.rpartition('@')[2]}").geturl()
+    finally:
+        _execute(empty_database_url, f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
 
 
 @pytest.fixture

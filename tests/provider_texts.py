@@ -84,4 +84,4 @@ def everything_kept() -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Every row of every table, by the table's name."""
     for table in map(str.strip, TABLES.split(",")):
         for row in database.rows(f"SELECT to_jsonb(t) AS row FROM {table} AS t"):
-            yield table, row["row"]
+            yield table.removeprefix("referans."), row["row"]

@@ -10,9 +10,9 @@ import redis
 
 RIGHTS = """
 CREATE ROLE {role} LOGIN PASSWORD '{role}';
-GRANT USAGE ON SCHEMA public TO {role};
-GRANT ALL ON ALL TABLES IN SCHEMA public TO {role};
-GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO {role};
+GRANT USAGE ON SCHEMA public, referans TO {role};
+GRANT ALL ON ALL TABLES IN SCHEMA public, referans TO {role};
+GRANT ALL ON ALL SEQUENCES IN SCHEMA public, referans TO {role};
 """
 
 

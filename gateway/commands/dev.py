@@ -36,7 +36,7 @@ TAIL_LINES = 30
 LAST_LINES_SECONDS = 3.0
 PAUSE_SECONDS = 0.3
 #: Variables with which other commands reach this system, and show the same times.
-SHARED = ("DATABASE_URL", "REDIS_URL", "ENCRYPTION_KEYS", "PUBLIC_URL", "TIMEZONE")
+SHARED = ("DATABASE_URL", "DATABASE_SCHEMA", "REDIS_URL", "ENCRYPTION_KEYS", "PUBLIC_URL", "TIMEZONE")
 
 
 def dev(
@@ -109,8 +109,7 @@ def _prepare(plan: Plan, settings: Settings) -> tuple[str, str]:
     """Migrate, add the sandbox and a key; returns the sandbox's callback secret, and the key."""
     url = settings.database_url.get_secret_value()
     migrate.wait_for_database(url, migrate.PATIENCE_SECONDS)
-    with explained():
-        migrate.apply(url)
+    migrate.apply(url, settings.database_schema)
     with bound(settings, pool_size=1), explained(), database.session():
         return sandbox.add_provider(plan.simulator_url), sandbox.development_key(plan.key_file)
 

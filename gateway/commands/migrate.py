@@ -1,12 +1,14 @@
 """`gateway migrate`: brings the schema up to date; the first step of a deploy."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import peewee
 import typer
 
 from gateway import settings
-from gateway.commands.context import Problem, explained, first_line
+from gateway.commands.context import Problem, first_line
 from gateway.commands.printing import block, note, say
 from models.db import database
 from models.db import migrate as schema
@@ -20,26 +22,51 @@ def migrate(
     sql: bool = typer.Option(
         False, "--sql", help="Print the missing steps as SQL to run by hand; apply nothing."
     ),
+    role: str = typer.Option(
+        "", "--role", help="With --sql: also print the rights that this role needs to run the gateway."
+    ),
 ) -> None:
     """Bring the database schema up to date. Safe while a storefront writes, and if several run at once.
 
-    Example: gateway migrate --sql | psql "$DATABASE_URL"
+    The gateway's own tables stand in the schema DATABASE_SCHEMA. To apply what is missing takes the rights of the owner
+    of product_orders. With --sql, any role can print it, for an administrator to run; psql stops at the first error.
+
+    Example: gateway migrate --sql --role gateway | psql "$ADMINISTRATORS_URL"
     """
-    url = settings.load_or_exit(require=("DATABASE_URL",)).database_url.get_secret_value()
+    if role and not sql:
+        raise typer.BadParameter("it goes with --sql", param_hint="--role")
+    found = settings.load_or_exit(require=("DATABASE_URL",))
+    url = found.database_url.get_secret_value()
     wait_for_database(url, PATIENCE_SECONDS)
-    with explained():
-        if sql:
-            return block(schema.script(url))
-        apply(url)
+    if sql:
+        with _explained():
+            block(schema.sql(url, schema=found.database_schema, role=role or None))
+    else:
+        apply(url, found.database_schema)
 
 
-def apply(url: str) -> None:
-    """Apply the missing steps and say so. Raises Problem if another transaction blocks them."""
+def apply(url: str, schema_name: str) -> None:
+    """Apply the missing steps and say so. Raises Problem if something keeps them from being applied.
+
+    `schema_name` is where the gateway's own tables stand.
+    """
+    with _explained():
+        applied = schema.migrate(url, schema=schema_name, echo=say)
+    say(f"{len(applied)} migrations applied." if applied else "The database schema is up to date.")
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Raise what may go wrong as a Problem. It never says to migrate, which is what was tried."""
     try:
-        applied = schema.migrate(url, echo=say)
+        yield
+    except database.UNAVAILABLE as error:
+        raise Problem(f"the database does not answer: {first_line(error)}") from None
+    except peewee.DatabaseError as error:
+        instead = "an administrator can run the steps by hand: gateway migrate --sql --role ROLE"
+        raise Problem(f"a step failed, and left nothing: {first_line(error)}; {instead}") from None
     except RuntimeError as error:
         raise Problem(str(error)) from None
-    say(f"{len(applied)} migrations applied." if applied else "The database schema is up to date.")
 
 
 def wait_for_database(url: str, patience_seconds: float) -> None:

@@ -12,7 +12,7 @@ from gateway.dev.stack import COMMANDS
 from gateway.fulfilment.recovery import AGAIN_SECONDS, WRONG_KEYS
 from gateway.settings import Settings
 from models import readiness, sweep_run
-from models.db import database, migrate
+from models.db import database, pin_column, state
 from models.sweep_run import GRACE_SECONDS
 
 #: Oldest supported PostgreSQL, as server_version_num.
@@ -24,7 +24,7 @@ SELECT current_setting('server_version_num')::int AS number,
        split_part(current_setting('server_version'), ' ', 1) AS text
 """
 SCHEMA_AGE = """
-SELECT EXTRACT(EPOCH FROM (now() AT TIME ZONE 'UTC') - min(applied))::float8 AS seconds FROM schema_migration
+SELECT EXTRACT(EPOCH FROM (now() AT TIME ZONE 'UTC') - min(applied))::float8 AS seconds FROM referans.schema_migration
 """
 #: Seconds without a tick after which the scheduler counts as dead; it ticks each minute, through queue and worker. One
 #: that is dead is named within two minutes, even if it died just after a tick.
@@ -83,12 +83,13 @@ def _session(connection: Any) -> int:
 def migrations(_: Settings) -> list[Finding]:
     """The schema is up to date."""
     with database.session():
-        missing = migrate.pending(database.database.obj)
+        pool = database.database.obj
+        missing = state.read(pool).in_words()
+        limit = pin_column.limit(pool)
+        narrow = f"; {pin_column.in_words(limit, pin_column.users(pool))}" if limit else ""
     if missing:
-        return [
-            Finding("migrations", Status.FAILED, f"missing: {', '.join(missing)}", "run: gateway migrate")
-        ]
-    return [Finding("migrations", Status.OK, "all applied")]
+        return [Finding("migrations", Status.FAILED, missing, "run: gateway migrate")]
+    return [Finding("migrations", Status.OK, f"all applied{narrow}")]
 
 
 def encryption(settings: Settings) -> list[Finding]:

@@ -9,7 +9,7 @@ import redis
 from gateway import broker, log
 from gateway.web.probe import ANSWER_SECONDS, OK, Probe
 from models import readiness
-from models.db import database, migrate
+from models.db import database, state
 from models.readiness import Obstacle
 
 logger = log.get(__name__)
@@ -57,12 +57,12 @@ class Ready:
 def _stored() -> Mapping[str, str]:
     """Of the database: whether it takes writes, what it lacks, and whether our keys open what it holds."""
     with database.session():
-        pending = migrate.pending(database.database.obj)
-        obstacle = None if pending else readiness.obstacle()
-        keys_are_wrong = not pending and readiness.keys_open_nothing()
+        missing = state.read(database.database.obj).in_words()
+        obstacle = None if missing else readiness.obstacle()
+        keys_are_wrong = not missing and readiness.keys_open_nothing()
     return {
         "database": _told("database", obstacle),
-        "migrations": f"pending: {', '.join(pending)}; run `gateway migrate`" if pending else OK,
+        "migrations": f"{missing}; run `gateway migrate`" if missing else OK,
         "encryption": "down: ENCRYPTION_KEYS: no key opens what is stored" if keys_are_wrong else OK,
     }
 

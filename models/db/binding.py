@@ -4,25 +4,33 @@ from collections.abc import Iterable
 
 from gateway.settings import Settings
 from models.db import database, sealed
-from models.db.database import Shares
+from models.db.database import SCHEMA, Shares
 
 
 def bind_from(
     settings: Settings, *, pool_size: int, name: str, shares: Shares | None = None
 ) -> database.Pool:
-    """`bind` to the database and the encryption keys of these settings."""
+    """`bind` to the database, its schema and the encryption keys of these settings."""
     keys = (key.get_secret_value() for key in settings.encryption_keys)
-    return bind(settings.database_url.get_secret_value(), keys, pool_size=pool_size, name=name, shares=shares)
+    url, schema = settings.database_url.get_secret_value(), settings.database_schema
+    return bind(url, keys, pool_size=pool_size, name=name, shares=shares, schema=schema)
 
 
 def bind(
-    url: str, encryption_keys: Iterable[str], *, pool_size: int, name: str, shares: Shares | None = None
+    url: str,
+    encryption_keys: Iterable[str],
+    *,
+    pool_size: int,
+    name: str,
+    shares: Shares | None = None,
+    schema: str = SCHEMA,
 ) -> database.Pool:
     """Use the database at `url`, and seal and unseal with `encryption_keys` (the first one seals).
 
+    The gateway's own tables are those of `schema`.
     Returns the pool, of at most `pool_size` connections; none is opened yet. `name` shows in pg_stat_activity.
     """
-    pool = database.connect(url, pool_size=pool_size, shares=shares, name=name)
+    pool = database.connect(url, pool_size=pool_size, shares=shares, name=name, schema=schema)
     database.bind(pool)
     sealed.bind(encryption_keys)
     return pool

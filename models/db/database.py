@@ -1,12 +1,14 @@
 """The connection pool, and running statements on it."""
 
 import json
+import re
 import select
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from enum import Enum, auto
+from functools import lru_cache
 from typing import Any, ClassVar, Protocol, TypeVar
 
 import peewee
@@ -17,6 +19,12 @@ from psycopg2 import extensions
 from models.db.fair_semaphore import FairSemaphore
 from models.db.prepared import Prepared
 
+#: The schema of the gateway's own tables, as every statement names it. Where DATABASE_SCHEMA is another, a pool puts
+#: that one in its place: no statement relies on a search path. `product_orders` stands where the search path finds it,
+#: as it does for the other system's own statements.
+SCHEMA = "referans"
+#: The schema before the name of a table, also within a literal such as `'referans.routes'::regclass`.
+QUALIFIER = re.compile(rf'(?<![\w."]){SCHEMA}\.(?=[a-z_"])')
 #: Seconds a thread waits for a free connection before it gives up (`Unavailable`).
 POOL_WAIT_SECONDS = 4
 #: Statement timeout of a list, in milliseconds; the one of SESSION_OPTIONS is for everything else.
@@ -124,8 +132,12 @@ class Pool(PooledPostgresqlDatabase):  # type: ignore[misc]
     Here the locks guard the bookkeeping only.
     """
 
-    def __init__(self, *args: Any, shares: Shares | None = None, **options: Any) -> None:
+    def __init__(
+        self, *args: Any, shares: Shares | None = None, schema: str = SCHEMA, **options: Any
+    ) -> None:
         super().__init__(*args, **options)
+        #: The schema of the gateway's own tables.
+        self.schema = schema
         self._shares: dict[Use, tuple[FairSemaphore, ...]] = {}
         if shares:
             requests, lists = FairSemaphore(shares.requests), FairSemaphore(shares.lists)
@@ -149,6 +161,10 @@ class Pool(PooledPostgresqlDatabase):  # type: ignore[misc]
         with self._pool_lock:
             self._in_use[self.conn_key(connection)] = PoolConnection(created, connection, time.time())
         return connection
+
+    def execute_sql(self, sql: str, params: Any = None) -> Any:
+        """Run a statement, with the gateway's tables in the schema of this pool."""
+        return super().execute_sql(qualified(sql, self.schema), params)
 
     @contextmanager
     def share(self, use: Use) -> Iterator[None]:
@@ -185,6 +201,16 @@ class Pool(PooledPostgresqlDatabase):  # type: ignore[misc]
             self._close_raw(connection)
 
 
+def qualified(sql: str, schema: str) -> str:
+    """`sql` with the gateway's own tables in `schema`."""
+    return sql if schema == SCHEMA else _moved(sql, schema)
+
+
+@lru_cache(maxsize=2048)
+def _moved(sql: str, schema: str) -> str:
+    return QUALIFIER.sub(f'"{schema}".', sql)
+
+
 def _is_alive(connection: Any, idle_seconds: float) -> bool:
     """Asks the server only if it has sent something (usually that it ends), or if the connection was idle for long."""
     try:
@@ -213,10 +239,11 @@ def connect(
     shares: Shares | None = None,
     name: str = "referans",
     session_options: str = SESSION_OPTIONS,
+    schema: str = SCHEMA,
 ) -> Pool:
     """A pool of at most `pool_size` connections to `url`; none is opened yet. `name` shows in pg_stat_activity.
 
-    Without `shares`, every use may take every connection.
+    `schema` holds the gateway's own tables. Without `shares`, every use may take every connection.
     `options` of the URL, such as a search_path, stand behind `session_options` and win.
     """
     parameters: dict[str, Any] = {**CONNECTION_OPTIONS, "application_name": name, **extensions.parse_dsn(url)}
@@ -226,6 +253,7 @@ def connect(
         connection_factory=Connection,
         max_connections=pool_size,
         shares=shares,
+        schema=schema,
         stale_timeout=STALE_SECONDS,
         **parameters,
     )
@@ -344,6 +372,11 @@ def sqlstate(error: BaseException) -> str | None:
 def constraint(error: BaseException) -> str | None:
     """The constraint or unique index that a statement violated; None for any other error."""
     return getattr(getattr(getattr(error, "orig", error), "diag", None), "constraint_name", None)
+
+
+def column(error: BaseException) -> str | None:
+    """The column that lacks a value which it must have; None for any other error."""
+    return getattr(getattr(getattr(error, "orig", error), "diag", None), "column_name", None)
 
 
 def was_undone(error: BaseException) -> bool:

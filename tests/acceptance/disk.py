@@ -28,7 +28,7 @@ BEGIN
     RETURN NEW;
 END $$;
 CREATE TRIGGER write_order BEFORE INSERT OR UPDATE ON product_orders FOR EACH ROW EXECUTE FUNCTION write_to_disk();
-CREATE TRIGGER write_event BEFORE INSERT ON order_events FOR EACH ROW EXECUTE FUNCTION write_to_disk();
-CREATE TRIGGER write_callback BEFORE INSERT OR UPDATE ON callback_events
+CREATE TRIGGER write_event BEFORE INSERT ON referans.order_events FOR EACH ROW EXECUTE FUNCTION write_to_disk();
+CREATE TRIGGER write_callback BEFORE INSERT OR UPDATE ON referans.callback_events
     FOR EACH ROW EXECUTE FUNCTION write_to_disk();
 """

@@ -74,6 +74,7 @@ HEALTH, PASSING_OVER, ACCOUNTS = (
     "tests/gateway/fulfilment/test_passing_over.py",
     "tests/gateway/fulfilment/test_accounts.py",
 )
+TENANTS, OF_TENANTS = "tests/gateway/web/test_tenants.py", "tests/models/test_tenants.py"
 DISPATCHING, CHECKING, SWEEPING, PERMITS, CODE_ASKS, ENDINGS, OWN_TROUBLE = (
     f"tests/gateway/fulfilment/test_{name}.py"
     for name in ("dispatching", "checking", "sweeping", "permits", "code_asks", "endings", "own_trouble")
@@ -144,6 +145,84 @@ GUARDS = [
         '"close" in map(str.strip, asked.lower().split(","))',
         "False",
         "tests/gateway/test_serving.py::test_a_client_may_say_anywhere_in_a_list_that_it_ends",
+    ),
+    # --- the schema of the gateway's own tables
+    Guard(
+        "statements go to the schema of DATABASE_SCHEMA",
+        "models/db/database.py",
+        "return super().execute_sql(qualified(sql, self.schema), params)",
+        "return super().execute_sql(sql, params)",
+        "tests/models/db/test_qualified.py",
+    ),
+    Guard(
+        "a table of a version before is known by its columns",
+        "models/db/moving.py",
+        "if columns.get(name, set()) >= expected.created(name)]",
+        "if name in columns]",
+        "tests/models/db/test_moving.py",
+    ),
+    Guard(
+        "a view takes the place of a table that moves",
+        "models/db/moving.py",
+        'f"CREATE VIEW {view} AS SELECT * FROM {quoted(schema)}.{table.name}",',
+        'f"CREATE VIEW {view} AS SELECT DISTINCT * FROM {quoted(schema)}.{table.name}",',
+        "tests/models/db/test_moving.py",
+    ),
+    Guard(
+        "what a version before has applied is not applied again",
+        "models/db/moving.py",
+        'f" SELECT name, applied FROM {earlier.home}.{HISTORY} WHERE name IN ({names})"',
+        'f" SELECT name, applied FROM {earlier.home}.{HISTORY} WHERE false AND name IN ({names})"',
+        "tests/models/db/test_moving.py",
+    ),
+    Guard(
+        "the owner of the tables sees their schema",
+        "models/db/moving.py",
+        'yield f"GRANT USAGE, CREATE ON SCHEMA {quoted(schema)} TO {owners}"',
+        'yield f"SELECT 1 AS owners"',
+        "tests/models/db/test_beside.py",
+    ),
+    Guard(
+        "what is recorded as applied but is not there is missing",
+        "models/db/state.py",
+        "broken = expected.missing(found, applied)",
+        "broken: list[Step] = []",
+        "tests/models/db/test_beside.py",
+    ),
+    Guard(
+        "another table of the same name is not taken for ours",
+        "models/db/migrate.py",
+        "if lacking := sorted(step.created[table] - before.found.columns.get(table, set())):",
+        "if lacking := sorted(set[str]()):",
+        "tests/models/db/test_beside.py",
+    ),
+    Guard(
+        "rights are looked at before anything is changed",
+        "models/db/migrate.py",
+        "if lacks := list(rights.lacking(pool, before.steps, before.earlier, home)):",
+        "if lacks := []:",
+        "tests/models/db/test_beside.py",
+    ),
+    Guard(
+        "a script stops at its first error",
+        "models/db/script.py",
+        "\\\\set ON_ERROR_STOP on\n--",
+        "--",
+        "tests/models/db/test_script.py",
+    ),
+    Guard(
+        "a script stops no writes while it is read",
+        "models/db/script.py",
+        "own += [each for each in found if not ON_ORDERS.search(each)]",
+        "own += found",
+        "tests/models/db/test_script.py",
+    ),
+    Guard(
+        "the orders table of a fresh database is no table of ours",
+        "models/db/migrate.py",
+        'pool.execute_sql(f"SET search_path = {quoted(expected.home(pool))}")',
+        'pool.execute_sql("SELECT 1")',
+        "tests/models/db/test_moving.py",
     ),
     # --- texts of providers
     Guard(
@@ -260,15 +339,15 @@ GUARDS = [
     ),
     Guard(
         "the whole text is for those who may read codes",
-        "gateway/web/orders.py",
-        "if Scope.PINS_READ in key.scopes and any(event.whole for event in page):",
+        "gateway/web/seen.py",
+        "if Scope.PINS_READ in self._key.scopes and any(event.whole for event in page):",
         "if any(event.whole for event in page):",
         PROVIDER_TEXTS,
     ),
     Guard(
         "reading a whole text stands on the timeline",
-        "gateway/web/orders.py",
-        "            page = timeline.opened(found.id, page)\n            _record_reading(found, key)\n",
+        "gateway/web/seen.py",
+        "            page = timeline.opened(found.id, page)\n            self._record_reading(found)\n",
         "            page = timeline.opened(found.id, page)\n",
         PROVIDER_TEXTS,
     ),
@@ -583,8 +662,8 @@ GUARDS = [
     Guard(
         "a provider that cannot be used is passed over",
         "gateway/fulfilment/routing.py",
-        "    while found := route.next_for(product, package, tried):",
-        "    if found := route.next_for(product, package, tried):",
+        "    while found := route.next_for(product, package, tried, tenant_id=claimed.tenant_id):",
+        "    if found := route.next_for(product, package, tried, tenant_id=claimed.tenant_id):",
         DISPATCHING,
     ),
     Guard(
@@ -1678,9 +1757,9 @@ GUARDS = [
     ),
     Guard(
         "who decides sees codes only with the right to",
-        "gateway/web/orders.py",
-        "_read_codes(found, key) if Scope.PINS_READ in key.scopes else None",
-        "_read_codes(found, key)",
+        "gateway/web/seen.py",
+        "self._read_codes(found) if Scope.PINS_READ in self._key.scopes else None",
+        "self._read_codes(found)",
         "tests/gateway/web/test_deciding.py",
     ),
     Guard(
@@ -2163,6 +2242,99 @@ GUARDS = [
         "sealed.seal(each.raw, _owner_of_unreadable(provider_id, each.dedupe_key))",
         "sealed.seal(each.raw, owner(provider_id, None))",
         RESEALING,
+    ),
+    Guard(
+        "a key sees its own tenant's orders only",
+        "models/lookup.py",
+        " AND {IS_SEEN}",
+        "",
+        TENANTS,
+    ),
+    Guard(
+        "a list has the orders of the key's tenant only",
+        "models/listing.py",
+        "_of_tenant(view) + _indexed(wanted)",
+        "_indexed(wanted)",
+        TENANTS,
+    ),
+    Guard(
+        "every call about an order asks as the key's tenant",
+        "gateway/web/seen.py",
+        "View(key.tenant_id)",
+        "View(None)",
+        TENANTS,
+    ),
+    Guard(
+        "figures of all tenants are for keys of none",
+        "gateway/web/metrics.py",
+        "require_whole(",
+        "require(",
+        TENANTS,
+    ),
+    Guard(
+        "an order of a tenant carries it",
+        "gateway/web/orders.py",
+        "key.tenant_id",
+        "None",
+        TENANTS,
+    ),
+    Guard(
+        "a provider of one tenant gets no order of another",
+        "models/route.py",
+        """
+    AND {tenants.is_open_to("{tenant}", "r.provider_id", "r.params")}""",
+        "",
+        OF_TENANTS,
+    ),
+    Guard(
+        "a route of one tenant takes no order of another",
+        "models/route.py",
+        """{tenants.may_use("r.tenant_id", "{tenant}")}""",
+        "true",
+        OF_TENANTS,
+    ),
+    Guard(
+        "a tenant's own route comes first",
+        "models/route.py",
+        "ORDER BY r.tenant_id IS NULL, r.product_id = '*'",
+        "ORDER BY r.product_id = '*'",
+        OF_TENANTS,
+    ),
+    Guard(
+        "an order is not sent to a provider that was given to another tenant",
+        "models/claims.py",
+        "o.attention IS DISTINCT FROM 'conflict' AND {PROVIDER_IS_OPEN}",
+        "o.attention IS DISTINCT FROM 'conflict'",
+        OF_TENANTS,
+    ),
+    Guard(
+        "an order in doubt is not sent again to a provider of another tenant",
+        "models/claims.py",
+        """
+      AND {PROVIDER_IS_OPEN}""",
+        "",
+        OF_TENANTS,
+    ),
+    Guard(
+        "stock of one tenant is sold to no other",
+        "models/tenants.py",
+        " OR owned.adapter = '{ADAPTER}' AND owned.id = {params} ->> '{STOCK}'",
+        "",
+        OF_TENANTS,
+    ),
+    Guard(
+        "a provider for which orders of others wait is not given to a tenant",
+        "gateway/commands/providers.py",
+        "if waiting := tenants.orders_of_others(after.id, after.tenant_id):",
+        "if waiting := 0:",
+        "tests/gateway/commands/test_tenants.py",
+    ),
+    Guard(
+        "the version before sees no key and no route of a tenant",
+        "migrations/0024_tenants.py",
+        " WHERE tenant_id IS NULL'",
+        "'",
+        OF_TENANTS,
     ),
 ]
 

@@ -139,11 +139,11 @@ def test_of_each_server_that_takes_no_writes(system: System, database_url: str, 
     execute(database_url, f"ALTER DATABASE {name} RESET default_transaction_read_only")
     wait_until_well(system)
 
-    execute(database_url, f"REVOKE INSERT ON ALL TABLES IN SCHEMA public FROM {role}")
+    execute(database_url, f"REVOKE INSERT ON ALL TABLES IN SCHEMA public, referans FROM {role}")
     wait_for_line("database", "lacks the right: INSERT on product_orders", "plan", "GRANT")
     assert ready(system) == "down: database"
     wait_for_metric(system, "referans_database_writable", 0)
-    execute(database_url, f"GRANT INSERT ON ALL TABLES IN SCHEMA public TO {role}")
+    execute(database_url, f"GRANT INSERT ON ALL TABLES IN SCHEMA public, referans TO {role}")
     wait_until_well(system)
 
     with full(own_redis_url):

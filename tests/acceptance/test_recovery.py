@@ -42,7 +42,7 @@ def test_what_a_killed_worker_had_taken_is_taken_over_on_a_quiet_system(
         "HEARTBEAT_TIMEOUT": f"{HEARTBEAT_TIMEOUT_SECONDS}",
     }
     with running(database_url, redis_url, tmp_path, processes=["worker"], **quiet) as system:
-        execute(database_url, "INSERT INTO sweeps (started_by, finished_at) VALUES ('test', now())")
+        execute(database_url, "INSERT INTO referans.sweeps (started_by, finished_at) VALUES ('test', now())")
         taken = system.place_without_web(*(f"player{number}+slow=20+poll+after=0" for number in range(12)))
         wait_until(lambda: len(system.simulator.book.requests_seen()) == 8, 20)
         not_sent = [one for one in taken if system.orders()[one]["externalStatus"] == "not_sent"]

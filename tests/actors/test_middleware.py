@@ -41,7 +41,7 @@ def worker(models: None, database_url: str, redis_url: str) -> Iterator[subproce
         os.environ | {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "LOG_FORMAT": "json"} | IN_CLEAR
     )
     pipe = subprocess.PIPE
-    database.rows("ALTER TABLE sweeps RENAME TO sweeps_away")
+    database.rows("ALTER TABLE referans.sweeps RENAME TO sweeps_away")
     command = [sys.executable, "-c", WATCHING]
     with subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, text=True) as process:
         try:
@@ -64,12 +64,12 @@ def test_a_worker_sweeps_by_itself_if_the_scheduler_is_dead_as_soon_as_it_can(
     failed = next(line for line in worker.stdout if "sweep_watch_failed" in line)
     assert "it will try again" in failed and "sweeps" in failed
 
-    database.rows("ALTER TABLE sweeps_away RENAME TO sweeps")
+    database.rows("ALTER TABLE referans.sweeps_away RENAME TO sweeps")
 
     wait_until(swept, what="a sweep by the worker")
-    assert database.rows("SELECT DISTINCT started_by, error FROM sweeps WHERE finished_at IS NOT NULL") == [
-        {"started_by": "worker", "error": None}
-    ]
+    assert database.rows(
+        "SELECT DISTINCT started_by, error FROM referans.sweeps WHERE finished_at IS NOT NULL"
+    ) == [{"started_by": "worker", "error": None}]
     worker.communicate("", timeout=10)
     assert worker.returncode == 0
 
@@ -128,5 +128,5 @@ def test_it_steps_in_one_period_and_a_minute_after_the_last_sweep(
     models: None, age_seconds: int, steps_in: bool
 ) -> None:
     sweep_run.begin("scheduler")
-    database.rows("UPDATE sweeps SET started_at = now() - make_interval(secs => %s)", (age_seconds,))
+    database.rows("UPDATE referans.sweeps SET started_at = now() - make_interval(secs => %s)", (age_seconds,))
     assert sweep_run.overdue(300 + sweep_run.GRACE_SECONDS) is steps_in

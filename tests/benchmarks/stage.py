@@ -163,11 +163,12 @@ WITH made AS (
     FROM generate_series(1, %s) AS n
     RETURNING id, provider_referans, "createdAt"
 ), kept AS (
-    INSERT INTO callback_events (provider_id, dedupe_key, received_at, settled_at, result, order_id, referans, status)
+    INSERT INTO referans.callback_events (provider_id, dedupe_key, received_at, settled_at, result, order_id,
+        referans, status)
     SELECT 'sandbox', 'id:msg_' || md5(provider_referans), "createdAt", "createdAt", 'applied', id,
         provider_referans, 'completed' FROM made
 )
-INSERT INTO order_events (order_id, at, source, "from", "to", message, result)
+INSERT INTO referans.order_events (order_id, at, source, "from", "to", message, result)
 SELECT id, "createdAt", 'callback', 'sent', 'completed', 'tamam', 'applied' FROM made
 """
 SENT = """

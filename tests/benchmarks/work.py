@@ -250,7 +250,7 @@ FROM (SELECT 1000 * EXTRACT(EPOCH FROM "sentAt" - "createdAt")::float8 AS ms FRO
       WHERE "createdAt" > %s ORDER BY "createdAt" DESC LIMIT %s) AS last
 """
 SWEPT = """
-SELECT EXTRACT(EPOCH FROM finished_at - started_at)::float8 FROM sweeps
+SELECT EXTRACT(EPOCH FROM finished_at - started_at)::float8 FROM referans.sweeps
 WHERE started_at > %s AND (counts ->> 'enqueued')::int >= 10000
 """
 CHECKED = 'SELECT count(*) FROM product_orders WHERE "lastSyncAt" > %s AND "checkCount" > 0'

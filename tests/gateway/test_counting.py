@@ -56,13 +56,13 @@ def test_its_thread_ends_when_there_is_nothing_to_write_and_begins_again() -> No
 
 
 def test_what_could_not_be_written_is_written_later_and_told_once() -> None:
-    database.rows("ALTER TABLE provider_counts RENAME TO provider_counts_away")
+    database.rows("ALTER TABLE referans.provider_counts RENAME TO provider_counts_away")
     counts = Counts(write_seconds=0.01)
     with structlog.testing.capture_logs() as lines:
         counts.add("box", REFUSED, "the first")
         wait_until(lambda: [line["action"] for line in lines] == ["counting_failed"])
         counts.add("box", REFUSED, "the last")
-        database.rows("ALTER TABLE provider_counts_away RENAME TO provider_counts")
+        database.rows("ALTER TABLE referans.provider_counts_away RENAME TO provider_counts")
         assert counts.drain(5) and total() == 2
     assert [each.last_reason for each in provider_counts.last_hour()] == ["the last"]
     assert [line["action"] for line in lines] == ["counting_failed"]

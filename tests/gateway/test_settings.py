@@ -179,6 +179,7 @@ def test_the_public_address_follows_the_port() -> None:
         ("REDIS_TLS_VERIFY", "0"),
         ("ENCRYPTION_KEYS", f"{KEY}, {KEY}"),
         ("ORDER_API_PREFIX", "/v1/shop/"),
+        ("DATABASE_SCHEMA", "_orders2"),
         ("BACKOFF_MIN", "0.05"),
         ("BACKOFF_MAX", "30"),
         ("SWEEP_CRON", "*  * * * *"),
@@ -205,6 +206,10 @@ BAD = [
     *[("WEB_CONCURRENCY", bad) for bad in ("0", "-1", "two")],
     *[("PUBLIC_URL", bad) for bad in ("gateway.example", "ftp://h", "https://h?x=1", "https://h:port")],
     *[("ENCRYPTION_KEYS", bad) for bad in ("short", " , ", KEY + ",ключ")],
+    *[
+        ("DATABASE_SCHEMA", bad)
+        for bad in ("public", "pg_own", "information_schema", "Shop", "a b", 'a"', "2shop", "x" * 64)
+    ],
     *[("ORDER_API_PREFIX", bad) for bad in ("api", "/", "/a//b", "/a b", "/{x}")],
     *[
         (name, bad)

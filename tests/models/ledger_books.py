@@ -78,7 +78,7 @@ class Books:
         self._readings = sorted(self._all_readings(), key=lambda reading: reading["answered_s"])
         self._written = (0, 0, 0)
         for name in ("created_at", "updated_at"):
-            database.rows(f"UPDATE providers SET {name} = %s", (START,))
+            database.rows(f"UPDATE referans.providers SET {name} = %s", (START,))
 
     def write_until(self, now: float) -> None:
         changes = bisect(self._changes, (now, len(self._sends)))
@@ -173,15 +173,16 @@ ON CONFLICT (id) DO UPDATE SET "externalStatus" = excluded."externalStatus", "se
     "sendingUntil" = excluded."sendingUntil", "mayBeKnown" = excluded."mayBeKnown"
 """
 EVENTS = """
-INSERT INTO order_events (order_id, at, source, "from", "to")
+INSERT INTO referans.order_events (order_id, at, source, "from", "to")
 SELECT given.* FROM unnest(%(order)s::uuid[], %(at)s::timestamptz[], %(source)s::text[], %(from)s::text[],
     %(to)s::text[]) AS given
 """
 READINGS = f"""
-INSERT INTO balance_readings (provider_id, order_id, began_at, answered_at, cost, remaining, currency, event_id)
+INSERT INTO referans.balance_readings (provider_id, order_id, began_at, answered_at, cost, remaining, currency,
+    event_id)
 SELECT '{factories.SANDBOX}', given.order_id, given.began, given.answered, given.cost, given.remaining, 'TRY',
     CASE WHEN given.order_id IS NULL
-        THEN COALESCE((SELECT max(e.id) FROM order_events AS e WHERE e.at < given.began), 0) END
+        THEN COALESCE((SELECT max(e.id) FROM referans.order_events AS e WHERE e.at < given.began), 0) END
 FROM unnest(%(order)s::uuid[], %(began)s::timestamptz[], %(answered)s::timestamptz[], %(cost)s::numeric[],
     %(remaining)s::numeric[]) AS given (order_id, began, answered, cost, remaining)
 """

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from models import claims, inbox, order, placing, plans, resolving, unsent
+from models import claims, inbox, order, plans, resolving, unsent
 from models.codes import Code
 from models.db import database
 from models.outcome import Arrival, Outcome
@@ -106,7 +106,7 @@ def facts(order_id: str) -> dict[str, Any]:
     """What the database shows of an order, in the words of `Shadow.facts`."""
     found = database.rows(FACTS, (order_id,))[0]
     told = database.rows(TOLD, (order_id,))
-    ids = database.rows("SELECT id FROM callback_events WHERE dedupe_key LIKE %s", (f"{order_id}%",))
+    ids = database.rows("SELECT id FROM referans.callback_events WHERE dedupe_key LIKE %s", (f"{order_id}%",))
     kept = inbox.find([row["id"] for row in ids])
     waiting = [arrival for one in kept if one.result == "unmatched" and (arrival := inbox.arrival(one))]
     shown = order.find(order_id)
@@ -455,7 +455,7 @@ class Cancel:
     """The storefront takes it back."""
 
     def run(self, shadow: Shadow) -> Any:
-        return placing.cancel(shadow.id, "tests", order_timeout_seconds=factories.ORDER_TIMEOUT_SECONDS)
+        return unsent.cancel(shadow.id, "tests", order_timeout_seconds=factories.ORDER_TIMEOUT_SECONDS)
 
     def on(self, shadow: Shadow) -> Any:
         if shadow.status != "not_sent":
@@ -528,6 +528,6 @@ SELECT "externalStatus", status, "providerId", attention, "codeAsks", "providerM
         WHEN "sendingUntil" IS NOT NULL THEN 'cut off' END AS sending
 FROM product_orders WHERE id = %s
 """
-TOLD = (
-    'SELECT source, "from" AS before, "to" AS after, result FROM order_events WHERE order_id = %s ORDER BY id'
-)
+TOLD = """
+SELECT source, "from" AS before, "to" AS after, result FROM referans.order_events WHERE order_id = %s ORDER BY id
+"""

@@ -22,7 +22,7 @@ TOLD_APART = (Foreign.BUSY, Foreign.PAUSE, Foreign.BESIDE_LOST, Foreign.AFTER_RE
 @pytest.fixture(autouse=True)
 def _provider(db: None) -> None:
     for name in ("created_at", "updated_at"):
-        database.rows(f"UPDATE providers SET {name} = %s", (START,))
+        database.rows(f"UPDATE referans.providers SET {name} = %s", (START,))
 
 
 @pytest.mark.parametrize("seed", [1, 5])
@@ -92,14 +92,15 @@ def learned(order_id: str, second: float, to: str, source: str = "poll", **colum
     factories.put({"id": order_id}, externalStatus=to, sendingUntil=None, sentAt=moment(second), **columns)
     event = {"id": order_id, "at": moment(second), "source": source, "to": to}
     database.rows(
-        'INSERT INTO order_events (order_id, at, source, "from", "to")'
+        'INSERT INTO referans.order_events (order_id, at, source, "from", "to")'
         " VALUES (%(id)s, %(at)s, %(source)s, 'pending', %(to)s)",
         event,
     )
 
 
 READ = f"""
-INSERT INTO balance_readings (provider_id, order_id, began_at, answered_at, cost, remaining, currency, event_id)
+INSERT INTO referans.balance_readings (provider_id, order_id, began_at, answered_at, cost, remaining, currency,
+    event_id)
 VALUES ('{SANDBOX}', %(order)s, %(began)s, %(answered)s, %(cost)s, %(remaining)s, %(currency)s, %(event)s)
 RETURNING id
 """
@@ -185,7 +186,7 @@ class TestAGap:
         read(90, 1)
         refused = order(2, providerId="other", triedProviders=[SANDBOX])
         database.rows(
-            'INSERT INTO order_events (order_id, at, source, "from", "to", result)'
+            'INSERT INTO referans.order_events (order_id, at, source, "from", "to", result)'
             " VALUES (%s, %s, 'callback', 'sent', 'sent', 'conflict')",
             (refused, moment(3)),
         )
@@ -197,7 +198,7 @@ class TestAGap:
         read(90, 1)
         resent = order(2, status="sent")
         database.rows(
-            "INSERT INTO former_references (referans, provider_id, order_id) VALUES ('1', %s, %s)",
+            "INSERT INTO referans.former_references (referans, provider_id, order_id) VALUES ('1', %s, %s)",
             (SANDBOX, resent),
         )
         learned(resent, 5, "sent", "dispatch")
@@ -230,7 +231,7 @@ class TestTheAccount:
     def test_a_change_of_the_provider_begins_a_new_chain(self) -> None:
         read(90, 1)
         follow(2)
-        database.rows("UPDATE providers SET updated_at = %s", (moment(10),))
+        database.rows("UPDATE referans.providers SET updated_at = %s", (moment(10),))
         read(20, 12)
         read(5, 100)
         follow(101)
@@ -294,7 +295,7 @@ class TestReadings:
     def test_old_ones_are_deleted(self) -> None:
         old = moment(0) - timedelta(days=400)
         read(90, 1, answered=old, began=old)
-        database.rows("UPDATE balance_readings SET answered_at = now() - interval '31 days'")
+        database.rows("UPDATE referans.balance_readings SET answered_at = now() - interval '31 days'")
         read(80, 2)
-        database.rows("UPDATE balance_readings SET answered_at = now() WHERE remaining = 80")
+        database.rows("UPDATE referans.balance_readings SET answered_at = now() WHERE remaining = 80")
         assert (balance_ledger.purge(100), balance_ledger.purge(100)) == (1, 0)

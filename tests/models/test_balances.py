@@ -36,7 +36,7 @@ def known() -> Decimal | None:
 
 def answered_ago(seconds: float) -> None:
     database.rows(
-        "UPDATE provider_health SET balance_at = balance_at - make_interval(secs => %s)", (seconds,)
+        "UPDATE referans.provider_health SET balance_at = balance_at - make_interval(secs => %s)", (seconds,)
     )
 
 
@@ -94,7 +94,9 @@ class TestAsking:
         assert balances.due(3600) == [SANDBOX]
         assert balances.claim_asking(SANDBOX, 3600)
         assert (balances.due(3600), balances.claim_asking(SANDBOX, 3600)) == ([], None)
-        database.rows("UPDATE provider_health SET balance_asked_at = balance_asked_at - interval '1 hour'")
+        database.rows(
+            "UPDATE referans.provider_health SET balance_asked_at = balance_asked_at - interval '1 hour'"
+        )
         assert balances.due(3600) == [SANDBOX]
 
     def test_sooner_on_request(self) -> None:
@@ -123,7 +125,7 @@ class TestWarnings:
 
     @pytest.mark.parametrize(("remaining", "is_low"), [(99, True), (100, False)])
     def test_a_balance_below_the_threshold(self, remaining: float, is_low: bool) -> None:
-        database.rows("UPDATE providers SET low_balance = 100")
+        database.rows("UPDATE referans.providers SET low_balance = 100")
         keep(remaining, began=1)
         assert [one.is_low for one in balances.warnings()] == ([True] if is_low else [])
 
@@ -135,7 +137,7 @@ class TestWarnings:
         assert [one.amount for one in balances.gaps(SANDBOX, 20)] == [7, 5]
         assert balances.acknowledge(SANDBOX, "by hand", "Ali") == 2
         assert (balances.warnings(), balances.gaps(SANDBOX, 20)) == ([], [])
-        row = database.row("SELECT acknowledged_by, reason FROM balance_gaps LIMIT 1")
+        row = database.row("SELECT acknowledged_by, reason FROM referans.balance_gaps LIMIT 1")
         assert row == {"acknowledged_by": "Ali", "reason": "by hand"}
 
     def test_an_acknowledged_gap_that_is_told_again_stays_acknowledged(self) -> None:

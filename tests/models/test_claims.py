@@ -309,7 +309,7 @@ def test_old_callbacks_are_deleted_in_batches() -> None:
     placed = factories.sent()
     for _ in range(5):
         settle(arrival(placed, ExternalStatus.PROCESSING))
-    database.rows("UPDATE callback_events SET received_at = now() - interval '31 days'")
+    database.rows("UPDATE referans.callback_events SET received_at = now() - interval '31 days'")
     settle(arrival(placed, ExternalStatus.COMPLETED))
 
     deleted = [inbox.purge(30 * 86400, 3) for _ in range(3)]

@@ -9,6 +9,7 @@ from models import listing, lookup, order, stuck
 from models.db import database
 from models.status import Attention, ExternalStatus
 from models.stuck import Limits
+from models.tenants import EVERYTHING
 from tests import factories
 
 LIMITS = Limits(sweep_period_seconds=300, max_checks=20, first_check_delay_seconds=60)
@@ -22,7 +23,7 @@ def known(db: None) -> dict[str, Any]:
     found = factories.sent("5123456789")
     factories.put(found, orderUuid="CART-77", externalOrderId="P-100")
     database.rows(
-        "INSERT INTO former_references (referans, provider_id, external_order_id, order_id)"
+        "INSERT INTO referans.former_references (referans, provider_id, external_order_id, order_id)"
         " VALUES ('100000000000001', 'sandbox', 'P-99', %s)",
         (found["id"],),
     )
@@ -71,7 +72,7 @@ def test_a_list_has_the_orders_of_a_product_and_of_an_age(db: None) -> None:
     hour = timedelta(hours=1)
 
     def page(**wanted: Any) -> list[str]:
-        return [each.id for each in listing.page(listing.Filter(**wanted), LIMITS, 10).orders]
+        return [each.id for each in listing.page(listing.Filter(**wanted), EVERYTHING, LIMITS, 10).orders]
 
     assert page(created_after=hour) == [new["id"]]
     assert page(created_before=hour) == [old["id"]]
@@ -104,7 +105,13 @@ def plan(sql: str, values: dict[str, Any]) -> str:
     return "\n".join(row["QUERY PLAN"] for row in database.rows(f"EXPLAIN {sql}", values))
 
 
-CHOSEN = LIMITS.parameters() | {"kinds": list(Attention), "kind": None, "provider": None, "limit": 50}
+CHOSEN = LIMITS.parameters() | {
+    "kinds": list(Attention),
+    "kind": None,
+    "provider": None,
+    "tenant": None,
+    "limit": 50,
+}
 
 
 @pytest.mark.parametrize("statement", [stuck.STUCK, stuck.IDS, stuck.COUNTS])
@@ -122,8 +129,8 @@ def test_an_order_is_looked_up_by_indexes(crowded: None) -> None:
 
 
 def test_what_an_order_that_has_ended_waits_for_is_not_looked_for(crowded: None) -> None:
-    [ended] = listing.page(listing.Filter(ExternalStatus.COMPLETED), LIMITS, 1).orders
-    values = {"id": ended.id} | LIMITS.parameters()
+    [ended] = listing.page(listing.Filter(ExternalStatus.COMPLETED), EVERYTHING, LIMITS, 1).orders
+    values = {"id": ended.id} | LIMITS.parameters() | EVERYTHING.parameters()
     lines = database.rows(f"EXPLAIN (ANALYZE) {lookup.BY_ID}", values)
     subplans = [row["QUERY PLAN"] for row in lines if "routes" in row["QUERY PLAN"]]
     assert subplans and all("never executed" in line for line in subplans)

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.usefixtures("db")
 
 def snapshot() -> list[Any]:
     """Every row of what a callback may touch."""
-    tables = ("product_orders", "order_events", "callback_events")
+    tables = ("product_orders", "referans.order_events", "referans.callback_events")
     return [database.rows(f"SELECT to_jsonb(t) AS row FROM {table} AS t ORDER BY id") for table in tables]
 
 
@@ -42,7 +42,7 @@ def results() -> list[str]:
 
 def kept_invalid(key: str = "invalid:1", raw: str = '{"pin": "PIN-ONE"}') -> int:
     inbox.keep_invalid(factories.SANDBOX, [Invalid(key, raw, "no reference")])
-    return int(database.rows("SELECT max(id) AS id FROM callback_events")[0]["id"])
+    return int(database.rows("SELECT max(id) AS id FROM referans.callback_events")[0]["id"])
 
 
 def read_now(found: dict[str, Any], *, key: str = "content:1", pin: str = "PIN-ONE") -> Arrival:
@@ -95,7 +95,7 @@ def test_callbacks_are_found_newest_first_by_what_they_are_about() -> None:
 def test_callbacks_are_found_by_when_they_came() -> None:
     of_every_kind()
     database.rows(
-        "UPDATE callback_events SET received_at = now() - interval '2 hours' WHERE result = 'invalid'"
+        "UPDATE referans.callback_events SET received_at = now() - interval '2 hours' WHERE result = 'invalid'"
     )
 
     since = datetime.now(UTC) - timedelta(hours=1)
@@ -118,10 +118,10 @@ def test_callbacks_are_found_by_when_they_came() -> None:
 )
 def test_a_list_reads_no_whole_inbox(wanted: Filter, monkeypatch: pytest.MonkeyPatch) -> None:
     database.rows("""
-        INSERT INTO callback_events (provider_id, dedupe_key, result, received_at, order_id)
+        INSERT INTO referans.callback_events (provider_id, dedupe_key, result, received_at, order_id)
         SELECT 'sandbox', n::text, 'applied', now() - n * interval '2 minutes', gen_random_uuid()
         FROM generate_series(1, 20000) AS n""")
-    database.rows("ANALYZE callback_events")
+    database.rows("ANALYZE referans.callback_events")
 
     asked: list[Any] = []
     monkeypatch.setattr(database, "load_list", lambda *given: asked.append(given))
@@ -288,7 +288,7 @@ def test_an_invalid_callback_settled_by_many_at_once_has_one_effect() -> None:
         thread.join()
 
     assert [sorted(of_one) for of_one in zip(*said, strict=True)] == [["applied", *["duplicate"] * 3]] * 20
-    events = database.rows("SELECT order_id FROM order_events WHERE source = 'callback'")
+    events = database.rows("SELECT order_id FROM referans.order_events WHERE source = 'callback'")
     assert len(events) == len(orders)
     assert set(results()) <= {"applied", "duplicate"}
     assert all(factories.column(one, "externalStatus") == "completed" for one in orders)
@@ -309,7 +309,7 @@ def test_an_invalid_callback_whose_event_is_being_kept_meanwhile_is_a_duplicate_
     thread = threading.Thread(target=read_again)
     with closing(psycopg2.connect(database_url)) as other, other.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO callback_events (provider_id, dedupe_key, result, order_id)"
+            "INSERT INTO referans.callback_events (provider_id, dedupe_key, result, order_id)"
             " VALUES ('sandbox', %s, 'applied', %s)",
             (said.dedupe_key, order["id"]),
         )
@@ -324,7 +324,7 @@ def test_an_invalid_callback_whose_event_is_being_kept_meanwhile_is_a_duplicate_
 
 LOCKED = """
 SELECT FROM pg_stat_activity
-WHERE wait_event_type = 'Lock' AND datname = current_database() AND query ~ 'UPDATE callback_events'
+WHERE wait_event_type = 'Lock' AND datname = current_database() AND query ~ 'UPDATE referans.callback_events'
 """
 
 

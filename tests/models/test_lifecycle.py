@@ -130,7 +130,7 @@ class Lifecycle(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        database.rows("TRUNCATE product_orders, order_events, callback_events")
+        database.rows("TRUNCATE product_orders, referans.order_events, referans.callback_events")
         self.shadows: list[Shadow] = []
         self.completed_at: dict[str, datetime] = {}
         self.touched: set[str] = set()
@@ -200,7 +200,9 @@ class Lifecycle(RuleBasedStateMachine):
 
     @rule()
     def an_operator_replays_everything_twice(self) -> None:
-        kept = database.rows("SELECT id, result FROM callback_events WHERE result <> 'unmatched' ORDER BY id")
+        kept = database.rows(
+            "SELECT id, result FROM referans.callback_events WHERE result <> 'unmatched' ORDER BY id"
+        )
         arrivals = [inbox.arrival(one) for one in inbox.find([row["id"] for row in kept])]
         again = [arrival for arrival in arrivals if arrival]
         before = {shadow.id: facts(shadow.id) for shadow in self.shadows}

@@ -104,7 +104,7 @@ def test_what_a_provider_writes_is_kept_clean_and_bounded(
     for text in (whole, last, told):
         assert text.startswith("a bşşş")
     if source is Source.CALLBACK:
-        [kept] = database.rows("SELECT message FROM callback_events")
+        [kept] = database.rows("SELECT message FROM referans.callback_events")
         assert kept["message"].startswith("a bşşş") and len(kept["message"]) == texts.TIMELINE
 
 

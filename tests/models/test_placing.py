@@ -9,7 +9,7 @@ import peewee
 import psycopg2
 import pytest
 
-from models import api_key, claims, idempotency, order, placing, route, timeline
+from models import api_key, claims, idempotency, order, placing, route, timeline, unsent
 from models.api_key import Scope
 from models.db import database
 from models.placing import KeyReused, NewOrder, NoRoute, Placed, Placement, Repeated, Result
@@ -43,7 +43,7 @@ def answer(placed: Result) -> str:
 
 
 def wanted(user: str, key_id: int = 0, key: str | None = None, package: str = "60") -> Placement:
-    return Placement(NewOrder("game", package, user), key_id, "shop", key)
+    return Placement(NewOrder("game", package, user), key_id, "shop", None, key)
 
 
 def users() -> list[str]:
@@ -63,7 +63,7 @@ def test_each_gets_its_own_answer(key_id: int) -> None:
 
 def test_what_is_placed_stands_on_its_timeline() -> None:
     place(wanted("ali"), wanted("veli"))
-    told = database.rows("SELECT order_id, source, message FROM order_events")
+    told = database.rows("SELECT order_id, source, message FROM referans.order_events")
     assert [(row["source"], row["message"]) for row in told] == [("api", "placed with key shop")] * 2
     assert len({row["order_id"] for row in told}) == 2
 
@@ -89,7 +89,7 @@ def test_old_keys_and_new_orders_go_together(key_id: int) -> None:
 
 
 def test_an_order_without_a_route_uses_no_key_and_stops_no_other(key_id: int) -> None:
-    database.rows("DELETE FROM routes")
+    database.rows("DELETE FROM referans.routes")
     route.add("game", "60", factories.SANDBOX, {})
     placed, refused = place(wanted("ali", key_id, "k"), wanted("veli", key_id, "l", package="61"))
     assert isinstance(placed, Placed) and isinstance(refused, NoRoute)
@@ -100,7 +100,7 @@ def test_an_order_without_a_route_uses_no_key_and_stops_no_other(key_id: int) ->
 
 def test_a_repetition_needs_no_route(key_id: int) -> None:
     [first] = place(wanted("ali", key_id, "k"))
-    database.rows("DELETE FROM routes")
+    database.rows("DELETE FROM referans.routes")
     [again] = place(wanted("ali", key_id, "k"))
     assert again == Repeated(answer(first))
 
@@ -109,7 +109,7 @@ def test_where_products_are_uuids_another_text_leaves_nothing(database_url: str,
     for column in ("productId", "packageId"):
         database.rows(f'ALTER TABLE product_orders ALTER "{column}" TYPE uuid USING "{column}"::uuid')
     ids = (factories.NO_ORDER, factories.NO_ORDER)
-    good = Placement(NewOrder(*ids, "ali"), key_id, "shop", "k")
+    good = Placement(NewOrder(*ids, "ali"), key_id, "shop", None, "k")
     with pytest.raises(peewee.DataError):
         place(good, wanted("veli"))
     assert users() == []
@@ -118,7 +118,7 @@ def test_where_products_are_uuids_another_text_leaves_nothing(database_url: str,
 
 
 def cancel(placed: dict[str, Any]) -> bool:
-    return placing.cancel(placed["id"], "shop", order_timeout_seconds=factories.ORDER_TIMEOUT_SECONDS)
+    return unsent.cancel(placed["id"], "shop", order_timeout_seconds=factories.ORDER_TIMEOUT_SECONDS)
 
 
 def test_a_cancelled_order_was_never_sent() -> None:
@@ -161,7 +161,9 @@ def test_an_order_that_has_no_provider_can_be_cancelled() -> None:
 
 def test_two_batches_with_the_same_keys_do_not_wait_for_each_other(database_url: str, key_id: int) -> None:
     """The other one has `a` and then wants `z`; ours, which came with `z` in front, must not hold that already."""
-    reserve = "INSERT INTO idempotency_keys (api_key_id, key, fingerprint, answer) VALUES (%s, %s, %s, %s)"
+    reserve = (
+        "INSERT INTO referans.idempotency_keys (api_key_id, key, fingerprint, answer) VALUES (%s, %s, %s, %s)"
+    )
     fingerprint = NewOrder("game", "60", "ali").fingerprint()
 
     def ours() -> list[Result]:

@@ -42,22 +42,22 @@ def test_several_are_written_by_one_statement() -> None:
 
 def test_after_an_hour_nothing_is_left_and_the_row_is_used_again() -> None:
     add(7)
-    database.rows("UPDATE provider_counts SET began_at = began_at - interval '65 minutes'")
+    database.rows("UPDATE referans.provider_counts SET began_at = began_at - interval '65 minutes'")
     assert counted() == {}
     add(2)
     assert counted() == {"box": (2, "wrong")}
-    assert database.rows("SELECT count(*)::int AS n FROM provider_counts") == [{"n": 1}]
+    assert database.rows("SELECT count(*)::int AS n FROM referans.provider_counts") == [{"n": 1}]
 
 
 def test_what_was_counted_within_the_hour_is_added_up() -> None:
     """A slot of another five minutes is a row of its own."""
     add(2)
     database.rows(
-        "UPDATE provider_counts SET began_at = began_at - interval '20 minutes', slot = (slot + 9) %% 13"
+        "UPDATE referans.provider_counts SET began_at = began_at - interval '20 minutes', slot = (slot + 9) %% 13"
     )
     add(3)
     assert counted()["box"][0] == 5
-    slots = [row["slot"] for row in database.rows("SELECT slot FROM provider_counts")]
+    slots = [row["slot"] for row in database.rows("SELECT slot FROM referans.provider_counts")]
     assert len(slots) == 2 and set(slots) < set(range(provider_counts.SLOTS))
 
 
@@ -75,5 +75,5 @@ def test_conflicts_are_counted_by_provider() -> None:
     for pin in ("PIN-2", "PIN-3"):
         assert factories.settle(factories.arrival(order, ExternalStatus.COMPLETED, pin)) == ["conflict"]
     assert provider_counts.conflicts_last_hour() == [Conflicts("sandbox", 2, undecided=2)]
-    database.rows("UPDATE order_events SET at = at - interval '61 minutes'")
+    database.rows("UPDATE referans.order_events SET at = at - interval '61 minutes'")
     assert provider_counts.conflicts_last_hour() == []

@@ -35,7 +35,7 @@ def fail(times: int = BREAKER_THRESHOLD) -> list[bool]:
 
 
 def make_due() -> None:
-    database.rows("UPDATE provider_health SET probe_at = now()")
+    database.rows("UPDATE referans.provider_health SET probe_at = now()")
 
 
 def claim_probe() -> bool:
@@ -44,7 +44,9 @@ def claim_probe() -> bool:
 
 def seconds_until_probe() -> float:
     return float(
-        database.rows("SELECT EXTRACT(EPOCH FROM probe_at - now())::float8 AS s FROM provider_health")[0]["s"]
+        database.rows(
+            "SELECT EXTRACT(EPOCH FROM probe_at - now())::float8 AS s FROM referans.provider_health"
+        )[0]["s"]
     )
 
 
@@ -95,7 +97,7 @@ class TestBreaker:
         make_due()
         with ThreadPoolExecutor(1) as thread, closing(psycopg2.connect(emptied_database_url)) as outsider:
             # Held until all have looked and want to be the one.
-            outsider.cursor().execute("SELECT FROM provider_health FOR UPDATE")
+            outsider.cursor().execute("SELECT FROM referans.provider_health FOR UPDATE")
             claimed = thread.submit(at_once, 5, claim_probe)
             wait_until(lambda: len(database.rows(LOCK_WAITS)) == 5)
             outsider.rollback()
@@ -103,12 +105,12 @@ class TestBreaker:
 
     def test_a_process_of_the_version_before_opens_and_closes_it_too(self) -> None:
         database.rows(
-            "INSERT INTO provider_health (provider_id, failures, probe_at) VALUES ('sandbox', 5, now())"
+            "INSERT INTO referans.provider_health (provider_id, failures, probe_at) VALUES ('sandbox', 5, now())"
         )
         assert health().down and claim_probe()
         assert provider_health.answered(SANDBOX)
         fail()
-        database.rows("UPDATE provider_health SET failures = 0, probe_at = NULL")
+        database.rows("UPDATE referans.provider_health SET failures = 0, probe_at = NULL")
         assert health().down and health().probe_due, "it is probed, and so found to be up"
 
 
@@ -174,7 +176,9 @@ class TestAccount:
     def test_after_a_lack_of_balance_only_more_than_before_ends_it(
         self, known: str | None, shown: list[str], ends: bool
     ) -> None:
-        database.rows("INSERT INTO provider_health (provider_id, balance) VALUES ('sandbox', %s)", (known,))
+        database.rows(
+            "INSERT INTO referans.provider_health (provider_id, balance) VALUES ('sandbox', %s)", (known,)
+        )
         assert refuse(lacks_balance=True)
         assert not health().has_balance and provider_health.due_probes() == [SANDBOX]
         results = [provider_health.balance_shown(SANDBOX, Decimal(each)) for each in shown]
@@ -199,7 +203,9 @@ class TestAccount:
     def test_a_balance_of_zero_is_none_and_one_below_is_a_credit(
         self, balance: str | None, has: bool
     ) -> None:
-        database.rows("INSERT INTO provider_health (provider_id, balance) VALUES ('sandbox', %s)", (balance,))
+        database.rows(
+            "INSERT INTO referans.provider_health (provider_id, balance) VALUES ('sandbox', %s)", (balance,)
+        )
         assert health().has_balance is has
         assert health().takes_orders
 
@@ -223,7 +229,7 @@ class TestReturn:
         assert provider_health.returned() == {SANDBOX: False}
         provider_health.taken_up(SANDBOX)
         assert provider_health.returned() == {SANDBOX: False}, "a worker may not have seen it yet"
-        database.rows("UPDATE provider_health SET returned_at = returned_at - interval '11 s'")
+        database.rows("UPDATE referans.provider_health SET returned_at = returned_at - interval '11 s'")
         assert provider_health.returned() == {SANDBOX: True}
         provider_health.taken_up(SANDBOX)
         assert provider_health.returned() == {}

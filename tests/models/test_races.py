@@ -133,7 +133,7 @@ ROWS = 'SELECT id::text AS id, "externalStatus" AS status FROM product_orders WH
 BROKEN = """
 SELECT * FROM (
     SELECT order_id, "from", "to", lag("to") OVER (PARTITION BY order_id ORDER BY id) AS before
-    FROM order_events WHERE order_id = ANY (%s::uuid[]) AND "from" IS DISTINCT FROM "to"
+    FROM referans.order_events WHERE order_id = ANY (%s::uuid[]) AND "from" IS DISTINCT FROM "to"
 ) AS moves
 WHERE "from" IS DISTINCT FROM before
 """

@@ -24,7 +24,7 @@ class TestWrites:
         with factories.bound(role_url):
             assert readiness.obstacle() is None
             readiness.write_and_undo()
-            assert database.rows("SELECT * FROM heartbeats") == []
+            assert database.rows("SELECT * FROM referans.heartbeats") == []
 
     def test_asking_uses_no_transaction_id_and_writes_no_row(self, role_url: str) -> None:
         with factories.bound(role_url), database.database.atomic():
@@ -32,7 +32,8 @@ class TestWrites:
             assert database.row("SELECT pg_current_xact_id_if_assigned()::text AS id") == {"id": None}
 
     @pytest.mark.parametrize(
-        "table", ["product_orders", "order_events", "idempotency_keys", "callback_events"]
+        "table",
+        ["product_orders", "referans.order_events", "referans.idempotency_keys", "referans.callback_events"],
     )
     def test_a_right_that_was_taken_away_is_named(self, database_url: str, role_url: str, table: str) -> None:
         execute(database_url, f"REVOKE INSERT ON {table} FROM {urlsplit(role_url).username}")
@@ -41,6 +42,12 @@ class TestWrites:
         assert found and found.short == "writing is not permitted"
         assert found.cause.endswith(f"lacks the right: INSERT on {table}")
         assert "plan" in found.cure and "GRANT" in found.cure
+
+    def test_the_right_to_the_schema_is_named(self, database_url: str, role_url: str) -> None:
+        execute(database_url, f"REVOKE USAGE ON SCHEMA referans FROM {urlsplit(role_url).username}")
+        with factories.bound(role_url):
+            found = readiness.obstacle()
+        assert found and found.cause.endswith("lacks the right: USAGE on the schema referans")
 
     def test_a_database_that_is_read_only_is_named_with_who_made_it_so(self, database_url: str) -> None:
         with read_only(database_url), factories.bound(database_url):
@@ -81,5 +88,5 @@ class TestKeys:
         assert not readiness.keys_open_nothing()
 
     def test_a_value_that_is_damaged_says_nothing_of_the_keys(self, db: None) -> None:
-        database.rows("UPDATE providers SET credentials = 'sealed:what was cut off'")
+        database.rows("UPDATE referans.providers SET credentials = 'sealed:what was cut off'")
         assert not readiness.keys_open_nothing()

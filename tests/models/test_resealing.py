@@ -65,7 +65,8 @@ def stored() -> list[tuple[str, str]]:
     """Every sealed value in the database, and its column."""
     found = []
     for row in database.rows(COLUMNS):
-        for each in database.rows(f'SELECT "{row["name"]}"::text AS value FROM {row["table"]}'):
+        place = f"{row['schema']}.{row['table']}"
+        for each in database.rows(f'SELECT "{row["name"]}"::text AS value FROM {place}'):
             found += [
                 (f"{row['table']}.{row['name']}", value) for value in SEALED.findall(each["value"] or "")
             ]
@@ -74,8 +75,8 @@ def stored() -> list[tuple[str, str]]:
 
 #: Whatever may hold text, of every table.
 COLUMNS = """
-SELECT table_name AS "table", column_name AS name FROM information_schema.columns
-WHERE table_schema = current_schema() AND data_type IN ('text', 'character varying', 'jsonb', 'json', 'ARRAY')
+SELECT table_schema AS schema, table_name AS "table", column_name AS name FROM information_schema.columns
+WHERE table_schema IN ('public', 'referans') AND data_type IN ('text', 'character varying', 'jsonb', 'json', 'ARRAY')
 ORDER BY 1, 2
 """
 
@@ -254,30 +255,33 @@ def moved(orders: dict[str, dict[str, Any]]) -> Iterator[tuple[str, Any]]:
     swap("product_orders", "codes", f"id = '{several}'", f"id = '{serial}'")
     yield "codes", lambda: order.codes_of(order.find(several))
     database.rows(
-        "UPDATE former_references SET codes = o.codes FROM product_orders AS o WHERE o.id = %s", (several,)
+        "UPDATE referans.former_references SET codes = o.codes FROM product_orders AS o WHERE o.id = %s",
+        (several,),
     )
     yield "former codes", lambda: resolving.codes(orders["resent"]["id"])
     database.rows(
-        "UPDATE order_events SET order_id = %s WHERE result = 'conflict'", (orders["invalid"]["id"],)
+        "UPDATE referans.order_events SET order_id = %s WHERE result = 'conflict'", (orders["invalid"]["id"],)
     )
     yield "conflict", lambda: resolving.codes(orders["invalid"]["id"])
-    [first, last] = [row["id"] for row in database.rows("SELECT id FROM stock_codes ORDER BY id")]
-    swap("stock_codes", "code", f"id = {first}", f"id = {last}")
+    [first, last] = [row["id"] for row in database.rows("SELECT id FROM referans.stock_codes ORDER BY id")]
+    swap("referans.stock_codes", "code", f"id = {first}", f"id = {last}")
     yield "stock", lambda: stock.take(STOCK, 1, provider_id="own", referans="7")
-    invalid = [row["id"] for row in database.rows("SELECT id FROM callback_events WHERE result = 'invalid'")]
-    swap("callback_events", "raw", f"id = {invalid[0]}", f"id = {invalid[1]}")
+    invalid = [
+        row["id"] for row in database.rows("SELECT id FROM referans.callback_events WHERE result = 'invalid'")
+    ]
+    swap("referans.callback_events", "raw", f"id = {invalid[0]}", f"id = {invalid[1]}")
     yield "unreadable callback", lambda: inbox.raw(inbox.find([invalid[0]])[0])
     applied = [
         row["id"]
         for row in database.rows(
-            "SELECT min(id) AS id FROM callback_events WHERE outcome IS NOT NULL GROUP BY referans ORDER BY 1"
+            "SELECT min(id) AS id FROM referans.callback_events WHERE outcome IS NOT NULL GROUP BY referans ORDER BY 1"
         )
     ]
-    swap("callback_events", "outcome, raw", f"id = {applied[0]}", f"id = {applied[1]}")
+    swap("referans.callback_events", "outcome, raw", f"id = {applied[0]}", f"id = {applied[1]}")
     yield "callback", lambda: inbox.raw(inbox.find([applied[0]])[0])
     yield "outcome", lambda: inbox.arrival(inbox.find([applied[0]])[0])
     factories.add_provider("other")
-    swap("providers", "credentials", "id = 'sandbox'", "id = 'other'")
+    swap("referans.providers", "credentials", "id = 'sandbox'", "id = 'other'")
     yield "credentials", lambda: provider.find("sandbox")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from models import claims, order, placing, plans, resolving, route, timeline, unsent
+from models import claims, order, plans, resolving, route, timeline, unsent
 from models.codes import Code
 from models.db import database, sealed
 from models.order import Order
@@ -372,7 +372,7 @@ def test_another_person_in_the_same_moment_is_told_who_was_first() -> None:
     with pytest.raises(ChangedMeanwhile, match="changed by Samar"):
         resolving.complete(one["id"], by="Idris", reason="it came")
     assert state(one)[0] == "failed"
-    database.rows("UPDATE order_events SET at = at - interval '2 s'")
+    database.rows("UPDATE referans.order_events SET at = at - interval '2 s'")
     resolving.complete(one["id"], by="Idris", reason="it came")
     assert state(one)[0] == "completed"
 
@@ -501,7 +501,7 @@ def test_a_provider_that_never_had_it_gets_it_under_the_same_reference() -> None
     assert settle(arrival(one, COMPLETED, "PIN-FORMER")) == ["conflict"]
 
     # Back to the first one: it had it, so it gets a new reference, and both former ones are known.
-    database.rows("UPDATE order_events SET at = at - interval '2 s'")
+    database.rows("UPDATE referans.order_events SET at = at - interval '2 s'")
     resolving.resend(one["id"], **WHY, provider_id=SANDBOX, may_buy_twice=True)
     assert column(one, "provider_referans") != one["provider_referans"]
     assert column(one, "triedProviders") == []
@@ -520,7 +520,7 @@ def test_back_at_a_provider_that_had_it_it_has_a_new_reference_though_it_was_not
 
 
 def cancelled(one: Kind) -> None:
-    placing.cancel(one["id"], "tests", order_timeout_seconds=3600)
+    unsent.cancel(one["id"], "tests", order_timeout_seconds=3600)
 
 
 def refused_by_the_next(one: Kind) -> None:
@@ -587,11 +587,11 @@ def test_an_order_that_waits_to_be_sent_again_is_not_sent_once_its_former_send_h
 
 def test_an_order_that_was_never_sent_keeps_its_reference() -> None:
     one = unsent_order()
-    placing.cancel(one["id"], "tests", order_timeout_seconds=3600)
+    unsent.cancel(one["id"], "tests", order_timeout_seconds=3600)
     resolving.resend(one["id"], **WHY)
     assert column(one, "provider_referans") == one["provider_referans"]
     assert state(one) == ("not_sent", "pending", None, None)
-    assert database.rows("SELECT * FROM former_references") == []
+    assert database.rows("SELECT * FROM referans.former_references") == []
 
 
 def test_an_order_that_waits_already_is_sent_now() -> None:

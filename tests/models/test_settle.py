@@ -177,7 +177,7 @@ def test_the_first_pin_stays_and_the_other_is_kept_for_an_operator() -> None:
     found = order.find(placed["id"])
     assert found is not None
     assert order.codes_of(found) == [Code("PIN-ONE")]
-    detail = database.rows("SELECT detail FROM order_events WHERE result = 'conflict'")[0]["detail"]
+    detail = database.rows("SELECT detail FROM referans.order_events WHERE result = 'conflict'")[0]["detail"]
     assert detail.startswith("sealed:")
 
 
@@ -400,7 +400,7 @@ def test_many_at_the_same_instant_have_one_winner(database_url: str, round_numbe
     for of_one_order in zip(*results, strict=True):
         assert sorted(of_one_order) == ["applied"] + ["conflict"] * (len(contenders) - 1)
     events = database.rows(
-        "SELECT count(*) AS n FROM order_events WHERE result = 'applied' AND \"from\" <> 'pending'"
+        "SELECT count(*) AS n FROM referans.order_events WHERE result = 'applied' AND \"from\" <> 'pending'"
     )
     assert events[0]["n"] == len(orders)
 
@@ -566,7 +566,7 @@ class TestDigests:
         put(placed, pinCode="PIN-ONE", pinDigest=None)
         told = arrival(placed, COMPLETED, "PIN-TWO", dedupe_key="again")
         assert settle(told, told) == ["conflict", "duplicate"]
-        assert len(database.rows("SELECT FROM callback_events WHERE dedupe_key = 'again'")) == 1
+        assert len(database.rows("SELECT FROM referans.callback_events WHERE dedupe_key = 'again'")) == 1
 
 
 def plain(pin: str) -> str:

@@ -59,7 +59,7 @@ def test_no_statement_of_a_load_has_the_plain_digest_of_a_code(monkeypatch: pyte
     assert load("C-1") == Loaded(1, 0) and load("C-1") == Loaded(0, 1)
     assert not [one for one in seen if digest in one]
 
-    database.rows("UPDATE stock_codes SET code = %s, digest = %s", ('{"code": "C-1"}', digest))
+    database.rows("UPDATE referans.stock_codes SET code = %s, digest = %s", ('{"code": "C-1"}', digest))
     assert load("C-1") == Loaded(0, 1)
 
 
@@ -114,7 +114,7 @@ class TestTaking:
     def test_a_code_that_another_order_holds_is_passed_over(self, models: str) -> None:
         load("C-1", "C-2")
         with closing(psycopg2.connect(models)) as other:
-            other.cursor().execute("SELECT id FROM stock_codes ORDER BY id LIMIT 1 FOR UPDATE")
+            other.cursor().execute("SELECT id FROM referans.stock_codes ORDER BY id LIMIT 1 FOR UPDATE")
             database.rows("SET lock_timeout = '10ms'")
             assert take("1") == ["C-2"]
             other.rollback()
@@ -124,7 +124,7 @@ class TestTaking:
         """Only one that holds codes and takes them is a reason to refuse."""
         load("C-1")
         with closing(psycopg2.connect(models)) as other:
-            other.cursor().execute("SELECT id FROM stock_codes FOR UPDATE")
+            other.cursor().execute("SELECT id FROM referans.stock_codes FOR UPDATE")
             database.rows("SET lock_timeout = '10ms'")
             with pytest.raises(database.UNAVAILABLE):
                 take("1")
@@ -198,17 +198,17 @@ class TestLoading:
 
     def test_codes_are_sealed(self) -> None:
         stock.load(OWN, [NewCode(Code("C-SECRET", "PIN-SECRET", "S-SECRET"))])
-        [row] = database.rows("SELECT * FROM stock_codes")
+        [row] = database.rows("SELECT * FROM referans.stock_codes")
         assert row["code"].startswith("sealed:") and "SECRET" not in str(row)
 
     def test_the_code_of_another_row_does_not_open(self) -> None:
         load("C-1", "C-2")
-        database.rows("UPDATE stock_codes SET code = (SELECT max(code) FROM stock_codes)")
+        database.rows("UPDATE referans.stock_codes SET code = (SELECT max(code) FROM referans.stock_codes)")
         with pytest.raises(sealed.Unsealable, match="moved from another row"):
             take("1", 2)
 
     def test_keys_are_judged_by_codes_too(self) -> None:
-        database.rows("UPDATE providers SET credentials = '{}'")
+        database.rows("UPDATE referans.providers SET credentials = '{}'")
         load("C-1")
         assert provider.keys_open_anything()
         sealed.bind([OTHER_KEY])
@@ -237,7 +237,7 @@ class TestLoading:
 
 class TestSeeing:
     def low_stock(self, threshold: int) -> None:
-        database.rows("UPDATE providers SET low_stock = %s", (threshold,))
+        database.rows("UPDATE referans.providers SET low_stock = %s", (threshold,))
 
     def test_a_provider_without_routes_sells_from_the_stock_of_its_name(self) -> None:
         load("C-1")
@@ -278,7 +278,7 @@ class TestSeeing:
             take(order["provider_referans"])
         settle(arrival(completed, ExternalStatus.COMPLETED, provider_id=OWN, source=Source.DISPATCH))
         settle(arrival(failed, ExternalStatus.FAILED, provider_id=OWN, source=Source.DISPATCH))
-        [oldest] = database.rows("SELECT loaded_at FROM stock_codes ORDER BY id OFFSET 2 LIMIT 1")
+        [oldest] = database.rows("SELECT loaded_at FROM referans.stock_codes ORDER BY id OFFSET 2 LIMIT 1")
         assert stock.every() == [
             Stock(
                 OWN,
@@ -302,7 +302,7 @@ class TestSeeing:
 def test_taking_reads_no_more_than_it_takes() -> None:
     """By the index of the free codes, however many were sold and however many are left."""
     database.rows(MANY, (OWN, OWN))
-    database.rows("ANALYZE stock_codes")
+    database.rows("ANALYZE referans.stock_codes")
     values = {"stock": OWN, "quantity": 1, "provider": OWN, "referans": "1"}
     assert len(database.rows(stock.TAKE, values)) == 1
     plan = "\n".join(row["QUERY PLAN"] for row in database.rows(f"EXPLAIN {stock.TAKE.execute}", values))
@@ -310,7 +310,7 @@ def test_taking_reads_no_more_than_it_takes() -> None:
 
 
 MANY = """
-INSERT INTO stock_codes (stock, digest, code, provider_id, referans, place)
+INSERT INTO referans.stock_codes (stock, digest, code, provider_id, referans, place)
 SELECT %s, n::text, '{"code": "C"}', %s, CASE WHEN n <= 30000 THEN 'sold' || n END, 1
 FROM generate_series(1, 60000) AS n
 """

@@ -89,6 +89,6 @@ def test_no_code_is_given_to_two_orders_and_every_order_gets_its_own(database_ur
 
 
 def stored() -> dict[str, tuple[str, ...]]:
-    found = database.rows("SELECT DISTINCT referans FROM stock_codes WHERE referans IS NOT NULL")
+    found = database.rows("SELECT DISTINCT referans FROM referans.stock_codes WHERE referans IS NOT NULL")
     taken = {row["referans"]: stock.taken_by(OWN, row["referans"]) for row in found}
     return {ref: tuple(code.code for code in each.codes) for ref, each in taken.items() if each}

@@ -285,7 +285,8 @@ def read(stage: Stage) -> Books:
         cursor.execute("SELECT id::text AS key, * FROM product_orders")
         rows = [dict(row) for row in cursor.fetchall()]
         cursor.execute(
-            'SELECT order_id::text AS key, at, source, "from", "to", message, result FROM order_events ORDER BY id'
+            'SELECT order_id::text AS key, at, source, "from", "to", message, result'
+            " FROM referans.order_events ORDER BY id"
         )
         timelines: dict[str, list[Event]] = defaultdict(list)
         for row in cursor.fetchall():

@@ -38,6 +38,7 @@ settings.configure(
             "HOST": database.hostname,
             "PORT": database.port,
             "CONN_MAX_AGE": None,
+            "OPTIONS": {"options": "-c search_path=referans,public"},
         }
     },
 )

@@ -26,7 +26,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         state["pool"] = pool
         state["secrets"] = {
             row["id"]: json.loads(row["credentials"])["callback_secret"]
-            for row in await pool.fetch("SELECT id, credentials FROM providers")
+            for row in await pool.fetch("SELECT id, credentials FROM referans.providers")
         }
         yield
 
@@ -77,7 +77,8 @@ SELECT id, "externalStatus" AS status FROM product_orders
 WHERE provider_referans = $2 AND "providerId" = $1 ORDER BY "createdAt" DESC LIMIT 1 FOR UPDATE
 """
 KEEP = """
-INSERT INTO callback_events (provider_id, dedupe_key, result, settled_at, order_id, referans, status, message, raw)
+INSERT INTO referans.callback_events (provider_id, dedupe_key, result, settled_at, order_id, referans, status, message,
+    raw)
 VALUES ($1, $2, $3, now(), $4, $5, $6, $7, $8) ON CONFLICT (provider_id, dedupe_key) DO NOTHING RETURNING id
 """
 MOVE = """
@@ -87,6 +88,6 @@ WITH moved AS (
         "durationMs" = 1000 * EXTRACT(EPOCH FROM now() - COALESCE("sentAt", now()))::int
     WHERE id = $1
 )
-INSERT INTO order_events (order_id, source, "from", "to", message, result)
+INSERT INTO referans.order_events (order_id, source, "from", "to", message, result)
 VALUES ($1, 'callback', $5, $2, $4, 'applied')
 """

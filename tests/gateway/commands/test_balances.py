@@ -103,7 +103,7 @@ def test_it_is_shown_until_a_person_acknowledges_it(cli: Run, bayi: str, models:
     again = cli("providers", "balance", bayi, "--acknowledge", "--reason", "bought by hand")
     assert again.problem == "bayi has no gap to acknowledge"
     with models():
-        row = database.row("SELECT acknowledged_by, reason FROM balance_gaps")
+        row = database.row("SELECT acknowledged_by, reason FROM referans.balance_gaps")
     assert row == {"acknowledged_by": "Ali", "reason": "bought by hand"}
 
 

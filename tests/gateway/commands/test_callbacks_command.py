@@ -107,7 +107,7 @@ class Gateway:
             )
 
     def snapshot(self) -> list[Any]:
-        tables = ("product_orders", "order_events", "callback_events")
+        tables = ("product_orders", "referans.order_events", "referans.callback_events")
         with self.bound():
             return [
                 database.rows(f"SELECT to_jsonb(t) AS row FROM {table} AS t ORDER BY id") for table in tables
@@ -455,7 +455,9 @@ def test_every_entry_of_a_list_shows_the_body_which_is_kept_once(cli: Run, gatew
     gateway.signed(bad, "list")
 
     with gateway.bound():
-        kept = database.rows("SELECT id, raw IS NOT NULL AS has_raw FROM callback_events ORDER BY id")
+        kept = database.rows(
+            "SELECT id, raw IS NOT NULL AS has_raw FROM referans.callback_events ORDER BY id"
+        )
     assert [row["has_raw"] for row in kept] == [True, True, False, False]
     for row in kept[1:]:
         shown = json.loads(cli("callbacks", "show", str(row["id"]), "--json").out)
@@ -468,7 +470,7 @@ def test_an_entry_whose_body_is_past_its_retention_is_shown_without_it(cli: Run,
     orders = [gateway.sent() for _ in range(2)]
     gateway.signed({"orders": [neutral(one["provider_referans"]) for one in orders]}, "list")
     with gateway.bound():
-        database.rows("DELETE FROM callback_events WHERE raw_of IS NULL")
+        database.rows("DELETE FROM referans.callback_events WHERE raw_of IS NULL")
     assert json.loads(cli("callbacks", "show", "2", "--json").out)["raw"]["body"] == ""
 
 

@@ -134,7 +134,7 @@ def test_the_simulator_says_what_is_wrong_with_its_options(run: Run) -> None:
 def test_an_error_that_no_command_expects_shows_its_traceback_without_values(
     cli: Run, database_url: str
 ) -> None:
-    execute(database_url, "ALTER TABLE stock_codes ADD CONSTRAINT refuse CHECK (false) NOT VALID")
+    execute(database_url, "ALTER TABLE referans.stock_codes ADD CONSTRAINT refuse CHECK (false) NOT VALID")
 
     refused = cli("stock", "load", "own", stdin="WXYZ-4821-KLMN-7735\n")
 

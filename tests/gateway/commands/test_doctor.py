@@ -138,12 +138,12 @@ def test_a_new_system_may_not_have_swept_yet_but_an_older_one_must(
     monkeypatch.setenv("REDIS_URL", redis_url)
     be_alive(redis_url)
     with models():
-        database.rows("UPDATE schema_migration SET applied = now() AT TIME ZONE 'UTC'")
+        database.rows("UPDATE referans.schema_migration SET applied = now() AT TIME ZONE 'UTC'")
     soon = "the first one comes within 5 min; now: gateway sweep"
     assert report(cli("doctor", "--json"))["sweep"] == ("warning", "none yet", soon)
 
     with models():
-        database.rows("UPDATE schema_migration SET applied = applied - interval '1 hour'")
+        database.rows("UPDATE referans.schema_migration SET applied = applied - interval '1 hour'")
     status, detail, advice = report(cli("doctor", "--json"))["sweep"]
     assert (status, detail) == ("failed", "never run")
     assert "worker" in str(advice)
@@ -160,7 +160,9 @@ def test_a_sweep_that_failed_or_is_old_is_told(well: Run, models: Models) -> Non
     assert report(well("doctor", "--json"))["sweep"][0] == "ok"
     for seconds, status in ((400, "ok"), (430, "failed")):
         with models():
-            database.rows("UPDATE sweeps SET started_at = now() - make_interval(secs => %s)", (seconds,))
+            database.rows(
+                "UPDATE referans.sweeps SET started_at = now() - make_interval(secs => %s)", (seconds,)
+            )
         assert report(well("doctor", "--json"))["sweep"][0] == status
     assert report(well("doctor", "--json"))["sweep"][1] == "the last one began 7 min ago"
 

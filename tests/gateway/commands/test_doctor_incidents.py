@@ -90,12 +90,13 @@ class TestTheDatabaseTakesNoWrites:
             monkeypatch.setenv("DATABASE_URL", url)
             assert examined() == {}
             execute(
-                database_url, f"REVOKE INSERT ON ALL TABLES IN SCHEMA public FROM {urlsplit(url).username}"
+                database_url,
+                f"REVOKE INSERT ON ALL TABLES IN SCHEMA public, referans FROM {urlsplit(url).username}",
             )
             found = examined()
         line = found.pop("database")
         assert line.status is Status.FAILED
-        assert "lacks the right: INSERT on product_orders, order_events, " in line.detail
+        assert "lacks the right: INSERT on product_orders, referans.api_keys, " in line.detail
         assert line.next and "plan" in line.next and "GRANT" in line.next and "migrate" not in line.next
         assert_unknown(found, "database", "scheduler", "sweep")
 
@@ -104,7 +105,7 @@ class TestTheDatabaseTakesNoWrites:
             database_url,
             "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
             " $$ BEGIN RAISE EXCEPTION 'No space left on device' USING ERRCODE = '53100'; END $$;"
-            "CREATE TRIGGER refuse BEFORE INSERT ON heartbeats FOR EACH ROW EXECUTE FUNCTION refuse()",
+            "CREATE TRIGGER refuse BEFORE INSERT ON referans.heartbeats FOR EACH ROW EXECUTE FUNCTION refuse()",
         )
         line = examined()["database"]
         assert "No space left on device" in line.detail and line.next and "make room" in line.next
@@ -125,7 +126,7 @@ def test_redis_is_full(monkeypatch: pytest.MonkeyPatch, database_url: str, own_r
 
 def test_the_scheduler_is_dead(database_url: str) -> None:
     """Within two minutes after its last tick, and not before a tick is late."""
-    silent = "UPDATE heartbeats SET beat_at = now() - make_interval(secs => %s) WHERE process = 'scheduler'"
+    silent = "UPDATE referans.heartbeats SET beat_at = now() - make_interval(secs => %s) WHERE process = 'scheduler'"
     database.rows(silent, (100,))
     assert examined() == {}
     database.rows(silent, (112,))
@@ -153,13 +154,14 @@ class TestKeys:
             line.status is Status.FAILED and "one runs with ENCRYPTION_KEYS that open nothing" in line.detail
         )
         database.rows(
-            "UPDATE heartbeats SET beat_at = beat_at - interval '2 minutes' WHERE process = %s", (WRONG_KEYS,)
+            "UPDATE referans.heartbeats SET beat_at = beat_at - interval '2 minutes' WHERE process = %s",
+            (WRONG_KEYS,),
         )
         assert examined() == {}
 
     def test_the_credentials_of_one_provider_do_not_open(self, database_url: str, panel: Simulator) -> None:
         add_box(panel.url, "other")
-        database.rows("UPDATE providers SET credentials = 'sealed:cut off' WHERE id = 'other'")
+        database.rows("UPDATE referans.providers SET credentials = 'sealed:cut off' WHERE id = 'other'")
         found = examined()
         assert set(found) == {"provider other"}
         assert found["provider other"].next == "enter them again: gateway providers rotate other"
@@ -198,15 +200,17 @@ class TestProviders:
     @pytest.mark.parametrize(("balance", "status"), [(0, Status.FAILED), (99, Status.WARNING), (100, None)])
     def test_its_balance_is_low(self, database_url: str, balance: int, status: Status | None) -> None:
         provider_health.look_again("box")
-        database.rows("UPDATE provider_health SET balance = %s, balance_currency = 'TRY'", (balance,))
-        database.rows("UPDATE providers SET low_balance = 100")
+        database.rows(
+            "UPDATE referans.provider_health SET balance = %s, balance_currency = 'TRY'", (balance,)
+        )
+        database.rows("UPDATE referans.providers SET low_balance = 100")
         found = examined()
         assert {name: each.status for name, each in found.items()} == ({BOX: status} if status else {})
 
     def test_its_balance_fell_by_what_we_did_not_buy(self, database_url: str) -> None:
         database.rows(
-            "INSERT INTO balance_gaps (provider_id, amount, currency, balance, later_reading_id, later_at, is_final)"
-            " VALUES ('box', 25.5, 'TRY', 100, 1, now(), true)"
+            "INSERT INTO referans.balance_gaps (provider_id, amount, currency, balance, later_reading_id,"
+            " later_at, is_final) VALUES ('box', 25.5, 'TRY', 100, 1, now(), true)"
         )
         line = examined()["provider box: balance"]
         assert (line.status, line.detail[:19]) == (Status.WARNING, "fell by 25.5 TRY, w")
@@ -233,7 +237,7 @@ class TestProviders:
         )
         line = examined()["provider box: callbacks"]
         assert line.status is Status.WARNING and line.next and "callback_refused" in line.next
-        database.rows("UPDATE provider_counts SET last_at = last_at - interval '6 minutes'")
+        database.rows("UPDATE referans.provider_counts SET last_at = last_at - interval '6 minutes'")
         assert examined() == {}, "the secret was put right"
 
     def test_it_refuses_many_orders(self, database_url: str) -> None:

@@ -131,4 +131,4 @@ def test_without_keys_no_command_writes_in_clear(
     assert (refused.code, refused.out) == (2, "")
     assert refused.err.startswith("error: ENCRYPTION_KEYS is not set") and refused.err.count("\n") == 1
     with models():
-        assert database.rows("SELECT 1 FROM stock_codes") == []
+        assert database.rows("SELECT 1 FROM referans.stock_codes") == []

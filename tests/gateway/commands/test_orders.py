@@ -92,7 +92,7 @@ def test_what_others_wrote_does_not_reach_the_terminal(cli: Run, desk: Desk) -> 
             'UPDATE product_orders SET "userIdentifier" = %s, "extraField" = %s, "externalOrderId" = %s',
             hostile,
         )
-        database.rows("UPDATE order_events SET message = %s", hostile[:1])
+        database.rows("UPDATE referans.order_events SET message = %s", hostile[:1])
 
     shown = cli("orders", "show", found["id"])
     as_json = cli("orders", "show", found["id"], "--json")
@@ -157,7 +157,7 @@ def test_orders_are_listed_by_what_the_caller_says(cli: Run, desk: Desk) -> None
 
 
 @pytest.mark.parametrize(
-    ("table", "command"), [("product_orders", "orders"), ("callback_events", "callbacks")]
+    ("table", "command"), [("product_orders", "orders"), ("referans.callback_events", "callbacks")]
 )
 def test_a_list_that_takes_too_long_is_one_line(
     cli: Run, database_url: str, monkeypatch: pytest.MonkeyPatch, table: str, command: str

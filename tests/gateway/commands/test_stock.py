@@ -108,7 +108,7 @@ def test_codes_are_sealed_and_never_printed(cli: Run, models: Models) -> None:
     ]
     assert not any("SECRET" in each.out + each.err for each in shown)
     with models():
-        [row] = database.rows("SELECT code FROM stock_codes")
+        [row] = database.rows("SELECT code FROM referans.stock_codes")
     assert row["code"].startswith("sealed:")
 
 
@@ -141,7 +141,7 @@ def test_a_date_is_valid_to_its_end_in_the_time_zone(
     monkeypatch.setenv("TIMEZONE", "Asia/Damascus")
     cli("stock", "load", "own", stdin='{"code": "A-1", "expires_at": "2027-12-31"}')
     with models():
-        [row] = database.rows("SELECT expires_at::text AS at FROM stock_codes")
+        [row] = database.rows("SELECT expires_at::text AS at FROM referans.stock_codes")
     assert row["at"] == "2027-12-31 21:00:00+00"
 
 

@@ -25,13 +25,13 @@ OTHER_KEY = "YW5vdGhlci1rZXktdGhhdC1ubyBib3VuZCB0ZXN0IF8="
 SEALED_ELSEWHERE = Sealer([OTHER_KEY]).seal("{}", "provider:sandbox")
 #: Accidents that make a provider unusable, by name.
 ACCIDENTS = {
-    "no-credentials": "UPDATE providers SET credentials = '{}' WHERE id = %s",
-    "damaged": "UPDATE providers SET credentials = 'sealed:what was cut off' WHERE id = %s",
-    "not-json": "UPDATE providers SET credentials = 'kod=1' WHERE id = %s",
-    "other-key": f"UPDATE providers SET credentials = '{SEALED_ELSEWHERE}' WHERE id = %s",
-    "no-adapter": "UPDATE providers SET adapter = 'forgotten' WHERE id = %s",
-    "no-provider": "WITH r AS (DELETE FROM routes WHERE provider_id = %s RETURNING provider_id)"
-    " DELETE FROM providers WHERE id IN (SELECT provider_id FROM r)",
+    "no-credentials": "UPDATE referans.providers SET credentials = '{}' WHERE id = %s",
+    "damaged": "UPDATE referans.providers SET credentials = 'sealed:what was cut off' WHERE id = %s",
+    "not-json": "UPDATE referans.providers SET credentials = 'kod=1' WHERE id = %s",
+    "other-key": f"UPDATE referans.providers SET credentials = '{SEALED_ELSEWHERE}' WHERE id = %s",
+    "no-adapter": "UPDATE referans.providers SET adapter = 'forgotten' WHERE id = %s",
+    "no-provider": "WITH r AS (DELETE FROM referans.routes WHERE provider_id = %s RETURNING provider_id)"
+    " DELETE FROM referans.providers WHERE id IN (SELECT provider_id FROM r)",
 }
 
 

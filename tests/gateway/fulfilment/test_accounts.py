@@ -108,7 +108,7 @@ class TestAccount:
 
 class TestProbes:
     def make_due(self) -> None:
-        database.rows("UPDATE provider_health SET probe_at = now()")
+        database.rows("UPDATE referans.provider_health SET probe_at = now()")
 
     def test_a_balance_call_closes_the_breaker(self, worker: Worker, lines: Lines) -> None:
         go_down()

@@ -149,7 +149,7 @@ class TestAnswersToSends:
 def _raise_permits(count: int) -> None:
     found = provider.find(SANDBOX)
     assert found
-    database.rows("UPDATE providers SET max_concurrency = %s WHERE id = %s", (count, SANDBOX))
+    database.rows("UPDATE referans.providers SET max_concurrency = %s WHERE id = %s", (count, SANDBOX))
 
 
 class TestAsking:
@@ -157,7 +157,9 @@ class TestAsking:
         assert (ask(worker), standing().balance) == (1, OPENING)
         simulator.book.move_balance(Decimal(1))
         assert (ask(worker), standing().balance) == (0, OPENING)
-        database.rows("UPDATE provider_health SET balance_asked_at = balance_asked_at - interval '1 hour'")
+        database.rows(
+            "UPDATE referans.provider_health SET balance_asked_at = balance_asked_at - interval '1 hour'"
+        )
         assert (ask(worker), standing().balance) == (1, OPENING + 1)
 
     def test_by_the_sweep(self, worker: Worker) -> None:

@@ -32,7 +32,7 @@ def dispatch(worker: Worker, words: str) -> str:
 def test_a_healthy_provider_costs_no_row_but_that_of_its_balance(worker: Worker) -> None:
     for _ in range(3):
         order = sent(worker)
-        database.rows("DELETE FROM provider_health")
+        database.rows("DELETE FROM referans.provider_health")
         checking.check(worker, order)
     dispatch(worker, "refuse")
     assert provider_health.health(SANDBOX) is None
@@ -63,7 +63,7 @@ def test_its_first_answer_closes_it_and_what_is_over_counts_no_more(worker: Work
         worker.permits.window.failed(SANDBOX)
     dispatch(worker, "500")
     assert health().down
-    database.rows("UPDATE provider_health SET probe_at = now()")
+    database.rows("UPDATE referans.provider_health SET probe_at = now()")
     probe = dispatch(worker, "never")
     assert status(probe) == "sent" and not health().down
     assert "provider_up" in [line["action"] for line in lines]
@@ -86,7 +86,7 @@ def test_an_answer_to_a_call_that_was_under_way_when_it_opened_leaves_it_open(
 
 def test_a_refusal_for_which_nothing_went_out_is_no_answer(worker: Worker) -> None:
     provider_health.failed(SANDBOX, "no answer", 30)
-    database.rows("UPDATE routes SET params = '{}'")
+    database.rows("UPDATE referans.routes SET params = '{}'")
     order = dispatch(worker, "never")
     assert status(order) == "failed" and "not sent" in row(order)["lastMessage"]
     assert health().failures == 1
@@ -101,7 +101,7 @@ def test_while_redis_is_away_failures_in_a_row_count(worker_for: WorkerFor) -> N
         for order in orders:
             checking.check(worker, order)
         assert health().down
-        database.rows("UPDATE provider_health SET probe_at = now()")
+        database.rows("UPDATE referans.provider_health SET probe_at = now()")
         age(orders[0], 61)
         checking.check(worker, orders[0])
     assert not health().down

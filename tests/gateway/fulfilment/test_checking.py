@@ -211,7 +211,7 @@ class TestProviderDown:
     def test_one_check_is_the_probe_and_the_others_wait(self, worker: Worker, simulator: Simulator) -> None:
         first, second = sent(worker, "never+check-html"), sent(worker)
         go_down()
-        database.rows("UPDATE provider_health SET probe_at = now()")
+        database.rows("UPDATE referans.provider_health SET probe_at = now()")
         for order in (first, second):
             checking.check(worker, order)
         assert booked(simulator, first).times_checked == 1, "no probe was sent"

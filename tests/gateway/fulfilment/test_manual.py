@@ -24,7 +24,7 @@ WHO = {"by": "Samar", "reason": "bought at the counter"}
 def desk(models: None) -> None:
     """A person fulfils every order."""
     provider.save(Provider(DESK, "manual", "", "none", {}))
-    database.rows("DELETE FROM routes")
+    database.rows("DELETE FROM referans.routes")
     route.add("*", "*", DESK, {})
 
 
@@ -118,7 +118,7 @@ class TestDecided:
 
 
 def test_it_is_the_last_resort_of_a_route(worker: Worker, simulator: Simulator) -> None:
-    database.rows("DELETE FROM routes")
+    database.rows("DELETE FROM referans.routes")
     route.add("*", "*", SANDBOX, {"oyun": "1", "kupur": "60"})
     route.add("*", "*", DESK, {})
     order = place("refuse")

@@ -99,7 +99,7 @@ class TestDatabase:
         settles_later(worker, simulator, order, work)
 
     @BOTH
-    @pytest.mark.parametrize("table", ["product_orders", "providers", "provider_health"])
+    @pytest.mark.parametrize("table", ["product_orders", "referans.providers", "referans.provider_health"])
     def test_a_table_that_is_locked(
         self,
         worker: Worker,
@@ -198,8 +198,8 @@ class TestKeys:
     ) -> None:
         order = order_for(work)
         if providers_left == 1:
-            database.rows("DELETE FROM routes WHERE provider_id <> %s", (SANDBOX,))
-            database.rows("DELETE FROM providers WHERE id <> %s", (SANDBOX,))
+            database.rows("DELETE FROM referans.routes WHERE provider_id <> %s", (SANDBOX,))
+            database.rows("DELETE FROM referans.providers WHERE id <> %s", (SANDBOX,))
         before = state(order)
         sealed.bind(keys)
         with pytest.raises(sealed.NoKeyOpens):

@@ -106,7 +106,7 @@ class TestNextProvider:
 
     @pytest.mark.usefixtures("backup")
     def test_a_balance_of_zero_is_passed_over(self, worker: Worker) -> None:
-        database.rows("INSERT INTO provider_health (provider_id, balance) VALUES ('sandbox', 0)")
+        database.rows("INSERT INTO referans.provider_health (provider_id, balance) VALUES ('sandbox', 0)")
         order = place("never")
         dispatching.dispatch(worker, order)
         assert row(order)["providerId"] == BACKUP
@@ -118,7 +118,7 @@ class TestNextProvider:
     ) -> None:
         """It may be a credit account, which is at zero now and then: the provider itself says what it takes."""
         database.rows(
-            "INSERT INTO provider_health (provider_id, balance) VALUES ('sandbox', 0), ('backup', 0)"
+            "INSERT INTO referans.provider_health (provider_id, balance) VALUES ('sandbox', 0), ('backup', 0)"
         )
         if second != "none":
             factories.add_provider(BACKUP, simulator.url)
@@ -226,7 +226,7 @@ class TestWaiting:
     def test_orders_of_other_routes_are_left(self, worker: Worker, backup: str, queue: Queue) -> None:
         provider_health.pause(SANDBOX, "closed", "leyla")
         provider_health.pause(backup, "closed", "leyla")
-        database.rows("DELETE FROM routes WHERE provider_id = 'backup'")
+        database.rows("DELETE FROM referans.routes WHERE provider_id = 'backup'")
         order = place("never")
         dispatching.dispatch(worker, order)
         provider_health.resume(backup, "leyla")
@@ -244,7 +244,7 @@ class TestWaiting:
         self, worker: Worker, simulator: Simulator
     ) -> None:
         go_down()
-        database.rows("UPDATE provider_health SET probe_at = now()")
+        database.rows("UPDATE referans.provider_health SET probe_at = now()")
         first, second = place("html"), place("never")
         dispatching.dispatch(worker, first)
         dispatching.dispatch(worker, second)
@@ -254,7 +254,7 @@ class TestWaiting:
     @pytest.mark.usefixtures("backup")
     def test_no_order_is_the_probe_where_the_route_has_another_provider(self, worker: Worker) -> None:
         go_down()
-        database.rows("UPDATE provider_health SET probe_at = now()")
+        database.rows("UPDATE referans.provider_health SET probe_at = now()")
         order = place("never")
         dispatching.dispatch(worker, order)
         assert row(order)["providerId"] == BACKUP
@@ -262,7 +262,7 @@ class TestWaiting:
     def test_a_pause_holds_even_if_a_probe_is_due(self, worker: Worker, simulator: Simulator) -> None:
         go_down()
         pause()
-        database.rows("UPDATE provider_health SET probe_at = now()")
+        database.rows("UPDATE referans.provider_health SET probe_at = now()")
         dispatching.dispatch(worker, place("never"))
         assert not simulator.book.orders()
 
@@ -362,7 +362,9 @@ class TestNotReached:
         if fault == "removed":
             removal.remove(SANDBOX, even_if_awaited=True)
         else:
-            database.rows("UPDATE providers SET credentials = 'sealed:cut off' WHERE id = %s", (SANDBOX,))
+            database.rows(
+                "UPDATE referans.providers SET credentials = 'sealed:cut off' WHERE id = %s", (SANDBOX,)
+            )
         checking.check(worker, order)
         assert (status(order), row(order)["providerId"]) == ("pending", SANDBOX)
 
@@ -391,7 +393,9 @@ class TestNotReached:
         dispatching.dispatch(worker, order)
         assert row(order)["triedProviders"] == [backup]
         queue.clear()
-        database.rows("INSERT INTO provider_health (provider_id, returned_at) VALUES (%s, now())", (BACKUP,))
+        database.rows(
+            "INSERT INTO referans.provider_health (provider_id, returned_at) VALUES (%s, now())", (BACKUP,)
+        )
         look(worker)
         assert queue.hints() == []
 

@@ -51,7 +51,7 @@ Ask = Callable[..., Any]
 def wire(models: None) -> Iterator[Panel]:
     """A panel that answers any bytes; `sandbox` is it."""
     with listening(Panel()) as server:
-        database.rows("TRUNCATE routes, providers CASCADE")
+        database.rows("TRUNCATE referans.routes, referans.providers CASCADE")
         factories.add_provider(
             base_url=f"http://127.0.0.1:{server.server_port}",
             credentials=CREDENTIALS,
@@ -217,7 +217,7 @@ def test_a_receipt_shows_no_code_and_no_credential(
 ) -> None:
     account = provider.find(factories.SANDBOX)
     assert account
-    database.rows("UPDATE providers SET callback_format = 'neutral'")
+    database.rows("UPDATE referans.providers SET callback_format = 'neutral'")
     order = sent(wire, worker)
     content = {
         "provider_referans": orders.row(order)["provider_referans"],
@@ -299,7 +299,7 @@ def test_a_callback_without_anything_that_looks_like_a_code_costs_no_further_sta
             f"/callbacks/{factories.SANDBOX}",
             content={"referans": referans, "durum": "2", "pin": CODE, "aciklama": text},
         )
-        assert len([one for one in statements if "FROM providers" not in one]) == 1
+        assert len([one for one in statements if "FROM referans.providers" not in one]) == 1
 
 
 def test_the_whole_text_is_sealed_and_opens_on_its_own_timeline_only(
@@ -308,10 +308,10 @@ def test_the_whole_text_is_sealed_and_opens_on_its_own_timeline_only(
     order, other = sent(wire, worker), sent(wire, worker)
     wire.answer = filled("8|Sistem meşgul <code>").encode()
     checking.check(worker, order)
-    kept = database.rows("SELECT whole FROM order_events WHERE whole IS NOT NULL")
+    kept = database.rows("SELECT whole FROM referans.order_events WHERE whole IS NOT NULL")
     assert len(kept) == 1 and kept[0]["whole"].startswith(sealed.PREFIX)
 
-    database.rows("UPDATE order_events SET order_id = %s WHERE whole IS NOT NULL", (other,))
+    database.rows("UPDATE referans.order_events SET order_id = %s WHERE whole IS NOT NULL", (other,))
 
     assert "Sistem meşgul ***" in whole_events(api, other) and not holds_code(whole_events(api, other))
     assert any(line["action"] == "unsealable" for line in lines if "action" in line)

@@ -46,9 +46,10 @@ SANDBOX, OWN = factories.SANDBOX, "own"
 def own(models: None) -> None:
     """Own stock, which orders go to first; the sandbox is second."""
     provider.save(Provider(OWN, "stock", "", "none", {}, max_concurrency=32))
-    database.rows("UPDATE routes SET position = 2")
+    database.rows("UPDATE referans.routes SET position = 2")
     database.rows(
-        "INSERT INTO routes (product_id, package_id, provider_id, position) VALUES ('*', '*', %s, 1)", (OWN,)
+        "INSERT INTO referans.routes (product_id, package_id, provider_id, position) VALUES ('*', '*', %s, 1)",
+        (OWN,),
     )
 
 
@@ -71,7 +72,9 @@ def given_out() -> dict[str, str]:
     """Who took which code."""
     return {
         row["digest"]: row["referans"]
-        for row in database.rows("SELECT digest, referans FROM stock_codes WHERE referans IS NOT NULL")
+        for row in database.rows(
+            "SELECT digest, referans FROM referans.stock_codes WHERE referans IS NOT NULL"
+        )
     }
 
 
@@ -131,7 +134,7 @@ class TestTooFew:
         assert booked(simulator, order).times_booked == 1
 
     def test_without_another_provider_it_has_failed(self, worker: Worker) -> None:
-        database.rows("DELETE FROM routes WHERE provider_id <> %s", (OWN,))
+        database.rows("DELETE FROM referans.routes WHERE provider_id <> %s", (OWN,))
         order = placed()
         dispatching.dispatch(worker, order)
         found = row(order)
@@ -214,7 +217,7 @@ class TestOwnTrouble:
     def locked(self, url: str) -> Iterator[None]:
         """No statement can use the stock."""
         with closing(psycopg2.connect(url)) as other:
-            other.cursor().execute("LOCK TABLE stock_codes")
+            other.cursor().execute("LOCK TABLE referans.stock_codes")
             database.rows("SET lock_timeout = '10ms'")
             yield
             other.rollback()
@@ -271,7 +274,7 @@ class TestOwnTrouble:
     def test_codes_that_the_keys_do_not_open_wait_for_the_right_keys(
         self, worker: Worker, order: str
     ) -> None:
-        database.rows("UPDATE providers SET credentials = '{}' WHERE id = %s", (OWN,))
+        database.rows("UPDATE referans.providers SET credentials = '{}' WHERE id = %s", (OWN,))
         sealed.bind([OTHER_KEY])
         dispatching.dispatch(worker, order)
         assert status(order) == "pending" and "do not open" in events(order)[-1]

@@ -86,7 +86,9 @@ class TestUnmatchedCallbacks:
         came_early("77", "PIN-SPOILT")
         came_early("78", "PIN-SOUND")
         spoilt, sound = sent_as(worker, "77"), sent_as(worker, "78")
-        database.rows("UPDATE callback_events SET outcome = 'sealed:under a key that is gone' WHERE id = 1")
+        database.rows(
+            "UPDATE referans.callback_events SET outcome = 'sealed:under a key that is gone' WHERE id = 1"
+        )
         found = sweep(worker)
         assert (status(spoilt), status(sound)) == ("sent", "completed")
         assert found.counts["unmatched_settled"] == 1
@@ -203,7 +205,7 @@ def test_one_that_another_hand_has_decided_is_not_followed(worker: Worker, decid
 
 def keep_callback(days_old: int) -> None:
     database.rows(
-        "INSERT INTO callback_events (provider_id, dedupe_key, result, received_at)"
+        "INSERT INTO referans.callback_events (provider_id, dedupe_key, result, received_at)"
         " VALUES ('sandbox', %s, 'invalid', now() - make_interval(days => %s))",
         (f"{days_old} days old", days_old),
     )
@@ -213,9 +215,9 @@ def test_callbacks_past_their_retention_are_deleted(worker_for: WorkerFor) -> No
     for days_old in (29, 31, 32, 33):
         keep_callback(days_old)
     assert sweep(worker_for({"SWEEP_BATCH": "1"})).counts["callbacks_deleted"] == 3
-    assert [each["dedupe_key"] for each in database.rows("SELECT dedupe_key FROM callback_events")] == [
-        "29 days old"
-    ]
+    assert [
+        each["dedupe_key"] for each in database.rows("SELECT dedupe_key FROM referans.callback_events")
+    ] == ["29 days old"]
 
 
 def test_idempotency_keys_past_theirs_are_forgotten(worker_for: WorkerFor) -> None:
@@ -223,12 +225,14 @@ def test_idempotency_keys_past_theirs_are_forgotten(worker_for: WorkerFor) -> No
     api_key.create("storefront", [Scope.ORDERS_WRITE])
     for days_old in (6, 8, 9):
         database.rows(
-            "INSERT INTO idempotency_keys (api_key_id, key, fingerprint, created_at)"
-            " SELECT id, %s, '', now() - make_interval(days => %s) FROM api_keys",
+            "INSERT INTO referans.idempotency_keys (api_key_id, key, fingerprint, created_at)"
+            " SELECT id, %s, '', now() - make_interval(days => %s) FROM referans.api_keys",
             (f"{days_old} days old", days_old),
         )
     assert sweep(worker).counts["idempotency_keys_deleted"] == 2
-    assert [each["key"] for each in database.rows("SELECT key FROM idempotency_keys")] == ["6 days old"]
+    assert [each["key"] for each in database.rows("SELECT key FROM referans.idempotency_keys")] == [
+        "6 days old"
+    ]
 
 
 class TestTheSweepItself:

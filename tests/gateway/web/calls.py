@@ -88,10 +88,12 @@ def standing(order: dict[str, Any]) -> str:
 
 def inbox() -> list[dict[str, Any]]:
     """Every callback that was kept, oldest first."""
-    return database.rows("SELECT id, provider_id, result, order_id, raw FROM callback_events ORDER BY id")
+    return database.rows(
+        "SELECT id, provider_id, result, order_id, raw FROM referans.callback_events ORDER BY id"
+    )
 
 
 def timeline(order_id: str) -> list[tuple[str, str]]:
     """(source, message) of an order's events."""
-    sql = "SELECT source, message FROM order_events WHERE order_id = %s ORDER BY id"
+    sql = "SELECT source, message FROM referans.order_events WHERE order_id = %s ORDER BY id"
     return [(row["source"], row["message"]) for row in database.rows(sql, (order_id,))]

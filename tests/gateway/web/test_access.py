@@ -67,7 +67,7 @@ def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_revoked_key_ends_in_a_moment(forgetful: None, client: Client) -> None:
     assert client.simulate_get("/orders").status_code == 200
-    database.rows("UPDATE api_keys SET revoked_at = now()")
+    database.rows("UPDATE referans.api_keys SET revoked_at = now()")
     wait_until(lambda: client.simulate_get("/orders").status_code == 401)
 
 
@@ -125,7 +125,7 @@ def test_a_key_that_is_made_counts_at_once(anonymous: Client) -> None:
 
 def test_a_revoked_key_ends_within_a_second_however_busy_it_is(client: Client) -> None:
     client.simulate_get("/orders")
-    database.rows("UPDATE api_keys SET revoked_at = now()")
+    database.rows("UPDATE referans.api_keys SET revoked_at = now()")
     wait_until(lambda: client.simulate_get("/orders").status_code == 401, timeout_seconds=1)
 
 
@@ -139,7 +139,9 @@ def test_an_expired_key_is_refused_and_says_so(anonymous: Client) -> None:
 
 def test_the_day_of_a_use_is_stored_once(client: Client) -> None:
     def stored() -> object:
-        return database.rows("SELECT last_used_on = current_date AS is_today, xmin::text FROM api_keys")[0]
+        return database.rows(
+            "SELECT last_used_on = current_date AS is_today, xmin::text FROM referans.api_keys"
+        )[0]
 
     assert stored()["is_today"] is None
     client.simulate_get("/orders")
@@ -148,7 +150,7 @@ def test_the_day_of_a_use_is_stored_once(client: Client) -> None:
     database.rows("SELECT 1")
     for _ in range(3):
         client.simulate_get("/orders")
-    [key_id] = [row["id"] for row in database.rows("SELECT id FROM api_keys")]
+    [key_id] = [row["id"] for row in database.rows("SELECT id FROM referans.api_keys")]
     api_key.record_use([key_id])
     assert stored() == before
 

@@ -205,7 +205,7 @@ def test_what_is_not_there_is_a_404(client: Client, path: str) -> None:
 
 
 def test_nothing_is_repeated_to_the_caller(client: Client, anonymous: Client) -> None:
-    database.rows("DELETE FROM routes")
+    database.rows("DELETE FROM referans.routes")
     answers = [
         post(client, order_with("productId", f'"{MARK}"')),
         post(client, order_with("quantity", f'"{MARK}"')),

@@ -22,7 +22,7 @@ def tokened(pool: object) -> dict[str, Any]:
     """An order of a provider that calls back with a token; the older of its two secrets is being rotated."""
     credentials = factories.CREDENTIALS | {"callback_secret": f"the-old-one {TOKEN}"}
     factories.add_provider(TOKENED, callback="token", credentials=credentials)
-    database.rows("DELETE FROM routes WHERE provider_id <> %s", (TOKENED,))
+    database.rows("DELETE FROM referans.routes WHERE provider_id <> %s", (TOKENED,))
     return factories.place()
 
 

@@ -228,7 +228,7 @@ def test_the_body_of_a_list_is_written_once_however_many_entries_it_has(client: 
     assert 60_000 < len(body) < 65_536
     for _ in range(2):
         assert call_back(client, body, webhook_id="list").status_code == 202
-    kept = database.rows("SELECT raw, octet_length(raw) AS size FROM callback_events ORDER BY id")
+    kept = database.rows("SELECT raw, octet_length(raw) AS size FROM referans.callback_events ORDER BY id")
     assert len(kept) == 200
     assert [row["size"] is None for row in kept] == [False] + [True] * 199
     assert kept[0]["size"] < 2 * len(body)

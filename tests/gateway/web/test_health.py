@@ -116,12 +116,12 @@ class TestWhereNoOrderCouldBePlaced:
         self, anonymous: Client, client: Client, settings: Settings, emptied_database_url: str
     ) -> None:
         role = urlsplit(settings.database_url.get_secret_value()).username
-        execute(emptied_database_url, f"REVOKE INSERT ON ALL TABLES IN SCHEMA public FROM {role}")
+        execute(emptied_database_url, f"REVOKE INSERT ON ALL TABLES IN SCHEMA public, referans FROM {role}")
         said = {"status": "down: database", **WELL, "database": "down: writing is not permitted"}
         assert ready(anonymous) == said
         calls.problem(client.simulate_post("/orders", json=calls.BODY), 503)
 
-        execute(emptied_database_url, f"GRANT INSERT ON ALL TABLES IN SCHEMA public TO {role}")
+        execute(emptied_database_url, f"GRANT INSERT ON ALL TABLES IN SCHEMA public, referans TO {role}")
         assert ready(anonymous)["status"] == "ok"
         calls.place(client)
 
@@ -233,8 +233,8 @@ class TestMetrics:
         order = factories.sent()
         for _ in range(claims.ASKS):
             claims.unknown_to_provider(order["id"], 0)
-        database.rows("UPDATE provider_health SET balance = 12.5")
-        database.rows("UPDATE providers SET low_balance = 13")
+        database.rows("UPDATE referans.provider_health SET balance = 12.5")
+        database.rows("UPDATE referans.providers SET low_balance = 13")
 
         bad = {"up": 0, "paused": 1, "refusals_last_hour": 3, "orders_unknown": 1, "balance_low": 1}
         assert self.providers(client) == good | bad | {"callbacks_refused_last_hour": 2, "balance": 12.5}

@@ -43,7 +43,7 @@ def test_what_an_earlier_version_answered_is_answered_unchanged(client: Client) 
     """It may have shown other fields, in another order."""
     first = post(client, "k")
     earlier = f'{{"status": "pending",  "id": "{first.json["id"]}"}}'
-    database.rows("UPDATE idempotency_keys SET answer = %s", (earlier,))
+    database.rows("UPDATE referans.idempotency_keys SET answer = %s", (earlier,))
     again = post(client, "k")
     assert (again.text, again.headers["location"]) == (earlier, first.headers["location"])
 
@@ -84,7 +84,7 @@ def test_different_bodies_at_the_same_instant_place_one_order(client: Client) ->
 
 
 def test_a_refused_order_does_not_use_the_key_up(client: Client) -> None:
-    database.rows("DELETE FROM routes")
+    database.rows("DELETE FROM referans.routes")
     assert post(client, "k").status_code == 422
     route.add("*", "*", "sandbox", {})
     assert post(client, "k").status_code == 201
@@ -102,17 +102,18 @@ def test_without_a_key_every_request_places_an_order(client: Client) -> None:
 
 def test_the_answer_that_is_kept_holds_no_key(client: Client) -> None:
     post(client, "k")
-    kept = database.rows("SELECT * FROM idempotency_keys")
+    kept = database.rows("SELECT * FROM referans.idempotency_keys")
     assert api_key.PREFIX not in str(kept)
 
 
 def test_a_request_waits_for_a_key_as_long_as_it_takes(client: Client, database_url: str) -> None:
     """The batch gives up after its lock timeout; then the request waits alone."""
     with ThreadPoolExecutor(1) as threads, closing(psycopg2.connect(database_url)) as other:
-        [key_id] = [row["id"] for row in database.rows("SELECT id FROM api_keys")]
+        [key_id] = [row["id"] for row in database.rows("SELECT id FROM referans.api_keys")]
         with other.cursor() as cursor:
             cursor.execute(
-                "INSERT INTO idempotency_keys (api_key_id, key, fingerprint) VALUES (%s, 'k', '')", (key_id,)
+                "INSERT INTO referans.idempotency_keys (api_key_id, key, fingerprint) VALUES (%s, 'k', '')",
+                (key_id,),
             )
         waiting = threads.submit(post, client, "k")
         longer = f"{LOCK_WAITS} AND clock_timestamp() - query_start > interval '300 ms'"
@@ -125,7 +126,10 @@ def test_a_request_waits_for_a_key_as_long_as_it_takes(client: Client, database_
 
 def test_a_request_that_waits_for_a_key_delays_no_other(client: Client, database_url: str) -> None:
     """As many as may be under way at once wait for keys that an open transaction holds."""
-    reserve = "INSERT INTO idempotency_keys (api_key_id, key, fingerprint) SELECT id, %s, '' FROM api_keys"
+    reserve = (
+        "INSERT INTO referans.idempotency_keys (api_key_id, key, fingerprint)"
+        " SELECT id, %s, '' FROM referans.api_keys"
+    )
     keys = [f"k{number}" for number in range(LANES)]
     with ThreadPoolExecutor(LANES) as threads, closing(psycopg2.connect(database_url)) as other:
         for key in keys:

@@ -20,7 +20,7 @@ from tests.gateway.web.conftest import Client
 from tests.waiting import wait_until
 
 #: The contract's order, word for word; SECRET ones are there for keys that may read them.
-FIELDS = ["id", "orderNo", "productId", "packageId", "quantity", "userIdentifier", "extraField"]
+FIELDS = ["id", "orderNo", "tenantId", "productId", "packageId", "quantity", "userIdentifier", "extraField"]
 FIELDS += ["status", "externalStatus", "failureReason", "attention"]
 FIELDS += ["providerId", "providerReferans", "externalOrderId", "pinCode", "codes", "receipt", "lastMessage"]
 FIELDS += ["createdAt", "sentAt", "lastSyncAt", "completedAt", "reversedAt", "durationMs"]
@@ -63,7 +63,7 @@ def test_text_is_kept_as_it_came(client: Client) -> None:
 
 
 def test_without_a_route_nothing_is_placed(client: Client) -> None:
-    database.rows("DELETE FROM routes")
+    database.rows("DELETE FROM referans.routes")
     answer = client.simulate_post("/orders", json=calls.BODY)
     assert calls.pointers(answer) == ["/packageId"]
     assert database.rows("SELECT 1 FROM product_orders") == []
@@ -109,7 +109,7 @@ def test_who_reads_a_pin_stands_on_the_timeline_once_an_hour(
         reader.simulate_get(path)
     by_two = [("api", "codes read with key storefront"), ("api", "codes read with key finance")]
     assert readings() == by_two
-    database.rows("UPDATE order_events SET at = at - interval '61 min'")
+    database.rows("UPDATE referans.order_events SET at = at - interval '61 min'")
     trusted.simulate_get(path)
     assert readings() == [*by_two, by_two[0]]
     events = trusted.simulate_get(f"{path}/events").json["data"]
@@ -242,7 +242,8 @@ def test_the_timeline_comes_by_page(completed: dict[str, Any], client: Client) -
 
     first = client.simulate_get(path, params={"limit": 3}).json
     database.rows(
-        "INSERT INTO order_events (order_id, source, message) VALUES (%s, 'api', 'later')", (completed["id"],)
+        "INSERT INTO referans.order_events (order_id, source, message) VALUES (%s, 'api', 'later')",
+        (completed["id"],),
     )
     second = client.simulate_get(path, params={"limit": 3, "cursor": first["nextCursor"]}).json
 

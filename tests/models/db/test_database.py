@@ -249,7 +249,7 @@ def _connect_and_fail(pool: database.Pool) -> None:
     ("sql", "undone"),
     [
         ("SELECT 1 / 0", True),
-        ("INSERT INTO order_events (order_id, source) VALUES (NULL, 'api')", True),
+        ("INSERT INTO referans.order_events (order_id, source) VALUES (NULL, 'api')", True),
         ("SELECT pg_terminate_backend(pg_backend_pid())", False),
     ],
 )
