@@ -105,7 +105,7 @@ def rotate_encryption(json: bool = typer.Option(False, "--json", help="Print JSO
         )
     if report.left:
         raise Problem(
-            f"{report.left} values could not be sealed again; keep the old keys until they are dealt with"
+            f"{report.left} could not be sealed again; keep the old keys until they are dealt with"
         )
 
 

@@ -302,6 +302,20 @@ GUARDS = [
         MASKING,
     ),
     Guard(
+        "a code is masked however it is encoded",
+        "models/masking.py",
+        "        if again != decoded:\n            kept,",
+        "        if False:\n            kept,",
+        MASKING,
+    ),
+    Guard(
+        "a credential is struck however it is encoded",
+        "models/masking.py",
+        "    return struck if again == decoded else again",
+        "    return struck",
+        MASKING,
+    ),
+    Guard(
         "a text is masked before it is cut",
         "models/masking.py",
         "return _masked(_cleaned(text), _known.get(), codes, own, limit)",
@@ -1418,8 +1432,22 @@ GUARDS = [
     Guard(
         "a client that does not wait for answers leaves room for others",
         "gateway/clients.py",
-        "            let_others_run()  #",
+        "            self._let_others_run()  #",
         "            pass  #",
+        "tests/gateway/test_clients.py",
+    ),
+    Guard(
+        "of many clients that do not wait for answers one at a time goes on",
+        "gateway/clients.py",
+        "                self._crowd.turn.acquire()\n",
+        "                self._crowd.turn.acquire(blocking=False)\n",
+        "tests/gateway/test_clients.py",
+    ),
+    Guard(
+        "a client that waits for its turn makes room for others",
+        "gateway/clients.py",
+        "            self._waiting.throw(TimeoutError)",
+        "            pass",
         "tests/gateway/test_clients.py",
     ),
     Guard(
