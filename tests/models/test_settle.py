@@ -138,7 +138,11 @@ def _orders_in(wanted: list[Standing]) -> list[dict[str, Any]]:
             list(values)
             for values in zip(
                 *(
-                    (one["id"], has.status, None if has.is_ours and has.status == "completed" else has.by_hand)
+                    (
+                        one["id"],
+                        has.status,
+                        None if has.is_ours and has.status == "completed" else has.by_hand,
+                    )
                     for one, has in zip(orders, wanted, strict=True)
                     if has.codes
                 ),
