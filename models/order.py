@@ -13,7 +13,7 @@ from models.db.prepared import Prepared
 from models.masking import Known, ProviderText
 from models.outcome import Arrival, as_json, order_owner, owner
 from models.route import HAS_NO_CODES
-from models.status import IS_OURS, LOWERED, READ, STAGES, UNKNOWN_RANK, Result
+from models.status import IS_OURS, LOWERED, READ, Result, kind_in_sql, rank_in_sql
 
 #: Outcomes in one statement; its joins grow with the square.
 MAX_BATCH = 100
@@ -191,10 +191,19 @@ def settle(arrivals: Sequence[Arrival], *, order_timeout_seconds: float) -> list
 
 
 def _one_turn(waiting: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The first of those that wait for one statement: up to MAX_BATCH, one for each order as far as names show."""
+    """The first of those that wait for one statement: up to MAX_BATCH, one for each order as far as names show.
+
+    One, too, for each dedupe key of a provider.
+    """
     firsts: dict[tuple[Any, ...], dict[str, Any]] = {}
+    keys: set[tuple[Any, ...]] = set()
     for each in waiting:
-        firsts.setdefault(tuple(each[name] for name in NAMES), each)
+        name, key = tuple(each[name] for name in NAMES), (each["provider_id"], each["dedupe_key"])
+        if name in firsts or key in keys:
+            continue
+        firsts[name] = each
+        if each["dedupe_key"] is not None:
+            keys.add(key)
         if len(firsts) == MAX_BATCH:
             break
     return list(firsts.values())
@@ -339,10 +348,11 @@ ORDER BY given.position, o."providerId" = given.provider_id DESC, o."createdAt" 
 FIND = Prepared(f"SELECT {COLUMNS} FROM product_orders AS o WHERE o.id = %s")
 SETTLE = sql.read(
     "settle.sql",
-    stages=", ".join(f"('{name}', {rank}, '{kind}')" for name, rank, kind in STAGES),
-    unknown_rank=str(UNKNOWN_RANK),
+    rank=rank_in_sql("given.status"),
+    kind=kind_in_sql("given.status"),
+    from_rank=rank_in_sql(LOWERED.format(word='o."externalStatus"')),
+    from_kind=kind_in_sql(LOWERED.format(word='o."externalStatus"')),
     is_ours=IS_OURS,
-    lowered=LOWERED.format(word="o.external_status"),
     has_code=HAS_CODE,
     has_no_codes=HAS_NO_CODES,
     version=VERSION,
