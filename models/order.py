@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -48,6 +49,9 @@ class Order:
     codes: list[dict[str, Any]] | None = field(repr=False)
     #: What proves a direct top-up; no secret.
     receipt: str | None
+    #: What its provider says that it cost.
+    cost_amount: Decimal | None
+    cost_currency: str | None
     last_message: str | None
     created_at: datetime
     sent_at: datetime | None
@@ -65,6 +69,9 @@ class Order:
 HAS_CODE = """(NULLIF(o."pinCode", '') IS NOT NULL OR o."codesOnly" IS TRUE)"""
 #: In SQL, of the order `o`: every code, each sealed; NULL if there is none, or one that stands in "pinCode" alone.
 CODES = f"CASE WHEN {HAS_CODE} THEN o.codes END"
+#: In SQL, of the order `o`: what it cost. Before that had a column of its own it stood in "costAmount" (0 if it was not
+#: known), which on orders of another system has that system's own cost.
+COST_AMOUNT = f"""COALESCE(o."gatewayCostAmount", CASE WHEN {IS_OURS} THEN NULLIF(o."costAmount", 0) END)"""
 #: The fields of an Order, in SQL.
 COLUMNS = f"""
     o.id::text AS id,
@@ -82,6 +89,8 @@ COLUMNS = f"""
     o."pinCode" AS pin_code,
     {CODES} AS codes,
     o.receipt,
+    {COST_AMOUNT} AS cost_amount,
+    CASE WHEN {COST_AMOUNT} IS NOT NULL THEN COALESCE(o."gatewayCostCurrency", o."costCurrency") END AS cost_currency,
     o."lastMessage" AS last_message,
     o."createdAt" AS created_at,
     o."sentAt" AS sent_at,
