@@ -285,6 +285,14 @@ def test_one_batch_may_hold_a_whole_life() -> None:
     assert column(other, "lastMessage") == "stok yok"
 
 
+def test_outcomes_that_call_one_order_by_different_names_take_turns() -> None:
+    placed = factories.sent()
+    put(placed, externalOrderId="Z-79")
+    numbered = Outcome(COMPLETED, external_order_id="Z-79", codes=(TWO,))
+    by_number = Arrival("sandbox", Source.CALLBACK, numbered, dedupe_key="of-79", raw="{}")
+    assert settle(arrival(placed, COMPLETED, "PIN-ONE"), by_number) == ["applied", "conflict"]
+
+
 def test_a_batch_takes_no_more_statements_than_one_order_has_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever order they stand in, and each arrival is sealed once."""
     orders = [factories.sent() for _ in range(15)]
