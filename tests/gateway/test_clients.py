@@ -28,8 +28,8 @@ HEAD = b"POST /orders HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n"
 class Ends:
     """The client's end of a connection, and ours."""
 
-    def __init__(self, crowd: Crowd) -> None:
-        self.theirs, ours = socket.socketpair()
+    def __init__(self, crowd: Crowd, pair: tuple[Any, Any] | None = None) -> None:
+        self.theirs, ours = pair or socket.socketpair()
         self.theirs.settimeout(PATIENCE_SECONDS)
         self.client = Client(ours, SILENCE_SECONDS, crowd)
         self._unreader = SocketUnreader(self.client)
@@ -342,6 +342,43 @@ def test_a_head_is_not_read_without_end(ends: Ends) -> None:
     sent.kill()
 
 
+def test_what_comes_behind_half_a_body_is_never_read() -> None:
+    """The wait for it was ended, but TCP goes on receiving: the rest would be taken for the next request."""
+    with closing(Ends(Crowd(10), _over_tcp())) as ends:
+        ends.theirs.sendall(HEAD)
+        ends.read_head()
+        waiting = reading(ends.client)
+        ends.client.let_go()
+        assert waiting.get(timeout=PATIENCE_SECONDS) == b""
+        ends.theirs.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        gevent.sleep(SHORT_SECONDS)
+        with pytest.raises(StopIteration):
+            ends.read_head()
+
+
+def _over_tcp() -> tuple[Any, Any]:
+    with closing(socket.socket()) as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        theirs = socket.create_connection(listening.getsockname())
+        return theirs, listening.accept()[0]
+
+
+def test_a_body_is_not_read_without_end_and_what_is_left_is_never_read(ends: Ends) -> None:
+    size = 3 * clients.MAX_REQUEST_BYTES
+    head = f"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n".encode()
+    rest = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * (size // 20)
+    sent = gevent.spawn(ends.theirs.sendall, head + rest)
+    with in_time():
+        request = ends.read_head()
+        assert request.should_close(), "its client is told"
+        read = len(request.body.read(size))
+        assert clients.MAX_REQUEST_BYTES < read < 2 * clients.MAX_REQUEST_BYTES
+        with pytest.raises(StopIteration):
+            ends.read_head()
+    sent.kill()
+
+
 # --- too many
 
 
@@ -388,6 +425,50 @@ def connected(crowd: Crowd, count: int, *, are_known: bool = True) -> Iterator[l
                 made[-1].ask()
                 assert made[-1].is_answered()
         yield made
+
+
+@contextmanager
+def sending_ahead(crowd: Crowd) -> Iterator[Served]:
+    """A client that has sent a second request with its first, which is answered."""
+    with closing(Served(crowd)) as client:
+        client.theirs.sendall((HEAD + b"1234") * 2)
+        assert client.is_answered()
+        yield client
+
+
+def test_of_many_clients_that_do_not_wait_for_answers_one_at_a_time_goes_on() -> None:
+    """Else a turn of the loop serves all of them, and a request that takes several turns waits for that each time."""
+    crowd = Crowd(10)
+    crowd.turn.acquire()
+    with sending_ahead(crowd) as first, sending_ahead(crowd) as second:
+        for each in (first, second):
+            each.theirs.settimeout(SHORT_SECONDS)
+            with pytest.raises(TimeoutError):
+                each.is_answered()
+            each.theirs.settimeout(PATIENCE_SECONDS)
+        crowd.turn.release()
+        assert first.is_answered()
+        assert second.is_answered()
+
+
+def test_a_client_that_waits_for_its_turn_makes_room_for_others() -> None:
+    crowd = Crowd(2)
+    crowd.turn.acquire()
+    with sending_ahead(crowd) as first, sending_ahead(crowd) as second, connected(crowd, 1) as [other]:
+        assert first.is_hung_up()
+        other.ask()
+        assert other.is_answered()
+        crowd.turn.release()
+        assert second.is_answered()
+    assert crowd.let_go == 1
+
+
+def test_a_turn_is_waited_for_so_long(quickly: Callable[..., None]) -> None:
+    quickly("TURN_SECONDS")
+    crowd = Crowd(10)
+    crowd.turn.acquire()
+    with sending_ahead(crowd) as client, in_time():
+        assert client.is_hung_up()
 
 
 def test_of_too_many_idle_clients_the_longest_idle_one_is_let_go() -> None:

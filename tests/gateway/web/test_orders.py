@@ -291,7 +291,8 @@ def test_a_pin_that_does_not_open_is_an_error_that_shows_nothing(
     moved = factories.sent("another player")
     factories.put(moved, pinCode=factories.column(completed, "pinCode"))
     found = calls.problem(trusted.simulate_get(f"/orders/{moved['id']}"), 500)
-    assert "ENCRYPTION_KEYS" in found["detail"] and "sealed:" not in found["detail"]
+    assert "restore this row" in found["detail"] and "ENCRYPTION_KEYS" not in found["detail"]
+    assert "sealed:" not in found["detail"]
 
 
 # --- the timeline
