@@ -42,7 +42,7 @@ class Keys:
         """
         scheme, _, presented = (req.get_header("Authorization") or "").partition(" ")
         if scheme.lower() != "bearer" or not presented.strip():
-            raise _unauthorized("send an API key: Authorization: Bearer KEY")
+            raise _unauthorized(_how_to_send(req))
         found = self._find(req, presented.strip(), survives_outage)
         if isinstance(found, str):
             self._limits.failure_from(req)
@@ -158,6 +158,12 @@ class Access:
         if is_answered and getattr(resource, "needs_key", True):
             survives_outage = getattr(resource, "survives_outage", False)
             req.context.key = self._keys.identify(req, survives_outage=survives_outage)
+
+
+def _how_to_send(req: falcon.Request) -> str:
+    """Clients of the older storefront's API send their key in a header of its own."""
+    sent = ", not as X-API-Token" if req.get_header("X-API-Token") else ""
+    return f"send an API key as Authorization: Bearer KEY{sent}"
 
 
 def _unauthorized(detail: str) -> Problem:

@@ -174,13 +174,19 @@ class Order:
     """One order."""
 
     needs_database = True
+    #: What the older storefront's API had under this name is a list here.
+    OLD_LIST = "me"
 
     def __init__(self, keys: Keys, settings: Settings) -> None:
         self._keys = keys
         self._settings = settings
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, order_id: str) -> None:
-        seen = Seen(self._keys.require(req, Scope.ORDERS_READ), self._settings)
+        key = self._keys.require(req, Scope.ORDERS_READ)
+        if order_id == self.OLD_LIST:
+            orders = req.path.rstrip("/").removesuffix(f"/{self.OLD_LIST}")
+            raise Problem(404, f"no order has this id; to list orders, use GET {orders}?userIdentifier=…")
+        seen = Seen(key, self._settings)
         resp.media = seen.show(seen.find(order_id))
 
 
@@ -196,9 +202,11 @@ class Events:
     def on_get(self, req: falcon.Request, resp: falcon.Response, order_id: str) -> None:
         seen = Seen(self._keys.require(req, Scope.ORDERS_READ), self._settings)
         query = schemas.read_query(schemas.ListEvents, req.params)
-        events, more_follow = seen.events(seen.find(order_id), query)
+        found = seen.find(order_id)
+        events, more_follow = seen.events(found, query)
         following = schemas.cursor_after_event(events[-1]) if more_follow else None
-        resp.media = {"data": [schemas.show_event(event) for event in events], "nextCursor": following}
+        shown = [schemas.show_event(event, found.sent_at) for event in events]
+        resp.media = {"data": shown, "nextCursor": following}
 
 
 class Check:

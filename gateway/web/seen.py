@@ -16,7 +16,7 @@ from models.codes import Code
 from models.listing import Filter, Page
 from models.order import Order
 from models.plans import Requested
-from models.status import Source
+from models.status import ExternalStatus, Source
 from models.stuck import Limits
 from models.tenants import View
 from models.timeline import Event
@@ -80,7 +80,7 @@ class Seen:
         """The order, cancelled. Raises a 409 if it was sent."""
         timeout = self._settings.order_timeout
         if not unsent.cancel(found.id, self._key.name, order_timeout_seconds=timeout):
-            raise Problem(409, f"the order is {found.external_status} and can no longer be cancelled")
+            raise Problem(409, _why_not_cancelled(self.find(found.id)))
         return self.find(found.id)
 
     def resolve(self, found: Order, wanted: schemas.ResolveOrder) -> Order:
@@ -123,3 +123,9 @@ class Seen:
         name = self._key.name
         note = f"codes read with key {name}"
         timeline.record_once(found.id, Source.API, note, name, within_seconds=READING_SECONDS)
+
+
+def _why_not_cancelled(found: Order) -> str:
+    if found.external_status == ExternalStatus.NOT_SENT:
+        return "another system placed the order; cancel it there"
+    return f"the order is {found.external_status} and can no longer be cancelled"
