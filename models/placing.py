@@ -48,7 +48,7 @@ class NewOrder:
 
     product_id: str
     package_id: str
-    user_identifier: str
+    user_identifier: str | None = None
     extra_field: str | None = None
     quantity: int = 1
     notify_url: str | None = None

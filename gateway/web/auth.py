@@ -22,6 +22,9 @@ CACHE_SECONDS = 0.8
 #: A key that is not among them may have just been made, so they are read once more before it is refused. For an address
 #: that is past its failures, at most so often, in seconds.
 LOOK_AGAIN_SECONDS = 0.1
+#: The header in which clients of the older storefront's order API send their token.
+OLDER_HEADER = "X-API-Token"
+_HOW = "send an API key: Authorization: Bearer KEY"
 #: Seconds until a use is noted once more, if it could not be stored.
 NOTE_AGAIN_SECONDS = 60
 
@@ -42,7 +45,9 @@ class Keys:
         """
         scheme, _, presented = (req.get_header("Authorization") or "").partition(" ")
         if scheme.lower() != "bearer" or not presented.strip():
-            raise _unauthorized("send an API key: Authorization: Bearer KEY")
+            raise _unauthorized(
+                _HOW if req.get_header(OLDER_HEADER) is None else f"{OLDER_HEADER} is not read; {_HOW}"
+            )
         found = self._find(req, presented.strip(), survives_outage)
         if isinstance(found, str):
             self._limits.failure_from(req)

@@ -25,6 +25,10 @@ from models.status import Source
 from models.stuck import Limits
 
 NO_ROUTE = "no route leads from this package to a provider; add one with `gateway routes add`"
+INSTEAD_OF_MINE = (
+    "this API has no /orders/me; list the orders of a player: GET /orders?userIdentifier=…, or all that this key sees:"
+    " GET /orders"
+)
 IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 #: Seconds in which further readings of an order's codes with the same key are not recorded.
 READING_SECONDS = 3600
@@ -140,6 +144,17 @@ def _answer(placed: placing.Result) -> Answer | NoRoute | KeyReused:
     if isinstance(placed, Repeated):
         return Answer(json.loads(placed.answer)["id"], placed.answer, is_new=False)
     return Answer(placed.order.id, database.as_json(schemas.show_order(placed.order)), placed.is_new)
+
+
+class Mine:
+    """Where the older storefront's order API lists the orders of its caller."""
+
+    def __init__(self, keys: Keys) -> None:
+        self._keys = keys
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        self._keys.require(req, Scope.ORDERS_READ)
+        raise Problem(404, INSTEAD_OF_MINE)
 
 
 class Order:

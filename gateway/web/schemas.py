@@ -91,7 +91,8 @@ class PlaceOrder(_Input):
 
     product_id: Text
     package_id: Text
-    user_identifier: Text
+    #: Not every product has a player. A provider that needs one refuses the order before it is sent.
+    user_identifier: OptionalText = None
     extra_field: OptionalText = None
     quantity: Annotated[int, Field(ge=1, le=1000)] = 1
     notify_url: Annotated[None, BeforeValidator(_no_notifications)] = None
