@@ -55,8 +55,6 @@ def migrate(database_url: str, *, schema: str = database.SCHEMA, echo: Echo = pr
             pool.execute_sql(f"SET search_path = {quoted(expected.home(pool))}")
             _prepare(pool, before.earlier, echo)
         applied = [_apply(pool, step, echo) for step in before.steps]
-        if applied and (places := list(state.left(pool))):
-            raise _in_the_way(pool, places)
         _settle(pool, echo)
     pool.close_all()
     return applied
@@ -80,6 +78,10 @@ def _refuse_what_cannot_be(pool: database.Pool, before: State) -> None:
         raise InTheWay(
             f"{', '.join(twice)}: in the schema {home} and in {pool.schema}; rename the one that is not in use"
         )
+    for step in before.steps:
+        for table in set(step.created) - {ORDERS}:
+            if table not in (before.earlier.names if before.earlier else ()) and _is_in_schema(pool, table):
+                _refuse_other_columns(before, step, table)
     if lacks := list(rights.lacking(pool, before.steps, before.earlier, home)):
         raise NotPermitted(rights.in_words(pool, lacks))
 
@@ -88,11 +90,13 @@ def _is_in_schema(pool: database.Pool, table: str) -> bool:
     return bool(pool.execute_sql("SELECT to_regclass(%s)", (f"{quoted(pool.schema)}.{table}",)).fetchone()[0])
 
 
-def _in_the_way(pool: database.Pool, places: list[str]) -> InTheWay:
-    return InTheWay(
-        f"every migration was applied, but {expected.in_words(places, pool.schema)} is missing: something else has the"
-        f" name of the table; rename it, or set DATABASE_SCHEMA to another name, and then migrate"
-    )
+def _refuse_other_columns(before: State, step: Step, table: str) -> None:
+    """CREATE TABLE IF NOT EXISTS would take it for ours. Raises InTheWay."""
+    if lacking := sorted(step.created[table] - before.found.columns.get(table, set())):
+        raise InTheWay(
+            f"{before.schema}.{table} is not the gateway's table, or is damaged: it lacks {', '.join(lacking)};"
+            " rename it or add what it lacks, or set DATABASE_SCHEMA to another name, and then migrate"
+        )
 
 
 def _prepare(pool: database.Pool, earlier: Earlier | None, echo: Echo) -> None:

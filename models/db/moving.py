@@ -76,8 +76,9 @@ def lock(earlier: Earlier) -> str:
 def move(earlier: Earlier, schema: str) -> Iterator[str]:
     """The statements that move the tables, with their indexes and sequences, and make the views."""
     target = quoted(schema)
-    roles = sorted({role for table in earlier.tables for role, _ in table.grants})
-    if roles:
+    # PostgreSQL checks a reference to a table as the owner of that table, who must see the schema.
+    yield f"GRANT USAGE, CREATE ON SCHEMA {target} TO {', '.join(sorted({table.owner for table in earlier.tables}))}"
+    if roles := sorted({role for table in earlier.tables for role, _ in table.grants}):
         yield f"GRANT USAGE ON SCHEMA {target} TO {', '.join(roles)}"
     for table in earlier.tables:
         view = f"{earlier.home}.{table.name}"

@@ -52,7 +52,8 @@ SELECT 'column', a.attrelid::regclass::text, a.attname::text, format_type(a.attt
 FROM pg_attribute AS a
 JOIN pg_class AS c ON c.oid = a.attrelid AND c.relkind IN ('r', 'v')
 LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-WHERE a.attnum > 0 AND c.relnamespace::regnamespace::text NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
+WHERE a.attnum > 0 AND NOT a.attisdropped
+    AND c.relnamespace::regnamespace::text NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
 UNION ALL
 SELECT 'index', indexname::text, indexdef, schemaname::text, '' FROM pg_indexes
 WHERE schemaname NOT IN ('pg_catalog', 'pg_toast') AND tablename <> 'schema_migration'
