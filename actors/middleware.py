@@ -15,7 +15,8 @@ from models.db import database
 
 logger = log.get(__name__)
 
-#: Longest time between two looks at whether the scheduler is alive and no hint was lost, in seconds.
+#: Longest time between two looks at whether the scheduler is alive, no hint was lost, and no order is to be followed,
+#: in seconds.
 WATCH_SECONDS = 15
 #: Probes that one worker process has under way at once, at most.
 MOST_PROBES = 4
@@ -43,13 +44,14 @@ class LogContext(Middleware):
 class SweepWatch(Middleware):
     """Does from within the worker, without the queue, what must not wait for the next sweep.
 
-    Sweeps if none has begun for `overdue_seconds`, and lets `take_up` look for orders whose hints were lost; that first
-    at once, since the worker that had no right keys may have been replaced by this one.
+    Sweeps if none has begun for `overdue_seconds`, and lets each of `looks` look for orders: those whose hints were
+    lost, and those that another system has sent. They look first at once, since the worker that had no right keys may
+    have been replaced by this one.
     """
 
-    def __init__(self, overdue_seconds: float, take_up: Callable[[], object]) -> None:
+    def __init__(self, overdue_seconds: float, *looks: Callable[[], object]) -> None:
         self._overdue_seconds = overdue_seconds
-        self._take_up = take_up
+        self._looks = looks
         self._stopping = threading.Event()
 
     def after_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
@@ -60,10 +62,12 @@ class SweepWatch(Middleware):
         self._stopping.set()
 
     def _watch(self, broker: dramatiq.Broker) -> None:
-        _guarded(self._take_up)
+        for look in self._looks:
+            _guarded(look)
         while not self._stopping.wait(min(WATCH_SECONDS, self._overdue_seconds / 4)):
             _guarded(partial(self._sweep_if_overdue, broker))
-            _guarded(self._take_up)
+            for look in self._looks:
+                _guarded(look)
 
     def _sweep_if_overdue(self, broker: dramatiq.Broker) -> None:
         with database.session():

@@ -9,7 +9,7 @@ from actors import middleware
 from gateway import log, outbound, sentry
 from gateway import settings as settings_module
 from gateway.broker import Hints, make_broker
-from gateway.fulfilment import probing, recovery
+from gateway.fulfilment import following, probing, recovery
 from gateway.fulfilment.permits import Permits
 from gateway.fulfilment.worker import Worker
 from models import sweep_run
@@ -46,7 +46,9 @@ worker = Worker(
 )
 broker.add_middleware(
     middleware.SweepWatch(
-        settings.sweep_period_seconds + sweep_run.GRACE_SECONDS, partial(recovery.take_up, worker)
+        settings.sweep_period_seconds + sweep_run.GRACE_SECONDS,
+        partial(recovery.take_up, worker),
+        partial(following.take_up, worker),
     )
 )
 broker.add_middleware(

@@ -226,6 +226,8 @@ class Settings(BaseModel):
             description="lower-case letters, digits and _, up to 63 characters; not public, nor a name of PostgreSQL"
         ),
     ] = "referans"
+    #: Whether codes are sealed in "pinCode" of the orders table; everywhere else they are.
+    seal_pins: Literal["auto", "always", "never"] = Field(default="auto", description="auto, always or never")
     redis_url: Annotated[
         SecretStr,
         _scheme("redis", "rediss"),
@@ -298,7 +300,7 @@ class Settings(BaseModel):
         default=None, description="a URL that begins with https://"
     )
 
-    @field_validator("log_format", "log_level", mode="before")
+    @field_validator("log_format", "log_level", "seal_pins", mode="before")
     @classmethod
     def _any_case(cls, value: Any) -> Any:
         return value.lower() if isinstance(value, str) else value

@@ -16,6 +16,7 @@ from models import balance_chain
 from models.balance_chain import CENT, Fall, Followed, Known, Step, Unanswered
 from models.db import database
 from models.db.prepared import Prepared
+from models.status import IS_OPEN, IS_OURS
 
 logger = log.get(__name__)
 
@@ -347,11 +348,12 @@ SELECT min(began_at) AS at FROM referans.balance_readings
 WHERE provider_id = %(id)s AND NOT is_placed AND id > %(after)s
 """
 #: In SQL, of the order `o`: another system sends it.
-_IS_FOREIGN = 'COALESCE(o."placedByGateway", o."routeParams" IS NOT NULL) IS NOT TRUE'
+_IS_FOREIGN = f"NOT {IS_OURS}"
 _PACKAGE = (
     """concat_ws('/', o."productId"::text, o."packageId"::text, o.quantity::text, o."routeParams"::text)"""
 )
-#: What is open rides idx_orders_waiting. What was refused has not been bought, nor what never reached its provider.
+#: What is open rides idx_orders_waiting. Another system has further words for that; what is followed of it has a plan.
+#: What was refused has not been bought, nor what never reached its provider.
 #: An order may be bought once under each of its references, and once more by a provider that had refused it.
 OPEN_SENDS = Prepared(f"""
 WITH heard AS (
@@ -366,6 +368,9 @@ WITH heard AS (
     SELECT o.id FROM product_orders AS o
     WHERE o."externalStatus" IN ('pending', 'sent', 'processing') AND o."providerId" = %(id)s
         AND (o."externalStatus" = 'pending' OR {_IS_FOREIGN})
+    UNION
+    SELECT o.id FROM product_orders AS o
+    WHERE o."nextCheckAt" IS NOT NULL AND o."providerId" = %(id)s AND {_IS_FOREIGN} AND {IS_OPEN}
     UNION
     SELECT order_id FROM heard
 ), sent AS (

@@ -3,8 +3,8 @@ or if nothing is due.
 
 A claim names the provider that will be called (`provider_id`), and fails if the order has gone to another one. What
 becomes of a send names its reference, too (`referans`): a person may have had the order sent again under another one.
-What another hand has decided is not sent any more. Nor is what waits to be sent again while a former send has delivered
-it: a person decides that conflict first.
+What another hand has decided is not sent any more, and what another system has placed is never sent. Nor is what waits
+to be sent again while a former send has delivered it: a person decides that conflict first.
 """
 
 from dataclasses import dataclass, field
@@ -14,8 +14,9 @@ from typing import Any
 from models import masking, texts, timeline
 from models.db import database
 from models.db.prepared import Prepared
+from models.order import CODES
 from models.route import HAS_NO_CODES, Route
-from models.status import IS_DECIDED, IS_OPEN
+from models.status import IS_AT_PROVIDER, IS_DECIDED, IS_OPEN, IS_OURS, REFERENCE
 
 #: How often a provider must say that it does not know an order in doubt before it is sent again.
 ASKS = 2
@@ -262,21 +263,30 @@ def unknown_to_provider(
 #: The order is still with the provider that the claim names, if it names one.
 WITH_PROVIDER = '(%(provider)s::text IS NULL OR o."providerId" = %(provider)s::text)'
 #: And under the reference that it was sent under.
-SAME_REFERANS = "(%(referans)s::text IS NULL OR o.provider_referans = %(referans)s::text)"
+SAME_REFERANS = f"(%(referans)s::text IS NULL OR {REFERENCE} = %(referans)s::text)"
 #: The send is still the order's last one.
 SAME_SEND = f"{WITH_PROVIDER} AND {SAME_REFERANS}"
 #: In SQL, of the order `o`: every send has ended without reaching its provider, and it is to be sent again.
 IS_UNREACHED = """(o."externalStatus" = 'pending' AND NOT o."mayBeKnown" AND o."sendingUntil" IS NULL
     AND %(asks)s <= o."unknownCount")"""
 #: What sending and asking need to know of an order.
-TASK = """
-    o.id::text AS id, o."providerId" AS provider_id, o.provider_referans, o."externalOrderId" AS external_order_id,
+TASK = f"""
+    o.id::text AS id, o."providerId" AS provider_id, {REFERENCE} AS provider_referans,
+    o."externalOrderId" AS external_order_id,
     o."userIdentifier" AS user_identifier, o."extraField" AS extra_field, o.quantity, o."routeParams" AS route_params,
     o."fieldMap" AS field_map,
     o."externalStatus" AS external_status, o."productId"::text AS product_id, o."packageId"::text AS package_id,
     o."triedProviders" AS tried_providers, o."checkCount" AS check_count,
-    COALESCE(o."mayBeKnown", true) AS may_be_known, now() AS claimed_at, o."pinCode" AS pin_code, o.codes
+    COALESCE(o."mayBeKnown", true) AS may_be_known, now() AS claimed_at, o."pinCode" AS pin_code,
+    {CODES} AS codes
 """
+#: In SQL, of the order `o`: it is sent by the gateway, and no other hand has decided it.
+MAY_BE_SENT = f"({IS_OURS} AND NOT {IS_DECIDED})"
+#: In SQL, of the order `o`: since when it waits for its outcome. Another system may not have said when it was sent.
+SENT_AT = """COALESCE(o."sentAt", o."claimedAt", o."createdAt")"""
+#: In SQL, of the order `o`: its time is up.
+IS_EXPIRED = f"{SENT_AT} + make_interval(secs => %(order_timeout)s) <= now()"
+
 CLAIM_DISPATCH = Prepared(f"""
 WITH claimed AS (
     UPDATE product_orders AS o SET "externalStatus" = 'pending', "claimedAt" = now(), attempts = attempts + 1,
@@ -284,7 +294,7 @@ WITH claimed AS (
         "sendingUntil" = now() + make_interval(secs => %(grace)s), "mayBeKnown" = false,
         "unknownCount" = 0, "unknownAt" = NULL
     WHERE o.id = %(id)s AND o."externalStatus" = 'not_sent' AND o."nextCheckAt" IS NOT NULL AND {WITH_PROVIDER}
-      AND NOT {IS_DECIDED} AND o.attention IS DISTINCT FROM 'conflict'
+      AND {MAY_BE_SENT} AND o.attention IS DISTINCT FROM 'conflict'
     RETURNING o.*
 ), told AS (
     INSERT INTO referans.order_events (order_id, source, "from", "to", message)
@@ -303,7 +313,7 @@ WITH claimed AS (
         "sendingUntil" = now() + make_interval(secs => %(grace)s), "mayBeKnown" = false, "lastCallbackAt" = NULL
     WHERE o.id = %(id)s AND o."externalStatus" = 'pending' AND o."providerId" = %(former)s
       AND (%(refused)s::boolean OR NOT o."mayBeKnown") AND (NOT %(is_waiting)s::boolean OR {IS_UNREACHED})
-      AND {SAME_REFERANS} AND NOT {IS_DECIDED}
+      AND {SAME_REFERANS} AND {MAY_BE_SENT}
     RETURNING o.*
 ), told AS (
     INSERT INTO referans.order_events (order_id, source, "from", "to", message, whole)
@@ -312,7 +322,7 @@ WITH claimed AS (
 SELECT {TASK} FROM claimed AS o
 """)
 FIND_UNREACHED = Prepared(f"""
-SELECT {TASK} FROM product_orders AS o WHERE o.id = %(id)s AND {IS_UNREACHED} AND NOT {IS_DECIDED}
+SELECT {TASK} FROM product_orders AS o WHERE o.id = %(id)s AND {IS_UNREACHED} AND {MAY_BE_SENT}
 """)
 CLAIM_RESEND = Prepared(f"""
 WITH claimed AS (
@@ -321,7 +331,7 @@ WITH claimed AS (
         "mayBeKnown" = o."mayBeKnown" OR o."sendingUntil" IS NOT NULL,
         "sendingUntil" = now() + make_interval(secs => %(grace)s)
     WHERE o.id = %(id)s AND o."externalStatus" = 'pending' AND o."unknownCount" >= %(asks)s
-      AND (o."sendingUntil" IS NULL OR o."sendingUntil" <= now()) AND {SAME_SEND} AND NOT {IS_DECIDED}
+      AND (o."sendingUntil" IS NULL OR o."sendingUntil" <= now()) AND {SAME_SEND} AND {MAY_BE_SENT}
     RETURNING o.*
 ), told AS (
     INSERT INTO referans.order_events (order_id, source, "from", "to", message)
@@ -335,24 +345,24 @@ WITH claimed AS (
     UPDATE product_orders AS o SET "checkCount" = o."checkCount" + 1, "lastSyncAt" = now(), "checkRequestedAt" = NULL,
         "nextCheckAt" = CASE
             WHEN NOT {IS_OPEN} THEN NULL
-            WHEN COALESCE(o."sentAt", o."claimedAt") + make_interval(secs => %(order_timeout)s) <= now()
+            WHEN {IS_EXPIRED}
             THEN now() + make_interval(secs => %(grace)s)
             ELSE LEAST(
                 now() + make_interval(secs => (%(delays)s::float8[])[
                     LEAST(o."checkCount" + 1, array_length(%(delays)s::float8[], 1))]),
-                COALESCE(o."sentAt", o."claimedAt") + make_interval(secs => %(order_timeout)s)) END
+                {SENT_AT} + make_interval(secs => %(order_timeout)s)) END
     WHERE o.id = %(id)s AND o."nextCheckAt" <= now() AND o."externalStatus" <> 'not_sent'
+      AND ({IS_OURS} OR {IS_AT_PROVIDER})
       AND ({IS_OPEN} OR o."codeAsks" IS NULL) AND {WITH_PROVIDER} AND (
         o."checkRequestedAt" IS NOT NULL
         OR {IS_OPEN} AND (
             o."lastCallbackAt" IS NULL
             OR o."lastCallbackAt" + make_interval(secs => %(trust)s) <= now()
-            OR COALESCE(o."sentAt", o."claimedAt") + make_interval(secs => %(order_timeout)s) <= now()))
+            OR {IS_EXPIRED}))
     RETURNING o.*
 )
 SELECT {TASK}, EXTRACT(EPOCH FROM o."nextCheckAt" - now())::float8 AS next_check_seconds,
-    {IS_OPEN}
-        AND COALESCE(o."sentAt", o."claimedAt") + make_interval(secs => %(order_timeout)s) <= now() AS expired
+    {IS_OPEN} AND {IS_EXPIRED} AS expired
 FROM claimed AS o
 """)
 CLAIM_CODE_ASK = Prepared(f"""
@@ -402,7 +412,7 @@ IN_DOUBT = Prepared(f"""
 UPDATE product_orders AS o SET "nextCheckAt" = now() + make_interval(secs => %(delay)s), "sendingUntil" = NULL,
     "unknownCount" = CASE WHEN %(never_reached)s::boolean AND NOT o."mayBeKnown" THEN %(asks)s::int ELSE 0 END,
     "unknownAt" = NULL, "mayBeKnown" = o."mayBeKnown" OR NOT %(never_reached)s::boolean
-WHERE o.id = %(id)s AND o."externalStatus" = 'pending' AND {SAME_SEND} RETURNING o.id
+WHERE o.id = %(id)s AND o."externalStatus" = 'pending' AND {SAME_SEND} AND {IS_OURS} RETURNING o.id
 """)
 UNKNOWN = Prepared(f"""
 UPDATE product_orders AS o SET
@@ -410,7 +420,7 @@ UPDATE product_orders AS o SET
         OR o."unknownAt" + make_interval(secs => %(gap)s) <= now() THEN 1 ELSE 0 END,
     "unknownAt" = CASE WHEN o."unknownAt" IS NULL
         OR o."unknownAt" + make_interval(secs => %(gap)s) <= now() THEN now() ELSE o."unknownAt" END
-WHERE o.id = %(id)s AND o."externalStatus" IN ('pending', 'sent', 'processing')
+WHERE o.id = %(id)s AND {IS_OPEN} AND o."externalStatus" <> 'not_sent'
   AND (o."sendingUntil" IS NULL OR o."sendingUntil" <= now()) AND {SAME_SEND}
 RETURNING "unknownCount"
 """)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from models.claims import ASKS
 from models.db import database
+from models.status import IS_OPEN, REFERENCE, WORD
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +24,9 @@ def by_provider() -> list[Denied]:
 
 #: Uses idx_orders_planned: its cost follows the number of waiting orders.
 DENIED = f"""
-SELECT o."providerId" AS provider_id, count(*)::int AS count, min(o.provider_referans) AS example
+SELECT o."providerId" AS provider_id, count(*)::int AS count, min({REFERENCE}) AS example
 FROM product_orders AS o
-WHERE o."nextCheckAt" IS NOT NULL AND o."externalStatus" IN ('sent', 'processing') AND o."unknownCount" >= {ASKS}
-  AND o."providerId" IS NOT NULL AND o.provider_referans IS NOT NULL
+WHERE o."nextCheckAt" IS NOT NULL AND {IS_OPEN} AND {WORD} NOT IN ('not_sent', 'pending')
+  AND o."unknownCount" >= {ASKS} AND o."providerId" IS NOT NULL AND {REFERENCE} IS NOT NULL
 GROUP BY 1 ORDER BY 1
 """

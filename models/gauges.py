@@ -7,7 +7,7 @@ from decimal import Decimal
 from models.db import database
 from models.plans import IS_PLANNED
 from models.provider_health import IS_DOWN
-from models.status import IS_OPEN
+from models.status import IS_OPEN, READ
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class ProviderGauge:
 
 
 def waiting() -> dict[str, int]:
-    """Our own orders that are not final, by externalStatus."""
+    """The orders that the gateway sends or follows, by externalStatus."""
     return {row["status"]: row["n"] for row in database.rows(WAITING)}
 
 
@@ -52,7 +52,7 @@ TEXTS = {
     "scheduler_age_seconds": "Seconds since the last tick of the scheduler, which comes each minute.",
 }
 WAITING = f"""
-SELECT "externalStatus" AS status, count(*)::int AS n FROM product_orders AS o
+SELECT {READ} AS status, count(*)::int AS n FROM product_orders AS o
 WHERE o."nextCheckAt" IS NOT NULL AND {IS_OPEN} GROUP BY 1
 """
 SINGLES = f"""

@@ -260,6 +260,9 @@ WHERE c.result = 'unmatched' AND c.id > %(after_id)s AND (
             WHERE o.provider_referans = c.referans
               AND (o."providerId" = c.provider_id OR c.provider_id = ANY (o."triedProviders")))
     OR EXISTS (SELECT FROM product_orders AS o
+               WHERE o.provider_referans IS NULL AND o."externalOrderId" = c.referans
+                 AND o."providerId" = c.provider_id)
+    OR EXISTS (SELECT FROM product_orders AS o
                WHERE c.referans IS NULL AND o."externalOrderId" = c.external_order_id
                  AND o."providerId" = c.provider_id))
 ORDER BY c.id LIMIT %(limit)s

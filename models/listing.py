@@ -13,7 +13,7 @@ from typing import Any
 from models.db import database
 from models.db.database import Use
 from models.order import Order
-from models.status import STAGES, ExternalStatus, words
+from models.status import ExternalStatus, reads_as
 from models.stuck import PROVIDER, SHOWN, Limits
 
 #: Orders that one part looks at: few at first, since most filters let enough of them through. The last is used again.
@@ -153,12 +153,7 @@ def _time_condition(comparison: str, name: str, at: datetime | timedelta | None)
 
 
 def _status_condition(wanted: ExternalStatus | None) -> _Where:
-    """A word that we do not know reads as `pending`."""
-    if wanted is ExternalStatus.PENDING:
-        others = [name for name, _, _ in STAGES if name != wanted]
-        return _given("statuses", 'lower(o."externalStatus") <> ALL (%(statuses)s)', others)
-    named = words(wanted) if wanted else None
-    return _given("statuses", 'lower(o."externalStatus") = ANY (%(statuses)s)', named)
+    return _Where() if wanted is None else _Where((reads_as(wanted),))
 
 
 TABLE = "product_orders"

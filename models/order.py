@@ -8,12 +8,12 @@ from uuid import UUID
 
 from models import codes, texts
 from models.codes import Code
-from models.db import database, sealed, sql
+from models.db import database, pins, sealed, sql
 from models.db.prepared import Prepared
 from models.masking import Known, ProviderText
 from models.outcome import Arrival, as_json, order_owner, owner
 from models.route import HAS_NO_CODES
-from models.status import STAGES, UNKNOWN_RANK, Result
+from models.status import IS_OURS, LOWERED, READ, STAGES, UNKNOWN_RANK, Result
 
 #: Outcomes in one statement; its joins grow with the square.
 MAX_BATCH = 100
@@ -35,15 +35,16 @@ class Order:
     user_identifier: str | None
     extra_field: str | None
     status: str
+    #: The word of ours that the column's reads as (`status.read`).
     external_status: str
     provider_id: str | None
     #: Our reference: what the provider knows the order by.
     provider_referans: str | None
     #: The provider's own number.
     external_order_id: str | None
-    #: The first code, sealed; see `codes_of`.
+    #: The first code, sealed or in clear (`models.pins`); None if it is too long for the column. See `codes_of`.
     pin_code: str | None = field(repr=False)
-    #: Every code, each sealed; None if there is one that is nothing but its text (`pin_code`). See `codes_of`.
+    #: Every code, each sealed; None if there is one that stands in `pin_code` alone. See `codes_of`.
     codes: list[dict[str, Any]] | None = field(repr=False)
     #: What proves a direct top-up; no secret.
     receipt: str | None
@@ -60,8 +61,12 @@ class Order:
     attention: str | None
 
 
+#: In SQL, of the order `o`: it has a code. If another hand empties "pinCode", what stands in `codes` counts no more.
+HAS_CODE = """(NULLIF(o."pinCode", '') IS NOT NULL OR o."codesOnly" IS TRUE)"""
+#: In SQL, of the order `o`: every code, each sealed; NULL if there is none, or one that stands in "pinCode" alone.
+CODES = f"CASE WHEN {HAS_CODE} THEN o.codes END"
 #: The fields of an Order, in SQL.
-COLUMNS = """
+COLUMNS = f"""
     o.id::text AS id,
     o."orderNo" AS order_no,
     o."productId"::text AS product_id,
@@ -70,12 +75,12 @@ COLUMNS = """
     o."userIdentifier" AS user_identifier,
     o."extraField" AS extra_field,
     o.status,
-    o."externalStatus" AS external_status,
+    {READ} AS external_status,
     o."providerId" AS provider_id,
     o.provider_referans,
     o."externalOrderId" AS external_order_id,
     o."pinCode" AS pin_code,
-    o.codes,
+    {CODES} AS codes,
     o.receipt,
     o."lastMessage" AS last_message,
     o."createdAt" AS created_at,
@@ -127,11 +132,15 @@ def codes_of(order: Order) -> list[Code]:
 def open_codes(
     pin_code: str | None, kept: Sequence[dict[str, Any]] | None, owners: Sequence[str]
 ) -> list[Code]:
-    """Codes in clear: of the columns "pinCode" and `codes`, sealed for one of `owners`. Raises sealed.Unsealable."""
-    if not pin_code:
-        return []
+    """Codes in clear: of the columns "pinCode" and `codes`, sealed for one of `owners`. Raises sealed.Unsealable.
+
+    A code in clear that is not among the others was written by another hand, and comes first.
+    """
+    entries = list(kept or ())
+    if pin_code and not entries:
+        entries = [{"pin": pin_code}]
     found = []
-    for each in kept or [{"pin": pin_code}]:
+    for each in entries:
         if "sealed" in each:
             code = codes.from_json(sealed.unseal(each["sealed"], *owners))
         else:
@@ -139,12 +148,14 @@ def open_codes(
         if "addition" in each:
             code = codes.merged(code, codes.from_json(sealed.unseal(each["addition"], *owners)))
         found.append(code)
+    if pin_code and not sealed.is_sealed(pin_code) and pin_code not in [code.code for code in found]:
+        found.insert(0, Code(pin_code))
     return found
 
 
 def count_codes(order: Order) -> int:
     """How many codes the order has; that opens none of them."""
-    return len(order.codes or [{}]) if order.pin_code else 0
+    return len(order.codes) if order.codes else int(bool(order.pin_code))
 
 
 def settle(arrivals: Sequence[Arrival], *, order_timeout_seconds: float) -> list[Settled]:
@@ -155,12 +166,19 @@ def settle(arrivals: Sequence[Arrival], *, order_timeout_seconds: float) -> list
     then duplicates.
     """
     arrivals = _knowing_their_orders(arrivals)
+    policy = pins.policy()
     settled: dict[int, Settled] = {}
-    fields = [parameters(position, arrival) for position, arrival in enumerate(arrivals)]
+    fields = [
+        parameters(position, arrival, with_plain=policy.own_in_clear)
+        for position, arrival in enumerate(arrivals)
+    ]
     waiting = fields
     while waiting:
         values: dict[str, Any] = database.arrays(_one_turn(waiting)) | {
-            "order_timeout": order_timeout_seconds
+            "order_timeout": order_timeout_seconds,
+            "own_in_clear": policy.own_in_clear,
+            "theirs_in_clear": policy.theirs_in_clear,
+            "pin_limit": policy.limit,
         }
         for row in database.rows(SETTLE, values):
             position = row.pop("position")
@@ -230,7 +248,10 @@ def secrets(pin_code: str | None, kept: Sequence[dict[str, Any]] | None, owners:
 
 
 def parameters(position: int, arrival: Arrival, *, with_plain: bool = False) -> dict[str, Any]:
-    """One element of each array that SETTLE takes; see `Sealer.digests` for `with_plain`."""
+    """One element of each array that SETTLE takes.
+
+    `with_plain` is for an order whose code was or is to be stored in clear: see `Sealer.digests`.
+    """
     outcome = arrival.outcome
     belongs_to = owner(arrival.provider_id, outcome.referans or outcome.external_order_id)
     whole = getattr(arrival.note, "whole", None) or getattr(outcome.message, "whole", None)
@@ -247,6 +268,9 @@ def parameters(position: int, arrival: Arrival, *, with_plain: bool = False) -> 
         "external_order_id": outcome.external_order_id,
         "status": outcome.status.value,
         "pin": sealed.seal(outcome.codes[0].code, belongs_to) if outcome.codes else None,
+        "clear": outcome.codes[0].code
+        if outcome.codes and with_plain and pins.policy().theirs_in_clear
+        else None,
         "codes": _sealed_codes(outcome.codes, belongs_to, with_plain) if outcome.codes else None,
         "has_plain": with_plain or not sealed.has_keys(),
         "unreadable_code": outcome.unreadable_code,
@@ -286,14 +310,14 @@ def _sealed_codes(delivered: Sequence[Code], belongs_to: str, with_plain: bool) 
 
 
 #: What is known of the order that each arrival may be about: what a text may repeat of it, and its codes.
-KNOWN = Prepared("""
+KNOWN = Prepared(f"""
 SELECT DISTINCT ON (given.position) given.position, o."providerId" AS provider_id, o.provider_referans,
-    o."externalOrderId" AS external_order_id, o."pinCode" AS pin_code, o.codes,
+    o."externalOrderId" AS external_order_id, o."pinCode" AS pin_code, {CODES} AS codes,
     array_remove(ARRAY[
         o.id::text, o."orderNo"::text, o."orderUuid"::text, o.provider_referans, o."externalOrderId",
         o."userIdentifier", o."extraField", o."productId"::text, o."packageId"::text, o."providerId"::text
     ], NULL) || ARRAY(
-        SELECT COALESCE(param.value, '') FROM jsonb_each_text(COALESCE(o."routeParams", '{}')) AS param
+        SELECT COALESCE(param.value, '') FROM jsonb_each_text(COALESCE(o."routeParams", '{{}}')) AS param
     ) AS own
 FROM unnest(
     %(position)s::int[], %(provider_id)s::text[], %(order_id)s::uuid[], %(referans)s::text[],
@@ -305,6 +329,9 @@ CROSS JOIN LATERAL (
     SELECT * FROM product_orders AS o WHERE given.order_id IS NULL AND o.provider_referans = given.referans
     UNION ALL
     SELECT * FROM product_orders AS o
+    WHERE given.order_id IS NULL AND o.provider_referans IS NULL AND o."externalOrderId" = given.referans
+    UNION ALL
+    SELECT * FROM product_orders AS o
     WHERE given.order_id IS NULL AND given.referans IS NULL AND o."externalOrderId" = given.external_order_id
 ) AS o
 ORDER BY given.position, o."providerId" = given.provider_id DESC, o."createdAt" DESC
@@ -314,6 +341,9 @@ SETTLE = sql.read(
     "settle.sql",
     stages=", ".join(f"('{name}', {rank}, '{kind}')" for name, rank, kind in STAGES),
     unknown_rank=str(UNKNOWN_RANK),
+    is_ours=IS_OURS,
+    lowered=LOWERED.format(word="o.external_status"),
+    has_code=HAS_CODE,
     has_no_codes=HAS_NO_CODES,
     version=VERSION,
     timeline=str(texts.TIMELINE),

@@ -7,10 +7,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from models.claims import SENT_AT
 from models.db import database
 from models.db.prepared import Prepared
-from models.order import Order
-from models.status import IS_DECIDED, IS_OPEN, Attention
+from models.order import CODES, Order
+from models.status import (
+    FINAL_WORDS,
+    IS_AT_PROVIDER,
+    IS_DECIDED,
+    IS_OPEN,
+    IS_OURS,
+    REFERENCE,
+    WORD,
+    Attention,
+)
 
 #: A check requested again within so many seconds is the same check: its provider is asked once.
 SAME_CHECK_SECONDS = 5.0
@@ -33,6 +43,15 @@ class DueOrder:
     external_status: str
     provider_id: str | None
     next_check_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """An order of another system that is followed from now on."""
+
+    id: str
+    #: Seconds until its first check; none or fewer if it is due.
+    check_in_seconds: float
 
 
 def due(limit: int, after: DueOrder | None) -> list[DueOrder]:
@@ -80,18 +99,24 @@ def leave_to_person(order_id: str) -> bool:
 def drop_ended(limit: int) -> int:
     """Drop plans that mean nothing any more; returns how many.
 
-    Another system has ended the order while it was followed here, or has decided it before it was sent.
+    Another system has ended the order while it was followed here, has taken it from its provider, or has decided it
+    before it was sent.
     """
     return len(database.rows(DROP_ENDED, {"limit": limit}))
 
 
-def adopt(order_timeout_seconds: float, limit: int) -> int:
-    """Plan checks for orders that another system sent to one of our providers; returns how many."""
-    return len(database.rows(ADOPT, {"order_timeout": order_timeout_seconds, "limit": limit}))
+def adopt(first_check_seconds: float, limit: int) -> list[Adopted]:
+    """Follow up to `limit` orders that another system sent to one of our providers, longest sent first of each.
+
+    The first check of each is planned `first_check_seconds` after it was sent. Of one that was sent longer ago than the
+    timeout, it is the last one, too (`claims.claim_check`).
+    """
+    return database.load(Adopted, ADOPT, {"first": first_check_seconds, "limit": limit})
 
 
 #: In SQL, of the order `o`: its plan means something. A final order is asked about for its code, or on request.
-IS_PLANNED = f"""({IS_OPEN} OR o."codeAsks" IS NOT NULL OR o."checkRequestedAt" IS NOT NULL)"""
+IS_PLANNED = f"""({IS_OPEN} AND ({IS_OURS} OR {IS_AT_PROVIDER})
+    OR o."codeAsks" IS NOT NULL OR o."checkRequestedAt" IS NOT NULL)"""
 #: Uses idx_orders_planned: its cost follows the number of waiting orders, never the size of the table.
 DUE = Prepared(f"""
 SELECT o.id::text AS id, o."externalStatus" AS external_status, o."providerId" AS provider_id,
@@ -113,7 +138,7 @@ SELECT found.* FROM (
     FROM product_orders AS o
     WHERE o."nextCheckAt" > now() - make_interval(secs => %(late)s)
       AND o."nextCheckAt" <= now() + make_interval(secs => %(first)s) AND o."nextCheckAt" IS NOT NULL
-      AND o."externalStatus" = 'not_sent' AND o."createdAt" <= now() - make_interval(secs => %(late)s)
+      AND o."externalStatus" = 'not_sent' AND {IS_OURS} AND o."createdAt" <= now() - make_interval(secs => %(late)s)
       AND o."nextCheckAt" = o."createdAt" + make_interval(secs => %(first)s)
 ) AS found
 ORDER BY found.next_check_at, found.id LIMIT %(limit)s
@@ -121,12 +146,13 @@ ORDER BY found.next_check_at, found.id LIMIT %(limit)s
 POSTPONE = Prepared(f"""
 UPDATE product_orders AS o SET "nextCheckAt" = now() + make_interval(secs => %(delay)s)
 WHERE o.id = %(id)s AND o."nextCheckAt" <= now() AND (o."codeAsks" IS NOT NULL OR {IS_OPEN}
-  AND COALESCE(o."sentAt", o."claimedAt") + make_interval(secs => %(order_timeout)s) > now())
+  AND {SENT_AT} + make_interval(secs => %(order_timeout)s) > now())
 RETURNING o.id
 """)
 #: In SQL, of the order `o`: its provider can be asked for it.
-CAN_BE_ASKED = """(o."externalStatus" <> 'not_sent' AND o."providerId" IS NOT NULL AND o.provider_referans IS NOT NULL
-    AND COALESCE(o."sentAt", o."claimedAt") IS NOT NULL AND o.attention IS DISTINCT FROM 'manual')"""
+CAN_BE_ASKED = f"""(({IS_AT_PROVIDER} OR {IS_OURS} AND o."externalStatus" <> 'not_sent' AND o."providerId" IS NOT NULL
+    AND o.provider_referans IS NOT NULL AND COALESCE(o."sentAt", o."claimedAt") IS NOT NULL)
+    AND o.attention IS DISTINCT FROM 'manual')"""
 #: Of several requests at the same instant one plans: the others wait for its row, and then see it.
 REQUEST_CHECK = f"""
 WITH planned AS (
@@ -150,15 +176,37 @@ UPDATE product_orders SET "nextCheckAt" = NULL WHERE id IN (
     ORDER BY o."nextCheckAt" LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
 RETURNING id
 """
-#: Uses idx_orders_unplanned. Orders older than the timeout are left to the system that sent them, those that it has
-#: decided are left as they are, and those that need a person are left to people.
-ADOPT = """
-UPDATE product_orders SET "nextCheckAt" = now() WHERE id IN (
-    SELECT o.id FROM product_orders AS o JOIN referans.providers AS p ON p.id = o."providerId"
-    WHERE o."nextCheckAt" IS NULL AND o."externalStatus" IN ('queued', 'sent', 'processing') AND o.status = 'pending'
-      AND o.attention IS NULL
-      AND o.provider_referans IS NOT NULL AND o."sentAt" > now() - make_interval(secs => %(order_timeout)s)
-    ORDER BY o."sentAt" LIMIT %(limit)s FOR UPDATE OF o SKIP LOCKED)
-  AND "nextCheckAt" IS NULL
-RETURNING id
-"""
+#: In SQL, of the order `o`: another system has sent it, waits for its outcome, and has not decided it; and it is not
+#: followed here since. One that needs a person is left to people, and one that was timed out once is not followed again
+#: unless it was sent again. It is the condition of idx_orders_unfollowed.
+UNFOLLOWED = f"""(o."nextCheckAt" IS NULL AND o.status = 'pending'
+    AND {WORD} NOT IN ({", ".join(f"'{word}'" for word in ("not_sent", *FINAL_WORDS))})
+    AND {REFERENCE} IS NOT NULL
+    AND (o."adoptedAt" IS NULL OR o."adoptedAt" < o."sentAt")
+    AND (o.attention IS NULL OR o.attention = '{Attention.TIMED_OUT}' AND o."attentionAt" < o."sentAt"))"""
+#: Its cost follows the number of orders that wait to be followed. Skips what others hold, and so waits for nothing.
+#: What is known of an earlier send means nothing for this one, nor do codes if "pinCode" was emptied.
+ADOPT = Prepared(f"""
+WITH found AS (
+    SELECT o.id
+    FROM referans.providers AS p
+    CROSS JOIN LATERAL (
+        SELECT o.id FROM product_orders AS o WHERE o."providerId" = p.id AND {UNFOLLOWED}
+        ORDER BY o."sentAt" LIMIT %(limit)s FOR UPDATE OF o SKIP LOCKED
+    ) AS o
+    LIMIT %(limit)s
+), adopted AS (
+    UPDATE product_orders AS o SET
+        "nextCheckAt" = GREATEST(now(), {SENT_AT} + make_interval(secs => %(first)s)), "adoptedAt" = now(),
+        "checkCount" = 0, "unknownCount" = 0, "unknownAt" = NULL, "lastCallbackAt" = NULL, "codeAsks" = NULL,
+        "failureReason" = NULL, late = false, attention = NULL, "attentionAt" = NULL,
+        codes = {CODES}
+    FROM found WHERE o.id = found.id
+    RETURNING o.*
+), told AS (
+    INSERT INTO referans.order_events (order_id, source, "from", "to", message)
+    SELECT id, 'sweep', "externalStatus", "externalStatus", 'followed from now on at ' || "providerId"
+    FROM adopted
+)
+SELECT id::text AS id, EXTRACT(EPOCH FROM "nextCheckAt" - now())::float8 AS check_in_seconds FROM adopted
+""")

@@ -12,13 +12,14 @@ from typing import Any
 from models import order, route, texts, timeline
 from models.codes import Code
 from models.db import database, sealed
-from models.order import COLUMNS, VERSION, Order, open_codes
+from models.order import CODES, COLUMNS, HAS_CODE, VERSION, Order, open_codes
 from models.outcome import Arrival, Outcome, from_json, owner
 from models.placing import new_referans, with_fresh_references
 from models.route import Route
 from models.status import (
     IS_DECIDED,
     IS_OPEN,
+    IS_OURS,
     Attention,
     ExternalStatus,
     FailureReason,
@@ -254,7 +255,7 @@ def _decide(seen: _Seen, outcome: Outcome, told: str, by: str, reason: str) -> D
     decision = Arrival(
         seen.provider_id,
         Source.OPERATOR,
-        replace(outcome, referans=seen.provider_referans, external_order_id=None),
+        replace(outcome, referans=seen.provider_referans or seen.external_order_id, external_order_id=None),
         order_id=seen.id,
         failure_reason=FailureReason.PERSON,
         note=_note(told, reason),
@@ -370,7 +371,7 @@ def _route(seen: _Seen, provider_id: str | None) -> Route:
 
 _LOOK = f"""
 SELECT {COLUMNS}, {VERSION} AS version, o."triedProviders" AS tried_providers,
-    COALESCE(o."placedByGateway", o."routeParams" IS NOT NULL) AS is_ours,
+    {IS_OURS} AS is_ours,
     COALESCE(o."claimedAt", o."sentAt") IS NOT NULL AS was_claimed,
     o."mayBeKnown" IS FALSE AND o."sendingUntil" IS NULL AS never_reached,
     (SELECT f.provider_id FROM referans.former_references AS f WHERE f.order_id = o.id AND f.may_have_it
@@ -395,7 +396,7 @@ DISMISS = f"""
 WITH seen AS (
     SELECT o.id, o."externalStatus" AS status, o.attention,
         {IS_OPEN} AND (o.attention = 'manual' OR o."nextCheckAt" IS NULL AND NOT {IS_DECIDED}
-            AND COALESCE(o."placedByGateway", o."routeParams" IS NOT NULL)) AS waits_for_person
+            AND {IS_OURS}) AS waits_for_person
     FROM product_orders AS o WHERE o.id = %(id)s AND {VERSION} = %(seen)s FOR UPDATE
 ), dismissed AS (
     UPDATE product_orders AS o SET attention = CASE WHEN seen.waits_for_person THEN 'manual' END,
@@ -412,18 +413,20 @@ WITH seen AS (
 SELECT EXISTS (SELECT FROM dismissed) AS cleared FROM seen
 """
 #: A conflict that kept it from being sent is decided thereby.
-SEND_NOW = """
-UPDATE product_orders SET "nextCheckAt" = now(), attention = NULL, "attentionAt" = NULL
-WHERE id = %s AND "externalStatus" = 'not_sent'
+SEND_NOW = f"""
+UPDATE product_orders AS o SET "nextCheckAt" = now(), attention = NULL, "attentionAt" = NULL
+WHERE o.id = %s AND o."externalStatus" = 'not_sent' AND {IS_OURS}
 """
 #: The sends that end here, each with what its provider calls the order; the codes stand with the present provider's.
-KEEP_FORMER = """
+KEEP_FORMER = f"""
 INSERT INTO referans.former_references AS f (referans, provider_id, external_order_id, order_id, pin_code, codes,
     cost_amount, cost_currency, may_have_it)
-SELECT o.provider_referans, o."providerId", o."externalOrderId", o.id, o."pinCode", o.codes, o."costAmount",
-    o."costCurrency", %(may_have_it)s
+SELECT o.provider_referans, o."providerId", o."externalOrderId", o.id,
+    CASE WHEN {CODES} IS NULL OR starts_with(o."pinCode", 'sealed:') THEN o."pinCode" END, {CODES},
+    COALESCE(o."gatewayCostAmount", o."costAmount"), COALESCE(o."gatewayCostCurrency", o."costCurrency"),
+    %(may_have_it)s
 FROM product_orders AS o WHERE o.id = %(id)s AND o.provider_referans IS NOT NULL AND o."providerId" IS NOT NULL
-    AND (COALESCE(o."claimedAt", o."sentAt") IS NOT NULL OR o."pinCode" IS NOT NULL)
+    AND (COALESCE(o."claimedAt", o."sentAt") IS NOT NULL OR {HAS_CODE})
 UNION ALL
 SELECT o.provider_referans, tried.provider_id, NULL, o.id, NULL, NULL, NULL, NULL, false
 FROM product_orders AS o CROSS JOIN LATERAL (SELECT DISTINCT unnest(o."triedProviders") AS provider_id) AS tried
@@ -436,22 +439,23 @@ ON CONFLICT (referans, provider_id) DO UPDATE SET
     may_have_it = f.may_have_it OR excluded.may_have_it, given_up_at = now()
 """
 #: The order begins anew. Under the same reference its former providers stay in "triedProviders".
-RESEND = """
+RESEND = f"""
 WITH former AS (
-    SELECT id, "externalStatus" AS status FROM product_orders WHERE id = %(id)s
+    SELECT o.id, o."externalStatus" AS status FROM product_orders AS o WHERE o.id = %(id)s AND {IS_OURS}
 ), resent AS (
     UPDATE product_orders AS o SET
         "externalStatus" = 'not_sent', status = 'pending', "failureReason" = NULL, late = false,
         attention = NULL, "attentionAt" = NULL,
         "triedProviders" = CASE
-            WHEN %(is_new_referans)s THEN '{}'
+            WHEN %(is_new_referans)s THEN '{{}}'
             WHEN COALESCE(o."claimedAt", o."sentAt") IS NULL THEN o."triedProviders"
             ELSE o."triedProviders" || o."providerId"
         END,
         "providerId" = %(provider)s, provider_referans = %(referans)s, "routeParams" = %(params)s,
         expects = %(expects)s, "fieldMap" = %(field_map)s,
-        "externalOrderId" = NULL, "pinCode" = NULL, "pinDigest" = NULL, codes = NULL, receipt = NULL,
-        "costAmount" = DEFAULT, "costCurrency" = DEFAULT, "lastMessage" = NULL, "providerMessage" = NULL,
+        "externalOrderId" = NULL, "pinCode" = NULL, "pinDigest" = NULL, codes = NULL, "codesOnly" = NULL,
+        receipt = NULL, "gatewayCostAmount" = NULL, "gatewayCostCurrency" = NULL, "costAmount" = DEFAULT,
+        "costCurrency" = DEFAULT, "lastMessage" = NULL, "providerMessage" = NULL,
         "claimedAt" = NULL, "sentAt" = NULL, "sendingUntil" = NULL, "mayBeKnown" = NULL,
         "unknownCount" = 0, "unknownAt" = NULL, "checkCount" = 0, "checkRequestedAt" = NULL, "checkAskedAt" = NULL,
         "codeAsks" = NULL,

@@ -104,9 +104,9 @@ def next_for(product_id: str, package_id: str, tried: list[str], only: str | Non
 #: In SQL, of the order `o`: the last HISTORY orders of its route that have ended all ended without a code. One that is
 #: still asked for its code has not ended. Uses idx_orders_completed_of_route.
 HAS_NO_CODES = f"""(
-    SELECT count(*) = {HISTORY} AND bool_and(NULLIF(recent."pinCode", '') IS NULL)
+    SELECT count(*) = {HISTORY} AND bool_and(NULLIF(recent."pinCode", '') IS NULL AND recent."codesOnly" IS NOT TRUE)
     FROM (
-        SELECT former."pinCode"
+        SELECT former."pinCode", former."codesOnly"
         FROM product_orders AS former
         WHERE former."externalStatus" = 'completed'
             AND former."completedAt" IS NOT NULL

@@ -1,12 +1,17 @@
 -- Settles outcomes: records each one (in the inbox and on the timeline) and moves its order if the lifecycle allows it.
 --
+-- Orders that another system placed are its own (not `is_ours`): of the columns that it has, only "externalStatus",
+-- "externalOrderId", "pinCode", "lastMessage", "providerMessage", "sentAt", "lastSyncAt", "completedAt" and "durationMs"
+-- are written. It moves its customers' money when it changes `status` itself.
+--
 -- Parameters: one array for each field of an arrival, with one element for each arrival; `order_timeout` in
--- seconds. `codes` is JSON: a list of objects, each with `digests` (under every key, and the plain one where `has_plain`
+-- seconds; `own_in_clear` and `theirs_in_clear`: whether "pinCode" stands in clear, on our orders and on others (`clear`
+-- is then the code, else NULL); `pin_limit`: its longest text, or NULL. `codes` is JSON: a list of objects, each with `digests` (under every key, and the plain one where `has_plain`
 -- says so), `sealed` and `has_serial`; what the order keeps of each is `digest` (under the first key), `sealed` and `has_serial`, and as
 -- `addition` the sealed code that brought a serial later.
 -- Returns one row for each arrival whose turn it was: of several for one order, or with one dedupe key, only the first
--- is settled. `wants_plain` in place of a result: nothing was done, since a code of the order has a plain digest only
--- (it was stored in clear), and the arrival has none.
+-- is settled. `wants_plain` in place of a result: nothing was done, since a code of the order was or is to be stored in
+-- clear, and the arrival has neither its plain digest nor, if `theirs_in_clear`, the code itself.
 -- Concurrency: the order rows are locked, in the order of their ids, before anything is decided. Of two statements for
 -- one order the second decides on what the first has committed. The unique key of the inbox settles a callback once.
 -- `decide` in tests/models/lifecycle_table.py says in Python what `decided` says here; a test compares the two.
@@ -30,6 +35,7 @@ incoming AS (
         %(external_order_id)s::text[],
         %(status)s::text[],
         %(pin)s::text[],
+        %(clear)s::text[],
         %(codes)s::jsonb[],
         %(has_plain)s::boolean[],
         %(unreadable_code)s::boolean[],
@@ -60,6 +66,7 @@ incoming AS (
         external_order_id,
         status,
         pin,
+        clear,
         codes,
         has_plain,
         unreadable_code,
@@ -104,6 +111,16 @@ matched AS (
         SELECT f.order_id, true
         FROM referans.former_references AS f
         WHERE f.referans = i.referans AND f.provider_id = i.provider_id
+        UNION ALL
+        -- Another system sent it under a reference that it keeps there.
+        (
+            SELECT o.id, false
+            FROM product_orders AS o
+            WHERE o."externalOrderId" = i.referans AND o.provider_referans IS NULL
+                AND o."providerId" = i.provider_id
+            ORDER BY o."createdAt" DESC
+            LIMIT 1
+        )
         LIMIT 1
     ) AS found
     WHERE i.known_id IS NULL AND i.referans IS NOT NULL
@@ -134,6 +151,7 @@ locked AS (
         o."triedProviders" AS tried_providers,
         o."externalStatus" AS external_status,
         o.status AS decided_by_hand,
+        {is_ours} AS is_ours,
         o.quantity,
         o.attention,
         {version} AS version,
@@ -141,25 +159,29 @@ locked AS (
         o."failureReason" AS failure_reason,
         o.receipt,
         o.expects,
-        NULLIF(o."pinCode", '') IS NOT NULL AS has_code,
-        -- One code that is nothing but its text stands in "pinCode" alone.
+        {has_code} AS has_code,
+        -- One sealed code that is nothing but its text stands in "pinCode" alone. What stands there in clear may have
+        -- been changed by other hands, and is compared as it is.
         CASE
-            WHEN NULLIF(o."pinCode", '') IS NULL THEN '[]'
+            WHEN NOT {has_code} THEN '[]'
             ELSE COALESCE(o.codes, jsonb_build_array(jsonb_build_object(
-                'digest', COALESCE(o."pinDigest", encode(sha256(convert_to(o."pinCode", 'UTF8')), 'hex')),
+                'digest', COALESCE(
+                    CASE WHEN starts_with(o."pinCode", 'sealed:') THEN o."pinDigest" END,
+                    encode(sha256(convert_to(o."pinCode", 'UTF8')), 'hex')
+                ),
                 'pin', o."pinCode"
             )))
         END AS codes,
         -- In clear means: stored before there were keys, or by the other system, so without a keyed digest.
         CASE
-            WHEN NULLIF(o."pinCode", '') IS NULL THEN false
+            WHEN NOT {has_code} THEN false
             WHEN o.codes IS NULL THEN o."pinDigest" IS NULL OR NOT starts_with(o."pinCode", 'sealed:')
             ELSE EXISTS (
                 SELECT FROM jsonb_array_elements(o.codes) AS each (code)
                 WHERE NOT starts_with(COALESCE(each.code ->> 'sealed', each.code ->> 'pin', ''), 'sealed:')
             )
         END AS has_plain_digest,
-        o."externalStatus" = 'not_sent' AS is_unsent,
+        {is_ours} AND o."externalStatus" = 'not_sent' AS is_unsent,
         o."nextCheckAt" IS NOT NULL
             AND COALESCE(o."resentAt", o."createdAt") + make_interval(secs => %(order_timeout)s) <= now() AS is_overdue
     FROM product_orders AS o
@@ -179,7 +201,14 @@ paired AS (
         o.failure_reason AS from_reason,
         o.codes AS from_codes,
         o.has_code AS from_has_code,
-        o.has_plain_digest AND i.codes IS NOT NULL AND NOT i.has_plain AS wants_plain,
+        i.codes IS NOT NULL AND NOT i.has_plain
+            AND (o.has_plain_digest OR %(theirs_in_clear)s::boolean AND NOT o.is_ours) AS wants_plain,
+        o.is_ours,
+        -- What "pinCode" is to hold.
+        CASE
+            WHEN i.clear IS NULL OR o.is_ours AND NOT %(own_in_clear)s::boolean THEN i.pin
+            ELSE i.clear
+        END AS shown_pin,
         o.quantity,
         COALESCE(i.receipt, o.receipt) IS NOT NULL AS has_receipt,
         o.expects AS from_expects,
@@ -191,6 +220,7 @@ paired AS (
             WHEN COALESCE(stage.kind, 'open') = 'open' AND o.decided_by_hand IN ('approved', 'rejected')
             THEN o.decided_by_hand
         END AS by_hand,
+        CASE WHEN NOT o.is_ours THEN o.decided_by_hand END AS their_status,
         matched.is_given_up OR i.provider_id <> o.provider_id OR COALESCE(i.referans <> o.referans, false) AS is_former,
         row_number() OVER (PARTITION BY o.id ORDER BY i.position) AS order_turn,
         row_number() OVER (PARTITION BY i.provider_id, i.dedupe_key ORDER BY i.position) AS key_turn
@@ -213,7 +243,7 @@ paired AS (
         )
         AND (i.seen IS NULL OR i.seen = o.version)
         AND (i.only_if IS NULL OR o.is_unsent AND (i.only_if = 'unsent' OR o.is_overdue))
-    LEFT JOIN stages AS stage ON stage.name = lower(o.external_status)
+    LEFT JOIN stages AS stage ON stage.name = {lowered}
 ),
 -- Those whose turn it is, and how their codes compare with the order's.
 compared AS (
@@ -251,8 +281,11 @@ decided AS (
             WHEN is_former AND kind = 'completed' THEN 'conflict'
             WHEN is_former THEN 'stale'
             WHEN by_hand = 'approved' AND kind = 'failed' AND failure_reason = 'timeout' THEN 'stale'
+            WHEN from_kind = 'open' AND NOT is_ours AND kind = 'failed' AND failure_reason = 'timeout' THEN 'stale'
             WHEN by_hand = 'approved' AND kind IN ('failed', 'reversed') THEN 'conflict'
             WHEN by_hand = 'rejected' AND kind = 'completed' THEN 'conflict'
+            WHEN from_kind = 'open' AND from_has_code AND kind = 'completed'
+                AND NOT COALESCE(brings_only_known OR brings_all_known AND fits, true) THEN 'conflict'
             WHEN from_kind = 'open' AND rank < from_rank THEN 'stale'
             WHEN from_kind = 'open' AND rank = from_rank
                 AND (message IS NULL OR message IS NOT DISTINCT FROM from_message) THEN 'duplicate'
@@ -260,11 +293,13 @@ decided AS (
             WHEN kind = 'open' THEN 'stale'
             WHEN from_kind <> 'completed' AND kind <> 'completed' THEN 'duplicate'
             WHEN from_kind = 'failed' AND from_reason = 'timeout' THEN 'applied'
+            WHEN from_kind = 'failed' AND their_status = 'approved' AND COALESCE(brings_only_known, true) THEN 'applied'
             WHEN from_kind <> 'completed' THEN 'conflict'
             WHEN kind = 'reversed' THEN 'applied'
             WHEN kind = 'failed' AND failure_reason = 'timeout' THEN 'stale'
             WHEN kind = 'failed' THEN 'conflict'
             WHEN codes IS NULL THEN 'duplicate'
+            WHEN their_status = 'rejected' AND NOT COALESCE(brings_only_known, false) THEN 'conflict'
             WHEN NOT from_has_code THEN 'applied'
             WHEN brings_only_known AND NOT brings_serials THEN 'duplicate'
             WHEN brings_only_known OR brings_all_known AND fits THEN 'applied'
@@ -318,13 +353,17 @@ named AS (
             AND d.result NOT IN ('unmatched', 'wants_plain') AS seen_before,
         d.result = 'applied' AS applies,
         d.result = 'applied' AND d.kind <> 'open' AS ends,
-        -- Another hand has decided the order, and this is its provider's end, or its timeout: asking goes no further.
-        d.result IN ('conflict', 'stale') AND d.by_hand IS NOT NULL AND d.kind <> 'open'
+        -- An order that stays open at its provider's end, or at its timeout, because another hand has decided it, or has
+        -- written a code into it, or because it is another system's: asking goes no further.
+        d.result IN ('conflict', 'stale') AND d.from_kind = 'open' AND d.kind <> 'open'
             AND d.is_former IS NOT TRUE AS ends_asking,
+        d.result = 'stale' AND d.from_kind = 'open' AND d.by_hand IS NULL AND NOT d.is_ours
+            AND d.failure_reason = 'timeout' AND d.kind = 'failed' AND d.is_former IS NOT TRUE AS times_out,
+        d.result = 'conflict' AND NOT d.is_ours AS stays_as_it_is,
         d.result = 'applied' AND d.kind = 'completed' AS completes,
         d.result = 'applied' AND d.kind = 'reversed' AS reverses,
         d.result = 'applied' AND d.kind = 'completed' AND d.codes IS NOT NULL AS fills_codes,
-        d.result = 'applied' AND d.from_kind = 'failed' AND NOT d.is_decision AS is_late,
+        d.result = 'applied' AND d.from_kind = 'failed' AND d.from_reason = 'timeout' AND NOT d.is_decision AS is_late,
         -- An order that ends without having been sent (`only_if`), or by a person, was neither taken nor sent thereby.
         d.result = 'applied' AND d.only_if IS NULL AND NOT d.is_decision AND d.from_rank = 0 AS was_taken,
         d.result = 'applied' AND d.only_if IS NULL AND NOT d.is_decision AND d.rank >= 2
@@ -332,7 +371,7 @@ named AS (
         d.source IN ('dispatch', 'callback', 'poll') AND NOT d.is_former AS by_provider,
         d.source IN ('callback', 'poll') AND NOT d.is_former AS is_known,
         d.from_kind = 'open' AND d.next_check_seconds IS NOT NULL AND NOT d.is_former
-            AND (d.result = 'applied' OR d.source = 'callback') AS replans,
+            AND d.from_attention IS DISTINCT FROM 'timed_out' AND (d.result = 'applied' OR d.source = 'callback') AS replans,
         -- Completed without its code, or with one that cannot be read: the provider is asked for it, first at once; a
         -- check or the answer to the send that brought no code counts as the first time.
         d.kind = 'completed' AND NOT d.from_has_code AND (d.codes IS NULL OR d.unreadable_code)
@@ -353,7 +392,12 @@ moved AS (
         "externalStatus" = CASE WHEN n.applies THEN n.status ELSE o."externalStatus" END,
         -- An earlier version that runs beside this one places orders without it.
         "placedByGateway" = o."placedByGateway" OR o."routeParams" IS NOT NULL,
-        status = CASE WHEN n.completes THEN 'approved' WHEN n.ends THEN 'rejected' ELSE o.status END,
+        status = CASE
+            WHEN NOT n.is_ours THEN o.status
+            WHEN n.completes THEN 'approved'
+            WHEN n.ends THEN 'rejected'
+            ELSE o.status
+        END,
         "failureReason" = CASE
             WHEN NOT n.applies THEN o."failureReason"
             WHEN n.kind = 'failed' THEN n.failure_reason
@@ -364,7 +408,8 @@ moved AS (
             WHEN n.result = 'conflict' OR o.attention = 'conflict' THEN 'conflict'
             WHEN n.reverses THEN 'reversed'
             WHEN n.fills_codes AND o.attention = 'no_code' THEN NULL
-            WHEN n.ends AND o.attention = 'manual' THEN NULL
+            WHEN n.ends AND o.attention IN ('manual', 'timed_out') THEN NULL
+            WHEN n.times_out THEN COALESCE(o.attention, 'timed_out')
             WHEN n.applies AND NOT n.ends THEN COALESCE(o.attention, n.attention)
             ELSE o.attention
         END,
@@ -373,14 +418,20 @@ moved AS (
             WHEN n.result = 'conflict' AND o.attention IS DISTINCT FROM 'conflict' THEN now()
             WHEN n.reverses AND o.attention IS DISTINCT FROM 'conflict' THEN now()
             WHEN o.attention = 'no_code' AND n.fills_codes THEN NULL
-            WHEN o.attention = 'manual' AND n.ends THEN NULL
+            WHEN o.attention IN ('manual', 'timed_out') AND n.ends THEN NULL
+            WHEN n.times_out THEN COALESCE(o."attentionAt", now())
             WHEN n.applies AND NOT n.ends AND o.attention IS NULL AND n.attention IS NOT NULL THEN now()
             ELSE o."attentionAt"
         END,
         -- A person's codes come first, whatever is there.
         "pinCode" = CASE
-            WHEN n.fills_codes AND (n.is_decision OR NOT n.from_has_code) THEN n.pin
-            ELSE o."pinCode"
+            WHEN NOT n.fills_codes OR NOT n.is_decision AND n.from_has_code THEN o."pinCode"
+            WHEN length(n.shown_pin) > %(pin_limit)s::int THEN NULL
+            ELSE n.shown_pin
+        END,
+        "codesOnly" = CASE
+            WHEN NOT n.fills_codes OR NOT n.is_decision AND n.from_has_code THEN o."codesOnly"
+            WHEN length(n.shown_pin) > %(pin_limit)s::int THEN true
         END,
         "pinDigest" = CASE
             WHEN n.fills_codes AND (n.is_decision OR NOT n.from_has_code) THEN n.codes -> 0 -> 'digests' ->> 0
@@ -418,11 +469,15 @@ moved AS (
                     )
                 ) AS all_codes
             )
-            -- One code that is nothing but its text stands in "pinCode" alone.
-            WHEN jsonb_array_length(n.codes) = 1 AND NOT n.codes -> 0 ? 'sealed' THEN NULL
+            -- One code that is nothing but its text stands in "pinCode" alone, if it is sealed there.
+            WHEN jsonb_array_length(n.codes) = 1 AND NOT n.codes -> 0 ? 'sealed' AND n.shown_pin = n.pin
+                AND COALESCE(length(n.pin) <= %(pin_limit)s::int, true)
+            THEN NULL
             ELSE (
                 SELECT jsonb_agg(
-                    (given.code - 'digests') || jsonb_build_object('digest', given.code -> 'digests' ->> 0)
+                    (given.code - 'digests')
+                        || jsonb_build_object('digest', given.code -> 'digests' ->> 0)
+                        || CASE WHEN given.code ? 'sealed' THEN '{{}}' ELSE jsonb_build_object('pin', n.pin) END
                     ORDER BY given.place
                 )
                 FROM jsonb_array_elements(n.codes) WITH ORDINALITY AS given (code, place)
@@ -431,11 +486,25 @@ moved AS (
         receipt = CASE WHEN n.applies THEN COALESCE(n.receipt, o.receipt) ELSE o.receipt END,
         expects = CASE WHEN n.awaits_code AND n.unreadable_code THEN 'code' ELSE o.expects END,
         "externalOrderId" = CASE
-            WHEN n.is_former THEN o."externalOrderId"
+            WHEN n.is_former OR n.stays_as_it_is THEN o."externalOrderId"
             ELSE COALESCE(o."externalOrderId", n.external_order_id)
         END,
-        "costAmount" = CASE WHEN n.is_former THEN o."costAmount" ELSE COALESCE(n.cost, o."costAmount") END,
-        "costCurrency" = CASE WHEN n.is_former THEN o."costCurrency" ELSE COALESCE(n.currency, o."costCurrency") END,
+        "gatewayCostAmount" = CASE
+            WHEN n.is_former THEN o."gatewayCostAmount"
+            ELSE COALESCE(n.cost, o."gatewayCostAmount")
+        END,
+        "gatewayCostCurrency" = CASE
+            WHEN n.is_former THEN o."gatewayCostCurrency"
+            ELSE COALESCE(n.currency, o."gatewayCostCurrency")
+        END,
+        "costAmount" = CASE
+            WHEN n.is_former OR NOT n.is_ours THEN o."costAmount"
+            ELSE COALESCE(n.cost, o."costAmount")
+        END,
+        "costCurrency" = CASE
+            WHEN n.is_former OR NOT n.is_ours THEN o."costCurrency"
+            ELSE COALESCE(n.currency, o."costCurrency")
+        END,
         "lastMessage" = COALESCE(CASE WHEN n.applies THEN left(n.message, {last_message}) END, o."lastMessage"),
         "providerMessage" = COALESCE(CASE WHEN n.applies THEN n.message END, o."providerMessage"),
         "claimedAt" = COALESCE(o."claimedAt", CASE WHEN n.was_taken THEN now() END),
@@ -447,10 +516,10 @@ moved AS (
         "mayBeKnown" = o."mayBeKnown" OR n.is_known,
         "unknownCount" = CASE WHEN n.by_provider THEN 0 ELSE o."unknownCount" END,
         "unknownAt" = CASE WHEN n.by_provider THEN NULL ELSE o."unknownAt" END,
-        "lastSyncAt" = CASE WHEN n.by_provider THEN now() ELSE o."lastSyncAt" END,
+        "lastSyncAt" = CASE WHEN n.by_provider AND NOT n.stays_as_it_is THEN now() ELSE o."lastSyncAt" END,
         "lastCallbackAt" = CASE WHEN n.by_provider AND n.source = 'callback' THEN now() ELSE o."lastCallbackAt" END,
         "completedAt" = COALESCE(o."completedAt", CASE WHEN n.completes THEN now() END),
-        "approvedAt" = COALESCE(o."approvedAt", CASE WHEN n.completes THEN now() END),
+        "approvedAt" = COALESCE(o."approvedAt", CASE WHEN n.completes AND n.is_ours THEN now() END),
         "reversedAt" = CASE
             WHEN n.reverses THEN COALESCE(o."reversedAt", now())
             WHEN NOT n.applies THEN o."reversedAt"
@@ -488,6 +557,7 @@ told AS (
         left(CASE
             WHEN n.is_late THEN COALESCE(n.note, n.status) || ' (late: it had timed out)'
             WHEN n.is_decision OR n.applies THEN COALESCE(n.note, n.status)
+            WHEN n.times_out THEN COALESCE(n.note, 'timeout') || '; another system placed it, so it stays as it is'
             WHEN n.is_former THEN n.result || ': ' || n.status || ' at ' || n.provider_id
                 || ', which had the order before' || COALESCE(': ' || n.note, '')
             ELSE n.result || ': ' || n.status || COALESCE(', ' || n.note, '')

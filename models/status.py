@@ -8,6 +8,7 @@ failed (reason timeout) ──late success──▶ completed
 completed ──taken back by the provider──▶ reversed
 """
 
+from collections.abc import Iterable
 from enum import StrEnum
 
 
@@ -97,6 +98,8 @@ class Attention(StrEnum):
     NO_CODE = "no_code"
     #: Sent, and its answer has been unknown for five minutes.
     IN_DOUBT = "in_doubt"
+    #: Another system placed it, and there was no outcome in time; what it says of itself was left as it is.
+    TIMED_OUT = "timed_out"
     #: A person fulfils it.
     MANUAL = "manual"
     #: No provider is configured that could take it.
@@ -110,7 +113,13 @@ class Attention(StrEnum):
 
 
 #: What the column `attention` may hold.
-KEPT = (Attention.CONFLICT, Attention.REVERSED, Attention.NO_CODE, Attention.MANUAL)
+KEPT = (
+    Attention.CONFLICT,
+    Attention.REVERSED,
+    Attention.NO_CODE,
+    Attention.TIMED_OUT,
+    Attention.MANUAL,
+)
 
 
 class Source(StrEnum):
@@ -150,18 +159,40 @@ KINDS = {name: kind for name, _, kind in STAGES}
 UNKNOWN_RANK = 1
 #: Every word that means the end of an order.
 FINAL_WORDS = tuple(name for name, _, kind in STAGES if kind is not Kind.OPEN)
-_FINAL_SQL = ", ".join(f"'{name}'" for name in FINAL_WORDS)
+
+
+def _listed(words: Iterable[str]) -> str:
+    return ", ".join(f"'{word}'" for word in words)
+
+
+#: In SQL, of a word of the column, as STAGES has it. Only ASCII letters have a case here: in a Turkish database,
+#: `lower` would make another word of FAILED.
+LOWERED = """lower({word} COLLATE "C")"""
+#: In SQL, of the order `o`: its word.
+WORD = LOWERED.format(word="""COALESCE(o."externalStatus", '')""")
 #: In SQL, of the order `o`: it is not final.
-IS_OPEN = f"""lower(COALESCE(o."externalStatus", '')) NOT IN ({_FINAL_SQL})"""
+IS_OPEN = f"{WORD} NOT IN ({_listed(FINAL_WORDS)})"
 
 #: In SQL, of the order `o`: people of the older storefront have decided it. While it is open, its `status` is `pending`
 #: otherwise.
 IS_DECIDED = "COALESCE(o.status, 'pending') IN ('approved', 'rejected')"
+#: In SQL, of the order `o`: the gateway placed it. Placing sets the column; a version before it wrote the route alone.
+IS_OURS = """COALESCE(o."placedByGateway", o."routeParams" IS NOT NULL)"""
+#: In SQL, of the order `o`: what its provider knows it by. Other systems once kept that in the other column.
+REFERENCE = """COALESCE(o.provider_referans, o."externalOrderId")"""
+#: In SQL, of the order `o`: it is of another system, and at a provider that can be asked for it.
+IS_AT_PROVIDER = f"""(NOT {IS_OURS} AND {WORD} <> 'not_sent' AND o."providerId" IS NOT NULL
+    AND {REFERENCE} IS NOT NULL)"""
+
+
+def lowered(value: str | None) -> str:
+    """A word of the column as STAGES has it; LOWERED says the same in SQL."""
+    return value.lower() if value and value.isascii() else ""
 
 
 def kind_of(value: str | None) -> Kind:
     """What a word of the column means for settling."""
-    return KINDS.get((value or "").lower(), Kind.OPEN)
+    return KINDS.get(lowered(value), Kind.OPEN)
 
 
 def is_open(value: str | None) -> bool:
@@ -169,14 +200,36 @@ def is_open(value: str | None) -> bool:
     return kind_of(value) is Kind.OPEN
 
 
-def read(value: str | None) -> ExternalStatus:
-    """Our word for what the column holds."""
-    word = (value or "").lower()
-    if kind_of(word) is Kind.OPEN:
-        return ExternalStatus(word) if word in RANKS else ExternalStatus.PENDING
-    return ExternalStatus(kind_of(word).value)
+def read(value: str | None, *, was_sent: bool) -> ExternalStatus:
+    """Our word for what the column holds; READ says the same in SQL.
+
+    A word that is not known is one of another system, which has the order in hand: it may be with a provider already
+    (`pending`), and is there if it was sent (`sent`). Never `not_sent`, which would say that it can still be cancelled.
+    """
+    word = lowered(value)
+    if word not in KINDS:
+        return ExternalStatus.SENT if was_sent else ExternalStatus.PENDING
+    return ExternalStatus(word) if KINDS[word] is Kind.OPEN else ExternalStatus(KINDS[word].value)
 
 
 def words(status: ExternalStatus) -> list[str]:
-    """Every known word of the column, in lower case, that reads as `status`."""
-    return [name for name, _, _ in STAGES if read(name) is status]
+    """Every known word of the column that reads as `status`."""
+    return [name for name, _, _ in STAGES if read(name, was_sent=False) is status]
+
+
+#: In SQL, of the order `o`: its word is not known.
+IS_UNKNOWN = f"{WORD} NOT IN ({_listed(RANKS)})"
+#: In SQL, of the order `o`: our word for what the column holds.
+READ = f"""CASE {
+    " ".join(f"WHEN {WORD} IN ({_listed(words(status))}) THEN '{status}'" for status in ExternalStatus)
+} WHEN o."sentAt" IS NULL THEN 'pending' ELSE 'sent' END"""
+
+
+def reads_as(status: ExternalStatus) -> str:
+    """In SQL, of the order `o`: its word reads as `status`."""
+    known = f"{WORD} IN ({_listed(words(status))})"
+    if status is ExternalStatus.PENDING:
+        return f"""({known} OR {IS_UNKNOWN} AND o."sentAt" IS NULL)"""
+    if status is ExternalStatus.SENT:
+        return f"""({known} OR {IS_UNKNOWN} AND o."sentAt" IS NOT NULL)"""
+    return known

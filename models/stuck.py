@@ -108,6 +108,7 @@ WHY: dict[str, str] = {
     Attention.REVERSED: "{provider} has taken its delivery back",
     Attention.NO_CODE: "completed, but {provider} has not given the code that it should have",
     Attention.IN_DOUBT: "in doubt for {waits}: {provider} may have it as {referans}",
+    Attention.TIMED_OUT: "{provider} has not said how it ended; another system placed it, so it was left as it is",
     Attention.MANUAL: "has waited for {waits} for a person to fulfil it",
     Attention.NO_PROVIDER: "no provider can take it: {provider} {is}, and its route has no other that can",
     Attention.PROVIDER_DOWN: "waits for {provider}, which {is}",

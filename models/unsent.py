@@ -9,7 +9,7 @@ from models.db.prepared import Prepared
 from models.outcome import Arrival, OnlyIf, Outcome
 from models.provider_health import IS_BLOCKED
 from models.route import Route
-from models.status import ExternalStatus, FailureReason, Result, Source
+from models.status import IS_OURS, ExternalStatus, FailureReason, Result, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +81,14 @@ def give_up(order_id: str, order_timeout_seconds: float, reason: str) -> bool:
 
 FIND = f"""
 SELECT {TASK}
-FROM product_orders AS o WHERE o.id = %(id)s AND o."externalStatus" = 'not_sent' AND o."nextCheckAt" IS NOT NULL
+FROM product_orders AS o
+WHERE o.id = %(id)s AND o."externalStatus" = 'not_sent' AND o."nextCheckAt" IS NOT NULL AND {IS_OURS}
 """
-REROUTE = """
+REROUTE = f"""
 WITH routed AS (
-    UPDATE product_orders SET "providerId" = %(provider)s, "routeParams" = %(params)s, expects = %(expects)s,
+    UPDATE product_orders AS o SET "providerId" = %(provider)s, "routeParams" = %(params)s, expects = %(expects)s,
         "fieldMap" = %(field_map)s
-    WHERE id = %(id)s AND "externalStatus" = 'not_sent' AND "providerId" = %(unusable)s
+    WHERE o.id = %(id)s AND o."externalStatus" = 'not_sent' AND o."providerId" = %(unusable)s AND {IS_OURS}
     RETURNING id
 ), told AS (
     INSERT INTO referans.order_events (order_id, source, "from", "to", message)
@@ -104,13 +105,13 @@ UPDATE product_orders AS o SET "nextCheckAt" = LEAST(
         ELSE %(delay)s::float8
     END),
     COALESCE(o."resentAt", o."createdAt") + make_interval(secs => %(order_timeout)s))
-WHERE o.id = %(id)s AND o."externalStatus" = 'not_sent' AND o."nextCheckAt" IS NOT NULL RETURNING o.id
+WHERE o.id = %(id)s AND o."externalStatus" = 'not_sent' AND o."nextCheckAt" IS NOT NULL AND {IS_OURS} RETURNING o.id
 """
 #: In SQL, of the order `o`: no provider has it, and it waits for one.
-_WAITS = """(
+_WAITS = f"""({IS_OURS} AND (
     o."externalStatus" = 'not_sent'
     OR o."externalStatus" = 'pending' AND o."unknownCount" >= %(asks)s AND o."sendingUntil" IS NULL
-)"""
+))"""
 #: Uses idx_orders_planned: its cost follows the number of waiting orders. Locks the rows in the order of their ids, as
 #: settle.sql does; what another statement has planned meanwhile is left, whichever began first.
 TAKE_UP = Prepared(f"""

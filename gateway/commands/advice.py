@@ -61,6 +61,12 @@ NEXT: dict[str, tuple[Step, ...]] = {
         ),
         _FAIL,
     ),
+    Attention.TIMED_OUT: (
+        _ASK,
+        _COMPLETE,
+        _FAIL,
+        Step("if it is settled in the system that placed it", "gateway orders dismiss {id} --reason …"),
+    ),
     Attention.MANUAL: (
         Step("with the code that you bought", "gateway orders complete {id} --reason …"),
         _FAIL,

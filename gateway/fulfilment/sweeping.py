@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import peewee
 
 from gateway import log
-from gateway.fulfilment import balances
+from gateway.fulfilment import balances, following
 from gateway.fulfilment.worker import CHECK, DISPATCH, Worker
 from models import idempotency, inbox, plans, sweep_run
 from models.db import database, sealed
@@ -104,12 +104,6 @@ def _settle(worker: Worker, arrivals: list[Arrival]) -> None:
             _settle(worker, [arrival])
 
 
-def _adopt(worker: Worker) -> Iterator[int]:
-    """Plan checks for orders that another system sent."""
-    while adopted := plans.adopt(worker.settings.order_timeout, worker.settings.sweep_batch):
-        yield adopted
-
-
 def _enqueue_due(worker: Worker) -> Iterator[int]:
     """Replace lost hints: orders not sent, orders in doubt, checks and expiries that are due, longest due first."""
     while plans.drop_ended(worker.settings.sweep_batch):
@@ -141,7 +135,7 @@ def _forget_keys(worker: Worker) -> Iterator[int]:
 #: In this order: settled outcomes first, because they make checks unnecessary; calls to providers last, which may hang.
 STEPS: dict[str, Step] = {
     "unmatched_settled": _settle_unmatched,
-    "adopted": _adopt,
+    "adopted": following.plan_checks,
     "enqueued": _enqueue_due,
     "callbacks_deleted": _purge_callbacks,
     "idempotency_keys_deleted": _forget_keys,

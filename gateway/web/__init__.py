@@ -16,7 +16,7 @@ from gateway.web.health import Live, Ready
 from gateway.web.limits import Limits
 from gateway.web.metrics import Metrics
 from gateway.web.middleware import RequestLog, Sessions
-from gateway.web.orders import Cancel, Check, Events, Mine, Order, Orders
+from gateway.web.orders import Cancel, Check, Events, Order, Orders
 
 
 def create_app(
@@ -43,7 +43,6 @@ def create_app(
 
     for prefix in ("", settings.order_api_prefix):
         app.add_route(f"{prefix}/orders", Orders(keys, settings, pause))
-        app.add_route(f"{prefix}/orders/me", Mine(keys))
         app.add_route(f"{prefix}/orders/{{order_id}}", Order(keys, settings))
         app.add_route(f"{prefix}/orders/{{order_id}}/events", Events(keys, settings))
         app.add_route(f"{prefix}/orders/{{order_id}}/check", Check(keys, settings))

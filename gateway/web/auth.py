@@ -22,9 +22,6 @@ CACHE_SECONDS = 0.8
 #: A key that is not among them may have just been made, so they are read once more before it is refused. For an address
 #: that is past its failures, at most so often, in seconds.
 LOOK_AGAIN_SECONDS = 0.1
-#: The header in which clients of the older storefront's order API send their token.
-OLDER_HEADER = "X-API-Token"
-_HOW = "send an API key: Authorization: Bearer KEY"
 #: Seconds until a use is noted once more, if it could not be stored.
 NOTE_AGAIN_SECONDS = 60
 
@@ -45,9 +42,7 @@ class Keys:
         """
         scheme, _, presented = (req.get_header("Authorization") or "").partition(" ")
         if scheme.lower() != "bearer" or not presented.strip():
-            raise _unauthorized(
-                _HOW if req.get_header(OLDER_HEADER) is None else f"{OLDER_HEADER} is not read; {_HOW}"
-            )
+            raise _unauthorized(_how_to_send(req))
         found = self._find(req, presented.strip(), survives_outage)
         if isinstance(found, str):
             self._limits.failure_from(req)
@@ -153,6 +148,12 @@ class Access:
         if is_answered and getattr(resource, "needs_key", True):
             survives_outage = getattr(resource, "survives_outage", False)
             req.context.key = self._keys.identify(req, survives_outage=survives_outage)
+
+
+def _how_to_send(req: falcon.Request) -> str:
+    """Clients of the older storefront's API send their key in a header of its own."""
+    sent = ", not as X-API-Token" if req.get_header("X-API-Token") else ""
+    return f"send an API key as Authorization: Bearer KEY{sent}"
 
 
 def _unauthorized(detail: str) -> Problem:

@@ -21,14 +21,10 @@ from models.codes import Code
 from models.db import database
 from models.placing import KeyReused, NoRoute, Placement, Repeated
 from models.plans import Requested
-from models.status import Source
+from models.status import ExternalStatus, Source
 from models.stuck import Limits
 
 NO_ROUTE = "no route leads from this package to a provider; add one with `gateway routes add`"
-INSTEAD_OF_MINE = (
-    "this API has no /orders/me; list the orders of a player: GET /orders?userIdentifier=…, or all that this key sees:"
-    " GET /orders"
-)
 IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 #: Seconds in which further readings of an order's codes with the same key are not recorded.
 READING_SECONDS = 3600
@@ -146,21 +142,12 @@ def _answer(placed: placing.Result) -> Answer | NoRoute | KeyReused:
     return Answer(placed.order.id, database.as_json(schemas.show_order(placed.order)), placed.is_new)
 
 
-class Mine:
-    """Where the older storefront's order API lists the orders of its caller."""
-
-    def __init__(self, keys: Keys) -> None:
-        self._keys = keys
-
-    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        self._keys.require(req, Scope.ORDERS_READ)
-        raise Problem(404, INSTEAD_OF_MINE)
-
-
 class Order:
     """One order."""
 
     needs_database = True
+    #: What the older storefront's API had under this name is a list here.
+    OLD_LIST = "me"
 
     def __init__(self, keys: Keys, settings: Settings) -> None:
         self._keys = keys
@@ -168,6 +155,9 @@ class Order:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, order_id: str) -> None:
         key = self._keys.require(req, Scope.ORDERS_READ)
+        if order_id == self.OLD_LIST:
+            orders = req.path.rstrip("/").removesuffix(f"/{self.OLD_LIST}")
+            raise Problem(404, f"no order has this id; to list orders, use GET {orders}?userIdentifier=…")
         resp.media = shown_to(find(order_id, self._limits), key)
 
 
@@ -192,7 +182,10 @@ class Events:
         else:
             page = [timeline.masked(event) for event in page]
         following = schemas.cursor_after_event(page[-1]) if len(events) > len(page) else None
-        resp.media = {"data": [schemas.show_event(event) for event in page], "nextCursor": following}
+        resp.media = {
+            "data": [schemas.show_event(event, found.sent_at) for event in page],
+            "nextCursor": following,
+        }
 
 
 class Check:
@@ -231,8 +224,14 @@ class Cancel:
         key = self._keys.require(req, Scope.ORDERS_WRITE)
         found = find(order_id, self._limits)
         if not placing.cancel(found.id, key.name, order_timeout_seconds=self._order_timeout_seconds):
-            raise Problem(409, f"the order is {found.external_status} and can no longer be cancelled")
+            raise Problem(409, _why_not_cancelled(find(order_id, self._limits)))
         resp.media = schemas.show_order(find(order_id, self._limits))
+
+
+def _why_not_cancelled(found: order.Order) -> str:
+    if found.external_status == ExternalStatus.NOT_SENT:
+        return "another system placed the order; cancel it there"
+    return f"the order is {found.external_status} and can no longer be cancelled"
 
 
 def shown_to(found: order.Order, key: ApiKey) -> dict[str, Any]:

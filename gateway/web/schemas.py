@@ -91,7 +91,6 @@ class PlaceOrder(_Input):
 
     product_id: Text
     package_id: Text
-    #: Not every product has a player. A provider that needs one refuses the order before it is sent.
     user_identifier: OptionalText = None
     extra_field: OptionalText = None
     quantity: Annotated[int, Field(ge=1, le=1000)] = 1
@@ -294,7 +293,6 @@ NAMES = tuple((field, to_camel(field)) for field in FIELDS)
 def show_order(order: Order, codes: Sequence[Code] | None = None) -> dict[str, Any]:
     """The order as the API shows it; with `pinCode` and `codes` only if the codes (or an empty list) are given."""
     shown = {name: _plain(getattr(order, field)) for field, name in NAMES}
-    shown["externalStatus"] = status.read(order.external_status).value
     if codes is None:
         del shown["pinCode"], shown["codes"]
     else:
@@ -307,16 +305,24 @@ def _show_code(code: Code) -> dict[str, str]:
     return {name: value for name, value in named.items() if value is not None}
 
 
-def show_event(event: Event) -> dict[str, Any]:
-    """One event of a timeline; what is masked in its message follows whole, if it was opened."""
+def show_event(event: Event, sent_at: datetime | None) -> dict[str, Any]:
+    """One event of the timeline of an order; what is masked in its message follows whole, if it was opened.
+
+    `sent_at` is when the order was sent; another system's words for its state are read by that.
+    """
+    was_sent = sent_at is not None and sent_at <= event.at
     return {
         "at": _plain(event.at),
         "source": event.source,
-        "from": event.came_from,
-        "to": event.went_to,
+        "from": _status(event.came_from, was_sent),
+        "to": _status(event.went_to, was_sent),
         "message": f"{event.message} (whole text: {event.whole})" if event.whole else event.message,
         "by": event.by,
     }
+
+
+def _status(word: str | None, was_sent: bool) -> str | None:
+    return None if word is None else status.read(word, was_sent=was_sent).value
 
 
 def _plain(value: Any) -> Any:

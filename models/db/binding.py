@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 
 from gateway.settings import Settings
-from models.db import database, sealed
+from models.db import database, pins, sealed
 from models.db.database import SCHEMA, Shares
+from models.db.pins import SealPins
 
 
 def bind_from(
@@ -13,7 +14,8 @@ def bind_from(
     """`bind` to the database, its schema and the encryption keys of these settings."""
     keys = (key.get_secret_value() for key in settings.encryption_keys)
     url, schema = settings.database_url.get_secret_value(), settings.database_schema
-    return bind(url, keys, pool_size=pool_size, name=name, shares=shares, schema=schema)
+    seal_pins = SealPins(settings.seal_pins)
+    return bind(url, keys, pool_size=pool_size, name=name, shares=shares, schema=schema, seal_pins=seal_pins)
 
 
 def bind(
@@ -24,6 +26,7 @@ def bind(
     name: str,
     shares: Shares | None = None,
     schema: str = SCHEMA,
+    seal_pins: SealPins = SealPins.AUTO,
 ) -> database.Pool:
     """Use the database at `url`, and seal and unseal with `encryption_keys` (the first one seals).
 
@@ -33,4 +36,5 @@ def bind(
     pool = database.connect(url, pool_size=pool_size, shares=shares, name=name, schema=schema)
     database.bind(pool)
     sealed.bind(encryption_keys)
+    pins.bind(seal_pins)
     return pool

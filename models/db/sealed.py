@@ -35,6 +35,11 @@ class Opened:
     is_current: bool
 
 
+def is_sealed(value: str) -> bool:
+    """Whether a stored value is sealed; else it stands in clear."""
+    return value.startswith(PREFIX)
+
+
 class Sealer:
     """Seals under the first key, opens under any. Without keys it passes values through."""
 
@@ -56,7 +61,7 @@ class Sealer:
 
     def unseal(self, value: str, *belongs_to: str) -> str:
         """The text of a sealed value that belongs to any of `belongs_to`. Raises NoKeyOpens, Unsealable."""
-        if not value.startswith(PREFIX):
+        if not is_sealed(value):
             return value
         owner, text = self._open(value)
         if owner not in belongs_to:

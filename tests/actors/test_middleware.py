@@ -21,7 +21,7 @@ from actors.middleware import SweepWatch
 
 [own] = [one for one in setup.broker.middleware if isinstance(one, SweepWatch)]
 print("the worker's own steps in after", own._overdue_seconds, flush=True)
-watch = SweepWatch(overdue_seconds=0.04, take_up=lambda: print("looked for lost hints", flush=True))
+watch = SweepWatch(0.04, lambda: print("looked for lost hints", flush=True))
 watch.after_worker_boot(setup.broker, None)
 sys.stdin.read()
 watch.before_worker_shutdown(setup.broker, None)

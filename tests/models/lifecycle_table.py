@@ -17,6 +17,8 @@ class Standing:
     #: `status` of the storefront: another hand may have decided an order that is open here.
     by_hand: str = "pending"
     quantity: int = 1
+    #: The gateway placed it. `status` of others is their system's own, also at their end.
+    is_ours: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +54,16 @@ def decide(order: Standing, outcome: Claim) -> Result:
 
 def _decide_open(order: Standing, outcome: Claim) -> Result:
     is_completed = outcome.status is ExternalStatus.COMPLETED
-    if kind_of(outcome.status) is not Kind.OPEN and order.by_hand != "pending":
-        if order.by_hand == "approved" and outcome.status is ExternalStatus.FAILED and outcome.timed_out:
+    if outcome.status is ExternalStatus.FAILED and outcome.timed_out:
+        # A person is told, and nothing changes.
+        if order.by_hand == "approved" or not order.is_ours:
             return Result.STALE
+    if kind_of(outcome.status) is not Kind.OPEN and order.by_hand != "pending":
         agrees = is_completed is (order.by_hand == "approved")
-        return Result.APPLIED if agrees else Result.CONFLICT
+        if not agrees:
+            return Result.CONFLICT
+    if is_completed and order.codes and outcome.codes and not _is_more(order, outcome):
+        return Result.CONFLICT
     rank = RANKS.get(order.status.lower(), UNKNOWN_RANK)
     if RANKS[outcome.status] < rank:
         return Result.STALE
@@ -73,9 +80,21 @@ def _decide_completed(order: Standing, outcome: Claim) -> Result:
         return Result.STALE if outcome.timed_out else Result.CONFLICT
     if not outcome.codes:
         return Result.DUPLICATE
+    if not order.is_ours and order.by_hand == "rejected" and not _is_known(order, outcome):
+        return Result.CONFLICT
     if not order.codes:
         return Result.APPLIED
     return _decide_codes(order, {code.code: code for code in outcome.codes})
+
+
+def _is_known(order: Standing, outcome: Claim) -> bool:
+    return {code.code for code in outcome.codes} <= {code.code for code in order.codes}
+
+
+def _is_more(order: Standing, outcome: Claim) -> bool:
+    """Whether the codes are those that the order has, or these and more that fit."""
+    given, known = {code.code for code in outcome.codes}, {code.code for code in order.codes}
+    return given <= known or (given >= known and len(given) <= order.quantity)
 
 
 def _decide_codes(order: Standing, given: dict[str, Code]) -> Result:
@@ -90,5 +109,10 @@ def _decide_codes(order: Standing, given: dict[str, Code]) -> Result:
 def _decide_failed(order: Standing, outcome: Claim) -> Result:
     if outcome.status is not ExternalStatus.COMPLETED:
         return Result.DUPLICATE
-    timed_out = kind_of(order.status) is Kind.FAILED and order.failure_reason == FailureReason.TIMEOUT
-    return Result.APPLIED if timed_out else Result.CONFLICT
+    is_failed = kind_of(order.status) is Kind.FAILED
+    if is_failed and order.failure_reason == FailureReason.TIMEOUT:
+        return Result.APPLIED
+    is_approved = is_failed and not order.is_ours and order.by_hand == "approved"
+    return (
+        Result.APPLIED if is_approved and (not order.codes or _is_known(order, outcome)) else Result.CONFLICT
+    )

@@ -46,6 +46,16 @@ def standings() -> list[Standing]:
     return [
         *(Standing(name, (), message, reason) for name, message, reason in stages),
         *(Standing("sent", by_hand=hand) for hand in ("approved", "rejected")),
+        *(Standing(name, is_ours=False) for name in WORDS),
+        *(
+            Standing(name, codes, by_hand=hand, is_ours=False)
+            for name, codes, hand in itertools.product(
+                ("sent", "unknown", "completed", "failed", "Canceled", "reversed"),
+                ((), (ONE,), (ONE, TWO)),
+                ("pending", "approved", "rejected"),
+            )
+        ),
+        *(Standing("sent", codes, quantity=number) for codes in CODES for number in (1, 2)),
         *(Standing("completed", codes, quantity=number) for codes in CODES for number in (1, 2)),
     ]
 
@@ -92,19 +102,20 @@ def _orders_in(wanted: list[Standing]) -> list[dict[str, Any]]:
         (
             placing.new_referans(),
             "sent" if one.codes else one.status,
-            one.by_hand,
+            "pending" if one.codes else one.by_hand,
             one.message,
             one.failure_reason,
             one.quantity,
+            one.is_ours,
         )
         for one in wanted
     ]
     stored = database.rows(
         """
         INSERT INTO product_orders ("providerId", "triedProviders", provider_referans, "externalStatus", status,
-            "providerMessage", "failureReason", quantity)
+            "providerMessage", "failureReason", quantity, "placedByGateway")
         SELECT 'sandbox', '{former}', *
-        FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::int[])
+        FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::int[], %s::boolean[])
         RETURNING id::text AS id, provider_referans
         """,
         [list(values) for values in zip(*rows, strict=True)],
@@ -117,6 +128,27 @@ def _orders_in(wanted: list[Standing]) -> list[dict[str, Any]]:
             for one, has in zip(orders, wanted, strict=True)
             if has.codes
         )
+    )
+    database.rows(
+        """
+        UPDATE product_orders AS o SET "externalStatus" = given.word, status = COALESCE(given.by_hand, o.status)
+        FROM unnest(%s::uuid[], %s::text[], %s::text[]) AS given (id, word, by_hand) WHERE o.id = given.id
+        """,
+        [
+            list(values)
+            for values in zip(
+                *(
+                    (
+                        one["id"],
+                        has.status,
+                        None if has.is_ours and has.status == "completed" else has.by_hand,
+                    )
+                    for one, has in zip(orders, wanted, strict=True)
+                    if has.codes
+                ),
+                strict=True,
+            )
+        ],
     )
     return orders
 
@@ -198,6 +230,7 @@ def test_an_order_that_an_earlier_version_placed_beside_this_one_is_ours() -> No
     put(theirs, routeParams=None)
     settle(*(arrival(each, COMPLETED, "PIN-ONE") for each in (ours, theirs)))
     assert [column(each, "placedByGateway") for each in (ours, theirs)] == [True, None]
+    assert [column(each, "status") for each in (ours, theirs)] == ["approved", "pending"]
 
 
 def test_a_success_after_the_timeout_is_let_in_and_flagged() -> None:

@@ -19,7 +19,6 @@ CALLS = [
     ("POST", "/orders", {Scope.ORDERS_WRITE}),
     ("GET", "/orders", {Scope.ORDERS_READ}),
     ("GET", f"/orders/{ID}", {Scope.ORDERS_READ}),
-    ("GET", "/orders/me", {Scope.ORDERS_READ}),
     ("GET", f"/orders/{ID}/events", {Scope.ORDERS_READ}),
     ("POST", f"/orders/{ID}/check", {Scope.ORDERS_WRITE, Scope.OPS}),
     ("POST", f"/orders/{ID}/cancel", {Scope.ORDERS_WRITE}),

@@ -22,7 +22,7 @@ def test_an_order_needs_no_player(client: Client, path: str, player: dict[str, A
 @pytest.mark.parametrize("path", PATHS)
 def test_the_order_of_a_caller_says_what_lists_orders_here(client: Client, path: str) -> None:
     problem = calls.problem(client.simulate_get(f"{path.rstrip('/')}/me"), 404)
-    assert "GET /orders?userIdentifier=" in problem["detail"]
+    assert f"GET {path.rstrip('/')}?userIdentifier=" in problem["detail"]
 
 
 @pytest.mark.parametrize("path", [*PATHS, "/orders/me", "/api-dj/orders/me"])
