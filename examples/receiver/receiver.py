@@ -9,61 +9,61 @@ import psycopg2
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 #: Locks the order, so that of two that act on it at the same time one waits and sees what the other did.
-LOOK = """SELECT lower("externalStatus") FROM product_orders WHERE id = %s FOR UPDATE"""
-#: Put here what your "reject" does. An order that the gateway placed is `rejected` already, so the money decides.
-PAY_BACK = """WITH ended AS (
-    UPDATE product_orders AS o SET status = 'rejected' WHERE id = %s AND (status = 'pending' OR "placedByGateway")
+LOOK = """SELECT lower("externalStatus"), EXISTS (SELECT FROM wallet_moves WHERE order_id = id AND amount < 0)
+FROM product_orders WHERE id = %s FOR UPDATE"""
+#: In its place: what your "reject" does. What the gateway placed is `rejected` already; there the wallet tells.
+PAY_BACK = """WITH ended AS (UPDATE product_orders AS o SET status = 'rejected'
+    WHERE id = %s AND (status = 'pending' OR "placedByGateway")
     AND NOT EXISTS (SELECT FROM wallet_moves AS m WHERE m.order_id = o.id AND m.amount > 0) RETURNING id, price)
 INSERT INTO wallet_moves (order_id, amount) SELECT id, price FROM ended"""
-#: Put here what your "approve" does.
-APPROVE = """UPDATE product_orders SET status = 'approved', "approvedAt" = COALESCE("approvedAt", now()), "fxLocked" = true,
-    "fxUsdTryAtApproval" = %(rate)s, "fxCapturedAt" = now(), "sellTryAtApproval" = price * %(rate)s
-WHERE id = %(id)s AND NOT "fxLocked" AND (status = 'pending' OR "placedByGateway")"""
-#: Orders that have ended since, and on which the shop has not acted: without notifications, ask for these.
+#: In its place: what your "approve" does.
+APPROVE = """UPDATE product_orders SET status = 'approved', "approvedAt" = COALESCE("approvedAt", now()),
+    "fxLocked" = true, "fxUsdTryAtApproval" = %(rate)s, "fxCapturedAt" = now(), "sellTryAtApproval" = price * %(rate)s
+WHERE id = %(id)s AND (status = 'pending' OR "placedByGateway") AND NOT "fxLocked"
+"""
+#: Orders of the last days that have ended, and on which the shop has not acted.
 ENDED = """SELECT id::text FROM product_orders AS o WHERE "createdAt" > now() - make_interval(days => %s)
-    AND lower("externalStatus") IN ('completed', 'failed') AND NOT "fxLocked"
-    AND (status = 'pending' OR "placedByGateway")
-    AND NOT EXISTS (SELECT FROM wallet_moves AS m WHERE m.order_id = o.id AND m.amount > 0)"""
+    AND lower("externalStatus") IN ('completed', 'failed') AND (status = 'pending' OR "placedByGateway")
+    AND NOT "fxLocked" AND NOT EXISTS (SELECT FROM wallet_moves AS m WHERE m.order_id = o.id AND m.amount > 0)"""
 
 
 def act(connection, order_id, rate):
-    """Do for this order what is left to do; safe to repeat."""
+    """Do what is left to do for this order; safe to repeat. False if your own code has not taken the money yet."""
     with connection, connection.cursor() as cursor:
         cursor.execute(LOOK, (order_id,))
-        (ended,) = cursor.fetchone()
-        if ended == "failed":
+        status, is_paid = cursor.fetchone()
+        if is_paid and status == "failed":
             cursor.execute(PAY_BACK, (order_id,))
-        elif ended == "completed":
+        if is_paid and status == "completed":
             cursor.execute(APPROVE, {"id": order_id, "rate": rate})
+    return is_paid
 
 
-def act_on_all(connection, rate, days=30):
-    """Do it for every order of the last days that has ended."""
+def ended(connection, days=30):
+    """The ids of the orders to act on, for as long as no notifications are sent."""
     with connection, connection.cursor() as cursor:
         cursor.execute(ENDED, (days,))
-        ended = [order_id for (order_id,) in cursor.fetchall()]
-    for order_id in ended:
-        act(connection, order_id, rate)
+        return [order_id for (order_id,) in cursor.fetchall()]
 
 
 def application(environ, start_response):
-    """WSGI, such as `gunicorn receiver:application`: takes the gateway's notifications."""
+    """For `gunicorn receiver:application`: takes the notifications, which come again until the answer is 2xx."""
     body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     names = ("webhook-id", "webhook-timestamp", "webhook-signature")
-    headers = {name: environ.get(f"HTTP_{name.upper().replace('-', '_')}", "") for name in names}
     try:
+        headers = {name: environ.get(f"HTTP_{name.upper().replace('-', '_')}", "") for name in names}
         Webhook(os.environ["NOTIFY_SECRET"]).verify(body, headers)
+        with closing(psycopg2.connect(os.environ["SHOP_DATABASE_URL"])) as shop:
+            is_done = act(shop, json.loads(body)["data"]["id"], os.environ["USD_TRY"])
+        start_response("204 No Content" if is_done else "503 Service Unavailable", [])
     except WebhookVerificationError:
         start_response("401 Unauthorized", [])
-        return [b""]
-    with closing(psycopg2.connect(os.environ["SHOP_DATABASE_URL"])) as connection:
-        act(connection, json.loads(body)["data"]["id"], os.environ["USD_TRY"])
-    start_response("204 No Content", [])
     return [b""]
 
 
-if __name__ == "__main__":  # until notifications are sent: every ten seconds
-    shop = psycopg2.connect(os.environ["SHOP_DATABASE_URL"])
-    while True:
-        act_on_all(shop, os.environ["USD_TRY"])
-        time.sleep(10)
+if __name__ == "__main__":
+    with closing(psycopg2.connect(os.environ["SHOP_DATABASE_URL"])) as shop:
+        while True:
+            for each in ended(shop):
+                act(shop, each, os.environ["USD_TRY"])
+            time.sleep(10)
