@@ -33,6 +33,8 @@ class ApiKey:
     id: int
     name: str
     scopes: frozenset[str]
+    #: It places orders of this tenant and sees no others; None: it sees all, and places orders of none.
+    tenant_id: str | None
     #: Until when it is valid; None: until it is revoked.
     expires_at: datetime | None = None
     #: Seconds until then, counted from the reading by the clock of the database.
@@ -55,6 +57,7 @@ class ListedKey:
     #: Its first characters.
     prefix: str
     scopes: list[str]
+    tenant_id: str | None
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
@@ -62,11 +65,17 @@ class ListedKey:
     last_used_on: date | None
 
 
-def create(name: str, scopes: list[Scope], valid_for: timedelta | None = None) -> str:
-    """A new key, in clear this one time. Without `valid_for` it is valid until it is revoked."""
+def create(
+    name: str, scopes: list[Scope], valid_for: timedelta | None = None, *, tenant_id: str | None = None
+) -> str:
+    """A new key, in clear this one time. Without `valid_for` it is valid until it is revoked.
+
+    Whether the tenant exists is not asked; see `tenants.is_known`.
+    """
     key = PREFIX + secrets.token_urlsafe(32)
     seconds = valid_for.total_seconds() if valid_for else None
-    database.rows(CREATE, (name, key[:SHOWN], digest(key), [scope.value for scope in scopes], seconds))
+    values = (name, key[:SHOWN], digest(key), [scope.value for scope in scopes], tenant_id, seconds)
+    database.rows(CREATE, values)
     return key
 
 
@@ -117,19 +126,19 @@ def digest(key: str) -> str:
 
 
 NOT_REVOKED = Prepared("""
-SELECT digest, id, name, scopes, expires_at,
+SELECT digest, id, name, scopes, tenant_id::text AS tenant_id, expires_at,
     EXTRACT(EPOCH FROM expires_at - now())::float8 AS expires_in_seconds,
     COALESCE(last_used_on = current_date, false) AS is_used_today
 FROM referans.api_keys WHERE revoked_at IS NULL
 """)
 EVERY = """
-SELECT id, name, prefix, scopes, created_at, expires_at, revoked_at, last_used_on
+SELECT id, name, prefix, scopes, tenant_id::text AS tenant_id, created_at, expires_at, revoked_at, last_used_on
 FROM referans.api_keys ORDER BY id DESC
 """
 REVOKE = "UPDATE referans.api_keys SET revoked_at = now() WHERE id = %s AND revoked_at IS NULL RETURNING id"
 CREATE = """
-INSERT INTO referans.api_keys (name, prefix, digest, scopes, expires_at)
-VALUES (%s, %s, %s, %s, now() + make_interval(secs => %s::float8))
+INSERT INTO referans.api_keys (name, prefix, digest, scopes, tenant_id, expires_at)
+VALUES (%s, %s, %s, %s, %s, now() + make_interval(secs => %s::float8))
 """
 RECORD_USE = """
 UPDATE referans.api_keys SET last_used_on = current_date

@@ -3,8 +3,9 @@ or if nothing is due.
 
 A claim names the provider that will be called (`provider_id`), and fails if the order has gone to another one. What
 becomes of a send names its reference, too (`referans`): a person may have had the order sent again under another one.
-What another hand has decided is not sent any more, and what another system has placed is never sent. Nor is what waits
-to be sent again while a former send has delivered it: a person decides that conflict first.
+No order goes to a provider of another tenant, even if that was no tenant's when the order was routed. What another hand
+has decided is not sent any more, and what another system has placed is never sent. Nor is what waits to be sent again
+while a former send has delivered it: a person decides that conflict first.
 """
 
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from models.db.prepared import Prepared
 from models.order import CODES
 from models.route import HAS_NO_CODES, Route
 from models.status import IS_AT_PROVIDER, IS_DECIDED, IS_OPEN, IS_OURS, REFERENCE
+from models.tenants import PROVIDER_IS_OPEN
 
 #: How often a provider must say that it does not know an order in doubt before it is sent again.
 ASKS = 2
@@ -42,6 +44,7 @@ class ClaimedOrder:
     #: From the route: templates for the provider's fields; None or empty for the protocol's own way.
     field_map: dict[str, str] | None
     external_status: str
+    tenant_id: str | None
     product_id: str | None
     package_id: str | None
     #: Providers that refused it.
@@ -275,7 +278,8 @@ TASK = f"""
     o."externalOrderId" AS external_order_id,
     o."userIdentifier" AS user_identifier, o."extraField" AS extra_field, o.quantity, o."routeParams" AS route_params,
     o."fieldMap" AS field_map,
-    o."externalStatus" AS external_status, o."productId"::text AS product_id, o."packageId"::text AS package_id,
+    o."externalStatus" AS external_status, o."tenantId"::text AS tenant_id, o."productId"::text AS product_id,
+    o."packageId"::text AS package_id,
     o."triedProviders" AS tried_providers, o."checkCount" AS check_count,
     COALESCE(o."mayBeKnown", true) AS may_be_known, now() AS claimed_at, o."pinCode" AS pin_code,
     {CODES} AS codes
@@ -294,7 +298,7 @@ WITH claimed AS (
         "sendingUntil" = now() + make_interval(secs => %(grace)s), "mayBeKnown" = false,
         "unknownCount" = 0, "unknownAt" = NULL
     WHERE o.id = %(id)s AND o."externalStatus" = 'not_sent' AND o."nextCheckAt" IS NOT NULL AND {WITH_PROVIDER}
-      AND {MAY_BE_SENT} AND o.attention IS DISTINCT FROM 'conflict'
+      AND {MAY_BE_SENT} AND o.attention IS DISTINCT FROM 'conflict' AND {PROVIDER_IS_OPEN}
     RETURNING o.*
 ), told AS (
     INSERT INTO referans.order_events (order_id, source, "from", "to", message)
@@ -332,6 +336,7 @@ WITH claimed AS (
         "sendingUntil" = now() + make_interval(secs => %(grace)s)
     WHERE o.id = %(id)s AND o."externalStatus" = 'pending' AND o."unknownCount" >= %(asks)s
       AND (o."sendingUntil" IS NULL OR o."sendingUntil" <= now()) AND {SAME_SEND} AND {MAY_BE_SENT}
+      AND {PROVIDER_IS_OPEN}
     RETURNING o.*
 ), told AS (
     INSERT INTO referans.order_events (order_id, source, "from", "to", message)

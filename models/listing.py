@@ -1,7 +1,8 @@
 """Lists of orders: newest first, by page. Their `attention` is the computed one, as in `lookup`.
 
-No list reads the table. By player or by time an index has the orders in the order of the list. What no index finds is
-looked for among the newest orders in parts, each with a statement, and a turn at the connection, of its own.
+No list reads the table. By tenant, by player or by time an index has the orders in the order of the list. What no
+index finds is looked for among the newest orders in parts, each with a statement, and a turn at the connection, of its
+own.
 """
 
 import time
@@ -15,6 +16,7 @@ from models.db.database import Use
 from models.order import Order
 from models.status import ExternalStatus, reads_as
 from models.stuck import PROVIDER, SHOWN, Limits
+from models.tenants import View
 
 #: Orders that one part looks at: few at first, since most filters let enough of them through. The last is used again.
 PARTS = (500, 5_000, 10_000)
@@ -68,19 +70,20 @@ class _Where:
 
 def page(
     wanted: Filter,
+    view: View,
     limits: Limits,
     limit: int,
     after: Place | None = None,
     *,
     within_seconds: float | None = None,
 ) -> Page:
-    """Up to `limit` orders, newest first, that stand behind `after`. Raises database.TooSlow.
+    """Up to `limit` orders of the view, newest first, that stand behind `after`. Raises database.TooSlow.
 
     If `within_seconds` are over before enough are found, the page has what was found by then, perhaps nothing, and
     `end` says where to go on.
     """
     until = time.monotonic() + (float("inf") if within_seconds is None else within_seconds)
-    indexed, others = _indexed(wanted), _others(wanted)
+    indexed, others = _of_tenant(view) + _indexed(wanted), _others(wanted)
     found: list[Order] = []
     for size in _sizes() if others.conditions and wanted.reference is None else [None]:
         with database.session(Use.LIST):
@@ -124,6 +127,10 @@ def _up_to(end: Place | None) -> _Where:
         return _Where()
     values = {"end_at": end.created_at, "end_id": end.id}
     return _Where(('(o."createdAt", o.id) >= (%(end_at)s, %(end_id)s::uuid)',), values)
+
+
+def _of_tenant(view: View) -> _Where:
+    return _given("tenant", 'o."tenantId" = %(tenant)s::uuid', view.tenant_id)
 
 
 def _indexed(wanted: Filter) -> _Where:

@@ -7,27 +7,28 @@ from models.db import database
 from models.db.prepared import Prepared
 from models.order import Order
 from models.stuck import PROVIDER, SHOWN, Limits
+from models.tenants import EVERYTHING, IS_SEEN, View
 
 #: Digits of the largest "orderNo", a PostgreSQL integer.
 MAX_ORDER_NO = 2**31 - 1
 
 
-def by_id(order_id: str, limits: Limits) -> Order | None:
-    """The order with this id; None if it is unknown or not a UUID."""
+def by_id(order_id: str, view: View, limits: Limits) -> Order | None:
+    """The order with this id; None if it is unknown, not in the view, or not a UUID."""
     try:
         known_as = str(UUID(order_id))
     except ValueError:
         return None
-    return database.load_one(Order, BY_ID, limits.parameters() | {"id": known_as})
+    return database.load_one(Order, BY_ID, limits.parameters() | view.parameters() | {"id": known_as})
 
 
 def by_anything(text: str, limits: Limits, limit: int) -> list[Order]:
-    """Up to `limit` orders that `text` names, newest first.
+    """Up to `limit` orders of whatever tenant that `text` names, newest first.
 
     It may be the order's id, its number, its referans or a former one, the provider's own number, the storefront's
     reference, or the player.
     """
-    if found := by_id(text, limits):
+    if found := by_id(text, EVERYTHING, limits):
         return [found]
     if not is_storable(text):
         return []
@@ -36,7 +37,7 @@ def by_anything(text: str, limits: Limits, limit: int) -> list[Order]:
     return database.load(Order, BY_ANYTHING, limits.parameters() | values)
 
 
-BY_ID = Prepared(f"SELECT {SHOWN} FROM product_orders AS o {PROVIDER} WHERE o.id = %(id)s")
+BY_ID = Prepared(f"SELECT {SHOWN} FROM product_orders AS o {PROVIDER} WHERE o.id = %(id)s AND {IS_SEEN}")
 #: Each part rides an index of its own. The newest of each are enough: of all, the newest are returned.
 _NEWEST = 'ORDER BY o."createdAt" DESC, o.id DESC LIMIT %(limit)s'
 _NAMED = {

@@ -29,6 +29,8 @@ class Order:
 
     id: str
     order_no: int | None
+    #: The shop that it belongs to.
+    tenant_id: str | None
     product_id: str | None
     package_id: str | None
     quantity: int | None
@@ -69,6 +71,7 @@ CODES = f"CASE WHEN {HAS_CODE} THEN o.codes END"
 COLUMNS = f"""
     o.id::text AS id,
     o."orderNo" AS order_no,
+    o."tenantId"::text AS tenant_id,
     o."productId"::text AS product_id,
     o."packageId"::text AS package_id,
     o.quantity,

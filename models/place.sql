@@ -1,7 +1,8 @@
 -- Places orders: finds each one's provider, reserves its idempotency key, stores it, and begins its timeline.
 --
--- Parameters: one array for each field of a placement, with one element for each; `wake` in seconds.
--- Returns the orders that are new. One without a route, or whose idempotency key was used before, is not returned.
+-- Parameters: one array for each field of a placement, with one element for each; `wake` in seconds; `needs_tenant`.
+-- Returns the orders that are new. One without a route, without the tenant that it needs, or whose idempotency key was
+-- used before, is not returned.
 -- Product and package are given twice: as text, for the routes, and in the type of the order's own columns, which are
 -- UUIDs on the table of some storefronts.
 -- Concurrency: keys are reserved in their own order, so that two statements with the same keys do not deadlock.
@@ -10,6 +11,7 @@ WITH incoming AS (
     FROM unnest(
         %(position)s::int[],
         %(id)s::uuid[],
+        %(tenant)s::uuid[],
         %(product)s::text[],
         %(package)s::text[],
         COALESCE((SELECT array_agg("productId") FROM product_orders WHERE false), %(product_id)s),
@@ -27,6 +29,7 @@ WITH incoming AS (
     ) AS given (
         position,
         id,
+        tenant,
         product,
         package,
         product_id,
@@ -55,6 +58,7 @@ routed AS (
     CROSS JOIN LATERAL (
         {route}
     ) AS route
+    WHERE i.tenant IS NOT NULL OR NOT %(needs_tenant)s::boolean
 ),
 reserved AS (
     INSERT INTO referans.idempotency_keys (api_key_id, key, fingerprint)
@@ -68,6 +72,7 @@ reserved AS (
 placed AS (
     INSERT INTO product_orders (
         id,
+        "tenantId",
         "productId",
         "packageId",
         quantity,
@@ -86,6 +91,7 @@ placed AS (
     )
     SELECT
         r.id,
+        r.tenant,
         r.product_id,
         r.package_id,
         r.quantity,

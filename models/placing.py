@@ -1,4 +1,4 @@
-"""Placing and cancelling orders: what the storefront does."""
+"""Placing orders."""
 
 import hashlib
 import json
@@ -11,14 +11,11 @@ from typing import Any, TypeVar
 
 import peewee
 
-from models import idempotency, order
+from models import idempotency
 from models.db import database, sql
 from models.idempotency import Key
 from models.order import COLUMNS, Order
-from models.outcome import Arrival, OnlyIf, Outcome
 from models.route import FIRST_ROUTE
-from models.status import ExternalStatus, FailureReason, Source
-from models.status import Result as Settling
 
 #: Orders placed in one statement.
 MAX_BATCH = 100
@@ -36,6 +33,10 @@ T = TypeVar("T")
 
 class NoRoute(ValueError):
     """No route leads from the product and package to a provider."""
+
+
+class NoTenant(ValueError):
+    """The order belongs to no tenant, and on this table every order must belong to one."""
 
 
 class KeyReused(ValueError):
@@ -66,6 +67,8 @@ class Placement:
     #: The API key's id and name.
     key_id: int
     made_by: str
+    #: The tenant that the order will belong to: the API key's; None: to none.
+    tenant_id: str | None
     #: The same idempotency key and order again is the same order.
     idempotency_key: str | None = None
 
@@ -91,7 +94,7 @@ class Repeated:
 
 
 #: What becomes of a placement.
-Result = Placed | Repeated | NoRoute | KeyReused
+Result = Placed | Repeated | NoRoute | NoTenant | KeyReused
 
 
 def new_referans() -> str:
@@ -119,6 +122,7 @@ def place(
     placements: Sequence[Placement],
     *,
     wake_seconds: float,
+    needs_tenant: bool = False,
     impatient: bool = False,
     draw: Callable[[], str] = new_referans,
 ) -> Iterator[list[Result]]:
@@ -126,32 +130,35 @@ def place(
 
     With idempotency keys, the commit is the end of the block: what was answered to a new order must be kept within it
     (`idempotency.keep`), and an error within it undoes everything. A placement whose key is in use waits until the
-    other transaction has ended. An order that no worker dispatches within `wake_seconds` is found by the sweep.
+    other transaction has ended. An order that no worker dispatches within `wake_seconds` is found by the sweep. With
+    `needs_tenant` (see `tenants.is_required`), one that belongs to no tenant is not stored.
     `draw` gives the references; see `with_fresh_references` for one that an order of ours has already.
 
     Raises peewee.DataError for a product or package that is not a UUID on a table that stores UUIDs, and
-    peewee.IntegrityError for one that is not in the table they refer to; impatient, also
-    database.LOCK_NOT_AVAILABLE for a key that stays in use.
+    peewee.IntegrityError for a product, package or tenant that is not in the table it refers to, and where an order
+    must have a tenant without `needs_tenant` saying so; impatient, also database.LOCK_NOT_AVAILABLE for a key that
+    stays in use.
     """
     keyed = any(each.key for each in placements)
     with database.database.atomic() if keyed else nullcontext():
         if keyed and impatient:
             database.rows(IMPATIENT)
-        new = _insert(placements, wake_seconds, draw)
+        new = _insert(placements, wake_seconds, needs_tenant, draw)
         known = _known(placements, new)
         yield [
-            Placed(new[position], is_new=True) if position in new else _again(each, known)
+            Placed(new[position], is_new=True) if position in new else _again(each, known, needs_tenant)
             for position, each in enumerate(placements)
         ]
 
 
 def _insert(
-    placements: Sequence[Placement], wake_seconds: float, draw: Callable[[], str]
+    placements: Sequence[Placement], wake_seconds: float, needs_tenant: bool, draw: Callable[[], str]
 ) -> dict[int, Order]:
-    """The orders of those that are new and have a route, by position."""
+    """The orders of those that are new, have a route, and the tenant that they need, by position."""
     given = [_parameters(position, each, draw()) for position, each in enumerate(placements)]
     positions = {each["id"]: each["position"] for each in given}
-    orders = database.load(Order, PLACE, {**database.arrays(given), "wake": wake_seconds})
+    values = {**database.arrays(given), "wake": wake_seconds, "needs_tenant": needs_tenant}
+    orders = database.load(Order, PLACE, values)
     return {positions[order.id]: order for order in orders}
 
 
@@ -161,6 +168,7 @@ def _parameters(position: int, each: Placement, referans: str) -> dict[str, Any]
     return {
         "position": position,
         "id": str(uuid.uuid4()),
+        "tenant": each.tenant_id,
         "product": new.product_id,
         "product_id": new.product_id,
         "package": new.package_id,
@@ -196,9 +204,11 @@ def _known(placements: Sequence[Placement], new: Mapping[int, Order]) -> Known:
     return here | {key: (first.fingerprint, Repeated(first.answer)) for key, first in before.items()}
 
 
-def _again(placement: Placement, known: Known) -> Result:
+def _again(placement: Placement, known: Known, needs_tenant: bool) -> Result:
     new = placement.new
     if placement.key not in known:
+        if needs_tenant and placement.tenant_id is None:
+            return NoTenant(NoTenant.__doc__)
         return NoRoute(f"no route for product {new.product_id}, package {new.package_id}")
     fingerprint, first = known[placement.key]
     if fingerprint != new.fingerprint():
@@ -206,24 +216,8 @@ def _again(placement: Placement, known: Known) -> Result:
     return first
 
 
-def cancel(order_id: str, made_by: str, *, order_timeout_seconds: float) -> bool:
-    """Cancel an order that was not sent to any provider. False if it was, or if it does not exist."""
-    cancelled = Arrival(
-        None,
-        Source.API,
-        Outcome(ExternalStatus.FAILED, message="cancelled before it was sent"),
-        order_id=order_id,
-        only_if=OnlyIf.UNSENT,
-        failure_reason=FailureReason.CANCELLED,
-        note=f"cancelled with key {made_by}",
-        by=made_by,
-    )
-    [settled] = order.settle([cancelled], order_timeout_seconds=order_timeout_seconds)
-    return settled.result is Settling.APPLIED
-
-
 PLACE = sql.read(
     "place.sql",
-    route=FIRST_ROUTE.format(product="i.product", package="i.package", usable="true"),
+    route=FIRST_ROUTE.format(product="i.product", package="i.package", tenant="i.tenant", usable="true"),
     columns=COLUMNS,
 )

@@ -7,7 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from models import provider_health
+from models import provider_health, tenants
 from models.db import database, sealed
 from models.db.prepared import Prepared
 from models.provider_health import Health
@@ -52,6 +52,8 @@ class Provider:
     low_stock: int | None = None
     #: The currency of the account, where its protocol does not say it.
     currency: str | None = None
+    #: Only orders of this tenant go to it; None: those of every tenant, and of none.
+    tenant_id: str | None = None
 
     def secrets(self) -> list[str]:
         """The callback secrets that are valid now; several during a rotation."""
@@ -123,7 +125,10 @@ def outline(provider_id: str) -> Provider | None:
 
 
 def of_order(order_id: str) -> Assigned | None:
-    """The provider that an order is routed to; None if either does not exist. Raises sealed.Unsealable."""
+    """The provider that an order is routed to; None if either does not exist. Raises sealed.Unsealable.
+
+    None also if the order was not sent yet and the provider belongs to another tenant.
+    """
     row = database.row(OF_ORDER, (order_id,))
     if row is None:
         return None
@@ -230,6 +235,7 @@ def _values(provider: Provider) -> dict[str, Any]:
         "low_balance": provider.low_balance,
         "low_stock": provider.low_stock,
         "currency": provider.currency,
+        "tenant_id": provider.tenant_id,
     }
 
 
@@ -245,6 +251,7 @@ def _owner(provider_id: str) -> str:
 NAMES = (
     *("id", "adapter", "base_url", "callback", "credentials", "max_concurrency", "max_per_minute"),
     *("callback_options", "callback_allow", "callback_format", "low_balance", "low_stock", "currency"),
+    "tenant_id",
 )
 COLUMNS = ", ".join(NAMES)
 FIND = Prepared(f"SELECT {COLUMNS} FROM referans.providers WHERE id = %s")
@@ -254,7 +261,7 @@ SELECT {", ".join(f"p.{name}" for name in NAMES)},
     o."externalStatus" AS status, COALESCE(o."nextCheckAt" <= now(), false) AS is_due, {provider_health.COLUMNS}
 FROM product_orders AS o JOIN referans.providers AS p ON p.id = o."providerId"
     LEFT JOIN referans.provider_health AS h ON h.provider_id = p.id
-WHERE o.id = %s
+WHERE o.id = %s AND (o."externalStatus" <> 'not_sent' OR {tenants.PROVIDER_IS_OPEN})
 """)
 CANDIDATE = Prepared(f"""
 SELECT {", ".join(f"p.{name}" for name in NAMES)}, {provider_health.COLUMNS}

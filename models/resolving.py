@@ -358,7 +358,7 @@ def _has_present_send(seen: _Seen) -> bool:
 def _route(seen: _Seen, provider_id: str | None) -> Route:
     """Raises NotPossible."""
     product, package = seen.product_id or "", seen.package_id or ""
-    found = route.next_for(product, package, [], only=provider_id)
+    found = route.next_for(product, package, [], tenant_id=seen.tenant_id, only=provider_id)
     if found is None and provider_id:
         raise NoSuchRoute(
             f"no route leads from product {product}, package {package} to {provider_id};"

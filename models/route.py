@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from models import tenants
 from models.db import database
 from models.db.prepared import Prepared
 from models.status import Expects
@@ -40,6 +41,8 @@ class ListedRoute(Route):
     #: What one item costs at this provider, and in which currency; None if nobody has said.
     cost: Decimal | None = None
     currency: str | None = None
+    #: Only orders of this tenant use it; None: those of every tenant, and of none.
+    tenant_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +64,9 @@ def add(
     priority: int | None = None,
     cost: Cost | None = None,
     forget_cost: bool = False,
+    tenant_id: str | None = None,
 ) -> ListedRoute:
-    """Add a route behind those that the package has, or change the one that it has to this provider.
+    """Add a route behind those that the package has, or change the one that it has, for this tenant, to this provider.
 
     What is None keeps its value, or has its default on a new route. Returns the route as it is now.
     """
@@ -77,13 +81,14 @@ def add(
         "cost": cost and cost.amount,
         "currency": cost and cost.currency,
         "forget_cost": forget_cost,
+        "tenant": tenant_id,
     }
     return database.load(ListedRoute, ADD, values)[0]
 
 
-def remove(product_id: str, package_id: str, provider_id: str) -> bool:
-    """Remove the route of exactly this product and package to the provider. False if there is none."""
-    return database.row(REMOVE, (product_id, package_id, provider_id)) is not None
+def remove(product_id: str, package_id: str, provider_id: str, tenant_id: str | None = None) -> bool:
+    """Remove the route of exactly this product, package and tenant to the provider. False if there is none."""
+    return database.row(REMOVE, (product_id, package_id, provider_id, tenant_id)) is not None
 
 
 def every() -> list[ListedRoute]:
@@ -91,13 +96,22 @@ def every() -> list[ListedRoute]:
     return database.load(ListedRoute, EVERY)
 
 
-def next_for(product_id: str, package_id: str, tried: list[str], only: str | None = None) -> Route | None:
-    """The route to use, or to use next when the providers in `tried` have refused.
+def next_for(
+    product_id: str, package_id: str, tried: list[str], *, tenant_id: str | None, only: str | None = None
+) -> Route | None:
+    """The route to use for an order of this tenant, or to use next when the providers in `tried` have refused.
 
-    The most specific wins (product and package, then product, then package, then any), then the lowest priority, then
-    the first added. `only`: of those to this provider.
+    The most specific wins (those of the tenant, then those of none; of either, product and package, then product, then
+    package, then any), then the lowest priority, then the first added. `only`: of those to this provider. What belongs
+    to another tenant is never used.
     """
-    values = {"product": product_id, "package": package_id, "tried": tried, "only": only}
+    values = {
+        "product": product_id,
+        "package": package_id,
+        "tried": tried,
+        "tenant": tenant_id,
+        "only": only,
+    }
     return database.load_one(Route, NEXT_ROUTE, values)
 
 
@@ -119,15 +133,19 @@ HAS_NO_CODES = f"""(
         LIMIT {HISTORY}
     ) AS recent
 )"""
-LISTED = "provider_id, params, expects, field_map, product_id, package_id, priority, position, cost, currency"
+LISTED = """provider_id, params, expects, field_map, product_id, package_id, priority, position, cost, currency,
+    tenant_id::text AS tenant_id"""
+#: In SQL: the tenant of a route in the unique index, in which NULL would not equal NULL.
+_UNIQUE_TENANT = "COALESCE(tenant_id, '00000000-0000-0000-0000-000000000000')"
 ADD = f"""
 INSERT INTO referans.routes AS r (product_id, package_id, provider_id, params, expects, field_map, priority, cost,
-    currency, position)
+    currency, tenant_id, position)
 VALUES (%(product)s, %(package)s, %(provider)s, COALESCE(%(params)s::jsonb, '{{}}'), COALESCE(%(expects)s, 'auto'),
     COALESCE(%(field_map)s::jsonb, '{{}}'), COALESCE(%(priority)s, 0), %(cost)s, %(currency)s,
+    %(tenant)s::uuid,
     (SELECT COALESCE(max(position), 0) + 1 FROM referans.routes
      WHERE product_id = %(product)s AND package_id = %(package)s))
-ON CONFLICT (product_id, package_id, provider_id) DO UPDATE SET
+ON CONFLICT (product_id, package_id, provider_id, {_UNIQUE_TENANT}) DO UPDATE SET
     params = COALESCE(%(params)s::jsonb, r.params),
     expects = COALESCE(%(expects)s, r.expects),
     field_map = COALESCE(%(field_map)s::jsonb, r.field_map),
@@ -136,26 +154,31 @@ ON CONFLICT (product_id, package_id, provider_id) DO UPDATE SET
     currency = CASE WHEN NOT %(forget_cost)s THEN COALESCE(%(currency)s, r.currency) END
 RETURNING {LISTED}
 """
-REMOVE = (
-    "DELETE FROM referans.routes WHERE product_id = %s AND package_id = %s AND provider_id = %s RETURNING id"
-)
+REMOVE = """
+DELETE FROM referans.routes
+WHERE product_id = %s AND package_id = %s AND provider_id = %s AND tenant_id IS NOT DISTINCT FROM %s::uuid RETURNING id
+"""
 #: Routes of one product and package, the first to be asked first. `id` where two were added at the same instant.
 IN_TURN = "priority, position, id"
 EVERY = f"""
-SELECT {LISTED} FROM referans.routes
-ORDER BY product_id = '*', package_id = '*', product_id, package_id, {IN_TURN}
+SELECT {LISTED} FROM referans.routes AS r
+ORDER BY r.tenant_id IS NULL, r.tenant_id, product_id = '*', package_id = '*', product_id, package_id, {IN_TURN}
 """
-#: The first route for an SQL product and package.
+#: In SQL, of the route `r`: an order of `tenant`, or of none, may use it.
+MAY_USE = f"""({tenants.may_use("r.tenant_id", "{tenant}")}
+    AND {tenants.is_open_to("{tenant}", "r.provider_id", "r.params")})"""
+#: The first route for an SQL product, package and tenant.
 FIRST_ROUTE = f"""
-SELECT provider_id, params, expects, field_map FROM referans.routes
-WHERE product_id IN ({{product}}, '*') AND package_id IN ({{package}}, '*') AND {{usable}}
-ORDER BY product_id = '*', package_id = '*', {IN_TURN} LIMIT 1
+SELECT r.provider_id, r.params, r.expects, r.field_map FROM referans.routes AS r
+WHERE r.product_id IN ({{product}}, '*') AND r.package_id IN ({{package}}, '*') AND {{usable}} AND {MAY_USE}
+ORDER BY r.tenant_id IS NULL, r.product_id = '*', r.package_id = '*', {IN_TURN} LIMIT 1
 """
 NEXT_ROUTE = Prepared(
     FIRST_ROUTE.format(
         product="%(product)s::text",
         package="%(package)s::text",
-        usable="provider_id <> ALL (%(tried)s::text[])"
-        " AND (%(only)s::text IS NULL OR provider_id = %(only)s::text)",
+        tenant="%(tenant)s::uuid",
+        usable="r.provider_id <> ALL (%(tried)s::text[])"
+        " AND (%(only)s::text IS NULL OR r.provider_id = %(only)s::text)",
     )
 )

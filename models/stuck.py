@@ -13,6 +13,7 @@ from models.db import database
 from models.order import COLUMNS, Order
 from models.plans import IS_PLANNED
 from models.provider_health import IS_BLOCKED, IS_DOWN
+from models.route import MAY_USE
 from models.status import IS_OPEN, Attention
 
 #: Seconds that an order may be in doubt before it counts as stuck.
@@ -120,10 +121,20 @@ UNKNOWN = "{attention}; its timeline says more"
 
 
 def orders(
-    limits: Limits, limit: int, kind: Attention | None = None, provider_id: str | None = None
+    limits: Limits,
+    limit: int,
+    kind: Attention | None = None,
+    provider_id: str | None = None,
+    tenant_id: str | None = None,
 ) -> list[StuckOrder]:
     """Up to `limit` stuck orders: the gravest kind first, of one kind the longest waiting first."""
-    chosen = {"kind": kind, "provider": provider_id, "kinds": list(Attention), "limit": limit}
+    chosen = {
+        "kind": kind,
+        "provider": provider_id,
+        "tenant": tenant_id,
+        "kinds": list(Attention),
+        "limit": limit,
+    }
     return database.load(StuckOrder, STUCK, limits.parameters() | chosen)
 
 
@@ -134,7 +145,7 @@ def find(order_id: str, limits: Limits) -> StuckOrder | None:
 
 def ids(limits: Limits, kind: Attention) -> list[str]:
     """The ids of up to MOST orders of one kind, longest waiting first."""
-    chosen = {"kind": kind, "provider": None, "kinds": list(Attention), "limit": MOST}
+    chosen = {"kind": kind, "provider": None, "tenant": None, "kinds": list(Attention), "limit": MOST}
     return [row["id"] for row in database.rows(IDS, limits.parameters() | chosen)]
 
 
@@ -152,13 +163,13 @@ LEFT JOIN referans.providers AS p ON p.id = o."providerId"
 LEFT JOIN referans.provider_health AS h ON h.provider_id = o."providerId"
 """
 #: In SQL: another provider of the order's route, which has not refused it, is configured and … .
-_HAS_OTHER = """EXISTS (
+_HAS_OTHER = f"""EXISTS (
     SELECT FROM referans.routes AS r JOIN referans.providers AS other ON other.id = r.provider_id
         LEFT JOIN referans.provider_health AS h ON h.provider_id = other.id
     WHERE r.product_id IN (o."productId"::text, '*') AND r.package_id IN (o."packageId"::text, '*')
       AND r.provider_id IS DISTINCT FROM o."providerId"
       AND r.provider_id <> ALL (COALESCE(o."triedProviders", ARRAY[]::text[]))
-      AND {condition}
+      AND {MAY_USE.format(tenant='o."tenantId"')} AND {{condition}}
 )"""
 _HAS_AVAILABLE = _HAS_OTHER.format(condition=f"NOT {IS_BLOCKED}")
 _HAS_BLOCKED = _HAS_OTHER.format(condition=IS_BLOCKED)
@@ -197,7 +208,7 @@ _SOURCE = """
     SELECT * FROM product_orders AS o WHERE o."nextCheckAt" IS NOT NULL AND o.attention IS NULL
 """
 _FOUND = """
-SELECT o.id, o."providerId" AS provider_id, {kind} AS kind,
+SELECT o.id, o."providerId" AS provider_id, o."tenantId" AS tenant_id, {kind} AS kind,
     CASE WHEN o.attention IS NOT NULL AND o."attentionAt" IS NOT NULL THEN o."attentionAt"
         ELSE COALESCE(o."sentAt", o."claimedAt", o."resentAt", o."createdAt") END AS since
 FROM ({source}) AS o {provider}
@@ -210,6 +221,7 @@ _CHOSEN = f"""
 SELECT found.* FROM ({_WAITING}) AS found
 WHERE found.kind IS NOT NULL AND (%(kind)s::text IS NULL OR found.kind = %(kind)s::text)
   AND (%(provider)s::text IS NULL OR found.provider_id = %(provider)s::text)
+  AND (%(tenant)s::uuid IS NULL OR found.tenant_id = %(tenant)s::uuid)
 ORDER BY array_position(%(kinds)s::text[], found.kind), found.since, found.id LIMIT %(limit)s
 """
 IDS = f"SELECT chosen.id::text AS id FROM ({_CHOSEN}) AS chosen"

@@ -1,4 +1,4 @@
-"""Orders that were not sent to any provider yet: given to another one, put off, or given up."""
+"""Orders that were not sent to any provider yet: given to another one, put off, given up, or cancelled."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from models.db import database
 from models.db.prepared import Prepared
 from models.outcome import Arrival, OnlyIf, Outcome
 from models.provider_health import IS_BLOCKED
-from models.route import Route
+from models.route import MAY_USE, Route
 from models.status import IS_OURS, ExternalStatus, FailureReason, Result, Source
 
 
@@ -79,6 +79,22 @@ def give_up(order_id: str, order_timeout_seconds: float, reason: str) -> bool:
     return settled.result is Result.APPLIED
 
 
+def cancel(order_id: str, made_by: str, *, order_timeout_seconds: float) -> bool:
+    """Cancel an order that was not sent to any provider. False if it was, or if it does not exist."""
+    cancelled = Arrival(
+        None,
+        Source.API,
+        Outcome(ExternalStatus.FAILED, message="cancelled before it was sent"),
+        order_id=order_id,
+        only_if=OnlyIf.UNSENT,
+        failure_reason=FailureReason.CANCELLED,
+        note=f"cancelled with key {made_by}",
+        by=made_by,
+    )
+    [settled] = order.settle([cancelled], order_timeout_seconds=order_timeout_seconds)
+    return settled.result is Result.APPLIED
+
+
 FIND = f"""
 SELECT {TASK}
 FROM product_orders AS o
@@ -123,6 +139,7 @@ WITH chosen AS (
             SELECT FROM referans.routes AS r WHERE r.provider_id = %(provider)s
                 AND r.provider_id <> ALL (COALESCE(o."triedProviders", ARRAY[]::text[]))
                 AND r.product_id IN (o."productId"::text, '*') AND r.package_id IN (o."packageId"::text, '*')
+                AND {MAY_USE.format(tenant='o."tenantId"')}
         )
     )
     ORDER BY o."nextCheckAt", o.id LIMIT %(limit)s

@@ -51,7 +51,7 @@ def place(user: str = "player", **fields: Any) -> dict[str, Any]:
 
 def place_new(new: placing.NewOrder) -> dict[str, Any]:
     """An order as it was asked for: `not_sent`."""
-    placement = placing.Placement(new, key_id=0, made_by="tests")
+    placement = placing.Placement(new, key_id=0, made_by="tests", tenant_id=None)
     with placing.place([placement], wake_seconds=60) as [placed]:
         assert isinstance(placed, placing.Placed)
     return asdict(placed.order)

@@ -32,6 +32,7 @@ class Wanted:
     low_balance: Given[Decimal] | None = None
     low_stock: Given[int] | None = None
     currency: Given[str] | None = None
+    tenant_id: Given[str] | None = None
 
     def is_empty(self) -> bool:
         """Whether nothing is wanted."""
@@ -79,8 +80,8 @@ def change(known: Provider, wanted: Wanted, credentials: Mapping[str, str], fres
     lost, a secret that is missing is `fresh_secret`.
     """
     _check(known.adapter, wanted)
-    given = (wanted.max_per_minute, wanted.low_balance, wanted.low_stock, wanted.currency)
-    names = ("max_per_minute", "low_balance", "low_stock", "currency")
+    given = (wanted.max_per_minute, wanted.low_balance, wanted.low_stock, wanted.currency, wanted.tenant_id)
+    names = ("max_per_minute", "low_balance", "low_stock", "currency", "tenant_id")
     plain = ("base_url", "callback", "callback_allow", "callback_format", "max_concurrency")
     changes: dict[str, Any] = {name: each.value for name, each in zip(names, given, strict=True) if each}
     changes |= {name: value for name in plain if (value := getattr(wanted, name)) is not None}

@@ -7,7 +7,7 @@ import peewee
 
 from gateway import settings
 from gateway.log import mask_error
-from models import lookup, provider
+from models import lookup, provider, tenants
 from models.db import binding, database, sealed
 from models.order import Order
 from models.provider import Provider
@@ -103,6 +103,18 @@ def find_outline(provider_id: str) -> Provider:
     if found is None:
         raise no_provider(provider_id)
     return found
+
+
+def check_tenant(tenant_id: str | None) -> None:
+    """Whether orders may belong to the tenant; needs an open session. Raises Problem."""
+    try:
+        is_known = tenant_id is None or tenants.is_known(tenant_id)
+    except tenants.Unknowable as error:
+        raise Problem(str(error)) from None
+    if not is_known:
+        raise Problem(
+            f"tenant {tenant_id} not found: no row of the table that tenantId refers to has this id"
+        )
 
 
 def no_provider(provider_id: str) -> Problem:

@@ -5,7 +5,8 @@ from dataclasses import asdict
 import typer
 
 from gateway.commands import durations, printing
-from gateway.commands.context import Problem, gateway
+from gateway.commands.context import Problem, check_tenant, gateway
+from gateway.commands.options import tenant as read_tenant
 from models import api_key, resealing
 from models.api_key import Scope
 
@@ -24,26 +25,40 @@ def create(
         metavar="90d",
         help="How long it is valid: so many s, m, h or d. Without it, until it is revoked.",
     ),
+    tenant_id: str | None = typer.Option(
+        None,
+        "--tenant",
+        parser=read_tenant,
+        metavar="UUID",
+        help="The tenant whose orders it places and sees, and no others. Without it, it sees all.",
+    ),
     json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
     """Create a key and print it, once: only its digest is stored.
 
+    A key of a tenant places orders for that tenant and sees no others. Any UUID is a tenant, unless tenantId refers to
+    a table: then it must stand there. A key without a tenant sees the orders of all.
+
+    \b
     Example: gateway keys create shop --scope orders:write --scope orders:read --expires 90d
+    Example: gateway keys create shop-1 --scope orders:write --scope orders:read \\
+      --tenant 5f0c2b9e-63c1-4d1c-9a39-0d0f5c1b7a11
     """
     valid_for = durations.lasting(expires, "--expires")
     with gateway() as settings:
-        key = api_key.create(name, list(dict.fromkeys(scope)), valid_for)
+        check_tenant(tenant_id)
+        key = api_key.create(name, list(dict.fromkeys(scope)), valid_for, tenant_id=tenant_id)
         made = api_key.find(key)
     if made is None:
         raise Problem("the key was revoked at once; create another one")
     if json:
-        shown = {"id": made.id, "name": name, "scopes": sorted(made.scopes), "expires_at": made.expires_at}
-        return printing.as_json({**shown, "key": key})
+        shown = {"id": made.id, "name": name, "scopes": sorted(made.scopes), "tenant_id": made.tenant_id}
+        return printing.as_json({**shown, "expires_at": made.expires_at, "key": key})
     printing.say(key)
     until = f", valid until {printing.at(made.expires_at, settings.timezone)}" if made.expires_at else ""
-    printing.note(
-        f"Key {made.id}, {name}: {', '.join(sorted(made.scopes))}{until}. Store it now: it is not shown again."
-    )
+    of = f", of tenant {made.tenant_id}" if made.tenant_id else ""
+    scopes = ", ".join(sorted(made.scopes))
+    printing.note(f"Key {made.id}, {name}: {scopes}{of}{until}. Store it now: it is not shown again.")
 
 
 @app.command("list")
@@ -57,13 +72,14 @@ def list_(json: bool = typer.Option(False, "--json", help="Print JSON.")) -> Non
     if json:
         return printing.as_json([asdict(key) for key in found])
     printing.table(
-        ("ID", "Name", "Key", "Scopes", "Created", "Expires", "Last used", "Revoked"),
+        ("ID", "Name", "Key", "Scopes", "Tenant", "Created", "Expires", "Last used", "Revoked"),
         (
             (
                 key.id,
                 key.name,
                 f"{key.prefix}…",
                 " ".join(key.scopes),
+                key.tenant_id,
                 printing.at(key.created_at, settings.timezone),
                 printing.at(key.expires_at, settings.timezone),
                 key.last_used_on or "never",
@@ -72,6 +88,7 @@ def list_(json: bool = typer.Option(False, "--json", help="Print JSON.")) -> Non
             for key in found
         ),
         empty="No keys yet. Create one: gateway keys create NAME --scope orders:write",
+        optional=["Tenant"],
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Generic, TypeVar
+from uuid import UUID
 
 import typer
 
@@ -57,6 +58,14 @@ def currency(text: str) -> str:
     if not CURRENCY.fullmatch(code):
         raise typer.BadParameter(f"takes the code of a currency such as TRY, not {text!r}")
     return code
+
+
+def tenant(text: str) -> str:
+    """The id of a tenant, in its usual form."""
+    try:
+        return str(UUID(text.strip()))
+    except ValueError:
+        raise typer.BadParameter(f"takes a UUID, as it stands in tenantId, not {text!r}") from None
 
 
 def _words(text: str, most: int) -> str:

@@ -13,12 +13,14 @@ from gateway.commands import advice, deciding, durations, printing
 from gateway.commands.advice import Step
 from gateway.commands.context import find_orders, gateway
 from gateway.commands.invocation import as_typed
+from gateway.commands.options import tenant as read_tenant
 from gateway.settings import Settings
 from models import listing, stuck, timeline
 from models.listing import Filter
 from models.order import Order, count_codes
 from models.status import Attention, ExternalStatus
 from models.stuck import Limits, StuckOrder
+from models.tenants import View
 
 app = typer.Typer(
     help="Orders: their state, their timelines, which ones need a person, and what a person decides.",
@@ -46,6 +48,9 @@ def list_(
     provider_id: str | None = typer.Option(None, "--provider", help="Only those of this provider."),
     product_id: str | None = typer.Option(None, "--product", help="Only those of this product."),
     status: ExternalStatus | None = typer.Option(None, help="Only those with this externalStatus."),
+    tenant_id: str | None = typer.Option(
+        None, "--tenant", parser=read_tenant, metavar="UUID", help="Only those of this tenant."
+    ),
     since: str | None = typer.Option(None, help=durations.SINCE_HELP),
     until: str | None = typer.Option(None, help=durations.UNTIL_HELP),
     limit: int = typer.Option(50, min=1, max=1000, help="Highest number of orders to list."),
@@ -62,12 +67,13 @@ def list_(
         before = durations.since(until, settings.timezone, "--until")
         wanted = Filter(status, provider_id, user, product_id, reference, after, before)
         if not only_stuck and attention is None:
-            return _list(listing.page(wanted, Limits.of(settings), limit).orders, settings, json)
+            page = listing.page(wanted, View(tenant_id), Limits.of(settings), limit)
+            return _list(page.orders, settings, json)
         if wanted != Filter(provider_id=provider_id):
             raise typer.BadParameter(
-                "takes no other filter than --attention and --provider", param_hint="--stuck"
+                "takes no other filter than --attention, --provider and --tenant", param_hint="--stuck"
             )
-        found = stuck.orders(Limits.of(settings), limit, attention, provider_id)
+        found = stuck.orders(Limits.of(settings), limit, attention, provider_id, tenant_id)
     if json:
         return printing.as_json([_shown(order) | explained(order) for order in found])
     for order in found:

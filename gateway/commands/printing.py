@@ -67,14 +67,28 @@ def note(text: str) -> None:
 
 
 def table(
-    titles: Sequence[str], rows: Iterable[Sequence[object]], empty: str, fold: Sequence[str] = ()
+    titles: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    empty: str,
+    fold: Sequence[str] = (),
+    optional: Sequence[str] = (),
 ) -> None:
-    """A table of texts, or the line `empty` if it has no rows. Only the columns `fold` break their words, if any do."""
+    """A table of texts, or the line `empty` if it has no rows. Only the columns `fold` break their words, if any do.
+
+    The columns `optional` are left out if they are empty in every row.
+    """
+    found = list(rows)
+    shown = [
+        number
+        for number, title in enumerate(titles)
+        if title not in optional or any(row[number] not in (None, "") for row in found)
+    ]
     drawn = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    for title in titles:
+    for title in (titles[number] for number in shown):
         drawn.add_column(title, overflow="fold", no_wrap=bool(fold) and title not in fold)
-    for row in rows:
-        drawn.add_row(*(Text("-" if value in (None, "") else texts.one_line(str(value))) for value in row))
+    for row in found:
+        cells = (row[number] for number in shown)
+        drawn.add_row(*(Text("-" if value in (None, "") else texts.one_line(str(value))) for value in cells))
     if not drawn.row_count:
         note(empty)
         return

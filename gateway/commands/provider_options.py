@@ -9,7 +9,7 @@ import typer
 from gateway import inputs
 from gateway.callbacks import allow_list
 from gateway.callbacks.verifiers import VERIFIERS
-from gateway.commands.options import NONE, Given, amount, currency, number, or_none
+from gateway.commands.options import NONE, Given, amount, currency, number, or_none, tenant
 from models.provider import CallbackFormat
 
 
@@ -133,6 +133,15 @@ Currency = Annotated[
         parser=or_none(currency),
         metavar=f"CODE|{NONE}",
         help="The currency of the account, where its protocol does not say it.",
+    ),
+]
+Tenant = Annotated[
+    Given[str] | None,
+    typer.Option(
+        "--tenant",
+        parser=or_none(tenant),
+        metavar=f"UUID|{NONE}",
+        help="The tenant whose orders alone go to it (at first all orders may).",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]

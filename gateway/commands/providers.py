@@ -13,10 +13,10 @@ from gateway.callbacks.verifiers import VERIFIERS, Verifier
 from gateway.commands import accounts, balances, credentials, operating, printing, rotating, showing
 from gateway.commands import provider_options as option
 from gateway.commands.accounts import Wanted
-from gateway.commands.context import Problem, change_provider, find_provider, gateway
+from gateway.commands.context import Problem, change_provider, check_tenant, find_provider, gateway
 from gateway.providers import ADAPTERS
 from gateway.providers.base import ProviderError
-from models import provider, provider_health, standing
+from models import provider, provider_health, standing, tenants
 from models.balances import Told, begin_asking, keep_asked
 from models.provider import CALLBACK_SECRET, Provider
 
@@ -44,6 +44,8 @@ Its credentials are read {credentials.WHERE}. If they contain no callback_secret
 
 With --replace the provider may exist: it gets what is given, and keeps everything else, credentials too. To change one
 thing, gateway providers set and rotate are shorter.
+
+With --tenant only orders of that tenant go to it, and its routes are that tenant's.
 
 \b
 Kinds of --callback, with an example:
@@ -86,6 +88,7 @@ def add(
     low_balance: option.LowBalance = None,
     low_stock: option.LowStock = None,
     currency: option.Currency = None,
+    tenant_id: option.Tenant = None,
     replace_: bool = typer.Option(
         False, "--replace", help="Change the provider with this id, if there is one."
     ),
@@ -102,8 +105,10 @@ def add(
         low_balance,
         low_stock,
         currency,
+        tenant_id,
     )
     with gateway() as settings:
+        check_tenant(tenant_id.value if tenant_id else None)
         known = provider.find_renewable(provider_id)
         if known and not replace_:
             raise _exists(provider_id)
@@ -117,7 +122,9 @@ def add(
 
         def make(now: Provider | None) -> Provider:
             present = accounts.begin(provider_id, adapter, wanted, now)
-            return accounts.change(present, wanted, given, fresh_secret)
+            made = accounts.change(present, wanted, given, fresh_secret)
+            _check_orders_of_others(now, made)
+            return made
 
         if known is None:
             added = make(None)
@@ -128,6 +135,17 @@ def add(
         provider_health.look_again(provider_id)
     showing.warn(settings, added, has_new_url=True)
     showing.saved(added, settings, _shown_once(added, fresh_secret), json)
+
+
+def _check_orders_of_others(before: Provider | None, after: Provider) -> None:
+    """Raises Problem where the provider is given to a tenant while orders of others wait for it."""
+    if before is None or after.tenant_id in (None, before.tenant_id):
+        return
+    if waiting := tenants.orders_of_others(after.id, after.tenant_id):
+        raise Problem(
+            f"{waiting} orders that are not of tenant {after.tenant_id} wait for {after.id}; pause it, and set its"
+            " tenant once they have ended"
+        )
 
 
 def _exists(provider_id: str) -> Problem:
@@ -156,6 +174,7 @@ def set_(
     low_balance: option.LowBalance = None,
     low_stock: option.LowStock = None,
     currency: option.Currency = None,
+    tenant_id: option.Tenant = None,
     json: option.Json = False,
 ) -> None:
     """Change what is given of a provider, and nothing else. `none` removes a limit, a threshold or the allow-list.
@@ -169,6 +188,7 @@ def set_(
     Example: gateway providers set bayi --max-per-minute 30 --low-balance 500
     Example: gateway providers set bayi --max-per-minute none --callback-allow none
     Example: gateway providers set bayi --callback hmac --callback-header X-Signature
+    Example: gateway providers set bayi --tenant 5f0c2b9e-63c1-4d1c-9a39-0d0f5c1b7a11
     """
     wanted = Wanted(
         base_url,
@@ -181,10 +201,12 @@ def set_(
         low_balance,
         low_stock,
         currency,
+        tenant_id,
     )
     if wanted == Wanted():
         raise typer.BadParameter("nothing is to be changed; see: gateway providers set --help")
     with gateway() as settings:
+        check_tenant(tenant_id.value if tenant_id else None)
         known = find_provider(provider_id)
         kind = accounts.kind_of(known, wanted)
         fresh_secret = kind.new_secret()
@@ -192,9 +214,13 @@ def set_(
         kept = accounts.kept_credentials(known, kind.name)
         is_complete = all(name in kept for name in kind.credentials)
         given = {} if is_complete else credentials.read((), kind, kept)
-        before, after = change_provider(
-            provider_id, lambda now: accounts.change(now, wanted, given, fresh_secret)
-        )
+
+        def make(now: Provider) -> Provider:
+            made = accounts.change(now, wanted, given, fresh_secret)
+            _check_orders_of_others(now, made)
+            return made
+
+        before, after = change_provider(provider_id, make)
         provider_health.look_again(provider_id)
     showing.warn(settings, after, has_new_url=base_url is not None)
     showing.changes(before, after, settings, _shown_once(after, fresh_secret), json)
@@ -225,13 +251,14 @@ def list_(json: option.Json = False) -> None:
             ]
         )
     printing.table(
-        ("ID", "Adapter", "Base URL", "Callback", "Routes", "Balance", "State"),
+        ("ID", "Adapter", "Base URL", "Callback", "Tenant", "Routes", "Balance", "State"),
         (
             (
                 each.id,
                 each.adapter,
                 each.base_url,
                 each.callback,
+                each.tenant_id,
                 standings[each.id].routes if each.id in standings else 0,
                 showing.balance(standings.get(each.id), each.low_balance),
                 UNREADABLE if each.id in unreadable else showing.state(health, settings.timezone),
@@ -240,6 +267,7 @@ def list_(json: option.Json = False) -> None:
         ),
         empty="No providers yet. Add one: gateway providers add --help",
         fold=["State"],
+        optional=["Tenant"],
     )
 
 

@@ -8,11 +8,11 @@ from typing import Annotated, Any
 import typer
 
 from gateway.commands import printing
-from gateway.commands.context import Problem, gateway
-from gateway.commands.options import NONE, Given, amount, or_none
+from gateway.commands.context import Problem, check_tenant, gateway, no_provider
+from gateway.commands.options import NONE, Given, amount, or_none, tenant
 from gateway.commands.options import currency as read_currency
 from gateway.providers import ADAPTERS, players
-from models import provider, provider_health, route
+from models import provider, provider_health, route, stock
 from models.provider import Provider
 from models.route import Cost, ListedRoute
 from models.status import Expects
@@ -34,6 +34,15 @@ CostAmount = Annotated[
         parser=or_none(amount),
         metavar=f"AMOUNT|{NONE}",
         help="What one item costs there, such as 12.50; with --currency.",
+    ),
+]
+Tenant = Annotated[
+    Given[str] | None,
+    typer.Option(
+        "--tenant",
+        parser=or_none(tenant),
+        metavar=f"UUID|{NONE}",
+        help="The tenant whose orders alone use the route (default: that of the provider, if it has one).",
     ),
 ]
 
@@ -77,19 +86,22 @@ def add(
         callback=lambda value: value and read_currency(value),
         help="The currency of --cost (default: that of the provider, if it is known).",
     ),
+    tenant_id: Tenant = None,
     json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
     """Add a route, or change the one that this package has to this provider.
 
     The most specific route wins, then the lowest --priority, then the oldest; if a provider refuses, the next route is
-    tried. What is not given of a route that exists stays as it is. A change counts for orders placed after it, and for
-    those that wait for a provider.
+    tried. A tenant's orders use its own routes first, then those without a tenant; other orders use only the latter.
+    What is not given of a route that exists stays as it is. A change counts for orders placed after it, and for those
+    that wait for a provider.
 
     \b
     Example: gateway routes add pubg 60uc bayi --param oyun=1 --param kupur=60
     Example: gateway routes add pubg 60uc bayi --priority 1 --cost 31.40 --currency TRY
     Example: gateway routes add pubg 60uc bayi --param oyun=1 --param kupur=60 \\
       --map 'oyuncu_bilgi={extraField}' --map 'musteri_tel={userIdentifier}' --expects no-code
+    Example: gateway routes add pubg '*' bayi --tenant 5f0c2b9e-63c1-4d1c-9a39-0d0f5c1b7a11
     """
     params = _pairs(param, "--param", "NAME=VALUE")
     field_map = _pairs(map_, "--map", "FIELD=TEMPLATE")
@@ -100,6 +112,8 @@ def add(
                 f"provider {provider_id} not found; add it first: gateway providers add {provider_id}"
             )
         _check_map(account, field_map or {})
+        owner = _tenant(account, tenant_id)
+        _check_tenants(account, params or {}, owner)
         added = route.add(
             product,
             package,
@@ -110,13 +124,35 @@ def add(
             priority=priority,
             cost=_cost(account, cost, currency),
             forget_cost=cost == Given(None),
+            tenant_id=owner,
         )
         provider_health.look_again(provider_id)
     if json:
         return printing.as_json(_row(added))
-    printing.say(f"Orders for product {product}, package {package} go to {provider_id}.")
+    printing.say(f"Orders{_of(owner)} for product {product}, package {package} go to {provider_id}.")
     for name, value in _details(added).items():
         printing.say(f"  {name}: {value}")
+
+
+def _tenant(account: Provider, given: Given[str] | None) -> str | None:
+    """Whose orders alone a route to this provider is for; None: it is for all."""
+    return account.tenant_id if given is None else given.value
+
+
+def _check_tenants(account: Provider, params: Mapping[str, str], owner: str | None) -> None:
+    """Raises Problem for a route that no order could use, since its provider or stock is another tenant's."""
+    check_tenant(owner)
+    named = params.get(stock.STOCK) if account.adapter == stock.ADAPTER else None
+    for each in (account, provider.outline(named) if named else None):
+        if each and each.tenant_id not in (None, owner):
+            raise Problem(
+                f"{each.id} belongs to tenant {each.tenant_id}, and so do the routes to it:"
+                f" --tenant {each.tenant_id}"
+            )
+
+
+def _of(tenant_id: str | None) -> str:
+    return f" of tenant {tenant_id}" if tenant_id else ""
 
 
 def _pairs(given: Sequence[str], option: str, form: str) -> dict[str, str] | None:
@@ -168,25 +204,39 @@ def remove(
     product: Product,
     package: Package,
     provider_id: ProviderId,
+    tenant_id: Tenant = None,
     json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
-    """Remove the route of exactly this product and package to a provider.
+    """Remove the route of exactly this product and package, and of exactly this tenant or none, to a provider.
 
     Orders that were placed before keep their provider.
 
     Example: gateway routes remove pubg 60uc bayi
     """
     with gateway():
-        if not route.remove(product, package, provider_id):
+        account = provider.outline(provider_id)
+        if account is None:
+            raise no_provider(provider_id)
+        owner = _tenant(account, tenant_id)
+        if not route.remove(product, package, provider_id, owner):
             raise Problem(
-                f"no route of product {product}, package {package} leads to {provider_id}; see: gateway routes list"
+                f"no route{_of(owner)} of product {product}, package {package} leads to {provider_id};"
+                " see: gateway routes list"
             )
-        left = route.next_for(product, package, [])
+        left = route.next_for(product, package, [], tenant_id=owner)
     if json:
         return printing.as_json(
-            {"product_id": product, "package_id": package, "provider_id": provider_id, "removed": True}
+            {
+                "product_id": product,
+                "package_id": package,
+                "provider_id": provider_id,
+                "tenant_id": owner,
+                "removed": True,
+            }
         )
-    printing.say(f"New orders for product {product}, package {package} do not go to {provider_id} any more.")
+    printing.say(
+        f"New orders{_of(owner)} for product {product}, package {package} do not go to {provider_id} any more."
+    )
     if left is None:
         printing.say("No route is left for it: such orders are refused with a 422.")
     elif left.provider_id == provider_id:
@@ -204,9 +254,10 @@ def list_(json: bool = typer.Option(False, "--json", help="Print JSON.")) -> Non
     if json:
         return printing.as_json([_row(each) for each in found])
     printing.table(
-        ("Product", "Package", "Provider", "Priority", "Cost", "Params", "Map", "Expects"),
+        ("Tenant", "Product", "Package", "Provider", "Priority", "Cost", "Params", "Map", "Expects"),
         (
             (
+                each.tenant_id,
                 each.product_id,
                 each.package_id,
                 each.provider_id,
@@ -219,6 +270,7 @@ def list_(json: bool = typer.Option(False, "--json", help="Print JSON.")) -> Non
             for each in found
         ),
         empty="No routes yet. Add one: gateway routes add '*' '*' PROVIDER",
+        optional=["Tenant"],
     )
 
 

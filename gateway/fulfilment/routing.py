@@ -48,7 +48,7 @@ def configured(worker: Worker, claimed: ClaimedOrder, tried: list[str]) -> Itera
     Whether it takes orders now is not asked. Needs an open session. Raises sealed.NoKeyOpens.
     """
     product, package = claimed.product_id or "", claimed.package_id or ""
-    while found := route.next_for(product, package, tried):
+    while found := route.next_for(product, package, tried, tenant_id=claimed.tenant_id):
         if usable := candidate(worker, found.provider_id):
             yield found, usable
         tried = [*tried, found.provider_id]
@@ -83,4 +83,6 @@ def _usable(worker: Worker, find: Callable[[], Found | None], **ids: str) -> Fou
 
 def _fault(worker: Worker, found: Candidate | None) -> str | None:
     """Why a provider that was found cannot be used; None if it can."""
-    return providers.fault(found.provider, worker.client) if found else "it is not configured"
+    if found is None:
+        return "it is not configured, or belongs to another tenant"
+    return providers.fault(found.provider, worker.client)

@@ -54,10 +54,20 @@ class Keys:
         return found
 
     def require(self, req: falcon.Request, *scopes: Scope) -> ApiKey:
-        """The key that `identify` has found. Raises a 403 without one of `scopes`."""
+        """The key that `identify` has found. Raises a 403 without one of `scopes`.
+
+        Orders are found through `seen.Seen` of it, and so are only those of its tenant.
+        """
         found: ApiKey = req.context.key
         if not found.scopes.intersection(scopes):
             raise Problem(403, f"this key does not have the scope {' or '.join(scopes)}")
+        return found
+
+    def require_whole(self, req: falcon.Request, *scopes: Scope) -> ApiKey:
+        """`require`, for what is about all tenants together. Raises a 403 for a key of one of them."""
+        found = self.require(req, *scopes)
+        if found.tenant_id is not None:
+            raise Problem(403, "this key belongs to a tenant, and this is about all of them")
         return found
 
     def drain(self, timeout_seconds: float) -> bool:

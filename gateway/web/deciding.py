@@ -5,15 +5,13 @@ from contextlib import contextmanager
 
 import falcon
 
-from gateway import broker
 from gateway.settings import Settings
 from gateway.web import bodies, schemas
 from gateway.web.auth import Keys
 from gateway.web.errors import FieldError, Problem
-from gateway.web.orders import find, shown_to
-from models import resolving
+from gateway.web.seen import Seen
 from models.api_key import Scope
-from models.stuck import Limits
+from models.resolving import NoSuchRoute, NotPossible
 
 
 class Resolve:
@@ -23,31 +21,15 @@ class Resolve:
 
     def __init__(self, keys: Keys, settings: Settings) -> None:
         self._keys = keys
-        self._limits = Limits.of(settings)
+        self._settings = settings
 
     def on_post(self, req: falcon.Request, resp: falcon.Response, order_id: str) -> None:
-        key = self._keys.require(req, Scope.OPS)
+        seen = Seen(self._keys.require(req, Scope.OPS), self._settings)
         wanted = schemas.read_resolution(bodies.read_json(req))
-        found = find(order_id, self._limits)
+        found = seen.find(order_id)
         with _told_what_is_not_possible():
-            _decide(found.id, wanted, key.name)
-        resp.media = shown_to(find(order_id, self._limits), key)
-
-
-def _decide(order_id: str, wanted: schemas.ResolveOrder, by: str) -> None:
-    """Raises resolving.NotPossible."""
-    if wanted.accept:
-        resolving.accept(order_id, by=by, reason=wanted.reason)
-        return
-    match wanted.external_status:
-        case "completed":
-            resolving.complete(order_id, wanted.all_codes(), by=by, reason=wanted.reason)
-        case "failed":
-            resolving.fail(order_id, by=by, reason=wanted.reason)
-        case "reversed":
-            resolving.reverse(order_id, by=by, reason=wanted.reason)
-        case None:
-            resolving.dismiss(order_id, by=by, reason=wanted.reason)
+            decided = seen.resolve(found, wanted)
+        resp.media = seen.show(decided)
 
 
 class Resend:
@@ -57,22 +39,15 @@ class Resend:
 
     def __init__(self, keys: Keys, settings: Settings) -> None:
         self._keys = keys
-        self._limits = Limits.of(settings)
+        self._settings = settings
 
     def on_post(self, req: falcon.Request, resp: falcon.Response, order_id: str) -> None:
-        key = self._keys.require(req, Scope.OPS)
+        seen = Seen(self._keys.require(req, Scope.OPS), self._settings)
         wanted = schemas.read_resend(bodies.read_json(req))
-        found = find(order_id, self._limits)
+        found = seen.find(order_id)
         with _told_what_is_not_possible():
-            resolving.resend(
-                found.id,
-                by=key.name,
-                reason=wanted.reason,
-                provider_id=wanted.provider_id,
-                may_buy_twice=wanted.may_buy_twice,
-            )
-        broker.wake("dispatch_order", found.id)
-        resp.media = shown_to(find(order_id, self._limits), key)
+            resent = seen.resend(found, wanted)
+        resp.media = seen.show(resent)
 
 
 @contextmanager
@@ -80,9 +55,9 @@ def _told_what_is_not_possible() -> Iterator[None]:
     """Raise what a person cannot decide as a 409, a provider that the order has no route to as a 422."""
     try:
         yield
-    except resolving.NoSuchRoute as error:
+    except NoSuchRoute as error:
         raise Problem(
             422, str(error), [FieldError("/providerId", "has no route from this package")]
         ) from None
-    except resolving.NotPossible as error:
+    except NotPossible as error:
         raise Problem(409, str(error)) from None

@@ -90,7 +90,7 @@ class Metrics:
         self._kept: tuple[float, bytes] | None = None
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        self._keys.require(req, Scope.OPS)
+        self._keys.require_whole(req, Scope.OPS)
         resp.content_type = CONTENT_TYPE_LATEST
         resp.data = self._latest()
 

@@ -12,10 +12,11 @@ from pydantic.alias_generators import to_camel
 
 from gateway.inputs import storable
 from gateway.web.errors import FieldError, Problem
-from models import codes, placing, status
+from models import codes, status
 from models.codes import Code
 from models.listing import Place
 from models.order import Order
+from models.placing import NewOrder
 from models.timeline import Event
 
 #: Orders on a page of the list, unless `limit` is given.
@@ -192,10 +193,10 @@ class ListEvents(BaseModel):
     cursor: Annotated[int, BeforeValidator(read_event_cursor)] = 0
 
 
-def read_order(body: Mapping[str, Any]) -> placing.NewOrder:
+def read_order(body: Mapping[str, Any]) -> NewOrder:
     """The order that a body describes. Raises a 422 that says what is wrong, and where."""
     try:
-        return placing.NewOrder(**PlaceOrder.model_validate(body).model_dump())
+        return NewOrder(**PlaceOrder.model_validate(body).model_dump())
     except ValidationError as error:
         raise Problem(422, "the order is not valid", _field_errors(error)) from None
 
@@ -261,6 +262,7 @@ def _cursor(place: Any) -> str:
 FIELDS = (
     "id",
     "order_no",
+    "tenant_id",
     "product_id",
     "package_id",
     "quantity",

@@ -374,6 +374,11 @@ def constraint(error: BaseException) -> str | None:
     return getattr(getattr(getattr(error, "orig", error), "diag", None), "constraint_name", None)
 
 
+def column(error: BaseException) -> str | None:
+    """The column that lacks a value which it must have; None for any other error."""
+    return getattr(getattr(getattr(error, "orig", error), "diag", None), "column_name", None)
+
+
 def was_undone(error: BaseException) -> bool:
     """Whether certainly nothing of the statement, or of its transaction, was committed."""
     state = sqlstate(error)

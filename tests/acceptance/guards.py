@@ -504,8 +504,8 @@ GUARDS = [
     Guard(
         "a provider that cannot be used is passed over",
         "gateway/fulfilment/routing.py",
-        "    while found := route.next_for(product, package, tried):",
-        "    if found := route.next_for(product, package, tried):",
+        "    while found := route.next_for(product, package, tried, tenant_id=claimed.tenant_id):",
+        "    if found := route.next_for(product, package, tried, tenant_id=claimed.tenant_id):",
         DISPATCHING,
     ),
     Guard(

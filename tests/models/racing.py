@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from models import claims, order, placing, resolving, unsent
+from models import claims, order, resolving, unsent
 from models.codes import Code
 from models.db import database
 from models.outcome import Arrival, Outcome
@@ -77,7 +77,7 @@ def dispatch_and_give_up(one: dict[str, Any], racer: int) -> str:
 
 
 def _cancel(order_id: str) -> bool:
-    return placing.cancel(order_id, "tests", order_timeout_seconds=factories.ORDER_TIMEOUT_SECONDS)
+    return unsent.cancel(order_id, "tests", order_timeout_seconds=factories.ORDER_TIMEOUT_SECONDS)
 
 
 def check_claims(one: dict[str, Any], racer: int) -> str:

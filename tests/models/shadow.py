@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from models import claims, inbox, order, placing, plans, resolving, unsent
+from models import claims, inbox, order, plans, resolving, unsent
 from models.codes import Code
 from models.db import database
 from models.outcome import Arrival, Outcome
@@ -455,7 +455,7 @@ class Cancel:
     """The storefront takes it back."""
 
     def run(self, shadow: Shadow) -> Any:
-        return placing.cancel(shadow.id, "tests", order_timeout_seconds=factories.ORDER_TIMEOUT_SECONDS)
+        return unsent.cancel(shadow.id, "tests", order_timeout_seconds=factories.ORDER_TIMEOUT_SECONDS)
 
     def on(self, shadow: Shadow) -> Any:
         if shadow.status != "not_sent":

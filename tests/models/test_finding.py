@@ -9,6 +9,7 @@ from models import listing, lookup, order, stuck
 from models.db import database
 from models.status import Attention, ExternalStatus
 from models.stuck import Limits
+from models.tenants import EVERYTHING
 from tests import factories
 
 LIMITS = Limits(sweep_period_seconds=300, max_checks=20, first_check_delay_seconds=60)
@@ -71,7 +72,7 @@ def test_a_list_has_the_orders_of_a_product_and_of_an_age(db: None) -> None:
     hour = timedelta(hours=1)
 
     def page(**wanted: Any) -> list[str]:
-        return [each.id for each in listing.page(listing.Filter(**wanted), LIMITS, 10).orders]
+        return [each.id for each in listing.page(listing.Filter(**wanted), EVERYTHING, LIMITS, 10).orders]
 
     assert page(created_after=hour) == [new["id"]]
     assert page(created_before=hour) == [old["id"]]
@@ -122,7 +123,7 @@ def test_an_order_is_looked_up_by_indexes(crowded: None) -> None:
 
 
 def test_what_an_order_that_has_ended_waits_for_is_not_looked_for(crowded: None) -> None:
-    [ended] = listing.page(listing.Filter(ExternalStatus.COMPLETED), LIMITS, 1).orders
+    [ended] = listing.page(listing.Filter(ExternalStatus.COMPLETED), EVERYTHING, LIMITS, 1).orders
     values = {"id": ended.id} | LIMITS.parameters()
     lines = database.rows(f"EXPLAIN (ANALYZE) {lookup.BY_ID}", values)
     subplans = [row["QUERY PLAN"] for row in lines if "routes" in row["QUERY PLAN"]]

@@ -13,6 +13,7 @@ from models.db import database
 from models.listing import Filter, Page, Place
 from models.status import ExternalStatus
 from models.stuck import Limits
+from models.tenants import EVERYTHING
 from tests import factories
 
 LIMITS = Limits(sweep_period_seconds=300, max_checks=20, first_check_delay_seconds=60)
@@ -48,7 +49,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
 
 
 def page(wanted: Filter, limit: int = 10, after: Place | None = None, **options: Any) -> Page:
-    return listing.page(wanted, LIMITS, limit, after, **options)
+    return listing.page(wanted, EVERYTHING, LIMITS, limit, after, **options)
 
 
 def pages(wanted: Filter, limit: int, **options: Any) -> Iterator[Page]:

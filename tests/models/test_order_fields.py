@@ -13,6 +13,7 @@ from models.db import database
 from models.order import Order
 from models.placing import NewOrder, Placed, Placement
 from models.stuck import Limits, StuckOrder
+from models.tenants import EVERYTHING
 from tests import factories
 
 NAMES = tuple(field.name for field in fields(Order))
@@ -38,7 +39,7 @@ def test_each_field_is_a_column() -> None:
 
 @pytest.mark.usefixtures("db")
 def test_every_statement_that_returns_orders_returns_the_same_fields() -> None:
-    new = Placement(NewOrder("game", "60", "player"), key_id=0, made_by="tests")
+    new = Placement(NewOrder("game", "60", "player"), key_id=0, made_by="tests", tenant_id=None)
     with placing.place([new], wake_seconds=-3600) as [placed]:
         assert isinstance(placed, Placed)
     found = order.find(placed.order.id)
@@ -47,9 +48,9 @@ def test_every_statement_that_returns_orders_returns_the_same_fields() -> None:
 
     assert placed.order == found
     seen = replace(placed.order, attention="overdue")
-    assert seen == lookup.by_id(seen.id, limits)
+    assert seen == lookup.by_id(seen.id, EVERYTHING, limits)
     assert [seen] == lookup.by_anything(str(seen.provider_referans), limits, 2)
-    assert [seen] == listing.page(listing.Filter(), limits, 10).orders
+    assert [seen] == listing.page(listing.Filter(), EVERYTHING, limits, 10).orders
     for each in (waits, stuck.find(seen.id, limits)):
         assert isinstance(each, StuckOrder) and Order(*(getattr(each, name) for name in NAMES)) == seen
 
@@ -88,7 +89,9 @@ def test_each_field_that_the_api_takes_is_one_of_a_new_order() -> None:
 
 @pytest.mark.usefixtures("db")
 def test_each_field_that_the_storefront_gives_is_stored() -> None:
-    with placing.place([Placement(WHOLE, key_id=0, made_by="tests")], wake_seconds=60) as [placed]:
+    with placing.place([Placement(WHOLE, key_id=0, made_by="tests", tenant_id=None)], wake_seconds=60) as [
+        placed
+    ]:
         assert isinstance(placed, Placed)
     given = {field.name: getattr(WHOLE, field.name) for field in fields(NewOrder)}
     stored = {name: getattr(placed.order, name) for name in given}

@@ -9,7 +9,7 @@ import peewee
 import psycopg2
 import pytest
 
-from models import api_key, claims, idempotency, order, placing, route, timeline
+from models import api_key, claims, idempotency, order, placing, route, timeline, unsent
 from models.api_key import Scope
 from models.db import database
 from models.placing import KeyReused, NewOrder, NoRoute, Placed, Placement, Repeated, Result
@@ -43,7 +43,7 @@ def answer(placed: Result) -> str:
 
 
 def wanted(user: str, key_id: int = 0, key: str | None = None, package: str = "60") -> Placement:
-    return Placement(NewOrder("game", package, user), key_id, "shop", key)
+    return Placement(NewOrder("game", package, user), key_id, "shop", None, key)
 
 
 def users() -> list[str]:
@@ -109,7 +109,7 @@ def test_where_products_are_uuids_another_text_leaves_nothing(key_id: int) -> No
     for column in ("productId", "packageId"):
         database.rows(f'ALTER TABLE product_orders ALTER "{column}" TYPE uuid USING "{column}"::uuid')
     ids = (factories.NO_ORDER, factories.NO_ORDER)
-    good = Placement(NewOrder(*ids, "ali"), key_id, "shop", "k")
+    good = Placement(NewOrder(*ids, "ali"), key_id, "shop", None, "k")
     with pytest.raises(peewee.DataError):
         place(good, wanted("veli"))
     assert users() == []
@@ -118,7 +118,7 @@ def test_where_products_are_uuids_another_text_leaves_nothing(key_id: int) -> No
 
 
 def cancel(placed: dict[str, Any]) -> bool:
-    return placing.cancel(placed["id"], "shop", order_timeout_seconds=factories.ORDER_TIMEOUT_SECONDS)
+    return unsent.cancel(placed["id"], "shop", order_timeout_seconds=factories.ORDER_TIMEOUT_SECONDS)
 
 
 def test_a_cancelled_order_was_never_sent() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from models import claims, order, placing, plans, resolving, route, timeline, unsent
+from models import claims, order, plans, resolving, route, timeline, unsent
 from models.codes import Code
 from models.db import database, sealed
 from models.order import Order
@@ -520,7 +520,7 @@ def test_back_at_a_provider_that_had_it_it_has_a_new_reference_though_it_was_not
 
 
 def cancelled(one: Kind) -> None:
-    placing.cancel(one["id"], "tests", order_timeout_seconds=3600)
+    unsent.cancel(one["id"], "tests", order_timeout_seconds=3600)
 
 
 def refused_by_the_next(one: Kind) -> None:
@@ -587,7 +587,7 @@ def test_an_order_that_waits_to_be_sent_again_is_not_sent_once_its_former_send_h
 
 def test_an_order_that_was_never_sent_keeps_its_reference() -> None:
     one = unsent_order()
-    placing.cancel(one["id"], "tests", order_timeout_seconds=3600)
+    unsent.cancel(one["id"], "tests", order_timeout_seconds=3600)
     resolving.resend(one["id"], **WHY)
     assert column(one, "provider_referans") == one["provider_referans"]
     assert state(one) == ("not_sent", "pending", None, None)

@@ -22,7 +22,14 @@ from tests.acceptance.beside.writes import Write
 #: Of the columns that the older storefront has, those that the gateway may write on orders that it has not placed.
 SHARED = frozenset(
     (
-        *("externalStatus", "externalOrderId", "provider_referans", "pinCode", "lastMessage", "providerMessage"),
+        *(
+            "externalStatus",
+            "externalOrderId",
+            "provider_referans",
+            "pinCode",
+            "lastMessage",
+            "providerMessage",
+        ),
         *("sentAt", "lastSyncAt", "completedAt", "durationMs"),
     )
 )
@@ -32,7 +39,13 @@ OF_SHOP = frozenset(
         *("userId", "tenantId", "orderNo", "origin", "mode", "price", "sellPriceAmount", "sellPriceCurrency"),
         *("profitAmount", "manualNote", "notes", "notesCount", "root_order_id", "chain_path", "fxLocked"),
         *("fxUsdTryAtApproval", "fxCapturedAt", "fxSource", "approvedLocalDate", "approvedLocalMonth"),
-        *("sellTryAtApproval", "costTryAtApproval", "profitTryAtApproval", "profitUsdAtApproval", "cost_source"),
+        *(
+            "sellTryAtApproval",
+            "costTryAtApproval",
+            "profitTryAtApproval",
+            "profitUsdAtApproval",
+            "cost_source",
+        ),
         *("cost_price_usd", "createdAt"),
     )
 )
@@ -99,13 +112,18 @@ class Case:
         reference = before["provider_referans"] or before["externalOrderId"]
         is_open = before["externalStatus"].lower() not in map(str.lower, filling.FINAL_WORDS)
         return bool(
-            before["providerId"] == PROVIDER and reference and is_open and before["externalStatus"] != "not_sent"
+            before["providerId"] == PROVIDER
+            and reference
+            and is_open
+            and before["externalStatus"] != "not_sent"
         )
 
     @property
     def is_timed_out(self) -> bool:
         """Whether its time is up without an outcome."""
-        age_seconds = self.before["age"] if self.before else self.shop.kind.is_older_by_seconds if self.shop else 0
+        age_seconds = (
+            self.before["age"] if self.before else self.shop.kind.is_older_by_seconds if self.shop else 0
+        )
         return not self.is_ours and age_seconds > 0 and self.end is None and self.decision is None
 
     def changes(self) -> Counter[str]:
@@ -113,8 +131,15 @@ class Case:
         return Counter(name for each in self.writes if each.operation == "UPDATE" for name in each.columns)
 
     def __str__(self) -> str:
-        kind = f"{self.shop.kind.name}, {self.shop.decision}" if self.shop else f"filled as {dict(self.before or {})}"
-        told = {name: self.row[name] for name in ("status", "externalStatus", "attention", "pinCode", "nextCheckAt")}
+        kind = (
+            f"{self.shop.kind.name}, {self.shop.decision}"
+            if self.shop
+            else f"filled as {dict(self.before or {})}"
+        )
+        told = {
+            name: self.row[name]
+            for name in ("status", "externalStatus", "attention", "pinCode", "nextCheckAt")
+        }
         entry = self.entry.as_dict() if self.entry else None
         lines = [f"{self.row['id']} ({kind}): {told}, wallet {self.moves}", f"    panel: {entry}"]
         return "\n".join([*lines, *(f"    {each}" for each in self.writes)])
@@ -151,7 +176,8 @@ def offences_of(case: Case, columns_of_ours: frozenset[str]) -> Iterator[str]:
         WRONG_MONEY: _money_is_right(case),
         WRONG_PIN: _pin_is_right(case),
         TOUCHED: case.is_known or not case.writes,
-        NOT_FROZEN: case.row["status"] != "approved" or bool(case.row["fxLocked"] and case.row["fxUsdTryAtApproval"]),
+        NOT_FROZEN: case.row["status"] != "approved"
+        or bool(case.row["fxLocked"] and case.row["fxUsdTryAtApproval"]),
         WRONG_ATTENTION: case.row["attention"] == _attention(case),
         WRONG_COST: _cost_is_right(case),
         WRONG_TENANT: case.shop is None or str(case.row["tenantId"]) == TENANTS[0 if case.is_ours else 1],
@@ -179,7 +205,10 @@ def _ends_right(case: Case) -> bool:
     if decision:
         return row["status"] == decision and _is_left_or_ends(case, decision)
     if case.end:
-        return (case.status, row["status"]) == (case.end, "approved" if case.end == "completed" else "rejected")
+        return (case.status, row["status"]) == (
+            case.end,
+            "approved" if case.end == "completed" else "rejected",
+        )
     return row["status"] == "pending" and case.status in _words(case)
 
 

@@ -129,7 +129,7 @@ def test_the_sandbox_keeps_its_secret_when_it_moves(models: Models) -> None:
         secret = sandbox.add_provider("http://127.0.0.1:1")
         assert sandbox.add_provider("http://127.0.0.1:2") == secret
         found = provider.find("sandbox")
-        routed = route.next_for("anything", "at all", [])
+        routed = route.next_for("anything", "at all", [], tenant_id=None)
     assert found is not None and found.base_url == "http://127.0.0.1:2"
     assert found.secrets() == [secret]
     assert routed == Route("sandbox", {"oyun": "1", "kupur": "60"})

@@ -16,6 +16,7 @@ from models.outcome import Arrival, Outcome
 from models.provider import Provider
 from models.status import KEPT, Attention, ExternalStatus, Source
 from models.stuck import Limits, StuckOrder
+from models.tenants import EVERYTHING
 from tests import factories
 from tests.gateway.fulfilment.conftest import WorkerFor
 from tests.gateway.fulfilment.orders import (
@@ -44,9 +45,11 @@ def seen(worker: Worker, order: str) -> str | None:
     """Why the order needs a person, by each way of asking, which must agree."""
     listed = {each.id: each.attention for each in stuck.orders(limits(worker), 100)}
     [paged] = [
-        each for each in listing.page(listing.Filter(), limits(worker), 100).orders if each.id == order
+        each
+        for each in listing.page(listing.Filter(), EVERYTHING, limits(worker), 100).orders
+        if each.id == order
     ]
-    alone, shown = stuck.find(order, limits(worker)), lookup.by_id(order, limits(worker))
+    alone, shown = stuck.find(order, limits(worker)), lookup.by_id(order, EVERYTHING, limits(worker))
     assert shown
     kind = shown.attention
     assert {kind} == {listed.get(order), paged.attention, alone.attention if alone else None}

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg2
 import pytest
 
-from gateway.web import orders
+from gateway.web import seen
 from models import listing
 from models.db import database
 from models.status import ExternalStatus
@@ -167,7 +167,7 @@ def test_a_malformed_query_finds_nothing_and_breaks_nothing(client: Client, quer
 def test_a_page_whose_time_is_up_has_a_cursor(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     placed = [calls.place(client)["id"] for _ in range(6)]
     monkeypatch.setattr(listing, "PARTS", (2,))
-    monkeypatch.setattr(orders, "LIST_SECONDS", 0)
+    monkeypatch.setattr(seen, "LIST_SECONDS", 0)
     assert [len(page) for page in walk(client, externalStatus="failed")] == [0, 0, 0, 0]
     assert list(itertools.chain(*walk(client, externalStatus="not_sent", limit=5))) == placed[::-1]
 

@@ -1,0 +1,127 @@
+"""The orders that a key sees, and what is done with them over the API.
+
+The only way from a request to stored orders: other modules of gateway.web may not import what finds or changes orders
+by their ids (tests/gateway/web/test_tenants.py). What takes an `Order` gets one that the key sees.
+"""
+
+from typing import Any
+
+from gateway import broker, log
+from gateway.settings import Settings
+from gateway.web import schemas
+from gateway.web.errors import Problem
+from models import listing, lookup, order, plans, resolving, timeline, unsent
+from models.api_key import ApiKey, Scope
+from models.listing import Filter, Page
+from models.order import Order
+from models.plans import Requested
+from models.status import ExternalStatus, Source
+from models.stuck import Limits
+from models.tenants import View
+from models.timeline import Event
+
+#: Seconds in which further readings of an order's codes with the same key are not recorded.
+READING_SECONDS = 3600
+#: Seconds for which orders are looked at to fill a page; what was found by then is the page.
+LIST_SECONDS = 1.5
+
+
+class Seen:
+    """The orders that a key sees: those of its tenant; all, if it belongs to none."""
+
+    def __init__(self, key: ApiKey, settings: Settings) -> None:
+        self._key = key
+        self._view = View(key.tenant_id)
+        self._settings = settings
+        self._limits = Limits.of(settings)
+
+    def find(self, order_id: str) -> Order:
+        """The order with this id. Raises a 404: the same for another tenant's order as for one that does not exist."""
+        found = lookup.by_id(order_id, self._view, self._limits)
+        if found is None:
+            raise Problem(404, "no order has this id")
+        log.bind(order_id=found.id)
+        return found
+
+    def page(self, wanted: Filter, query: schemas.ListOrders) -> Page:
+        """A page of those that are wanted."""
+        return listing.page(
+            wanted, self._view, self._limits, query.limit, query.cursor, within_seconds=LIST_SECONDS
+        )
+
+    def show(self, found: Order) -> dict[str, Any]:
+        """The order, with its codes if the key may read them; then that is recorded."""
+        if Scope.PINS_READ not in self._key.scopes:
+            return schemas.show_order(found)
+        codes = order.codes_of(found)
+        if codes:
+            self._record_reading(found)
+        return schemas.show_order(found, codes)
+
+    def events(self, found: Order, query: schemas.ListEvents) -> tuple[list[Event], bool]:
+        """A page of its timeline, and whether more follow; masked texts are whole if the key may read codes."""
+        events = timeline.events(found.id, query.limit + 1, query.cursor)
+        page = events[: query.limit]
+        if Scope.PINS_READ in self._key.scopes and any(event.whole for event in page):
+            page = timeline.opened(found.id, page)
+            self._record_reading(found)
+        else:
+            page = [timeline.masked(event) for event in page]
+        return page, len(events) > len(page)
+
+    def check(self, found: Order) -> None:
+        """Have its provider asked now. Raises a 409."""
+        requested = plans.request_check(found.id)
+        if requested is None:
+            raise Problem(409, plans.why_unasked(found))
+        if requested is Requested.PLANNED:
+            name = self._key.name
+            timeline.record(found.id, Source.API, f"check requested with key {name}", by=name)
+            broker.wake("check_order_status", found.id)
+
+    def cancel(self, found: Order) -> Order:
+        """The order, cancelled. Raises a 409 if it was sent."""
+        timeout = self._settings.order_timeout
+        if not unsent.cancel(found.id, self._key.name, order_timeout_seconds=timeout):
+            raise Problem(409, _why_not_cancelled(self.find(found.id)))
+        return self.find(found.id)
+
+    def resolve(self, found: Order, wanted: schemas.ResolveOrder) -> Order:
+        """The order as a person has decided it. Raises resolving.NotPossible."""
+        by, reason = self._key.name, wanted.reason
+        if wanted.accept:
+            resolving.accept(found.id, by=by, reason=reason)
+            return self.find(found.id)
+        match wanted.external_status:
+            case "completed":
+                resolving.complete(found.id, wanted.all_codes(), by=by, reason=reason)
+            case "failed":
+                resolving.fail(found.id, by=by, reason=reason)
+            case "reversed":
+                resolving.reverse(found.id, by=by, reason=reason)
+            case None:
+                resolving.dismiss(found.id, by=by, reason=reason)
+        return self.find(found.id)
+
+    def resend(self, found: Order, wanted: schemas.ResendOrder) -> Order:
+        """The order, which is sent again. Raises resolving.NotPossible."""
+        resolving.resend(
+            found.id,
+            by=self._key.name,
+            reason=wanted.reason,
+            provider_id=wanted.provider_id,
+            may_buy_twice=wanted.may_buy_twice,
+        )
+        broker.wake("dispatch_order", found.id)
+        return self.find(found.id)
+
+    def _record_reading(self, found: Order) -> None:
+        name = self._key.name
+        note = f"codes read with key {name}"
+        timeline.record_once(found.id, Source.API, note, name, within_seconds=READING_SECONDS)
+
+
+def _why_not_cancelled(found: Order) -> str:
+    if found.external_status == ExternalStatus.NOT_SENT:
+        return "another system placed the order; cancel it there"
+    return f"the order is {found.external_status} and can no longer be cancelled"
