@@ -9,8 +9,9 @@ import psycopg2
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 #: Locks the order, so that of two that act on it at the same time one waits and sees what the other did.
-LOOK = """SELECT lower("externalStatus"), EXISTS (SELECT FROM wallet_moves WHERE order_id = id AND amount < 0)
-FROM product_orders WHERE id = %s FOR UPDATE"""
+LOOK = """SELECT lower("externalStatus"),
+    EXISTS (SELECT FROM wallet_moves AS m WHERE m.order_id = o.id AND m.amount < 0)
+FROM product_orders AS o WHERE id = %s FOR UPDATE"""
 #: In its place: what your "reject" does. What the gateway placed is `rejected` already; there the wallet tells.
 PAY_BACK = """WITH ended AS (UPDATE product_orders AS o SET status = 'rejected'
     WHERE id = %s AND (status = 'pending' OR "placedByGateway")

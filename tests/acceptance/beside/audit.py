@@ -1,23 +1,16 @@
 """What contract section 9 promises of every order, and each order of which it does not hold."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import closing
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
-from typing import Any
 
-import psycopg2
-import psycopg2.extras
-
-from gateway.dev.simulator import Order, State
-from tests.acceptance.beside import filling, writes
-from tests.acceptance.beside.filling import PROVIDER, TENANTS
-from tests.acceptance.beside.kinds import Does
-from tests.acceptance.beside.scene import PANEL_COST, PANEL_CURRENCY, PROCESSES, Scene
-from tests.acceptance.beside.shop import Shop, ShopOrder
-from tests.acceptance.beside.writes import Write
+from tests.acceptance.beside import filling
+from tests.acceptance.beside.cases import Case, Found
+from tests.acceptance.beside.filling import TENANTS
+from tests.acceptance.beside.scene import PANEL_COST, PANEL_CURRENCY
+from tests.acceptance.beside.shop import Shop
 
 #: Of the columns that the older storefront has, those that the gateway may write on orders that it has not placed.
 SHARED = frozenset(
@@ -61,109 +54,63 @@ NOT_FROZEN = "approved without its rate"
 WRONG_ATTENTION = "wrong attention"
 WRONG_COST = "wrong cost"
 WRONG_TENANT = "wrong tenant"
+GIVEN_UP_UNASKED = "timed out without a check"
+WRONG_FIRST_CHECK = "first check too early or too late"
+LOST = "lost"
 OFFENCES = (
     *(FORBIDDEN_WRITE, FORBIDDEN_TABLE, SENT_BY_US, SENT_AGAIN, WRONG_END, WRONG_MONEY, WRONG_PIN, TOUCHED),
-    *(NOT_FROZEN, WRONG_ATTENTION, WRONG_COST, WRONG_TENANT),
+    *(NOT_FROZEN, WRONG_ATTENTION, WRONG_COST, WRONG_TENANT, GIVEN_UP_UNASKED, WRONG_FIRST_CHECK, LOST),
 )
-#: What the shop's own code takes for the end of an order.
-ENDS = {State.COMPLETED: "completed", State.FAILED: "failed"}
+#: Seconds within which an order is found that is to be followed, and by which a first check may come later still.
+FOUND_WITHIN_SECONDS, SLACK_SECONDS = 60.0, 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One order: its row, what was written on it by the gateway, what the panel and the shop know of it."""
-
-    row: Mapping[str, Any]
-    writes: list[Write]
-    entry: Order | None
-    #: What the shop did with it in the run; None for an order of the filling.
-    shop: ShopOrder | None
-    moves: list[Decimal]
-    #: For an order of the filling: its row as the gateway found it.
-    before: Mapping[str, Any] | None
-
-    @property
-    def is_ours(self) -> bool:
-        return bool(self.row["placedByGateway"])
-
-    @property
-    def status(self) -> str:
-        return str(self.row["externalStatus"])
-
-    @property
-    def end(self) -> str | None:
-        """Its end, by the panel."""
-        return ENDS.get(self.entry.state) if self.entry else None
-
-    @property
-    def decision(self) -> str | None:
-        """What the shop's people decided before its end."""
-        if self.shop:
-            return self.shop.decision
-        decided = self.before["status"] if self.before else "pending"
-        return None if decided == "pending" else str(decided)
-
-    @property
-    def is_known(self) -> bool:
-        """Whether the gateway may know it: it stands at our provider, and was open when the gateway came."""
-        if self.is_ours or self.shop:
-            return True
-        before = self.before or {}
-        reference = before["provider_referans"] or before["externalOrderId"]
-        is_open = before["externalStatus"].lower() not in map(str.lower, filling.FINAL_WORDS)
-        return bool(
-            before["providerId"] == PROVIDER
-            and reference
-            and is_open
-            and before["externalStatus"] != "not_sent"
-        )
-
-    @property
-    def is_timed_out(self) -> bool:
-        """Whether its time is up without an outcome."""
-        age_seconds = (
-            self.before["age"] if self.before else self.shop.kind.is_older_by_seconds if self.shop else 0
-        )
-        return not self.is_ours and age_seconds > 0 and self.end is None and self.decision is None
-
-    def changes(self) -> Counter[str]:
-        """The columns that the gateway has changed."""
-        return Counter(name for each in self.writes if each.operation == "UPDATE" for name in each.columns)
-
-    def __str__(self) -> str:
-        kind = (
-            f"{self.shop.kind.name}, {self.shop.decision}"
-            if self.shop
-            else f"filled as {dict(self.before or {})}"
-        )
-        told = {
-            name: self.row[name]
-            for name in ("status", "externalStatus", "attention", "pinCode", "nextCheckAt")
-        }
-        entry = self.entry.as_dict() if self.entry else None
-        lines = [f"{self.row['id']} ({kind}): {told}, wallet {self.moves}", f"    panel: {entry}"]
-        return "\n".join([*lines, *(f"    {each}" for each in self.writes)])
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Audit:
-    """What was found at the end."""
+    """What came of a run."""
 
-    cases: dict[str, Case]
-    #: What the gateway wrote elsewhere.
-    elsewhere: list[Write]
-    ours: frozenset[str]
+    found: Found
+    shop: Shop
+    columns_of_ours: frozenset[str]
+    first_check_seconds: float
     killed: Counter[str]
-    complaints: list[str]
-    deadlocks: int
-    took_seconds: float = 0.0
-    #: Of orders of the shop that never called back: from "sentAt" to their first check.
-    first_checks_seconds: list[float] = field(default_factory=list)
+    took_seconds: float
 
     @cached_property
     def offences(self) -> dict[str, list[str]]:
         """For each offence the orders, by id."""
-        raise NotImplementedError
+        offences: dict[str, list[str]] = {name: [] for name in OFFENCES}
+        for order_id, case in self.found.cases.items():
+            for name in offences_of(case, self.columns_of_ours):
+                offences[name].append(order_id)
+            if not self._was_checked_in_time(case):
+                offences[WRONG_FIRST_CHECK].append(order_id)
+        offences[FORBIDDEN_TABLE] = [str(each) for each in self.found.elsewhere]
+        offences[LOST] = [each.player for each in self.shop.all() if each.order_id not in self.found.cases]
+        return offences
+
+    def is_clean(self) -> bool:
+        """Whether everything holds, and the shop's own code has seen no error."""
+        return not any(self.offences.values()) and not self.shop.complaints and self.balance() == self.owed()
+
+    def balance(self) -> Decimal:
+        """The sum of the wallets."""
+        return sum((move for case in self.found.cases.values() for move in case.moves), Decimal(0))
+
+    def owed(self) -> Decimal:
+        """What they must be: the price of every order that was not rejected."""
+        rows = [case.row for case in self.found.cases.values()]
+        return -sum((row["price"] for row in rows if row["status"] != "rejected"), Decimal(0))
+
+    def first_checks_seconds(self) -> list[float]:
+        """Of orders that the panel never calls back about, from "sentAt" to their first check; shortest first."""
+        delays = (case.first_check_seconds for case in self.found.cases.values())
+        return sorted(delay for delay in delays if delay is not None)
+
+    def _was_checked_in_time(self, case: Case) -> bool:
+        latest = self.first_check_seconds + FOUND_WITHIN_SECONDS + SLACK_SECONDS
+        delay = case.first_check_seconds
+        return delay is None or self.first_check_seconds <= delay <= latest
 
 
 def offences_of(case: Case, columns_of_ours: frozenset[str]) -> Iterator[str]:
@@ -180,6 +127,7 @@ def offences_of(case: Case, columns_of_ours: frozenset[str]) -> Iterator[str]:
         or bool(case.row["fxLocked"] and case.row["fxUsdTryAtApproval"]),
         WRONG_ATTENTION: case.row["attention"] == _attention(case),
         WRONG_COST: _cost_is_right(case),
+        GIVEN_UP_UNASKED: not case.is_timed_out or case.entry is None or case.entry.times_checked > 0,
         WRONG_TENANT: case.shop is None or str(case.row["tenantId"]) == TENANTS[0 if case.is_ours else 1],
     }
     yield from (name for name, is_kept in holds.items() if not is_kept)
@@ -258,8 +206,7 @@ def _pin_is_right(case: Case) -> bool:
 
 def _cost_is_right(case: Case) -> bool:
     cost = (case.row["costAmount"], case.row["costCurrency"])
-    if case.is_ours:
-        was_booked = case.entry is not None and case.entry.times_booked
-        return cost == (Decimal(PANEL_COST), PANEL_CURRENCY) if was_booked else True
+    if case.is_ours:  # what it costs stands in the answer to the send, which may be lost
+        return cost == (Decimal(PANEL_COST), PANEL_CURRENCY) or not case.was_accepted
     before = case.before or {"costAmount": Decimal("0.25"), "costCurrency": "USD"}
     return cost == (before["costAmount"], before["costCurrency"])

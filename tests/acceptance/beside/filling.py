@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Any
 
 import psycopg2
 import psycopg2.extras
@@ -13,6 +14,8 @@ TENANTS = ("5b1d8c3e-2f4a-4e6b-9a7c-1d2e3f4a5b6c", "6c2e9d4f-3a5b-4f7c-8b8d-2e3f
 PRODUCT, PACKAGE = "7d3fae50-4b6c-4a8d-9c9e-3f4a5b6c7d8e", "8e40bf61-5c7d-4b9e-8daf-4a5b6c7d8e9f"
 #: Seconds from sending until an order without an outcome is given up.
 ORDER_TIMEOUT_SECONDS = 3600.0
+#: Seconds that a run takes at most: what is younger than the timeout by more does not reach it.
+RUN_SECONDS = 1500.0
 #: What its code writes while it waits, and other systems' words for that.
 OPEN_WORDS = (
     *("not_sent", "queued", "pending", "PENDING", "sent", "Sent", "processing", "unknown", "forwarded"),
@@ -24,7 +27,7 @@ FINAL_WORDS = (
     *("failed", "cancelled", "canceled", "rejected", "reject", "REVERSED"),
 )
 #: How long ago they were sent, in seconds: two within the timeout, of which the second reaches it during the run.
-AGES_SECONDS = (600, ORDER_TIMEOUT_SECONDS - 20, 4 * 3600, 30 * 3600, 40 * 86_400, 400 * 86_400)
+AGES_SECONDS = (600, ORDER_TIMEOUT_SECONDS - 8, 4 * 3600, 30 * 3600, 40 * 86_400, 400 * 86_400)
 #: What becomes of those that wait at our provider, as the simulator reads it from the player.
 FATES = ("poll+after=0", "poll+after=0+fail", "poll+never", "unheard")
 #: What becomes of those that a person has decided before their end: the provider calls back.
@@ -121,3 +124,16 @@ KNOWN = """
 SELECT id::text, COALESCE(provider_referans, "externalOrderId"), "userIdentifier" FROM product_orders
 WHERE "providerId" = %(ours)s AND "userIdentifier" LIKE '%%+%%' ORDER BY "orderNo"
 """
+
+
+def rows_of(admin_url: str) -> dict[str, dict[str, Any]]:
+    """Every order by id, as it stands, with its age in seconds."""
+    with (
+        closing(psycopg2.connect(admin_url)) as connection,
+        connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor,
+    ):
+        cursor.execute(
+            """SELECT id::text AS key, *, EXTRACT(EPOCH FROM now() - COALESCE("sentAt", "createdAt"))::float8 AS age
+            FROM product_orders"""
+        )
+        return {row["key"]: dict(row) for row in cursor.fetchall()}

@@ -77,7 +77,8 @@ def of_the_shop(order_timeout_seconds: float) -> tuple[Kind, ...]:
         Kind("called back before its reference is saved", "after=0", saves_after_seconds=1.0),
         Kind("several codes", "after=1+codes=3"),
         Kind("asked for by the shop too", "poll+after=1", does=Does.ASK, does_after_seconds=1.5),
-        Kind("overwritten", "after=0.5", does=Does.OVERWRITE),
+        Kind("overwritten", "after=1", does=Does.OVERWRITE),
+        Kind("overwritten, never called back", "poll+after=1", does=Does.OVERWRITE),
         Kind("told twice", "after=1+twice"),
     )
 

@@ -1,10 +1,10 @@
 """One database that the older storefront made, the roles of both systems, the panel, and our processes."""
 
-import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from gateway.dev.simulator import Simulator
@@ -32,7 +32,7 @@ PACE = {
     "LOG_LEVEL": "warning",
 }
 #: What an item costs at the simulator's panel.
-PANEL_COST, PANEL_CURRENCY = "10.12", "TRY"
+PANEL_COST, PANEL_CURRENCY = "25.50", "TRY"
 
 
 class Beside(System):
@@ -74,8 +74,10 @@ class Scene:
     system: Beside
     simulator: Simulator
     filled: list[Filled]
-    #: Names of killed processes are numbered.
-    numbers: Iterator[int]
+    #: Every order as the gateway found it, by id.
+    before: Mapping[str, Mapping[str, Any]]
+    #: The columns that the gateway has added to the orders table.
+    columns_of_ours: frozenset[str]
 
     def kill(self, name: str) -> None:
         """Kill a process, its children too, and start it again as a platform does."""
@@ -104,34 +106,43 @@ def roles(admin_url: str, *, owns: bool) -> Iterator[Roles]:
             )
 
 
-def bring_in(given: Roles, *, owns: bool) -> list[Filled]:
-    """The older storefront's database with its orders, and the gateway's tables beside them."""
-    execute(given.admin_url, f"SET ROLE shop_{given.gateway[-8:]}; {SCHEMA}")
+def fill(given: Roles) -> list[Filled]:
+    """The older storefront's database, with its orders; from now on it is watched who writes there."""
+    owner = given.gateway.replace("gateway_", "shop_")
+    execute(given.admin_url, f"SET ROLE {owner}; {SCHEMA}")
     filled = filling.fill(given.admin_url)
     execute(given.admin_url, "ANALYZE product_orders")
     writes.watch(given.admin_url)
+    return filled
+
+
+def bring_in(given: Roles, *, owns: bool) -> None:
+    """The gateway's tables, beside the others."""
     if not owns:
         script = sql(given.gateway_url, role=given.gateway)
         assert psql.WAYS[-1](given.admin_url, script) == (0, "")
     done = migrate(given.gateway_url, echo=lambda line: None)
     assert bool(done) is owns, "what an administrator has run leaves nothing to do"
-    return filled
 
 
 @contextmanager
 def built(admin_url: str, redis_url: str, logs: Path, *, owns: bool, **env: str) -> Iterator[Scene]:
-    """Both systems, the gateway's processes not started yet."""
+    """Both systems; the gateway's processes are not started yet."""
     credentials = {name: factories.CREDENTIALS[name] for name in ("kod", "sifre")}
     with (
         roles(admin_url, owns=owns) as given,
         Simulator(settle_after_seconds=1.0, echo=None, **credentials) as simulator,
     ):
-        filled = bring_in(given, owns=owns)
+        filled = fill(given)
+        before = filling.rows_of(admin_url)
+        bring_in(given, owns=owns)
+        after = filling.rows_of(admin_url)
+        columns_of_ours = frozenset(next(iter(after.values()))) - frozenset(next(iter(before.values())))
         system = Beside(
             given.gateway_url, redis_url, logs, simulator, **PACE | {"ALLOW_PLAINTEXT": "0"} | env
         )
         simulator.call_back_to(f"{system.url}/callbacks/{PROVIDER}", SECRET)
         try:
-            yield Scene(given, system, simulator, filled, itertools.count(1))
+            yield Scene(given, system, simulator, filled, before, columns_of_ours)
         finally:
             system.close()

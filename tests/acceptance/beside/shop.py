@@ -66,6 +66,12 @@ class ShopOrder:
     said: list[str] = field(default_factory=list)
     is_overwritten: bool = False
 
+    @property
+    def is_left_to_checks(self) -> bool:
+        """Whether only the gateway's checks can bring its end."""
+        quiet = self.kind.does in (Does.NOTHING, Does.WORD) and not self.kind.is_older_by_seconds
+        return "poll" in self.kind.words and quiet
+
 
 class Shop:
     """Runs in threads from `open` until `close`. `orders` of each side; the same `seed` gives the same prices."""
@@ -113,12 +119,16 @@ class Shop:
 
     def is_done(self) -> bool:
         """Whether every order is placed, and people and code of the shop have done what they do with it."""
-        is_placed = all(each.order_id for each in (*self.own, *self.handed_over))
+        is_placed = all(each.order_id for each in self.all())
         return is_placed and not self._due and not self._held
+
+    def all(self) -> list[ShopOrder]:
+        """Every order, of either side."""
+        return [*self.own, *self.handed_over]
 
     def by_id(self) -> dict[str, ShopOrder]:
         """Every order that was placed."""
-        return {each.order_id: each for each in (*self.own, *self.handed_over) if each.order_id}
+        return {each.order_id: each for each in self.all() if each.order_id}
 
     def _guarded(self, work: Callable[[Any], None]) -> None:
         try:

@@ -75,10 +75,7 @@ class Write:
     new: dict[str, Any] | None
 
     def __str__(self) -> str:
-        changes = [
-            f"{name}: {(self.old or {}).get(name)!r} -> {(self.new or {}).get(name)!r}"
-            for name in self.columns
-        ]
+        changes = [f"{name}: {self.old[name]!r} -> {self.new[name]!r}" for name in self.old or () if self.new]
         return f"{self.at:%H:%M:%S.%f} {self.operation} {self.relation} {'; '.join(changes)[:600]}"
 
 
