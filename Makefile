@@ -11,7 +11,7 @@ PIN := $(TOOLS)/bin/uv pip compile --quiet --universal --python-version 3.11 --g
 	--custom-compile-command 'make requirements'
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test coverage lint check audit bench soak floods guards requirements sbom
+.PHONY: help run demo test coverage lint check audit bench soak floods fuzz guards requirements sbom
 
 help: ## list these targets
 	@sed -n 's/^\([a-z.]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; \
@@ -64,9 +64,13 @@ soak: .venv ## run real processes with faults for a long time
 	$(BIN)/python -m tests.acceptance.account_run
 	$(BIN)/python -m tests.acceptance.upgrade
 	$(BIN)/python -m tests.acceptance.floods
+	$(BIN)/python -m tests.acceptance.fuzz
 
 floods: .venv ## let crowds of slow and greedy clients come over the web, beside others
 	$(BIN)/python -m tests.acceptance.floods $(ARGS)
+
+fuzz: .venv ## give every parser and the web inputs that nobody would think of
+	$(BIN)/python -m tests.acceptance.fuzz $(ARGS)
 
 guards: .venv ## remove each guard from a copy of the code and show which test fails
 	$(BIN)/python -m tests.acceptance.guards $(ARGS)

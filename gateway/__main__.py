@@ -1,6 +1,8 @@
 """The command line of the gateway: `gateway …`, or `python -m gateway …`."""
 
+import sys
 import traceback
+from collections.abc import Sequence
 
 import typer
 
@@ -20,6 +22,7 @@ from gateway.commands import (
 )
 from gateway.commands.context import Problem
 from gateway.commands.printing import note, say
+from gateway.inputs import is_storable
 
 app = typer.Typer(
     name="gateway",
@@ -59,9 +62,17 @@ def options(
     """Referans: an order gateway between a storefront and its providers."""
 
 
+def _check(arguments: Sequence[str]) -> None:
+    """Raises Problem for one that nothing can store or compare: it would fail wherever it is used."""
+    for number, each in enumerate(arguments, 1):
+        if not is_storable(each):
+            raise Problem(f"argument {number} is not UTF-8 text")
+
+
 def main() -> None:
     """Run the command line; a Problem is one line on standard error and exit code 1, any other error its traceback."""
     try:
+        _check(sys.argv[1:])
         with log.on_stderr():
             app()
     except Problem as problem:

@@ -65,6 +65,7 @@ class Client:
         #: Bytes that the process keeps while it waits.
         self.kept_bytes = 0
         self.is_leaving = False
+        self._has_ended = False
         self._reads_at_once = 0
 
     def next_request(self, *, has_begun: bool) -> None:
@@ -83,10 +84,13 @@ class Client:
         self._seconds = REQUEST_SECONDS
 
     def recv(self, size: int) -> bytes:
-        """Raises TimeoutError if the time of the request, or of the silence before it, is over."""
-        if self._received > MAX_REQUEST_BYTES:
-            return b""
-        data = self._receive(size, self._since, self._seconds)
+        """Raises TimeoutError if the time of the request, or of the silence before it, is over.
+
+        Once nothing was returned, nothing ever is: what comes behind half a body must not be taken for a request.
+        """
+        self._has_ended |= self._received > MAX_REQUEST_BYTES
+        data = b"" if self._has_ended else self._receive(size, self._since, self._seconds)
+        self._has_ended |= not data
         if data and not self.has_begun:
             self.has_begun = True
             if self._seconds == self._keepalive_seconds:

@@ -25,9 +25,11 @@ DEADLINE_SECONDS = 30
 CONNECT_SECONDS = 5
 #: Seconds of silence after which a call is given up.
 READ_SECONDS = 20
-#: Bytes of the largest answer taken; a catalogue may have some thousand lines.
-MAX_BYTES = 4 * 1024 * 1024
-CHUNK_BYTES = 64 * 1024
+#: Bytes of the largest answer taken where the caller names no other bound.
+MAX_BYTES = 64 * 1024
+#: Bytes beyond the bound of an answer that are read of a connection: its head, and what frames its body.
+MAX_FRAME_BYTES = 64 * 1024
+CHUNK_BYTES = 16 * 1024
 #: Errors of the system that are this machine's own: out of files, ports, memory or disk, or its firewall forbids it.
 LOCAL_ERRORS = frozenset(
     {
@@ -82,37 +84,33 @@ class Client:
         self._pool_size = pool_size
         self._local = threading.local()
 
-    def get(self, url: str, params: Mapping[str, str] | None = None) -> Response:
-        """Raises Unreachable, NoAnswer, LocalFault."""
-        return self._call("GET", url, params=params)
+    def get(
+        self, url: str, params: Mapping[str, str] | None = None, *, max_bytes: int | None = None
+    ) -> Response:
+        """Of an answer larger than `max_bytes` nothing is known. Raises Unreachable, NoAnswer, LocalFault."""
+        return self._call("GET", url, max_bytes or self._max_bytes, params=params)
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Response:
         """Raises Unreachable, NoAnswer, LocalFault."""
-        return self._call("POST", url, data=body, headers=headers)
+        return self._call("POST", url, self._max_bytes, data=body, headers=headers)
 
-    def _call(self, method: str, url: str, **arguments: Any) -> Response:
-        _call.begin(self._deadline_seconds)
+    def _call(self, method: str, url: str, max_bytes: int, **arguments: Any) -> Response:
+        _call.begin(self._deadline_seconds, max_bytes + MAX_FRAME_BYTES)
         if not hasattr(self._local, "session"):
             self._local.session = _new_session(self._pool_size)
         try:
             with self._local.session.request(
                 method, url, timeout=self._timeouts, allow_redirects=False, stream=True, **arguments
             ) as answer:
-                return Response(answer.status_code, answer.headers, self._read(answer))
+                return Response(answer.status_code, answer.headers, _read(answer, max_bytes))
         except (OSError, failures.HTTPError, http.client.HTTPException) as error:
             kind = LocalFault if _is_local(error) else NoAnswer if _call.sent else Unreachable
             raise kind(f"{_shown(url)}: {self._described(error)}") from None
 
-    def _read(self, answer: requests.Response) -> bytes:
-        body = bytearray()
-        for chunk in answer.iter_content(CHUNK_BYTES):
-            body += chunk
-            if len(body) > self._max_bytes:
-                raise NoAnswer(f"{_shown(answer.url)}: the answer is larger than {self._max_bytes} bytes")
-        return bytes(body)
-
     def _described(self, error: Exception) -> str:
         """What went wrong, in our own words: the library's messages quote the whole URL."""
+        if _call.remaining_bytes < 0:
+            return "the answer has no end within its bound"
         if _call.remaining_seconds() <= 0:
             return f"no whole answer within {self._deadline_seconds:g} s"
         cause = error.args[0] if error.args and isinstance(error.args[0], Exception) else error
@@ -159,6 +157,16 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
     yield from found
 
 
+def _read(answer: requests.Response, max_bytes: int) -> bytes:
+    body = bytearray()
+    for chunk in answer.iter_content(min(CHUNK_BYTES, max_bytes + 1)):
+        body += chunk
+        if len(body) > max_bytes:
+            said = f"HTTP {answer.status_code}, and the answer is larger than {max_bytes} bytes"
+            raise NoAnswer(f"{_shown(answer.url)}: {said}")
+    return bytes(body)
+
+
 def _shown(url: str) -> str:
     return log.mask(url.partition("?")[0].partition("#")[0])
 
@@ -167,13 +175,16 @@ class _Call(threading.local):
     """What the thread's own call has come to, as its connection sees it."""
 
     deadline: float = math.inf
+    #: Bytes that may still come, the head and what frames the body included.
+    remaining_bytes: float = math.inf
     #: Whether anything was handed to the network.
     sent: bool = False
     #: Calls of this thread of which anything was.
     calls_sent: int = 0
 
-    def begin(self, deadline_seconds: float) -> None:
+    def begin(self, deadline_seconds: float, max_bytes: int) -> None:
         self.deadline = time.monotonic() + deadline_seconds
+        self.remaining_bytes = max_bytes
         self.sent = False
 
     def remaining_seconds(self) -> float:
@@ -193,7 +204,10 @@ def calls_sent() -> int:
 
 
 class _Bounded(io.RawIOBase):
-    """Reads a socket until the deadline of the call: a timeout alone begins anew with every byte that drips in."""
+    """Reads a socket until the deadline and the bound of the call.
+
+    A timeout alone begins anew with every byte that drips in, and heads and chunks have no bound of their own.
+    """
 
     def __init__(self, raw: io.RawIOBase, sock: socket.socket) -> None:
         self._raw = raw
@@ -210,6 +224,9 @@ class _Bounded(io.RawIOBase):
         self._socket.settimeout(min(self._silence_seconds, max(_call.remaining_seconds(), 0.001)))
         count: int | None = self._raw.readinto(buffer)
         self.ended = count == 0
+        _call.remaining_bytes -= count or 0
+        if _call.remaining_bytes < 0:
+            raise ConnectionError("past the bound")
         return count
 
     def close(self) -> None:

@@ -17,13 +17,14 @@ import gevent
 import psycopg2
 from gevent.server import StreamServer
 from gevent.socket import wait_read, wait_write
-from gunicorn import util
+from gunicorn import http, util
+from gunicorn.http.errors import InvalidHeader, NoMoreData, ParseException
 from gunicorn.http.message import Request
 from gunicorn.http.parser import RequestParser
 from gunicorn.workers import ggevent
 from psycopg2 import extensions
 
-from gateway.clients import Client, Crowd
+from gateway.clients import MAX_REQUEST_BYTES, Client, Crowd
 
 #: Largest head that is read, in bytes; gunicorn's own limits allow half a megabyte.
 MAX_HEAD_BYTES = 32 * 1024
@@ -110,9 +111,19 @@ class LenientRequest(Request):  # type: ignore[misc]
         client.head_is_complete()
         return rest
 
+    def set_body_reader(self) -> None:
+        """Raises InvalidHeader for any coding but `chunked`: two servers may understand the others differently."""
+        for name, value in self.headers:
+            if name == "TRANSFER-ENCODING" and value.lower() != "chunked":
+                raise InvalidHeader(name, req=self)
+        super().set_body_reader()
+
     def should_close(self) -> bool:
-        """Also if the body did not come as announced: nothing behind it can be read."""
-        return bool(super().should_close() or (self.body and self.body.failed))
+        """Also if the body did not come as announced, or is too large to be read: nothing behind it can be read."""
+        if self.body and (self.body.failed or getattr(self.body.reader, "length", 0) > MAX_REQUEST_BYTES):
+            return True
+        asked = ",".join(value for name, value in self.headers if name == "CONNECTION")
+        return bool(super().should_close() or "close" in map(str.strip, asked.lower().split(",")))
 
     def parse_request_line(self, line_bytes: bytes) -> None:
         """Raises gunicorn's errors. The line has an end, within `limit_request_line`."""
@@ -126,10 +137,26 @@ class LenientRequest(Request):  # type: ignore[misc]
         super().parse_request_line(line_bytes)
 
 
+class Requests(RequestParser):  # type: ignore[misc]
+    """The requests of one connection."""
+
+    mesg_class = LenientRequest
+
+    def finish_body(self, *bounds: Any, **named: Any) -> bool:
+        """Read what is left of a body that was answered already; False if it is malformed.
+
+        gunicorn would answer once more, and whoever asks next on the way here would get that answer.
+        """
+        try:
+            return bool(super().finish_body(*bounds, **named))
+        except (ParseException, NoMoreData):
+            return False
+
+
 # gunicorn has no settings for these.
 ggevent.StreamServer = Listener
 util.http_date = http_date
-RequestParser.mesg_class = LenientRequest
+http.RequestParser = Requests
 
 
 class Worker(ggevent.GeventWorker):  # type: ignore[misc]

@@ -26,7 +26,7 @@ from pydantic import (
     field_validator,
 )
 
-from gateway.inputs import http_url
+from gateway.inputs import http_url, is_storable
 
 #: Needed by every process except `gateway dev`; the keys not where `ALLOW_PLAINTEXT` is 1.
 REQUIRED = ("DATABASE_URL", "REDIS_URL", "ENCRYPTION_KEYS")
@@ -138,7 +138,7 @@ def _url(url: str | None) -> str | None:
 def _timezone(name: str) -> str:
     try:
         ZoneInfo(name)
-    except (OSError, LookupError) as error:
+    except (OSError, LookupError, RecursionError) as error:  # the last for thousands of slashes
         raise ValueError("unknown time zone") from error
     return name
 
@@ -330,6 +330,9 @@ def load(environ: Mapping[str, str] = os.environ, require: Sequence[str] = REQUI
     for name in require:
         if name.lower() not in given and name != "ENCRYPTION_KEYS":
             raise SettingsError(f"{name} is not set: it takes {_takes(name.lower())}")
+    for name, value in given.items():
+        if not is_storable(value):
+            raise SettingsError(f"{name.upper()} is not valid: it is not UTF-8 text; it takes {_takes(name)}")
     given.setdefault("public_url", f"http://localhost:{given.get('port', 8000)}")
     try:
         found = Settings.model_validate(given)

@@ -4,7 +4,6 @@ Source of every protocol fact here: the vendor's API document as summarised in p
 (Lebid15/watan, docs/znet.md and docs/znetapi.pdf), and how public consumers read the answers.
 """
 
-import codecs
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -34,6 +33,9 @@ CURRENCY = "TRY"
 #: `durum` of a callback and the state of pin_kontrol.
 STATES = {"1": ExternalStatus.PROCESSING, "2": ExternalStatus.COMPLETED, "3": ExternalStatus.FAILED}
 
+#: Bytes of the largest answer to each question; of a larger one nothing is known. A check brings a code and a
+#: description, a catalogue some thousand lines.
+SEND_BYTES, CHECK_BYTES, BALANCE_BYTES, CATALOGUE_BYTES = 32 * 1024, 256 * 1024, 32 * 1024, 4 * 1024 * 1024
 #: Characters of a reason that is read. A longer one may say at its end what changes its meaning, so it decides nothing.
 MAX_REASON = 1_000
 #: Characters from which what the customer wrote is taken out of a reason that repeats it, before its words are read.
@@ -67,17 +69,24 @@ NO_BALANCE_OR_STOCK = re.compile(
 )
 #: Our account may not call: nothing was taken, although the words begin with those of a lost connection.
 ACCOUNT_REFUSED = re.compile(r"kullanici api yetki|kisitli ip")
+
+
+def _word_with(part: str) -> str:
+    """A word that contains `part`, read once from its beginning: from each `part` on would be once for each of them."""
+    return rf"\b(?=\w*{part})\w*+"
+
+
 #: An error between the panel and its own supplier or within the panel, or an order in progress: it may have been
 #: accepted.
 UNCLEAR = re.compile(
     r"zaman asimi|time ?out|timed out|isleniyor|\bislemde\b|\bsirada\b|\bkuyrukta\b|\bonayda\b"
-    r"|\bbekle(?:mede|niyor|yin|yiniz)\b|\bbekliyor\b|islem\w* devam ed|bilinmiyor|belirsiz"
+    rf"|\bbekle(?:mede|niyor|yin|yiniz)\b|\bbekliyor\b|{_word_with('islem')} devam ed|bilinmiyor|belirsiz"
     r"|(?:bilinmeyen|beklenmeyen|beklenmedik) (?:bir )?hata|\b(?:unknown|unexpected) error|\bpending\b|\bprocessing\b"
     r"|\bhata\w* olustu|^\W*(?:hata|error|null|none|undefined|exception|\d+)\W*$|\bexception\b"
-    r"|baglanti|connection|supplier|tedarikci|saglayici|sistem\w* hata|internal|\bgateway\b"
+    rf"|baglanti|connection|supplier|tedarikci|saglayici|{_word_with('sistem')} hata|internal|\bgateway\b"
     r"|\b(?:cevap|yanit|response|reply|json|xml)|veritabani|\bdatabase\b|sql\b|\bdeadlock\b|\bcurl\b|\bhttp\b"
     r"|\bservis\w*(?: \w+){0,2} (?:hata\w*|mesgul|kullanilamiyor|calismiyor|ulasilam\w*)"
-    r"|sunucu(?:dan|ya|lar)|sunucu\w* (?:hata|mesgul|cevap)"
+    rf"|sunucu(?:dan|ya|lar)|{_word_with('sunucu')} (?:hata|mesgul|cevap)"
     r"|server (?:error|busy|down|unavailable)"
 )
 #: How panels refuse an order. "Error" alone is not enough: the panel may fail after booking.
@@ -124,7 +133,7 @@ class Znet:
     def send(self, task: Task) -> Outcome:
         """pin_ekle. Accepted is `OK|cost|remaining balance`."""
         fields = _order_fields(task)
-        answer = self._ask("pin_ekle", fields)
+        answer = self._ask("pin_ekle", fields, SEND_BYTES)
         head, _, rest = answer.partition("|")
         if head.strip().upper() == "OK":
             return _accepted(task, answer, rest)
@@ -133,7 +142,7 @@ class Znet:
 
     def check(self, task: Task) -> Outcome:
         """pin_kontrol. `OK|state|pin|description`; without OK at its beginning, the question failed."""
-        answer = self._ask("pin_kontrol", {"tahsilat_api_islem_id": task.referans})
+        answer = self._ask("pin_kontrol", {"tahsilat_api_islem_id": task.referans}, CHECK_BYTES)
         head, *fields = (part.strip() for part in answer.split("|", 3))
         if head.upper() != "OK":
             raise _question_failed(answer)
@@ -141,7 +150,7 @@ class Znet:
 
     def balance(self) -> Balance:
         """bakiye_kontrol. `OK|balance`, on some panels followed by the debt."""
-        answer = self._ask("bakiye_kontrol", {})
+        answer = self._ask("bakiye_kontrol", {}, BALANCE_BYTES)
         head, *fields = (part.strip() for part in answer.split("|"))
         amount = texts.clean_money(fields[0]) if fields else None
         if head.upper() != "OK" or amount is None:
@@ -150,7 +159,7 @@ class Znet:
 
     def catalogue(self) -> list[Package]:
         """pin_listesi. `oyun` of an order is `oyun_bilgi_id`, not `id`."""
-        answer = self._ask("pin_listesi", {}, max_bytes=outbound.MAX_BYTES)
+        answer = self._ask("pin_listesi", {}, CATALOGUE_BYTES)
         try:
             listed = json.loads(answer)
             if not listed["success"]:
@@ -186,21 +195,23 @@ class Znet:
         }
         return {name: value for name, value in fields.items() if value}
 
-    def _ask(self, service: str, fields: Mapping[str, str], max_bytes: int = texts.MAX_READ) -> str:
-        """The answer as text, of which `max_bytes` are read. Raises NotReached, NoAnswer."""
+    def _ask(self, service: str, fields: Mapping[str, str], max_bytes: int) -> str:
+        """The answer as text. Raises NotReached, and NoAnswer for one that is larger than `max_bytes`, too."""
         try:
             response = self._client.get(
-                f"{self._base}/servis/{service}.php", params={**self._account, **fields}
+                f"{self._base}/servis/{service}.php",
+                params={**self._account, **fields},
+                max_bytes=max_bytes,
             )
         except outbound.Unreachable as error:
             raise NotReached(str(error)) from None
         except outbound.OutboundError as error:
             raise NoAnswer(str(error)) from None
-        return _readable(response, max_bytes)
+        return _readable(response)
 
 
-def _readable(response: outbound.Response, max_bytes: int) -> str:
-    text = _decoded(response.body, max_bytes).strip().lstrip("\ufeff")
+def _readable(response: outbound.Response) -> str:
+    text = _decoded(response.body).strip().lstrip("\ufeff")
     if response.status != 200:
         raise NoAnswer(f"the panel answered HTTP {response.status}", text)
     if not text:
@@ -217,13 +228,12 @@ def _readable(response: outbound.Response, max_bytes: int) -> str:
     return text.replace("\x00", "")
 
 
-def _decoded(body: bytes, max_bytes: int) -> str:
-    """UTF-8, or windows-1254 as older panels send it. The last character may be cut in two where more is not read."""
-    read, is_whole = body[:max_bytes], len(body) <= max_bytes
+def _decoded(body: bytes) -> str:
+    """UTF-8, or windows-1254 as older panels send it."""
     try:
-        return codecs.getincrementaldecoder("utf-8")().decode(read, final=is_whole)
+        return body.decode()
     except UnicodeDecodeError:
-        return read.decode("windows-1254", errors="replace")
+        return body.decode("windows-1254", errors="replace")
 
 
 def _order_fields(task: Task) -> dict[str, str]:

@@ -1,8 +1,9 @@
 """Batching: one statement and one commit for callbacks, or for orders, that arrive at the same time.
 
 Items that arrive while a statement is running wait for it to end, and form the next batch; an idle batcher never waits
-for more items. When a batch fails, its items are tried one by one, so that a bad item fails alone. That is done only
-after errors which say that nothing was committed, or where repeating is harmless.
+for more items. Callers with many items and those with few have their turns by alternation, so that no crowd of long
+lists keeps a single item waiting. When a batch fails, its items are tried one by one, so that a bad item fails alone.
+That is done only after errors which say that nothing was committed, or where repeating is harmless.
 """
 
 import threading
@@ -19,6 +20,8 @@ LANES = 2
 #: Seconds after which a statement counts as blocked, usually by a row lock, so that the second lane is used. Before
 #: that, one lane is faster than two, since its batches are larger.
 PATIENCE_SECONDS = 0.1
+#: Share of a batch above which the items of one caller count as many.
+LARGE_SHARE = 0.25
 
 
 class Stopped(RuntimeError):
@@ -74,6 +77,10 @@ class Batcher(Generic[Item, Done]):
         self._patience_seconds = patience_seconds
         self._lock = threading.Lock()
         self._waiting: deque[_Share[Item, Done]] = deque()
+        #: Callers with many items.
+        self._large: deque[_Share[Item, Done]] = deque()
+        #: Whether one of those had the last turn.
+        self._was_large = False
         self._under_way = 0
         #: When the last statement began.
         self._began_at = 0.0
@@ -92,14 +99,22 @@ class Batcher(Generic[Item, Done]):
     def _join(self, share: _Share[Item, Done]) -> None:
         """Join the queue; if a lane is free, the first of the queue takes it."""
         with self._lock:
-            self._waiting.append(share)
+            is_large = len(share.items) > LARGE_SHARE * self._limit
+            (self._large if is_large else self._waiting).append(share)
             patient = time.monotonic() - self._began_at < self._patience_seconds
             if self._under_way == LANES or (self._under_way and patient):
                 return
             self._under_way += 1
             self._began_at = time.monotonic()
-            first = self._waiting.popleft()
-        first.lead()
+            first = self._next()
+        if first:
+            first.lead()
+
+    def _next(self) -> _Share[Item, Done] | None:
+        """The caller whose turn it is, if any waits; needs the lock."""
+        self._was_large = bool(self._large) and not (self._was_large and self._waiting)
+        queue = self._large if self._was_large else self._waiting
+        return queue.popleft() if queue else None
 
     def _gather(self, batch: list[_Share[Item, Done]]) -> list[Item]:
         """The items of the batch, after adding as many waiting callers as fit into one statement."""
@@ -135,7 +150,7 @@ class Batcher(Generic[Item, Done]):
     def _hand_on(self) -> None:
         """Give the lane to the first of the queue, or free it."""
         with self._lock:
-            first = self._waiting.popleft() if self._waiting else None
+            first = self._next()
             if first is None:
                 self._under_way -= 1
         if first:

@@ -17,8 +17,10 @@ def read(req: falcon.Request) -> bytes:
         raise _too_large()
     try:
         body = req.bounded_stream.read(MAX_BYTES + 1) if req.content_length is not None else _chunked(req)
-    except OSError:
+    except TimeoutError:
         raise Problem(408, "the body did not arrive in time") from None
+    except OSError:
+        raise Problem(400, "the body did not arrive whole") from None
     if len(body) > MAX_BYTES:
         raise _too_large()
     if len(body) < (req.content_length or 0):

@@ -3,13 +3,14 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import peewee
 from playhouse.migrations import Runner
 
 from models.db import database, expected, installation, moving, pin_column, rights, script, state
 from models.db.expected import ORDERS, Step, quoted
-from models.db.moving import Earlier
+from models.db.moving import Earlier, Table
 from models.db.state import State
 
 #: The advisory lock of a migration: an arbitrary number, the same in every version of the gateway.
@@ -21,7 +22,7 @@ LOCK_TRIES = 60
 #: Between two tries, so that writers get through.
 PAUSE_SECONDS = 0.5
 #: The SQLSTATEs of a statement that came too late for its lock.
-LOCKED = (database.LOCK_NOT_AVAILABLE, database.QUERY_CANCELED, "40P01")
+LOCKED = (database.LOCK_NOT_AVAILABLE, "40P01")
 #: The SQLSTATE of a change that something else forbids, such as a view that uses the column.
 FORBIDDEN = "0A000"
 
@@ -29,7 +30,7 @@ Echo = Callable[[str], None]
 
 
 class MigrationBlocked(RuntimeError):
-    """Another transaction held the orders table for too long; run `gateway migrate` again when it has ended."""
+    """Another transaction held the table for too long; run `gateway migrate` again when it has ended."""
 
 
 class NotPermitted(RuntimeError):
@@ -101,23 +102,21 @@ def _refuse_other_columns(before: State, step: Step, table: str) -> None:
 
 def _prepare(pool: database.Pool, earlier: Earlier | None, echo: Echo) -> None:
     """The schema, with the tables of a version before."""
-
-    def prepare() -> None:
-        with pool.atomic():
-            if not pool.execute_sql("SELECT FROM pg_namespace WHERE nspname = %s", (pool.schema,)).rowcount:
-                pool.execute_sql(script.create_schema(pool))
-            pool.execute_sql(script.HISTORY)
-            if earlier:
-                pool.execute_sql(f"SET LOCAL statement_timeout = {moving.LOCK_TIMEOUT_MS}")
-                pool.execute_sql(moving.lock(earlier))
-                pool.execute_sql("SET LOCAL statement_timeout = 0")
-                pool.execute_sql(
-                    "; ".join((*moving.move(earlier, pool.schema), *moving.copy_history(earlier)))
-                )
-
+    with pool.atomic():
+        if not pool.execute_sql("SELECT FROM pg_namespace WHERE nspname = %s", (pool.schema,)).rowcount:
+            pool.execute_sql(script.create_schema(pool))
+        pool.execute_sql(script.HISTORY)
+        for statement in moving.rights(earlier, pool.schema) if earlier else ():
+            pool.execute_sql(statement)
     if earlier:
         echo(f"moving {len(earlier.tables)} tables to the schema {pool.schema}")
-    _patiently("moving", prepare, echo)
+        for table in earlier.tables:
+            _patiently(table.name, partial(_move, pool, earlier, table), echo)
+
+
+def _move(pool: database.Pool, earlier: Earlier, table: Table) -> None:
+    with pool.atomic():
+        pool.execute_sql("; ".join(moving.move(earlier, table, pool.schema)))
 
 
 def _apply(pool: database.Pool, step: Step, echo: Echo) -> str:

@@ -80,6 +80,149 @@ DISPATCHING, CHECKING, SWEEPING, PERMITS, CODE_ASKS, ENDINGS, OWN_TROUBLE = (
 )
 PROVIDER_TEXTS, MASKING = "tests/gateway/fulfilment/test_provider_texts.py", "tests/models/test_masking.py"
 GUARDS = [
+    # --- patterns, sizes, and what hides in a request
+    Guard(
+        "a long word is read once by a pattern",
+        "gateway/providers/znet.py",
+        'return rf"\\b(?=\\w*{part})\\w*+"',
+        'return rf"{part}\\w*"',
+        "tests/test_patterns.py::test_a_pattern_takes_time_in_proportion_to_the_text",
+    ),
+    Guard(
+        "an answer past its bound says nothing",
+        "gateway/outbound.py",
+        "        if len(body) > max_bytes:",
+        "        if len(body) > 10**9:",
+        "tests/gateway/providers/test_znet.py::test_an_answer_past_its_bound_says_nothing",
+    ),
+    Guard(
+        "an answer to a send has a bound of its own",
+        "gateway/providers/znet.py",
+        'self._ask("pin_ekle", fields, SEND_BYTES)',
+        'self._ask("pin_ekle", fields, CATALOGUE_BYTES)',
+        "tests/gateway/providers/test_znet.py::test_an_answer_past_its_bound_says_nothing",
+    ),
+    Guard(
+        "heads and chunks of an answer are bounded too",
+        "gateway/outbound.py",
+        'raise ConnectionError("past the bound")',
+        "pass",
+        "tests/gateway/test_outbound.py::TestNoAnswer::test_too_large_beside_its_body",
+    ),
+    Guard(
+        "nothing is read behind half a body",
+        "gateway/clients.py",
+        "        self._has_ended |= not data\n",
+        "",
+        "tests/gateway/test_clients.py::test_what_comes_behind_half_a_body_is_never_read",
+    ),
+    Guard(
+        "what is left of a large body is no request",
+        "gateway/clients.py",
+        "self._has_ended |= self._received > MAX_REQUEST_BYTES",
+        "self._has_ended = self._received > MAX_REQUEST_BYTES",
+        "tests/gateway/test_clients.py::test_a_body_is_not_read_without_end_and_what_is_left_is_never_read"
+        " tests/gateway/web/test_smuggling.py::test_what_is_left_of_a_body_is_no_request",
+    ),
+    Guard(
+        "any coding but chunked is refused",
+        "gateway/serving.py",
+        'if name == "TRANSFER-ENCODING" and value.lower() != "chunked":',
+        "if False:",
+        "tests/gateway/test_serving.py::test_any_coding_but_chunked_is_refused_as_a_fault_of_the_client",
+    ),
+    Guard(
+        "a malformed body that nothing reads is not answered twice",
+        "gateway/serving.py",
+        "except (ParseException, NoMoreData):",
+        "except ():",
+        "tests/gateway/web/test_smuggling.py::test_a_malformed_body_that_nothing_reads_is_not_answered_twice",
+    ),
+    Guard(
+        "a client that ends is not answered any more",
+        "gateway/serving.py",
+        '"close" in map(str.strip, asked.lower().split(","))',
+        "False",
+        "tests/gateway/test_serving.py::test_a_client_may_say_anywhere_in_a_list_that_it_ends",
+    ),
+    # --- the schema of the gateway's own tables
+    Guard(
+        "statements go to the schema of DATABASE_SCHEMA",
+        "models/db/database.py",
+        "return super().execute_sql(qualified(sql, self.schema), params)",
+        "return super().execute_sql(sql, params)",
+        "tests/models/db/test_qualified.py",
+    ),
+    Guard(
+        "a table of a version before is known by its columns",
+        "models/db/moving.py",
+        "if columns.get(name, set()) >= expected.created(name)]",
+        "if name in columns]",
+        "tests/models/db/test_moving.py",
+    ),
+    Guard(
+        "a view takes the place of a table that moves",
+        "models/db/moving.py",
+        'f"CREATE VIEW {view} AS SELECT * FROM {quoted(schema)}.{table.name}",',
+        'f"CREATE VIEW {view} AS SELECT DISTINCT * FROM {quoted(schema)}.{table.name}",',
+        "tests/models/db/test_moving.py",
+    ),
+    Guard(
+        "the history that a version before looks for stays",
+        "models/db/moving.py",
+        'f" SELECT name, applied FROM {earlier.home}.{HISTORY} WHERE name IN ({names})"',
+        'f" SELECT name, applied FROM {earlier.home}.{HISTORY} WHERE false AND name IN ({names})"',
+        "tests/models/db/test_moving.py",
+    ),
+    Guard(
+        "the owner of the tables sees their schema",
+        "models/db/moving.py",
+        'yield f"GRANT USAGE, CREATE ON SCHEMA {quoted(schema)} TO {owners}"',
+        'yield f"SELECT 1 AS owners"',
+        "tests/models/db/test_beside.py",
+    ),
+    Guard(
+        "what is recorded as applied but is not there is missing",
+        "models/db/state.py",
+        "broken = expected.missing(found, applied)",
+        "broken: list[Step] = []",
+        "tests/models/db/test_beside.py",
+    ),
+    Guard(
+        "another table of the same name is not taken for ours",
+        "models/db/migrate.py",
+        "if lacking := sorted(step.created[table] - before.found.columns.get(table, set())):",
+        "if lacking := sorted(set[str]()):",
+        "tests/models/db/test_beside.py",
+    ),
+    Guard(
+        "rights are looked at before anything is changed",
+        "models/db/migrate.py",
+        "if lacks := list(rights.lacking(pool, before.steps, before.earlier, home)):",
+        "if lacks := []:",
+        "tests/models/db/test_beside.py",
+    ),
+    Guard(
+        "a script stops at its first error",
+        "models/db/script.py",
+        "\\\\set ON_ERROR_STOP on\n--",
+        "--",
+        "tests/models/db/test_script.py",
+    ),
+    Guard(
+        "a script stops no writes while it is read",
+        "models/db/script.py",
+        "own += [each for each in found if not ON_ORDERS.search(each)]",
+        "own += found",
+        "tests/models/db/test_script.py",
+    ),
+    Guard(
+        "the orders table of a fresh database is no table of ours",
+        "models/db/migrate.py",
+        'pool.execute_sql(f"SET search_path = {quoted(expected.home(pool))}")',
+        'pool.execute_sql("SELECT 1")',
+        "tests/models/db/test_moving.py",
+    ),
     # --- texts of providers
     Guard(
         "a message of an outcome is masked where it becomes one",
@@ -1338,8 +1481,8 @@ GUARDS = [
     Guard(
         "a connection ends after a body that did not come",
         "gateway/serving.py",
-        "super().should_close() or (self.body and self.body.failed)",
-        "super().should_close()",
+        "if self.body and (self.body.failed or ",
+        "if self.body and (",
         "tests/gateway/test_clients.py",
     ),
     Guard(
@@ -1355,6 +1498,13 @@ GUARDS = [
         "max(1, min(wanted, soft - OTHER_FILES))",
         "wanted",
         "tests/gateway/test_serving.py",
+    ),
+    Guard(
+        "a single callback waits for one large list at most",
+        "gateway/web/batching.py",
+        "bool(self._large) and not (self._was_large and self._waiting)",
+        "bool(self._large)",
+        "tests/gateway/web/test_batching.py",
     ),
     Guard(
         "orders that may have been placed are not placed again",

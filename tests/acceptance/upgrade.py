@@ -33,23 +33,6 @@ LONGEST_SECONDS = 1.0
 #: Time of load before the tables move, and after, in seconds.
 AROUND_SECONDS = 1.0
 PREPARED, LIFE, BESIDE = before.recorded()
-FILL = """
-INSERT INTO providers (id, adapter, base_url, callback, credentials)
-VALUES ('sandbox', 'znet', 'http://127.0.0.1:1', 'none', '{{}}');
-INSERT INTO routes (product_id, package_id, provider_id, position, params) VALUES ('*', '*', 'sandbox', 1, '{{}}');
-INSERT INTO api_keys (name, prefix, digest, scopes) VALUES ('shop', 'k', 'd', '{{orders:write}}');
-WITH made AS (
-    INSERT INTO product_orders ("productId", "packageId", "userIdentifier", "providerId", provider_referans, status,
-        "externalStatus", "pinCode", "routeParams", "placedByGateway")
-    SELECT 'game', '60', 'old', 'sandbox', (10^14)::bigint + n, 'approved', 'completed', 'PIN-' || n, '{{}}', true
-    FROM generate_series(1, {orders}) AS n RETURNING id, provider_referans
-), kept AS (
-    INSERT INTO callback_events (provider_id, dedupe_key, settled_at, result, order_id, referans, status)
-    SELECT 'sandbox', provider_referans, now(), 'applied', id, provider_referans, 'completed' FROM made
-)
-INSERT INTO order_events (order_id, source, "from", "to", result) SELECT id, 'callback', 'sent', 'completed', 'applied'
-FROM made;
-"""
 #: What the version before has written, whichever schema it stands in.
 CHECKSUM = """
 SELECT count(*), md5(string_agg(row::text, '|' ORDER BY row::text)) FROM (
@@ -174,7 +157,7 @@ def upgrade(
 ) -> Figures:
     """Upgrade the empty database at `url`, which first gets so many orders, under load. `bring` does the upgrade."""
     before.migrate(url, last)
-    _execute(url, FILL.format(orders=orders))
+    _execute(url, before.FILL.format(orders=orders))
     kept = _execute(url, CHECKSUM.format(events="order_events", callbacks="callback_events"))
     load, lines = Load(url), list[str]()
     work = [*[load.lives] * threads, load.beside, load.storefront]

@@ -28,8 +28,8 @@ HEAD = b"POST /orders HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n"
 class Ends:
     """The client's end of a connection, and ours."""
 
-    def __init__(self, crowd: Crowd) -> None:
-        self.theirs, ours = socket.socketpair()
+    def __init__(self, crowd: Crowd, pair: tuple[Any, Any] | None = None) -> None:
+        self.theirs, ours = pair or socket.socketpair()
         self.theirs.settimeout(PATIENCE_SECONDS)
         self.client = Client(ours, SILENCE_SECONDS, crowd)
         self._unreader = SocketUnreader(self.client)
@@ -339,6 +339,43 @@ def test_a_head_is_not_read_without_end(ends: Ends) -> None:
     sent = gevent.spawn(ends.theirs.sendall, b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 40_000)
     with in_time(), pytest.raises(Exception, match="max buffer headers"):
         ends.read_head()
+    sent.kill()
+
+
+def test_what_comes_behind_half_a_body_is_never_read() -> None:
+    """The wait for it was ended, but TCP goes on receiving: the rest would be taken for the next request."""
+    with closing(Ends(Crowd(10), _over_tcp())) as ends:
+        ends.theirs.sendall(HEAD)
+        ends.read_head()
+        waiting = reading(ends.client)
+        ends.client.let_go()
+        assert waiting.get(timeout=PATIENCE_SECONDS) == b""
+        ends.theirs.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        gevent.sleep(SHORT_SECONDS)
+        with pytest.raises(StopIteration):
+            ends.read_head()
+
+
+def _over_tcp() -> tuple[Any, Any]:
+    with closing(socket.socket()) as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        theirs = socket.create_connection(listening.getsockname())
+        return theirs, listening.accept()[0]
+
+
+def test_a_body_is_not_read_without_end_and_what_is_left_is_never_read(ends: Ends) -> None:
+    size = 3 * clients.MAX_REQUEST_BYTES
+    head = f"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n".encode()
+    rest = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * (size // 20)
+    sent = gevent.spawn(ends.theirs.sendall, head + rest)
+    with in_time():
+        request = ends.read_head()
+        assert request.should_close(), "its client is told"
+        read = len(request.body.read(size))
+        assert clients.MAX_REQUEST_BYTES < read < 2 * clients.MAX_REQUEST_BYTES
+        with pytest.raises(StopIteration):
+            ends.read_head()
     sent.kill()
 
 

@@ -334,6 +334,34 @@ class TestNoAnswer:
             Client(max_bytes=1000).get(server.url)
         assert len(Client(max_bytes=1001).get(server.url).body) == 1001
 
+    def test_a_call_has_a_bound_of_its_own(self, serve: Serve) -> None:
+        server = serve(saying(b"1" * 1001))
+        with pytest.raises(NoAnswer, match="HTTP 200, and the answer is larger than 1000 bytes"):
+            Client().get(server.url, max_bytes=1000)
+        assert len(Client(max_bytes=1).get(server.url, max_bytes=1001).body) == 1001
+
+    @pytest.mark.parametrize(
+        ("head", "rest"),
+        [
+            (b"HTTP/1.1 200 OK\r\n", b"X-Long: " + b"x" * 30_000 + b"\r\n"),
+            (b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 1000),
+            (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1;" + b"x" * 60_000 + b"\r\na\r\n"),
+        ],
+        ids=["head", "continues", "chunks"],
+    )
+    def test_too_large_beside_its_body(self, serve: Serve, head: bytes, rest: bytes) -> None:
+        sent: list[bytes] = []
+
+        def answer(peer: Peer) -> None:
+            peer.say(head)
+            while True:
+                peer.say(rest)
+                sent.append(rest)
+
+        with pytest.raises(NoAnswer, match="the answer has no end within its bound"):
+            Client().get(serve(answer).url)
+        assert len(b"".join(sent)) < 10_000_000
+
     def test_too_large_without_an_end(self, serve: Serve) -> None:
         server = serve(
             lambda peer: (peer.say(b"HTTP/1.1 302 Found\r\nLocation: /\r\n\r\n"), peer.drip(b"1" * 99999, 0))[

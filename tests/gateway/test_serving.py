@@ -1,7 +1,7 @@
 """How gunicorn serves: connections in turns, request lines, addresses, files, and a psycopg2 that yields."""
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from resource import RLIM_INFINITY as UNLIMITED
 from types import SimpleNamespace
 from typing import Any
@@ -14,9 +14,13 @@ from gevent import socket
 from gevent.event import Event
 from gevent.pool import Pool
 from gevent.server import StreamServer
+from gunicorn.config import Config
+from gunicorn.http import get_parser
+from gunicorn.http.errors import InvalidHeader
 from psycopg2 import extensions
 
 from gateway import serving
+from gateway.clients import Client, Crowd
 from gateway.serving import KERNEL_BYTES, Listener
 
 #: Seconds until a greenlet that should be done is given up.
@@ -155,6 +159,47 @@ def test_a_process_with_many_connections_accepts_several_in_one_turn(monkeypatch
         over.set()
         for each in (*clients, listener):
             each.close()
+
+
+# --- connections that end
+
+
+@pytest.mark.parametrize(
+    ("head", "closes"),
+    [
+        (b"Connection: close", True),
+        (b"Connection: keep-alive, Close", True),
+        (b"Connection: foo\r\nConnection: bar ,close", True),
+        (b"Connection: keep-alive", False),
+        (b"Connection: closed", False),
+        (b"X: close", False),
+    ],
+)
+def test_a_client_may_say_anywhere_in_a_list_that_it_ends(head: bytes, closes: bool) -> None:
+    assert _request(b"GET / HTTP/1.1\r\nHost: x\r\n" + head + b"\r\n\r\n").should_close() is closes
+
+
+@pytest.mark.parametrize(
+    "coding", [b"identity, chunked", b"gzip, chunked", b"xchunked", b"chunked, chunked", b""]
+)
+def test_any_coding_but_chunked_is_refused_as_a_fault_of_the_client(coding: bytes) -> None:
+    with pytest.raises(InvalidHeader):
+        _request(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: " + coding + b"\r\n\r\n0\r\n\r\n")
+
+
+def test_gunicorn_reads_requests_by_our_rules() -> None:
+    ours, theirs = socket.socketpair()
+    with closing(ours), closing(theirs):
+        assert isinstance(
+            get_parser(Config(), Client(ours, 95, Crowd(10)), ("127.0.0.1", 1)), serving.Requests
+        )
+
+
+def _request(data: bytes) -> serving.LenientRequest:
+    ours, theirs = socket.socketpair()
+    with closing(ours), closing(theirs):
+        theirs.sendall(data)
+        return next(serving.Requests(Config(), Client(ours, 95, Crowd(10)), ("127.0.0.1", 1)))
 
 
 # --- files

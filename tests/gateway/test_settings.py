@@ -254,6 +254,19 @@ def test_a_bad_value_is_refused_in_one_line(name: str, bad: str) -> None:
     assert "\n" not in line
 
 
+@pytest.mark.parametrize("name", [name.upper() for name in Settings.model_fields])
+def test_a_value_that_is_not_text_is_refused_in_one_line(name: str) -> None:
+    """What is not UTF-8 in the environment comes as a lone surrogate."""
+    assert refusal(**{name: "secret\udcff"}).startswith(
+        f"{name} is not valid: it is not UTF-8 text; it takes "
+    )
+
+
+@pytest.mark.parametrize("text", ["a/" * 5_000, "\x00", "../UTC", "/etc/passwd", "a" * 10_000])
+def test_a_time_zone_that_is_none_is_refused_in_one_line(text: str) -> None:
+    assert refusal(TIMEZONE=text).startswith("TIMEZONE is not valid: ")
+
+
 def test_a_minimum_above_the_usual_maximum_is_refused() -> None:
     assert (
         refusal(BACKOFF_MIN="700") == "BACKOFF_MAX is not valid: it takes seconds, no less than BACKOFF_MIN"

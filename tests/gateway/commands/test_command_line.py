@@ -107,6 +107,12 @@ def test_a_port_that_cannot_be_used_says_why(run: Run) -> None:
     assert "192.0.2.1 is not an address of this machine" in elsewhere
 
 
+def test_an_argument_that_is_not_text_is_told_in_one_line() -> None:
+    command = [sys.executable.encode(), b"-m", b"gateway", b"orders", b"list", b"--user", b"a\xff"]
+    told = subprocess.run(command, capture_output=True, check=False)
+    assert (told.returncode, told.stdout, told.stderr) == (1, b"", b"error: argument 4 is not UTF-8 text\n")
+
+
 def test_it_runs_as_a_module() -> None:
     finished = subprocess.run(
         [sys.executable, "-m", "gateway", "--version"], capture_output=True, text=True, check=True

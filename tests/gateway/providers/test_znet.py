@@ -24,7 +24,7 @@ from gateway.providers.base import (
     UnknownReference,
     UnreadableCallback,
 )
-from gateway.providers.znet import Znet
+from gateway.providers.znet import BALANCE_BYTES, CATALOGUE_BYTES, CHECK_BYTES, SEND_BYTES, Znet
 from models import texts
 from models.codes import Code
 from models.outcome import Outcome
@@ -511,8 +511,8 @@ def test_a_code_that_cannot_be_kept_is_asked_for(panel: Panel, znet: Znet) -> No
     assert (outcome.status, outcome.codes, outcome.unreadable_code) == (COMPLETED, (), True)
 
 
-#: A description of 3.9 MB, just below what is read of any answer.
-HUGE = "açıklama " * 350_000
+#: Descriptions a little shorter than the largest answer to a check and to a send.
+HUGE, LONG = "açıklama " * (CHECK_BYTES // 12), "açıklama " * (SEND_BYTES // 12)
 
 
 def test_a_huge_description_is_bounded(panel: Panel, znet: Znet) -> None:
@@ -524,7 +524,7 @@ def test_a_huge_description_is_bounded(panel: Panel, znet: Znet) -> None:
 
 def test_a_reason_too_long_to_be_read_decides_nothing(panel: Panel, znet: Znet) -> None:
     """Whether it was sent before may stand at its end."""
-    panel.answer = f"3|Geçersiz oyuncu {HUGE} daha önce gönderilmiş".encode()
+    panel.answer = f"3|Geçersiz oyuncu {LONG} daha önce gönderilmiş".encode()
     with pytest.raises(InDoubt) as doubt:
         znet.send(task())
     panel.answer = f"3|{HUGE} İşlem bulunamadı".encode()
@@ -533,15 +533,26 @@ def test_a_reason_too_long_to_be_read_decides_nothing(panel: Panel, znet: Znet) 
     assert max(len(str(doubt.value)), len(str(refused.value))) < 300
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "windows-1254"])
-@pytest.mark.parametrize("missing", [0, 1])
-def test_a_huge_answer_is_cut_between_characters(
-    panel: Panel, znet: Znet, encoding: str, missing: int
+@pytest.mark.parametrize(
+    ("call", "bound"),
+    [
+        (lambda znet: znet.send(task()), SEND_BYTES),
+        (lambda znet: znet.check(task()), CHECK_BYTES),
+        (lambda znet: znet.balance(), BALANCE_BYTES),
+        (lambda znet: znet.catalogue(), CATALOGUE_BYTES),
+    ],
+    ids=["send", "check", "balance", "catalogue"],
+)
+@pytest.mark.parametrize(
+    "answer", ["OK|1|1|", "OK|2|ABCD|x", "3|Geçersiz oyuncu ", "3|İşlem bulunamadı ", "ERROR|", "{", ""]
+)
+def test_an_answer_past_its_bound_says_nothing(
+    panel: Panel, znet: Znet, call: Callable[[Znet], Any], bound: int, answer: str
 ) -> None:
-    """Half a character at the cut must not make the rest another encoding's."""
-    panel.answer = f"OK|1||{'x' * missing}{'ş' * texts.MAX_READ}".encode(encoding)
-    message = znet.check(task()).message or ""
-    assert message.strip("x…") == "ş" * len(message.strip("x…")) and len(message) == texts.WHOLE
+    """Neither a refusal nor an unknown reference: a send is in doubt, a check has taught nothing."""
+    panel.answer = answer.encode().ljust(bound + 1)
+    with pytest.raises(NoAnswer, match=f"HTTP 200, and the answer is larger than {bound} bytes"):
+        call(znet)
 
 
 @pytest.mark.parametrize("piece", ["a", "3|", "|", "bulunamadi ", "islem ", "\u200b", " ", "-", "\x1b[", "ş"])

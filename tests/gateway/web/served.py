@@ -16,6 +16,7 @@ from gateway.dev.embedded import free_port
 from gateway.dev.servers import EmbeddedPostgres, EmbeddedValkey
 from models import api_key
 from models.api_key import Scope
+from models.db.migrate import migrate
 from tests import factories
 from tests.conftest import IN_CLEAR, UNLIMITED
 from tests.gateway.web import calls
@@ -35,6 +36,21 @@ HEAD_SECONDS, REQUEST_SECONDS = 2.0, 4.0
 PATIENCE_SECONDS = 15
 
 
+@contextmanager
+def served(directory: Path) -> Iterator["Web"]:
+    """A running web on servers of its own."""
+    directory.mkdir()
+    directory.chmod(0o755)  # PostgreSQL runs as another user where the tests run as root
+    with (
+        EmbeddedPostgres(directory / "postgres", durable=False) as postgres,
+        EmbeddedValkey(directory / "valkey", durable=False) as valkey,
+    ):
+        migrate(postgres.url, echo=lambda line: None)
+        web = Web(postgres, valkey, directory / "web.log")
+        with web.running():
+            yield web
+
+
 class Web:
     """gunicorn, its two servers, and a storefront's session."""
 
@@ -43,6 +59,7 @@ class Web:
         self.port = free_port(seed=str(log))
         self.url = f"http://{HOST}:{self.port}"
         self._log = log
+        self.pid = 0
         with factories.bound(postgres.url, pool_size=2):
             factories.add_provider()
             credentials = factories.CREDENTIALS | {"callback_secret": TOKEN}
@@ -65,6 +82,7 @@ class Web:
         env = {**os.environ, **given, "WEB_CONCURRENCY": "2", "LOG_LEVEL": "debug", "TRUSTED_PROXIES": "1"}
         with self._log.open("ab") as log:
             process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=subprocess.STDOUT)
+        self.pid = process.pid
         try:
             wait_until(self.answers, 30, what=self.log)
             yield

@@ -46,7 +46,7 @@ class Held:
             return order.settle(arrivals, order_timeout_seconds=factories.ORDER_TIMEOUT_SECONDS)
 
     def waiting(self) -> int:
-        return len(self.batcher._waiting)
+        return len(self.batcher._waiting) + len(self.batcher._large)
 
 
 @pytest.fixture
@@ -118,6 +118,19 @@ def test_a_batch_has_its_limit_but_no_caller_is_split(held: Held, settle) -> Non
     assert sorted(each for future in many for each in results(future))[0] == Result.APPLIED
     assert len(results(large)) == 10
     assert max(held.batches) == MAX_BATCH
+
+
+def test_a_single_item_waits_for_one_large_list_at_most_and_a_list_for_one_batch(held: Held, settle) -> None:  # type: ignore[no-untyped-def]
+    first = completed()
+    lists = [
+        settle([replace(first, dedupe_key=f"{number}/{each}") for each in range(MAX_BATCH)])
+        for number in range(4)
+    ]
+    singles = [settle([replace(first, dedupe_key=f"single {number}")]) for number in range(MAX_BATCH + 1)]
+    held.let_go.set()
+    for future in [*lists, *singles]:
+        assert results(future)
+    assert held.batches == [1, MAX_BATCH, MAX_BATCH, MAX_BATCH, 1, MAX_BATCH, MAX_BATCH]
 
 
 def test_what_comes_behind_a_statement_that_is_held_up_goes_beside_it() -> None:

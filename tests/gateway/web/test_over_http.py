@@ -14,11 +14,9 @@ import pytest
 import requests
 
 from gateway.dev.ports import refusal
-from gateway.dev.servers import EmbeddedPostgres, EmbeddedValkey
-from models.db.migrate import migrate
 from tests import factories
 from tests.gateway.web import calls
-from tests.gateway.web.served import PANEL, PATIENCE_SECONDS, REQUEST_SECONDS, TOKEN, WALLED, Web
+from tests.gateway.web.served import PANEL, PATIENCE_SECONDS, REQUEST_SECONDS, TOKEN, WALLED, Web, served
 from tests.waiting import wait_until
 
 #: Seconds that are not "fast"; Redis alone would be waited for longer.
@@ -27,14 +25,8 @@ SLOW_SECONDS = 0.9
 
 @pytest.fixture(scope="module")
 def web(open_directory: Path) -> Iterator[Web]:
-    with (
-        EmbeddedPostgres(open_directory / "web-postgres", durable=False) as postgres,
-        EmbeddedValkey(open_directory / "web-valkey", durable=False) as valkey,
-    ):
-        migrate(postgres.url, echo=lambda line: None)
-        web = Web(postgres, valkey, open_directory / "web.log")
-        with web.running():
-            yield web
+    with served(open_directory / "over-http") as web:
+        yield web
 
 
 def status(answer: bytes) -> int:

@@ -1,10 +1,7 @@
-"""Databases as other systems and earlier versions left them, and roles with few rights."""
+"""Databases as other systems left them, and what is in one."""
 
-import uuid
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import psycopg2
 import pytest
@@ -20,23 +17,6 @@ def legacy_database_url(empty_database_url: str) -> str:
     execute(empty_database_url, LEGACY)
     execute(empty_database_url, "INSERT INTO tenant (name, code) VALUES ('Shop', 'shop')")
     return empty_database_url
-
-
-@pytest.fixture
-def stranger_url(empty_database_url: str) -> Iterator[str]:
-    """The URL of the empty database for a role that may do nothing but connect."""
-    name = urlsplit(empty_database_url).path.removeprefix("/")
-    role = f"referans_stranger_{uuid.uuid4().hex[:8]}"
-    execute(
-        empty_database_url,
-        f"CREATE ROLE {role} LOGIN PASSWORD '{role}'; REVOKE ALL ON SCHEMA public FROM PUBLIC",
-    )
-    execute(empty_database_url, f"REVOKE CREATE, TEMPORARY ON DATABASE {name} FROM PUBLIC")
-    parts = urlsplit(empty_database_url)
-    try:
-        yield parts._replace(netloc=f"{role}:{role}@{parts.netloc.rpartition('@')[2]}").geturl()
-    finally:
-        execute(empty_database_url, f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
 
 
 def shape(url: str) -> list[tuple[str, ...]]:

@@ -2,12 +2,13 @@
 
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from urllib.parse import urlsplit
 
 import psycopg2
 import pytest
 
-from models.db import database, expected, migrate, moving, script
+from models.db import database, expected, migrate, script
 from models.status import ExternalStatus
 from tests import factories
 from tests.models.db import before, psql
@@ -152,26 +153,28 @@ def test_roles_that_had_rights_have_them_in_both_places(empty_database_url: str)
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(moving, "LOCK_TIMEOUT_MS", 30)
+    monkeypatch.setattr(migrate, "LOCK_TIMEOUT_MS", 30)
     monkeypatch.setattr(migrate, "LOCK_TRIES", 2)
     monkeypatch.setattr(migrate, "PAUSE_SECONDS", 0.01)
     yield
 
 
 @pytest.mark.usefixtures("impatient")
-@pytest.mark.parametrize("held", ["providers", "sealing_progress"])
-def test_a_transaction_that_does_not_end_leaves_everything_where_it_is(
-    held: str, empty_database_url: str
+@pytest.mark.parametrize("held", ["providers", "sealing_progress", "order_events"])
+def test_a_transaction_that_does_not_end_stops_it_and_it_goes_on_the_next_time(
+    held: str, empty_database_url: str, database_url: str
 ) -> None:
     before.migrate(empty_database_url)
-    was = shape(empty_database_url)
-    with psycopg2.connect(empty_database_url) as reader:
+    with closing(psycopg2.connect(empty_database_url)) as reader:
         reader.cursor().execute(f"SELECT count(*) FROM {held}")
         with pytest.raises(migrate.MigrationBlocked):
             migrate.migrate(empty_database_url, echo=quiet)
-        assert shape(empty_database_url) == was
-    reader.close()
+        assert kinds(empty_database_url)[held] == "r"
+        with connected(empty_database_url) as cursor:  # as the version before
+            cursor.execute("INSERT INTO heartbeats VALUES ('worker', now())")
     migrate.migrate(empty_database_url, echo=quiet)
+    assert migrate.sql(empty_database_url) == script.NOTHING
+    assert kinds(empty_database_url, "referans") == kinds(database_url, "referans")
 
 
 def test_a_table_in_both_places_is_named_and_nothing_is_moved(empty_database_url: str) -> None:

@@ -11,6 +11,24 @@ from models.db.expected import statements, steps
 LAST = "0021_sealed_texts"
 #: Events on the timeline of an order whose recorded life has ended.
 EVENTS = 7
+#: A provider, a key, and orders that have ended, each with its timeline and its callback.
+FILL = """
+INSERT INTO providers (id, adapter, base_url, callback, credentials)
+VALUES ('sandbox', 'znet', 'http://127.0.0.1:1', 'none', '{{}}');
+INSERT INTO routes (product_id, package_id, provider_id, position, params) VALUES ('*', '*', 'sandbox', 1, '{{}}');
+INSERT INTO api_keys (name, prefix, digest, scopes) VALUES ('shop', 'k', 'd', '{{orders:write}}');
+WITH made AS (
+    INSERT INTO product_orders ("productId", "packageId", "userIdentifier", "providerId", provider_referans, status,
+        "externalStatus", "pinCode", "routeParams", "placedByGateway")
+    SELECT 'game', '60', 'old', 'sandbox', (10^14)::bigint + n, 'approved', 'completed', 'PIN-' || n, '{{}}', true
+    FROM generate_series(1, {orders}) AS n RETURNING id, provider_referans
+), kept AS (
+    INSERT INTO callback_events (provider_id, dedupe_key, settled_at, result, order_id, referans, status)
+    SELECT 'sandbox', provider_referans, now(), 'applied', id, provider_referans, 'completed' FROM made
+)
+INSERT INTO order_events (order_id, source, "from", "to", result) SELECT id, 'callback', 'sent', 'completed', 'applied'
+FROM made;
+"""
 HISTORY = """
 CREATE TABLE schema_migration (id serial PRIMARY KEY, name varchar(255) NOT NULL, applied timestamp NOT NULL)
 """
