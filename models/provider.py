@@ -210,11 +210,12 @@ def _outline(row: dict[str, Any]) -> Provider:
 
 
 def _with(row: dict[str, Any], credentials: dict[str, str]) -> Provider:
-    chosen = row["callback_format"]
+    chosen, tenant_id = row["callback_format"], row["tenant_id"]
     read = {
         "credentials": credentials,
         "callback_allow": tuple(row["callback_allow"]),
         "callback_format": CallbackFormat(chosen) if chosen else None,
+        "tenant_id": str(tenant_id) if tenant_id else None,
     }
     return Provider(**{**row, **read})
 

@@ -44,22 +44,23 @@ def add_provider(provider_id: str = SANDBOX, base_url: str = "http://127.0.0.1:1
     route.add("*", "*", provider_id, {"oyun": "1", "kupur": "60"})
 
 
-def place(user: str = "player", **fields: Any) -> dict[str, Any]:
+def place(user: str = "player", tenant_id: str | None = None, **fields: Any) -> dict[str, Any]:
     """A placed order, `not_sent`: the fields of `models.order.Order`."""
-    return place_new(placing.NewOrder(product_id="game", package_id="60", user_identifier=user, **fields))
+    new = placing.NewOrder(product_id="game", package_id="60", user_identifier=user, **fields)
+    return place_new(new, tenant_id)
 
 
-def place_new(new: placing.NewOrder) -> dict[str, Any]:
+def place_new(new: placing.NewOrder, tenant_id: str | None = None) -> dict[str, Any]:
     """An order as it was asked for: `not_sent`."""
-    placement = placing.Placement(new, key_id=0, made_by="tests", tenant_id=None)
+    placement = placing.Placement(new, key_id=0, made_by="tests", tenant_id=tenant_id)
     with placing.place([placement], wake_seconds=60) as [placed]:
         assert isinstance(placed, placing.Placed)
     return asdict(placed.order)
 
 
-def sent(user: str = "player") -> dict[str, Any]:
+def sent(user: str = "player", tenant_id: str | None = None) -> dict[str, Any]:
     """An order that its provider has accepted."""
-    order = place(user)
+    order = place(user, tenant_id)
     claims.claim_dispatch(order["id"], grace_seconds=60)
     settle(arrival(order, ExternalStatus.SENT, source=Source.DISPATCH, next_check_seconds=60))
     return order
@@ -106,5 +107,7 @@ def age(order: dict[str, Any], seconds: float) -> None:
     database.rows(f"UPDATE product_orders SET {moved} WHERE id = %(id)s", {"s": seconds, "id": order["id"]})
 
 
+#: Two tenants.
+TENANT, OTHER_TENANT = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
 #: The id of no order; the same in every process, since it names tests.
 NO_ORDER = "00000000-0000-4000-8000-000000000000"

@@ -54,7 +54,8 @@ def changes(
         return printing.as_json({**row(after), **told(settings, after, new_secret)})
     differences = accounts.differences(before, after)
     for name, (former, present) in differences.items():
-        printing.say(f"{name.replace('_', '-')}: {_value(former)} → {_value(present)}")
+        option = name.removesuffix("_id").replace("_", "-")
+        printing.say(f"{option}: {_value(former)} → {_value(present)}")
     if not differences and not new_secret:
         printing.say(f"Provider {after.id} has these values already; nothing was changed.")
     if new_secret or any(name.startswith("callback") for name in differences):

@@ -12,6 +12,7 @@ from gateway.web import schemas
 from gateway.web.errors import Problem
 from models import listing, lookup, order, plans, resolving, timeline, unsent
 from models.api_key import ApiKey, Scope
+from models.codes import Code
 from models.listing import Filter, Page
 from models.order import Order
 from models.plans import Requested
@@ -50,12 +51,8 @@ class Seen:
         )
 
     def show(self, found: Order) -> dict[str, Any]:
-        """The order, with its codes if the key may read them; then that is recorded."""
-        if Scope.PINS_READ not in self._key.scopes:
-            return schemas.show_order(found)
-        codes = order.codes_of(found)
-        if codes:
-            self._record_reading(found)
+        """The order, with its codes if the key may read them."""
+        codes = self._read_codes(found) if Scope.PINS_READ in self._key.scopes else None
         return schemas.show_order(found, codes)
 
     def events(self, found: Order, query: schemas.ListEvents) -> tuple[list[Event], bool]:
@@ -114,6 +111,13 @@ class Seen:
         )
         broker.wake("dispatch_order", found.id)
         return self.find(found.id)
+
+    def _read_codes(self, found: Order) -> list[Code]:
+        """The codes in clear; the reading is recorded on the timeline, for each key once in READING_SECONDS."""
+        codes = order.codes_of(found)
+        if codes:
+            self._record_reading(found)
+        return codes
 
     def _record_reading(self, found: Order) -> None:
         name = self._key.name

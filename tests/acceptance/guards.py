@@ -74,6 +74,7 @@ HEALTH, PASSING_OVER, ACCOUNTS = (
     "tests/gateway/fulfilment/test_passing_over.py",
     "tests/gateway/fulfilment/test_accounts.py",
 )
+TENANTS, OF_TENANTS = "tests/gateway/web/test_tenants.py", "tests/models/test_tenants.py"
 DISPATCHING, CHECKING, SWEEPING, PERMITS, CODE_ASKS, ENDINGS, OWN_TROUBLE = (
     f"tests/gateway/fulfilment/test_{name}.py"
     for name in ("dispatching", "checking", "sweeping", "permits", "code_asks", "endings", "own_trouble")
@@ -324,15 +325,15 @@ GUARDS = [
     ),
     Guard(
         "the whole text is for those who may read codes",
-        "gateway/web/orders.py",
-        "if Scope.PINS_READ in key.scopes and any(event.whole for event in page):",
+        "gateway/web/seen.py",
+        "if Scope.PINS_READ in self._key.scopes and any(event.whole for event in page):",
         "if any(event.whole for event in page):",
         PROVIDER_TEXTS,
     ),
     Guard(
         "reading a whole text stands on the timeline",
-        "gateway/web/orders.py",
-        "            page = timeline.opened(found.id, page)\n            _record_reading(found, key)\n",
+        "gateway/web/seen.py",
+        "            page = timeline.opened(found.id, page)\n            self._record_reading(found)\n",
         "            page = timeline.opened(found.id, page)\n",
         PROVIDER_TEXTS,
     ),
@@ -1728,9 +1729,9 @@ GUARDS = [
     ),
     Guard(
         "who decides sees codes only with the right to",
-        "gateway/web/orders.py",
-        "_read_codes(found, key) if Scope.PINS_READ in key.scopes else None",
-        "_read_codes(found, key)",
+        "gateway/web/seen.py",
+        "self._read_codes(found) if Scope.PINS_READ in self._key.scopes else None",
+        "self._read_codes(found)",
         "tests/gateway/web/test_deciding.py",
     ),
     Guard(
@@ -2213,6 +2214,99 @@ GUARDS = [
         "sealed.seal(each.raw, _owner_of_unreadable(provider_id, each.dedupe_key))",
         "sealed.seal(each.raw, owner(provider_id, None))",
         RESEALING,
+    ),
+    Guard(
+        "a key sees its own tenant's orders only",
+        "models/lookup.py",
+        " AND {IS_SEEN}",
+        "",
+        TENANTS,
+    ),
+    Guard(
+        "a list has the orders of the key's tenant only",
+        "models/listing.py",
+        "_of_tenant(view) + _indexed(wanted)",
+        "_indexed(wanted)",
+        TENANTS,
+    ),
+    Guard(
+        "every call about an order asks as the key's tenant",
+        "gateway/web/seen.py",
+        "View(key.tenant_id)",
+        "View(None)",
+        TENANTS,
+    ),
+    Guard(
+        "figures of all tenants are for keys of none",
+        "gateway/web/metrics.py",
+        "require_whole(",
+        "require(",
+        TENANTS,
+    ),
+    Guard(
+        "an order of a tenant carries it",
+        "gateway/web/orders.py",
+        "key.tenant_id",
+        "None",
+        TENANTS,
+    ),
+    Guard(
+        "a provider of one tenant gets no order of another",
+        "models/route.py",
+        """
+    AND {tenants.is_open_to("{tenant}", "r.provider_id", "r.params")}""",
+        "",
+        OF_TENANTS,
+    ),
+    Guard(
+        "a route of one tenant takes no order of another",
+        "models/route.py",
+        """{tenants.may_use("r.tenant_id", "{tenant}")}""",
+        "true",
+        OF_TENANTS,
+    ),
+    Guard(
+        "a tenant's own route comes first",
+        "models/route.py",
+        "ORDER BY r.tenant_id IS NULL, r.product_id = '*'",
+        "ORDER BY r.product_id = '*'",
+        OF_TENANTS,
+    ),
+    Guard(
+        "an order is not sent to a provider that was given to another tenant",
+        "models/claims.py",
+        "o.attention IS DISTINCT FROM 'conflict' AND {PROVIDER_IS_OPEN}",
+        "o.attention IS DISTINCT FROM 'conflict'",
+        OF_TENANTS,
+    ),
+    Guard(
+        "an order in doubt is not sent again to a provider of another tenant",
+        "models/claims.py",
+        """
+      AND {PROVIDER_IS_OPEN}""",
+        "",
+        OF_TENANTS,
+    ),
+    Guard(
+        "stock of one tenant is sold to no other",
+        "models/tenants.py",
+        " OR owned.adapter = '{ADAPTER}' AND owned.id = {params} ->> '{STOCK}'",
+        "",
+        OF_TENANTS,
+    ),
+    Guard(
+        "a provider for which orders of others wait is not given to a tenant",
+        "gateway/commands/providers.py",
+        "if waiting := tenants.orders_of_others(after.id, after.tenant_id):",
+        "if waiting := 0:",
+        "tests/gateway/commands/test_tenants.py",
+    ),
+    Guard(
+        "the version before sees no key and no route of a tenant",
+        "migrations/0024_tenants.py",
+        " WHERE tenant_id IS NULL'",
+        "'",
+        OF_TENANTS,
     ),
 ]
 

@@ -105,7 +105,13 @@ def plan(sql: str, values: dict[str, Any]) -> str:
     return "\n".join(row["QUERY PLAN"] for row in database.rows(f"EXPLAIN {sql}", values))
 
 
-CHOSEN = LIMITS.parameters() | {"kinds": list(Attention), "kind": None, "provider": None, "limit": 50}
+CHOSEN = LIMITS.parameters() | {
+    "kinds": list(Attention),
+    "kind": None,
+    "provider": None,
+    "tenant": None,
+    "limit": 50,
+}
 
 
 @pytest.mark.parametrize("statement", [stuck.STUCK, stuck.IDS, stuck.COUNTS])
@@ -124,7 +130,7 @@ def test_an_order_is_looked_up_by_indexes(crowded: None) -> None:
 
 def test_what_an_order_that_has_ended_waits_for_is_not_looked_for(crowded: None) -> None:
     [ended] = listing.page(listing.Filter(ExternalStatus.COMPLETED), EVERYTHING, LIMITS, 1).orders
-    values = {"id": ended.id} | LIMITS.parameters()
+    values = {"id": ended.id} | LIMITS.parameters() | EVERYTHING.parameters()
     lines = database.rows(f"EXPLAIN (ANALYZE) {lookup.BY_ID}", values)
     subplans = [row["QUERY PLAN"] for row in lines if "routes" in row["QUERY PLAN"]]
     assert subplans and all("never executed" in line for line in subplans)

@@ -123,6 +123,7 @@ def test_a_route_shows_all_that_it_says(routed: Run) -> None:
             "priority",
             "position",
             "cost",
+            "tenantId",
         )
     }
 

@@ -79,8 +79,8 @@ def anonymous(app: falcon.App[Any, Any]) -> Client:
 def client_for(app: falcon.App[Any, Any]) -> ClientFor:
     """Makes a client whose key has the scopes given."""
 
-    def make(*scopes: Scope) -> Client:
-        key = api_key.create("storefront", list(scopes))
+    def make(*scopes: Scope, tenant_id: str | None = None) -> Client:
+        key = api_key.create("storefront", list(scopes), tenant_id=tenant_id)
         return TestClient(app, headers={"Authorization": f"Bearer {key}"})
 
     return make

@@ -20,7 +20,7 @@ from tests.gateway.web.conftest import Client
 from tests.waiting import wait_until
 
 #: The contract's order, word for word; SECRET ones are there for keys that may read them.
-FIELDS = ["id", "orderNo", "productId", "packageId", "quantity", "userIdentifier", "extraField"]
+FIELDS = ["id", "orderNo", "tenantId", "productId", "packageId", "quantity", "userIdentifier", "extraField"]
 FIELDS += ["status", "externalStatus", "failureReason", "attention"]
 FIELDS += ["providerId", "providerReferans", "externalOrderId", "pinCode", "codes", "receipt", "lastMessage"]
 FIELDS += ["createdAt", "sentAt", "lastSyncAt", "completedAt", "reversedAt", "durationMs"]
