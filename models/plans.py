@@ -201,7 +201,7 @@ WITH found AS (
         "checkCount" = 0, "unknownCount" = 0, "unknownAt" = NULL, "lastCallbackAt" = NULL, "codeAsks" = NULL,
         "failureReason" = NULL, late = false, attention = NULL, "attentionAt" = NULL,
         codes = {CODES}
-    FROM found WHERE o.id = found.id
+    WHERE o.id = ANY (ARRAY(SELECT found.id FROM found))
     RETURNING o.*
 ), told AS (
     INSERT INTO referans.order_events (order_id, source, "from", "to", message)

@@ -54,10 +54,9 @@ def decide(order: Standing, outcome: Claim) -> Result:
 
 def _decide_open(order: Standing, outcome: Claim) -> Result:
     is_completed = outcome.status is ExternalStatus.COMPLETED
-    if outcome.status is ExternalStatus.FAILED and outcome.timed_out:
-        # A person is told, and nothing changes.
-        if order.by_hand == "approved" or not order.is_ours:
-            return Result.STALE
+    is_timeout = outcome.status is ExternalStatus.FAILED and outcome.timed_out
+    if is_timeout and (order.by_hand == "approved" or not order.is_ours):
+        return Result.STALE
     if kind_of(outcome.status) is not Kind.OPEN and order.by_hand != "pending":
         agrees = is_completed is (order.by_hand == "approved")
         if not agrees:

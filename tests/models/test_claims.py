@@ -270,15 +270,16 @@ def test_what_is_due_is_found_by_the_partial_index() -> None:
         assert "Seq Scan on product_orders" not in explained
 
 
-def test_orders_that_another_system_sent_are_followed_within_the_timeout() -> None:
+def test_an_order_without_a_plan_is_followed_however_old_it_is() -> None:
     young, old, unsent = factories.sent(), factories.sent(), factories.place()
     for one in (young, old, unsent):
         put(one, nextCheckAt=None)
     age(old, 86401)
 
-    assert plans.adopt(86400, 100) == 1
-    assert plans.adopt(86400, 100) == 0
-    assert claim_check(young) is not None
+    assert {each.id for each in plans.adopt(60, 100)} == {young["id"], old["id"]}
+    assert plans.adopt(60, 100) == []
+    claimed = claim_check(old)
+    assert claimed is not None and claimed.expired
 
 
 def test_while_its_provider_is_down_a_check_waits_but_not_past_the_timeout() -> None:

@@ -109,6 +109,14 @@ def in_doubt(worker: Worker, simulator: Simulator) -> str:
     return order
 
 
+def timed_out(worker: Worker, simulator: Simulator) -> str:
+    order = sent(worker)
+    put(order, placedByGateway=None, routeParams=None)
+    age(order, worker.settings.order_timeout)
+    checking.check(worker, order)
+    return order
+
+
 def manual(worker: Worker, simulator: Simulator) -> str:
     provider.save(Provider("desk", "manual", "", "none", {}))
     route.add("game", "60", "desk", {})
@@ -150,6 +158,7 @@ MADE: dict[Attention, Callable[[Worker, Simulator], str]] = {
     Attention.REVERSED: reversed_,
     Attention.NO_CODE: no_code,
     Attention.IN_DOUBT: in_doubt,
+    Attention.TIMED_OUT: timed_out,
     Attention.MANUAL: manual,
     Attention.NO_PROVIDER: no_provider,
     Attention.PROVIDER_DOWN: provider_down,

@@ -191,8 +191,8 @@ def test_orders_of_another_system_are_followed(worker: Worker, queue: Queue) -> 
     put(order, nextCheckAt=None)
     queue.clear()
     counts = sweep(worker).counts
-    assert (counts["adopted"], counts["enqueued"]) == (1, 1)
-    assert queue.hints() == [Hint(CHECK, order, 0)]
+    assert (counts["adopted"], counts["enqueued"]) == (1, 0)
+    assert queue.hints() == [Hint(CHECK, order, 60)]
 
 
 @pytest.mark.parametrize("decided", ["approved", "rejected"])
