@@ -10,7 +10,7 @@ from tests.acceptance.beside.run import Pace, run
 
 #: One order of each kind.
 PACE = Pace(
-    orders=len(of_the_shop(0)), kill_every_seconds=1.5, kills=3, patience_seconds=90, sweep_every_seconds=1.0
+    orders=len(of_the_shop(0)), kill_every_seconds=1.5, kills=3, patience_seconds=60, sweep_every_seconds=1.0
 )
 
 

@@ -18,7 +18,7 @@ from tests.acceptance.beside import scene, table
 from tests.acceptance.beside.run import Pace, run
 
 KINDS = ("owner", "role")
-KILL_EVERY_SECONDS = 4.0
+KILLS, KILL_EVERY_SECONDS = 18, 4.0
 #: Seconds in which the last order must come to its end: an order is found within a minute and then asked about.
 PATIENCE_SECONDS = 240.0
 #: Once an hour: orders are to be found whatever it is.
@@ -38,7 +38,7 @@ def main() -> int:
 def _run_as(kind: str, orders: int) -> int:
     directory = Path(tempfile.mkdtemp(prefix="referans-beside-"))
     directory.chmod(0o755)  # PostgreSQL runs as another user where this runs as root
-    pace = Pace(orders, KILL_EVERY_SECONDS, kills=6, patience_seconds=PATIENCE_SECONDS)
+    pace = Pace(orders, KILL_EVERY_SECONDS, kills=KILLS, patience_seconds=PATIENCE_SECONDS)
     _say(f"as the {kind if kind == 'owner' else 'role that owns nothing'}: {orders} orders of each side")
     with (
         EmbeddedPostgres(directory / "postgres", durable=False) as postgres,

@@ -91,7 +91,12 @@ class Audit:
 
     def is_clean(self) -> bool:
         """Whether everything holds, and the shop's own code has seen no error."""
-        return not any(self.offences.values()) and not self.shop.complaints and self.balance() == self.owed()
+        return (
+            not any(self.offences.values())
+            and self.shop.is_done()
+            and not self.shop.complaints
+            and self.balance() == self.owed()
+        )
 
     def balance(self) -> Decimal:
         """The sum of the wallets."""
@@ -125,7 +130,7 @@ def offences_of(case: Case, columns_of_ours: frozenset[str]) -> Iterator[str]:
         TOUCHED: case.is_known or not case.writes,
         NOT_FROZEN: case.row["status"] != "approved"
         or bool(case.row["fxLocked"] and case.row["fxUsdTryAtApproval"]),
-        WRONG_ATTENTION: case.row["attention"] == _attention(case),
+        WRONG_ATTENTION: case.row["attention"] in _attentions(case),
         WRONG_COST: _cost_is_right(case),
         GIVEN_UP_UNASKED: not case.is_timed_out or case.entry is None or case.entry.times_checked > 0,
         WRONG_TENANT: case.shop is None or str(case.row["tenantId"]) == TENANTS[0 if case.is_ours else 1],
@@ -152,6 +157,8 @@ def _ends_right(case: Case) -> bool:
         return (case.status, row["status"]) == (end, "approved" if end == "completed" else "rejected")
     if decision:
         return row["status"] == decision and _is_left_or_ends(case, decision)
+    if case.end == "reversed":
+        return case.status == "reversed" and row["status"] != "rejected"
     if case.end:
         return (case.status, row["status"]) == (
             case.end,
@@ -180,13 +187,15 @@ def _words(case: Case) -> set[str]:
     return said if is_old else {*said, "processing"}
 
 
-def _attention(case: Case) -> str | None:
+def _attentions(case: Case) -> set[str | None]:
     if case.is_ours or not case.is_known or case.decision == "taken out":
-        return None
+        return {None}
+    if case.end == "reversed":  # a conflict where the panel's two callbacks have overtaken each other
+        return {"reversed", "conflict"}
     contradicts = {"approved": "failed", "rejected": "completed"}.get(case.decision or "")
     if contradicts and case.end == contradicts and _hears(case):
-        return "conflict"
-    return "timed_out" if case.is_timed_out else None
+        return {"conflict"}
+    return {"timed_out"} if case.is_timed_out else {None}
 
 
 def _money_is_right(case: Case) -> bool:
@@ -199,6 +208,8 @@ def _pin_is_right(case: Case) -> bool:
     pin = case.row["pinCode"]
     if not case.is_known or case.decision == "taken out":
         return case.before is None or pin == case.before["pinCode"]
+    if case.end == "reversed":
+        return bool(case.entry and pin in (None, case.entry.pin))
     if case.end == "completed" and case.decision != "rejected" and (case.decision is None or _hears(case)):
         return bool(case.entry and pin == case.entry.pin)
     return pin is None

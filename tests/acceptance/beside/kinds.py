@@ -80,6 +80,7 @@ def of_the_shop(order_timeout_seconds: float) -> tuple[Kind, ...]:
         Kind("overwritten", "after=1", does=Does.OVERWRITE),
         Kind("overwritten, never called back", "poll+after=1", does=Does.OVERWRITE),
         Kind("told twice", "after=1+twice"),
+        Kind("taken back", "after=1+reverse=2"),
     )
 
 

@@ -16,8 +16,8 @@ from tests.acceptance.beside.scene import PACE, PROCESSES, Scene
 from tests.acceptance.beside.shop import Shop
 from tests.acceptance.storm.storm import Every
 
-#: Seconds between two looks.
-LOOK_SECONDS = 0.5
+#: Seconds between two looks at what is due, and between two at whether everything has ended.
+TICK_SECONDS, LOOK_SECONDS = 0.1, 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +27,8 @@ class Pace:
     #: Orders of each side.
     orders: int
     kill_every_seconds: float
-    #: Kills at least.
     kills: int
-    #: Seconds after the last kill within which everything must have come to its end.
+    #: Seconds within which everything must then have come to its end.
     patience_seconds: float
     #: Seconds between two sweeps; None leaves them to the scheduler.
     sweep_every_seconds: float | None = None
@@ -47,30 +46,28 @@ def run(scene: Scene, pace: Pace, echo: Callable[[str], None] = print) -> Audit:
     names = itertools.cycle(PROCESSES)
     kill = Every(pace.kill_every_seconds, next_at=pace.kill_every_seconds)
     sweep = Every(pace.sweep_every_seconds or math.inf, next_at=0 if pace.sweep_every_seconds else math.inf)
+    look = Every(LOOK_SECONDS)
     over_at = math.inf
-    while True:
-        seconds = time.monotonic() - began
-        is_placing = killed.total() < pace.kills or not shop.is_done()
-        if is_placing and not shop.complaints and kill.is_due(seconds):
+    while (seconds := time.monotonic() - began) < over_at and not shop.complaints:
+        if killed.total() < pace.kills and kill.is_due(seconds):
             scene.kill(name := next(names))
             killed[name] += 1
             echo(f"{seconds:6.1f} s  {name} killed; {len(shop.by_id())} orders placed")
-        if not is_placing and over_at == math.inf:
+        if over_at == math.inf and killed.total() == pace.kills and shop.has_placed_all():
             echo(f"{seconds:6.1f} s  everything is placed; waiting for what is open")
             over_at = seconds + pace.patience_seconds
         if sweep.is_due(seconds):
             scene.system.sweep()
-        if shop.complaints or (
-            not is_placing and (seconds > over_at or _is_over(scene, shop, killed, began))
-        ):
+        if over_at < math.inf and look.is_due(seconds) and _is_over(scene, shop, killed, began):
             break
-        time.sleep(LOOK_SECONDS)
+        time.sleep(TICK_SECONDS)
     shop.close()
     return _audit(scene, shop, killed, began)
 
 
 def _is_over(scene: Scene, shop: Shop, killed: Counter[str], began: float) -> bool:
-    return scene.simulator.is_quiet() and _audit(scene, shop, killed, began).is_clean()
+    is_quiet = shop.is_done() and scene.simulator.is_quiet()
+    return is_quiet and _audit(scene, shop, killed, began).is_clean()
 
 
 def _audit(scene: Scene, shop: Shop, killed: Counter[str], began: float) -> Audit:

@@ -27,6 +27,8 @@ PACE = {
     "BACKOFF_MIN": "1",
     "BACKOFF_MAX": "4",
     "CALLBACK_TRUST": "3",
+    "CALL_TIMEOUT": "5",
+    "HEARTBEAT_TIMEOUT": "3",
     "ORDER_TIMEOUT": f"{filling.ORDER_TIMEOUT_SECONDS:g}",
     "ENCRYPTION_KEYS": KEY,
     "LOG_LEVEL": "warning",

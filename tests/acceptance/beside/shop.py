@@ -117,10 +117,13 @@ class Shop:
         for thread in self._threads:
             thread.join(TRY_SECONDS + 5)
 
+    def has_placed_all(self) -> bool:
+        """Whether every order is placed, of either side."""
+        return all(each.order_id for each in self.all())
+
     def is_done(self) -> bool:
-        """Whether every order is placed, and people and code of the shop have done what they do with it."""
-        is_placed = all(each.order_id for each in self.all())
-        return is_placed and not self._due and not self._held
+        """Whether people and code of the shop have done what they do with each."""
+        return not self._due and not self._held
 
     def all(self) -> list[ShopOrder]:
         """Every order, of either side."""
