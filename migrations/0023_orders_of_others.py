@@ -1,7 +1,8 @@
 """What the gateway keeps of orders that another system placed, beside what that system writes itself.
 
-"adoptedAt": since when the order is followed here. "codesOnly": its first code is too long for "pinCode", and stands in
-`codes` alone. "gatewayCostAmount": what its provider says that it cost; "costAmount" is the other system's.
+"adoptedAt": since when the order is followed here; NULL once it has ended, so that it is followed again if the other
+system takes its end back. "codesOnly": its first code is too long for "pinCode", and stands in `codes` alone.
+"gatewayCostAmount": what its provider says that it cost; "costAmount" is the other system's.
 """
 
 SQL = """

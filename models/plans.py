@@ -170,7 +170,7 @@ UPDATE product_orders AS o SET "nextCheckAt" = NULL, "checkRequestedAt" = NULL,
 WHERE o.id = %s AND {IS_OPEN} AND o."externalStatus" NOT IN ('not_sent', 'pending') RETURNING o.id
 """
 DROP_ENDED = f"""
-UPDATE product_orders SET "nextCheckAt" = NULL WHERE id IN (
+UPDATE product_orders SET "nextCheckAt" = NULL, "adoptedAt" = NULL WHERE id IN (
     SELECT o.id FROM product_orders AS o WHERE o."nextCheckAt" <= now()
         AND (NOT {IS_PLANNED} OR o."externalStatus" = 'not_sent' AND {IS_DECIDED})
     ORDER BY o."nextCheckAt" LIMIT %(limit)s FOR UPDATE SKIP LOCKED)

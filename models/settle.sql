@@ -531,6 +531,8 @@ moved AS (
             WHEN n.ends THEN NULL
             ELSE o."codeAsks"
         END,
+        -- Following another system's order ends with it; if that system takes the end back, it is followed again.
+        "adoptedAt" = CASE WHEN n.ends THEN NULL ELSE o."adoptedAt" END,
         "nextCheckAt" = CASE
             WHEN n.awaits_code THEN now() + make_interval(secs => n.code_ask_seconds)
             WHEN n.ends OR n.ends_asking OR n.applies AND n.attention IS NOT NULL THEN NULL

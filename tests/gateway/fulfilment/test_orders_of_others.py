@@ -4,6 +4,7 @@ The table is the older storefront's. A trigger fails on every other write (`test
 """
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -22,7 +23,6 @@ from models import (
     inbox,
     lookup,
     order,
-    placing,
     plans,
     provider,
     provider_health,
@@ -41,6 +41,7 @@ from models.resolving import NotPossible
 from models.route import Route
 from models.status import ExternalStatus, Source
 from models.stuck import Limits
+from models.tenants import EVERYTHING
 from tests import factories
 from tests.conftest import KEY
 from tests.conftest import _database as create_database
@@ -291,7 +292,7 @@ def _a_new_key(worker: Worker, simulator: Simulator, order_id: str) -> None:
 def _refused_to_a_person(worker: Worker, simulator: Simulator, order_id: str) -> None:
     with pytest.raises(NotPossible, match="placed by another system"):
         resolving.resend(order_id, by="a person", reason="again", may_buy_twice=True)
-    assert not placing.cancel(order_id, "tests", order_timeout_seconds=DAY)
+    assert not unsent.cancel(order_id, "tests", order_timeout_seconds=DAY)
 
 
 def _sending(word: str) -> Callable[[Worker, Simulator, str], None]:
@@ -310,7 +311,7 @@ def _sending(word: str) -> Callable[[Worker, Simulator, str], None]:
         assert not claims.in_doubt(order_id, 30)
         assert not unsent.reroute(order_id, SANDBOX, route, "away")
         assert not unsent.give_up(order_id, 0, "no provider")
-        assert not placing.cancel(order_id, "tests", order_timeout_seconds=DAY)
+        assert not unsent.cancel(order_id, "tests", order_timeout_seconds=DAY)
         unsent.put_off(order_id, 30, 60, DAY)
         beside.change(order_id, "\"nextCheckAt\" = now() + interval '1 min'")
         assert unsent.take_up(SANDBOX, 10) == []
@@ -383,7 +384,7 @@ def test_the_trigger_sees_a_write_that_is_not_ours_to_make(worker: Worker) -> No
 
 
 def test_on_our_own_orders_everything_is_written(worker: Worker, simulator: Simulator) -> None:
-    placed = factories.place_new(beside.new())["id"]
+    placed = factories.place_new(beside.new(), beside.SHOP)["id"]
     dispatching.dispatch(worker, placed)
     call_back(worker, placed, COMPLETED, "PIN-1")
     found = row(placed)
@@ -529,6 +530,20 @@ class TestFollowed:
         )
         assert following.take_up(worker) == 1
         assert call_back(worker, order_id, COMPLETED, "PIN-1").result == "applied"
+
+    @pytest.mark.parametrize(("state", "end"), [(State.COMPLETED, COMPLETED), (State.FAILED, FAILED)])
+    def test_anew_if_a_question_of_the_storefront_that_failed_has_written_over_its_end(
+        self, worker: Worker, simulator: Simulator, state: State, end: ExternalStatus
+    ) -> None:
+        order_id = followed(worker)
+        decide(simulator, order_id, state, "PIN-1" if end is COMPLETED else "")
+        call_back(worker, order_id, end, *(["PIN-1"] if end is COMPLETED else []))
+        assert following.take_up(worker) == 0
+        beside.change(order_id, "\"externalStatus\" = 'unknown'")
+        assert following.take_up(worker) == 1
+        factories.put({"id": order_id}, nextCheckAt=datetime.now(UTC))
+        checking.check(worker, order_id)
+        assert (status(order_id), following.take_up(worker)) == (end, 0)
 
     def test_finding_them_costs_nothing_of_the_table(self, worker: Worker) -> None:
         beside.by_storefront(
@@ -680,7 +695,7 @@ class TestPins:
         self, worker: Worker, choice: SealPins, theirs_in_clear: bool, own_in_clear: bool
     ) -> None:
         pins.bind(choice)
-        order_id, placed = sent(worker), factories.place_new(beside.new())["id"]
+        order_id, placed = sent(worker), factories.place_new(beside.new(), beside.SHOP)["id"]
         dispatching.dispatch(worker, placed)
         for number, (each, in_clear) in enumerate([(order_id, theirs_in_clear), (placed, own_in_clear)]):
             code = f"PIN-{number}"
@@ -694,7 +709,7 @@ class TestPins:
     def test_ours_are_sealed_where_nothing_was_decided(self, worker: Worker) -> None:
         database.rows("DELETE FROM referans.installation")
         pins.bind(SealPins.AUTO)
-        order_id, placed = sent(worker), factories.place_new(beside.new())["id"]
+        order_id, placed = sent(worker), factories.place_new(beside.new(), beside.SHOP)["id"]
         dispatching.dispatch(worker, placed)
         for each in (order_id, placed):
             call_back(worker, each, COMPLETED, "PIN-1")
@@ -765,7 +780,7 @@ class TestPins:
 
     @pytest.mark.usefixtures("shared")
     def test_what_an_order_of_ours_had_before_it_is_sent_again_is_kept_sealed(self, worker: Worker) -> None:
-        placed = factories.place_new(beside.new())["id"]
+        placed = factories.place_new(beside.new(), beside.SHOP)["id"]
         dispatching.dispatch(worker, placed)
         call_back(worker, placed, COMPLETED, "PIN-1")
         resolving.resend(placed, by="a person", reason="bad code", may_buy_twice=True)
@@ -788,7 +803,7 @@ class TestPins:
         order_id, long = sent(worker), "P" * 121
         assert call_back(worker, order_id, COMPLETED, long).result == "applied"
         assert (row(order_id)["pinCode"], codes_of(order_id)) == (None, [long])
-        found = lookup.by_id(order_id, LIMITS)
+        found = lookup.by_id(order_id, EVERYTHING, LIMITS)
         assert found and order.count_codes(found) == 1
         assert call_back(worker, order_id, COMPLETED, long).result == "duplicate"
         assert call_back(worker, order_id, COMPLETED, "PIN-2").result == "conflict"
@@ -802,7 +817,7 @@ class TestWords:
         order_id = sent(worker, externalStatus="forwarded")
         beside.change(order_id, f'"sentAt" = {sent_at}')
         following.take_up(worker)
-        found = lookup.by_id(order_id, LIMITS)
+        found = lookup.by_id(order_id, EVERYTHING, LIMITS)
         word = "pending" if sent_at == "NULL" else "sent"
         assert found and found.external_status == word
         assert gauges.waiting() == {word: 1}

@@ -22,6 +22,9 @@ def post(client: Client, body: bytes | str, content_type: str = "application/jso
     return client.simulate_post("/orders", body=body, headers=headers)
 
 
+REQUIRED = ("productId", "packageId")
+
+
 def order_with(name: str, value: str) -> str:
     """The JSON of an order in which one field is spelled by hand."""
     fields = {key: json.dumps(text) for key, text in calls.BODY.items()} | {name: value}

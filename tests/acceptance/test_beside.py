@@ -1,0 +1,24 @@
+"""Beside the older storefront, for every run of the tests; `make soak` has 500 orders of each side."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.beside import scene, table
+from tests.acceptance.beside.kinds import of_the_shop
+from tests.acceptance.beside.run import Pace, run
+
+#: One order of each kind.
+PACE = Pace(
+    orders=len(of_the_shop(0)), kill_every_seconds=1.5, kills=3, patience_seconds=60, sweep_every_seconds=1.0
+)
+
+
+@pytest.mark.parametrize("owns", [True, False], ids=["owner", "role"])
+def test_beside_the_older_storefront_only_what_is_ours_is_written_and_every_order_ends(
+    owns: bool, empty_database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    with scene.built(empty_database_url, redis_url, tmp_path, owns=owns) as built:
+        audit = run(built, PACE)
+    print(table.table(audit))
+    assert audit.is_clean(), table.offenders(audit)
