@@ -93,17 +93,25 @@ WHY_READ_ONLY = """
 SELECT pg_is_in_recovery() AS is_standby,
     (SELECT source FROM pg_settings WHERE name = 'default_transaction_read_only') AS source
 """
-#: Of the orders table and of every table in the gateway's schema.
+#: Of the schema, of every table in it, and of the orders table, of which a role may have single columns.
 LACKING = """
-WITH written AS (
-    SELECT c.oid, format('%%I.%%I', n.nspname, c.relname) AS name
-    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-    WHERE c.relkind IN ('r', 'p') AND n.nspname = %s AND c.relname <> 'schema_migration'
+WITH own AS (
+    SELECT oid, nspname FROM pg_namespace WHERE nspname = %s
+), lacking AS (
+    SELECT privilege, format('%%I.%%I', own.nspname, c.relname) AS name
+    FROM own
+    JOIN pg_class AS c ON c.relnamespace = own.oid AND c.relkind IN ('r', 'p') AND c.relname <> 'schema_migration'
+    CROSS JOIN unnest(ARRAY['INSERT', 'UPDATE', 'DELETE']) AS privilege
+    WHERE NOT has_table_privilege(c.oid, privilege)
     UNION ALL
-    SELECT orders, 'product_orders' FROM to_regclass('product_orders') AS orders WHERE orders IS NOT NULL
+    SELECT privilege, 'product_orders'
+    FROM to_regclass('product_orders') AS orders
+    CROSS JOIN unnest(ARRAY['INSERT', 'UPDATE']) AS privilege
+    WHERE NOT has_any_column_privilege(orders, privilege)
+    UNION ALL
+    SELECT 'USAGE', 'the schema ' || quote_ident(nspname) FROM own WHERE NOT has_schema_privilege(oid, 'USAGE')
 )
 SELECT privilege, string_agg(name, ', ' ORDER BY name <> 'product_orders', name) AS tables
-FROM written CROSS JOIN unnest(ARRAY['INSERT', 'UPDATE', 'DELETE']) AS privilege
-WHERE NOT has_table_privilege(written.oid, privilege)
-GROUP BY privilege ORDER BY privilege = 'INSERT' DESC, privilege
+FROM lacking
+GROUP BY privilege ORDER BY privilege = 'USAGE' DESC, privilege = 'INSERT' DESC, privilege
 """

@@ -115,6 +115,23 @@ def empty_database_url(postgres_url: str) -> Iterator[str]:
 
 
 @pytest.fixture
+def stranger_url(empty_database_url: str) -> Iterator[str]:
+    """The URL of the empty database for a role that may do nothing but connect."""
+    name = urlsplit(empty_database_url).path.removeprefix("/")
+    role = f"referans_stranger_{uuid.uuid4().hex[:8]}"
+    _execute(
+        empty_database_url,
+        f"CREATE ROLE {role} LOGIN PASSWORD '{role}'; REVOKE ALL ON SCHEMA public FROM PUBLIC",
+    )
+    _execute(empty_database_url, f"REVOKE CREATE, TEMPORARY ON DATABASE {name} FROM PUBLIC")
+    parts = urlsplit(empty_database_url)
+    try:
+        yield parts._replace(netloc=f"{role}:{role}@{parts.netloc.rpartition('@')[2]}").geturl()
+    finally:
+        _execute(empty_database_url, f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
+
+
+@pytest.fixture
 def db(request: pytest.FixtureRequest) -> Iterator[None]:
     """The models bound to an empty database that has the provider `sandbox`, with sealing on.
 

@@ -23,6 +23,10 @@ class Problem(Exception):
     """Something that a person can fix; its text is one line that says how."""
 
 
+#: How an administrator gives the role of DATABASE_URL its rights.
+GRANTS = "an administrator can give the rights that gateway migrate --sql --role ROLE prints"
+
+
 @contextmanager
 def gateway(require: Sequence[str] = settings.OF_COMMANDS) -> Iterator[settings.Settings]:
     """The settings, with the models bound and a connection open for as long as the block runs. Raises Problem."""
@@ -51,6 +55,8 @@ def explained() -> Iterator[None]:
     except database.TooSlow as error:
         raise Problem(f"{error}; narrow it, for example with --since") from None
     except peewee.ProgrammingError as error:
+        if database.sqlstate(error) == database.NOT_PERMITTED:
+            raise Problem(f"{first_line(error)}; {GRANTS}") from None
         raise Problem(f"the database is not ready ({first_line(error)}); run: gateway migrate") from None
     except sealed.Unsealable as error:
         raise Problem(f"{error}; {error.cure}") from None

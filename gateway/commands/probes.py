@@ -10,7 +10,7 @@ from enum import StrEnum
 import peewee
 import redis
 
-from gateway.commands.context import first_line
+from gateway.commands.context import GRANTS, first_line
 from models.db import database, sealed
 
 #: Time limit of a probe, in seconds.
@@ -131,5 +131,5 @@ def _advice(error: Exception) -> str:
     if state.startswith(OUT_OF_RESOURCES):
         return "the database server is out of disk, memory or connections: make room there"
     if state == database.NOT_PERMITTED:
-        return "GRANT the role of DATABASE_URL its rights on this table again"
+        return GRANTS
     return next((advice for kinds, advice in ADVICE if isinstance(error, kinds)), "see the logs")

@@ -3,13 +3,14 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import peewee
 from playhouse.migrations import Runner
 
 from models.db import database, expected, installation, moving, pin_column, rights, script, state
 from models.db.expected import ORDERS, Step, quoted
-from models.db.moving import Earlier
+from models.db.moving import Earlier, Table
 from models.db.state import State
 
 #: The advisory lock of a migration: an arbitrary number, the same in every version of the gateway.
@@ -21,7 +22,7 @@ LOCK_TRIES = 60
 #: Between two tries, so that writers get through.
 PAUSE_SECONDS = 0.5
 #: The SQLSTATEs of a statement that came too late for its lock.
-LOCKED = (database.LOCK_NOT_AVAILABLE, database.QUERY_CANCELED, "40P01")
+LOCKED = (database.LOCK_NOT_AVAILABLE, "40P01")
 #: The SQLSTATE of a change that something else forbids, such as a view that uses the column.
 FORBIDDEN = "0A000"
 
@@ -29,7 +30,7 @@ Echo = Callable[[str], None]
 
 
 class MigrationBlocked(RuntimeError):
-    """Another transaction held the orders table for too long; run `gateway migrate` again when it has ended."""
+    """Another transaction held the table for too long; run `gateway migrate` again when it has ended."""
 
 
 class NotPermitted(RuntimeError):
@@ -50,13 +51,12 @@ def migrate(database_url: str, *, schema: str = database.SCHEMA, echo: Echo = pr
     with pool.connection_context(), _only_one(pool, echo):
         before = state.read(pool)
         if before.steps or before.earlier:
+            _tell_of_others(pool, before, echo)
             _refuse_what_cannot_be(pool, before)
             # For the table of a fresh database: a role of the schema's name has the schema in its search path.
             pool.execute_sql(f"SET search_path = {quoted(expected.home(pool))}")
             _prepare(pool, before.earlier, echo)
         applied = [_apply(pool, step, echo) for step in before.steps]
-        if applied and (places := list(state.left(pool))):
-            raise _in_the_way(pool, places)
         _settle(pool, echo)
     pool.close_all()
     return applied
@@ -80,40 +80,57 @@ def _refuse_what_cannot_be(pool: database.Pool, before: State) -> None:
         raise InTheWay(
             f"{', '.join(twice)}: in the schema {home} and in {pool.schema}; rename the one that is not in use"
         )
+    for step in before.steps:
+        for table in set(step.created) - {ORDERS}:
+            if table not in (before.earlier.names if before.earlier else ()) and _is_in_schema(pool, table):
+                _refuse_other_columns(before, step, table)
     if lacks := list(rights.lacking(pool, before.steps, before.earlier, home)):
         raise NotPermitted(rights.in_words(pool, lacks))
+
+
+def _tell_of_others(pool: database.Pool, before: State, echo: Echo) -> None:
+    """Whoever gives DATABASE_SCHEMA another name would otherwise find an empty gateway."""
+    if before.earlier or len(before.pending) < len(expected.steps()):
+        return
+    for (name,) in pool.execute_sql(
+        moving.ELSEWHERE, (moving.CERTAIN, pool.schema, moving.columns())
+    ).fetchall():
+        echo(
+            f"note: the tables of a gateway stand in the schema {name} too; if they are this one's, set"
+            f" DATABASE_SCHEMA={name}"
+        )
 
 
 def _is_in_schema(pool: database.Pool, table: str) -> bool:
     return bool(pool.execute_sql("SELECT to_regclass(%s)", (f"{quoted(pool.schema)}.{table}",)).fetchone()[0])
 
 
-def _in_the_way(pool: database.Pool, places: list[str]) -> InTheWay:
-    return InTheWay(
-        f"every migration was applied, but {expected.in_words(places, pool.schema)} is missing: something else has the"
-        f" name of the table; rename it, or set DATABASE_SCHEMA to another name, and then migrate"
-    )
+def _refuse_other_columns(before: State, step: Step, table: str) -> None:
+    """CREATE TABLE IF NOT EXISTS would take it for ours. Raises InTheWay."""
+    if lacking := sorted(step.created[table] - before.found.columns.get(table, set())):
+        raise InTheWay(
+            f"{before.schema}.{table} is not the gateway's table, or is damaged: it lacks {', '.join(lacking)};"
+            " rename it or add what it lacks, or set DATABASE_SCHEMA to another name, and then migrate"
+        )
 
 
 def _prepare(pool: database.Pool, earlier: Earlier | None, echo: Echo) -> None:
     """The schema, with the tables of a version before."""
-
-    def prepare() -> None:
-        with pool.atomic():
-            if not pool.execute_sql("SELECT FROM pg_namespace WHERE nspname = %s", (pool.schema,)).rowcount:
-                pool.execute_sql(script.create_schema(pool))
-            pool.execute_sql(script.HISTORY)
-            if earlier:
-                pool.execute_sql(f"SET LOCAL statement_timeout = {moving.LOCK_TIMEOUT_MS}")
-                pool.execute_sql(moving.lock(earlier))
-                pool.execute_sql("SET LOCAL statement_timeout = 0")
-                pool.execute_sql(
-                    "; ".join((*moving.move(earlier, pool.schema), *moving.copy_history(earlier)))
-                )
-
+    with pool.atomic():
+        if not pool.execute_sql("SELECT FROM pg_namespace WHERE nspname = %s", (pool.schema,)).rowcount:
+            pool.execute_sql(script.create_schema(pool))
+        pool.execute_sql(script.HISTORY)
+        for statement in moving.rights(earlier, pool.schema) if earlier else ():
+            pool.execute_sql(statement)
     if earlier:
         echo(f"moving {len(earlier.tables)} tables to the schema {pool.schema}")
-    _patiently("moving", prepare, echo)
+        for table in earlier.tables:
+            _patiently(table.name, partial(_move, pool, earlier, table), echo)
+
+
+def _move(pool: database.Pool, earlier: Earlier, table: Table) -> None:
+    with pool.atomic():
+        pool.execute_sql("; ".join(moving.move(earlier, table, pool.schema)))
 
 
 def _apply(pool: database.Pool, step: Step, echo: Echo) -> str:

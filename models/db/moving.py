@@ -4,6 +4,9 @@ They are known by their columns: other systems have tables of the same names the
 that processes of the version before, which name it without a schema, go on reading and writing it. The history of
 migrations is copied and stays: playhouse, with which those processes look for it, sees no views.
 
+Each table moves in a transaction of its own: one that holds some tables and waits for the next deadlocks with the
+statements under way. What was not moved yet when it stops is moved the next time.
+
 The views, and that history, are dropped by a migration of a later version.
 """
 
@@ -13,10 +16,8 @@ from dataclasses import dataclass
 from models.db import database, expected
 from models.db.expected import HISTORY, quoted
 
-#: Tables that a database of a version before certainly has; a table of few columns proves nothing by itself.
-CERTAIN = ("order_events", "callback_events")
-#: Longest wait for the locks of all tables together, in milliseconds; all who use them wait behind it.
-LOCK_TIMEOUT_MS = 500
+#: A table that a database of a version before certainly has, and that moves last; one of few columns proves nothing.
+CERTAIN = "order_events"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +55,9 @@ def find(pool: database.Pool) -> Earlier | None:
     rows = pool.execute_sql(TABLES, (home, [*expected.own_tables(), HISTORY])).fetchall()
     columns = {name: set(names) for name, names, *_ in rows}
     ours = [name for name in expected.own_tables() if columns.get(name, set()) >= expected.created(name)]
-    if not set(ours) >= set(CERTAIN):
+    if CERTAIN not in ours:
         return None
+    ours.sort(key=lambda name: name == CERTAIN)
     found = {name: (is_mine, owner) for name, _, is_mine, owner in rows}
     rights: dict[str, list[tuple[str, str]]] = {}
     for name, role, granted in pool.execute_sql(GRANTS, (home, ours)).fetchall():
@@ -67,29 +69,30 @@ def find(pool: database.Pool) -> Earlier | None:
     )
 
 
-def lock(earlier: Earlier) -> str:
-    """The statement that locks every table: at once, so that nothing is locked while it waits for long."""
-    every = ", ".join(f"{earlier.home}.{table.name}" for table in earlier.tables)
-    return f"LOCK TABLE {every} IN ACCESS EXCLUSIVE MODE"
+def rights(earlier: Earlier, schema: str) -> Iterator[str]:
+    """The statements that let those see the schema who have rights on the tables."""
+    # PostgreSQL checks a reference to a table as the owner of that table.
+    owners = ", ".join(sorted({table.owner for table in earlier.tables}))
+    yield f"GRANT USAGE, CREATE ON SCHEMA {quoted(schema)} TO {owners}"
+    if roles := sorted({role for table in earlier.tables for role, _ in table.grants}):
+        yield f"GRANT USAGE ON SCHEMA {quoted(schema)} TO {', '.join(roles)}"
 
 
-def move(earlier: Earlier, schema: str) -> Iterator[str]:
-    """The statements that move the tables, with their indexes and sequences, and make the views."""
-    target = quoted(schema)
-    roles = sorted({role for table in earlier.tables for role, _ in table.grants})
-    if roles:
-        yield f"GRANT USAGE ON SCHEMA {target} TO {', '.join(roles)}"
-    for table in earlier.tables:
-        view = f"{earlier.home}.{table.name}"
-        yield f"ALTER TABLE {view} SET SCHEMA {target}"
-        yield f"CREATE VIEW {view} AS SELECT * FROM {target}.{table.name}"
-        yield f"COMMENT ON VIEW {view} IS '{COMMENT}'"
-        # Whoever runs this owns the view; the owner of the table may be another role.
-        for role, rights in ((table.owner, "SELECT, INSERT, UPDATE, DELETE"), *table.grants):
-            yield f"GRANT {rights} ON {view} TO {role}"
+def move(earlier: Earlier, table: Table, schema: str) -> list[str]:
+    """The statements that move a table, with its indexes and sequences, and make its view; one transaction."""
+    view = f"{earlier.home}.{table.name}"
+    # Whoever runs this owns the view; the owner of the table may be another role.
+    given = ((table.owner, "SELECT, INSERT, UPDATE, DELETE"), *table.grants)
+    return [
+        f"ALTER TABLE {view} SET SCHEMA {quoted(schema)}",
+        f"CREATE VIEW {view} AS SELECT * FROM {quoted(schema)}.{table.name}",
+        f"COMMENT ON VIEW {view} IS '{COMMENT}'",
+        *(f"GRANT {granted} ON {view} TO {role}" for role, granted in given),
+        *(_copied_history(earlier) if table.name == CERTAIN else ()),
+    ]
 
 
-def copy_history(earlier: Earlier) -> Iterator[str]:
+def _copied_history(earlier: Earlier) -> Iterator[str]:
     """The statement that records in the schema what was applied before, of our migrations only."""
     if earlier.has_history:
         names = ", ".join(f"'{step.name}'" for step in expected.steps())
@@ -98,6 +101,11 @@ def copy_history(earlier: Earlier) -> Iterator[str]:
             f" SELECT name, applied FROM {earlier.home}.{HISTORY} WHERE name IN ({names})"
             " ON CONFLICT (name) DO NOTHING"
         )
+
+
+def columns() -> list[str]:
+    """By which CERTAIN is known."""
+    return sorted(expected.created(CERTAIN))
 
 
 COMMENT = "For processes of the version before. The table stands in the schema of DATABASE_SCHEMA."
@@ -119,4 +127,14 @@ CROSS JOIN aclexplode(c.relacl) AS acl
 WHERE n.nspname = %s AND c.relname = ANY (%s) AND acl.grantee <> c.relowner
     AND acl.privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
 GROUP BY c.relname, acl.grantee
+"""
+#: Other schemas in which a table of this name has all of these columns.
+ELSEWHERE = """
+SELECT n.nspname
+FROM pg_class AS c
+JOIN pg_namespace AS n ON n.oid = c.relnamespace
+JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+WHERE c.relkind IN ('r', 'p') AND c.relname = %s AND n.nspname <> %s
+GROUP BY n.nspname HAVING array_agg(a.attname::text) @> %s::text[]
+ORDER BY n.nspname
 """

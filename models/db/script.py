@@ -1,8 +1,8 @@
 """What a database lacks, as a script that an administrator runs with psql.
 
-It stops at its first error. Everything but the indexes, which are built beside writers, is one transaction; tables of a
-version before are moved in one of their own, that is as short as it can be. What touches the orders table stands at the
-end of its transaction, so that the storefront waits for as few statements as possible.
+It stops at its first error. Everything but the indexes, which are built beside writers, is one transaction; what
+touches the orders table stands at its end, so that the storefront waits for as few statements as possible. Each table
+of a version before is moved in a transaction of its own.
 """
 
 import re
@@ -25,6 +25,19 @@ HEAD = """\
 SET client_min_messages = warning;
 SET search_path = {home};
 SET lock_timeout = {timeout};"""
+MOVE = """\
+DO $$
+BEGIN
+    FOR attempt IN 1..60 LOOP
+        BEGIN
+{work}            RETURN;
+        EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+            PERFORM pg_sleep(0.5);
+        END;
+    END LOOP;
+    RAISE EXCEPTION '{table} is locked by another transaction';
+END
+$$;"""
 HISTORY = """\
 CREATE TABLE IF NOT EXISTS referans.schema_migration (
     id serial PRIMARY KEY, name varchar(255) NOT NULL UNIQUE, applied timestamp NOT NULL
@@ -58,20 +71,12 @@ def write(pool: database.Pool, role: str | None = None) -> str:
 
 
 def _moved(begin: Iterable[str], earlier: Earlier, schema: str) -> Iterator[str]:
-    """One statement for all of it: while the tables are locked, nothing is sent over the wire."""
-    work = "".join(
-        f"    {each};\n" for each in (*moving.move(earlier, schema), *moving.copy_history(earlier))
-    )
-    yield "\n-- the tables of the version before, with views in their place"
-    yield from _transaction(
-        [
-            *begin,
-            f"SET LOCAL statement_timeout = {moving.LOCK_TIMEOUT_MS}",
-            moving.lock(earlier),
-            "SET LOCAL statement_timeout = 0",
-            f"DO $$\nBEGIN\n{work}END\n$$",
-        ]
-    )
+    """Each table in one statement, which tries again while the table is locked."""
+    yield "-- the tables of the version before, with views in their place"
+    yield from _transaction([*begin, *moving.rights(earlier, schema)])
+    for table in earlier.tables:
+        work = "".join(f"            {each};\n" for each in moving.move(earlier, table, schema))
+        yield MOVE.format(table=table.name, work=work)
 
 
 def _split(steps: Iterable[Step]) -> tuple[list[str], list[str]]:

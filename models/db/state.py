@@ -1,6 +1,5 @@
 """How far a database is: which migrations it lacks, by the history and by what is there."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from models.db import database, expected, moving
@@ -65,13 +64,6 @@ def _history(pool: database.Pool, schema: str) -> set[str] | None:
         return None
     place = f"{expected.quoted(schema)}.{HISTORY}"
     return {name for (name,) in pool.execute_sql(f"SELECT name FROM {place}").fetchall()}
-
-
-def left(pool: database.Pool) -> Iterator[str]:
-    """Tables and columns that are missing although every migration was applied; needs an open connection."""
-    found = expected.look(pool)
-    for step in expected.steps():
-        yield from expected.lacking(found, step)
 
 
 #: Whether the history may be read, if it is one.

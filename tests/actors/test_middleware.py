@@ -62,7 +62,9 @@ def test_a_worker_sweeps_by_itself_if_the_scheduler_is_dead_as_soon_as_it_can(
     assert worker.stdout
     assert worker.stdout.readline().strip() == "the worker's own steps in after 360.0"
     looks = ("gateway.fulfilment.recovery", "gateway.fulfilment.following")
-    assert worker.stdout.readline().split()[3:] == list(looks), "orders of another system are found without a sweep"
+    assert worker.stdout.readline().split()[3:] == list(looks), (
+        "orders of another system are found without a sweep"
+    )
     assert worker.stdout.readline().strip() == "looked for lost hints", "at once, before it waits"
     failed = next(line for line in worker.stdout if "sweep_watch_failed" in line)
     assert "it will try again" in failed and "sweeps" in failed

@@ -43,6 +43,12 @@ class TestWrites:
         assert found.cause.endswith(f"lacks the right: INSERT on {table}")
         assert "plan" in found.cure and "GRANT" in found.cure
 
+    def test_the_right_to_the_schema_is_named(self, database_url: str, role_url: str) -> None:
+        execute(database_url, f"REVOKE USAGE ON SCHEMA referans FROM {urlsplit(role_url).username}")
+        with factories.bound(role_url):
+            found = readiness.obstacle()
+        assert found and found.cause.endswith("lacks the right: USAGE on the schema referans")
+
     def test_a_database_that_is_read_only_is_named_with_who_made_it_so(self, database_url: str) -> None:
         with read_only(database_url), factories.bound(database_url):
             found = readiness.obstacle()

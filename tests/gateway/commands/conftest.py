@@ -48,6 +48,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     for name in (
         "DATABASE_URL",
+        "DATABASE_SCHEMA",
         "REDIS_URL",
         "ENCRYPTION_KEYS",
         "RATE_LIMIT",

@@ -1,8 +1,13 @@
 """The schema brought up to date by the release step."""
 
+from contextlib import closing
+from urllib.parse import urlsplit
+
+import psycopg2
 import pytest
 
 from gateway.commands import migrate
+from tests.refusing import execute
 
 from .conftest import Run
 
@@ -40,3 +45,48 @@ def test_it_waits_for_a_database_and_gives_up_in_one_line(run: Run, monkeypatch:
     waiting, last = refused.err.splitlines()
     assert (refused.code, waiting.partition(":")[0]) == (1, "waiting for the database")
     assert last.startswith("error: no answer from the database for 0.2 s")
+
+
+def test_a_role_with_few_rights_is_told_what_an_administrator_runs(
+    run: Run, monkeypatch: pytest.MonkeyPatch, stranger_url: str
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", stranger_url)
+    role = urlsplit(stranger_url).username
+
+    problem = run("migrate").problem
+    printed = run("migrate", "--sql", "--role", role or "")
+
+    assert f'CREATE SCHEMA "referans" AUTHORIZATION {role}; ' in problem
+    assert f"gateway migrate --sql --role {role} | psql" in problem and "run: gateway migrate" not in problem
+    assert printed.code == 0 and printed.out.startswith("\\set ON_ERROR_STOP on\n")
+    assert f'GRANT USAGE ON SCHEMA "referans", "public" TO "{role}";' in printed.out
+    assert run("migrate", "--role", role or "").code == 2
+
+
+def test_a_step_that_fails_is_told_in_one_line_and_does_not_say_to_migrate(
+    run: Run, monkeypatch: pytest.MonkeyPatch, empty_database_url: str
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", empty_database_url)
+    execute(empty_database_url, "CREATE VIEW product_orders AS SELECT 1 AS id")
+
+    failed = run("migrate")
+
+    assert (failed.code, failed.err.count("\n")) == (1, 1)
+    assert "product_orders" in failed.err and "gateway migrate --sql --role" in failed.err
+    assert "run: gateway migrate" not in failed.err
+
+
+def test_another_schema_is_made_and_used(
+    run: Run, monkeypatch: pytest.MonkeyPatch, empty_database_url: str
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", empty_database_url)
+    monkeypatch.setenv("DATABASE_SCHEMA", "shop_gateway")
+
+    assert run("migrate").code == 0
+    assert run("keys", "create", "shop", "--scope", "ops").code == 0
+
+    with closing(psycopg2.connect(empty_database_url)) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT name FROM shop_gateway.api_keys")
+        assert cursor.fetchall() == [("shop",)]
+        cursor.execute("SELECT to_regnamespace('referans')")
+        assert cursor.fetchone() == (None,)

@@ -1,0 +1,168 @@
+"""Migrations beside another system: its database, its rights, its views; and what was recorded but is not there."""
+
+import re
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+
+from models.db import database, migrate, pin_column, state
+from models.db.expected import columns, own_tables
+from tests import factories
+from tests.models.db import before
+from tests.models.db.conftest import LEGACY, shape
+from tests.models.db.test_migrate import connected, quiet, run_legacy_queries
+from tests.refusing import execute
+
+
+def lacking(url: str) -> str:
+    pool = database.connect(url, pool_size=1)
+    with pool.connection_context():
+        said = state.read(pool).in_words()
+    pool.close_all()
+    return said
+
+
+def test_what_the_migrations_make_is_read_from_their_text(database_url: str) -> None:
+    with connected(database_url) as cursor:
+        cursor.execute(
+            "SELECT table_name, array_agg(column_name::text) FROM information_schema.columns"
+            " WHERE table_schema = 'referans' OR table_name = 'product_orders' GROUP BY 1"
+        )
+        found = {name: frozenset(given) for name, given in cursor.fetchall()}
+    del found["schema_migration"]
+    assert columns() == found
+    assert set(own_tables()) == set(found) - {"product_orders"}
+
+
+def test_the_older_storefronts_database_gets_columns_and_indexes_only(legacy_database_url: str) -> None:
+    execute(
+        legacy_database_url,
+        """INSERT INTO product_orders ("tenantId", "externalStatus", "pinCode")
+        SELECT id, 'completed', 'PIN' FROM tenant""",
+    )
+    was = shape(legacy_database_url)
+
+    migrate.migrate(legacy_database_url, echo=quiet)
+
+    gone = set(was) - set(shape(legacy_database_url))
+    assert [(each[1], each[2]) for each in gone] == [("product_orders", "pinCode")], "widened"
+    added = [each for each in shape(legacy_database_url) if each not in was]
+    assert all("referans." in each[1] + each[2] or "product_orders" in each[1] + each[2] for each in added)
+    assert migrate.migrate(legacy_database_url, echo=quiet) == []
+    run_legacy_queries(legacy_database_url)
+
+
+def test_a_view_that_uses_the_column_for_codes_keeps_it_as_it_is(legacy_database_url: str) -> None:
+    execute(legacy_database_url, 'CREATE VIEW "ofShop" AS SELECT id, "pinCode" FROM product_orders')
+    lines: list[str] = []
+
+    migrate.migrate(legacy_database_url, echo=lines.append)
+
+    because = 'because the view "ofShop" uses the column'
+    said = f'"pinCode" takes 120 characters, {because}: longer codes stand in `codes` only'
+    assert lines[-1] == said
+    assert said in migrate.sql(legacy_database_url, role="anyone")
+    execute(legacy_database_url, 'DROP VIEW "ofShop"')
+    migrate.migrate(legacy_database_url, echo=quiet)
+    pool = database.connect(legacy_database_url, pool_size=1)
+    with pool.connection_context():
+        assert pin_column.limit(pool) is None
+    pool.close_all()
+
+
+@pytest.mark.parametrize(
+    ("harm", "says"),
+    [
+        ("DROP TABLE referans.idempotency_keys", "referans.idempotency_keys"),
+        ("ALTER TABLE referans.order_events DROP COLUMN whole", "referans.order_events.whole"),
+        ('ALTER TABLE product_orders DROP COLUMN "resentAt"', 'product_orders."resentAt"'),
+    ],
+)
+def test_what_is_recorded_but_not_there_is_named_and_made(database_url: str, harm: str, says: str) -> None:
+    assert lacking(database_url) == ""
+    was = set(shape(database_url))
+    execute(database_url, harm)
+    assert lacking(database_url) == f"recorded as applied, but missing: {says}"
+
+    assert migrate.migrate(database_url, echo=quiet)
+
+    assert lacking(database_url) == ""
+    assert {each[:4] for each in was} == {each[:4] for each in shape(database_url)}
+
+
+@pytest.mark.parametrize(
+    "other",
+    ["TABLE {schema}.stock_codes (id int, code text)", "VIEW {schema}.stock_codes AS SELECT 1 AS id"],
+)
+def test_a_table_of_others_in_the_schema_is_named(other: str, empty_database_url: str) -> None:
+    execute(empty_database_url, "CREATE SCHEMA shop; CREATE " + other.format(schema="shop"))
+    was = shape(empty_database_url)
+    with pytest.raises(migrate.InTheWay, match=r"shop\.stock_codes is not .*rename it") as raised:
+        migrate.migrate(empty_database_url, schema="shop", echo=quiet)
+    assert "run: gateway migrate" not in str(raised.value)
+    assert shape(empty_database_url) == was
+
+
+def test_the_orders_table_may_not_stand_in_the_gateways_schema(empty_database_url: str) -> None:
+    execute(empty_database_url, "CREATE SCHEMA shop; CREATE TABLE shop.product_orders (id uuid PRIMARY KEY)")
+    joint = "&" if "?" in empty_database_url else "?"
+    url = f"{empty_database_url}{joint}options=-c%20search_path%3Dshop"
+    with pytest.raises(
+        migrate.InTheWay, match="product_orders stands in the schema shop: set DATABASE_SCHEMA"
+    ):
+        migrate.migrate(url, schema="shop", echo=quiet)
+
+
+def test_who_gives_the_schema_another_name_is_told_where_the_tables_are(database_url: str) -> None:
+    lines: list[str] = []
+    migrate.migrate(database_url, schema="shop", echo=lines.append)
+    assert "set DATABASE_SCHEMA=referans" in lines[0]
+    assert not any("note" in line for line in lines[1:])
+
+
+class TestRights:
+    """A role that may not do what is missing is told by which statements an administrator lets it."""
+
+    @pytest.fixture(params=["the older storefront's", "of the version before"])
+    def owned(self, request: pytest.FixtureRequest, empty_database_url: str) -> Iterator[str]:
+        """A database whose tables belong to a role of their own."""
+        role = f"shop_{urlsplit(empty_database_url).path[-8:]}"
+        execute(empty_database_url, f"CREATE ROLE {role}; GRANT ALL ON SCHEMA public TO {role}")
+        if request.param == "of the version before":
+            before.migrate(empty_database_url)
+        else:
+            execute(empty_database_url, LEGACY)
+        with connected(empty_database_url) as cursor:
+            cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+            for (table,) in cursor.fetchall():
+                cursor.execute(f"ALTER TABLE {table} OWNER TO {role}")
+        yield empty_database_url
+        execute(
+            empty_database_url,
+            f"REASSIGN OWNED BY {role} TO postgres; DROP OWNED BY {role}; DROP ROLE {role}",
+        )
+
+    def test_the_statements_that_it_names_are_enough(self, owned: str, stranger_url: str) -> None:
+        was = shape(owned)
+
+        with pytest.raises(migrate.NotPermitted) as raised:
+            migrate.migrate(stranger_url, echo=quiet)
+
+        said = str(raised.value)
+        role = urlsplit(stranger_url).username
+        assert f"gateway migrate --sql --role {role} | psql" in said and "run: gateway migrate" not in said
+        assert shape(owned) == was
+        given = re.search(r"give these rights: (.*); or run it all instead", said)
+        assert given
+        execute(owned, given[1])
+        assert migrate.migrate(stranger_url, echo=quiet)
+        assert migrate.migrate(stranger_url, echo=quiet) == []
+        with factories.bound(stranger_url):
+            factories.add_provider()
+
+    def test_no_statement_makes_it_a_superuser(self, legacy_database_url: str, stranger_url: str) -> None:
+        with pytest.raises(migrate.NotPermitted) as raised:
+            migrate.migrate(stranger_url, echo=quiet)
+        assert "does not own product_orders, which belongs to postgres" in str(raised.value)
+        assert "GRANT postgres" not in str(raised.value)
