@@ -268,7 +268,7 @@ def test_outcomes_for_one_order_take_turns_whatever_they_call_it() -> None:
 
     assert results == ["applied", "applied", "conflict", "stale"]
     steps = database.rows(
-        'SELECT "from", "to" FROM order_events WHERE order_id = %s ORDER BY id', (placed["id"],)
+        'SELECT "from", "to" FROM referans.order_events WHERE order_id = %s ORDER BY id', (placed["id"],)
     )
     assert {"from": "processing", "to": "completed"} in steps
 
