@@ -15,7 +15,6 @@ from models import (
     claims,
     idempotency,
     inbox,
-    placing,
     plans,
     provider_counts,
     provider_health,
@@ -56,10 +55,7 @@ def test_the_rights_are_enough(role_url: str) -> None:
         found = api_key.find(key)
         assert found
         api_key.record_use([found.id])
-        new = placing.NewOrder(product_id="game", package_id="60", user_identifier="player")
-        given = placing.Placement(new, key_id=found.id, made_by="shop", idempotency_key="k")
-        with placing.place([given], wake_seconds=60):
-            pass
+        factories.place()
         idempotency.forget(0, 10)
         order = factories.sent()
         plans.request_check(order["id"])
