@@ -33,15 +33,16 @@ LONGEST_SECONDS = 1.0
 #: Time of load before the tables move, and after, in seconds.
 AROUND_SECONDS = 1.0
 PREPARED, LIFE, BESIDE = before.recorded()
-#: What the version before has written, whichever schema it stands in.
+#: What the version before has written, whichever schema it stands in; columns that are new have nothing in them yet.
 CHECKSUM = """
 SELECT count(*), md5(string_agg(row::text, '|' ORDER BY row::text)) FROM (
-    SELECT to_jsonb(e) - '{{at}}'::text[] AS row FROM {events} AS e WHERE order_id IN (
+    SELECT jsonb_strip_nulls(to_jsonb(e)) - '{{at}}'::text[] AS row FROM {events} AS e WHERE order_id IN (
         SELECT id FROM product_orders WHERE "userIdentifier" = 'old')
     UNION ALL
-    SELECT to_jsonb(c) FROM {callbacks} AS c WHERE dedupe_key ~ '^1[0-9]{{14}}$'
+    SELECT jsonb_strip_nulls(to_jsonb(c)) FROM {callbacks} AS c WHERE dedupe_key ~ '^1[0-9]{{14}}$'
     UNION ALL
-    SELECT to_jsonb(o) - '{{manualNote}}'::text[] FROM product_orders AS o WHERE "userIdentifier" = 'old') AS every
+    SELECT jsonb_strip_nulls(to_jsonb(o)) - '{{manualNote}}'::text[] FROM product_orders AS o
+    WHERE "userIdentifier" = 'old') AS every
 """
 #: Orders whose life was told to its end, but of which something is missing.
 INCOMPLETE = """

@@ -26,8 +26,18 @@ from tests.refusing import execute
 from tests.waiting import wait_until
 
 #: Where codes, texts and credentials are written.
-TABLES = ("product_orders", "callback_events", "order_events", "providers", "stock_codes")
-COLUMNS = (("order_events", "message"), ("callback_events", "raw"), ("product_orders", "codes"))
+TABLES = (
+    "product_orders",
+    "referans.callback_events",
+    "referans.order_events",
+    "referans.providers",
+    "referans.stock_codes",
+)
+COLUMNS = (
+    ("referans.order_events", "message"),
+    ("referans.callback_events", "raw"),
+    ("product_orders", "codes"),
+)
 #: The account whose checks bring a code, and a text that repeats it.
 DELIVERS = "check-11"
 

@@ -763,7 +763,7 @@ class TestPins:
         pins.bind(SealPins.ALWAYS)
         order_id, placed, several = (
             sent(worker),
-            factories.place_new(beside.new())["id"],
+            factories.place_new(beside.new(), beside.SHOP)["id"],
             sent(worker, quantity=2),
         )
         dispatching.dispatch(worker, placed)
