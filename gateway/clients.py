@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import Any
 
 import gevent
+from gevent.lock import BoundedSemaphore
 from gevent.socket import wait
 
 #: Seconds for the head of a new connection's first request, and of a later request from its first byte on.
@@ -33,16 +34,11 @@ MAX_KEPT_BYTES = 32 * 1024 * 1024
 FOUND_AT_ONCE = 20
 #: How often a client is read from, as long as something is here, before others have their turn.
 MAX_READS_AT_ONCE = 10
-#: Longest wait for others, in seconds, of a request that was sent before the one in front of it was answered.
-COURTESY_SECONDS = 0.05
+#: Longest wait for others, in seconds, of a request that was sent before the one in front of it was answered: once its
+#: turn has come, and until then.
+COURTESY_SECONDS, TURN_SECONDS = 0.05, 10.0
 #: SO_LINGER: closing discards what was not sent.
 DISCARD = struct.pack("ii", 1, 0)
-
-
-def let_others_run() -> None:
-    """Wait until nothing else is to be done, for COURTESY_SECONDS at most."""
-    with gevent.Timeout(COURTESY_SECONDS, False):
-        gevent.idle()
 
 
 class Client:
@@ -65,19 +61,49 @@ class Client:
         #: Bytes that the process keeps while it waits.
         self.kept_bytes = 0
         self.is_leaving = False
+        #: The greenlet that waits for its turn.
+        self._waiting: Any = None
         self._has_ended = False
         self._reads_at_once = 0
 
     def next_request(self, *, has_begun: bool) -> None:
-        """Begin to wait for a request, of which a part may be here already."""
+        """Begin to wait for a request, of which a part may be here already; see `_let_others_run`."""
         if has_begun:
-            let_others_run()  # since a client that does not wait for its answers would leave no room for them
+            self._let_others_run()  # since clients that do not wait for their answers would leave no room for them
             self._since, self._seconds = time.monotonic(), HEAD_SECONDS
         elif self.has_begun:  # not so on a new connection, whose time is running
             self._since, self._seconds = time.monotonic(), self._keepalive_seconds
             self._crowd.make_room()
         self.has_begun = has_begun
         self._received = 0
+
+    def _let_others_run(self) -> None:
+        """Wait for its turn, and then until nothing else is to be done, for COURTESY_SECONDS at most.
+
+        Of all clients that do not wait for their answers one at a time goes on. Raises TimeoutError if its turn does
+        not come within TURN_SECONDS, or it is let go before.
+        """
+        self.awaited, self.awaited_since, self.awaited_seconds = (
+            self._crowd.turn,
+            time.monotonic(),
+            TURN_SECONDS,
+        )
+        self._waiting = gevent.getcurrent()
+        try:
+            with gevent.Timeout(TURN_SECONDS, TimeoutError):
+                self._crowd.turn.acquire()
+        finally:
+            self.awaited = None
+        try:
+            with gevent.Timeout(COURTESY_SECONDS, False):
+                gevent.idle()
+        finally:
+            self._crowd.turn.release()
+
+    def _end_turn(self) -> None:
+        """Called by the event loop: the wait for a turn ends with a TimeoutError, unless it is over."""
+        if self.awaited is self._crowd.turn:
+            self._waiting.throw(TimeoutError)
 
     def head_is_complete(self) -> None:
         """Begin to wait for the rest of the request."""
@@ -176,7 +202,9 @@ class Client:
         self.is_leaving = True
         self._crowd.kept_bytes -= self.kept_bytes
         self.kept_bytes = 0
-        if self.awaited is self._sock._write_event:
+        if self.awaited is self._crowd.turn:
+            gevent.get_hub().loop.run_callback(self._end_turn)
+        elif self.awaited is self._sock._write_event:
             self._discard()
             with suppress(OSError):
                 self._sock._sock.shutdown(socket.SHUT_RDWR)
@@ -223,6 +251,8 @@ class Crowd:
         self._clients: set[Client] = set()
         self._found: Iterator[Client] = iter(())
         self._leaving = 0
+        #: Held by the client whose turn it is, of those that send requests without waiting for their answers.
+        self.turn = BoundedSemaphore()
         #: Bytes that the clients make the process keep.
         self.kept_bytes = 0
         #: Clients that were let go so far.

@@ -23,7 +23,7 @@ MASKED = "***"
 #: A value is masked if its name ends in one of these, at any depth.
 SECRET_NAME = re.compile(
     r"(^|_)(pin|pin_?code|[sş]ifre|kod|bayi_?kodu|password|passwd|token|secret|credential|authorization"
-    r"|api_?key|key|dsn|cookie)s?$"
+    r"|api_?key|key|dsn|cookie)s?(_?\d{1,2})?$"
 )
 #: Word boundaries in a name: camelCase, and every character that is not a letter or digit.
 SEAM = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[\W_]+")
@@ -32,8 +32,9 @@ SEAM = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[\W_]+")
 SECRET_TEXT = re.compile(
     r"""(?ix)
     (?P<field>
-      (?: [sş]ifre | token | secret | passw(?:or)?d | api[-_]?key | pin_?code | authorization
-        | (?<![a-zçğıöşü]) (?: pin | kod | bayi_?kodu ) )
+      (?: [sş]ifre(?:niz)? | token | secret | passw(?:or)?d | api[-_]?key | pin_?code | authorization
+        | (?<![a-zçğıöşü]) (?: pin(?:iniz)? | kod(?:unuz)? | bayi_?kodu ) )
+      (?: _?\d{1,2} )?
       \\*["']? \s* [=:] \s* (?: b(?=['"]) )? (?: (?:basic|bearer)\s+ )? )
     (?: \\*"[^"]*"? | \\*'[^']*'? | [^\s&"',;}\]]+ )
     | (?P<path> /callbacks/[^/\s?"']*/ ) [^\s?"']+

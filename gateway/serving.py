@@ -103,8 +103,8 @@ class LenientRequest(Request):  # type: ignore[misc]
         """What was read beyond the head. Raises StopIteration if the head does not come in time."""
         self.max_buffer_headers = MAX_HEAD_BYTES
         client: Client = unreader.sock
-        client.next_request(has_begun=unreader.buf.tell() > 0)
         try:
+            client.next_request(has_begun=unreader.buf.tell() > 0)
             rest = super().parse(unreader)
         except TimeoutError:
             raise StopIteration from None

@@ -4,6 +4,7 @@ A text becomes a `ProviderText` where it becomes an outcome, an error or a note,
 provider's answer says with `knowing` what is known at that moment. Contract, section 5, "Texts of providers".
 """
 
+import base64
 import html
 import json
 import re
@@ -11,7 +12,7 @@ from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import lru_cache
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, unquote
 
 from gateway import log
 from models import texts
@@ -56,7 +57,7 @@ BEFORE_AMOUNT = re.compile(r"(?:\b(?:TL|TRY|USD|EUR|SYP|SAR|AED)|[₺$€])\s?$"
 AMOUNT = re.compile(r"\d{1,9}")
 YEAR = re.compile(r"(?:19|20)\d\d")
 #: What stands between the groups of a code: of small groups, which times and amounts have too, only a blank.
-BLANK, BETWEEN = r"[ \t\u00a0]", r"[\s.:/·\-\u2010-\u2015]{1,3}"
+BLANK, BETWEEN = r"[ \t\u00a0]", r"[\s.:/·,;|+*\-\u2010-\u2015]{1,3}"
 
 
 def _groups(size: int, times: int, between: str) -> str:
@@ -71,6 +72,15 @@ _GROUPS = (
 )
 #: A code in groups of one size: 1234 5678 9012, AB12.CD34.EF56, 1 2 3 4 5 6 7 8.
 GROUPED = re.compile(rf"(?<!\w)(?:{'|'.join(_groups(*each) for each in _GROUPS)})(?!\w)")
+
+#: What may stand for other characters: a percent-encoded one, a character reference, a JSON escape or a tag.
+ENCODED = re.compile(r"%[0-9a-f]{2}|&#?\w|\\[ux][0-9a-f]{2}|<[a-z/]", re.IGNORECASE)
+#: A character as JSON and most programming languages escape it.
+ESCAPED = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2}))")
+#: A tag without attributes, which may stand between the groups of a code.
+TAG = re.compile(r"</?[a-z][a-z0-9]{0,9}\s?/?>", re.IGNORECASE)
+#: What may be base64 of a code or of a credential, in either alphabet.
+BASE64 = re.compile(r"(?<![\w+/=-])[A-Za-z0-9+/_-]{11,}={0,2}(?![\w+/=-])", re.ASCII)
 
 
 class ProviderText(str):
@@ -173,9 +183,19 @@ def strike(text: str, codes: Sequence[str] = ()) -> str:
 
 
 def strike_credentials(text: str, credentials: tuple[str, ...]) -> str:
-    """`text` without these credentials, in any spelling that texts, URLs and pages have for them."""
+    """`text` without these credentials, in any spelling that texts, URLs and pages have for them.
+
+    Where one is encoded otherwise, for example in base64, it is what the encodings stand for.
+    """
     if not credentials:
         return text
+    struck = _without_credentials(text, credentials)
+    decoded = _decoded(struck)
+    again = _without_credentials(decoded, credentials) if decoded != struck else decoded
+    return struck if again == decoded else again
+
+
+def _without_credentials(text: str, credentials: tuple[str, ...]) -> str:
     lower = text.lower()
     for spelling, pattern in _spellings(credentials):
         if spelling in lower:
@@ -219,14 +239,49 @@ def _masked(
     limit: int = texts.WHOLE,
 ) -> ProviderText:
     kept = strike_credentials(cleaned, known.credentials)
-    struck = guessed = shown = strike_codes(kept, (*known.codes, *codes))
+    shown, is_guess = _hide(kept, known, codes, own)
+    if (decoded := _decoded(kept)) != kept:
+        again, is_guess_again = _hide(decoded, known, codes, own)
+        if again != decoded:
+            kept, shown, is_guess = decoded, again, is_guess_again
+    masked = ProviderText(_bounded(shown, limit))
+    if shown != kept:
+        masked.whole, masked.is_guess = _bounded(kept, texts.WHOLE), is_guess
+    return masked
+
+
+def _hide(text: str, known: Known, codes: Sequence[str], own: Sequence[str | None]) -> tuple[str, bool]:
+    """`text` without codes, and whether something was masked by its look alone."""
+    struck = guessed = shown = strike_codes(text, (*known.codes, *codes))
     if TELLING.search(struck) or BEARER in struck.lower():
         guessed = _mask_by_look(struck, known.own, own) if DIGITS.search(struck) else struck
         shown = log.mask(guessed)
-    masked = ProviderText(_bounded(shown, limit))
-    if shown != kept:
-        masked.whole, masked.is_guess = _bounded(kept, texts.WHOLE), guessed != struck
-    return masked
+    return shown, guessed != struck
+
+
+def _decoded(text: str) -> str:
+    """`text` with what percent-encoding, character references, JSON escapes and base64 stand for; tags are blanks.
+
+    A code in any of them can be read by whoever sees the text. Line by line, so that no line more is made.
+    """
+    if ENCODED.search(text):
+        text = "\n".join(map(_without_encodings, text.split("\n")))
+    return BASE64.sub(_from_base64, text)
+
+
+def _without_encodings(line: str) -> str:
+    plain = ESCAPED.sub(lambda found: chr(int(found[1] or found[2], 16)), html.unescape(unquote(line)))
+    return texts.one_line(TAG.sub(" ", plain))
+
+
+def _from_base64(found: re.Match[str]) -> str:
+    """What it says, if that is text."""
+    padded = found[0].rstrip("=") + "=" * (-len(found[0].rstrip("=")) % 4)
+    try:
+        said = base64.b64decode(padded, altchars=b"-_" if {*"-_"} & {*padded} else None).decode()
+    except ValueError:
+        return found[0]
+    return said if said.isprintable() else found[0]
 
 
 def _bounded(text: str, limit: int) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from models.db.prepared import Prepared
 from models.masking import Known, ProviderText
 from models.outcome import Arrival, as_json, order_owner, owner
 from models.route import HAS_NO_CODES
-from models.status import IS_OURS, LOWERED, READ, STAGES, UNKNOWN_RANK, Result
+from models.status import IS_OURS, LOWERED, READ, Result, kind_in_sql, rank_in_sql
 
 #: Outcomes in one statement; its joins grow with the square.
 MAX_BATCH = 100
@@ -50,6 +51,9 @@ class Order:
     codes: list[dict[str, Any]] | None = field(repr=False)
     #: What proves a direct top-up; no secret.
     receipt: str | None
+    #: What its provider says that it cost.
+    cost_amount: Decimal | None
+    cost_currency: str | None
     last_message: str | None
     created_at: datetime
     sent_at: datetime | None
@@ -67,6 +71,9 @@ class Order:
 HAS_CODE = """(NULLIF(o."pinCode", '') IS NOT NULL OR o."codesOnly" IS TRUE)"""
 #: In SQL, of the order `o`: every code, each sealed; NULL if there is none, or one that stands in "pinCode" alone.
 CODES = f"CASE WHEN {HAS_CODE} THEN o.codes END"
+#: In SQL, of the order `o`: what it cost. Before that had a column of its own it stood in "costAmount" (0 if it was not
+#: known), which on orders of another system has that system's own cost.
+COST_AMOUNT = f"""COALESCE(o."gatewayCostAmount", CASE WHEN {IS_OURS} THEN NULLIF(o."costAmount", 0) END)"""
 #: The fields of an Order, in SQL.
 COLUMNS = f"""
     o.id::text AS id,
@@ -85,6 +92,8 @@ COLUMNS = f"""
     o."pinCode" AS pin_code,
     {CODES} AS codes,
     o.receipt,
+    {COST_AMOUNT} AS cost_amount,
+    CASE WHEN {COST_AMOUNT} IS NOT NULL THEN COALESCE(o."gatewayCostCurrency", o."costCurrency") END AS cost_currency,
     o."lastMessage" AS last_message,
     o."createdAt" AS created_at,
     o."sentAt" AS sent_at,
@@ -194,10 +203,19 @@ def settle(arrivals: Sequence[Arrival], *, order_timeout_seconds: float) -> list
 
 
 def _one_turn(waiting: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The first of those that wait for one statement: up to MAX_BATCH, one for each order as far as names show."""
+    """The first of those that wait for one statement: up to MAX_BATCH, one for each order as far as names show.
+
+    One, too, for each dedupe key of a provider.
+    """
     firsts: dict[tuple[Any, ...], dict[str, Any]] = {}
+    keys: set[tuple[Any, ...]] = set()
     for each in waiting:
-        firsts.setdefault(tuple(each[name] for name in NAMES), each)
+        name, key = tuple(each[name] for name in NAMES), (each["provider_id"], each["dedupe_key"])
+        if name in firsts or key in keys:
+            continue
+        firsts[name] = each
+        if each["dedupe_key"] is not None:
+            keys.add(key)
         if len(firsts) == MAX_BATCH:
             break
     return list(firsts.values())
@@ -342,10 +360,11 @@ ORDER BY given.position, o."providerId" = given.provider_id DESC, o."createdAt" 
 FIND = Prepared(f"SELECT {COLUMNS} FROM product_orders AS o WHERE o.id = %s")
 SETTLE = sql.read(
     "settle.sql",
-    stages=", ".join(f"('{name}', {rank}, '{kind}')" for name, rank, kind in STAGES),
-    unknown_rank=str(UNKNOWN_RANK),
+    rank=rank_in_sql("given.status"),
+    kind=kind_in_sql("given.status"),
+    from_rank=rank_in_sql(LOWERED.format(word='o."externalStatus"')),
+    from_kind=kind_in_sql(LOWERED.format(word='o."externalStatus"')),
     is_ours=IS_OURS,
-    lowered=LOWERED.format(word="o.external_status"),
     has_code=HAS_CODE,
     has_no_codes=HAS_NO_CODES,
     version=VERSION,

@@ -2,7 +2,8 @@
 
 Every value keeps its owner, so that one that was moved from another row stays refused. What a digest of a code is
 compared with changes with the key, so digests are made anew beside their codes. A row that a process changes at the
-same moment is read again. A table whose rows are copied into another one comes before that.
+same moment is read again. A table whose rows are copied into another one comes before that. A code in "pinCode" of the
+orders table that is to stand there in clear by now (`pins`) is opened; one that stands there in clear stays so.
 """
 
 import json
@@ -13,7 +14,7 @@ from typing import Any
 import peewee
 
 from models import codes
-from models.db import database, sealed
+from models.db import database, pins, sealed
 from models.outcome import owner
 from models.stock import owner as owner_of_stock
 
@@ -275,11 +276,27 @@ def _renew_order(renewal: _Renewal, row: Row) -> Row:
         for reference in (row["provider_referans"], row["externalOrderId"])
     ]
     pin, text = renewal.text(row["pinCode"], "pinCode", *owners)
-    return {
+    new = {
         "pinCode": pin,
         "pinDigest": row["pinDigest"] if text is None else sealed.digests(text)[0],
         "codes": _as_before(renewal.codes(row["codes"], "codes", *owners), row["codes"]),
     }
+    return new if text is None or not _is_shown_in_clear(row, text) else _in_clear(renewal, new, text)
+
+
+def _is_shown_in_clear(row: Row, code: str) -> bool:
+    """Whether "pinCode" is to hold the code in clear, by SEAL_PINS."""
+    policy = pins.policy()
+    is_ours = row["routeParams"] is not None if row["placedByGateway"] is None else row["placedByGateway"]
+    fits = policy.limit is None or len(code) <= policy.limit
+    return fits and (policy.own_in_clear if is_ours else policy.theirs_in_clear)
+
+
+def _in_clear(renewal: _Renewal, new: Row, code: str) -> Row:
+    """What was sealed stays so in `codes`."""
+    renewal.renewed += 1
+    alone = [{"digest": new["pinDigest"], "pin": new["pinCode"], "has_serial": False}]
+    return new | {"pinCode": code, "codes": new["codes"] or database.as_json(alone)}
 
 
 def _renew_former(renewal: _Renewal, row: Row) -> Row:
@@ -316,7 +333,7 @@ TABLES = (
         "product_orders",
         (("id", "uuid"),),
         (("pinCode", "text"), ("pinDigest", "text"), ("codes", "jsonb")),
-        ("providerId", "provider_referans", "externalOrderId"),
+        ("providerId", "provider_referans", "externalOrderId", "placedByGateway", "routeParams"),
         _renew_order,
     ),
     Table(

@@ -4,25 +4,23 @@
 -- "externalOrderId", "pinCode", "lastMessage", "providerMessage", "sentAt", "lastSyncAt", "completedAt" and "durationMs"
 -- are written. It moves its customers' money when it changes `status` itself.
 --
--- Parameters: one array for each field of an arrival, with one element for each arrival; `order_timeout` in
--- seconds; `own_in_clear` and `theirs_in_clear`: whether "pinCode" stands in clear, on our orders and on others (`clear`
--- is then the code, else NULL); `pin_limit`: its longest text, or NULL. `codes` is JSON: a list of objects, each with `digests` (under every key, and the plain one where `has_plain`
--- says so), `sealed` and `has_serial`; what the order keeps of each is `digest` (under the first key), `sealed` and `has_serial`, and as
+-- Parameters: one array for each field of an arrival, with one element for each arrival, no two with the same dedupe key;
+-- `order_timeout` in seconds; `own_in_clear` and `theirs_in_clear`: whether "pinCode" stands in clear, on our orders and
+-- on others (`clear` is then the code, else NULL); `pin_limit`: its longest text, or NULL. `codes` is JSON: a list of
+-- objects, each with `digests` (under every key, and the plain one where `has_plain` says so), `sealed` and
+-- `has_serial`; what the order keeps of each is `digest` (under the first key), `sealed` and `has_serial`, and as
 -- `addition` the sealed code that brought a serial later.
--- Returns one row for each arrival whose turn it was: of several for one order, or with one dedupe key, only the first
--- is settled. `wants_plain` in place of a result: nothing was done, since a code of the order was or is to be stored in
--- clear, and the arrival has neither its plain digest nor, if `theirs_in_clear`, the code itself.
+-- Returns one row for each arrival whose turn it was: of several for one order, only the first is settled. `wants_plain`
+-- in place of a result: nothing was done, since a code of the order was or is to be stored in clear, and the arrival has
+-- neither its plain digest nor, if `theirs_in_clear`, the code itself.
 -- Concurrency: the order rows are locked, in the order of their ids, before anything is decided. Of two statements for
 -- one order the second decides on what the first has committed. The unique key of the inbox settles a callback once.
 -- `decide` in tests/models/lifecycle_table.py says in Python what `decided` says here; a test compares the two.
-WITH stages (name, rank, kind) AS (
-    VALUES {stages}
-),
-incoming AS (
+WITH incoming AS (
     SELECT
         given.*,
-        stage.rank,
-        stage.kind
+        {rank} AS rank,
+        {kind} AS kind
     FROM unnest(
         %(position)s::int[],
         %(provider_id)s::text[],
@@ -86,7 +84,6 @@ incoming AS (
         raw,
         raw_of
     )
-    JOIN stages AS stage ON stage.name = given.status
 ),
 -- The order that each arrival is about: by its id, by our reference, or by the provider's own number. A provider that
 -- had the order before still speaks of it: it refused it and the order went on, or a person had the order sent again,
@@ -150,6 +147,8 @@ locked AS (
         o.provider_referans AS referans,
         o."triedProviders" AS tried_providers,
         o."externalStatus" AS external_status,
+        {from_rank} AS rank,
+        {from_kind} AS kind,
         o.status AS decided_by_hand,
         {is_ours} AS is_ours,
         o.quantity,
@@ -185,12 +184,12 @@ locked AS (
         o."nextCheckAt" IS NOT NULL
             AND COALESCE(o."resentAt", o."createdAt") + make_interval(secs => %(order_timeout)s) <= now() AS is_overdue
     FROM product_orders AS o
-    WHERE o.id IN (SELECT matched.id FROM matched)
+    WHERE o.id = ANY (ARRAY(SELECT matched.id FROM matched))
     ORDER BY o.id
     FOR UPDATE
 ),
 -- Each arrival with its order as it is now. An order of another provider, or of which `only_if` or `seen` does not hold,
--- is not matched. A word of the column that is not among the stages is not final.
+-- is not matched. A word of the column that is not known is not final.
 paired AS (
     SELECT
         i.*,
@@ -213,17 +212,16 @@ paired AS (
         COALESCE(i.receipt, o.receipt) IS NOT NULL AS has_receipt,
         o.expects AS from_expects,
         CASE WHEN i.unreadable_code THEN 'code' ELSE COALESCE(o.expects, 'auto') END AS expects,
-        COALESCE(stage.rank, {unknown_rank}) AS from_rank,
-        COALESCE(stage.kind, 'open') AS from_kind,
+        o.rank AS from_rank,
+        o.kind AS from_kind,
         -- The older storefront's people decide orders of theirs that are still open here.
         CASE
-            WHEN COALESCE(stage.kind, 'open') = 'open' AND o.decided_by_hand IN ('approved', 'rejected')
+            WHEN o.kind = 'open' AND o.decided_by_hand IN ('approved', 'rejected')
             THEN o.decided_by_hand
         END AS by_hand,
         CASE WHEN NOT o.is_ours THEN o.decided_by_hand END AS their_status,
         matched.is_given_up OR i.provider_id <> o.provider_id OR COALESCE(i.referans <> o.referans, false) AS is_former,
-        row_number() OVER (PARTITION BY o.id ORDER BY i.position) AS order_turn,
-        row_number() OVER (PARTITION BY i.provider_id, i.dedupe_key ORDER BY i.position) AS key_turn
+        row_number() OVER (PARTITION BY o.id ORDER BY i.position) AS order_turn
     FROM incoming AS i
     LEFT JOIN matched ON matched.position = i.position
     LEFT JOIN locked AS o
@@ -243,7 +241,6 @@ paired AS (
         )
         AND (i.seen IS NULL OR i.seen = o.version)
         AND (i.only_if IS NULL OR o.is_unsent AND (i.only_if = 'unsent' OR o.is_overdue))
-    LEFT JOIN stages AS stage ON stage.name = {lowered}
 ),
 -- Those whose turn it is, and how their codes compare with the order's.
 compared AS (
@@ -263,7 +260,7 @@ compared AS (
             WHERE given.code -> 'digests' ? (each.code ->> 'digest')
         ) AS known ON true
     ) AS same ON p.from_has_code AND p.codes IS NOT NULL
-    WHERE (p.order_id IS NULL OR p.order_turn = 1) AND (p.dedupe_key IS NULL OR p.key_turn = 1)
+    WHERE p.order_id IS NULL OR p.order_turn = 1
 ),
 decided AS (
     SELECT

@@ -185,6 +185,21 @@ IS_AT_PROVIDER = f"""(NOT {IS_OURS} AND {WORD} <> 'not_sent' AND o."providerId" 
     AND {REFERENCE} IS NOT NULL)"""
 
 
+def rank_in_sql(word: str) -> str:
+    """In SQL: the rank of a word as STAGES has it."""
+    return f"CASE {word} {_cases((name, str(rank)) for name, rank, _ in STAGES)} ELSE {UNKNOWN_RANK} END"
+
+
+def kind_in_sql(word: str) -> str:
+    """In SQL: the kind of a word as STAGES has it."""
+    ends = ((name, f"'{kind}'") for name, _, kind in STAGES if kind is not Kind.OPEN)
+    return f"CASE {word} {_cases(ends)} ELSE '{Kind.OPEN}' END"
+
+
+def _cases(values: Iterable[tuple[str, str]]) -> str:
+    return " ".join(f"WHEN '{word}' THEN {value}" for word, value in values)
+
+
 def lowered(value: str | None) -> str:
     """A word of the column as STAGES has it; LOWERED says the same in SQL."""
     return value.lower() if value and value.isascii() else ""

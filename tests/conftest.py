@@ -132,9 +132,14 @@ def stranger_url(empty_database_url: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def db(database_url: str) -> Iterator[None]:
-    """The models bound to a fresh database that has the provider `sandbox`, with sealing on."""
-    with factories.bound(database_url, keys=[KEY]):
+def db(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The models bound to an empty database that has the provider `sandbox`, with sealing on.
+
+    It is the one of the test's own if the test asks for that too.
+    """
+    own = "database_url" in request.fixturenames
+    url = request.getfixturevalue("database_url" if own else "emptied_database_url")
+    with factories.bound(url, keys=[KEY]):
         factories.add_provider()
         yield
 

@@ -44,7 +44,7 @@ def add_provider(provider_id: str = SANDBOX, base_url: str = "http://127.0.0.1:1
     route.add("*", "*", provider_id, {"oyun": "1", "kupur": "60"})
 
 
-def place(user: str = "player", tenant_id: str | None = None, **fields: Any) -> dict[str, Any]:
+def place(user: str | None = "player", tenant_id: str | None = None, **fields: Any) -> dict[str, Any]:
     """A placed order, `not_sent`: the fields of `models.order.Order`."""
     new = placing.NewOrder(product_id="game", package_id="60", user_identifier=user, **fields)
     return place_new(new, tenant_id)

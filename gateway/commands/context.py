@@ -59,7 +59,7 @@ def explained() -> Iterator[None]:
             raise Problem(f"{first_line(error)}; {GRANTS}") from None
         raise Problem(f"the database is not ready ({first_line(error)}); run: gateway migrate") from None
     except sealed.Unsealable as error:
-        raise Problem(f"{error}; set ENCRYPTION_KEYS to the keys that sealed it") from None
+        raise Problem(f"{error}; {error.cure}") from None
 
 
 def find_order(text: str, limits: Limits) -> Order:

@@ -25,7 +25,7 @@ MARK = 9
 #: Checks that are told in the line of another one: that of the server which answers, but takes no writes.
 SAID_BY = {"database writes": "database", "broker writes": "broker"}
 #: Checks without a line of their own if they find nothing, or cannot be asked.
-DETAILS = ("worker keys", "gaps", "stocks", "last hour", "unknown orders")
+DETAILS = ("codes", "worker keys", "gaps", "stocks", "last hour", "unknown orders")
 
 
 def doctor(
@@ -73,6 +73,7 @@ def _checks(settings: Settings, call: bool) -> list[Check]:
         Check("migrations", partial(server_probes.migrations, settings), ("database",)),
         Check("pooler", partial(server_probes.pooler, settings), ("database",)),
         Check("encryption", partial(server_probes.encryption, settings), stored),
+        Check("codes", partial(server_probes.pin_codes, settings), stored),
         Check("broker", partial(server_probes.redis_server, settings)),
         Check("broker writes", partial(server_probes.broker_writes, settings), ("broker",)),
         Check("workers", partial(server_probes.workers, settings), ("broker", "broker writes")),

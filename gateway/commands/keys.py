@@ -121,9 +121,7 @@ def rotate_encryption(json: bool = typer.Option(False, "--json", help="Print JSO
             f"{report.renewed} values were sealed again, {report.current} were under the first key already."
         )
     if report.left:
-        raise Problem(
-            f"{report.left} values could not be sealed again; keep the old keys until they are dealt with"
-        )
+        raise Problem(f"{report.left} could not be sealed again; keep the old keys until they are dealt with")
 
 
 def _progress(table: str, rows: int, total: int) -> None:

@@ -142,7 +142,7 @@ def _shown(order: Order) -> dict[str, Any]:
     shown = {
         name: value for name, value in asdict(order).items() if name not in HIDDEN and name not in _DETAILS
     }
-    return {**shown, "has_pin": bool(order.pin_code), "code_count": count_codes(order)}
+    return {**shown, "has_pin": bool(count_codes(order)), "code_count": count_codes(order)}
 
 
 @app.command()

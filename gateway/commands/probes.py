@@ -54,7 +54,8 @@ ADVICE: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
     (database.UNAVAILABLE, "check that DATABASE_URL is right and the server is running"),
     ((redis.RedisError,), "check that REDIS_URL is right and the server is running"),
     ((peewee.ProgrammingError,), "run: gateway migrate"),
-    ((sealed.Unsealable,), "set ENCRYPTION_KEYS to the keys that sealed it"),
+    ((sealed.NoKeyOpens,), sealed.NoKeyOpens.cure),
+    ((sealed.Unsealable,), sealed.Unsealable.cure),
 )
 
 

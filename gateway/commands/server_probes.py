@@ -12,7 +12,8 @@ from gateway.dev.stack import COMMANDS
 from gateway.fulfilment.recovery import AGAIN_SECONDS, WRONG_KEYS
 from gateway.settings import Settings
 from models import readiness, sweep_run
-from models.db import database, pin_column, state
+from models.db import database, pin_column, pins, state
+from models.db.pins import SealPins
 from models.sweep_run import GRACE_SECONDS
 
 #: Oldest supported PostgreSQL, as server_version_num.
@@ -105,6 +106,21 @@ def encryption(settings: Settings) -> list[Finding]:
         return [Finding(name, Status.OK, f"{many} key{'s' if many > 1 else ''}")]
     make = "set ENCRYPTION_KEYS to a Fernet key"
     return [Finding(name, Status.WARNING, "PINs and credentials are stored in clear", make)]
+
+
+def pin_codes(settings: Settings) -> list[Finding]:
+    """How codes stand in the orders table, which a storefront beside the gateway may read."""
+    if not settings.encryption_keys:
+        return []  # the check of the encryption says so
+    choice = SealPins(settings.seal_pins)
+    with database.session():
+        found = pins.read(choice)
+    by = "as gateway migrate has decided" if choice is SealPins.AUTO else "as SEAL_PINS says"
+    own = "in clear" if found.own_in_clear else "sealed"
+    both = (
+        own if found.theirs_in_clear is found.own_in_clear else f"{own}, in clear on orders of another system"
+    )
+    return [Finding("codes", Status.OK, f'in "pinCode" {both}, {by}')]
 
 
 def redis_server(settings: Settings) -> list[Finding]:

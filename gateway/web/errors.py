@@ -90,9 +90,11 @@ def _refused(req: falcon.Request, resp: falcon.Response, error: Exception, param
     (_unavailable if is_right else _unexpected)(req, resp, error, params)
 
 
-def _unsealable(req: falcon.Request, resp: falcon.Response, error: Exception, params: dict[str, Any]) -> None:
+def _unsealable(
+    req: falcon.Request, resp: falcon.Response, error: sealed.Unsealable, params: dict[str, Any]
+) -> None:
     logger.error("A sealed value cannot be opened.", action="unsealable", error=str(error))
-    raise Problem(500, f"{error}; the operator must check ENCRYPTION_KEYS") from None
+    raise Problem(500, f"{error}; for the operator: {error.cure}") from None
 
 
 def _unexpected(req: falcon.Request, resp: falcon.Response, error: Exception, params: dict[str, Any]) -> None:

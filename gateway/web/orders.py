@@ -182,10 +182,11 @@ class Order:
         self._settings = settings
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, order_id: str) -> None:
-        seen = Seen(self._keys.require(req, Scope.ORDERS_READ), self._settings)
+        key = self._keys.require(req, Scope.ORDERS_READ)
         if order_id == self.OLD_LIST:
             orders = req.path.rstrip("/").removesuffix(f"/{self.OLD_LIST}")
             raise Problem(404, f"no order has this id; to list orders, use GET {orders}?userIdentifier=…")
+        seen = Seen(key, self._settings)
         resp.media = seen.show(seen.find(order_id))
 
 
@@ -204,10 +205,8 @@ class Events:
         found = seen.find(order_id)
         events, more_follow = seen.events(found, query)
         following = schemas.cursor_after_event(events[-1]) if more_follow else None
-        resp.media = {
-            "data": [schemas.show_event(event, found.sent_at) for event in events],
-            "nextCursor": following,
-        }
+        shown = [schemas.show_event(event, found.sent_at) for event in events]
+        resp.media = {"data": shown, "nextCursor": following}
 
 
 class Check:

@@ -278,6 +278,7 @@ FIELDS = (
     "pin_code",
     "codes",
     "receipt",
+    "cost",
     "last_message",
     "created_at",
     "sent_at",
@@ -286,15 +287,17 @@ FIELDS = (
     "reversed_at",
     "duration_ms",
 )
-#: The fields of an order that the API does not show. A new field stands in one of the two.
-HIDDEN = ("notify_url",)
+#: The fields of an order that the API does not show, or shows within another one. A new field stands in one of the two.
+HIDDEN = ("notify_url", "cost_amount", "cost_currency")
 #: (field, name in the API) of what is shown.
 NAMES = tuple((field, to_camel(field)) for field in FIELDS)
 
 
 def show_order(order: Order, codes: Sequence[Code] | None = None) -> dict[str, Any]:
     """The order as the API shows it; with `pinCode` and `codes` only if the codes (or an empty list) are given."""
-    shown = {name: _plain(getattr(order, field)) for field, name in NAMES}
+    shown = {name: _plain(getattr(order, field, None)) for field, name in NAMES}
+    if order.cost_amount is not None:
+        shown["cost"] = {"amount": str(order.cost_amount), "currency": order.cost_currency}
     if codes is None:
         del shown["pinCode"], shown["codes"]
     else:

@@ -33,12 +33,6 @@ SELECT NOT EXISTS (
 ON CONFLICT DO NOTHING"""
 
 
-def seals_pins() -> bool:
-    """Whether codes in the orders table are sealed where SEAL_PINS is `auto`; needs an open session."""
-    found = database.row(DECIDED)
-    return found is None or bool(found["seal_pins"])
-
-
 DECIDED = "SELECT seal_pins FROM referans.installation"
 READABLE = """
 SELECT has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')

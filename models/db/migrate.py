@@ -51,6 +51,7 @@ def migrate(database_url: str, *, schema: str = database.SCHEMA, echo: Echo = pr
     with pool.connection_context(), _only_one(pool, echo):
         before = state.read(pool)
         if before.steps or before.earlier:
+            _tell_of_others(pool, before, echo)
             _refuse_what_cannot_be(pool, before)
             # For the table of a fresh database: a role of the schema's name has the schema in its search path.
             pool.execute_sql(f"SET search_path = {quoted(expected.home(pool))}")
@@ -85,6 +86,19 @@ def _refuse_what_cannot_be(pool: database.Pool, before: State) -> None:
                 _refuse_other_columns(before, step, table)
     if lacks := list(rights.lacking(pool, before.steps, before.earlier, home)):
         raise NotPermitted(rights.in_words(pool, lacks))
+
+
+def _tell_of_others(pool: database.Pool, before: State, echo: Echo) -> None:
+    """Whoever gives DATABASE_SCHEMA another name would otherwise find an empty gateway."""
+    if before.earlier or len(before.pending) < len(expected.steps()):
+        return
+    for (name,) in pool.execute_sql(
+        moving.ELSEWHERE, (moving.CERTAIN, pool.schema, moving.columns())
+    ).fetchall():
+        echo(
+            f"note: the tables of a gateway stand in the schema {name} too; if they are this one's, set"
+            f" DATABASE_SCHEMA={name}"
+        )
 
 
 def _is_in_schema(pool: database.Pool, table: str) -> bool:

@@ -103,6 +103,11 @@ def _copied_history(earlier: Earlier) -> Iterator[str]:
         )
 
 
+def columns() -> list[str]:
+    """By which CERTAIN is known."""
+    return sorted(expected.created(CERTAIN))
+
+
 COMMENT = "For processes of the version before. The table stands in the schema of DATABASE_SCHEMA."
 TABLES = """
 SELECT c.relname, array_agg(a.attname::text), pg_has_role(c.relowner, 'USAGE'),
@@ -122,4 +127,14 @@ CROSS JOIN aclexplode(c.relacl) AS acl
 WHERE n.nspname = %s AND c.relname = ANY (%s) AND acl.grantee <> c.relowner
     AND acl.privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
 GROUP BY c.relname, acl.grantee
+"""
+#: Other schemas in which a table of this name has all of these columns.
+ELSEWHERE = """
+SELECT n.nspname
+FROM pg_class AS c
+JOIN pg_namespace AS n ON n.oid = c.relnamespace
+JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+WHERE c.relkind IN ('r', 'p') AND c.relname = %s AND n.nspname <> %s
+GROUP BY n.nspname HAVING array_agg(a.attname::text) @> %s::text[]
+ORDER BY n.nspname
 """

@@ -20,9 +20,14 @@ PREFIX = "sealed:"
 class Unsealable(Exception):
     """A sealed value does not open. The fault is the value's own: it was moved from another row, or damaged."""
 
+    #: What an operator can do about it.
+    cure = "restore this row from a backup, and find out what has changed it"
+
 
 class NoKeyOpens(Unsealable):
     """No key of ENCRYPTION_KEYS opens a sealed value: it was sealed under another key, or our keys are wrong."""
+
+    cure = "set ENCRYPTION_KEYS to the keys that sealed it"
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,6 +80,11 @@ DISPATCHING, CHECKING, SWEEPING, PERMITS, CODE_ASKS, ENDINGS, OWN_TROUBLE = (
     for name in ("dispatching", "checking", "sweeping", "permits", "code_asks", "endings", "own_trouble")
 )
 PROVIDER_TEXTS, MASKING = "tests/gateway/fulfilment/test_provider_texts.py", "tests/models/test_masking.py"
+OTHERS = "tests/gateway/fulfilment/test_orders_of_others.py"
+OTHERS_WAYS = f"{OTHERS}::test_of_what_the_storefront_has_nothing_else_is_written"
+OTHERS_FOLLOWED, OTHERS_TIMED_OUT, OTHERS_DECIDED, OTHERS_PINS = (
+    f"{OTHERS}::{name}" for name in ("TestFollowed", "TestTimedOut", "TestDecidedByHand", "TestPins")
+)
 GUARDS = [
     # --- patterns, sizes, and what hides in a request
     Guard(
@@ -169,7 +174,7 @@ GUARDS = [
         "tests/models/db/test_moving.py",
     ),
     Guard(
-        "the history that a version before looks for stays",
+        "what a version before has applied is not applied again",
         "models/db/moving.py",
         'f" SELECT name, applied FROM {earlier.home}.{HISTORY} WHERE name IN ({names})"',
         'f" SELECT name, applied FROM {earlier.home}.{HISTORY} WHERE false AND name IN ({names})"',
@@ -300,6 +305,20 @@ GUARDS = [
         "models/masking.py",
         "    return _strike_grouped(text, grouped) if grouped else text",
         "    return text",
+        MASKING,
+    ),
+    Guard(
+        "a code is masked however it is encoded",
+        "models/masking.py",
+        "        if again != decoded:\n            kept,",
+        "        if False:\n            kept,",
+        MASKING,
+    ),
+    Guard(
+        "a credential is struck however it is encoded",
+        "models/masking.py",
+        "    return struck if again == decoded else again",
+        "    return struck",
         MASKING,
     ),
     Guard(
@@ -455,8 +474,8 @@ GUARDS = [
     Guard(
         "a batch takes no more statements than turns",
         "models/order.py",
-        "firsts.setdefault(tuple(each[name] for name in NAMES), each)",
-        'firsts[(each["position"],)] = each',
+        "if name in firsts or key in keys:",
+        "if name in firsts or key in keys or firsts:",
         SETTLE,
     ),
     Guard(
@@ -512,15 +531,15 @@ GUARDS = [
     Guard(
         "an order is claimed by one",
         "models/claims.py",
-        """o."externalStatus" = 'not_sent' AND o."nextCheckAt" IS NOT NULL AND {WITH_PROVIDER}\n      AND NOT""",
-        """o."nextCheckAt" IS NOT NULL AND {WITH_PROVIDER}\n      AND NOT""",
+        'o."externalStatus" = \'not_sent\' AND o."nextCheckAt" IS NOT NULL AND {WITH_PROVIDER}\n      AND {MAY',
+        'o."nextCheckAt" IS NOT NULL AND {WITH_PROVIDER}\n      AND {MAY',
         PLAN,
     ),
     Guard(
         "another system's order is not ours to send",
         "models/claims.py",
-        """ = 'not_sent' AND o."nextCheckAt" IS NOT NULL AND {WITH_PROVIDER}\n      AND NOT""",
-        """ = 'not_sent' AND {WITH_PROVIDER}\n      AND NOT""",
+        " = 'not_sent' AND o.\"nextCheckAt\" IS NOT NULL AND {WITH_PROVIDER}\n      AND {MAY",
+        " = 'not_sent' AND {WITH_PROVIDER}\n      AND {MAY",
         PLAN,
     ),
     Guard(
@@ -571,15 +590,15 @@ GUARDS = [
     Guard(
         "what is said while a send is under way does not count",
         "models/claims.py",
-        """'processing')\n  AND (o."sendingUntil" IS NULL OR o."sendingUntil" <= now()) AND""",
-        """'processing')\n  AND""",
+        '\'not_sent\'\n  AND (o."sendingUntil" IS NULL OR o."sendingUntil" <= now()) AND',
+        "'not_sent'\n  AND",
         PLAN,
     ),
     Guard(
         "nothing is sent again while it is being sent",
         "models/claims.py",
-        """AND (o."sendingUntil" IS NULL OR o."sendingUntil" <= now()) AND {SAME_SEND} AND NOT {IS_DECIDED}""",
-        "AND {SAME_SEND} AND NOT {IS_DECIDED}",
+        'AND (o."sendingUntil" IS NULL OR o."sendingUntil" <= now()) AND {SAME_SEND} AND {MAY',
+        "AND {SAME_SEND} AND {MAY",
         PLAN,
     ),
     Guard(
@@ -763,15 +782,15 @@ GUARDS = [
     Guard(
         "outcomes for one order take turns",
         "models/settle.sql",
-        "(p.order_id IS NULL OR p.order_turn = 1) AND ",
+        "    WHERE p.order_id IS NULL OR p.order_turn = 1\n",
         "",
         SETTLE,
     ),
     Guard(
         "the same event takes turns",
-        "models/settle.sql",
-        " AND (p.dedupe_key IS NULL OR p.key_turn = 1)",
-        "",
+        "models/order.py",
+        "if name in firsts or key in keys:",
+        "if name in firsts:",
         SETTLE,
     ),
     Guard(
@@ -953,8 +972,8 @@ GUARDS = [
     Guard(
         "the first code stays the one that is shown",
         "models/settle.sql",
-        "WHEN n.fills_codes AND (n.is_decision OR NOT n.from_has_code) THEN n.pin",
-        "WHEN n.fills_codes THEN n.pin",
+        'WHEN NOT n.fills_codes OR NOT n.is_decision AND n.from_has_code THEN o."pinCode"',
+        'WHEN NOT n.fills_codes THEN o."pinCode"',
         ATTENTION,
     ),
     Guard(
@@ -1002,22 +1021,22 @@ GUARDS = [
     Guard(
         "what another hand has decided is not sent",
         "models/claims.py",
-        """o."nextCheckAt" IS NOT NULL AND {WITH_PROVIDER}\n      AND NOT {IS_DECIDED}""",
-        """o."nextCheckAt" IS NOT NULL AND {WITH_PROVIDER}""",
+        'o."nextCheckAt" IS NOT NULL AND {WITH_PROVIDER}\n      AND {MAY_BE_SENT}',
+        'o."nextCheckAt" IS NOT NULL AND {WITH_PROVIDER}\n      AND {IS_OURS}',
         ENDINGS,
     ),
     Guard(
         "what another hand has decided goes to no other provider",
         "models/claims.py",
-        "{SAME_REFERANS} AND NOT {IS_DECIDED}",
-        "{SAME_REFERANS}",
+        "{SAME_REFERANS} AND {MAY_BE_SENT}",
+        "{SAME_REFERANS} AND {IS_OURS}",
         ENDINGS,
     ),
     Guard(
         "what another hand has decided is not sent again",
         "models/claims.py",
-        "{SAME_SEND} AND NOT {IS_DECIDED}",
-        "{SAME_SEND}",
+        "{SAME_SEND} AND {MAY_BE_SENT}",
+        "{SAME_SEND} AND {IS_OURS}",
         ENDINGS,
     ),
     Guard(
@@ -1213,8 +1232,8 @@ GUARDS = [
     Guard(
         "what becomes of a former send says nothing of the new one",
         "models/claims.py",
-        'SAME_REFERANS = "(%(referans)s::text IS NULL OR o.provider_referans = %(referans)s::text)"',
-        'SAME_REFERANS = "(%(referans)s::text IS NULL OR true)"',
+        "(%(referans)s::text IS NULL OR {REFERENCE} = %(referans)s::text)",
+        "(%(referans)s::text IS NULL OR true)",
         RESOLVING,
     ),
     Guard(
@@ -1227,8 +1246,8 @@ GUARDS = [
     Guard(
         "a code that a person gives comes first",
         "models/settle.sql",
-        "WHEN n.fills_codes AND (n.is_decision OR NOT n.from_has_code) THEN n.pin",
-        "WHEN n.fills_codes AND NOT n.from_has_code THEN n.pin",
+        'WHEN NOT n.fills_codes OR NOT n.is_decision AND n.from_has_code THEN o."pinCode"',
+        'WHEN NOT n.fills_codes OR n.from_has_code THEN o."pinCode"',
         RESOLVING,
     ),
     Guard(
@@ -1355,8 +1374,8 @@ GUARDS = [
     Guard(
         "an order that waits for a person is planned by nobody",
         "models/plans.py",
-        "      AND o.attention IS NULL\n",
-        "",
+        '\n    AND (o.attention IS NULL OR o.attention = \'{Attention.TIMED_OUT}\' AND o."attentionAt" < o."sentAt"))',
+        ")",
         MANUAL,
     ),
     Guard(
@@ -1365,6 +1384,140 @@ GUARDS = [
         "if providers.needs_person(assigned.provider) and _is_left_to_person(order_id):",
         "if False:",
         MANUAL,
+    ),
+    # --- orders of another system
+    Guard(
+        "another system's order keeps its status",
+        "models/settle.sql",
+        "            WHEN NOT n.is_ours THEN o.status\n",
+        "",
+        OTHERS_WAYS,
+    ),
+    Guard(
+        "another system's order is not approved by us",
+        "models/settle.sql",
+        "n.completes AND n.is_ours THEN now()",
+        "n.completes THEN now()",
+        OTHERS_WAYS,
+    ),
+    Guard(
+        "another system's order keeps its cost",
+        "models/settle.sql",
+        'WHEN n.is_former OR NOT n.is_ours THEN o."costAmount"',
+        'WHEN n.is_former THEN o."costAmount"',
+        OTHERS_WAYS,
+    ),
+    Guard(
+        "another system's order is sent by nobody here",
+        "models/claims.py",
+        'f"({IS_OURS} AND NOT {IS_DECIDED})"',
+        'f"(NOT {IS_DECIDED})"',
+        OTHERS_WAYS,
+    ),
+    Guard(
+        "another system's order gets no other provider",
+        "models/unsent.py",
+        'o."providerId" = %(unusable)s AND {IS_OURS}',
+        'o."providerId" = %(unusable)s',
+        OTHERS_WAYS,
+    ),
+    Guard(
+        "another system's order is cancelled there",
+        "models/settle.sql",
+        "{is_ours} AND o.\"externalStatus\" = 'not_sent' AS is_unsent",
+        "o.\"externalStatus\" = 'not_sent' AS is_unsent",
+        OTHERS_WAYS,
+    ),
+    Guard(
+        "another system's order does not fail by time",
+        "models/settle.sql",
+        " NOT is_ours AND kind = 'failed' AND failure_reason = 'timeout'",
+        " false",
+        OTHERS_TIMED_OUT,
+    ),
+    Guard(
+        "an order that timed out elsewhere needs a person",
+        "models/settle.sql",
+        "            WHEN n.times_out THEN COALESCE(o.attention, 'timed_out')\n",
+        "",
+        OTHERS_TIMED_OUT,
+    ),
+    Guard(
+        "what a person has dismissed is not followed again",
+        "models/plans.py",
+        '\n    AND (o."adoptedAt" IS NULL OR o."adoptedAt" < o."sentAt")',
+        "",
+        OTHERS_TIMED_OUT,
+    ),
+    Guard(
+        "what is taken from its provider is asked about no more",
+        "models/claims.py",
+        "      AND ({IS_OURS} OR {IS_AT_PROVIDER})\n",
+        "",
+        OTHERS_FOLLOWED,
+    ),
+    Guard(
+        "a word that is not known is open in Python",
+        "models/status.py",
+        "return KINDS.get(lowered(value), Kind.OPEN)",
+        "return KINDS.get(lowered(value), Kind.FAILED)",
+        "tests/models/test_status.py",
+    ),
+    Guard(
+        "a word that is not known is open in SQL",
+        "models/status.py",
+        "return f\"CASE {word} {_cases(ends)} ELSE '{Kind.OPEN}' END\"",
+        "return f\"CASE {word} {_cases(ends)} ELSE '{Kind.FAILED}' END\"",
+        "tests/models/test_status.py",
+    ),
+    Guard(
+        "a reference in the other column finds its order",
+        "models/settle.sql",
+        'WHERE o."externalOrderId" = i.referans AND o.provider_referans IS NULL',
+        "WHERE false AND o.provider_referans IS NULL",
+        OTHERS_FOLLOWED,
+    ),
+    Guard(
+        "another system reads the code of its order",
+        "models/settle.sql",
+        " AND (o.has_plain_digest OR %(theirs_in_clear)s::boolean AND NOT o.is_ours) AS wants_plain",
+        " AND o.has_plain_digest AS wants_plain",
+        OTHERS_PINS,
+    ),
+    Guard(
+        "a code is never cut",
+        "models/settle.sql",
+        "            WHEN length(n.shown_pin) > %(pin_limit)s::int THEN NULL\n",
+        "",
+        OTHERS_PINS,
+    ),
+    Guard(
+        "a code that another hand has written stays",
+        "models/settle.sql",
+        "NOT COALESCE(brings_only_known OR brings_all_known AND fits, true)",
+        "false",
+        OTHERS_DECIDED,
+    ),
+    Guard(
+        "a delivery after a refund is a conflict",
+        "models/settle.sql",
+        "            WHEN their_status = 'rejected' AND NOT COALESCE(brings_only_known, false) THEN 'conflict'\n",
+        "",
+        OTHERS_DECIDED,
+    ),
+    Guard(
+        "a conflict leaves another system's row as it is",
+        "models/settle.sql",
+        "d.result = 'conflict' AND NOT d.is_ours AS stays_as_it_is",
+        "false AS stays_as_it_is",
+        OTHERS_DECIDED,
+    ),
+    Guard(
+        "a code in a former send is kept sealed",
+        "models/resolving.py",
+        'CASE WHEN {CODES} IS NULL OR starts_with(o."pinCode", \'sealed:\') THEN o."pinCode" END',
+        'o."pinCode"',
+        OTHERS_PINS,
     ),
     # --- requests
     Guard(
@@ -1419,8 +1572,22 @@ GUARDS = [
     Guard(
         "a client that does not wait for answers leaves room for others",
         "gateway/clients.py",
-        "            let_others_run()  #",
+        "            self._let_others_run()  #",
         "            pass  #",
+        "tests/gateway/test_clients.py",
+    ),
+    Guard(
+        "of many clients that do not wait for answers one at a time goes on",
+        "gateway/clients.py",
+        "                self._crowd.turn.acquire()\n",
+        "                self._crowd.turn.acquire(blocking=False)\n",
+        "tests/gateway/test_clients.py",
+    ),
+    Guard(
+        "a client that waits for its turn makes room for others",
+        "gateway/clients.py",
+        "            self._waiting.throw(TimeoutError)",
+        "            pass",
         "tests/gateway/test_clients.py",
     ),
     Guard(
@@ -1765,7 +1932,7 @@ GUARDS = [
     Guard(
         "a provider that is down delays no timeout",
         "models/plans.py",
-        """\n  AND COALESCE(o."sentAt", o."claimedAt") + make_interval(secs => %(order_timeout)s) > now())\nR""",
+        "\n  AND {SENT_AT} + make_interval(secs => %(order_timeout)s) > now())\nR",
         ")\nR",
         PLAN,
     ),

@@ -21,6 +21,7 @@ from actors.middleware import SweepWatch
 
 [own] = [one for one in setup.broker.middleware if isinstance(one, SweepWatch)]
 print("the worker's own steps in after", own._overdue_seconds, flush=True)
+print("and looks by", *(look.func.__module__ for look in own._looks), flush=True)
 watch = SweepWatch(0.04, lambda: print("looked for lost hints", flush=True))
 watch.after_worker_boot(setup.broker, None)
 sys.stdin.read()
@@ -60,6 +61,10 @@ def test_a_worker_sweeps_by_itself_if_the_scheduler_is_dead_as_soon_as_it_can(
 ) -> None:
     assert worker.stdout
     assert worker.stdout.readline().strip() == "the worker's own steps in after 360.0"
+    looks = ("gateway.fulfilment.recovery", "gateway.fulfilment.following")
+    assert worker.stdout.readline().split()[3:] == list(looks), (
+        "orders of another system are found without a sweep"
+    )
     assert worker.stdout.readline().strip() == "looked for lost hints", "at once, before it waits"
     failed = next(line for line in worker.stdout if "sweep_watch_failed" in line)
     assert "it will try again" in failed and "sweeps" in failed

@@ -35,7 +35,12 @@ def settle(stage: Stage, count: int) -> float:
     values["dedupe_key"] = (
         f"ARRAY['id-' || ({base} + :n)::text]"  # a colon before letters is a variable to pgbench
     )
-    values["order_timeout"] = "86400"
+    values |= {
+        "order_timeout": "86400",
+        "own_in_clear": "false",
+        "theirs_in_clear": "true",
+        "pin_limit": "NULL",
+    }
     return _run(stage, "settle", _script(SETTLE, values), each)
 
 

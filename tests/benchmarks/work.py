@@ -233,7 +233,7 @@ FIRST_BATCH = {
     "at": None,
     "id": None,
     "after_id": 0,
-    "order_timeout": 86_400,
+    "first": 60,
     "retention": 2_592_000,
 }
 QUERIES = {

@@ -427,6 +427,50 @@ def connected(crowd: Crowd, count: int, *, are_known: bool = True) -> Iterator[l
         yield made
 
 
+@contextmanager
+def sending_ahead(crowd: Crowd) -> Iterator[Served]:
+    """A client that has sent a second request with its first, which is answered."""
+    with closing(Served(crowd)) as client:
+        client.theirs.sendall((HEAD + b"1234") * 2)
+        assert client.is_answered()
+        yield client
+
+
+def test_of_many_clients_that_do_not_wait_for_answers_one_at_a_time_goes_on() -> None:
+    """Else a turn of the loop serves all of them, and a request that takes several turns waits for that each time."""
+    crowd = Crowd(10)
+    crowd.turn.acquire()
+    with sending_ahead(crowd) as first, sending_ahead(crowd) as second:
+        for each in (first, second):
+            each.theirs.settimeout(SHORT_SECONDS)
+            with pytest.raises(TimeoutError):
+                each.is_answered()
+            each.theirs.settimeout(PATIENCE_SECONDS)
+        crowd.turn.release()
+        assert first.is_answered()
+        assert second.is_answered()
+
+
+def test_a_client_that_waits_for_its_turn_makes_room_for_others() -> None:
+    crowd = Crowd(2)
+    crowd.turn.acquire()
+    with sending_ahead(crowd) as first, sending_ahead(crowd) as second, connected(crowd, 1) as [other]:
+        assert first.is_hung_up()
+        other.ask()
+        assert other.is_answered()
+        crowd.turn.release()
+        assert second.is_answered()
+    assert crowd.let_go == 1
+
+
+def test_a_turn_is_waited_for_so_long(quickly: Callable[..., None]) -> None:
+    quickly("TURN_SECONDS")
+    crowd = Crowd(10)
+    crowd.turn.acquire()
+    with sending_ahead(crowd) as client, in_time():
+        assert client.is_hung_up()
+
+
 def test_of_too_many_idle_clients_the_longest_idle_one_is_let_go() -> None:
     crowd = Crowd(3)
     with connected(crowd, 3) as (first, second, third):

@@ -1,6 +1,9 @@
 """What is taken out of a provider's text, and what stays readable. Contract, section 5, "Texts of providers"."""
 
+import base64
+from collections.abc import Callable
 from dataclasses import replace
+from urllib.parse import quote
 
 import pytest
 
@@ -33,6 +36,11 @@ OWN = Known(
         ("PIN 4821 7735", "PIN ***"),
         ("AB12.CD34.EF56 ve 12345/67890", "*** ve ***"),
         ("1 2 3 4 5 6 7 8 9", "***"),
+        ("4821|7735|9910|2245, 4821;7735;9910 ve AB12+CD34+EF56", "*** ve ***"),
+        (
+            "kod1=4821 kod_2=7735, Şifreniz: 9910, PIN kodunuz: 12345",
+            "kod1=*** kod_2=***, Şifreniz: ***, PIN kodunuz: ***",
+        ),
         ("OK|2|abcd1234efgh|x", "OK|2|***|x"),
         ("rakam ١٢٣٤٥٦٧٨", "rakam ***"),
         ("٤٨٢١\u200c٧٧٣٥\u200c٩٩١٠", "***"),
@@ -124,6 +132,63 @@ def test_a_known_code_is_struck_however_it_is_written(text: str) -> None:
     assert mask(f"({text})", codes=[CODE]) == "(***)"
 
 
+#: Ways to write a text so that whoever sees it can read it.
+ENCODINGS: dict[str, Callable[[str], str]] = {
+    "percent-encoding": lambda text: "".join(f"%{byte:02X}" for byte in text.encode()),
+    "decimal references": lambda text: "".join(f"&#{ord(one)};" for one in text),
+    "hexadecimal references": lambda text: "".join(f"&#x{ord(one):x};" for one in text),
+    "JSON": lambda text: "".join(f"\\u{ord(one):04x}" for one in text),
+    "base64": lambda text: base64.b64encode(text.encode()).decode(),
+    "base64 for URLs": lambda text: base64.urlsafe_b64encode(text.encode()).decode().rstrip("="),
+}
+#: What may stand between the groups of a code.
+SEAMS = ["%20", "&nbsp;", "&#8203;", "<br />", "\\u002d"]
+
+
+@pytest.mark.parametrize("code", [CODE, "GIFT-CARD-WXYZ"])
+@pytest.mark.parametrize("write", ENCODINGS.values(), ids=ENCODINGS.keys())
+def test_a_code_is_masked_however_it_is_encoded(write: Callable[[str], str], code: str) -> None:
+    """One that does not look like a code is struck where it is known."""
+    masked = mask(f"PIN {write(code)} teslim", codes=[] if code == CODE else [code])
+    assert masked == "PIN *** teslim"
+    assert masked.whole == f"PIN {code} teslim"
+
+
+@pytest.mark.parametrize("code", [CODE, "GIFT-CARD-WXYZ"])
+@pytest.mark.parametrize("seam", SEAMS)
+def test_a_code_is_masked_whatever_stands_between_its_groups(seam: str, code: str) -> None:
+    codes = [] if code == CODE else [code]
+    assert mask(f"PIN {code.replace('-', seam)} teslim", codes=codes) == "PIN *** teslim"
+
+
+@pytest.mark.parametrize("write", ENCODINGS.values(), ids=ENCODINGS.keys())
+def test_a_credential_is_struck_however_it_is_encoded(write: Callable[[str], str]) -> None:
+    """From the whole text too."""
+    with knowing(Known(credentials=("pass-word-x",))):
+        masked = mask(f"bayi {write('pass-word-x')} {CODE}")
+    assert masked == "bayi *** ***"
+    assert masked.whole == f"bayi *** {CODE}"
+
+
+def test_a_credential_in_a_header_is_struck() -> None:
+    header = base64.b64encode(b"dealer:pass-word-x").decode()
+    with knowing(Known(credentials=("dealer", "pass-word-x"))):
+        assert mask(f"Basic {header} reddedildi") == "Basic ***:*** reddedildi"
+
+
+@pytest.mark.parametrize(
+    "text", ["5 &lt; 6 &amp; %41, \\u0041<br>VGVzbGltIGVkaWxkaQ==", "%zz &nosuch; \\ud800 <b"]
+)
+def test_encodings_without_a_secret_stay_as_they_are(text: str) -> None:
+    with knowing(KNOWN):
+        assert mask(text) == text
+
+
+def test_lines_stay_lines() -> None:
+    with knowing(KNOWN):
+        assert masking.mask_lines(f"a\nb%0A{quote(CODE.replace('-', ' '))}\nc") == "a\nb ***\nc"
+
+
 @pytest.mark.parametrize("code", ["GIFTCARDXYZ", "482913", "AB", "şifreli-kod", "a b c d e f"])
 def test_a_known_code_is_struck_that_does_not_look_like_one(code: str) -> None:
     outcome = Outcome(ExternalStatus.COMPLETED, "1", codes=(Code(code, pin=f"{code}P", serial=f"{code}S"),))
@@ -211,6 +276,14 @@ def test_an_outcome_is_kept_whole_where_it_is_sealed() -> None:
         "kod=",
         "://",
         "\u200c",
+        "%4",
+        "%41",
+        "&#4",
+        "&#52;",
+        "\\u0034",
+        "<br",
+        "<br>",
+        "QUJD",
     ],
 )
 def test_masking_takes_linear_time(piece: str) -> None:

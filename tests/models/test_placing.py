@@ -105,7 +105,7 @@ def test_a_repetition_needs_no_route(key_id: int) -> None:
     assert again == Repeated(answer(first))
 
 
-def test_where_products_are_uuids_another_text_leaves_nothing(key_id: int) -> None:
+def test_where_products_are_uuids_another_text_leaves_nothing(database_url: str, key_id: int) -> None:
     for column in ("productId", "packageId"):
         database.rows(f'ALTER TABLE product_orders ALTER "{column}" TYPE uuid USING "{column}"::uuid')
     ids = (factories.NO_ORDER, factories.NO_ORDER)
@@ -238,7 +238,7 @@ def test_where_every_reference_is_taken_nothing_is_placed() -> None:
     assert users() == ["ali"]
 
 
-def test_another_fault_is_not_drawn_again() -> None:
+def test_another_fault_is_not_drawn_again(database_url: str) -> None:
     database.rows('ALTER TABLE product_orders ADD CONSTRAINT "noAli" CHECK ("userIdentifier" <> \'ali\')')
     with pytest.raises(peewee.IntegrityError):
         place_drawing(drawn("100000000000001"))

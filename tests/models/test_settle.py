@@ -285,6 +285,27 @@ def test_one_batch_may_hold_a_whole_life() -> None:
     assert column(other, "lastMessage") == "stok yok"
 
 
+def test_outcomes_for_one_order_take_turns_whatever_they_call_it() -> None:
+    """By our reference and by the provider's number: only the statement sees that they mean the same order."""
+    placed = factories.sent()
+    put(placed, externalOrderId="Z-90")
+    numbered = Outcome(COMPLETED, external_order_id="Z-90", codes=(ONE,))
+    failed = replace(numbered, status=FAILED, codes=())
+
+    results = settle(
+        arrival(placed, PROCESSING),
+        Arrival(factories.SANDBOX, Source.CALLBACK, numbered),
+        Arrival(factories.SANDBOX, Source.CALLBACK, failed),
+        arrival(placed, SENT),
+    )
+
+    assert results == ["applied", "applied", "conflict", "stale"]
+    steps = database.rows(
+        'SELECT "from", "to" FROM referans.order_events WHERE order_id = %s ORDER BY id', (placed["id"],)
+    )
+    assert {"from": "processing", "to": "completed"} in steps
+
+
 def test_a_batch_takes_no_more_statements_than_one_order_has_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever order they stand in, and each arrival is sealed once."""
     orders = [factories.sent() for _ in range(15)]

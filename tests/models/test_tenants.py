@@ -1,8 +1,12 @@
 """Routes and providers that belong to a tenant: which order may use which, and who is a tenant."""
 
 import itertools
+import threading
+import time
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from typing import Any
 
 import psycopg2
@@ -299,21 +303,62 @@ def test_a_list_of_a_tenant_rides_its_index() -> None:
 # --- the version before
 
 
+@contextmanager
+def readers(url: str, *tables: str) -> Iterator[list[float]]:
+    """Other processes that read these all the time; how long each reading took, in seconds."""
+    took: list[float] = []
+    is_over = threading.Event()
+
+    def read(table: str) -> None:
+        with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+            connection.autocommit = True
+            while not is_over.is_set():
+                began = time.monotonic()
+                cursor.execute(f"SELECT count(*) FROM public.{table}")
+                took.append(time.monotonic() - began)
+
+    with ThreadPoolExecutor(len(tables) * 2) as threads:
+        reading = [threads.submit(read, table) for table in tables * 2]
+        try:
+            yield took
+        finally:
+            is_over.set()
+        for each in reading:
+            each.result()
+
+
+def test_the_migration_and_who_reads_meanwhile_do_not_wait_for_each_other(empty_database_url: str) -> None:
+    migrate(empty_database_url, echo=lambda line: None)
+    with closing(psycopg2.connect(empty_database_url)) as connection, connection.cursor() as cursor:
+        connection.autocommit = True
+        for table, columns in OF_THE_VERSION_BEFORE.items():
+            cursor.execute(f"CREATE VIEW public.{table} AS SELECT {columns} FROM referans.{table}")
+        told: list[str] = []
+        with readers(empty_database_url, *OF_THE_VERSION_BEFORE) as took:
+            for _ in range(10):
+                cursor.execute("DELETE FROM referans.schema_migration WHERE name = '0024_tenants'")
+                migrate(empty_database_url, echo=told.append)
+    assert told == ["applying 0024_tenants"] * 10, "no lock was waited for too long"
+    assert took and max(took) < 1
+
+
 def test_processes_of_the_version_before_see_no_key_and_no_route_of_a_tenant(empty_database_url: str) -> None:
     """They read views beside the orders table, which the migration that moved the tables has made."""
     with psycopg2.connect(empty_database_url) as connection, connection.cursor() as cursor:
         migrate(empty_database_url, echo=lambda line: None)
         for table, columns in OF_THE_VERSION_BEFORE.items():
-            cursor.execute(f"CREATE VIEW {table} AS SELECT {columns} FROM referans.{table}")
+            cursor.execute(f"CREATE VIEW public.{table} AS SELECT {columns} FROM referans.{table}")
         cursor.execute("DELETE FROM referans.schema_migration WHERE name = '0024_tenants'")
         connection.commit()
         migrate(empty_database_url, echo=lambda line: None)
         cursor.execute(MADE, {"tenant": TENANT})
         seen: dict[str, Any] = {}
         for table, column in (("api_keys", "name"), ("routes", "product_id"), ("providers", "id")):
-            cursor.execute(f"SELECT {column} FROM {table} ORDER BY 1")
+            cursor.execute(f"SELECT {column} FROM public.{table} ORDER BY 1")
             seen[table] = [row[0] for row in cursor.fetchall()]
-        cursor.execute("INSERT INTO api_keys (name, prefix, digest, scopes) VALUES ('new', '', 'd3', '{}')")
+        cursor.execute(
+            "INSERT INTO public.api_keys (name, prefix, digest, scopes) VALUES ('new', '', 'd3', '{}')"
+        )
     assert seen == {"api_keys": ["old"], "routes": ["general"], "providers": ["bayi"]}
 
 

@@ -134,6 +134,10 @@ FLOODS: dict[str, tuple[int, Callable[[Target], Manners]]] = {
         64,
         lambda _: Manners(_said(get("/health/live") * 50), never_stops=True),
     ),
+    "many requests at once": (
+        2100,
+        lambda _: Manners(_said(get("/health/live") * 500)),
+    ),
     "a connection for each request": (
         64,
         lambda _: Manners(_said(get("/health/live", "Connection: close"))),

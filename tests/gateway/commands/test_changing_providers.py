@@ -41,6 +41,7 @@ FULL = Provider(
     Decimal("500.50"),
     20,
     "TRY",
+    factories.TENANT,
 )
 #: Options of `set` with what each changes: one field, and its value then.
 CHANGES: tuple[tuple[tuple[str, ...], str, Any], ...] = (
@@ -72,6 +73,8 @@ CHANGES: tuple[tuple[tuple[str, ...], str, Any], ...] = (
     (("--low-stock", "7"), "low_stock", 7),
     (("--low-stock", "none"), "low_stock", None),
     (("--currency", "none"), "currency", None),
+    (("--tenant", factories.OTHER_TENANT), "tenant_id", factories.OTHER_TENANT),
+    (("--tenant", "none"), "tenant_id", None),
 )
 #: What `set` does not change: `add --replace` changes the adapter, `rotate` the credentials.
 NOT_SET = {"id", "adapter", "credentials"}
@@ -126,7 +129,7 @@ def test_set_changes_one_thing_and_nothing_else(
     changed = cli("providers", "set", "bayi", *options)
 
     assert (changed.code, saved(models)) == (0, replace(full, **{field: value}))
-    assert changed.out.startswith(f"{field.replace('_', '-')}: ")
+    assert changed.out.startswith(f"{field.removesuffix('_id').replace('_', '-')}: ")
     assert not any(secret in changed.out + changed.err for secret in ("4711", "geheim", OLD))
 
 
@@ -433,7 +436,7 @@ def routed(full: Provider, models: Models) -> Models:
 
 def test_a_provider_is_removed_with_its_routes_and_its_history_stays(cli: Run, routed: Models) -> None:
     with routed():
-        order = factories.place()
+        order = factories.place(tenant_id=factories.TENANT)
         factories.put(order, externalStatus="completed", nextCheckAt=None)
 
     removed = cli("providers", "remove", "bayi")
@@ -462,7 +465,9 @@ def test_a_provider_that_orders_wait_for_is_removed_by_force_only(
     cli: Run, routed: Models, columns: dict[str, Any], waits: str
 ) -> None:
     with routed():
-        factories.put(factories.place(), **columns or {"externalStatus": "not_sent"})
+        factories.put(
+            factories.place(tenant_id=factories.TENANT), **columns or {"externalStatus": "not_sent"}
+        )
 
     refused = cli("providers", "remove", "bayi").problem
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import redis
+from cryptography.fernet import Fernet
 
 from gateway.broker import QUEUES, queue_lengths
 from models import order, provider, route, timeline
@@ -92,10 +93,21 @@ def test_where_there_is_no_code_nothing_is_recorded(cli: Run, desk: Desk) -> Non
     assert "read" not in str(last(desk, found).message)
 
 
-def test_codes_that_do_not_open_are_one_line(cli: Run, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("value", "cure"),
+    [
+        ("sealed:damaged", "restore this row from a backup"),
+        (f"sealed:{Fernet(Fernet.generate_key()).encrypt(b'x').decode()}", "set ENCRYPTION_KEYS"),
+    ],
+    ids=["damaged", "under another key"],
+)
+def test_codes_that_do_not_open_are_one_line_with_the_right_cure(
+    cli: Run, desk: Desk, value: str, cure: str
+) -> None:
     found = desk.completed("1")
-    desk.change(found, "\"pinCode\" = 'sealed:damaged'")
-    assert "ENCRYPTION_KEYS" in cli("orders", "pin", found["id"]).problem
+    desk.change(found, f"\"pinCode\" = '{value}'")
+    problem = cli("orders", "pin", found["id"]).problem
+    assert cure in problem and ("ENCRYPTION_KEYS" in problem) == ("ENCRYPTION_KEYS" in cure)
 
 
 # --- deciding

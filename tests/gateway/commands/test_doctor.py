@@ -61,11 +61,32 @@ def test_all_is_well(well: Run) -> None:
     plain, found = well("doctor"), well("doctor", "--json")
 
     assert (plain.code, found.code) == (0, 0)
-    names = ["settings", "database", "migrations", "pooler", "encryption", "broker"]
+    names = ["settings", "database", "migrations", "pooler", "encryption", "codes", "broker"]
     names += ["workers", "scheduler", "sweep"]
     assert list(report(found)) == [*names, "provider box", "callback formats", "stuck orders"]
     assert {status for status, _, _ in report(found).values()} == {"ok"}
-    assert [line.split()[0] for line in plain.out.splitlines()] == ["ok"] * 12
+    assert [line.split()[0] for line in plain.out.splitlines()] == ["ok"] * 13
+
+
+@pytest.mark.parametrize(
+    ("choice", "is_sealed", "said"),
+    [
+        ("auto", None, "sealed, in clear on orders of another system, as gateway migrate has decided"),
+        ("auto", True, "sealed, in clear on orders of another system, as gateway migrate has decided"),
+        ("auto", False, "in clear, as gateway migrate has decided"),
+        ("always", False, "sealed, as SEAL_PINS says"),
+        ("never", True, "in clear, as SEAL_PINS says"),
+    ],
+)
+def test_how_codes_stand_in_the_orders_table_is_said(
+    well: Run, models: Models, monkeypatch: pytest.MonkeyPatch, choice: str, is_sealed: bool | None, said: str
+) -> None:
+    monkeypatch.setenv("SEAL_PINS", choice)
+    with models():
+        database.rows("DELETE FROM referans.installation")
+        if is_sealed is not None:
+            database.rows("INSERT INTO referans.installation (seal_pins) VALUES (%s)", (is_sealed,))
+    assert report(well("doctor", "--json"))["codes"][:2] == ("ok", f'in "pinCode" {said}')
 
 
 def test_a_provider_whose_callbacks_are_guessed_is_named(well: Run, models: Models, panel: Simulator) -> None:

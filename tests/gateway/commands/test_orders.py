@@ -46,7 +46,7 @@ def test_an_order_is_shown_with_its_timeline_and_without_its_pin(cli: Run, desk:
 
 
 def test_an_order_shows_how_it_ended_and_how_many_codes_it_has(cli: Run, desk: Desk) -> None:
-    delivered = (Code("1111-2222", pin="4321", serial="SER-1"), Code("3333-4444"))
+    delivered = (Code("1111-2222", pin="PQ-4321", serial="SER-1"), Code("3333-4444"))
     found = desk.sent()
     referans = found["provider_referans"]
     desk.change(found, "quantity = 2")
@@ -64,7 +64,7 @@ def test_an_order_shows_how_it_ended_and_how_many_codes_it_has(cli: Run, desk: D
     for name, value in (("codeCount", "2"), ("receipt", "Ali V., 5123456789"), ("attention", "reversed")):
         assert re.search(rf"^{name} +{value}$", plain, re.MULTILINE)
     assert re.search(rf"^{found['id']} +bayi +reversed +reversed +ali ", listed, re.MULTILINE)
-    for secret in ("1111-2222", "4321", "SER-1", "3333-4444", "digest", "sealed"):
+    for secret in ("1111-2222", "PQ-4321", "SER-1", "3333-4444", "digest", "sealed"):
         assert secret not in str(as_json) + plain + listed
 
 

@@ -67,10 +67,11 @@ def test_the_next_provider_gets_the_fields_of_its_own_route(
 
 
 @pytest.mark.parametrize(
-    ("field_map", "user"), [({}, "\u200b \n"), ({"oyuncu_bilgi": "{extraField}"}, "987456")]
+    ("field_map", "user"),
+    [({}, None), ({}, ""), ({}, "\u200b \n"), ({"oyuncu_bilgi": "{extraField}"}, "987456")],
 )
 def test_an_order_without_a_player_is_not_sent(
-    worker: Worker, simulator: Simulator, field_map: dict[str, str], user: str
+    worker: Worker, simulator: Simulator, field_map: dict[str, str], user: str | None
 ) -> None:
     route.add("game", "60", factories.SANDBOX, {"oyun": "1", "kupur": "60"}, field_map=field_map)
     order = str(factories.place(user)["id"])
@@ -78,4 +79,5 @@ def test_an_order_without_a_player_is_not_sent(
     dispatching.dispatch(worker, order)
 
     assert (status(order), simulator.book.orders()) == ("failed", [])
+    assert row(order)["failureReason"] == "customer"
     assert "sandbox refused: not sent: the player's id is empty" in events(order)[-1]

@@ -759,6 +759,26 @@ class TestPins:
         assert call_back(worker, order_id, COMPLETED, "PIN-2").result == "conflict"
 
     @pytest.mark.usefixtures("shared")
+    def test_rotating_opens_what_was_sealed_before_that_was_chosen(self, worker: Worker) -> None:
+        pins.bind(SealPins.ALWAYS)
+        order_id, placed, several = (
+            sent(worker),
+            factories.place_new(beside.new())["id"],
+            sent(worker, quantity=2),
+        )
+        dispatching.dispatch(worker, placed)
+        call_back(worker, order_id, COMPLETED, "PIN-1")
+        call_back(worker, placed, COMPLETED, "PIN-2")
+        call_back(worker, several, COMPLETED, "PIN-3", "PIN-4")
+        pins.bind(SealPins.AUTO)
+        assert resealing.reseal().renewed == 3
+        assert [row(each)["pinCode"] for each in (order_id, placed, several)] == ["PIN-1", "PIN-2", "PIN-3"]
+        assert [codes_of(each) for each in (order_id, placed)] == [["PIN-1"], ["PIN-2"]]
+        assert codes_of(several) == ["PIN-3", "PIN-4"]
+        assert call_back(worker, order_id, COMPLETED, "PIN-1").result == "duplicate"
+        assert resealing.reseal().renewed == 0
+
+    @pytest.mark.usefixtures("shared")
     def test_what_an_order_of_ours_had_before_it_is_sent_again_is_kept_sealed(self, worker: Worker) -> None:
         placed = factories.place_new(beside.new(), beside.SHOP)["id"]
         dispatching.dispatch(worker, placed)

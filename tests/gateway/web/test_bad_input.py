@@ -13,6 +13,8 @@ from tests.gateway.web.conftest import Client
 
 #: Must never come back.
 MARK = "find-me-in-no-answer"
+#: The fields that an order must have.
+REQUIRED = ("productId", "packageId")
 
 
 def post(client: Client, body: bytes | str, content_type: str = "application/json") -> Any:

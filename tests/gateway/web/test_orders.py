@@ -22,7 +22,8 @@ from tests.waiting import wait_until
 #: The contract's order, word for word; SECRET ones are there for keys that may read them.
 FIELDS = ["id", "orderNo", "tenantId", "productId", "packageId", "quantity", "userIdentifier", "extraField"]
 FIELDS += ["status", "externalStatus", "failureReason", "attention"]
-FIELDS += ["providerId", "providerReferans", "externalOrderId", "pinCode", "codes", "receipt", "lastMessage"]
+FIELDS += ["providerId", "providerReferans", "externalOrderId", "pinCode", "codes", "receipt", "cost"]
+FIELDS += ["lastMessage"]
 FIELDS += ["createdAt", "sentAt", "lastSyncAt", "completedAt", "reversedAt", "durationMs"]
 SECRET = ("pinCode", "codes")
 PUBLIC = [name for name in FIELDS if name not in SECRET]
@@ -34,7 +35,8 @@ def test_a_placed_order_is_shown_in_full(client: Client) -> None:
     assert list(answer.json) == PUBLIC
     shown = answer.json
     assert (shown["status"], shown["externalStatus"]) == ("pending", "not_sent")
-    assert [shown[name] for name in ("failureReason", "attention", "receipt", "reversedAt")] == [None] * 4
+    empty = ("failureReason", "attention", "receipt", "cost", "reversedAt")
+    assert [shown[name] for name in empty] == [None] * len(empty)
     assert (shown["extraField"], shown["quantity"], shown["providerId"]) == ("TR", 2, factories.SANDBOX)
     assert shown["providerReferans"].isdecimal() and len(shown["providerReferans"]) == 15
     assert shown["createdAt"].endswith("Z") and datetime.fromisoformat(shown["createdAt"])
@@ -73,6 +75,80 @@ def test_the_order_goes_to_the_provider_of_its_route(client: Client) -> None:
     provider.save(provider.Provider("other", "znet", "http://127.0.0.1:1", "token", factories.CREDENTIALS))
     route.add("game", "60", "other", {"oyun": "1", "kupur": "1"})
     assert calls.place(client)["providerId"] == "other"
+
+
+@pytest.mark.parametrize("given", [{}, {"userIdentifier": ""}, {"userIdentifier": None}])
+def test_an_order_may_have_no_player(client: Client, given: dict[str, Any]) -> None:
+    """The older storefront sends some without; the route's provider says whether it needs one."""
+    body = {name: value for name, value in calls.BODY.items() if name != "userIdentifier"} | given
+    answer = client.simulate_post("/api-dj/orders/", json=body)
+    assert (answer.status_code, answer.json["userIdentifier"]) == (201, given.get("userIdentifier"))
+
+
+@pytest.mark.parametrize("prefix", ["", "/api-dj"])
+def test_the_list_of_the_older_api_is_not_found_and_what_to_use_is_said(client: Client, prefix: str) -> None:
+    said = calls.problem(client.simulate_get(f"{prefix}/orders/me"), 404)["detail"]
+    assert said.endswith(f"use GET {prefix}/orders?userIdentifier=…")
+
+
+def test_a_key_in_the_header_of_the_older_api_is_refused_and_the_right_one_is_named(client: Client) -> None:
+    headers = {"X-API-Token": "rk_nobody", "Authorization": ""}
+    said = calls.problem(client.simulate_get("/api-dj/orders/me", headers=headers), 401)["detail"]
+    assert said == "send an API key as Authorization: Bearer KEY, not as X-API-Token"
+
+
+class TestOrdersOfAnotherSystem:
+    @pytest.fixture
+    def theirs(self, client: Client) -> dict[str, Any]:
+        order = factories.sent()
+        factories.put(order, placedByGateway=None, routeParams=None, externalStatus="Forwarded")
+        return order
+
+    @pytest.mark.parametrize(
+        ("word", "was_sent", "shown"),
+        [
+            ("Forwarded", True, "sent"),
+            ("manual_required", False, "pending"),
+            ("PENDING", True, "pending"),
+            ("Done", True, "completed"),
+            ("CANCELED", True, "failed"),
+            ("Reversed", True, "reversed"),
+        ],
+    )
+    def test_their_words_are_shown_and_found_as_ours(
+        self, client: Client, theirs: dict[str, Any], word: str, was_sent: bool, shown: str
+    ) -> None:
+        factories.put(theirs, externalStatus=word, **({} if was_sent else {"sentAt": None}))
+        assert client.simulate_get(f"/orders/{theirs['id']}").json["externalStatus"] == shown
+        for status in ExternalStatus:
+            found = client.simulate_get("/orders", params={"externalStatus": status}).json["data"]
+            assert [one["externalStatus"] for one in found] == ([shown] if status == shown else [])
+
+    def test_their_words_on_the_timeline_are_shown_as_ours(
+        self, client: Client, theirs: dict[str, Any]
+    ) -> None:
+        factories.settle(factories.arrival(theirs, ExternalStatus.COMPLETED, "PIN-1"))
+        events = client.simulate_get(f"/orders/{theirs['id']}/events").json["data"]
+        assert (events[-1]["from"], events[-1]["to"]) == ("sent", "completed")
+        assert {each[name] for each in events for name in ("from", "to")} <= {None, *ExternalStatus}
+
+    def test_they_are_cancelled_where_they_were_placed(self, client: Client, theirs: dict[str, Any]) -> None:
+        factories.put(theirs, externalStatus="not_sent")
+        answer = client.simulate_post(f"/orders/{theirs['id']}/cancel")
+        assert calls.problem(answer, 409)["detail"] == "another system placed the order; cancel it there"
+
+    def test_the_cost_that_is_shown_is_ours(self, client: Client, theirs: dict[str, Any]) -> None:
+        factories.put(theirs, costAmount=31, costCurrency="USD")
+        path = f"/orders/{theirs['id']}"
+        assert client.simulate_get(path).json["cost"] is None
+        factories.put(theirs, gatewayCostAmount="25.50", gatewayCostCurrency="TRY")
+        assert client.simulate_get(path).json["cost"] == {"amount": "25.50", "currency": "TRY"}
+
+    def test_the_cost_of_an_order_of_the_version_before_is_shown(self, client: Client) -> None:
+        order = factories.sent()
+        factories.put(order, costAmount="25.50", costCurrency="TRY")
+        shown = client.simulate_get(f"/orders/{order['id']}").json
+        assert shown["cost"] == {"amount": "25.50", "currency": "TRY"}
 
 
 # --- PINs
@@ -215,7 +291,8 @@ def test_a_pin_that_does_not_open_is_an_error_that_shows_nothing(
     moved = factories.sent("another player")
     factories.put(moved, pinCode=factories.column(completed, "pinCode"))
     found = calls.problem(trusted.simulate_get(f"/orders/{moved['id']}"), 500)
-    assert "ENCRYPTION_KEYS" in found["detail"] and "sealed:" not in found["detail"]
+    assert "restore this row" in found["detail"] and "ENCRYPTION_KEYS" not in found["detail"]
+    assert "sealed:" not in found["detail"]
 
 
 # --- the timeline

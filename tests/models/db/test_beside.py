@@ -114,6 +114,13 @@ def test_the_orders_table_may_not_stand_in_the_gateways_schema(empty_database_ur
         migrate.migrate(url, schema="shop", echo=quiet)
 
 
+def test_who_gives_the_schema_another_name_is_told_where_the_tables_are(database_url: str) -> None:
+    lines: list[str] = []
+    migrate.migrate(database_url, schema="shop", echo=lines.append)
+    assert "set DATABASE_SCHEMA=referans" in lines[0]
+    assert not any("note" in line for line in lines[1:])
+
+
 class TestRights:
     """A role that may not do what is missing is told by which statements an administrator lets it."""
 

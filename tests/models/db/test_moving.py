@@ -120,7 +120,7 @@ def test_a_database_on_which_the_version_before_was_half_installed_is_completed(
     execute(empty_database_url, LEGACY)
     with connected(empty_database_url) as cursor:
         cursor.execute(before.HISTORY)
-        for step in expected.steps()[:-1]:
+        for step in (each for each in expected.steps() if each.name < "0022"):
             for statement in expected.statements(step.sql):
                 try:
                     cursor.execute(statement.replace("referans.", ""))
@@ -131,7 +131,8 @@ def test_a_database_on_which_the_version_before_was_half_installed_is_completed(
 
     applied = migrate.migrate(empty_database_url, echo=lines.append)
 
-    assert applied == ["0002_gateway_tables", "0022_installation"]
+    since = [each.name for each in expected.steps() if each.name >= "0022"]
+    assert applied == ["0002_gateway_tables", *since]
     assert kinds(empty_database_url)["idempotency_keys"] == "r"
     assert migrate.migrate(empty_database_url, echo=quiet) == []
     with factories.bound(empty_database_url):
