@@ -100,7 +100,7 @@ class Audit:
 
     def balance(self) -> Decimal:
         """The sum of the wallets."""
-        return sum((move for case in self.found.cases.values() for move in case.moves), Decimal(0))
+        return self.found.balance
 
     def owed(self) -> Decimal:
         """What they must be: the price of every order that was not rejected."""

@@ -121,6 +121,8 @@ class Found:
     cases: dict[str, Case]
     #: What the gateway wrote on other tables of the older storefront.
     elsewhere: list[Write]
+    #: The sum of the wallets, of whatever order.
+    balance: Decimal
 
 
 def read(scene: Scene, shop: Shop) -> Found:
@@ -130,7 +132,7 @@ def read(scene: Scene, shop: Shop) -> Found:
     for each in writes.of_role(scene.roles.admin_url, scene.roles.gateway):
         by_order[each.order_id or ""].append(each)
     cases = {}
-    for row in _rows(scene.roles.admin_url):
+    for row in _rows(scene.roles.admin_url, ROWS):
         order_id = row["key"]
         its = placed.get(order_id)
         before = scene.before.get(order_id)
@@ -138,15 +140,16 @@ def read(scene: Scene, shop: Shop) -> Found:
         if before:
             reference = before["provider_referans"] or before["externalOrderId"] or ""
         cases[order_id] = Case(row, by_order[order_id], book.get(reference), its, row["moves"], before)
-    return Found(cases, by_order[""])
+    [sums] = _rows(scene.roles.admin_url, "SELECT sum(amount) AS balance FROM wallet_moves")
+    return Found(cases, by_order[""], sums["balance"])
 
 
-def _rows(admin_url: str) -> list[dict[str, Any]]:
+def _rows(admin_url: str, sql: str) -> list[dict[str, Any]]:
     with (
         closing(psycopg2.connect(admin_url)) as connection,
         connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor,
     ):
-        cursor.execute(ROWS)
+        cursor.execute(sql)
         return [dict(row) for row in cursor.fetchall()]
 
 

@@ -1,6 +1,6 @@
 """Orders of years in the older storefront's database: every word, every decision, every place of a reference."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -43,8 +43,8 @@ class Filled:
     player: str
 
 
-def fill(admin_url: str) -> list[Filled]:
-    """Every combination, some 5,000 orders; those that the panel must know are returned."""
+def fill(admin_url: str, ages_seconds: Sequence[float] = AGES_SECONDS) -> list[Filled]:
+    """Every combination, with all ages some 5,000 orders; those that the panel must know are returned."""
     with closing(psycopg2.connect(admin_url)) as connection, connection, connection.cursor() as cursor:
         psycopg2.extras.register_uuid(conn_or_curs=cursor)
         cursor.executemany(
@@ -55,7 +55,7 @@ def fill(admin_url: str) -> list[Filled]:
             {
                 "words": [*OPEN_WORDS, *FINAL_WORDS],
                 "providers": [None, PROVIDER, STRANGER],
-                "ages": list(AGES_SECONDS),
+                "ages": list(ages_seconds),
                 "tenants": list(TENANTS),
                 "final": [word.lower() for word in FINAL_WORDS],
                 "ours": PROVIDER,

@@ -58,16 +58,15 @@ def run(scene: Scene, pace: Pace, echo: Callable[[str], None] = print) -> Audit:
             over_at = seconds + pace.patience_seconds
         if sweep.is_due(seconds):
             scene.system.sweep()
-        if over_at < math.inf and look.is_due(seconds) and _is_over(scene, shop, killed, began):
-            break
+        if over_at < math.inf and look.is_due(seconds):
+            seen = _audit(scene, shop, killed, began)
+            if seen.is_clean() and scene.simulator.is_quiet():
+                break
+            open_still = {name: len(orders) for name, orders in seen.offences.items() if orders}
+            echo(f"{seconds:6.1f} s  {open_still or 'the shop or the panel is not done'}")
         time.sleep(TICK_SECONDS)
     shop.close()
     return _audit(scene, shop, killed, began)
-
-
-def _is_over(scene: Scene, shop: Shop, killed: Counter[str], began: float) -> bool:
-    is_quiet = shop.is_done() and scene.simulator.is_quiet()
-    return is_quiet and _audit(scene, shop, killed, began).is_clean()
 
 
 def _audit(scene: Scene, shop: Shop, killed: Counter[str], began: float) -> Audit:

@@ -1,6 +1,6 @@
 """One database that the older storefront made, the roles of both systems, the panel, and our processes."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,11 +108,11 @@ def roles(admin_url: str, *, owns: bool) -> Iterator[Roles]:
             )
 
 
-def fill(given: Roles) -> list[Filled]:
+def fill(given: Roles, ages_seconds: Sequence[float]) -> list[Filled]:
     """The older storefront's database, with its orders; from now on it is watched who writes there."""
     owner = given.gateway.replace("gateway_", "shop_")
     execute(given.admin_url, f"SET ROLE {owner}; {SCHEMA}")
-    filled = filling.fill(given.admin_url)
+    filled = filling.fill(given.admin_url, ages_seconds)
     execute(given.admin_url, "ANALYZE product_orders")
     writes.watch(given.admin_url)
     return filled
@@ -128,14 +128,22 @@ def bring_in(given: Roles, *, owns: bool) -> None:
 
 
 @contextmanager
-def built(admin_url: str, redis_url: str, logs: Path, *, owns: bool, **env: str) -> Iterator[Scene]:
+def built(
+    admin_url: str,
+    redis_url: str,
+    logs: Path,
+    *,
+    owns: bool,
+    ages_seconds: Sequence[float] = filling.AGES_SECONDS,
+    **env: str,
+) -> Iterator[Scene]:
     """Both systems; the gateway's processes are not started yet."""
     credentials = {name: factories.CREDENTIALS[name] for name in ("kod", "sifre")}
     with (
         roles(admin_url, owns=owns) as given,
         Simulator(settle_after_seconds=1.0, echo=None, **credentials) as simulator,
     ):
-        filled = fill(given)
+        filled = fill(given, ages_seconds)
         before = filling.rows_of(admin_url)
         bring_in(given, owns=owns)
         after = filling.rows_of(admin_url)

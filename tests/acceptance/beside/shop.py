@@ -185,14 +185,16 @@ class Shop:
             session.headers.update(self._scene.system.authorization)
             while order := self._next(self._to_hand_over):
                 order.is_handed_over = True
-                if order_id := self._insist(session, order):
-                    self._rows(connection, TAKE_MONEY, {"id": order_id, "price": order.price})
+                values = {"number": str(uuid.uuid4()), "price": order.price}
+                self._rows(connection, TAKE_MONEY, values)
+                if order_id := self._insist(session, order, values["number"]):
+                    self._rows(connection, NAME_IT, values | {"id": order_id})
                     order.order_id = order_id
 
-    def _insist(self, session: requests.Session, order: ShopOrder) -> str | None:
+    def _insist(self, session: requests.Session, order: ShopOrder, key: str) -> str | None:
         """The id of the order at the gateway; the same key for all tries makes it one order."""
         body = {"productId": PRODUCT, "packageId": PACKAGE, "userIdentifier": order.player}
-        key, deadline = str(uuid.uuid4()), time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < deadline and not self._closing.is_set():
             try:
                 answer = session.post(
@@ -378,12 +380,14 @@ UPDATE product_orders SET status = 'approved', {FREEZE}, "externalStatus" = 'com
     "completedAt" = now()
 WHERE id = %(id)s::uuid AND status = 'pending' RETURNING id
 """
-#: The price is the shop's to know: until it stands in the order, and is taken, there is nothing to pay back.
-TAKE_MONEY = """
-WITH known AS (
+#: First the money, under a number of the shop's own.
+TAKE_MONEY = "INSERT INTO wallet_moves (order_id, amount) VALUES (%(number)s::uuid, -%(price)s)"
+#: Then what only the shop knows of the order. From here on it can be paid back.
+NAME_IT = """
+WITH named AS (
     UPDATE product_orders SET "userId" = gen_random_uuid(), price = %(price)s, "sellPriceAmount" = %(price)s,
         mode = 'handed over'
-    WHERE id = %(id)s::uuid RETURNING id, price
+    WHERE id = %(id)s::uuid RETURNING id
 )
-INSERT INTO wallet_moves (order_id, amount) SELECT id, -price FROM known
+UPDATE wallet_moves AS m SET order_id = named.id FROM named WHERE m.order_id = %(number)s::uuid
 """
