@@ -63,6 +63,7 @@ soak: .venv ## run real processes with faults for a long time
 	$(BIN)/python -m tests.acceptance.stall
 	$(BIN)/python -m tests.acceptance.account_run
 	$(BIN)/python -m tests.acceptance.upgrade
+	$(BIN)/python -m tests.acceptance.beside
 	$(BIN)/python -m tests.acceptance.floods
 	$(BIN)/python -m tests.acceptance.fuzz
 

@@ -67,6 +67,8 @@ class ClaimedCheck(ClaimedOrder):
     next_check_seconds: float | None
     #: This is its last check: its time is up.
     expired: bool
+    #: Another system placed it.
+    is_theirs: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,7 +369,7 @@ WITH claimed AS (
     RETURNING o.*
 )
 SELECT {TASK}, EXTRACT(EPOCH FROM o."nextCheckAt" - now())::float8 AS next_check_seconds,
-    {IS_OPEN} AND {IS_EXPIRED} AS expired
+    {IS_OPEN} AND {IS_EXPIRED} AS expired, NOT {IS_OURS} AS is_theirs
 FROM claimed AS o
 """)
 CLAIM_CODE_ASK = Prepared(f"""

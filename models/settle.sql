@@ -507,6 +507,8 @@ moved AS (
         "claimedAt" = COALESCE(o."claimedAt", CASE WHEN n.was_taken THEN now() END),
         "sentAt" = COALESCE(o."sentAt", CASE
             WHEN n.was_sent AND n.source = 'dispatch' THEN now()
+            -- Another system may not have said when it sent its order, which does not become younger by that.
+            WHEN n.was_sent AND NOT n.is_ours THEN o."createdAt"
             WHEN n.was_sent THEN COALESCE(o."claimedAt", now())
         END),
         "sendingUntil" = CASE WHEN n.source = 'dispatch' AND n.by_provider THEN NULL ELSE o."sendingUntil" END,

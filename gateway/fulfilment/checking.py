@@ -163,10 +163,10 @@ def _ask(worker: Worker, claimed: ClaimedCheck, assigned: Assigned) -> float | N
         _learned_nothing(worker, claimed, assigned, error)
         still_open = is_open(claimed.external_status)
     else:
-        settled = _learned(worker, claimed, assigned, outcome)
-        if settled.ask_in_seconds is not None or settled.result is Result.CONFLICT:
+        settled = _settled(worker, claimed, assigned, outcome)
+        if settled and (settled.ask_in_seconds is not None or settled.result is Result.CONFLICT):
             return settled.ask_in_seconds
-        still_open = is_open(settled.went_to)
+        still_open = settled is None or is_open(settled.went_to)
     if still_open and claimed.expired:
         _expire(worker, claimed, "one last check included")
         return None
@@ -177,6 +177,19 @@ def _asked(claimed: ClaimedOrder) -> str:
     """What was done, for the timeline."""
     is_for_code = isinstance(claimed, ClaimedCodeAsk)
     return "asked for its code" if is_for_code else f"checked ({claimed.check_count})"
+
+
+def _settled(worker: Worker, claimed: ClaimedCheck, assigned: Assigned, outcome: Outcome) -> Settled | None:
+    """What became of the answer; None if it was only noted.
+
+    Where the last check of another system's order brings no end, what that system says of it stays.
+    """
+    if not (claimed.expired and claimed.is_theirs and is_open(outcome.status)):
+        return _learned(worker, claimed, assigned, outcome)
+    with database.session():
+        timeline.record(claimed.id, Source.POLL, f"{_asked(claimed)}: {outcome.status}")
+    breaker.answered(worker, assigned)
+    return None
 
 
 def _learned(worker: Worker, claimed: ClaimedOrder, assigned: Assigned, outcome: Outcome) -> Settled:

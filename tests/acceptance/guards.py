@@ -1506,6 +1506,27 @@ GUARDS = [
         OTHERS_DECIDED,
     ),
     Guard(
+        "an order whose end another system takes back is followed again",
+        "models/settle.sql",
+        """"adoptedAt" = CASE WHEN n.ends THEN NULL ELSE o."adoptedAt" END""",
+        """"adoptedAt" = o."adoptedAt\"""",
+        OTHERS,
+    ),
+    Guard(
+        "another system's order that is given up keeps its word",
+        "gateway/fulfilment/checking.py",
+        "if not (claimed.expired and claimed.is_theirs and is_open(outcome.status)):",
+        "if True:",
+        OTHERS,
+    ),
+    Guard(
+        "another system's order is as old as it is",
+        "models/settle.sql",
+        """WHEN n.was_sent AND NOT n.is_ours THEN o."createdAt\"""",
+        "WHEN false THEN now()",
+        OTHERS,
+    ),
+    Guard(
         "a conflict leaves another system's row as it is",
         "models/settle.sql",
         "d.result = 'conflict' AND NOT d.is_ours AS stays_as_it_is",

@@ -588,6 +588,22 @@ class TestTimedOut:
             == "sandbox has not said how it ended; another system placed it, so it was left as it is"
         )
 
+    @pytest.mark.parametrize("word", ["unknown", "Sent", "pending"])
+    def test_that_the_panel_works_on_it_is_no_outcome(
+        self, worker: Worker, simulator: Simulator, word: str
+    ) -> None:
+        order_id = sent(worker, externalStatus=word)
+        beside.age(order_id, 30 * DAY)
+        following.take_up(worker)
+        checking.check(worker, order_id)
+        found = row(order_id)
+        assert (found["externalStatus"], found["attention"], found["nextCheckAt"]) == (
+            word,
+            "timed_out",
+            None,
+        )
+        assert "processing" in events(order_id)[-2]
+
     def test_its_outcome_is_settled_as_usual(self, worker: Worker, simulator: Simulator) -> None:
         order_id = sent(worker)
         beside.age(order_id, 30 * DAY)
@@ -633,7 +649,7 @@ class TestTimedOut:
         checking.check(worker, order_id)
         found = row(order_id)
         assert (found["externalStatus"], found["attention"], found["nextCheckAt"]) == (
-            "processing",
+            "sent",
             None,
             None,
         )
@@ -643,6 +659,8 @@ class TestTimedOut:
     ) -> None:
         order_id = sent(worker, sentAt=None)
         assert following.take_up(worker) == 1
+        call_back(worker, order_id, PROCESSING)
+        assert row(order_id)["sentAt"] == row(order_id)["createdAt"]
         beside.age(order_id, DAY)
         checking.check(worker, order_id)
         assert row(order_id)["attention"] == "timed_out"
