@@ -82,7 +82,8 @@ FILL = """
 WITH made AS (
     SELECT
         row_number() OVER () AS n, status, word, provider, place, age, status = 'pending' AS is_undecided,
-        lower(word) = ANY (%(final)s) AS is_final, provider = %(ours)s AND place > 0 AS is_at_ours
+        lower(word) = ANY (%(final)s) AS is_final, provider = %(ours)s AND place > 0 AS is_at_ours,
+        get_byte(decode(md5((row_number() OVER ())::text), 'hex'), 0) AS die
     FROM unnest(ARRAY['pending', 'approved', 'rejected']) AS status
     CROSS JOIN unnest(%(words)s::text[]) AS word
     CROSS JOIN unnest(%(providers)s::text[]) AS provider
@@ -91,8 +92,8 @@ WITH made AS (
 ), numbered AS (
     SELECT m.*, (710000000000 + n)::text AS referans, CASE
         WHEN is_at_ours AND NOT is_final AND word <> 'not_sent' THEN CASE
-            WHEN is_undecided THEN (%(fates)s::text[])[1 + n %% array_length(%(fates)s::text[], 1)]
-            WHEN age < 1000 THEN (%(decided_fates)s::text[])[1 + n %% array_length(%(decided_fates)s::text[], 1)]
+            WHEN is_undecided THEN (%(fates)s::text[])[1 + die %% array_length(%(fates)s::text[], 1)]
+            WHEN age < 1000 THEN (%(decided_fates)s::text[])[1 + die %% array_length(%(decided_fates)s::text[], 1)]
         END
     END AS fate
     FROM made AS m
