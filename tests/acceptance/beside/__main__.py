@@ -18,7 +18,7 @@ from tests.acceptance.beside import scene, table
 from tests.acceptance.beside.run import Pace, run
 
 KINDS = ("owner", "role")
-KILLS, KILL_EVERY_SECONDS = 18, 4.0
+KILLS, KILL_EVERY_SECONDS = 40, 1.2
 #: Seconds in which the last order must come to its end: an order is found within a minute and then asked about.
 PATIENCE_SECONDS = 240.0
 #: Once an hour: orders are to be found whatever it is.
