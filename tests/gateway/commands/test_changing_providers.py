@@ -608,6 +608,7 @@ class TestCredentialsThatCannotBeRead:
         [
             ("providers", "pause", "bayi", "--reason", "wrong prices"),
             ("providers", "resume", "bayi"),
+            ("providers", "balance", "bayi"),
             ("routes", "add", "game", "60", "bayi"),
         ],
     )
