@@ -33,7 +33,7 @@ def known(callback: WholeCallback, said: Arrival | None, found: order.Order | No
         numbers += [found.provider_referans, found.external_order_id, str(found.order_no)]
         numbers += [found.user_identifier, found.extra_field]
     secrets = tuple(text for code in codes for text in code.secrets())
-    account = provider.find(callback.provider_id)
+    account = provider.find_renewable(callback.provider_id)
     of_provider = base.known(account) if account else Known()
     return replace(of_provider, codes=secrets, own=(*of_provider.own, *filter(None, numbers)))
 
