@@ -65,7 +65,7 @@ def _acknowledged(provider_id: str, count: int, json: bool) -> None:
         raise Problem(f"{provider_id} has no gap to acknowledge")
     if json:
         return printing.as_json({"id": provider_id, "acknowledged": count})
-    printing.say(f"Acknowledged {count} {'gap' if count == 1 else 'gaps'} of {provider_id}.")
+    printing.say(f"Acknowledged {printing.counted(count, 'gap')} of {provider_id}.")
 
 
 def _cells(one: Standing) -> tuple[object, ...]:
