@@ -187,12 +187,15 @@ def strike_credentials(text: str, credentials: tuple[str, ...]) -> str:
 
     Where one is encoded otherwise, for example in base64, it is what the encodings stand for.
     """
-    if not credentials:
-        return text
+    return _readings(text, credentials)[0] if credentials else text
+
+
+def _readings(text: str, credentials: tuple[str, ...]) -> tuple[str, str]:
+    """`text` without these credentials, and what is in its encodings; see `strike_credentials`."""
     struck = _without_credentials(text, credentials)
     decoded = _decoded(struck)
     again = _without_credentials(decoded, credentials) if decoded != struck else decoded
-    return struck if again == decoded else again
+    return (struck, decoded) if again == decoded else (again, _decoded(again))
 
 
 def _without_credentials(text: str, credentials: tuple[str, ...]) -> str:
@@ -238,9 +241,9 @@ def _masked(
     own: Sequence[str | None] = (),
     limit: int = texts.WHOLE,
 ) -> ProviderText:
-    kept = strike_credentials(cleaned, known.credentials)
+    kept, decoded = _readings(cleaned, known.credentials)
     shown, is_guess = _hide(kept, known, codes, own)
-    if (decoded := _decoded(kept)) != kept:
+    if decoded != kept:
         again, is_guess_again = _hide(decoded, known, codes, own)
         if again != decoded:
             kept, shown, is_guess = decoded, again, is_guess_again

@@ -2,8 +2,8 @@
 --
 -- Parameters: one array for each field of an arrival, with one element for each arrival; `order_timeout` in
 -- seconds. `codes` is JSON: a list of objects, each with `digests` (under every key, and the plain one where `has_plain`
--- says so), `sealed` and `has_serial`; what the order keeps of each is `digest` (under the first key), `sealed` and `has_serial`, and as
--- `addition` the sealed code that brought a serial later.
+-- says so), `sealed` and `has_serial`; what the order keeps of each is `digest` (under the first key), `sealed` and
+-- `has_serial`, and as `addition` the sealed code that brought a serial later.
 -- Returns one row for each arrival whose turn it was: of several for one order, or with one dedupe key, only the first
 -- is settled. `wants_plain` in place of a result: nothing was done, since a code of the order has a plain digest only
 -- (it was stored in clear), and the arrival has none.

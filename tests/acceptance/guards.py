@@ -205,8 +205,8 @@ GUARDS = [
     Guard(
         "a credential is struck from the whole text too",
         "models/masking.py",
-        "    kept = strike_credentials(cleaned, known.credentials)\n",
-        "    kept = cleaned\n",
+        "    kept, decoded = _readings(cleaned, known.credentials)\n",
+        "    kept, decoded = cleaned, _decoded(cleaned)\n",
         f"{PROVIDER_TEXTS} {MASKING}",
     ),
     Guard(
@@ -233,8 +233,8 @@ GUARDS = [
     Guard(
         "a credential is struck however it is encoded",
         "models/masking.py",
-        "    return struck if again == decoded else again",
-        "    return struck",
+        "    return (struck, decoded) if again == decoded else (again, _decoded(again))",
+        "    return struck, decoded",
         MASKING,
     ),
     Guard(
