@@ -141,7 +141,7 @@ GUARDS = [
     Guard(
         "a client that ends is not answered any more",
         "gateway/serving.py",
-        '"close" in map(str.strip, asked.lower().split(","))',
+        '"close" in map(str.strip, value.lower().split(","))',
         "False",
         "tests/gateway/test_serving.py::test_a_client_may_say_anywhere_in_a_list_that_it_ends",
     ),
@@ -1431,8 +1431,8 @@ GUARDS = [
     Guard(
         "a connection ends after a body that did not come",
         "gateway/serving.py",
-        "if self.body and (self.body.failed or ",
-        "if self.body and (",
+        "super().should_close() or (self.body and self.body.failed)",
+        "super().should_close()",
         "tests/gateway/test_clients.py",
     ),
     Guard(
