@@ -150,7 +150,7 @@ class Requests(RequestParser):  # type: ignore[misc]
     def finish_body(self, *bounds: Any, **named: Any) -> bool:
         """Read what is left of a body that was answered already; False if it is malformed.
 
-        gunicorn would answer once more, and whoever asks next on the way here would get that answer.
+        gunicorn would answer once more, and a proxy in front would take that for the answer to its next request.
         """
         try:
             return bool(super().finish_body(*bounds, **named))

@@ -1,7 +1,7 @@
 """What providers wrote, without credentials and codes. Pure; every function takes linear time.
 
-A text becomes a `ProviderText` where it becomes an outcome, an error or a note, for every protocol; whoever reads a
-provider's answer says with `knowing` what is known at that moment. Contract, section 5, "Texts of providers".
+A text becomes a `ProviderText` where it becomes an outcome, an error or a note, for every protocol; the code that
+reads a provider's answer says with `knowing` what is known at that moment. Contract, section 5, "Texts of providers".
 """
 
 import base64
@@ -265,7 +265,7 @@ def _hide(text: str, known: Known, codes: Sequence[str], own: Sequence[str | Non
 def _decoded(text: str) -> str:
     """`text` with what percent-encoding, character references, JSON escapes and base64 stand for; tags are blanks.
 
-    A code in any of them can be read by whoever sees the text. Line by line, so that no line more is made.
+    A code in any of them can be read by anyone who sees the text. Line by line, so that no line more is made.
     """
     if ENCODED.search(text):
         text = "\n".join(map(_without_encodings, text.split("\n")))

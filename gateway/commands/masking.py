@@ -17,7 +17,7 @@ from models.outcome import Arrival
 
 #: Parts of names under which providers send a PIN or what belongs to it; it rather masks too much.
 PIN_NAME = re.compile(r"pin|code|kod|seri|voucher|epin|key|[sş]ifre|token|secret|pass", re.IGNORECASE)
-#: Names under which a callback tells our reference, which looks like a code and is none.
+#: Names under which a callback tells our reference, which looks like a code but is not one.
 REFERENCE_NAMES = frozenset({"provider_referans", "referans"})
 
 
