@@ -70,7 +70,7 @@ soak: .venv ## run real processes with faults for a long time
 floods: .venv ## let crowds of slow and greedy clients come over the web, beside others
 	$(BIN)/python -m tests.acceptance.floods $(ARGS)
 
-fuzz: .venv ## give every parser and the web inputs that nobody would think of
+fuzz: .venv ## give every parser and the web inputs that were changed at random
 	$(BIN)/python -m tests.acceptance.fuzz $(ARGS)
 
 guards: .venv ## remove each guard from a copy of the code and show which test fails

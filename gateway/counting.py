@@ -1,9 +1,9 @@
 """Counting what goes wrong at providers, without a statement for each: whoever causes it decides how often."""
 
 import threading
-import time
 
 from gateway import log
+from gateway.background import Rounds
 from models import provider_counts
 from models.db import database
 from models.provider_counts import Addition, Counted
@@ -21,10 +21,10 @@ class Counts:
     """
 
     def __init__(self, write_seconds: float = WRITE_SECONDS) -> None:
-        self._write_seconds = write_seconds
-        self._lock = threading.Condition()
+        self._lock = threading.Lock()
         self._waiting: dict[tuple[str, Counted], Addition] = {}
-        self._is_writing = False
+        self._failing = False
+        self._rounds = Rounds("counts", self._take, self._write, delay_seconds=write_seconds)
 
     def add(self, provider_id: str, kind: Counted, reason: str, count: int = 1) -> None:
         """Count something at a provider that exists. Never waits and never raises."""
@@ -32,38 +32,31 @@ class Counts:
             known = self._waiting.get((provider_id, kind))
             so_far = known.count if known else 0
             self._waiting[provider_id, kind] = Addition(provider_id, kind, so_far + count, reason)
-            begin, self._is_writing = not self._is_writing, True
-        if begin:
-            threading.Thread(target=self._write, name="counts", daemon=True).start()
+        self._rounds.begin()
 
     def drain(self, timeout_seconds: float) -> bool:
         """Wait until everything is written; False if something is left after `timeout_seconds`."""
-        with self._lock:
-            return self._lock.wait_for(lambda: not self._is_writing, timeout_seconds)
+        return self._rounds.drain(timeout_seconds)
 
-    def _write(self) -> None:
-        failing = False
-        while True:
-            time.sleep(self._write_seconds)
-            with self._lock:
-                taken, self._waiting = self._waiting, {}
-                self._is_writing = bool(taken)
-                self._lock.notify_all()
-            if not taken:
-                return
-            try:
-                with database.session():
-                    provider_counts.add(list(taken.values()))
-                failing = False
-            except Exception as error:
-                if not failing:  # once per outage
-                    logger.warning(
-                        "What was counted at providers could not be written; it will be tried again.",
-                        action="counting_failed",
-                        error=str(error).strip(),
-                    )
-                failing = True
-                self._keep(taken)
+    def _take(self) -> dict[tuple[str, Counted], Addition]:
+        with self._lock:
+            taken, self._waiting = self._waiting, {}
+            return taken
+
+    def _write(self, taken: dict[tuple[str, Counted], Addition]) -> None:
+        try:
+            with database.session():
+                provider_counts.add(list(taken.values()))
+            self._failing = False
+        except Exception as error:
+            if not self._failing:  # once per outage
+                logger.warning(
+                    "What was counted at providers could not be written; it will be tried again.",
+                    action="counting_failed",
+                    error=str(error).strip(),
+                )
+            self._failing = True
+            self._keep(taken)
 
     def _keep(self, taken: dict[tuple[str, Counted], Addition]) -> None:
         with self._lock:

@@ -288,4 +288,14 @@ def clear() -> None:
     _ids.set({})
 
 
-__all__ = ["bind", "clear", "configure", "first_segment", "get", "mask", "mask_event", "on_stderr"]
+__all__ = [
+    "bind",
+    "clear",
+    "configure",
+    "first_segment",
+    "get",
+    "mask",
+    "mask_error",
+    "mask_event",
+    "on_stderr",
+]

@@ -112,18 +112,23 @@ class LenientRequest(Request):  # type: ignore[misc]
         return rest
 
     def set_body_reader(self) -> None:
-        """Raises InvalidHeader for any coding but `chunked`: two servers may understand the others differently."""
+        """Raises InvalidHeader for any coding but `chunked`: two servers may understand the others differently.
+
+        The connection ends after this request if its client says so, anywhere in a list, or if its body is too large to
+        be read: nothing behind it can be read then.
+        """
         for name, value in self.headers:
             if name == "TRANSFER-ENCODING" and value.lower() != "chunked":
                 raise InvalidHeader(name, req=self)
+            if name == "CONNECTION" and "close" in map(str.strip, value.lower().split(",")):
+                self.force_close()
         super().set_body_reader()
+        if getattr(self.body.reader, "length", 0) > MAX_REQUEST_BYTES:
+            self.force_close()
 
     def should_close(self) -> bool:
-        """Also if the body did not come as announced, or is too large to be read: nothing behind it can be read."""
-        if self.body and (self.body.failed or getattr(self.body.reader, "length", 0) > MAX_REQUEST_BYTES):
-            return True
-        asked = ",".join(value for name, value in self.headers if name == "CONNECTION")
-        return bool(super().should_close() or "close" in map(str.strip, asked.lower().split(",")))
+        """Also if the body did not come as announced: nothing behind it can be read."""
+        return bool(super().should_close() or (self.body and self.body.failed))
 
     def parse_request_line(self, line_bytes: bytes) -> None:
         """Raises gunicorn's errors. The line has an end, within `limit_request_line`."""
@@ -145,7 +150,7 @@ class Requests(RequestParser):  # type: ignore[misc]
     def finish_body(self, *bounds: Any, **named: Any) -> bool:
         """Read what is left of a body that was answered already; False if it is malformed.
 
-        gunicorn would answer once more, and whoever asks next on the way here would get that answer.
+        gunicorn would answer once more, and a proxy in front would take that for the answer to its next request.
         """
         try:
             return bool(super().finish_body(*bounds, **named))

@@ -1,7 +1,7 @@
 """What providers wrote, without credentials and codes. Pure; every function takes linear time.
 
-A text becomes a `ProviderText` where it becomes an outcome, an error or a note, for every protocol; whoever reads a
-provider's answer says with `knowing` what is known at that moment. Contract, section 5, "Texts of providers".
+A text becomes a `ProviderText` where it becomes an outcome, an error or a note, for every protocol; the code that
+reads a provider's answer says with `knowing` what is known at that moment. Contract, section 5, "Texts of providers".
 """
 
 import base64
@@ -187,12 +187,15 @@ def strike_credentials(text: str, credentials: tuple[str, ...]) -> str:
 
     Where one is encoded otherwise, for example in base64, it is what the encodings stand for.
     """
-    if not credentials:
-        return text
+    return _readings(text, credentials)[0] if credentials else text
+
+
+def _readings(text: str, credentials: tuple[str, ...]) -> tuple[str, str]:
+    """`text` without these credentials, and what is in its encodings; see `strike_credentials`."""
     struck = _without_credentials(text, credentials)
     decoded = _decoded(struck)
     again = _without_credentials(decoded, credentials) if decoded != struck else decoded
-    return struck if again == decoded else again
+    return (struck, decoded) if again == decoded else (again, _decoded(again))
 
 
 def _without_credentials(text: str, credentials: tuple[str, ...]) -> str:
@@ -238,9 +241,9 @@ def _masked(
     own: Sequence[str | None] = (),
     limit: int = texts.WHOLE,
 ) -> ProviderText:
-    kept = strike_credentials(cleaned, known.credentials)
+    kept, decoded = _readings(cleaned, known.credentials)
     shown, is_guess = _hide(kept, known, codes, own)
-    if (decoded := _decoded(kept)) != kept:
+    if decoded != kept:
         again, is_guess_again = _hide(decoded, known, codes, own)
         if again != decoded:
             kept, shown, is_guess = decoded, again, is_guess_again
@@ -262,7 +265,7 @@ def _hide(text: str, known: Known, codes: Sequence[str], own: Sequence[str | Non
 def _decoded(text: str) -> str:
     """`text` with what percent-encoding, character references, JSON escapes and base64 stand for; tags are blanks.
 
-    A code in any of them can be read by whoever sees the text. Line by line, so that no line more is made.
+    A code in any of them can be read by anyone who sees the text. Line by line, so that no line more is made.
     """
     if ENCODED.search(text):
         text = "\n".join(map(_without_encodings, text.split("\n")))

@@ -94,7 +94,7 @@ def change(
     """Save what `make` makes of the provider; the provider before and after that. None if it does not exist.
 
     Changes made at the same time follow each other, so that each keeps what the others have changed. With `renews`,
-    credentials that are lost are none, and `make` gives new ones. Raises sealed.Unsealable, and whatever `make` raises.
+    lost credentials count as missing, and `make` gives new ones. Raises sealed.Unsealable, and whatever `make` raises.
     """
     with database.database.atomic():
         row = database.row(FOR_CHANGE, (provider_id,))

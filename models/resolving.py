@@ -391,7 +391,7 @@ FORMER = """
 SELECT referans, provider_id, external_order_id, pin_code, codes, given_up_at FROM referans.former_references
 WHERE order_id = %s ORDER BY given_up_at, provider_id
 """
-#: An open order of ours without a plan would be seen by nobody: only a person can fulfil it, and it goes on waiting.
+#: An open order of ours without a plan would not be seen any more: only a person can fulfil it, and it goes on waiting.
 DISMISS = f"""
 WITH seen AS (
     SELECT o.id, o."externalStatus" AS status, o.attention,

@@ -4,15 +4,15 @@
 -- "externalOrderId", "pinCode", "lastMessage", "providerMessage", "sentAt", "lastSyncAt", "completedAt" and "durationMs"
 -- are written. It moves its customers' money when it changes `status` itself.
 --
--- Parameters: one array for each field of an arrival, with one element for each arrival, no two with the same dedupe key;
--- `order_timeout` in seconds; `own_in_clear` and `theirs_in_clear`: whether "pinCode" stands in clear, on our orders and
--- on others (`clear` is then the code, else NULL); `pin_limit`: its longest text, or NULL. `codes` is JSON: a list of
--- objects, each with `digests` (under every key, and the plain one where `has_plain` says so), `sealed` and
--- `has_serial`; what the order keeps of each is `digest` (under the first key), `sealed` and `has_serial`, and as
--- `addition` the sealed code that brought a serial later.
--- Returns one row for each arrival whose turn it was: of several for one order, only the first is settled. `wants_plain`
--- in place of a result: nothing was done, since a code of the order was or is to be stored in clear, and the arrival has
--- neither its plain digest nor, if `theirs_in_clear`, the code itself.
+-- Parameters: one array for each field of an arrival, with one element for each arrival; `order_timeout` in seconds;
+-- `own_in_clear` and `theirs_in_clear`: whether "pinCode" stands in clear, on our orders and on others (`clear` is then
+-- the code, else NULL); `pin_limit`: its longest text, or NULL. `codes` is JSON: a list of objects, each with `digests`
+-- (under every key, and the plain one where `has_plain` says so), `sealed` and `has_serial`; what the order keeps of each
+-- is `digest` (under the first key), `sealed` and `has_serial`, and as `addition` the sealed code that brought a serial
+-- later.
+-- Returns one row for each arrival whose turn it was: of several for one order, or with one dedupe key, only the first
+-- is settled. `wants_plain` in place of a result: nothing was done, since a code of the order was or is to be stored in
+-- clear, and the arrival has neither its plain digest nor, if `theirs_in_clear`, the code itself.
 -- Concurrency: the order rows are locked, in the order of their ids, before anything is decided. Of two statements for
 -- one order the second decides on what the first has committed. The unique key of the inbox settles a callback once.
 -- `decide` in tests/models/lifecycle_table.py says in Python what `decided` says here; a test compares the two.

@@ -1,4 +1,4 @@
-"""Every regular expression takes time in proportion to the text, whoever wrote it."""
+"""Every regular expression takes time in proportion to the text."""
 
 import re
 import time

@@ -4,6 +4,7 @@ import shlex
 from dataclasses import dataclass
 from enum import StrEnum
 
+from gateway.commands.printing import counted
 from models.order import Order, count_codes
 from models.provider_health import GATEWAY
 from models.status import Attention, ExternalStatus, FailureReason
@@ -111,7 +112,7 @@ def why(order: Order) -> str:
     match order.external_status:
         case ExternalStatus.COMPLETED:
             receipt = f": {order.receipt}" if order.receipt else ""
-            many = f"{codes} code{'s' if codes > 1 else ''}" if codes else "no code"
+            many = counted(codes, "code") if codes else "no code"
             return f"{provider} delivered it, with {many}{receipt}"
         case ExternalStatus.FAILED:
             reason = FAILED.get(str(order.failure_reason), "see its timeline")

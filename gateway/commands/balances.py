@@ -6,7 +6,7 @@ from typing import Any
 import typer
 
 from gateway.commands import printing
-from gateway.commands.context import Problem, find_provider, gateway
+from gateway.commands.context import Problem, find_outline, gateway
 from gateway.commands.options import Person
 from gateway.commands.provider_options import Json
 from models import balances
@@ -41,7 +41,7 @@ def balance(
         raise typer.BadParameter("takes a provider and a --reason", param_hint="--acknowledge")
     with gateway() as settings:
         if provider_id:
-            find_provider(provider_id)
+            find_outline(provider_id)
         if acknowledge and provider_id:
             return _acknowledged(provider_id, balances.acknowledge(provider_id, reason, by), json)
         found = balances.standings(provider_id)
@@ -65,7 +65,7 @@ def _acknowledged(provider_id: str, count: int, json: bool) -> None:
         raise Problem(f"{provider_id} has no gap to acknowledge")
     if json:
         return printing.as_json({"id": provider_id, "acknowledged": count})
-    printing.say(f"Acknowledged {count} {'gap' if count == 1 else 'gaps'} of {provider_id}.")
+    printing.say(f"Acknowledged {printing.counted(count, 'gap')} of {provider_id}.")
 
 
 def _cells(one: Standing) -> tuple[object, ...]:

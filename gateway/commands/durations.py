@@ -9,13 +9,11 @@ import typer
 #: `90s`, `15m`, `2h`, `3d`, `1w`; fractions are allowed.
 DURATION = re.compile(r"(?P<count>\d{1,6}(?:\.\d{1,3})?)\s*(?P<unit>s|m|min|h|d|w)")
 UNITS = {"s": "seconds", "m": "minutes", "min": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-SINCE_HELP = "Only those of the last 15m, 2h or 3d, or after a time such as 2026-07-01T03:00 (in TIMEZONE)."
-
-
 #: How long something lasts: a whole number of seconds, minutes, hours or days.
 LASTING = re.compile(r"(?P<count>[1-9][0-9]{0,8})(?P<unit>[smhd])")
 #: Days in a duration, at most: ten years.
 MOST_DAYS = 3650
+SINCE_HELP = "Only those of the last 15m, 2h or 3d, or after a time such as 2026-07-01T03:00 (in TIMEZONE)."
 UNTIL_HELP = "Only those that are older, or before a time such as 2026-07-01T03:00 (in TIMEZONE)."
 
 

@@ -17,8 +17,7 @@ from models.outcome import Arrival
 
 #: Parts of names under which providers send a PIN or what belongs to it; it rather masks too much.
 PIN_NAME = re.compile(r"pin|code|kod|seri|voucher|epin|key|[sş]ifre|token|secret|pass", re.IGNORECASE)
-
-#: Names under which a callback tells our reference, which looks like a code and is none.
+#: Names under which a callback tells our reference, which looks like a code but is not one.
 REFERENCE_NAMES = frozenset({"provider_referans", "referans"})
 
 
@@ -33,7 +32,7 @@ def known(callback: WholeCallback, said: Arrival | None, found: order.Order | No
         numbers += [found.provider_referans, found.external_order_id, str(found.order_no)]
         numbers += [found.user_identifier, found.extra_field]
     secrets = tuple(text for code in codes for text in code.secrets())
-    account = provider.find(callback.provider_id)
+    account = provider.find_renewable(callback.provider_id)
     of_provider = base.known(account) if account else Known()
     return replace(of_provider, codes=secrets, own=(*of_provider.own, *filter(None, numbers)))
 

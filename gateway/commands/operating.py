@@ -74,7 +74,7 @@ def remove(
         raise Problem(_refusal(provider_id, removed))
     if json:
         return printing.as_json({"id": provider_id, "removed": True, **_counts(removed)})
-    printing.say(f"{provider_id} is removed, with {_many(removed.routes, 'route')}.")
+    printing.say(f"{provider_id} is removed, with {printing.counted(removed.routes, 'route')}.")
     if removed.waiting:
         printing.say(
             f"{_waiting(removed)} for it. Those that were not sent go to the next provider of their route; the"
@@ -95,11 +95,7 @@ def _waiting(removed: Removal) -> str:
     kinds = {"not sent": waiting.unsent, "sent": waiting.sent, "completed and asked about": waiting.ended}
     total = sum(kinds.values())
     parts = ", ".join(f"{count} {name}" for name, count in kinds.items() if count)
-    return f"{_many(total, 'order')} {'waits' if total == 1 else 'wait'} ({parts})"
-
-
-def _many(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+    return f"{printing.counted(total, 'order')} {'waits' if total == 1 else 'wait'} ({parts})"
 
 
 def _counts(removed: Removal) -> dict[str, int]:

@@ -1,6 +1,7 @@
 """The checks of `gateway doctor` on orders."""
 
 from gateway.commands import advice
+from gateway.commands.printing import counted
 from gateway.commands.probes import Finding, Status
 from gateway.settings import Settings
 from models import denied, stuck
@@ -38,10 +39,6 @@ def stuck_orders(settings: Settings) -> list[Finding]:
     return [Finding(name, Status.WARNING, detail, cure)]
 
 
-def _orders(count: int) -> str:
-    return "1 order" if count == 1 else f"{count} orders"
-
-
 def denied_orders(_: Settings) -> list[Finding]:
     """No provider says that it does not know an order which it has accepted."""
     with database.session():
@@ -50,7 +47,7 @@ def denied_orders(_: Settings) -> list[Finding]:
         Finding(
             f"provider {each.provider_id}: unknown orders",
             Status.WARNING,
-            f"says that it does not know {_orders(each.count)} that it has accepted: {each.example}"
+            f"says that it does not know {counted(each.count, 'order')} that it has accepted: {each.example}"
             + (" and others" if each.count > 1 else ""),
             f"ask {each.provider_id} what became of them and of their cost: gateway orders show {each.example};"
             " then gateway orders complete ID or fail ID, with a reason",

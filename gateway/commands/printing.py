@@ -127,6 +127,11 @@ def duration(seconds: float) -> str:
     return f"{hours // 24} d {hours % 24} h"
 
 
+def counted(count: int, what: str) -> str:
+    """`1 order`, `2 orders`, `0 orders`."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
 def event(one: Event) -> dict[str, Any]:
     """An event of a timeline, for `as_json`."""
     return {

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from gateway import log, outbound, providers
+from gateway.commands.printing import counted
 from gateway.commands.probes import PROBE_SECONDS, Finding, Status
 from gateway.commands.provider_options import is_in_clear
 from gateway.providers import ADAPTERS
@@ -207,8 +208,7 @@ def _of_callbacks(refused: Count) -> Finding:
 def _of_conflicts(found: Conflicts) -> Finding:
     """A person has decided each conflict of the last hour."""
     name = f"provider {found.provider_id}: conflicts"
-    many = "1 answer" if found.count == 1 else f"{found.count} answers"
-    detail = f"{many} within the last hour contradicted an order"
+    detail = f"{counted(found.count, 'answer')} within the last hour contradicted an order"
     if not found.undecided:
         return Finding(name, Status.OK, f"{detail}, and a person has decided")
     see = f"see: gateway orders list --stuck --provider {found.provider_id}"
@@ -217,7 +217,7 @@ def _of_conflicts(found: Conflicts) -> Finding:
 
 def _of_refusals(refused: Count) -> Finding:
     name = f"provider {refused.provider_id}: refusals"
-    many = "1 order" if refused.count == 1 else f"{refused.count} orders"
+    many = counted(refused.count, "order")
     detail = f"{many} refused within the last hour, the last one: {log.mask(refused.last_reason)}"
     status = Status.WARNING if refused.count >= MANY_REFUSALS else Status.OK
     cure = f"see: gateway orders list --provider {refused.provider_id} --since 1h"

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from gateway.callbacks import reading
+from gateway.commands.printing import counted
 from gateway.providers import ADAPTERS
 from gateway.providers.base import UnreadableCallback
 from models import inbox, order, provider, rereading
@@ -81,7 +82,9 @@ class Replay:
             return _as(row, Kept.INVALID, str(error), failed=True)
         arrivals = received.arrivals
         if self.dry_run:
-            return _as(row, Kept.INVALID, f"can be read now ({_count(arrivals)}), would be settled")
+            return _as(
+                row, Kept.INVALID, f"can be read now ({counted(len(arrivals), 'order')}), would be settled"
+            )
         # Entries of a list become callbacks of their own.
         invalid = [Invalid(each.dedupe_key, each.raw, str(each)) for each in received.invalid]
         inbox.keep_invalid(row.provider_id, invalid)
@@ -127,10 +130,6 @@ def _read_note(settled: Sequence[order.Settled]) -> str:
     what = f"read; order {first.order_id}: {first.came_from} → {first.went_to}" if first.order_id else "read"
     others = ", ".join(one.result.value for one in settled[1:])
     return f"{what}; the others in it: {others}" if others else what
-
-
-def _count(arrivals: Sequence[Arrival]) -> str:
-    return "1 order" if len(arrivals) == 1 else f"{len(arrivals)} orders"
 
 
 def _as(

@@ -6,7 +6,7 @@ from typing import Any
 import psycopg2
 
 from gateway import broker
-from gateway.commands.printing import duration
+from gateway.commands.printing import counted, duration
 from gateway.commands.probes import Finding, Status
 from gateway.dev.stack import COMMANDS
 from gateway.fulfilment.recovery import AGAIN_SECONDS, WRONG_KEYS
@@ -103,7 +103,7 @@ def encryption(settings: Settings) -> list[Finding]:
         cure = "in every process, set it to the keys that sealed credentials and codes; a new key goes in front of them"
         return [Finding(name, Status.FAILED, f"{cause}: no order can be sent", cure)]
     if many:
-        return [Finding(name, Status.OK, f"{many} key{'s' if many > 1 else ''}")]
+        return [Finding(name, Status.OK, counted(many, "key"))]
     make = "set ENCRYPTION_KEYS to a Fernet key"
     return [Finding(name, Status.WARNING, "PINs and credentials are stored in clear", make)]
 

@@ -176,17 +176,15 @@ def _print_loaded(name: str, loaded: stock.Loaded, expired: int, level: Level | 
         printing.as_json({"name": name, **asdict(loaded), "expired": expired, "available": available})
     else:
         known = f", {loaded.known} were known already and skipped" if loaded.known else ""
-        printing.say(f"Loaded {_count(loaded.added)} into {name}{known}; {available} available.")
+        printing.say(
+            f"Loaded {printing.counted(loaded.added, 'code')} into {name}{known}; {available} available."
+        )
     if expired:
-        printing.note(f"Already expired and not sold: {_count(expired)} of this load.")
+        printing.note(f"Already expired and not sold: {printing.counted(expired, 'code')} of this load.")
     if level is None or not level.provider_ids:
         printing.note(
             f"No order takes from {name} yet: gateway routes add PRODUCT PACKAGE PROVIDER --param stock={name}"
         )
-
-
-def _count(number: int) -> str:
-    return "1 code" if number == 1 else f"{number} codes"
 
 
 @app.command("list")

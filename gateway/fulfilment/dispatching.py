@@ -67,7 +67,7 @@ def _pass_over(worker: Worker, order_id: str, assigned: Assigned | None) -> Assi
         waiting = unsent.find(order_id)
         if waiting is None:
             return None
-        why = (assigned and assigned.health.obstacle()) or "cannot be used"
+        why = _obstacle(assigned)
         may_stay = assigned is not None and assigned.health.takes_orders
         further = routing.first_usable(worker, waiting, [*waiting.tried_providers, waiting.provider_id])
         if further and (further[1].health.has_balance or not may_stay):
@@ -82,6 +82,11 @@ def _pass_over(worker: Worker, order_id: str, assigned: Assigned | None) -> Assi
             order_id, settings.sweep_period_seconds / 2, settings.slow_check_interval, settings.order_timeout
         )
     return None
+
+
+def _obstacle(assigned: Assigned | None) -> str:
+    """Why the provider gets no order now; `assigned` is None if it cannot be used at all."""
+    return (assigned and assigned.health.obstacle()) or "cannot be used"
 
 
 def _is_probe(worker: Worker, assigned: Assigned | None) -> bool:
@@ -297,7 +302,7 @@ def send_elsewhere(worker: Worker, order_id: str, assigned: Assigned | None) -> 
             order_id,
             waiting.provider_id,
             route,
-            (assigned and assigned.health.obstacle()) or "cannot be used",
+            _obstacle(assigned),
             worker.dispatch_grace_seconds,
             waiting.provider_referans,
             is_waiting=True,

@@ -7,6 +7,7 @@ from typing import Any
 import falcon
 
 from gateway import log
+from gateway.background import Rounds
 from gateway.web.cache import Snapshot
 from gateway.web.errors import Problem
 from gateway.web.limits import Limits
@@ -104,11 +105,12 @@ class _Uses:
     """Stores the day on which a key was last used, in the background, once a day for each key."""
 
     def __init__(self) -> None:
-        self._lock = threading.Condition()
+        self._lock = threading.Lock()
         #: When the use of each key was noted.
         self._noted: dict[int, float] = {}
         self._waiting: set[int] = set()
-        self._is_writing = False
+        self._rounds = Rounds("uses of keys", self._take, self._write)
+        self.drain = self._rounds.drain
 
     def note(self, key_id: int) -> None:
         """A key was used, of which that is not known today. Never waits and never raises."""
@@ -118,27 +120,19 @@ class _Uses:
                 return
             self._noted[key_id] = now
             self._waiting.add(key_id)
-            begin, self._is_writing = not self._is_writing, True
-        if begin:
-            threading.Thread(target=self._write, name="uses of keys", daemon=True).start()
+        self._rounds.begin()
 
-    def drain(self, timeout_seconds: float) -> bool:
+    def _take(self) -> set[int]:
         with self._lock:
-            return self._lock.wait_for(lambda: not self._is_writing, timeout_seconds)
+            taken, self._waiting = self._waiting, set()
+            return taken
 
-    def _write(self) -> None:
-        while True:
-            with self._lock:
-                taken, self._waiting = self._waiting, set()
-                self._is_writing = bool(taken)
-                self._lock.notify_all()
-            if not taken:
-                return
-            try:
-                with database.session():
-                    api_key.record_use(sorted(taken))
-            except Exception as error:  # it is noted again a minute later
-                logger.debug("The use of a key was not stored.", action="use_lost", error=str(error).strip())
+    def _write(self, taken: set[int]) -> None:
+        try:
+            with database.session():
+                api_key.record_use(sorted(taken))
+        except Exception as error:  # it is noted again a minute later
+            logger.debug("The use of a key was not stored.", action="use_lost", error=str(error).strip())
 
 
 class Access:

@@ -18,6 +18,7 @@ import falcon
 import redis
 
 from gateway import log
+from gateway.background import Rounds
 from gateway.broker import NAMESPACE
 from gateway.settings import Rate, Settings
 from gateway.web.addresses import client_network
@@ -189,45 +190,24 @@ def _read(hashes: Iterable[dict[bytes, bytes]]) -> Parts:
 
 
 class Sharing:
-    """Adds up the counts of some limiters in Redis. Its thread exists only while someone asks."""
+    """Adds up the counts of some limiters in Redis, in the background while someone asks."""
 
     def __init__(self, limiters: Iterable[Limiter], client: redis.Redis, share_seconds: float) -> None:
         self._limiters = list(limiters)
         self._client = client
         self._share_seconds = share_seconds
-        self._lock = threading.Condition()
-        self._is_running = False
         self._failing = False
+        self._rounds = Rounds("limits", self._take, self._share)
+        self.begin, self.drain = self._rounds.begin, self._rounds.drain
 
-    def begin(self) -> None:
-        """Someone has asked. Never waits and never raises."""
-        with self._lock:
-            if self._is_running:
-                return
-            self._is_running = True
-        threading.Thread(target=self._run, name="limits", daemon=True).start()
-
-    def drain(self, timeout_seconds: float) -> bool:
-        """Wait until nothing is left to add up; False if that takes longer."""
-        with self._lock:
-            return self._lock.wait_for(lambda: not self._is_running, timeout_seconds)
-
-    def _run(self) -> None:
-        while True:
-            with self._lock:
-                waiting = [(limiter, limiter.asked()) for limiter in self._limiters]
-                self._is_running = any(asked for _, asked in waiting)
-                self._lock.notify_all()
-            if not self._is_running:
-                return
-            self._share(waiting)
-            time.sleep(self._share_seconds)
+    def _take(self) -> list[tuple[Limiter, dict[str, Parts]]]:
+        asked = [(limiter, limiter.asked()) for limiter in self._limiters]
+        return [(limiter, waiting) for limiter, waiting in asked if waiting]
 
     def _share(self, waiting: list[tuple[Limiter, dict[str, Parts]]]) -> None:
         try:
             for limiter, asked in waiting:
-                if asked:
-                    limiter.share(self._client, asked)
+                limiter.share(self._client, asked)
             self._failing = False
         except redis.RedisError as error:
             if not self._failing:  # once per outage
@@ -237,6 +217,7 @@ class Sharing:
                     error=str(error),
                 )
             self._failing = True
+        time.sleep(self._share_seconds)
 
 
 class Limits:
@@ -279,7 +260,7 @@ class Limits:
         return str(zlib.crc32(network.encode()) % SLOTS)
 
     def drain(self, timeout_seconds: float) -> bool:
-        """See `Sharing.drain`."""
+        """See `Rounds.drain`."""
         return self._sharing.drain(timeout_seconds)
 
 

@@ -118,7 +118,7 @@ class Sealer:
     def digests(self, pin: str, *, with_plain: bool = False) -> list[str]:
         """By what two PINs are compared without opening them: one digest under each key. The first is stored with it.
 
-        Without keys it is the plain one, which tells a PIN to whoever tries them all. `with_plain` adds it for a PIN
+        Without keys it is the plain one, from which a short PIN can be found by trial. `with_plain` adds it for a PIN
         that may have been stored in clear, before there were keys: only then may it go to the database.
         """
         keyed = [hmac.digest(key, b"pin:" + pin.encode(), "sha256").hex() for key in self._keys]

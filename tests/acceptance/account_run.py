@@ -12,11 +12,9 @@ import argparse
 import logging
 import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import structlog
 
@@ -24,6 +22,7 @@ from gateway.dev.servers import EmbeddedPostgres
 from models.db import database
 from models.db.migrate import migrate
 from tests import factories
+from tests.acceptance.system import new_directory
 from tests.conftest import KEY, TABLES
 from tests.models import ledger_books
 from tests.models.account import Foreign
@@ -83,8 +82,7 @@ def _line(kind: Foreign, seed: int, outcome: Outcome, seconds: float) -> str:
 
 @contextmanager
 def _database() -> Iterator[None]:
-    directory = Path(tempfile.mkdtemp(prefix="referans-account-"))
-    directory.chmod(0o755)
+    directory = new_directory("account")
     try:
         with EmbeddedPostgres(directory / "postgres", durable=False) as server:
             migrate(server.url, echo=lambda line: None)

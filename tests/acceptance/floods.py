@@ -12,23 +12,19 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import psutil
 
 from gateway.dev.child import spawn
-from gateway.dev.servers import EmbeddedPostgres, EmbeddedValkey
-from models.db.migrate import migrate
 from tests.acceptance.flood import limits
 from tests.acceptance.flood.crowd import FLOODS
 from tests.acceptance.flood.others import Others, Waits
-from tests.acceptance.system import ROOT, SECRET, System, execute, running
+from tests.acceptance.system import ROOT, SECRET, System, execute, new_directory, web_alone
 
 #: Longest that any of the others waits for an answer, and that half of them do, in seconds.
 LONGEST_SECONDS, HALF_SECONDS = 5.0, 1.0
@@ -159,16 +155,10 @@ def main() -> int:
     parser.add_argument("--only", action="append", choices=list(FLOODS), help="only this one")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    directory = Path(tempfile.mkdtemp(prefix="referans-floods-"))
-    directory.chmod(0o755)  # PostgreSQL runs as another user where this runs as root
-    with (
-        EmbeddedPostgres(directory / "postgres") as postgres,
-        EmbeddedValkey(directory / "valkey", durable=False) as valkey,
-    ):
-        migrate(postgres.url, echo=lambda line: None)
-        with running(postgres.url, valkey.url, directory, processes=["web"], LOG_LEVEL="info") as system:
-            prepare(system)
-            faults = list(_all(system, options.only or FLOODS, options.seconds))
+    directory = new_directory("floods")
+    with web_alone(directory) as system:
+        prepare(system)
+        faults = list(_all(system, options.only or FLOODS, options.seconds))
     if faults:
         _say(f"{len(faults)} faults; the logs are in {directory}")
         return 1

@@ -147,7 +147,7 @@ GUARDS = [
     Guard(
         "a client that ends is not answered any more",
         "gateway/serving.py",
-        '"close" in map(str.strip, asked.lower().split(","))',
+        '"close" in map(str.strip, value.lower().split(","))',
         "False",
         "tests/gateway/test_serving.py::test_a_client_may_say_anywhere_in_a_list_that_it_ends",
     ),
@@ -289,8 +289,8 @@ GUARDS = [
     Guard(
         "a credential is struck from the whole text too",
         "models/masking.py",
-        "    kept = strike_credentials(cleaned, known.credentials)\n",
-        "    kept = cleaned\n",
+        "    kept, decoded = _readings(cleaned, known.credentials)\n",
+        "    kept, decoded = cleaned, _decoded(cleaned)\n",
         f"{PROVIDER_TEXTS} {MASKING}",
     ),
     Guard(
@@ -317,8 +317,8 @@ GUARDS = [
     Guard(
         "a credential is struck however it is encoded",
         "models/masking.py",
-        "    return struck if again == decoded else again",
-        "    return struck",
+        "    return (struck, decoded) if again == decoded else (again, _decoded(again))",
+        "    return struck, decoded",
         MASKING,
     ),
     Guard(
@@ -1670,8 +1670,8 @@ GUARDS = [
     Guard(
         "a connection ends after a body that did not come",
         "gateway/serving.py",
-        "if self.body and (self.body.failed or ",
-        "if self.body and (",
+        "super().should_close() or (self.body and self.body.failed)",
+        "super().should_close()",
         "tests/gateway/test_clients.py",
     ),
     Guard(

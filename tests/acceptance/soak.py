@@ -11,13 +11,12 @@ import random
 import shutil
 import signal
 import sys
-import tempfile
-from pathlib import Path
 
 from tests.acceptance.storm import plan as planning
 from tests.acceptance.storm import stage, table
 from tests.acceptance.storm.faults import FAULTS
 from tests.acceptance.storm.storm import Storm
+from tests.acceptance.system import new_directory
 
 #: Seconds from sending until an order without an outcome fails: longer than any outage and what follows it.
 ORDER_TIMEOUT_SECONDS = 120.0
@@ -39,8 +38,7 @@ def main() -> int:
         order_timeout_seconds=ORDER_TIMEOUT_SECONDS,
     )
     _say(f"seed {plan.seed}: {len(plan.orders)} orders and {len(plan.faults)} faults in {plan.seconds:g} s")
-    directory = Path(tempfile.mkdtemp(prefix="referans-soak-"))
-    directory.chmod(0o755)  # PostgreSQL runs as another user where this runs as root
+    directory = new_directory("soak")
     with stage.built(directory, order_timeout_seconds=ORDER_TIMEOUT_SECONDS) as built:
         audit = Storm(plan, built, _say).run(DRAIN_SECONDS)
     _say(table.table(audit))

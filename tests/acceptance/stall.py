@@ -12,7 +12,6 @@ import random
 import shutil
 import signal
 import sys
-import tempfile
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from tests.acceptance.storm.audit import Audit
 from tests.acceptance.storm.faults import LOCKED_SECONDS, STALLED_SECONDS
 from tests.acceptance.storm.plan import Plan, PlannedFault, PlannedOrder
 from tests.acceptance.storm.storm import Storm
+from tests.acceptance.system import new_directory
 from tests.waiting import wait_until
 
 #: Seconds of one call to a provider; a last check that is lost is made again some seconds after that.
@@ -95,8 +95,7 @@ def main() -> int:
 
 
 def _run(stall: Stall, seed: int) -> int:
-    directory = Path(tempfile.mkdtemp(prefix="referans-stall-"))
-    directory.chmod(0o755)  # PostgreSQL runs as another user where this runs as root
+    directory = new_directory("stall")
     _say(f"{stall.fault}, {stall.times} times; {stall.orders} orders; seed {seed}")
     audit = stall.run(stall.plan(seed), directory, _say)
     _say(table.table(audit))

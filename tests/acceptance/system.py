@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -19,11 +20,13 @@ import requests
 from gateway.broker import make_broker, message
 from gateway.dev import embedded
 from gateway.dev.child import spawn
+from gateway.dev.servers import EmbeddedPostgres, EmbeddedValkey
 from gateway.dev.simulator import Simulator
 from gateway.dev.stack import COMMANDS
 from gateway.settings import load
 from models import api_key
 from models.api_key import Scope
+from models.db.migrate import migrate
 from tests import factories
 from tests.conftest import IN_CLEAR, UNLIMITED
 from tests.waiting import wait_until
@@ -220,6 +223,25 @@ def _final(row: dict[str, Any]) -> bool:
 def free_port() -> int:
     """A port that is free, and that no outgoing connection takes while its server is down."""
     return embedded.free_port(seed=uuid.uuid4().hex)
+
+
+def new_directory(run: str) -> Path:
+    """A new directory for the servers and the logs of a run."""
+    path = Path(tempfile.mkdtemp(prefix=f"referans-{run}-"))
+    path.chmod(0o755)  # PostgreSQL runs as another user where this runs as root
+    return path
+
+
+@contextmanager
+def web_alone(directory: Path) -> Iterator[System]:
+    """The web with the project's own configuration, on servers of its own."""
+    with (
+        EmbeddedPostgres(directory / "postgres") as postgres,
+        EmbeddedValkey(directory / "valkey", durable=False) as valkey,
+    ):
+        migrate(postgres.url, echo=lambda line: None)
+        with running(postgres.url, valkey.url, directory, processes=["web"], LOG_LEVEL="info") as system:
+            yield system
 
 
 @contextmanager

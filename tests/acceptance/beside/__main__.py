@@ -10,12 +10,11 @@ import argparse
 import shutil
 import signal
 import sys
-import tempfile
-from pathlib import Path
 
 from gateway.dev.servers import EmbeddedPostgres, EmbeddedValkey
 from tests.acceptance.beside import scene, table
 from tests.acceptance.beside.run import Pace, run
+from tests.acceptance.system import new_directory
 
 KINDS = ("owner", "role")
 KILLS, KILL_EVERY_SECONDS = 40, 1.2
@@ -36,8 +35,7 @@ def main() -> int:
 
 
 def _run_as(kind: str, orders: int) -> int:
-    directory = Path(tempfile.mkdtemp(prefix="referans-beside-"))
-    directory.chmod(0o755)  # PostgreSQL runs as another user where this runs as root
+    directory = new_directory("beside")
     pace = Pace(orders, KILL_EVERY_SECONDS, kills=KILLS, patience_seconds=PATIENCE_SECONDS)
     _say(f"as the {kind if kind == 'owner' else 'role that owns nothing'}: {orders} orders of each side")
     with (

@@ -1,1 +1,1 @@
-"""Inputs that nobody would think of, for every parser and over the wire: `python -m tests.acceptance.fuzz --help`."""
+"""Inputs that were changed at random, for every parser and over the wire: `python -m tests.acceptance.fuzz --help`."""

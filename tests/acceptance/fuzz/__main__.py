@@ -12,24 +12,19 @@ import random
 import shutil
 import signal
 import sys
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
-from gateway.dev.servers import EmbeddedPostgres, EmbeddedValkey
-from models.db.migrate import migrate
 from tests import factories
 from tests.acceptance.floods import key_of
 from tests.acceptance.fuzz import parsers, running, smuggled, wire
-from tests.acceptance.system import System
-from tests.acceptance.system import running as system_running
+from tests.acceptance.system import System, new_directory, web_alone
 
 PANEL = "panel"
 
 
 def main() -> int:
     """The exit status."""
-    parser = argparse.ArgumentParser(description="Inputs that nobody would think of.")
+    parser = argparse.ArgumentParser(description="Inputs that were changed at random.")
     parser.add_argument("--inputs", type=int, default=100_000, help="for each parser; 0 for none")
     parser.add_argument(
         "--wire", type=int, default=20_000, help="over the wire; 0 for none, nor smuggled ones"
@@ -61,18 +56,12 @@ def _parsers(seed: int, count: int, only: list[str] | None) -> Iterator[str]:
 
 
 def _over_the_wire(seed: int, count: int) -> list[str]:
-    directory = Path(tempfile.mkdtemp(prefix="referans-fuzz-"))
-    directory.chmod(0o755)  # PostgreSQL runs as another user where this runs as root
-    with (
-        EmbeddedPostgres(directory / "postgres") as postgres,
-        EmbeddedValkey(directory / "valkey", durable=False) as valkey,
-    ):
-        migrate(postgres.url, echo=lambda line: None)
-        with system_running(
-            postgres.url, valkey.url, directory, processes=["web"], LOG_LEVEL="info"
-        ) as system:
-            faults = list(against(system, seed, count))
-    if not faults:
+    directory = new_directory("fuzz")
+    with web_alone(directory) as system:
+        faults = list(against(system, seed, count))
+    if faults:
+        _say(f"the logs are in {directory}")
+    else:
         shutil.rmtree(directory, ignore_errors=True)
     return faults
 

@@ -14,8 +14,9 @@ from cryptography.fernet import Fernet
 from gateway.dev.simulator import Simulator
 from gateway.providers import ADAPTERS
 from gateway.providers.znet import Znet
-from models import provider, provider_health, removal, route
+from models import inbox, provider, provider_health, removal, route
 from models.db import database
+from models.inbox import Invalid
 from models.provider import CallbackFormat, Provider
 from models.status import Attention
 from tests import factories
@@ -613,11 +614,18 @@ class TestCredentialsThatCannotBeRead:
         [
             ("providers", "pause", "bayi", "--reason", "wrong prices"),
             ("providers", "resume", "bayi"),
+            ("providers", "balance", "bayi"),
             ("routes", "add", "game", "60", "bayi"),
         ],
     )
     def test_what_does_not_need_them_works(self, cli: Run, words: tuple[str, ...]) -> None:
         assert cli(*words).code == 0
+
+    def test_a_callback_is_shown(self, cli: Run, models: Models) -> None:
+        with models():
+            inbox.keep_invalid("bayi", [Invalid("invalid:1", '{"body": "nonsense"}', "no reference")])
+        shown = json.loads(cli("callbacks", "show", "1", "--json").out)
+        assert (shown["result"], shown["raw"]["body"]) == ("invalid", "nonsense")
 
     def test_the_list_says_which_provider_it_is(self, cli: Run) -> None:
         listed = {each["id"]: each["state"] for each in json.loads(cli("providers", "list", "--json").out)}
