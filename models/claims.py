@@ -13,9 +13,9 @@ from datetime import datetime
 from typing import Any
 
 from models import masking, texts, timeline
-from models.db import database
+from models.db import database, receiver
 from models.db.prepared import Prepared
-from models.order import CODES
+from models.order import CODES, TELL
 from models.route import HAS_NO_CODES, Route
 from models.status import IS_AT_PROVIDER, IS_DECIDED, IS_OPEN, IS_OURS, REFERENCE
 from models.tenants import PROVIDER_IS_OPEN
@@ -220,6 +220,7 @@ def claim_code_ask(
         "backoff_min": backoff_min_seconds,
         "grace": grace_seconds,
         "provider": provider_id,
+        "has_receiver": receiver.has_default(),
     }
     return database.load_one(ClaimedCodeAsk, CLAIM_CODE_ASK, values)
 
@@ -407,6 +408,9 @@ WITH due AS (
     SELECT id, 'poll', "externalStatus", "externalStatus",
         'completed, but asking has not brought its code; a person is needed'
     FROM claimed WHERE given_up
+), notified AS (
+    {TELL.format(kind="'order.attention'", source="claimed AS o")}
+    AND o.given_up AND o.attention = 'no_code' AND o."attentionAt" = now()
 )
 SELECT {TASK}, EXTRACT(EPOCH FROM o."nextCheckAt" - now())::float8 AS next_check_seconds, o.is_last, o.given_up
 FROM claimed AS o

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from models import codes, texts
 from models.codes import Code
-from models.db import database, pins, sealed, sql
+from models.db import database, pins, receiver, sealed, sql
 from models.db.prepared import Prepared
 from models.masking import Known, ProviderText
 from models.outcome import Arrival, as_json, order_owner, owner
@@ -107,6 +107,21 @@ COLUMNS = f"""
 """
 
 
+#: The receiver of notifications of orders that name none: the address in NOTIFY_URL.
+DEFAULT_RECEIVER = "NOTIFY_URL"
+#: In SQL: writes notifications of the type {kind} for the orders `o` of {source} that have a receiver, with each order as
+#: it is now, but without its codes.
+TELL = f"""INSERT INTO referans.notifications (order_id, type, url, receiver, payload)
+    SELECT
+        o.id,
+        {{kind}},
+        o."notifyUrl",
+        COALESCE(lower(substring(o."notifyUrl" FROM '^[^:]+://[^/?#]+')), '{DEFAULT_RECEIVER}'),
+        (SELECT to_jsonb(shown) - 'pin_code' - 'codes' FROM (SELECT {COLUMNS}) AS shown)
+    FROM {{source}}
+    WHERE (o."notifyUrl" IS NOT NULL OR %(has_receiver)s::boolean) AND {{kind}} IS NOT NULL"""
+
+
 #: In SQL, of the order `o`: what a person who decides it has seen of it. Any change to it changes this text.
 VERSION = """concat_ws('|', o."externalStatus", o.status, o.attention, o."attentionAt", o."pinDigest",
     jsonb_array_length(o.codes), o."providerId", o.provider_referans)"""
@@ -124,6 +139,8 @@ class Settled:
     late: bool = False
     #: The order completed without the code that it may have: seconds until its provider is asked for it.
     ask_in_seconds: float | None = None
+    #: Whether a notification of it was written.
+    told: bool = False
 
 
 def find(order_id: str) -> Order | None:
@@ -191,6 +208,7 @@ def settle(arrivals: Sequence[Arrival], *, order_timeout_seconds: float) -> list
             "own_in_clear": policy.own_in_clear,
             "theirs_in_clear": policy.theirs_in_clear,
             "pin_limit": policy.limit,
+            "has_receiver": receiver.has_default(),
         }
         for row in database.rows(SETTLE, values):
             position = row.pop("position")
@@ -370,4 +388,5 @@ SETTLE = sql.read(
     version=VERSION,
     timeline=str(texts.TIMELINE),
     last_message=str(texts.LAST_MESSAGE),
+    tell=TELL.format(kind="n.tells", source="moved AS o JOIN telling AS n ON n.order_id = o.id"),
 )

@@ -8,9 +8,9 @@ from datetime import datetime
 from enum import StrEnum
 
 from models.claims import SENT_AT
-from models.db import database
+from models.db import database, receiver
 from models.db.prepared import Prepared
-from models.order import CODES, Order
+from models.order import CODES, TELL, Order
 from models.status import (
     FINAL_WORDS,
     IS_AT_PROVIDER,
@@ -93,7 +93,8 @@ def leave_to_person(order_id: str) -> bool:
 
     False if it was not given to a person yet, or is final.
     """
-    return database.row(LEAVE_TO_PERSON, (order_id,)) is not None
+    values = {"id": order_id, "has_receiver": receiver.has_default()}
+    return database.row(LEAVE_TO_PERSON, values) is not None
 
 
 def drop_ended(limit: int) -> int:
@@ -165,9 +166,14 @@ SELECT CASE WHEN EXISTS (SELECT FROM planned) THEN 'planned' ELSE 'same' END AS 
 FROM product_orders AS o WHERE o.id = %(id)s AND {CAN_BE_ASKED}
 """
 LEAVE_TO_PERSON = f"""
-UPDATE product_orders AS o SET "nextCheckAt" = NULL, "checkRequestedAt" = NULL,
-    attention = COALESCE(o.attention, 'manual'), "attentionAt" = COALESCE(o."attentionAt", now())
-WHERE o.id = %s AND {IS_OPEN} AND o."externalStatus" NOT IN ('not_sent', 'pending') RETURNING o.id
+WITH left_to_person AS (
+    UPDATE product_orders AS o SET "nextCheckAt" = NULL, "checkRequestedAt" = NULL,
+        attention = COALESCE(o.attention, 'manual'), "attentionAt" = COALESCE(o."attentionAt", now())
+    WHERE o.id = %(id)s AND {IS_OPEN} AND o."externalStatus" NOT IN ('not_sent', 'pending') RETURNING o.*
+), told AS (
+    {TELL.format(kind="'order.attention'", source="left_to_person AS o")} AND o."attentionAt" = now()
+)
+SELECT id FROM left_to_person
 """
 DROP_ENDED = f"""
 UPDATE product_orders SET "nextCheckAt" = NULL, "adoptedAt" = NULL WHERE id IN (

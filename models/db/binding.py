@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from gateway.settings import Settings
-from models.db import database, pins, sealed
+from models.db import database, pins, receiver, sealed
 from models.db.database import SCHEMA, Shares
 from models.db.pins import SealPins
 
@@ -15,7 +15,16 @@ def bind_from(
     keys = (key.get_secret_value() for key in settings.encryption_keys)
     url, schema = settings.database_url.get_secret_value(), settings.database_schema
     seal_pins = SealPins(settings.seal_pins)
-    return bind(url, keys, pool_size=pool_size, name=name, shares=shares, schema=schema, seal_pins=seal_pins)
+    return bind(
+        url,
+        keys,
+        pool_size=pool_size,
+        name=name,
+        shares=shares,
+        schema=schema,
+        seal_pins=seal_pins,
+        has_receiver=settings.notify_url is not None,
+    )
 
 
 def bind(
@@ -27,14 +36,17 @@ def bind(
     shares: Shares | None = None,
     schema: str = SCHEMA,
     seal_pins: SealPins = SealPins.AUTO,
+    has_receiver: bool = False,
 ) -> database.Pool:
     """Use the database at `url`, and seal and unseal with `encryption_keys` (the first one seals).
 
-    The gateway's own tables are those of `schema`.
+    The gateway's own tables are those of `schema`. With `has_receiver`, notifications are written of orders without a
+    `notifyUrl`, too.
     Returns the pool, of at most `pool_size` connections; none is opened yet. `name` shows in pg_stat_activity.
     """
     pool = database.connect(url, pool_size=pool_size, shares=shares, name=name, schema=schema)
     database.bind(pool)
     sealed.bind(encryption_keys)
     pins.bind(seal_pins)
+    receiver.bind(has_receiver)
     return pool
