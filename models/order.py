@@ -109,8 +109,8 @@ COLUMNS = f"""
 
 #: The receiver of notifications of orders that name none: the address in NOTIFY_URL.
 DEFAULT_RECEIVER = "NOTIFY_URL"
-#: In SQL: writes notifications of the type {kind} for the orders `o` of {source} that have a receiver; each with the order
-#: as it is now, but without its codes.
+#: In SQL: writes notifications of the type {kind} for the orders `o` of {source} that have a receiver; each with the
+#: order as it is now, but without its codes.
 TELL = f"""INSERT INTO referans.notifications (order_id, type, url, receiver, payload)
     SELECT
         o.id,
