@@ -13,6 +13,7 @@ from gateway.commands import (
     doctor,
     keys,
     migrate,
+    operators,
     orders,
     providers,
     routes,
@@ -38,6 +39,7 @@ app.command()(migrate.migrate)
 app.command()(dev.dev)
 app.command(help=simulator.HELP)(simulator.simulator)
 app.add_typer(keys.app, name="keys")
+app.add_typer(operators.app, name="operators")
 app.add_typer(providers.app, name="providers")
 app.add_typer(routes.app, name="routes")
 app.add_typer(stock.app, name="stock")

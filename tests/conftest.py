@@ -24,7 +24,8 @@ IN_CLEAR = {"ALLOW_PLAINTEXT": "1"}
 #: A limit that no test meets by accident, for the web of tests that are about something else.
 UNLIMITED = {"RATE_LIMIT": "1000000000/second"}
 #: What `emptied_database_url` empties, each before what it refers to.
-TABLES = """referans.order_events, referans.notifications, referans.deliveries, referans.receivers,
+TABLES = """referans.sign_ins, referans.people, referans.bulk_orders, referans.bulk_actions,
+    referans.order_events, referans.notifications, referans.deliveries, referans.receivers,
     referans.former_references, referans.callback_events, referans.idempotency_keys,
     referans.stock_codes, product_orders, referans.api_keys, referans.routes, referans.provider_health,
     referans.provider_counts, referans.balance_readings, referans.balance_chains, referans.balance_gaps,

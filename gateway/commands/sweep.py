@@ -21,6 +21,7 @@ TEXTS = {
     "enqueued": "orders handed to workers",
     "callbacks_deleted": "old callbacks deleted",
     "idempotency_keys_deleted": "old idempotency keys deleted",
+    "sign_ins_deleted": "sign-ins deleted that were over",
     "balances_asked": "providers asked for our balance",
     "balances_followed": "answers compared with the balance before",
     "balances_deleted": "old balances deleted",

@@ -8,7 +8,7 @@ import peewee
 from gateway import log
 from gateway.fulfilment import balances, following
 from gateway.fulfilment.worker import CHECK, DISPATCH, Worker
-from models import idempotency, inbox, plans, sweep_run
+from models import idempotency, inbox, plans, sign_in, sweep_run
 from models.db import database, sealed
 from models.outcome import Arrival
 from models.plans import DueOrder
@@ -132,6 +132,11 @@ def _forget_keys(worker: Worker) -> Iterator[int]:
         yield forgotten
 
 
+def _forget_sign_ins(worker: Worker) -> Iterator[int]:
+    while forgotten := sign_in.forget(worker.settings.sweep_batch):
+        yield forgotten
+
+
 #: In this order: settled outcomes first, because they make checks unnecessary; calls to providers last, which may hang.
 STEPS: dict[str, Step] = {
     "unmatched_settled": _settle_unmatched,
@@ -139,6 +144,7 @@ STEPS: dict[str, Step] = {
     "enqueued": _enqueue_due,
     "callbacks_deleted": _purge_callbacks,
     "idempotency_keys_deleted": _forget_keys,
+    "sign_ins_deleted": _forget_sign_ins,
     "balances_asked": balances.ask_due,
     "balances_followed": balances.follow,
     "balances_deleted": balances.purge,

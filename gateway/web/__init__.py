@@ -16,6 +16,9 @@ from gateway.web.health import Live, Ready
 from gateway.web.limits import Limits
 from gateway.web.metrics import Metrics
 from gateway.web.middleware import RequestLog, Sessions
+from gateway.web.ops import add_pages
+from gateway.web.ops.desk import Desk
+from gateway.web.ops.visitors import Door
 from gateway.web.orders import Cancel, Check, Events, Order, Orders
 
 
@@ -35,7 +38,7 @@ def create_app(
     """
     limits = limits or Limits(settings, redis_client)
     keys = keys or Keys(limits)
-    middleware: list[Any] = [RequestLog(), Access(keys), Sessions()]
+    middleware: list[Any] = [RequestLog(), Access(keys), Door(settings.public_url), Sessions()]
     app: falcon.App[Any, Any] = falcon.App(middleware=middleware)
     app.req_options.strip_url_path_trailing_slash = True
     app.req_options.auto_parse_form_urlencoded = False
@@ -57,4 +60,5 @@ def create_app(
     app.add_route("/health/live", Live())
     app.add_route("/health/ready", Ready(redis_client))
     app.add_route("/metrics", Metrics(keys, settings, redis_client))
+    add_pages(app, Desk(settings, keys, limits, redis_client))
     return app

@@ -44,7 +44,7 @@ class Keys:
         scheme, _, presented = (req.get_header("Authorization") or "").partition(" ")
         if scheme.lower() != "bearer" or not presented.strip():
             raise _unauthorized(_how_to_send(req))
-        found = self._find(req, presented.strip(), survives_outage)
+        found = self.find(req, presented.strip(), survives_outage=survives_outage)
         if isinstance(found, str):
             self._limits.failure_from(req)
             raise _unauthorized(found)
@@ -75,8 +75,8 @@ class Keys:
         """Wait until nothing is read or written in the background; False if that takes longer."""
         return self._known.drain(timeout_seconds) and self._uses.drain(timeout_seconds)
 
-    def _find(self, req: falcon.Request, presented: str, survives_outage: bool) -> ApiKey | str:
-        """The key, or why it is not accepted."""
+    def find(self, req: falcon.Request, presented: str, *, survives_outage: bool = False) -> ApiKey | str:
+        """The key, or why it is not accepted. Counts nothing."""
         try:
             read_at, known = self._known.get(CACHE_SECONDS)
             if (found := api_key.known_by(presented, known)) is None:

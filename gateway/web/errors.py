@@ -43,7 +43,7 @@ class Problem(falcon.HTTPError):
 
 def handle_errors(app: falcon.App[Any, Any]) -> None:
     """Let `app` answer every error as a problem."""
-    app.set_error_serializer(_serialize)
+    app.set_error_serializer(serialize)
     # For HTTPError and HTTPStatus, Falcon's own handlers are more specific.
     app.add_error_handler(Exception, _unexpected)
     for kind in database.UNAVAILABLE:
@@ -53,7 +53,8 @@ def handle_errors(app: falcon.App[Any, Any]) -> None:
     app.add_error_handler(sealed.Unsealable, _unsealable)
 
 
-def _serialize(req: falcon.Request, resp: falcon.Response, error: falcon.HTTPError) -> None:
+def serialize(req: falcon.Request, resp: falcon.Response, error: falcon.HTTPError) -> None:
+    """The answer to an error, as a problem."""
     status = error.status_code
     problem: dict[str, Any] = {
         "type": "about:blank",

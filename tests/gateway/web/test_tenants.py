@@ -7,12 +7,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 import falcon.inspect
 import pytest
 
 import gateway.web
+from models import api_key
 from models.api_key import Scope
 from models.db import database
 from tests import factories
@@ -66,6 +68,8 @@ WITHOUT_KEY = {
     ("GET", "/health/live"),
     ("GET", "/health/ready"),
 }
+#: What is for people, and for keys of no tenant, who see all: each wants a sign-in, but for these.
+OPS, OPEN_OPS = "/ops", {("GET", "/ops/login"), ("POST", "/ops/login"), ("GET", "/ops/static/{name}")}
 KEYED = {*OF_ORDER, *OTHERS}
 EVERY_KEY_AND_ORDER = pytest.mark.parametrize(
     ("key_of", "order_of"), list(itertools.product(TENANTS, TENANTS))
@@ -94,13 +98,29 @@ def test_every_url_has_its_place_in_the_table(client: Client) -> None:
         (method, f"{prefix}{path}") for method, path in KEYED for prefix in PREFIXES if "orders" in path
     }
     others = {each for each in KEYED if "orders" not in each[1]}
-    assert set(of_the_app(client)) == orders | others | WITHOUT_KEY
+    found = {each for each in of_the_app(client) if not each[1].startswith(OPS)}
+    assert found == orders | others | WITHOUT_KEY
     assert set(OTHERS.values()) <= set(globals())
 
 
 def test_what_wants_no_key_is_in_the_table(client: Client) -> None:
-    free = {each for each, resource in of_the_app(client).items() if not getattr(resource, "needs_key", True)}
-    assert free == WITHOUT_KEY
+    app = of_the_app(client)
+    free = {each for each, resource in app.items() if not getattr(resource, "needs_key", True)}
+    assert {each for each in free if not each[1].startswith(OPS)} == WITHOUT_KEY
+    pages = {each: resource for each, resource in app.items() if each[1].startswith(OPS)}
+    assert {each for each, page in pages.items() if not getattr(page, "least", None)} == OPEN_OPS
+
+
+def test_a_key_of_a_tenant_does_not_sign_in_to_pages_about_all(anonymous: Client) -> None:
+    for tenant_id, answered in ((factories.TENANT, 401), (None, 303)):
+        key = api_key.create("desk", list(Scope), tenant_id=tenant_id)
+        form = {"key": key}
+        answer = anonymous.simulate_post(
+            "/ops/login",
+            body=urlencode(form),
+            headers={"Content-Type": "application/x-www-form-urlencoded"},
+        )
+        assert answer.status_code == answered
 
 
 def stored() -> list[Any]:
@@ -347,4 +367,6 @@ def test_the_test_below_sees_each_way_to_orders(source: str) -> None:
 def test_only_one_module_of_the_web_reaches_orders() -> None:
     """Elsewhere they are found through `gateway.web.seen.Seen`, which cannot be made without a key."""
     for path in Path(gateway.web.__file__).parent.rglob("*.py"):
+        if path.parent.name == "ops":  # for people and keys of no tenant, who see all
+            continue
         assert reaches(path.read_text()) <= ALLOWED.get(path.name, set()), path.name

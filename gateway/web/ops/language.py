@@ -1,0 +1,111 @@
+"""What people read, in their language: texts, counts that agree, times in TIMEZONE, ages."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from markupsafe import Markup, escape
+
+from gateway.web.ops import words_ar, words_en
+
+#: Languages by code, each with the direction in which it is written, and its own name.
+LANGUAGES = {"en": ("ltr", "English"), "ar": ("rtl", "العربية")}
+_TEXTS: dict[str, dict[str, str]] = {"en": words_en.TEXTS, "ar": words_ar.TEXTS}
+_COUNTED = {"en": words_en.COUNTED, "ar": words_ar.COUNTED}
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Whom a page is written for."""
+
+    code: str
+    timezone: str
+    now: datetime
+
+    @property
+    def direction(self) -> str:
+        """`ltr` or `rtl`."""
+        return LANGUAGES[self.code][0]
+
+    @property
+    def other(self) -> str:
+        """The other language."""
+        return next(code for code in LANGUAGES if code != self.code)
+
+    def text(self, english: str, **values: object) -> Markup:
+        """The text in the reader's language; `values` are escaped unless they are Markup."""
+        said = _TEXTS[self.code].get(english, english)
+        return Markup(said).format(**{name: escape(value) for name, value in values.items()})  # noqa: S704 - ours
+
+    def counted(self, count: int, what: str) -> Markup:
+        """So many of something, such as `1 order` and `طلبان`."""
+        forms = _COUNTED[self.code][what]
+        form = forms.get(plural_form(self.code, count), forms["other"])
+        return Markup(form).format(n=number(count))  # noqa: S704 - ours
+
+    def local(self, at: datetime) -> datetime:
+        """The time in TIMEZONE."""
+        return at.astimezone(ZoneInfo(self.timezone))
+
+    def clock(self, at: datetime) -> str:
+        """The time of today, or the day and the time."""
+        local, today = self.local(at), self.local(self.now).date()
+        return f"{local:%H:%M:%S}" if local.date() == today else f"{local:%Y-%m-%d %H:%M:%S}"
+
+    def when(self, at: datetime | None) -> Markup:
+        """`clock` as an element that has the whole time with its zone."""
+        if at is None:
+            return Markup("–")
+        local = self.local(at)
+        whole = f"{local:%Y-%m-%d %H:%M:%S} {self.zone}"
+        return Markup('<time datetime="{}" title="{}"><bdi class="ltr">{}</bdi></time>').format(
+            local.isoformat(timespec="seconds"), whole, self.clock(at)
+        )
+
+    @property
+    def zone(self) -> str:
+        """The name of TIMEZONE with its distance from UTC, such as `Damascus, UTC+3`."""
+        offset = self.local(self.now).utcoffset()
+        minutes = int(offset.total_seconds() // 60) if offset else 0
+        hours, rest = divmod(abs(minutes), 60)
+        sign = "+" if minutes >= 0 else "−"
+        told = f"{sign}{hours}" + (f":{rest:02}" if rest else "") if minutes else ""
+        return f"{self.timezone.rpartition('/')[2].replace('_', ' ')}, UTC{told}"
+
+    def age(self, at: datetime | None) -> Markup:
+        """How long ago, such as `5 min ago`."""
+        if at is None:
+            return Markup("")
+        return self.text("{time} ago", time=self.lasting((self.now - at).total_seconds()))
+
+    def lasting(self, seconds: float) -> Markup:
+        """A length of time in its largest unit; in hours and days with the next one."""
+        seconds = max(0, int(seconds))
+        if seconds < 60:
+            return self.counted(seconds, "second")
+        if seconds < 3600:
+            return self.counted(seconds // 60, "minute")
+        if seconds < 86_400:
+            return self.counted(seconds // 3600, "hour")
+        return self.counted(seconds // 86_400, "day")
+
+
+def now() -> datetime:
+    """The time by which a page is written."""
+    return datetime.now(UTC)
+
+
+def number(value: int | Decimal | float) -> str:
+    """A number with its thousands set apart, in digits 0 to 9."""
+    return f"{value:,}"
+
+
+def plural_form(code: str, count: int) -> str:
+    """The plural form of a count, as CLDR has it."""
+    if code == "en":
+        return "one" if count == 1 else "other"
+    if count in (0, 1, 2):
+        return ("zero", "one", "two")[count]
+    rest = count % 100
+    return "few" if 3 <= rest <= 10 else "many" if 11 <= rest <= 99 else "other"

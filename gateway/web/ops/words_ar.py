@@ -1,0 +1,2 @@
+TEXTS: dict[str, str] = {}
+COUNTED: dict[str, dict[str, str]] = {}
