@@ -6,7 +6,7 @@ from periodiq import cron
 from actors.queue import retried_when_busy, worth_retrying
 from actors.setup import settings, worker
 from gateway.broker import QUEUES
-from gateway.fulfilment import checking, dispatching, sweeping
+from gateway.fulfilment import bulk, checking, dispatching, sweeping
 
 
 @dramatiq.actor(queue_name=QUEUES["dispatch_order"], priority=0, retry_when=worth_retrying)
@@ -29,6 +29,13 @@ def check_order_status(order_id: str) -> None:
 def sweep(started_by: str = sweeping.SCHEDULER) -> None:
     """Find whatever was missed."""
     sweeping.sweep(worker, started_by)
+
+
+@dramatiq.actor(queue_name=QUEUES["work_on_bulk"], priority=30, retry_when=worth_retrying)
+@retried_when_busy
+def work_on_bulk(bulk_id: str) -> None:
+    """Go on with an action on many orders."""
+    bulk.work(worker, bulk_id)
 
 
 @dramatiq.actor(

@@ -33,6 +33,7 @@ QUEUES = {
     "dispatch_order": "dispatch",
     "check_order_status": "checks",
     "sweep": "maintenance",
+    "work_on_bulk": "maintenance",
     "record_scheduler_tick": "maintenance",
 }
 NAMESPACE = "referans"

@@ -81,6 +81,14 @@ class Filter:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a callback stands in a list."""
+
+    received_at: datetime
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
 class Extent:
     """How many callbacks are meant, and between which ids they lie."""
 
@@ -113,9 +121,12 @@ def keep_invalid(provider_id: str, invalid: Sequence[Invalid]) -> None:
     database.rows(KEEP_INVALID, database.arrays(fields) | {"provider_id": provider_id})
 
 
-def page(wanted: Filter, limit: int) -> list[Callback]:
-    """Up to `limit` callbacks, newest first. Raises database.TooSlow."""
+def page(wanted: Filter, limit: int, *, behind: Place | None = None) -> list[Callback]:
+    """Up to `limit` callbacks that stand behind this place, newest first. Raises database.TooSlow."""
     where, values = _conditions(wanted)
+    if behind is not None:
+        where += " AND (c.received_at, c.id) < (%(behind_at)s, %(behind_id)s)"
+        values |= {"behind_at": behind.received_at, "behind_id": behind.id}
     return database.load_list(Callback, PAGE.format(where=where), values | {"limit": limit})
 
 

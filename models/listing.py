@@ -55,6 +55,15 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
+class Count:
+    """How many orders a list has."""
+
+    number: int
+    #: There are more: the count has stopped.
+    is_least: bool
+
+
+@dataclass(frozen=True, slots=True)
 class _Where:
     """Conditions on the order `o`, and the values that they take."""
 
@@ -100,6 +109,42 @@ def page(
             return Page(found, end)
         after = end
     return Page(found, None)
+
+
+def count(wanted: Filter, view: View, most: int, *, within_seconds: float) -> Count:
+    """How many orders of the view are wanted: up to `most`, and as far as is seen `within_seconds`.
+
+    Each part rides the index of the list, as in `page`.
+    """
+    until = time.monotonic() + within_seconds
+    indexed, others = _of_tenant(view) + _indexed(wanted), _others(wanted)
+    number, after = 0, None
+    for size in _sizes() if others.conditions and wanted.reference is None else [None]:
+        with database.session(Use.LIST):
+            behind = indexed + _behind(after)
+            end = _end_of_part(behind, size) if size else None
+            where = behind + _up_to(end) + others
+            source = TABLE if wanted.reference is None else WITH_REFERENCE
+            values = {**where.values, "limit": most + 1 - number}
+            number += database.load_list(_Number, COUNT.format(source=source, where=where), values)[0].n
+        if number > most:
+            return Count(most, is_least=True)
+        if end is None or time.monotonic() > until:
+            return Count(number, is_least=end is not None)
+        after = end
+    return Count(number, is_least=False)
+
+
+def condition(wanted: Filter, view: View) -> tuple[str, dict[str, Any]]:
+    """In SQL: the orders `o` that are wanted of the view, and the values for it."""
+    where = _of_tenant(view) + _indexed(wanted) + _others(wanted)
+    where += _given("reference", 'o."orderUuid" = %(reference)s', wanted.reference)
+    return str(where), dict(where.values)
+
+
+@dataclass(frozen=True, slots=True)
+class _Number:
+    n: int
 
 
 def _sizes() -> Iterator[int]:
@@ -171,6 +216,9 @@ PAGE = f"""
 SELECT {SHOWN}
 FROM (SELECT * FROM {{source}} AS o WHERE {{where}} {_NEWEST_FIRST} LIMIT %(limit)s) AS o {PROVIDER}
 {_NEWEST_FIRST}
+"""
+COUNT = """
+SELECT count(*)::int AS n FROM (SELECT FROM {source} AS o WHERE {where} LIMIT %(limit)s) AS counted
 """
 #: Where a part of a list ends.
 END = f"""

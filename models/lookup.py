@@ -16,10 +16,15 @@ MAX_ORDER_NO = 2**31 - 1
 def by_id(order_id: str, view: View, limits: Limits) -> Order | None:
     """The order with this id; None if it is unknown, not in the view, or not a UUID."""
     try:
-        known_as = str(UUID(order_id))
+        known_as = as_id(order_id)
     except ValueError:
         return None
     return database.load_one(Order, BY_ID, limits.parameters() | view.parameters() | {"id": known_as})
+
+
+def as_id(text: str) -> str:
+    """An order's id as it is stored. Raises ValueError."""
+    return str(UUID(text))
 
 
 def by_anything(text: str, limits: Limits, limit: int) -> list[Order]:

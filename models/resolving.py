@@ -67,6 +67,18 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
+class Prospects:
+    """What may be decided about an order, as it is now."""
+
+    #: For `seen` of the decisions.
+    version: str
+    #: The gateway placed it, and may send it again.
+    may_be_resent: bool
+    #: The provider that may have it, so that sending it again may buy it twice; None if none has it.
+    holder: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Kept:
     """Codes that we have for an order, and how they came."""
 
@@ -116,6 +128,12 @@ class _Conflict:
 def version(order_id: str) -> str:
     """What a person sees of the order, for `seen` of the decisions below. Raises NotPossible."""
     return _look(order_id).version
+
+
+def prospects(order_id: str) -> Prospects:
+    """What may be decided about the order now. Raises NotPossible."""
+    seen = _look(order_id)
+    return Prospects(seen.version, seen.is_ours, _holder(seen))
 
 
 def accept(order_id: str, *, by: str, reason: str, seen: str | None = None) -> Decision:
@@ -208,9 +226,9 @@ def codes(order_id: str) -> list[Kept]:
     return [each for each in found if each.codes]
 
 
-def record_reading(order_id: str, *, by: str) -> None:
+def record_reading(order_id: str, *, by: str, where: str = "on the command line") -> None:
     """Record that a person read the order's codes."""
-    timeline.record(order_id, Source.OPERATOR, "codes read on the command line", by=by)
+    timeline.record(order_id, Source.OPERATOR, f"codes read {where}", by=by)
 
 
 def _look(order_id: str) -> _Seen:
@@ -333,14 +351,20 @@ def _check_resend(seen: _Seen, may_buy_twice: bool) -> None:
     """Raises NotPossible, MayBuyTwice."""
     if not seen.is_ours:
         raise NotPossible(f"order {seen.id} was placed by another system, which sends it itself")
-    holder = seen.provider_id if _has_present_send(seen) else seen.former_holder
-    is_waiting = seen.external_status == ExternalStatus.NOT_SENT and seen.attention is None
-    if may_buy_twice or holder is None or is_waiting:
+    holder = _holder(seen)
+    if may_buy_twice or holder is None:
         return
     raise MayBuyTwice(
         f"order {seen.id} is {seen.external_status} and {holder} may have it: sending it again may buy it"
         " twice; look for it there first, then allow it (--may-buy-twice, or mayBuyTwice: true)"
     )
+
+
+def _holder(seen: _Seen) -> str | None:
+    """The provider that may have it, so that sending it again may buy it twice; None if it waits to be sent."""
+    if seen.external_status == ExternalStatus.NOT_SENT and seen.attention is None:
+        return None
+    return seen.provider_id if _has_present_send(seen) else seen.former_holder
 
 
 def _has_present_send(seen: _Seen) -> bool:

@@ -120,15 +120,40 @@ WHY: dict[str, str] = {
 UNKNOWN = "{attention}; its timeline says more"
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Where an order stands in a list of one kind."""
+
+    since: datetime
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class KindCount:
+    """How many orders need a person for one reason: a row of SUMMARY."""
+
+    kind: str
+    count: int
+    #: Since when the longest waiting one does.
+    oldest: datetime
+
+
 def orders(
     limits: Limits,
     limit: int,
     kind: Attention | None = None,
     provider_id: str | None = None,
     tenant_id: str | None = None,
+    *,
+    after: Waiting | None = None,
 ) -> list[StuckOrder]:
-    """Up to `limit` stuck orders: the gravest kind first, of one kind the longest waiting first."""
+    """Up to `limit` stuck orders: the gravest kind first, of one kind the longest waiting first.
+
+    With a kind, those that stand behind `after`.
+    """
     chosen = {
+        "after_at": after and after.since,
+        "after_id": after and after.id,
         "kind": kind,
         "provider": provider_id,
         "tenant": tenant_id,
@@ -146,7 +171,14 @@ def find(order_id: str, limits: Limits) -> StuckOrder | None:
 def ids(limits: Limits, kind: Attention) -> list[str]:
     """The ids of up to MOST orders of one kind, longest waiting first."""
     chosen = {"kind": kind, "provider": None, "tenant": None, "kinds": list(Attention), "limit": MOST}
+    chosen |= {"after_at": None, "after_id": None}
     return [row["id"] for row in database.rows(IDS, limits.parameters() | chosen)]
+
+
+def summary(limits: Limits) -> list[KindCount]:
+    """How many orders need a person, and since when, by kind in the kinds' order; every one is counted."""
+    found = {each.kind: each for each in database.load_list(KindCount, SUMMARY, limits.parameters())}
+    return [found[kind] for kind in [*Attention, *sorted(found.keys() - set(Attention))] if kind in found]
 
 
 def counts(limits: Limits) -> dict[str, int]:
@@ -222,6 +254,8 @@ SELECT found.* FROM ({_WAITING}) AS found
 WHERE found.kind IS NOT NULL AND (%(kind)s::text IS NULL OR found.kind = %(kind)s::text)
   AND (%(provider)s::text IS NULL OR found.provider_id = %(provider)s::text)
   AND (%(tenant)s::uuid IS NULL OR found.tenant_id = %(tenant)s::uuid)
+  AND (%(after_at)s::timestamptz IS NULL
+    OR (found.since, found.id) > (%(after_at)s::timestamptz, %(after_id)s::uuid))
 ORDER BY array_position(%(kinds)s::text[], found.kind), found.since, found.id LIMIT %(limit)s
 """
 IDS = f"SELECT chosen.id::text AS id FROM ({_CHOSEN}) AS chosen"
@@ -241,6 +275,15 @@ FIND = _DETAILS.format(chosen=f"SELECT found.* FROM ({_BY_ID}) AS found WHERE fo
 STUCK = f"""
 {_DETAILS.format(chosen=_CHOSEN)}
 ORDER BY array_position(%(kinds)s::text[], chosen.kind), chosen.since, chosen.id
+"""
+SUMMARY = f"""
+SELECT found.kind, count(*)::int AS count, min(found.since) AS oldest
+FROM ({_WAITING}) AS found WHERE found.kind IS NOT NULL GROUP BY 1
+"""
+#: In SQL: the ids of all orders of one kind, of one provider if given.
+ALL_OF_KIND = f"""
+SELECT found.id FROM ({_WAITING}) AS found WHERE found.kind = %(kind)s::text
+    AND (%(provider)s::text IS NULL OR found.provider_id = %(provider)s::text)
 """
 COUNTS = f"""
 SELECT counted.kind, count(*)::int AS n

@@ -73,6 +73,11 @@ def events(order_id: str, limit: int | None = None, after_id: int = 0) -> list[E
     return database.load(Event, EVENTS, {"order_id": order_id, "limit": limit, "after": after_id})
 
 
+def newest(order_id: str, limit: int) -> list[Event]:
+    """The last `limit` events of an order's timeline, oldest first."""
+    return database.load(Event, NEWEST, {"order_id": order_id, "limit": limit})[::-1]
+
+
 def opened(order_id: str, found: Sequence[Event]) -> list[Event]:
     """These events of an order, with what was masked in clear; what does not open is logged, and stays masked."""
     if not any(event.whole for event in found):
@@ -127,6 +132,9 @@ RECORD_ONCE = f"""
 EVENTS = f"""
 SELECT {COLUMNS} FROM referans.order_events AS e WHERE e.order_id = %(order_id)s AND e.id > %(after)s
 ORDER BY e.id LIMIT %(limit)s
+"""
+NEWEST = f"""
+SELECT {COLUMNS} FROM referans.order_events AS e WHERE e.order_id = %(order_id)s ORDER BY e.id DESC LIMIT %(limit)s
 """
 #: Each provider that has or had the order, with each reference under which one knew it, or with none.
 OWNERS = """

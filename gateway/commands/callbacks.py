@@ -9,9 +9,10 @@ from typing import Any
 import typer
 
 from gateway import outbound
-from gateway.commands import durations, masking, printing, replaying, sending
+from gateway.callbacks import masked, replaying
+from gateway.callbacks.replaying import Replay, Replayed
+from gateway.commands import durations, printing, sending
 from gateway.commands.context import Problem, find_order, find_provider, gateway
-from gateway.commands.replaying import Replay, Replayed
 from gateway.settings import Settings
 from models import inbox, order
 from models.codes import Code
@@ -94,11 +95,11 @@ def show(
 def _whole(one: WholeCallback) -> dict[str, Any]:
     found = order.find(one.order_id) if one.order_id else None
     said = inbox.arrival(one)
-    known = masking.known(one, said, found)
+    known = masked.known(one, said, found)
     events = [printing.event(event) for event in inbox.events(one)]
     return {
         **{name: value for name, value in asdict(one).items() if name not in HIDDEN},
-        "message": masking.clean(one.message, known),
+        "message": masked.clean(one.message, known),
         "hasPin": bool(said and said.outcome.codes),
         "order": found
         and {
@@ -107,8 +108,8 @@ def _whole(one: WholeCallback) -> dict[str, Any]:
             "externalStatus": found.external_status,
             "status": found.status,
         },
-        "did": [event | {"message": masking.clean(event["message"], known)} for event in events],
-        "raw": masking.raw(one, known),
+        "did": [event | {"message": masked.clean(event["message"], known)} for event in events],
+        "raw": masked.raw(one, known),
     }
 
 

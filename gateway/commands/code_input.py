@@ -1,26 +1,16 @@
 """Codes that a person gives, by a prompt or on standard input, never as arguments.
 
-Each is bare, or a JSON object of `code`, `pin`, `serial` and `expires_at`. No error repeats what was given.
+What a line may be: `models.code_lines`. No error repeats what was given.
 """
 
-import json
 import sys
-from typing import Any
 
 import typer
 
 from gateway.commands.context import Problem
-from models import codes
+from models import code_lines
+from models.code_lines import InvalidLine
 from models.codes import Code
-
-#: The fields of a JSON object; `expiresAt` is the same as `expires_at`.
-FIELDS = ("code", "pin", "serial", "expires_at", "expiresAt")
-#: What stands between the columns of a list that is not one bare code a line.
-COLUMN_SIGNS = ",;\t"
-
-
-class InvalidLine(ValueError):
-    """A line is not a code; the message says why, without the code."""
 
 
 def prompted(order_id: str) -> list[Code]:
@@ -32,7 +22,7 @@ def prompted(order_id: str) -> list[Code]:
         if not line.strip():
             return found
         try:
-            found.append(code_in(line.strip()))
+            found.append(code_lines.code_in(line.strip()))
         except InvalidLine as error:
             typer.echo(f"error: {error}", err=True)
 
@@ -40,40 +30,8 @@ def prompted(order_id: str) -> list[Code]:
 def piped() -> list[Code]:
     """The codes on standard input, one a line. Raises Problem."""
     try:
-        lines = sys.stdin.read().removeprefix("\ufeff").split("\n")
+        return code_lines.codes_in(sys.stdin.read())
     except UnicodeDecodeError:
         raise Problem("standard input is not UTF-8 text") from None
-    found = []
-    for number, line in enumerate(lines, start=1):
-        try:
-            found += [code_in(line.strip())] if line.strip() else []
-        except InvalidLine as error:
-            raise Problem(f"line {number} of the codes: {error}") from None
-    return found
-
-
-def code_in(line: str) -> Code:
-    """The code in a line, which has no blanks at its ends. Raises InvalidLine."""
-    if line[0] in '{["':
-        return _from_json(line)
-    if any(sign in line for sign in COLUMN_SIGNS):
-        raise InvalidLine("a bare code has no commas, semicolons or tabs; write it as a JSON object")
-    code = codes.clean(line)
-    if code is None:
-        raise InvalidLine("this is not a code")
-    return Code(code)
-
-
-def _from_json(line: str) -> Code:
-    try:
-        document: Any = json.loads(line)
-    except (ValueError, RecursionError):
-        raise InvalidLine("this is not JSON") from None
-    if not isinstance(document, dict):
-        raise InvalidLine("this is JSON, but not an object")
-    if not document.keys() <= set(FIELDS):
-        raise InvalidLine(f"an object takes the fields {', '.join(FIELDS[:4])} only")
-    found = codes.read(document)
-    if found.unreadable or len(found.codes) != 1:
-        raise InvalidLine("the object has no code that can be read; write code, pin and serial as strings")
-    return found.codes[0]
+    except InvalidLine as error:
+        raise Problem(str(error)) from None

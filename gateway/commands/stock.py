@@ -11,10 +11,10 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from gateway.commands import code_input, printing
-from gateway.commands.code_input import InvalidLine
+from gateway.commands import printing
 from gateway.commands.context import Problem, gateway
-from models import stock, texts
+from models import code_lines, stock, texts
+from models.code_lines import InvalidLine
 from models.outcome import MAX_COST
 from models.stock import Level, NewCode
 
@@ -138,7 +138,7 @@ def _read(text: str, timezone: ZoneInfo) -> Read:
 
 def _new_code(line: str, timezone: ZoneInfo) -> NewCode:
     """Raises InvalidLine."""
-    code = code_input.code_in(line)
+    code = code_lines.code_in(line)
     return NewCode(code, _expiry(code.expires_at, timezone) if code.expires_at is not None else None)
 
 

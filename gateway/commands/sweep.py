@@ -19,6 +19,7 @@ TEXTS = {
     "unmatched_settled": "callbacks settled whose order has appeared",
     "adopted": "orders of another system followed",
     "enqueued": "orders handed to workers",
+    "bulk_continued": "actions on many orders gone on with",
     "callbacks_deleted": "old callbacks deleted",
     "idempotency_keys_deleted": "old idempotency keys deleted",
     "sign_ins_deleted": "sign-ins deleted that were over",

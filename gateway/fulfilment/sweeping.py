@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import peewee
 
 from gateway import log
-from gateway.fulfilment import balances, following
+from gateway.fulfilment import balances, bulk, following
 from gateway.fulfilment.worker import CHECK, DISPATCH, Worker
 from models import idempotency, inbox, plans, sign_in, sweep_run
 from models.db import database, sealed
@@ -142,6 +142,7 @@ STEPS: dict[str, Step] = {
     "unmatched_settled": _settle_unmatched,
     "adopted": following.plan_checks,
     "enqueued": _enqueue_due,
+    "bulk_continued": bulk.go_on,
     "callbacks_deleted": _purge_callbacks,
     "idempotency_keys_deleted": _forget_keys,
     "sign_ins_deleted": _forget_sign_ins,

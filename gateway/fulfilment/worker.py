@@ -17,6 +17,8 @@ from models.outcome import Arrival
 
 #: The actors that orders are handed to.
 DISPATCH, CHECK = "dispatch_order", "check_order_status"
+#: The one that actions on many orders are handed to.
+BULK = "work_on_bulk"
 #: Time for the statements around a call to a provider, in seconds.
 BOOKKEEPING_SECONDS = 5
 

@@ -1197,7 +1197,7 @@ GUARDS = [
     Guard(
         "an order that a provider may have is not sent again unasked",
         "models/resolving.py",
-        "if may_buy_twice or holder is None or is_waiting:",
+        "if may_buy_twice or holder is None:",
         "if True:",
         RESOLVING,
     ),

@@ -5,15 +5,34 @@ from typing import Any
 import falcon
 
 from gateway.web.ops import failures
+from gateway.web.ops.bulk import Bulk, Bulks, New
+from gateway.web.ops.callbacks import Callback, Callbacks
 from gateway.web.ops.desk import Desk
-from gateway.web.ops.login import Account, Home, Login, Logout
+from gateway.web.ops.login import Account, Login, Logout
+from gateway.web.ops.now import Now
+from gateway.web.ops.order import Codes, Decide, Order
+from gateway.web.ops.orders import Orders
+from gateway.web.ops.providers import Provider, Providers
+from gateway.web.ops.stuck import Stuck
 
 
 def add_pages(app: falcon.App[Any, Any], desk: Desk) -> None:
     """The URL table of the ops page."""
     failures.handle_errors(app, desk)
-    app.add_route("/ops", Home(desk))
+    app.add_route("/ops", Now(desk))
     app.add_route("/ops/login", Login(desk))
     app.add_route("/ops/logout", Logout(desk))
     app.add_route("/ops/account", Account(desk))
+    app.add_route("/ops/orders", Orders(desk))
+    app.add_route("/ops/orders/{order_id}", Order(desk))
+    app.add_route("/ops/orders/{order_id}/codes", Codes(desk))
+    app.add_route("/ops/orders/{order_id}/do/{action}", Decide(desk))
+    app.add_route("/ops/stuck", Stuck(desk))
+    app.add_route("/ops/bulk", Bulks(desk))
+    app.add_route("/ops/bulk/new", New(desk))
+    app.add_route("/ops/bulk/{bulk_id}", Bulk(desk))
+    app.add_route("/ops/callbacks", Callbacks(desk))
+    app.add_route("/ops/callbacks/{callback_id}", Callback(desk))
+    app.add_route("/ops/providers", Providers(desk))
+    app.add_route("/ops/providers/{provider_id}", Provider(desk))
     app.add_route("/ops/static/{name}", desk.statics)

@@ -41,7 +41,14 @@ class Entry:
 
 
 #: The navigation.
-ENTRIES: tuple[Entry, ...] = ()
+ENTRIES = (
+    Entry("now", visitors.ROOT, "Now"),
+    Entry("orders", f"{visitors.ROOT}/orders", "Orders"),
+    Entry("stuck", f"{visitors.ROOT}/stuck", "Stuck"),
+    Entry("providers", f"{visitors.ROOT}/providers", "Providers"),
+    Entry("callbacks", f"{visitors.ROOT}/callbacks", "Callbacks", is_main=False),
+    Entry("bulk", f"{visitors.ROOT}/bulk", "Bulk actions", is_main=False),
+)
 
 
 @dataclass(frozen=True)

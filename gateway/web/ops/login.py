@@ -58,15 +58,6 @@ class Login(Page):
         return {"key_id": found.id}
 
 
-class Home(Page):
-    """Where the way begins."""
-
-    least = Role.VIEWER
-
-    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        raise go(f"{visitors.ROOT}/account")
-
-
 class Logout(Page):
     """The end of this sign-in."""
 

@@ -1,7 +1,24 @@
 """English: texts are their own keys; counts have two forms."""
 
 #: Texts that are not their own key.
-TEXTS: dict[str, str] = {}
+TEXTS: dict[str, str] = {
+    "bulk check": "Check",
+    "bulk accept": "Accept what came last",
+    "bulk dismiss": "Dismiss",
+    "bulk fail": "Fail",
+    "bulk reverse": "Reverse",
+    "bulk resend": "Resend",
+    "bulk note": "Note",
+    "result applied": "Applied",
+    "result duplicate": "Known already",
+    "result stale": "Older than what is known",
+    "result conflict": "Contradicts the order",
+    "result unmatched": "Waits for its order",
+    "result invalid": "Could not be read",
+    "last 1h": "Last hour",
+    "last 24h": "Last 24 hours",
+    "last 7d": "Last 7 days",
+}
 #: By what is counted, its forms.
 COUNTED: dict[str, dict[str, str]] = {
     "order": {"one": "{n} order", "other": "{n} orders"},
@@ -12,6 +29,7 @@ COUNTED: dict[str, dict[str, str]] = {
     "code": {"one": "{n} code", "other": "{n} codes"},
     "callback": {"one": "{n} callback", "other": "{n} callbacks"},
     "provider": {"one": "{n} provider", "other": "{n} providers"},
+    "provider is": {"one": "{n} provider is", "other": "{n} providers are"},
     "order needs": {"one": "{n} order needs a person", "other": "{n} orders need a person"},
     "kind": {"one": "{n} kind", "other": "{n} kinds"},
     "route": {"one": "{n} route", "other": "{n} routes"},

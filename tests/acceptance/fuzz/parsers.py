@@ -22,8 +22,7 @@ from gateway.callbacks import allow_list, forms, reading
 from gateway.callbacks.reading import Unreadable
 from gateway.callbacks.verifiers import VERIFIERS, CallbackRequest
 from gateway.clients import Client, Crowd
-from gateway.commands import code_input, durations, options, printing, stock
-from gateway.commands.code_input import InvalidLine
+from gateway.commands import durations, options, printing, stock
 from gateway.providers import adapter_for, players
 from gateway.providers.base import ProviderError, Task, UnreadableCallback, known
 from gateway.providers.znet import BALANCE_BYTES, CATALOGUE_BYTES, CHECK_BYTES, SEND_BYTES
@@ -31,7 +30,8 @@ from gateway.settings import SettingsError
 from gateway.signatures import BadSignature
 from gateway.web import addresses, orders, schemas
 from gateway.web.errors import Problem
-from models import codes, masking, texts
+from models import code_lines, codes, masking, texts
+from models.code_lines import InvalidLine
 from models.provider import CallbackFormat, Provider
 from tests import factories
 from tests.acceptance.fuzz.running import Parser
@@ -366,7 +366,7 @@ def _of_commands() -> Iterator[Parser]:
 def _codes(data: bytes) -> None:
     for line in _text(data).split("\n"):
         if line.strip():
-            code_input.code_in(line.strip())
+            code_lines.code_in(line.strip())
 
 
 def _option_values(data: bytes) -> None:

@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 import falcon
+import falcon.inspect
 import pytest
 
 from gateway.web.ops.visitors import safe_next

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from gateway.callbacks import reading
-from gateway.commands.printing import counted
 from gateway.providers import ADAPTERS
 from gateway.providers.base import UnreadableCallback
 from models import inbox, order, provider, rereading
@@ -82,9 +81,7 @@ class Replay:
             return _as(row, Kept.INVALID, str(error), failed=True)
         arrivals = received.arrivals
         if self.dry_run:
-            return _as(
-                row, Kept.INVALID, f"can be read now ({counted(len(arrivals), 'order')}), would be settled"
-            )
+            return _as(row, Kept.INVALID, f"can be read now ({_counted(len(arrivals))}), would be settled")
         # Entries of a list become callbacks of their own.
         invalid = [Invalid(each.dedupe_key, each.raw, str(each)) for each in received.invalid]
         inbox.keep_invalid(row.provider_id, invalid)
@@ -102,6 +99,10 @@ class Replay:
         if found.adapter not in ADAPTERS:
             raise NoReader(f"this version does not have the adapter {found.adapter}")
         return found
+
+
+def _counted(orders: int) -> str:
+    return "1 order" if orders == 1 else f"{orders} orders"
 
 
 def _opened(row: WholeCallback) -> Arrival | str | None:

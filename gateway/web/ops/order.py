@@ -1,0 +1,245 @@
+"""An order: its story on one screen, and what can be done about it."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import falcon
+
+from gateway import broker, log
+from gateway.callbacks import masked
+from gateway.fulfilment import deeds
+from gateway.fulfilment.deeds import Action, Deed
+from gateway.web.errors import Problem
+from gateway.web.ops import sentences, story, visitors
+from gateway.web.ops.desk import Page, go
+from models import code_lines, facts, inbox, lookup, order, provider, resolving, timeline
+from models.code_lines import InvalidLine
+from models.db import database, sealed
+from models.db.database import Use
+from models.facts import Facts
+from models.order import Order as Placed
+from models.order import count_codes
+from models.person import Role
+from models.resolving import NotPossible, Prospects
+from models.status import Attention, ExternalStatus
+from models.tenants import EVERYTHING
+
+#: Events of a timeline, and callbacks, that are shown at most; the newest ones.
+MOST_EVENTS, MOST_CALLBACKS = 500, 20
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """Something that can be done, in English."""
+
+    action: Action
+    text: str
+    hint: str
+    is_danger: bool = False
+
+
+BUTTONS = {
+    Action.CHECK: Button(Action.CHECK, "Check now", "ask the provider"),
+    Action.ACCEPT: Button(Action.ACCEPT, "Accept what came last", "it becomes the outcome"),
+    Action.DISMISS: Button(Action.DISMISS, "Dismiss", "it stays as it is"),
+    Action.COMPLETE: Button(Action.COMPLETE, "Complete with codes", "you have them"),
+    Action.RESEND: Button(Action.RESEND, "Resend", "to a provider, again"),
+    Action.FAIL: Button(Action.FAIL, "Fail", "the storefront refunds", is_danger=True),
+    Action.REVERSE: Button(Action.REVERSE, "Reverse", "delivered, taken back", is_danger=True),
+    Action.NOTE: Button(Action.NOTE, "Add a note", "only people here see it"),
+}
+#: What is said once it is done, in English.
+DONE = {
+    Action.CHECK: "The provider is being asked. Load the page again in a moment.",
+    Action.ACCEPT: "What came last is the outcome now.",
+    Action.DISMISS: "The order stays as it is, and needs no person.",
+    Action.COMPLETE: "The order is completed.",
+    Action.RESEND: "The order is being sent again.",
+    Action.FAIL: "The order has failed.",
+    Action.REVERSE: "The order is reversed.",
+    Action.NOTE: "The note stands on the timeline.",
+}
+#: Reasons that are suggested, in English.
+REASONS = ("The customer asks", "The provider confirmed it", "Found in the provider's panel", "To be sure")
+
+
+@dataclass(frozen=True, slots=True)
+class ShownCallback:
+    """A callback, with what came over the wire."""
+
+    callback: inbox.Callback
+    #: As JSON, masked; None if it cannot be opened.
+    request: str | None
+
+
+class Order(Page):
+    """The page of an order."""
+
+    least = Role.VIEWER
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response, order_id: str) -> None:
+        done = req.get_param("done") or ""
+        said = DONE[Action(done)] if done in list(Action) else None
+        show(self, req, resp, order_id, done=said)
+
+
+class Decide(Page):
+    """Something that a person does about an order."""
+
+    least = Role.VIEWER
+    changes = Role.OPERATOR
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response, order_id: str, action: str) -> None:
+        if action not in list(Action):
+            raise falcon.HTTPNotFound
+        form, wanted = req.context.form, Action(action)
+        try:
+            with database.session(Use.REQUEST):
+                found = find(self, order_id)
+                wakes = deeds.carry_out(_deed(req, wanted), found.id, self.desk.limits)
+        except (NotPossible, InvalidLine, sealed.Unsealable) as error:
+            show(self, req, resp, order_id, status=409, wrong=str(error), given=form, opened=wanted)
+            return
+        if wakes:
+            broker.wake(wakes, found.id)
+        self.desk.forget_counts()
+        raise go(f"{visitors.ROOT}/orders/{found.id}?done={wanted.value}")
+
+
+class Codes(Page):
+    """The codes of an order, asked for by a press of their own; the reading stands on the timeline."""
+
+    least = Role.VIEWER
+    changes = Role.OPERATOR
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response, order_id: str) -> None:
+        visitor = req.context.visitor
+        if not visitor.may_read_codes:
+            raise Problem(403, "this key does not have the scope pins:read")
+        with database.session(Use.REQUEST):
+            found = find(self, order_id)
+            kept, wholes = resolving.codes(found.id), timeline.wholes(found.id)
+            if kept or wholes:
+                resolving.record_reading(found.id, by=visitor.name, where="on the ops page")
+        self.desk.show(req, resp, "codes.html", order=found, kept=kept, wholes=wholes)
+
+
+def find(page: Page, order_id: str) -> Placed:
+    """The order with this id, of whatever tenant. Raises a 404."""
+    found = lookup.by_id(order_id, EVERYTHING, page.desk.limits)
+    if found is None:
+        raise Problem(404, "no order has this id; the search finds it by anything else that you know of it")
+    log.bind(order_id=found.id)
+    return found
+
+
+def show(
+    page: Page,
+    req: falcon.Request,
+    resp: falcon.Response,
+    order_id: str,
+    *,
+    status: int = 200,
+    done: str | None = None,
+    wrong: str | None = None,
+    given: dict[str, str] | None = None,
+    opened: Action | None = None,
+) -> None:
+    """The page of an order, after something was done or could not be."""
+    with database.session(Use.LIST):
+        found = find(page, order_id)
+        known, prospects = facts.of(found.id), resolving.prospects(found.id)
+        events = [timeline.masked(each) for each in timeline.newest(found.id, MOST_EVENTS)]
+        values: dict[str, Any] = {
+            "order": found,
+            "facts": known,
+            "prospects": prospects,
+            "verdict": sentences.verdict(found),
+            "chapters": story.told(events),
+            "callbacks": list(_callbacks(found)),
+            "buttons": [BUTTONS[each] for each in possible(found, known, prospects)],
+            "providers": sorted(provider.ids()),
+        }
+    page.desk.show(
+        req,
+        resp,
+        "order.html",
+        status=status,
+        done=done,
+        wrong=wrong,
+        given=given or {},
+        opened=opened,
+        code_count=count_codes(found),
+        reasons=REASONS,
+        **values,
+    )
+
+
+def possible(found: Placed, known: Facts, prospects: Prospects) -> Iterator[Action]:
+    """What can be done about the order as it is now; first what is done most."""
+    if known.can_be_asked:
+        yield Action.CHECK
+    if found.attention == Attention.CONFLICT:
+        yield Action.ACCEPT
+    if found.attention in RESTS:
+        yield Action.DISMISS
+    yield Action.COMPLETE
+    if prospects.may_be_resent:
+        yield Action.RESEND
+    if found.external_status not in (
+        ExternalStatus.FAILED,
+        ExternalStatus.REVERSED,
+        ExternalStatus.COMPLETED,
+    ):
+        yield Action.FAIL
+    if found.external_status == ExternalStatus.COMPLETED:
+        yield Action.REVERSE
+    yield Action.NOTE
+
+
+#: Kinds that stay until a person has decided; the others go by themselves.
+RESTS = (
+    *(Attention.CONFLICT, Attention.REVERSED, Attention.NO_CODE, Attention.TIMED_OUT),
+    *("cannot_ask", "partial", "notification_dead"),
+)
+
+
+def _deed(req: falcon.Request, action: Action) -> Deed:
+    """What the form says. Raises NotPossible, InvalidLine."""
+    form = req.context.form
+    reason = form.get("reason", "").strip()
+    if not deeds.is_reason(reason):
+        raise NotPossible(f"say why, in words; up to {deeds.MOST_REASON} characters")
+    return Deed(
+        action,
+        req.context.visitor.name,
+        reason,
+        seen=form.get("seen") or None,
+        codes=tuple(code_lines.codes_in(form.get("codes", "").replace("\r", ""))),
+        provider_id=form.get("provider") or None,
+        may_buy_twice=form.get("may_buy_twice") == "yes",
+    )
+
+
+def _callbacks(found: Placed) -> Iterator[ShownCallback]:
+    """The newest callbacks of the order, with their requests masked."""
+    listed = inbox.page(inbox.Filter(order_id=found.id), MOST_CALLBACKS)
+    whole = {each.id: each for each in inbox.find([each.id for each in listed])}
+    for each in listed:
+        yield ShownCallback(each, request_of(whole[each.id], found) if each.id in whole else None)
+
+
+def request_of(callback: inbox.WholeCallback, found: Placed | None) -> str | None:
+    """What came over the wire, masked; None if it cannot be opened, or is not kept."""
+    try:
+        known = masked.known(callback, inbox.arrival(callback), found)
+        return json.dumps(masked.raw(callback, known), ensure_ascii=False, indent=2)
+    except sealed.Unsealable:
+        return None
+
+
+def order_of(callback: inbox.Callback) -> Placed | None:
+    """The order that a callback is about."""
+    return order.find(callback.order_id) if callback.order_id else None

@@ -1,0 +1,37 @@
+"""What the page of an order shows beside the order itself."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from models.db import database
+from models.plans import CAN_BE_ASKED
+from models.status import IS_OURS
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Facts of an order: a row of FACTS."""
+
+    #: The storefront's own number.
+    reference: str | None
+    #: The gateway placed it; else another system did.
+    is_ours: bool
+    #: Its provider can be asked for it.
+    can_be_asked: bool
+    check_count: int
+    next_check_at: datetime | None
+    #: Providers that refused it before.
+    tried_providers: list[str]
+
+
+def of(order_id: str) -> Facts:
+    """Facts of an order that exists."""
+    return database.load(Facts, FACTS, (order_id,))[0]
+
+
+FACTS = f"""
+SELECT o."orderUuid" AS reference, {IS_OURS} AS is_ours, {CAN_BE_ASKED} AS can_be_asked,
+    COALESCE(o."checkCount", 0) AS check_count, o."nextCheckAt" AS next_check_at,
+    COALESCE(o."triedProviders", ARRAY[]::text[]) AS tried_providers
+FROM product_orders AS o WHERE o.id = %s
+"""

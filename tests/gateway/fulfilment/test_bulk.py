@@ -1,0 +1,206 @@
+"""Actions on many orders in the background: each order once, whoever is killed, and who wanted it stands everywhere."""
+
+from typing import Any
+
+import pytest
+
+from gateway.fulfilment import bulk as work_on
+from gateway.fulfilment import deeds, sweeping
+from gateway.fulfilment.worker import BULK, CHECK, DISPATCH, Worker
+from models import bulk, resolving
+from models.bulk import About, Changed
+from models.db import database
+from models.listing import Filter
+from models.status import ExternalStatus
+from models.stuck import Limits
+from tests import factories
+
+LIMITS = Limits(300, 20, 60)
+REASON = "the panel says so"
+ABOUT = About(kind="conflict")
+ALL_SENT = About(wanted=Filter(external_status=ExternalStatus.SENT))
+
+
+class Heard:
+    """Hints, kept instead of sent."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, str]] = []
+
+    def send(self, hints: Any) -> None:
+        self.sent += hints
+
+
+@pytest.fixture
+def heard() -> Heard:
+    return Heard()
+
+
+@pytest.fixture
+def worker(worker_for: Any, heard: Heard) -> Worker:
+    return worker_for(hints=heard)  # type: ignore[no-any-return]
+
+
+def conflicts(many: int) -> list[str]:
+    found = [factories.sent() for _ in range(many)]
+    for order in found:
+        factories.settle(factories.arrival(order, ExternalStatus.COMPLETED, pin="PIN-1"))
+        factories.settle(factories.arrival(order, ExternalStatus.FAILED))
+    return [order["id"] for order in found]
+
+
+def begin(about: About, expected: int, action: str, **options: Any) -> int:
+    return bulk.begin(
+        about,
+        LIMITS,
+        expected,
+        action=action,
+        reason=REASON,
+        by="rana",
+        shown={"needs": "conflict"},
+        options=options,
+    )
+
+
+def statuses(ids: list[str]) -> set[str]:
+    rows = database.rows(
+        'SELECT "externalStatus" AS s FROM product_orders WHERE id = ANY (%s::uuid[])', (ids,)
+    )
+    return {row["s"] for row in rows}
+
+
+def events() -> list[str]:
+    found = database.rows("SELECT \"by\", message FROM referans.order_events WHERE source = 'operator'")
+    return [f"{row['by']}: {row['message']}" for row in found]
+
+
+def test_all_of_a_kind_are_done_about_and_each_says_who_and_why(worker: Worker) -> None:
+    ids = conflicts(3)
+    assert bulk.count(ABOUT, LIMITS) == 3
+    bulk_id = begin(ABOUT, 3, "accept")
+    work_on.work(worker, str(bulk_id))
+
+    assert statuses(ids) == {"reversed"}
+    assert all(each.startswith("rana: ") and f"{REASON} (one of 3 orders)" in each for each in events())
+    assert len(events()) == 3
+    done = bulk.find(bulk_id)
+    assert done and (done.state, done.done, done.refused, done.left) == ("done", 3, 0, 0)
+    assert done.ended_at is not None
+
+
+def test_what_matches_a_list_is_chosen_by_its_filters(worker: Worker, heard: Heard) -> None:
+    ids = [factories.sent()["id"] for _ in range(2)]
+    factories.place()
+    bulk_id = begin(ALL_SENT, 2, "check")
+    work_on.work(worker, str(bulk_id))
+    assert sorted(heard.sent) == sorted((CHECK, each) for each in ids)
+
+
+def test_what_came_meanwhile_is_not_done_about(worker: Worker) -> None:
+    conflicts(1)
+    with pytest.raises(Changed) as changed:
+        begin(ABOUT, 2, "accept")
+    assert changed.value.count == 1
+    assert bulk.newest(5) == []
+
+    bulk_id = begin(ABOUT, 1, "dismiss")
+    late = conflicts(1)
+    work_on.work(worker, str(bulk_id))
+    assert database.rows("SELECT attention FROM product_orders WHERE id = %s", (late[0],)) == [
+        {"attention": "conflict"}
+    ]
+
+
+def test_more_than_a_list_shows_are_all_done_about(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("models.stuck.MOST", 2)
+    conflicts(5)
+    bulk_id = begin(ABOUT, 5, "dismiss")
+    work_on.work(worker, str(bulk_id))
+    found = bulk.find(bulk_id)
+    assert found and found.done == 5
+
+
+def test_one_that_cannot_be_done_about_is_named_and_stops_no_other(worker: Worker) -> None:
+    unsent = factories.place()["id"]
+    factories.put({"id": unsent}, attention="conflict")
+    [done] = conflicts(1)
+    bulk_id = begin(ABOUT, 2, "check")
+    work_on.work(worker, str(bulk_id))
+    found = bulk.find(bulk_id)
+    assert found and (found.done, found.refused, found.state) == (1, 1, "done")
+    [refused] = bulk.refused(bulk_id)
+    assert refused.order_id == unsent and "never sent" in refused.note
+    assert statuses([done]) == {"completed"}
+
+
+def test_a_worker_that_is_killed_repeats_nothing_and_another_goes_on(
+    worker: Worker, heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conflicts(4)
+    bulk_id = begin(ABOUT, 4, "note")
+    carry_out, calls = deeds.carry_out, 0
+
+    def killed_at_the_third(*given: Any) -> str | None:
+        nonlocal calls
+        calls += 1
+        came_of_it = carry_out(*given)
+        if calls == 3:
+            raise KeyboardInterrupt
+        return came_of_it
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(deeds, "carry_out", killed_at_the_third)
+        work_on.work(worker, str(bulk_id))
+    assert len(events()) == 2
+
+    assert bulk.stalled(5) == []
+    database.rows("UPDATE referans.bulk_actions SET created_at = now() - interval '2 minutes'")
+    assert sum(work_on.go_on(worker)) == 1
+    assert heard.sent == [(BULK, str(bulk_id))]
+    work_on.work(worker, str(bulk_id))
+    assert len(events()) == 4
+    assert "bulk_continued" in sweeping.STEPS
+
+
+def test_it_takes_turns_and_stops_when_told(
+    worker: Worker, heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work_on, "NOTE_EVERY", 1)
+    monkeypatch.setattr(work_on, "TURN_SECONDS", 0)
+    conflicts(3)
+    bulk_id = begin(ABOUT, 3, "note")
+    work_on.work(worker, str(bulk_id))
+    assert heard.sent == [(BULK, str(bulk_id))]
+    assert bulk.stop(bulk_id) and not bulk.stop(bulk_id)
+    before = len(events())
+    for _ in range(3):
+        work_on.work(worker, str(bulk_id))
+    assert len(events()) == before < 3
+    assert bulk.go_on(bulk_id)
+    for _ in range(5):
+        work_on.work(worker, str(bulk_id))
+    assert len(events()) == 3
+    found = bulk.find(bulk_id)
+    assert found and found.state == "done"
+
+
+def test_a_resend_in_bulk_keeps_to_what_may_be_bought_twice(worker: Worker, heard: Heard) -> None:
+    ids = [factories.sent()["id"] for _ in range(2)]
+    careful = begin(ALL_SENT, 2, "resend")
+    work_on.work(worker, str(careful))
+    found = bulk.find(careful)
+    assert found and found.refused == 2
+    allowed = begin(ALL_SENT, 2, "resend", may_buy_twice=True)
+    work_on.work(worker, str(allowed))
+    assert statuses(ids) == {"not_sent"}
+    assert sorted(heard.sent) == sorted((DISPATCH, each) for each in ids)
+
+
+def test_a_message_about_none_does_nothing(worker: Worker) -> None:
+    work_on.work(worker, "7")
+
+
+def test_what_a_person_sees_of_an_order_says_who_may_have_it(models: None) -> None:
+    waiting, sent = factories.place(), factories.sent()
+    assert resolving.prospects(waiting["id"]).holder is None
+    assert resolving.prospects(sent["id"]).holder == "sandbox"

@@ -1,0 +1,165 @@
+"""What people read: every text in both languages, counts that agree, times with their zone."""
+
+import ast
+import re
+from datetime import UTC, datetime, timedelta
+from itertools import product
+from pathlib import Path
+from string import Formatter
+
+import pytest
+
+import gateway.web.ops
+from gateway.web.ops import callbacks, login, order, providers, sentences, shapes, story, words_ar, words_en
+from gateway.web.ops.desk import ENTRIES
+from gateway.web.ops.language import Reader, plural_form
+from models.person import Role
+
+HERE = Path(gateway.web.ops.__file__).parent
+NOW = datetime(2026, 5, 14, 0, 12, 32, tzinfo=UTC)
+#: Texts that templates put together, by their beginnings.
+JOINED = {
+    "bulk ": [action.value for action in order.deeds.IN_BULK],
+    "result ": [kept.value for kept in callbacks.Kept],
+    "last ": ["1h", "24h", "7d"],
+}
+ARABIC = re.compile("[\u0600-\u06ff]")
+ARABIC_OR_LATIN = re.compile("[A-Za-z\u0600-\u06ff]")
+
+
+def in_templates() -> set[str]:
+    """Every text of a template: what `t` is called with, and what stands in its tables of words."""
+    found = set()
+    for path in HERE.glob("templates/*.html"):
+        source = path.read_text()
+        found |= set(re.findall(r"""\bt\("([^"]+)"(?! ~)""", source))
+        found |= set(re.findall(r"""\bt\('([^']+)'(?! ~)""", source))
+        for table in re.findall(r"{% set \w+ = ({\".*?}) %}", source):
+            found |= set(ast.literal_eval(table).values())
+        for call in re.findall(r"{{ (?:fact|picked|typed|act)\((.*?)\) }}", source):
+            found |= {each for each in re.findall(r'"([^"]*)"', call) if each[:1].isupper() or " " in each}
+        for given in re.findall(r"""\bt\((?=[^"'])([^()]*)""", source):
+            found |= set(re.findall(r'"([^"]+)"', given))
+    hints = re.compile(r"\d[hd], ")
+    return {each for each in found if ARABIC_OR_LATIN.search(each) and not hints.match(each)} - {
+        "UUID",
+        *JOINED,
+    }
+
+
+def in_code() -> set[str]:
+    found = {each.word for each in (*shapes.STAGES.values(), *shapes.KINDS.values())}
+    for each in (*sentences.ADVICE.values(), sentences.UNKNOWN):
+        found |= {each.why, each.next}
+    for parts in sentences.STAGES.values():
+        found |= {part for part in parts if part}
+    found |= {*sentences.FAILED.values(), *order.DONE.values(), *order.REASONS, *story.SOURCES.values()}
+    found |= {text for each in order.BUTTONS.values() for text in (each.text, each.hint)}
+    found |= {*providers.DONE.values(), login.WRONG, login.WRONG_KEY, *map(str, Role)}
+    found |= {each.text for each in ENTRIES}
+    found |= {
+        "Queue",
+        "Workers",
+        "Scheduler",
+        "Sweep",
+        "Work in time",
+        "Up",
+        "Down",
+        "Paused",
+        "No balance",
+        "Balance low",
+    }
+    found |= {
+        "It failed.",
+        "It is delivered.",
+        "It is delivered, without a code.",
+        "To try again, resend it.",
+    }
+    return found | {f"{begin}{end}" for begin, ends in JOINED.items() for end in ends}
+
+
+def test_every_text_is_there_in_arabic() -> None:
+    assert len(in_templates()) > 150
+    wanted = in_templates() | in_code() | {"{time} ago"}
+    assert sorted(wanted - words_ar.TEXTS.keys()) == []
+
+
+def test_what_is_put_together_has_english_words() -> None:
+    joined = {f"{begin}{end}" for begin, ends in JOINED.items() for end in ends}
+    assert joined == words_en.TEXTS.keys()
+
+
+@pytest.mark.parametrize("text", words_ar.TEXTS)
+def test_a_translation_has_the_same_places_and_is_arabic(text: str) -> None:
+    def places(each: str) -> set[str | None]:
+        return {name for _, name, _, _ in Formatter().parse(each) if name}
+
+    assert places(words_ar.TEXTS[text]) == places(text)
+    assert ARABIC.search(words_ar.TEXTS[text]) or text == "Referans"
+
+
+def test_counts_have_all_forms_in_both_languages() -> None:
+    assert words_ar.COUNTED.keys() == words_en.COUNTED.keys()
+    for what, count in product(words_ar.COUNTED, range(120)):
+        for code in ("en", "ar"):
+            assert Reader(code, "UTC", NOW).counted(count, what)
+
+
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [
+        (0, "لا طلبات"),
+        (1, "طلب واحد"),
+        (2, "طلبان"),
+        (3, "3 طلبات"),
+        (10, "10 طلبات"),
+        (11, "11 طلباً"),
+        (37, "37 طلباً"),
+        (100, "100 طلب"),
+        (102, "102 طلب"),
+        (103, "103 طلبات"),
+        (12408, "12,408 طلبات"),
+    ],
+)
+def test_arabic_counts_agree(count: int, said: str) -> None:
+    assert Reader("ar", "UTC", NOW).counted(count, "order") == said
+
+
+def test_plural_forms_are_those_of_cldr() -> None:
+    assert [plural_form("en", count) for count in (0, 1, 2)] == ["other", "one", "other"]
+    forms = {
+        "zero": (0,),
+        "one": (1,),
+        "two": (2,),
+        "few": (3, 10, 103, 1010),
+        "many": (11, 26, 99, 111),
+        "other": (100, 101, 102, 200),
+    }
+    for form, counts in forms.items():
+        assert {plural_form("ar", count) for count in counts} == {form}
+
+
+def test_times_are_in_the_zone_and_say_so() -> None:
+    reader = Reader("en", "Asia/Damascus", NOW)
+    assert reader.clock(NOW - timedelta(seconds=20)) == "03:12:12"
+    assert reader.clock(NOW - timedelta(hours=4)) == "2026-05-13 23:12:32"
+    assert reader.zone == "Damascus, UTC+3"
+    assert "2026-05-14 03:12:32 Damascus, UTC+3" in reader.when(NOW)
+    assert Reader("en", "UTC", NOW).zone == "UTC, UTC"
+    assert Reader("en", "Asia/Kolkata", NOW).zone == "Kolkata, UTC+5:30"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said", "in_arabic"),
+    [
+        (0, "0 s ago", "منذ 0 ثانية"),
+        (59.9, "59 s ago", "منذ 59 ثانية"),
+        (300, "5 min ago", "منذ 5 دقائق"),
+        (7200, "2 h ago", "منذ ساعتين"),
+        (90_000, "1 day ago", "منذ يوم"),
+    ],
+)
+def test_ages(seconds: float, said: str, in_arabic: str) -> None:
+    at = NOW - timedelta(seconds=seconds)
+    assert Reader("en", "UTC", NOW).age(at) == said
+    assert Reader("ar", "UTC", NOW).age(at) == in_arabic

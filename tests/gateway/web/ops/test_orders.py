@@ -1,0 +1,333 @@
+"""Finding an order, seeing its story, and doing something about it."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from models import bulk
+from models.db import database
+from models.status import ExternalStatus
+from tests import factories
+from tests.gateway.web.ops.browser import Browser, seen, words
+
+Kind = dict[str, Any]
+REASON = "the panel says so"
+
+
+@pytest.fixture
+def delivered(pool: object) -> Kind:
+    with database.session():
+        found = factories.sent("5123456789")
+        factories.settle(factories.arrival(found, ExternalStatus.COMPLETED, pin="PIN-1234-ABCD"))
+    return found
+
+
+@pytest.fixture
+def conflict(delivered: Kind) -> Kind:
+    """Delivered, and then failed."""
+    with database.session():
+        factories.settle(factories.arrival(delivered, ExternalStatus.FAILED, message="Iptal edildi"))
+    return delivered
+
+
+def page(found: Kind) -> str:
+    return f"/ops/orders/{found['id']}"
+
+
+def do(browser: Browser, found: Kind, action: str, **fields: str) -> Any:
+    """Press a button on the page as it is now."""
+    text = browser.get(page(found)).text
+    version = re.search(r'name="seen" value="([^"]*)"', text)
+    given = {"reason": REASON, "seen": version[1] if version else "", **fields}
+    return browser.post(f"{page(found)}/do/{action}", **given)
+
+
+def column(found: Kind, name: str) -> Any:
+    with database.session():
+        return factories.column(found, name)
+
+
+def timeline(found: Kind) -> list[str]:
+    with database.session():
+        rows = database.rows(
+            "SELECT * FROM referans.order_events WHERE order_id = %s ORDER BY id", (found["id"],)
+        )
+    return [f"{row['source']} {row['by']}: {row['message']}" for row in rows]
+
+
+# --- finding
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        lambda order: order["id"],
+        lambda order: order["provider_referans"],
+        lambda order: str(order["order_no"]),
+        lambda order: " 5123456789 ",
+        lambda order: "CART-1",
+        lambda order: "88120457",
+    ],
+    ids=["id", "referans", "number", "player", "reference", "provider's number"],
+)
+def test_a_search_for_one_order_leads_to_it(
+    operator: Browser, delivered: Kind, known: Callable[[Kind], str]
+) -> None:
+    with database.session():
+        factories.put(delivered, orderUuid="CART-1", externalOrderId="88120457", orderNo=2043915)
+        factories.sent("another")
+    answer = operator.get("/ops/orders", q=known(delivered | {"order_no": 2043915}))
+    assert answer.status_code == 303
+    assert answer.headers["location"] == page(delivered)
+
+
+def test_a_search_for_several_lists_them_and_for_none_says_where_was_looked(
+    operator: Browser, delivered: Kind
+) -> None:
+    with database.session():
+        factories.sent("5123456789")
+    assert "2 orders" in seen(operator.get("/ops/orders", q="5123456789"))
+    assert "Where was looked" in seen(operator.get("/ops/orders", q="9999"))
+
+
+def test_a_search_with_qualifiers_filters(operator: Browser, delivered: Kind) -> None:
+    answer = operator.get("/ops/orders", q="provider:sandbox since:2h")
+    assert answer.headers["location"] == "/ops/orders?provider=sandbox&since=2h"
+
+
+@pytest.mark.parametrize(
+    ("filters", "many"),
+    [
+        ({}, 4),
+        ({"stage": "completed"}, 1),
+        ({"stage": "sent", "provider": "sandbox"}, 3),
+        ({"provider": "other"}, 0),
+        ({"product": "game"}, 4),
+        ({"tenant": factories.TENANT}, 1),
+        ({"player": "late"}, 1),
+        ({"since": "1h"}, 3),
+        ({"until": "1h"}, 1),
+        ({"since": "2020-01-01"}, 4),
+        ({"needs": "conflict"}, 0),
+        ({"stage": "nonsense"}, 4),
+    ],
+    ids=str,
+)
+def test_the_list_has_what_is_filtered_and_says_how_many(
+    operator: Browser, delivered: Kind, filters: dict[str, str], many: int
+) -> None:
+    with database.session():
+        factories.sent(tenant_id=factories.TENANT)
+        factories.sent()
+        factories.age(factories.sent("late"), 7200)
+    answer = operator.get("/ops/orders", **filters)
+    assert f"Orders {many} order" in seen(answer)
+    assert len(re.findall(r'class="a"', answer.text)) == many
+    assert ("cannot be read" in answer.text) == ("nonsense" in filters.values())
+
+
+def test_pages_follow_each_other_by_key(
+    operator: Browser, pool: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.web.ops.orders.PAGE", 2)
+    with database.session():
+        ids = [factories.sent()["id"] for _ in range(5)][::-1]
+    found, path = [], "/ops/orders"
+    while path:
+        answer = operator.get(path)
+        found += re.findall(r'class="a"><a href="/ops/orders/([^"]+)"', answer.text)
+        following = re.search(r'class="btn" href="(/ops/orders\?after=[^"]+)"', answer.text)
+        path = following[1] if following else ""
+    assert found == ids
+
+
+def test_of_many_it_says_more_than(operator: Browser, pool: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.web.ops.orders.MOST_COUNTED", 2)
+    with database.session():
+        for _ in range(3):
+            factories.sent()
+    assert "at least 2" in seen(operator.get("/ops/orders", stage="sent"))
+
+
+# --- its story
+
+
+def test_the_page_has_the_case_first_and_the_whole_story(operator: Browser, conflict: Kind) -> None:
+    text = seen(operator.get(page(conflict)))
+    assert "The provider contradicts itself" in text
+    assert "5123456789" in text and conflict["provider_referans"] in text
+    assert text.index("The provider contradicts itself") < text.index("What happened")
+    assert "Iptal edildi" in text
+    for button in (
+        "Accept what came last",
+        "Dismiss",
+        "Complete with codes",
+        "Reverse",
+        "Resend",
+        "Add a note",
+    ):
+        assert button in text
+
+
+def test_no_page_has_a_code_before_it_is_asked_for(operator: Browser, conflict: Kind) -> None:
+    for path in (page(conflict), "/ops/orders", "/ops/stuck", "/ops/orders?needs=conflict"):
+        assert "PIN-1234" not in operator.get(path).text
+
+
+def test_reading_a_code_stands_on_the_timeline_with_a_name(operator: Browser, delivered: Kind) -> None:
+    operator.get(page(delivered))
+    assert "PIN-1234-ABCD" in seen(operator.post(f"{page(delivered)}/codes"))
+    assert "operator operator: codes read on the ops page" in timeline(delivered)
+
+
+def test_a_viewer_sees_no_code_and_does_nothing(viewer: Browser, delivered: Kind) -> None:
+    text = viewer.get(page(delivered)).text
+    assert "Show codes" not in text and "What you can do" not in text
+    viewer.get("/ops/account")
+    before = timeline(delivered)
+    assert viewer.post(f"{page(delivered)}/codes").status_code == 403
+    assert viewer.post(f"{page(delivered)}/do/fail", reason=REASON).status_code == 403
+    assert viewer.get("/ops/bulk/new", needs="conflict").status_code == 403
+    assert timeline(delivered) == before
+
+
+def test_what_players_and_providers_wrote_is_text(operator: Browser, pool: object) -> None:
+    nasty = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
+    with database.session():
+        found = factories.sent(nasty)
+        factories.settle(factories.arrival(found, ExternalStatus.FAILED, message=nasty))
+        factories.put(found, orderUuid=nasty[:64], externalOrderId=nasty[:30])
+    for path in (page(found), "/ops/orders", f"/ops/orders?{nasty}", "/ops/stuck"):
+        for lang in ("en", "ar"):
+            text = operator.get(path, lang=lang).text
+            assert "<script>alert" not in text and "<img" not in text
+    assert "<script>alert" not in operator.get("/ops/orders", q=nasty).text
+
+
+def test_an_order_that_does_not_exist_is_a_page_that_says_so(operator: Browser) -> None:
+    for order_id in (factories.NO_ORDER, "nonsense"):
+        answer = operator.get(f"/ops/orders/{order_id}")
+        assert answer.status_code == 404
+        assert "no order has this id" in words(answer)
+
+
+# --- what is done
+
+
+@pytest.mark.parametrize(
+    ("action", "fields", "becomes"),
+    [
+        ("accept", {}, "reversed"),
+        ("dismiss", {}, "completed"),
+        ("complete", {"codes": "PIN-5678-EFGH\r\nPIN-5679-EFGH"}, "completed"),
+        ("reverse", {}, "reversed"),
+        ("fail", {}, "failed"),
+        ("resend", {"may_buy_twice": "yes"}, "not_sent"),
+    ],
+)
+def test_a_decision_stands_on_the_timeline_with_name_and_reason(
+    operator: Browser, conflict: Kind, action: str, fields: dict[str, str], becomes: str
+) -> None:
+    answer = do(operator, conflict, action, **fields)
+    assert answer.status_code == 200, words(answer)
+    assert column(conflict, "externalStatus") == becomes
+    assert column(conflict, "attention") is None
+    [last] = [each for each in timeline(conflict) if each.startswith("operator ")]
+    assert last.startswith("operator operator: ") and REASON in last
+
+
+def test_a_note_and_a_check_stand_there_too(operator: Browser, pool: object) -> None:
+    with database.session():
+        found = factories.sent()
+    assert "The note stands on the timeline." in words(do(operator, found, "note"))
+    assert "The provider is being asked." in words(do(operator, found, "check"))
+    assert timeline(found)[-2:] == [
+        f"operator operator: note: {REASON}",
+        f"operator operator: check requested: {REASON}",
+    ]
+    assert column(found, "checkRequestedAt") is not None
+
+
+@pytest.mark.parametrize("reason", ["", "  ", "…", "x" * 501])
+def test_nothing_is_done_without_a_reason(operator: Browser, conflict: Kind, reason: str) -> None:
+    before = timeline(conflict)
+    answer = do(operator, conflict, "accept", reason=reason)
+    assert answer.status_code == 409
+    assert "say why" in words(answer)
+    assert timeline(conflict) == before
+
+
+def test_what_has_changed_since_it_was_seen_is_not_decided(operator: Browser, conflict: Kind) -> None:
+    operator.get(page(conflict))
+    with database.session():
+        factories.put(conflict, attention=None)
+    answer = do(operator, conflict, "reverse", seen="as it was before")
+    assert answer.status_code == 409
+    assert "look at it and decide again" in words(answer)
+    assert column(conflict, "externalStatus") == "completed"
+
+
+def test_what_may_buy_twice_wants_a_tick(operator: Browser, delivered: Kind) -> None:
+    assert "may have it" in seen(operator.get(page(delivered)))
+    answer = do(operator, delivered, "resend")
+    assert answer.status_code == 409
+    assert column(delivered, "externalStatus") == "completed"
+
+
+def test_what_is_not_a_code_is_refused_and_not_repeated(operator: Browser, conflict: Kind) -> None:
+    answer = do(operator, conflict, "complete", codes='{"nonsense": "SECRET-77"}')
+    assert answer.status_code == 409
+    assert "line 1" in words(answer)
+    assert "SECRET-77" not in answer.text
+
+
+# --- all that match
+
+
+def test_of_each_kind_it_says_why_and_what_to_do(operator: Browser, conflict: Kind) -> None:
+    text = seen(operator.get("/ops/stuck"))
+    assert "1 order needs a person." in text
+    assert "Accept if what came last is right" in text
+    assert "Completed without a code" in text
+
+
+def begin(browser: Browser, action: str, count: int, **filters: str) -> Any:
+    browser.get("/ops/bulk/new", **filters)
+    return browser.post(
+        "/ops/bulk/new", follow=False, action=action, reason=REASON, count=str(count), **filters
+    )
+
+
+def test_an_action_on_all_first_says_how_many(operator: Browser, conflict: Kind) -> None:
+    assert "This is about 1 order." in seen(operator.get("/ops/bulk/new", needs="conflict"))
+    answer = begin(operator, "accept", 2, needs="conflict")
+    assert answer.status_code == 409
+    assert "not as many as a moment ago" in words(answer)
+    with database.session():
+        assert bulk.newest(5) == []
+
+    answer = begin(operator, "accept", 1, needs="conflict")
+    assert answer.headers["location"] == "/ops/bulk/2"
+    text = seen(operator.get("/ops/bulk/2"))
+    assert "Accept what came last: 1 order" in text and REASON in text
+    assert "operator" in seen(operator.get("/ops/bulk"))
+
+
+def test_it_can_be_stopped_and_gone_on_with(operator: Browser, conflict: Kind) -> None:
+    begin(operator, "accept", 1, needs="conflict")
+    operator.get("/ops/bulk/1")
+    assert "Stopped" in seen(operator.post("/ops/bulk/1", to="stop"))
+    assert "Running" in seen(operator.post("/ops/bulk/1", to="go"))
+
+
+@pytest.mark.parametrize("filters", [{}, {"stage": "nonsense"}, {"nonsense": "1"}])
+def test_without_a_filter_there_is_no_action_on_all(operator: Browser, filters: dict[str, str]) -> None:
+    assert operator.get("/ops/bulk/new", **filters).status_code == 400
+    assert begin(operator, "fail", 0, **filters).status_code == 400
+
+
+def test_an_address_of_no_action_is_not_found(operator: Browser) -> None:
+    for path in ("/ops/bulk/7", "/ops/bulk/x", f"/ops/bulk/{10**30}"):
+        assert operator.get(path).status_code == 404

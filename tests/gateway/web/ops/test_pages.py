@@ -1,0 +1,186 @@
+"""Now, providers, callbacks: what they show and what is done there."""
+
+import re
+from typing import Any
+
+import pytest
+from falcon.testing import TestClient
+
+from models import provider_health
+from models.db import database
+from models.status import ExternalStatus
+from tests import factories
+from tests.gateway.web import calls
+from tests.gateway.web.ops.browser import Browser, seen, words
+
+REASON = "prices are wrong, Ali is calling them"
+PAGES = ("/ops", "/ops/orders", "/ops/stuck", "/ops/providers", "/ops/callbacks", "/ops/bulk", "/ops/account")
+
+
+@pytest.fixture
+def unmatched(pool: object, stranger: Browser) -> str:
+    """The reference of a callback whose order is not known yet."""
+    referans = "123456789012345"
+    answer = calls.call_back(TestClient(stranger.app), calls.neutral(referans, pin_code="PIN-1234-ABCD"))
+    assert calls.result(answer, 202) == "unmatched"
+    return referans
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_each_page_is_there_in_both_languages_for_a_viewer(viewer: Browser, path: str) -> None:
+    assert 'dir="ltr"' in viewer.get(path).text
+    arabic = viewer.get(path, lang="ar")
+    assert arabic.status_code == 200 and 'dir="rtl"' in arabic.text
+    assert "Damascus" in words(arabic)
+
+
+# --- now
+
+
+def test_now_says_what_is_wrong_first(operator: Browser) -> None:
+    text = seen(operator.get("/ops"))
+    assert "No worker is alive" in text
+    assert "The scheduler gives no sign of life." in text
+    assert "All is well." not in text
+
+
+def test_now_counts_what_needs_a_person_and_what_is_under_way(operator: Browser) -> None:
+    with database.session():
+        found = factories.sent()
+        factories.sent()
+        factories.settle(factories.arrival(found, ExternalStatus.COMPLETED, pin="PIN-1"))
+        factories.settle(factories.arrival(found, ExternalStatus.FAILED))
+    text = seen(operator.get("/ops"))
+    assert "1 order needs a person" in text
+    assert "1 order under way" in text
+    assert "The provider contradicts itself" in text
+
+
+# --- providers
+
+
+def test_a_provider_is_paused_with_a_reason_and_resumed(operator: Browser) -> None:
+    path = "/ops/providers/sandbox"
+    assert "It works." in seen(operator.get(path))
+    assert operator.post(path, action="pause", reason=" ").status_code == 409
+    text = seen(operator.post(path, action="pause", reason=REASON))
+    assert "operator paused it" in text and REASON in text
+    assert "Paused" in seen(operator.get("/ops/providers"))
+    with database.session():
+        found = provider_health.health("sandbox")
+        assert found and (found.paused_by, found.pause_reason) == ("operator", REASON)
+    operator.get(path)
+    assert "It works." in seen(operator.post(path, action="resume", reason="they repaired them"))
+
+
+def test_a_provider_that_is_down_says_since_when_and_why(operator: Browser) -> None:
+    with database.session():
+        for _ in range(provider_health.BREAKER_THRESHOLD):
+            provider_health.failed("sandbox", "connection refused", 30)
+    text = seen(operator.get("/ops/providers/sandbox"))
+    assert "It does not answer since" in text and "connection refused" in text
+    assert "need eyes" in seen(operator.get("/ops/providers"))
+
+
+def test_a_viewer_changes_no_provider(viewer: Browser) -> None:
+    viewer.get("/ops/account")
+    assert viewer.post("/ops/providers/sandbox", action="pause", reason=REASON).status_code == 403
+    with database.session():
+        assert not provider_health.health("sandbox")
+
+
+def test_no_page_of_a_provider_has_its_credentials(operator: Browser) -> None:
+    text = operator.get("/ops/providers/sandbox").text
+    for secret in (factories.CREDENTIALS["sifre"], factories.CREDENTIALS["callback_secret"]):
+        assert secret not in text
+    assert operator.get("/ops/providers/nobody").status_code == 404
+    assert operator.post("/ops/providers/sandbox", action="nonsense", reason=REASON).status_code == 400
+
+
+# --- callbacks
+
+
+def test_a_callback_shows_its_request_with_codes_masked(operator: Browser, unmatched: str) -> None:
+    listed = operator.get("/ops/callbacks")
+    assert "Waits for its order" in seen(listed) and unmatched in seen(listed)
+    answer = operator.get("/ops/callbacks/1")
+    assert unmatched in seen(answer)
+    assert "PIN-1234" not in answer.text
+    assert operator.get("/ops/callbacks/2").status_code == 404
+    assert operator.get("/ops/callbacks/x").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("filters", "many"),
+    [
+        ({}, 1),
+        ({"result": "unmatched"}, 1),
+        ({"result": "conflict"}, 0),
+        ({"provider": "sandbox"}, 1),
+        ({"provider": "other"}, 0),
+        ({"since": "1h"}, 1),
+        ({"since": "2099-01-01"}, 0),
+        ({"result": "nonsense"}, 1),
+        ({"after": "nonsense"}, 1),
+    ],
+    ids=str,
+)
+def test_callbacks_are_filtered(
+    operator: Browser, unmatched: str, filters: dict[str, str], many: int
+) -> None:
+    found = re.findall(r'href="/ops/callbacks/\d+"', operator.get("/ops/callbacks", **filters).text)
+    assert len(found) == many
+
+
+def test_pages_of_callbacks_follow_each_other_by_key(
+    operator: Browser, stranger: Browser, pool: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.web.ops.callbacks.PAGE", 2)
+    for number in range(5):
+        calls.call_back(TestClient(stranger.app), calls.neutral(f"12345678901234{number}"))
+    found, path = [], "/ops/callbacks?result=unmatched"
+    while path:
+        text = operator.get(path).text
+        found += re.findall(r'href="/ops/callbacks/(\d+)"', text)
+        following = re.search(r'class="btn" href="([^"]+)">Next page', text)
+        path = following[1].replace("&amp;", "&") if following else ""
+    assert found == ["5", "4", "3", "2", "1"]
+
+
+def order_appears(referans: str) -> dict[str, Any]:
+    """The order of a callback that came too early."""
+    with database.session():
+        found = factories.sent()
+        factories.put(found, provider_referans=referans)
+    return found
+
+
+def test_a_replay_settles_what_has_its_order_now(operator: Browser, unmatched: str) -> None:
+    found = order_appears(unmatched)
+    operator.get("/ops/callbacks/1")
+    assert operator.post("/ops/callbacks/1", reason="").status_code == 409
+    text = seen(operator.post("/ops/callbacks/1", reason=REASON))
+    assert "It was: Waits for its order; it is: Applied." in text
+    with database.session():
+        assert factories.column(found, "externalStatus") == "completed"
+        [event] = database.rows("SELECT * FROM referans.order_events WHERE source = 'operator'")
+    assert (event["by"], event["message"]) == ("operator", f"callback 1 replayed: {REASON}")
+
+
+def test_all_that_match_are_replayed_part_by_part(
+    operator: Browser, stranger: Browser, pool: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.web.ops.callbacks.MOST_REPLAYED", 2)
+    for number in range(3):
+        calls.call_back(TestClient(stranger.app), calls.neutral(f"12345678901234{number}"))
+        order_appears(f"12345678901234{number}")
+    path = "/ops/callbacks"
+    assert "Replay all that match: 3 callbacks" in seen(operator.get(path, result="unmatched"))
+    answer = operator.post(path, result="unmatched", reason=REASON)
+    assert "Replayed: 2 callbacks. Applied: 2 More are left" in seen(answer)
+    behind = re.search(r'name="behind" value="(\d+)"', answer.text)
+    assert behind
+    assert "Replayed: 1 callback. Applied: 1" in seen(
+        operator.post(path, result="unmatched", reason=REASON, behind=behind[1])
+    )
+    assert operator.post(path, reason=REASON).status_code == 409
