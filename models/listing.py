@@ -217,8 +217,10 @@ SELECT {SHOWN}
 FROM (SELECT * FROM {{source}} AS o WHERE {{where}} {_NEWEST_FIRST} LIMIT %(limit)s) AS o {PROVIDER}
 {_NEWEST_FIRST}
 """
-COUNT = """
-SELECT count(*)::int AS n FROM (SELECT FROM {source} AS o WHERE {where} LIMIT %(limit)s) AS counted
+#: In the order of the list, so that it rides the list's index and ends with the limit.
+COUNT = f"""
+SELECT count(*)::int AS n
+FROM (SELECT FROM {{source}} AS o WHERE {{where}} {_NEWEST_FIRST} LIMIT %(limit)s) AS counted
 """
 #: Where a part of a list ends.
 END = f"""

@@ -75,6 +75,7 @@ class Desk:
         templates.globals |= {
             "asset": self.statics.url,
             "number": language.number,
+            "money": language.money,
             "shapes": shapes,
             "pages": ENTRIES,
             "root": visitors.ROOT,

@@ -101,6 +101,13 @@ def number(value: int | Decimal | float) -> str:
     return f"{value:,}"
 
 
+def money(amount: Decimal, currency: str | None) -> str:
+    """An amount with at least two decimals, and its currency behind a space that does not break."""
+    exponent = amount.as_tuple().exponent
+    decimals = max(2, -exponent) if isinstance(exponent, int) else 2
+    return f"{amount:,.{decimals}f}" + (f"\u00a0{currency}" if currency else "")
+
+
 def plural_form(code: str, count: int) -> str:
     """The plural form of a count, as CLDR has it."""
     if code == "en":

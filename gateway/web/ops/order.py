@@ -50,6 +50,8 @@ BUTTONS = {
     Action.REVERSE: Button(Action.REVERSE, "Reverse", "delivered, taken back", is_danger=True),
     Action.NOTE: Button(Action.NOTE, "Add a note", "only people here see it"),
 }
+#: What can be done right beneath the first sentence, at most.
+MOST_FIRST = 2
 #: What is said once it is done, in English.
 DONE = {
     Action.CHECK: "The provider is being asked. Load the page again in a moment.",
@@ -159,7 +161,8 @@ def show(
             "verdict": sentences.verdict(found),
             "chapters": story.told(events),
             "callbacks": list(_callbacks(found)),
-            "buttons": [BUTTONS[each] for each in possible(found, known, prospects)],
+            "buttons": (buttons := [BUTTONS[each] for each in possible(found, known, prospects)]),
+            "first": [each for each in buttons if each.action is not Action.NOTE][:MOST_FIRST],
             "providers": sorted(provider.ids()),
         }
     page.desk.show(

@@ -279,7 +279,7 @@ TEXTS: dict[str, str] = {
     ),
     "Try another of them, or begin with a filter:": "جرّب غيرها، أو ابدأ بمرشِّح:",
     # stuck, all that match
-    "The longest waiting one does since {time}, {age}.": "أطولها انتظاراً منذ {time}، أي {age}.",
+    "The oldest has waited since {time}, {age}.": "أقدمها ينتظر من الساعة {time} ({age}).",
     "No order needs a person.": "لا طلب يحتاج إلى تدخّل.",
     "Whatever comes is shown here by kind, with what to do next.": (
         "كل ما يطرأ يظهر هنا بحسب نوعه، مع الخطوة التالية."
