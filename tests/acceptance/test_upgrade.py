@@ -8,7 +8,6 @@ from models.db import migrate
 from tests.acceptance import upgrade
 from tests.models.db import psql
 
-
 #: Times that the script may find a table held by another transaction; on a busy machine it is held for longer.
 MOST_TIMES = 5
 
