@@ -85,6 +85,8 @@ def why_unasked(order: Order) -> str:
     """Why no check of the order can be planned, and what to do, as a clause."""
     if order.attention == Attention.MANUAL:
         return f"a person completes it: gateway orders complete {order.id}"
+    if order.provider_id and database.row(FIND_PROVIDER, (order.provider_id,)) is None:
+        return f"its provider {order.provider_id} is not configured here; see: gateway providers list"
     return "the order was never sent, so its provider cannot be asked"
 
 
@@ -153,16 +155,19 @@ RETURNING o.id
 CAN_BE_ASKED = f"""(({IS_AT_PROVIDER} OR {IS_OURS} AND o."externalStatus" <> 'not_sent' AND o."providerId" IS NOT NULL
     AND o.provider_referans IS NOT NULL AND COALESCE(o."sentAt", o."claimedAt") IS NOT NULL)
     AND o.attention IS DISTINCT FROM 'manual')"""
+FIND_PROVIDER = "SELECT p.id FROM referans.providers AS p WHERE p.id = %s"
+#: In SQL, of the order `o`: its provider is configured here.
+HAS_PROVIDER = 'EXISTS (SELECT FROM referans.providers AS p WHERE p.id = o."providerId")'
 #: Of several requests at the same instant one plans: the others wait for its row, and then see it.
 REQUEST_CHECK = f"""
 WITH planned AS (
     UPDATE product_orders AS o SET "nextCheckAt" = now(), "checkRequestedAt" = now(), "checkAskedAt" = now()
-    WHERE o.id = %(id)s AND {CAN_BE_ASKED}
+    WHERE o.id = %(id)s AND {CAN_BE_ASKED} AND {HAS_PROVIDER}
       AND (o."checkAskedAt" IS NULL OR o."checkAskedAt" <= now() - make_interval(secs => %(same_within)s))
     RETURNING o.id
 )
 SELECT CASE WHEN EXISTS (SELECT FROM planned) THEN 'planned' ELSE 'same' END AS requested
-FROM product_orders AS o WHERE o.id = %(id)s AND {CAN_BE_ASKED}
+FROM product_orders AS o WHERE o.id = %(id)s AND {CAN_BE_ASKED} AND {HAS_PROVIDER}
 """
 LEAVE_TO_PERSON = f"""
 UPDATE product_orders AS o SET "nextCheckAt" = NULL, "checkRequestedAt" = NULL,
