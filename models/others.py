@@ -38,6 +38,11 @@ def hands(order_id: str) -> Hands:
     return database.load(Hands, HANDS, (order_id,))[0]
 
 
+def bounded(count: int) -> str:
+    """A count of `unfollowed` for people."""
+    return f"{count} or more" if count == MOST else str(count)
+
+
 def unfollowed() -> list[Unfollowed]:
     """The providers that are not configured here and have open orders of another system, most orders first."""
     return database.load(Unfollowed, UNFOLLOWED_PROVIDERS, {"most": MOST, "hours": RECENT_HOURS})

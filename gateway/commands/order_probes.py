@@ -4,12 +4,14 @@ from gateway.commands import advice
 from gateway.commands.printing import counted
 from gateway.commands.probes import Finding, Status
 from gateway.settings import Settings
-from models import denied, stuck
+from models import denied, others, stuck
 from models.db import database
 from models.stuck import Limits
 
 #: Commands that only look, which `gateway orders list --stuck` names.
 LOOKS = ("gateway orders show", "gateway orders pin", "gateway doctor", "gateway providers test")
+#: Providers that a line names, at most.
+PROVIDERS = 3
 #: What stands in the commands of an advice that is about no order in particular.
 NAMES = {
     "id": "ID",
@@ -37,6 +39,22 @@ def stuck_orders(settings: Settings) -> list[Finding]:
     told = "; ".join(f"{step.when.format(**NAMES)}: {step.command.format(**NAMES)}" for step in steps)
     cure = "see: gateway orders list --stuck" + (f"; {gravest}: {told}" if told else "")
     return [Finding(name, Status.WARNING, detail, cure)]
+
+
+def orders_of_others(_: Settings) -> list[Finding]:
+    """Which orders of another system are not followed. They may be left to that system, so that nothing is wrong."""
+    with database.session():
+        found = others.unfollowed()
+    if not found:
+        return []
+    named = ", ".join(
+        f"{others.bounded(each.count)} of provider {each.provider_id}" for each in found[:PROVIDERS]
+    )
+    more = f" and {counted(len(found) - PROVIDERS, 'other provider')}" if len(found) > PROVIDERS else ""
+    detail = (
+        f"not followed, of the last day: {named}{more}; to follow them: gateway providers add, with that id"
+    )
+    return [Finding("orders of others", Status.OK, detail)]
 
 
 def denied_orders(_: Settings) -> list[Finding]:
