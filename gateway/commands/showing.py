@@ -43,7 +43,13 @@ def saved(account: Provider, settings: Settings, new_secret: str | None, json: b
     )
     callbacks(settings, account, new_secret)
     test = f"gateway providers test {account.id}; " if ADAPTERS[account.adapter].HAS_SERVICE else ""
-    printing.say(f"Next: {test}gateway routes add '*' '*' {account.id}")
+    printing.say(f"Next: {test}{route_to(account)}")
+
+
+def route_to(account: Provider) -> str:
+    """The command that adds a route to a provider, with every parameter that its protocol needs."""
+    params = "".join(f" --param {name}=…" for name in ADAPTERS[account.adapter].PARAMS)
+    return f"gateway routes add PRODUCT PACKAGE {account.id}{params}"
 
 
 def changes(
