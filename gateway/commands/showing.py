@@ -8,7 +8,7 @@ from typing import Any
 from gateway.callbacks.verifiers import VERIFIERS, Instructions
 from gateway.commands import accounts, printing
 from gateway.commands.options import NONE
-from gateway.commands.provider_options import is_in_clear
+from gateway.commands.provider_options import is_in_clear, is_local
 from gateway.providers import ADAPTERS
 from gateway.settings import Settings
 from models.provider import Provider
@@ -72,6 +72,11 @@ def callbacks(settings: Settings, account: Provider, new_secret: str | None) -> 
     """Print what the provider must be told of its callbacks."""
     if instructions := _instructions(settings, account, new_secret):
         printing.say(f"Callback URL for the provider: {instructions.url}")
+        if is_local(settings.public_url) and not is_local(account.base_url):
+            printing.note(
+                f"Only this machine can call {settings.public_url}: set PUBLIC_URL, and give the provider that"
+                " address in its place."
+            )
         for name, value in instructions.headers.items():
             printing.say(f"  with the header {name}: {value}")
     if new_secret:
