@@ -76,8 +76,9 @@ def list_(
         found = stuck.orders(Limits.of(settings), limit, attention, provider_id, tenant_id)
     if json:
         return printing.as_json([_shown(order) | explained(order) for order in found])
+    said = ""
     for order in found:
-        _say_stuck(order, settings)
+        said = _say_stuck(order, settings, said)
     _sum_up(found, limit)
 
 
@@ -102,11 +103,18 @@ def _list(found: Sequence[Order], settings: Settings, json: bool) -> None:
     )
 
 
-def _say_stuck(order: StuckOrder, settings: Settings) -> None:
+def _say_stuck(order: StuckOrder, settings: Settings, before: str) -> str:
+    """Print an order, and its advice unless `before` had the same, apart from the order's id; returns the advice."""
     since = printing.at(order.since, settings.timezone)
     about = (order.id, order.external_status, order.provider_id or "-", f"since {since}")
     printing.say("  ".join((f"{order.attention:<13}", *about)))
-    _say_advice(order.why, advice.next_steps(order))
+    steps = advice.next_steps(order)
+    said = repr((order.attention, order.why, steps)).replace(order.id, "ID")
+    if said == before:
+        printing.say("  the same as above, with this id")
+    else:
+        _say_advice(order.why, steps)
+    return said
 
 
 def _say_advice(why: str, steps: list[Step]) -> None:

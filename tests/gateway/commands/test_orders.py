@@ -204,6 +204,19 @@ def test_an_order_that_needs_a_person_shows_why_and_what_to_do(cli: Run, desk: D
     assert json.loads(cli("orders", "list", "--attention", "in_doubt", "--json").out) == []
 
 
+def test_advice_that_is_the_same_but_for_the_id_is_printed_once(cli: Run, desk: Desk) -> None:
+    waiting, asked = [desk.placed() for _ in range(3)], [desk.sent() for _ in range(2)]
+    desk.break_provider()
+
+    listed = cli("orders", "list", "--stuck").out
+
+    assert listed.count("  waits for bayi, which is down") == 2
+    assert listed.count("  the same as above, with this id\n") == 3
+    assert all(f"provider_down  {each['id']}" in listed for each in (*waiting, *asked))
+    as_json = json.loads(cli("orders", "list", "--stuck", "--json").out)
+    assert all(each["next"] for each in as_json)
+
+
 def test_only_what_was_not_sent_is_to_be_given_to_another_provider(cli: Run, desk: Desk) -> None:
     waiting, asked = desk.placed(), desk.sent()
     desk.break_provider()
