@@ -187,13 +187,14 @@ def test_each_step_can_be_pasted_and_so_can_the_way_back(
             ).geturl(),
             "REDIS_URL": redis_url,
             "PUBLIC_URL": f"http://127.0.0.1:{port}",
+            "PORT": str(port),
             "PANEL_URL": simulator.url,
             "CREDENTIAL_KOD": credentials["kod"],
             "CREDENTIAL_SIFRE": credentials["sifre"],
         }
         named = {name.partition("=")[0] for line in VALUES for name in shlex.split(line, comments=True)[1:]}
         assert named == set(given)
-        terminal = Terminal(tmp_path, given | PACE | {"PORT": str(port)})
+        terminal = Terminal(tmp_path, given | PACE)
         try:
             _move(terminal, empty_database_url, given["PUBLIC_URL"])
             _move_back(terminal, empty_database_url)
