@@ -80,21 +80,30 @@ def in_words(pool: database.Pool, lacks: Sequence[Lack]) -> str:
 
 
 def grants(pool: database.Pool, home: str, role: str) -> Iterator[str]:
-    """The statements that let `role` run the gateway; needs an open connection."""
-    name, schema, orders = quoted(role), quoted(pool.schema), f"{quoted(home)}.{ORDERS}"
+    """The statements that let `role` run the gateway, but for `grant_on_orders`; needs an open connection."""
+    name, schema = quoted(role), quoted(pool.schema)
     yield f"GRANT USAGE ON SCHEMA {schema}, {quoted(home)} TO {name}"
     yield f"GRANT {ON_TABLES} ON ALL TABLES IN SCHEMA {schema} TO {name}"
     yield f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO {name}"
     yield f"ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT {ON_TABLES} ON TABLES TO {name}"
     yield f"ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT USAGE ON SEQUENCES TO {name}"
-    written = sorted(expected.columns()[ORDERS] - OF_STOREFRONT - {"id"})
-    updated = ", ".join(map(quoted, written))
-    yield f"GRANT SELECT, INSERT (id, {updated}), UPDATE ({updated}) ON {orders} TO {name}"
     counters = [row[0] for row in pool.execute_sql(SEQUENCES, (home, ORDERS)).fetchall()]
     for counter in counters or [f"{quoted(home)}.product_orders_order_no_seq"]:
         yield f"GRANT USAGE ON SEQUENCE {counter} TO {name}"
     for table, columns in pool.execute_sql(REFERRED, (home, ORDERS)).fetchall():
         yield f"GRANT SELECT ({columns}) ON {table} TO {name}"
+
+
+def grant_on_orders(home: str, role: str) -> str:
+    """The statement that lets `role` read and write the orders table, once that has every column."""
+    updated = ", ".join(map(quoted, written()))
+    orders = f"{quoted(home)}.{ORDERS}"
+    return f"GRANT SELECT, INSERT (id, {updated}), UPDATE ({updated}) ON {orders} TO {quoted(role)}"
+
+
+def written() -> list[str]:
+    """The columns of the orders table that the gateway writes."""
+    return sorted(expected.columns()[ORDERS] - OF_STOREFRONT - {"id"})
 
 
 STANDING = """
