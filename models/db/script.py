@@ -60,7 +60,7 @@ def write(pool: database.Pool, role: str | None = None) -> str:
     ending = [*on_orders, *_decided(pool, lacking.steps, home), *_widened(pool, home)]
     if role:
         own += rights.grants(pool, home, role)
-        ending.append(rights.grant_on_orders(home, role))
+        ending.append(rights.grant_on_orders(home, quoted(role)))
     parts = [*moved, *_transaction([*([] if moved else begin), *own, *ending])]
     for step in lacking.steps:
         if not step.is_atomic:
