@@ -17,7 +17,7 @@ from models.db import database
 from models.db.prepared import Prepared
 from models.order import CODES
 from models.route import HAS_NO_CODES, Route
-from models.status import IS_AT_PROVIDER, IS_DECIDED, IS_OPEN, IS_OURS, REFERENCE
+from models.status import IS_AT_PROVIDER, IS_DECIDED, IS_OPEN, IS_OURS, REFERENCE, WORD
 from models.tenants import PROVIDER_IS_OPEN
 
 #: How often a provider must say that it does not know an order in doubt before it is sent again.
@@ -358,7 +358,7 @@ WITH claimed AS (
                 now() + make_interval(secs => (%(delays)s::float8[])[
                     LEAST(o."checkCount" + 1, array_length(%(delays)s::float8[], 1))]),
                 {SENT_AT} + make_interval(secs => %(order_timeout)s)) END
-    WHERE o.id = %(id)s AND o."nextCheckAt" <= now() AND o."externalStatus" <> 'not_sent'
+    WHERE o.id = %(id)s AND o."nextCheckAt" <= now() AND {WORD} <> 'not_sent'
       AND ({IS_OURS} OR {IS_AT_PROVIDER})
       AND ({IS_OPEN} OR o."codeAsks" IS NULL) AND {WITH_PROVIDER} AND (
         o."checkRequestedAt" IS NOT NULL
@@ -427,7 +427,7 @@ UPDATE product_orders AS o SET
         OR o."unknownAt" + make_interval(secs => %(gap)s) <= now() THEN 1 ELSE 0 END,
     "unknownAt" = CASE WHEN o."unknownAt" IS NULL
         OR o."unknownAt" + make_interval(secs => %(gap)s) <= now() THEN now() ELSE o."unknownAt" END
-WHERE o.id = %(id)s AND {IS_OPEN} AND o."externalStatus" <> 'not_sent'
+WHERE o.id = %(id)s AND {IS_OPEN} AND {WORD} <> 'not_sent'
   AND (o."sendingUntil" IS NULL OR o."sendingUntil" <= now()) AND {SAME_SEND}
 RETURNING "unknownCount"
 """)
