@@ -110,8 +110,8 @@ def drop_ended(limit: int) -> int:
 def adopt(first_check_seconds: float, limit: int) -> list[Adopted]:
     """Follow up to `limit` orders that another system sent to one of our providers, longest sent first of each.
 
-    The first check of each is planned `first_check_seconds` after it was sent, by our clock if theirs runs ahead. Of one
-    that was sent longer ago than the timeout, it is the last one, too (`claims.claim_check`).
+    The first check of each is planned `first_check_seconds` after it was sent, by our clock if theirs runs ahead. It is
+    the last one, too, of one that was sent longer ago than the timeout (`claims.claim_check`).
     """
     return database.load(Adopted, ADOPT, {"first": first_check_seconds, "limit": limit})
 

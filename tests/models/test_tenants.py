@@ -98,16 +98,18 @@ def test_the_most_specific_route_wins(first: int) -> None:
     assert route_of(OTHER_TENANT) == route_of(None) == f"p{of_none}"
 
 
-def test_a_provider_has_a_route_for_each_tenant() -> None:
-    for tenant_id, parameter in ((None, "general"), (TENANT, "own"), (OTHER_TENANT, "other")):
+@pytest.mark.parametrize("other", [OTHER_TENANT, str(uuid.UUID(int=0)), str(uuid.UUID(int=2**128 - 1))])
+def test_a_provider_has_a_route_for_each_tenant(other: str) -> None:
+    """Whatever UUID a tenant is."""
+    for tenant_id, parameter in ((None, "general"), (TENANT, "own"), (other, "other")):
         route.add("*", "*", factories.SANDBOX, {"oyun": parameter}, tenant_id=tenant_id)
         route.add("*", "*", factories.SANDBOX, priority=3, tenant_id=tenant_id)
     assert [each.priority for each in route.every()] == [3, 3, 3]
     found = {each.tenant_id: each.params["oyun"] for each in route.every()}
-    assert found == {None: "general", TENANT: "own", OTHER_TENANT: "other"}
+    assert found == {None: "general", TENANT: "own", other: "other"}
     assert route.remove("*", "*", factories.SANDBOX, TENANT)
     assert not route.remove("*", "*", factories.SANDBOX, TENANT)
-    assert {each.tenant_id for each in route.every()} == {None, OTHER_TENANT}
+    assert {each.tenant_id for each in route.every()} == {None, other}
 
 
 # --- which provider
