@@ -18,7 +18,7 @@ from models.db.prepared import Prepared
 from models.order import CODES
 from models.route import HAS_NO_CODES, Route
 from models.status import IS_AT_PROVIDER, IS_DECIDED, IS_OPEN, IS_OURS, REFERENCE, WORD
-from models.tenants import PROVIDER_IS_OPEN
+from models.tenants import PROVIDER_IS_OPEN, is_open_to
 
 #: How often a provider must say that it does not know an order in doubt before it is sent again.
 ASKS = 2
@@ -288,6 +288,8 @@ TASK = f"""
 """
 #: In SQL, of the order `o`: it is sent by the gateway, and no other hand has decided it.
 MAY_BE_SENT = f"({IS_OURS} AND NOT {IS_DECIDED})"
+#: In SQL, of the order `o`: the provider that the claim gives it to, and its stock, are not another tenant's.
+NEXT_IS_OPEN = is_open_to('o."tenantId"', "%(provider)s::text", "%(params)s::jsonb")
 #: In SQL, of the order `o`: since when it waits for its outcome. Another system may not have said when it was sent.
 SENT_AT = """COALESCE(o."sentAt", o."claimedAt", o."createdAt")"""
 #: In SQL, of the order `o`: its time is up.
@@ -319,7 +321,7 @@ WITH claimed AS (
         "sendingUntil" = now() + make_interval(secs => %(grace)s), "mayBeKnown" = false, "lastCallbackAt" = NULL
     WHERE o.id = %(id)s AND o."externalStatus" = 'pending' AND o."providerId" = %(former)s
       AND (%(refused)s::boolean OR NOT o."mayBeKnown") AND (NOT %(is_waiting)s::boolean OR {IS_UNREACHED})
-      AND {SAME_REFERANS} AND {MAY_BE_SENT}
+      AND {SAME_REFERANS} AND {MAY_BE_SENT} AND {NEXT_IS_OPEN}
     RETURNING o.*
 ), told AS (
     INSERT INTO referans.order_events (order_id, source, "from", "to", message, whole)

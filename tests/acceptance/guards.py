@@ -2534,6 +2534,13 @@ GUARDS = [
         OF_TENANTS,
     ),
     Guard(
+        "a refused order goes on to no provider that was given to another tenant",
+        "models/claims.py",
+        " AND {NEXT_IS_OPEN}",
+        "",
+        OF_TENANTS,
+    ),
+    Guard(
         "stock of one tenant is sold to no other",
         "models/tenants.py",
         " OR owned.adapter = '{ADAPTER}' AND owned.id = {params} ->> '{STOCK}'",

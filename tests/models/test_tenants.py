@@ -149,6 +149,23 @@ def test_an_order_in_doubt_is_not_sent_again_to_a_provider_of_another_tenant() -
     assert claims.claim_resend(order["id"], 60) is not None
 
 
+@pytest.mark.parametrize("name", SHOPS)
+def test_a_refused_order_does_not_go_on_to_a_provider_that_was_just_given_to_another_tenant(
+    name: str,
+) -> None:
+    """Between the choice of its route and the claim."""
+    route.add("*", "*", factories.SANDBOX)
+    add("next")
+    route.add("*", "*", "next")
+    order = factories.place(tenant_id=SHOPS[name])
+    assert claims.claim_dispatch(order["id"], 60)
+    chosen = route.next_for("game", "60", [factories.SANDBOX], tenant_id=SHOPS[name])
+    assert chosen
+    add("next", TENANT)
+    claimed = claims.claim_next_provider(order["id"], factories.SANDBOX, chosen, "no stock", 60)
+    assert (claimed is not None) == (name == "one")
+
+
 def test_orders_of_others_are_not_taken_up_for_a_provider_of_a_tenant() -> None:
     route.add("*", "*", factories.SANDBOX)
     add("theirs", TENANT)
