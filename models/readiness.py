@@ -67,7 +67,7 @@ def _not_permitted() -> Obstacle:
     rights = "; ".join(lacking) or "writing"
     cure = (
         "a host takes this right away when a plan's limit is passed: make room there, or take a larger plan;"
-        f" otherwise GRANT it to {role} again, as gateway migrate --sql --role {role} prints it"
+        f" otherwise GRANT it to {role} again"
     )
     return Obstacle("writing is not permitted", f"the role {role} lacks the right: {rights}", cure)
 
