@@ -203,12 +203,12 @@ KIND = f"""CASE
     WHEN o."externalStatus" IN ('pending', 'queued') AND NOT {_IS_NOWHERE}
         AND o."claimedAt" < now() - make_interval(secs => {IN_DOUBT_SECONDS}) THEN '{Attention.IN_DOUBT}'
     WHEN {_IS_HELD} AND ({IS_BLOCKED} OR {_HAS_BLOCKED}) THEN '{Attention.PROVIDER_DOWN}'
-    WHEN {_IS_HELD} OR o."externalStatus" <> 'not_sent' AND p.id IS NULL AND {IS_OPEN}
+    WHEN {_IS_HELD} OR o."externalStatus" IS DISTINCT FROM 'not_sent' AND p.id IS NULL AND {IS_OPEN}
     THEN '{Attention.NO_PROVIDER}'
-    WHEN o."externalStatus" <> 'not_sent' AND COALESCE({IS_DOWN}, false)
+    WHEN o."externalStatus" IS DISTINCT FROM 'not_sent' AND COALESCE({IS_DOWN}, false)
         OR o."externalStatus" = 'pending' AND {_IS_NOWHERE} AND {IS_BLOCKED} THEN '{Attention.PROVIDER_DOWN}'
     WHEN o."nextCheckAt" < now() - make_interval(secs => %(period)s) THEN '{Attention.OVERDUE}'
-    WHEN o."externalStatus" <> 'not_sent' AND o."checkCount" >= %(max_checks)s AND {IS_OPEN}
+    WHEN o."externalStatus" IS DISTINCT FROM 'not_sent' AND o."checkCount" >= %(max_checks)s AND {IS_OPEN}
     THEN '{Attention.NO_ANSWER}'
 END"""
 #: The fields of an Order as people see it: `attention` is KIND. The order `o` is joined with PROVIDER.
