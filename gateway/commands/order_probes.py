@@ -58,14 +58,14 @@ def orders_of_others(_: Settings) -> list[Finding]:
 
 
 def denied_orders(_: Settings) -> list[Finding]:
-    """No provider says that it does not know an order which it has accepted."""
+    """No provider says that it does not know an order which was sent to it."""
     with database.session():
         found = denied.by_provider()
     return [
         Finding(
             f"provider {each.provider_id}: unknown orders",
             Status.WARNING,
-            f"says that it does not know {counted(each.count, 'order')} that it has accepted: {each.example}"
+            f"says that it does not know {counted(each.count, 'order')} sent to it: {each.example}"
             + (" and others" if each.count > 1 else ""),
             f"ask {each.provider_id} what became of them and of their cost: gateway orders show {each.example};"
             " then gateway orders complete ID or fail ID, with a reason",
