@@ -158,9 +158,8 @@ def _ends_right(case: Case) -> bool:
     if decision:
         return row["status"] == decision and _is_left_or_ends(case, decision)
     if case.end == "reversed":
-        if _failed_first(case):
-            return row["status"] == "rejected"
-        return case.status == "reversed" and row["status"] != "rejected"
+        end = "failed" if _failed_first(case) else "reversed"
+        return case.status == end and (row["status"] == "rejected") == _failed_first(case)
     if case.end:
         return (case.status, row["status"]) == (
             case.end,
