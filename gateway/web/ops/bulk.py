@@ -1,6 +1,7 @@
 """Actions on all orders that match: first how many, then a reason, then progress that stays."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import falcon
@@ -46,7 +47,7 @@ class New(Page):
             return
         options = {"provider_id": form.get("to") or None, "may_buy_twice": form.get("may_buy_twice") == "yes"}
         try:
-            with database.session(Use.LIST):
+            with database.session(Use.LIST), _narrowed():
                 bulk_id = bulk.begin(
                     _about(chosen).about,
                     self.desk.limits,
@@ -75,7 +76,7 @@ class New(Page):
         opened: str | None = None,
         wrong: str | None = None,
     ) -> None:
-        with database.session(Use.LIST):
+        with database.session(Use.LIST), _narrowed():
             count = bulk.count(_about(chosen).about, self.desk.limits)
             providers = sorted(provider.ids())
         usual = sentences.advice(chosen.kind).bulk if chosen.kind else ("check",)
@@ -132,6 +133,18 @@ def _one(bulk_id: str) -> Mapping[str, Any]:
     if found is None:
         raise Problem(404, "no action on many orders has this number")
     return {"bulk": found, "refused": bulk.refused(found.id)}
+
+
+@contextmanager
+def _narrowed() -> Iterator[None]:
+    """Raise what takes too long to count as a 503 that says what to do."""
+    try:
+        yield
+    except database.TooSlow:
+        detail = (
+            "so many orders cannot be counted in a moment; narrow them with since and until, and take turns"
+        )
+        raise Problem(503, detail) from None
 
 
 def _about(chosen: Chosen) -> Chosen:
