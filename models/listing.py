@@ -6,7 +6,7 @@ own.
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -92,9 +92,9 @@ def page(
     `end` says where to go on.
     """
     until = time.monotonic() + (float("inf") if within_seconds is None else within_seconds)
-    indexed, others = _of_tenant(view) + _indexed(wanted), _others(wanted)
+    indexed, others, sizes = _parts(wanted, view)
     found: list[Order] = []
-    for size in _sizes() if others.conditions and wanted.reference is None else [None]:
+    for size in sizes:
         with database.session(Use.LIST):
             behind = indexed + _behind(after)
             end = _end_of_part(behind, size) if size else None
@@ -117,9 +117,9 @@ def count(wanted: Filter, view: View, most: int, *, within_seconds: float) -> Co
     Each part rides the index of the list, as in `page`.
     """
     until = time.monotonic() + within_seconds
-    indexed, others = _of_tenant(view) + _indexed(wanted), _others(wanted)
+    indexed, others, sizes = _parts(wanted, view)
     number, after = 0, None
-    for size in _sizes() if others.conditions and wanted.reference is None else [None]:
+    for size in sizes:
         with database.session(Use.LIST):
             behind = indexed + _behind(after)
             end = _end_of_part(behind, size) if size else None
@@ -137,14 +137,20 @@ def count(wanted: Filter, view: View, most: int, *, within_seconds: float) -> Co
 
 def condition(wanted: Filter, view: View) -> tuple[str, dict[str, Any]]:
     """In SQL: the orders `o` that are wanted of the view, and the values for it."""
-    where = _of_tenant(view) + _indexed(wanted) + _others(wanted)
-    where += _given("reference", 'o."orderUuid" = %(reference)s', wanted.reference)
+    indexed, others, _ = _parts(wanted, view)
+    where = indexed + others + _given("reference", 'o."orderUuid" = %(reference)s', wanted.reference)
     return str(where), dict(where.values)
 
 
 @dataclass(frozen=True, slots=True)
 class _Number:
     n: int
+
+
+def _parts(wanted: Filter, view: View) -> tuple[_Where, _Where, Iterable[int | None]]:
+    """What an index finds in the order of the list, what is looked at one by one, and in parts of which size."""
+    indexed, others = _of_tenant(view) + _indexed(wanted), _others(wanted)
+    return indexed, others, _sizes() if others.conditions and wanted.reference is None else [None]
 
 
 def _sizes() -> Iterator[int]:

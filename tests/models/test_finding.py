@@ -110,11 +110,15 @@ CHOSEN = LIMITS.parameters() | {
     "kind": None,
     "provider": None,
     "tenant": None,
+    "after_at": None,
+    "after_id": None,
     "limit": 50,
 }
 
 
-@pytest.mark.parametrize("statement", [stuck.STUCK, stuck.IDS, stuck.COUNTS])
+@pytest.mark.parametrize(
+    "statement", [stuck.STUCK, stuck.IDS, stuck.COUNTS, stuck.SUMMARY, stuck.ALL_OF_KIND]
+)
 def test_stuck_orders_are_found_among_those_that_wait(crowded: None, statement: str) -> None:
     explained = plan(statement, CHOSEN)
     assert "idx_orders_planned" in explained and "idx_orders_attention" in explained

@@ -199,11 +199,12 @@ def test_what_players_and_providers_wrote_is_text(operator: Browser, pool: objec
         found = factories.sent(nasty)
         factories.settle(factories.arrival(found, ExternalStatus.FAILED, message=nasty))
         factories.put(found, orderUuid=nasty[:64], externalOrderId=nasty[:30])
-    for path in (page(found), "/ops/orders", f"/ops/orders?{nasty}", "/ops/stuck"):
+    for path in (page(found), "/ops/orders", "/ops/stuck"):
         for lang in ("en", "ar"):
             text = operator.get(path, lang=lang).text
             assert "<script>alert" not in text and "<img" not in text
-    assert "<script>alert" not in operator.get("/ops/orders", q=nasty).text
+    for name in ("q", "player", "since", "needs", "after", "lang"):
+        assert "<script>alert" not in operator.get("/ops/orders", **{name: nasty}).text
 
 
 def test_an_order_that_does_not_exist_is_a_page_that_says_so(operator: Browser) -> None:
