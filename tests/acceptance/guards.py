@@ -79,6 +79,7 @@ DISPATCHING, CHECKING, SWEEPING, PERMITS, CODE_ASKS, ENDINGS, OWN_TROUBLE = (
     f"tests/gateway/fulfilment/test_{name}.py"
     for name in ("dispatching", "checking", "sweeping", "permits", "code_asks", "endings", "own_trouble")
 )
+OPS = "tests/gateway/web/ops"
 PROVIDER_TEXTS, MASKING = "tests/gateway/fulfilment/test_provider_texts.py", "tests/models/test_masking.py"
 OTHERS = "tests/gateway/fulfilment/test_orders_of_others.py"
 OTHERS_WAYS = f"{OTHERS}::test_of_what_the_storefront_has_nothing_else_is_written"
@@ -2560,6 +2561,56 @@ GUARDS = [
         " WHERE tenant_id IS NULL'",
         "'",
         OF_TENANTS,
+    ),
+    # --- the ops page
+    Guard(
+        "a form without the token of its sign-in does nothing",
+        "gateway/web/ops/visitors.py",
+        "if not _is_own_form(req.context.form, visitor):",
+        "if False:",
+        f"{OPS}/test_sign_in.py",
+    ),
+    Guard(
+        "a form of another site does nothing",
+        "gateway/web/ops/visitors.py",
+        "            self._refuse_other_sites(req)\n",
+        "            pass\n",
+        f"{OPS}/test_sign_in.py",
+    ),
+    Guard(
+        "a viewer changes nothing and reads no code",
+        "gateway/web/ops/visitors.py",
+        'least = getattr(resource, "changes", least)',
+        "pass",
+        f"{OPS}/test_orders.py",
+    ),
+    Guard(
+        "a sign-in ends with its key",
+        "models/sign_in.py",
+        "AND k.revoked_at IS NULL AND k.tenant_id IS NULL",
+        "AND k.tenant_id IS NULL",
+        f"{OPS}/test_sign_in.py",
+    ),
+    Guard(
+        "a key of one tenant sees no page about all",
+        "gateway/web/ops/login.py",
+        " or found.tenant_id is not None",
+        "",
+        TENANTS,
+    ),
+    Guard(
+        "an action on many orders is about as many as the person was told",
+        "models/bulk.py",
+        "if chosen != expected:",
+        "if False:",
+        "tests/gateway/fulfilment/test_bulk.py",
+    ),
+    Guard(
+        "an action on many orders repeats none of them",
+        "models/bulk.py",
+        "    with database.database.atomic():\n        taken =",
+        "    if True:\n        taken =",
+        "tests/gateway/fulfilment/test_bulk.py",
     ),
 ]
 
