@@ -44,6 +44,8 @@ class Stock:
     CREDENTIALS: ClassVar[tuple[str, ...]] = ()
     FIELDS: ClassVar[tuple[str, ...]] = ()
     PARAMS: ClassVar[tuple[str, ...]] = ()
+    NEEDS: ClassVar[tuple[str, ...]] = ()
+    MOST: ClassVar[int | None] = None
     ACKNOWLEDGEMENT: ClassVar[str | None] = None
 
     def __init__(self, provider: Provider, client: outbound.Client) -> None:
