@@ -74,7 +74,7 @@ def read_event_cursor(value: Any) -> int:
 
 Text = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(storable)]
 OptionalText = Annotated[str, Field(max_length=255), AfterValidator(storable)] | None
-Time = Annotated[datetime, BeforeValidator(_iso_8601)]
+Time = Annotated[datetime, BeforeValidator(_iso_8601, json_schema_input_type=datetime)]
 
 
 #: The body of a call.
@@ -103,6 +103,15 @@ def _says_something(value: str) -> str:
     if not any(character.isalnum() for character in value):
         raise ValueError("must say why, in words")
     return value.strip()
+
+
+class GivenCode(_Input):
+    """A code in a body."""
+
+    code: str
+    pin: str | None = None
+    serial: str | None = None
+    expires_at: str | None = None
 
 
 #: The fields of a code in a body.
@@ -141,8 +150,10 @@ class ResolveOrder(_Input):
     reason: Why
     external_status: Literal["completed", "failed", "reversed"] | None = None
     accept: bool = False
-    pin_code: Annotated[tuple[Code, ...], BeforeValidator(_pin_code)] = ()
-    codes: Annotated[tuple[Code, ...], BeforeValidator(_listed_codes)] = ()
+    pin_code: Annotated[tuple[Code, ...], BeforeValidator(_pin_code, json_schema_input_type=str | None)] = ()
+    codes: Annotated[
+        tuple[Code, ...], BeforeValidator(_listed_codes, json_schema_input_type=list[GivenCode] | None)
+    ] = ()
 
     def all_codes(self) -> list[Code]:
         """`pinCode` first; a code that stands in `codes` too counts once."""
@@ -180,7 +191,7 @@ class ListOrders(BaseModel):
     created_after: Time | None = None
     created_before: Time | None = None
     limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT
-    cursor: Annotated[Place | None, BeforeValidator(read_cursor)] = None
+    cursor: Annotated[Place | None, BeforeValidator(read_cursor, json_schema_input_type=str)] = None
 
 
 class ListEvents(BaseModel):
@@ -190,7 +201,7 @@ class ListEvents(BaseModel):
 
     #: Most timelines are one page.
     limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] = MAX_LIMIT
-    cursor: Annotated[int, BeforeValidator(read_event_cursor)] = 0
+    cursor: Annotated[int, BeforeValidator(read_event_cursor, json_schema_input_type=str)] = 0
 
 
 def read_order(body: Mapping[str, Any]) -> NewOrder:
