@@ -32,11 +32,14 @@ class Order:
     order_no: int | None
     #: The shop that it belongs to.
     tenant_id: str | None
+    #: The storefront's own number for it.
+    reference: str | None
     product_id: str | None
     package_id: str | None
     quantity: int | None
     user_identifier: str | None
     extra_field: str | None
+    metadata: dict[str, str] | None
     status: str
     #: The word of ours that the column's reads as (`status.read`).
     external_status: str
@@ -79,11 +82,13 @@ COLUMNS = f"""
     o.id::text AS id,
     o."orderNo" AS order_no,
     o."tenantId"::text AS tenant_id,
+    o."orderUuid" AS reference,
     o."productId"::text AS product_id,
     o."packageId"::text AS package_id,
     o.quantity,
     o."userIdentifier" AS user_identifier,
     o."extraField" AS extra_field,
+    o.metadata,
     o.status,
     {READ} AS external_status,
     o."providerId" AS provider_id,
@@ -109,8 +114,8 @@ COLUMNS = f"""
 
 #: The receiver of notifications of orders that name none: the address in NOTIFY_URL.
 DEFAULT_RECEIVER = "NOTIFY_URL"
-#: In SQL: writes notifications of the type {kind} for the orders `o` of {source} that have a receiver, with each order as
-#: it is now, but without its codes.
+#: In SQL: writes notifications of the type {kind} for the orders `o` of {source} that have a receiver; each with the
+#: order as it is now, but without its codes.
 TELL = f"""INSERT INTO referans.notifications (order_id, type, url, receiver, payload)
     SELECT
         o.id,

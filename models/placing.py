@@ -6,7 +6,8 @@ import secrets
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from decimal import Decimal
 from typing import Any, TypeVar
 
 import peewee
@@ -44,6 +45,20 @@ class KeyReused(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class Money:
+    """An amount of money."""
+
+    amount: Decimal
+    currency: str
+
+
+#: The fields of a NewOrder by which its fingerprint was made when it had no others: keys of then are still good.
+FIRST_FIELDS = frozenset(
+    {"product_id", "package_id", "user_identifier", "extra_field", "quantity", "notify_url"}
+)
+
+
+@dataclass(frozen=True, slots=True)
 class NewOrder:
     """What the storefront asks for."""
 
@@ -53,10 +68,22 @@ class NewOrder:
     extra_field: str | None = None
     quantity: int = 1
     notify_url: str | None = None
+    #: Further inputs of the route, by name.
+    fields: Mapping[str, str] = field(default_factory=dict)
+    #: The storefront's own number for it.
+    reference: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    #: What the customer pays.
+    price: Money | None = None
+    #: What it may cost, all of its quantity together.
+    max_cost: Money | None = None
+    #: Place it even if RESEND_GUARD takes it for the same order sent twice.
+    allow_repeat: bool = False
 
     def fingerprint(self) -> str:
         """The same for the same order, however its JSON was spelled."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+        given = {name: value for name, value in asdict(self).items() if value or name in FIRST_FIELDS}
+        return hashlib.sha256(json.dumps(given, sort_keys=True, default=str).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

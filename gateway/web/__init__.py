@@ -62,5 +62,5 @@ def create_app(
     document = openapi.document(settings.order_api_prefix)
     app.add_route("/openapi.json", openapi.OpenApi(document))
     app.add_route("/docs", docs.Page(document))
-    app.add_route("/docs/problems/{slug}", docs.ProblemPage({}))
+    app.add_route("/docs/problems/{slug}", docs.ProblemPage())
     return app

@@ -47,11 +47,13 @@ class Order(Answer):
     id: UUID = Field(description="Its id in every call.")
     order_no: int | None = Field(description="A number for people; null where the table has none.")
     tenant_id: UUID | None = Field(description="The tenant that it belongs to; null for none.")
+    reference: str | None = Field(description="The storefront's own number for it.")
     product_id: str | None = Field(description="As it was ordered.")
     package_id: str | None = Field(description="As it was ordered.")
     quantity: int | None = Field(description="How many items were ordered.")
     user_identifier: str | None = Field(description="The player or account that it is for.")
     extra_field: str | None = Field(description="What the storefront gave beside, such as a phone number.")
+    metadata: dict[str, str] = Field(description="What the storefront gave it to keep; empty if nothing.")
     status: str = Field(
         description=(
             "`pending`, `approved` (completed) or `rejected` (failed or reversed). On orders that an older storefront"
@@ -99,7 +101,7 @@ class Order(Answer):
     duration_ms: int | None = Field(description="Milliseconds from `sentAt` to `completedAt`.")
 
 
-class OrderPage(Answer):
+class Orders(Answer):
     """A page of orders, newest first."""
 
     data: list[Order]
@@ -117,11 +119,30 @@ class Event(Answer):
     by: str | None = Field(description="The API key or the person that did it; null for the gateway itself.")
 
 
-class EventPage(Answer):
+class Events(Answer):
     """A page of a timeline, oldest event first."""
 
     data: list[Event]
     next_cursor: str | None = Field(description="For `cursor` of the next page; null on the last one.")
+
+
+class Input(Answer):
+    """What an order of a package may or must bring."""
+
+    name: str = Field(
+        description="`userIdentifier` and `extraField` are fields of the order; any other stands in its `fields`."
+    )
+    required: bool
+    description: str
+
+
+class Route(Answer):
+    """What an order of a package needs."""
+
+    fields: list[Input]
+    quantity: int = Field(description="The most that one order may ask for.")
+    cost: Money | None = Field(description="What one item costs; null if that is not known.")
+    available: bool = Field(description="Whether a provider takes orders of it now; else they wait for one.")
 
 
 class FieldError(Answer):
@@ -140,6 +161,7 @@ class Problem(Answer):
     title: str = Field(description="The kind of error in words.")
     status: int = Field(description="The status of the answer again.")
     detail: str = Field(description="What is wrong this time, and what to do about it.")
+    order_id: str = Field(default="", description="Of a 409 to a new order: the order that was first.")
     errors: list[FieldError] = Field(
         default=[], description="For invalid input: each thing that is wrong, up to 20."
     )

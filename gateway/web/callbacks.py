@@ -13,6 +13,7 @@ from gateway.counting import Counts
 from gateway.providers.base import UnreadableCallback
 from gateway.settings import Settings
 from gateway.signatures import BadSignature
+from gateway.web import problems
 from gateway.web.addresses import client_address
 from gateway.web.batching import Batcher
 from gateway.web.cache import Cache, Snapshot
@@ -103,7 +104,7 @@ class Callbacks:
             found = self._providers.get(provider_id, max_age_seconds)
         if found is None:
             self._limits.count_failure(req)
-            raise Problem(404, "provider not found")
+            raise Problem(problems.PROVIDER_NOT_FOUND, "provider not found")
         return found
 
     def _exists(self, req: falcon.Request, provider_id: str) -> bool:
@@ -118,13 +119,16 @@ class Callbacks:
             self._limits.failure_from(req)
             self._count_refused(account, error)
             challenge = VERIFIERS[account.callback].challenge
-            raise Problem(401, str(error), WWW_Authenticate=challenge) from None
+            raise Problem(problems.INVALID_SIGNATURE, str(error), WWW_Authenticate=challenge) from None
         except NotAllowed as error:
             self._count_refused(account, error)
-            raise Problem(403, "callbacks for this provider are not accepted from your address") from None
+            detail = "callbacks for this provider are not accepted from your address"
+            raise Problem(problems.ADDRESS_NOT_ALLOWED, detail) from None
         except reading.Unreadable as error:
             self._keep(account, [error])
-            raise Problem(400, f"{error}; the callback is kept in the inbox") from None
+            raise Problem(
+                problems.UNREADABLE_CALLBACK, f"{error}; the callback is kept in the inbox"
+            ) from None
 
     def _count_refused(self, account: Provider, error: Exception) -> None:
         """It is not stored, only counted: anybody may send it."""
@@ -136,7 +140,7 @@ class Callbacks:
         try:
             query = forms.parse(req.query_string.encode("latin-1", "replace")) if req.query_string else {}
         except UnreadableCallback as error:
-            raise Problem(400, str(error)) from None
+            raise Problem(problems.UNREADABLE_CALLBACK, str(error)) from None
         request = CallbackRequest(req.method, token, query, req.headers_lower, req.context.body)
         try:
             return self._read_as(account, req, request)

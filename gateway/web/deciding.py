@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import falcon
 
 from gateway.settings import Settings
-from gateway.web import bodies, schemas
+from gateway.web import bodies, problems, schemas
 from gateway.web.auth import Keys
 from gateway.web.errors import FieldError, Problem
 from gateway.web.seen import Seen
@@ -57,7 +57,9 @@ def _told_what_is_not_possible() -> Iterator[None]:
         yield
     except NoSuchRoute as error:
         raise Problem(
-            422, str(error), [FieldError("/providerId", "has no route from this package")]
+            problems.NO_ROUTE_TO_PROVIDER,
+            str(error),
+            [FieldError("/providerId", "has no route from this package")],
         ) from None
     except NotPossible as error:
-        raise Problem(409, str(error)) from None
+        raise Problem(problems.DECISION_NOT_POSSIBLE, str(error)) from None

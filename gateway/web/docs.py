@@ -11,7 +11,9 @@ from typing import Any
 
 import falcon
 
+from gateway.web import problems
 from gateway.web.errors import Problem
+from gateway.web.problems import ProblemType
 
 STYLE = (Path(__file__).parent / "static" / "docs.css").read_text()
 _STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
@@ -43,17 +45,12 @@ class ProblemPage:
 
     needs_key = False
 
-    def __init__(self, kinds: Mapping[str, tuple[str, str]]) -> None:
-        self._pages = {
-            slug: page(
-                title, f"<h1>{_inline(title)}</h1>{_text(text)}<p><a href='../../docs'>All of the API</a></p>"
-            )
-            for slug, (title, text) in kinds.items()
-        }
+    def __init__(self) -> None:
+        self._pages = {slug: page(kind.title, _of_problem(kind)) for slug, kind in problems.CATALOGUE.items()}
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, slug: str) -> None:
         if slug not in self._pages:
-            raise Problem(404, "no type of problem has this name; `/docs` lists them")
+            raise Problem(problems.NOT_FOUND, "no type of problem has this name; `/docs` lists them")
         send(resp, self._pages[slug])
 
 
@@ -79,6 +76,14 @@ def page(title: str, body: str) -> bytes:
     ).encode()
 
 
+def _of_problem(kind: ProblemType) -> str:
+    return (
+        f"<h1>{_inline(kind.title)}</h1><p class='quiet'><code>{kind.type}</code>, status {kind.status}</p>"
+        f"<h2>What it means</h2>{_text(kind.meaning)}<h2>What to do</h2>{_text(kind.cure)}"
+        "<p><a href='../../docs'>All of the API</a></p>"
+    )
+
+
 def _body(document: Schema) -> Iterator[str]:
     info, schemas = document["info"], document["components"]["schemas"]
     calls = [
@@ -98,7 +103,8 @@ def _body(document: Schema) -> Iterator[str]:
             f"<li><a href='#{one['operationId']}'>{_inline(one['summary'])}</a></li>" for one in named
         )
         yield "</ul>"
-    yield "<p><a href='#notify'>Notifications</a></p><p><a href='#schemas'>Schemas</a></p></nav>"
+    yield "<p><a href='#notify'>Notifications</a></p><p><a href='#schemas'>Schemas</a></p>"
+    yield "<p><a href='#problems'>Types of problems</a></p></nav>"
     for tag in document["tags"]:
         yield f"<h2 id='{tag['name']}'>{tag['name']}</h2>{_text(tag['description'])}"
         for path, method, one in calls:
@@ -110,6 +116,11 @@ def _body(document: Schema) -> Iterator[str]:
     for name, schema in schemas.items():
         yield f"<article><h3 id='schema-{name}'>{name}</h3>{_text(schema.get('description', ''))}{_fields(schema)}"
         yield f"<p>One of: {_words(schema['enum'])}</p></article>" if "enum" in schema else "</article>"
+    yield "<h2 id='problems'>Types of problems</h2><dl>"
+    for kind in problems.CATALOGUE.values():
+        yield f"<dt><a href='docs/problems/{kind.slug}'>{escape(kind.slug)}</a> {kind.status}</dt>"
+        yield f"<dd>{_inline(kind.meaning)}</dd>"
+    yield "</dl>"
 
 
 def _call(line: str, one: Schema, servers: list[Schema]) -> Iterator[str]:

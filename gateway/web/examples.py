@@ -2,18 +2,22 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from typing import Any
+
+from gateway.web import problems
+from gateway.web.problems import ProblemType
 
 ORDER: dict[str, Any] = {
     "id": "d4b411ef-4b38-458f-ba31-4ebe1d7e772c",
     "orderNo": 1817,
     "tenantId": None,
+    "reference": None,
     "productId": "pubg",
     "packageId": "60uc",
     "quantity": 1,
     "userIdentifier": "5123456789",
     "extraField": None,
+    "metadata": {},
     "status": "pending",
     "externalStatus": "not_sent",
     "failureReason": None,
@@ -70,8 +74,8 @@ class Example:
     given: str = "nothing"
 
 
-def _problem(status: int, title: str, detail: str, **more: Any) -> dict[str, Any]:
-    return {"type": "about:blank", "title": title, "status": status, "detail": detail, **more}
+def _problem(kind: ProblemType, detail: str, **more: Any) -> dict[str, Any]:
+    return {"type": kind.type, "title": kind.title, "status": kind.status, "detail": detail, **more}
 
 
 BY_OPERATION: dict[str, tuple[Example, ...]] = {
@@ -111,8 +115,7 @@ BY_OPERATION: dict[str, tuple[Example, ...]] = {
             "A cursor that was changed",
             400,
             _problem(
-                400,
-                "Bad Request",
+                problems.INVALID_QUERY,
                 "the query is not valid",
                 errors=[
                     {
@@ -136,7 +139,7 @@ BY_OPERATION: dict[str, tuple[Example, ...]] = {
             "unknown",
             "No order has the id",
             404,
-            _problem(404, "Not Found", "no order has this id"),
+            _problem(problems.ORDER_NOT_FOUND, "no order has this id"),
         ),
     ),
     "listEvents": (
@@ -166,7 +169,7 @@ BY_OPERATION: dict[str, tuple[Example, ...]] = {
             "unsent",
             "An order that no provider has",
             409,
-            _problem(409, "Conflict", "the order was never sent, so its provider cannot be asked"),
+            _problem(problems.CANNOT_CHECK, "the order was never sent, so its provider cannot be asked"),
             given="an order",
         ),
     ),
@@ -176,7 +179,7 @@ BY_OPERATION: dict[str, tuple[Example, ...]] = {
             "sent",
             "A provider has it",
             409,
-            _problem(409, "Conflict", "the order is sent and can no longer be cancelled"),
+            _problem(problems.CANNOT_CANCEL, "the order is sent and can no longer be cancelled"),
             given="a sent order",
         ),
     ),
@@ -194,8 +197,7 @@ BY_OPERATION: dict[str, tuple[Example, ...]] = {
             "Without a reason",
             422,
             _problem(
-                422,
-                HTTPStatus(422).phrase,
+                problems.INVALID_DECISION,
                 "the decision is not valid",
                 errors=[{"pointer": "/reason", "detail": "Field required"}],
             ),
@@ -217,8 +219,7 @@ BY_OPERATION: dict[str, tuple[Example, ...]] = {
             "The provider may have it",
             409,
             _problem(
-                409,
-                "Conflict",
+                problems.DECISION_NOT_POSSIBLE,
                 "order d4b411ef-4b38-458f-ba31-4ebe1d7e772c is sent and sandbox may have it: sending it again may buy"
                 " it twice; look for it there first, then allow it (--may-buy-twice, or mayBuyTwice: true)",
             ),

@@ -17,8 +17,10 @@ from pydantic_core import core_schema
 
 import gateway
 from gateway import inputs
-from gateway.web import answers, examples
+from gateway.web import answers, errors, examples, operations
+from gateway.web.examples import Example
 from gateway.web.operations import HEADERS, JSON, OPERATIONS, Operation, Reply, Schema
+from gateway.web.problems import ProblemType
 
 VERSION = "3.1.0"
 REF = "#/components/schemas/{model}"
@@ -67,6 +69,14 @@ class Schemas(GenerateJsonSchema):
     def enum_schema(self, schema: core_schema.EnumSchema) -> JsonSchemaValue:
         """Without the docstring, which is for those who read the code."""
         return {name: one for name, one in super().enum_schema(schema).items() if name != "description"}
+
+    def dict_schema(self, schema: core_schema.DictSchema) -> JsonSchemaValue:
+        """What names may contain is said of them all, not as a pattern of those whose values are described."""
+        made = super().dict_schema(schema)
+        for pattern, values in made.pop("patternProperties", {}).items():
+            made["propertyNames"] = made.get("propertyNames", {}) | {"pattern": pattern}
+            made["additionalProperties"] = values
+        return made
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
         """Without defaults that only say that nothing was given."""
@@ -160,8 +170,11 @@ def _operation(operation: Operation, schemas: Mapping[str, JsonSchemaValue]) -> 
         "parameters": [*_in_path(operation), *_in_query(operation, schemas), *_in_headers(operation)],
         "security": [{"apiKey": [scope.value]} for scope in operation.scopes],
         "responses": {
-            str(status): _reply(reply, [one for one in shown if one.status == status])
-            for status, reply in operation.all_replies().items()
+            **{
+                str(status): _reply(reply, [one for one in shown if one.status == status])
+                for status, reply in operation.replies.items()
+            },
+            **_problems(operation, shown),
         },
     }
     if operation.body:
@@ -209,7 +222,32 @@ def _in_headers(operation: Operation) -> list[dict[str, Any]]:
     ]
 
 
-def _reply(reply: Reply, shown: Sequence[examples.Example]) -> dict[str, Any]:
+def _problems(operation: Operation, shown: Sequence[Example]) -> dict[str, Any]:
+    """By status: which types of problem there are, and an example of each."""
+    made = {}
+    for status in sorted({one.status for one in operation.all_problems()} - operation.replies.keys()):
+        kinds = [one for one in operation.all_problems() if one.status == status]
+        named = {one.slug: {"summary": one.title, "value": _example(one, shown)} for one in kinds}
+        text = "Types: " + ", ".join(f"`{one.slug}`" for one in kinds)
+        content = {errors.MEDIA_TYPE: {"schema": _reference(answers.Problem), "examples": named}}
+        made[str(status)] = {
+            "description": text,
+            "headers": _headers(operations.PROBLEM_HEADERS.get(status, ())),
+            "content": content,
+        }
+    return made
+
+
+def _example(kind: ProblemType, shown: Sequence[Example]) -> dict[str, Any]:
+    """The operation's own, or one that says what the type means."""
+    of_its_own = [
+        one.answer for one in shown if one.status == kind.status and one.answer["type"] == kind.type
+    ]
+    usual = {"type": kind.type, "title": kind.title, "status": kind.status, "detail": kind.meaning}
+    return dict(of_its_own[0]) if of_its_own else usual
+
+
+def _reply(reply: Reply, shown: Sequence[Example]) -> dict[str, Any]:
     named = {
         one.name: {"summary": one.summary, "value": one.answer} for one in shown if one.answer is not None
     }
@@ -217,11 +255,14 @@ def _reply(reply: Reply, shown: Sequence[examples.Example]) -> dict[str, Any]:
         media: {"schema": _schema(schema)} | ({"examples": named} if named and schema is not str else {})
         for media, schema in reply.content.items()
     }
-    headers = {
+    return {"description": reply.description, "headers": _headers(reply.headers), "content": content}
+
+
+def _headers(names: Sequence[str]) -> dict[str, Any]:
+    return {
         name: {"description": HEADERS[name], "schema": {"type": "string"}}
-        for name in ("X-Request-ID", *reply.headers)
+        for name in ("X-Request-ID", *names)
     }
-    return {"description": reply.description, "headers": headers, "content": content}
 
 
 def _schema(schema: Schema) -> JsonSchemaValue:

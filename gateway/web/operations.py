@@ -10,7 +10,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from gateway.web import answers, errors, schemas
+from gateway.web import answers, problems, schemas
+from gateway.web.problems import ProblemType
 from models.api_key import Scope
 
 JSON, TEXT, HTML = "application/json", "text/plain", "text/html"
@@ -23,23 +24,44 @@ HEADERS = {
     "Retry-After": "Seconds after which to try again.",
     "WWW-Authenticate": "How to authenticate.",
 }
-#: What a problem of each status says, where a call says nothing of its own, and the headers that it has.
-PROBLEMS: dict[int, tuple[str, tuple[str, ...]]] = {
-    400: ("The request cannot be read; `errors` names the parameters that are not valid.", ()),
-    401: ("The API key is missing, not valid, or has expired.", ("WWW-Authenticate",)),
-    403: ("The API key does not have the scope.", ()),
-    404: ("Not found; the same for an order of another tenant.", ()),
-    408: ("The body did not arrive in time.", ()),
-    409: ("Not possible as the order is now.", ()),
-    413: ("The body is larger than 65,536 bytes.", ()),
-    415: ("The body is not JSON, by its `Content-Type`.", ()),
-    422: ("The input is not valid; `errors` says what is wrong, and where.", ()),
-    429: ("Too many requests of this key, or too many wrong keys from this address.", ("Retry-After",)),
-    500: ("A fault of the gateway; its log has the details under the `X-Request-ID`.", ()),
-    503: ("The database is away or busy. Nothing was changed; try again.", ("Retry-After",)),
-}
-#: Statuses of problems that a call may have for what it needs.
-FOR_KEYS, FOR_READING, FOR_JSON = (401, 403, 429), (400, 408, 413), (415, 422)
+#: Headers of problems, by their status.
+PROBLEM_HEADERS = {401: ("WWW-Authenticate",), 429: ("Retry-After",), 503: ("Retry-After",)}
+
+#: What any call with a key may be answered, any that needs the database, and any with a body of JSON.
+WITH_KEY = (
+    problems.MISSING_KEY,
+    problems.WRONG_AUTHORIZATION,
+    problems.INVALID_KEY,
+    problems.EXPIRED_KEY,
+    problems.MISSING_SCOPE,
+    problems.TOO_MANY_REQUESTS,
+    problems.TOO_MANY_FAILURES,
+)
+READING = (
+    problems.BAD_REQUEST,
+    problems.INCOMPLETE_BODY,
+    problems.BODY_TIMEOUT,
+    problems.BODY_TOO_LARGE,
+    problems.DATABASE_UNAVAILABLE,
+)
+WITH_JSON = (problems.INVALID_JSON, problems.UNSUPPORTED_MEDIA_TYPE)
+#: What a call about one order may be answered that shows its codes.
+OF_CODES = (problems.UNREADABLE_VALUE,)
+
+PLACING = (
+    problems.INVALID_IDEMPOTENCY_KEY,
+    problems.INVALID_ORDER,
+    problems.MISSING_FIELD,
+    problems.QUANTITY_TOO_LARGE,
+    problems.TOO_EXPENSIVE,
+    problems.NO_ROUTE,
+    problems.KEY_WITHOUT_TENANT,
+    problems.UNKNOWN_TENANT,
+    problems.UNKNOWN_PRODUCT,
+    problems.IDEMPOTENCY_KEY_REUSED,
+    problems.REFERENCE_USED,
+    problems.REPEATED_ORDER,
+)
 
 #: A schema: of a model, of one of several, or of plain text.
 Schema = type[BaseModel] | tuple[type[BaseModel], ...] | type[str]
@@ -75,25 +97,20 @@ class Operation:
     headers: Mapping[str, tuple[str, Mapping[str, Any]]] = field(default_factory=dict)
     #: Whether it needs the database, and so reads the body first.
     uses_database: bool = True
-    #: Statuses of further problems, with a description of their own or an empty one.
-    problems: Mapping[int, str] = field(default_factory=dict)
+    #: Beside those that any call like it has.
+    problems: tuple[ProblemType, ...] = ()
     #: Whether it is served below ORDER_API_PREFIX too.
     is_prefixed: bool = False
 
-    def all_replies(self) -> dict[int, Reply]:
-        """By status, problems included."""
-        statuses = {500, *self.problems}
-        statuses |= set(FOR_KEYS) if self.scopes else set()
-        statuses |= {*FOR_READING, 503} if self.uses_database else set()
-        statuses |= set(FOR_JSON) if self.body else set()
-        statuses |= {404} if "{" in self.path else set()
-        made = {status: _problem(status, self.problems.get(status, "")) for status in statuses}
-        return dict(sorted((made | dict(self.replies)).items()))
-
-
-def _problem(status: int, description: str) -> Reply:
-    usual, headers = PROBLEMS[status]
-    return Reply(description or usual, {errors.MEDIA_TYPE: answers.Problem}, headers)
+    def all_problems(self) -> list[ProblemType]:
+        """In the order of the catalogue."""
+        found = {problems.INTERNAL_ERROR, *self.problems}
+        found |= set(WITH_KEY) if self.scopes else set()
+        found |= set(READING) if self.uses_database else set()
+        found |= set(WITH_JSON) if self.body else set()
+        found |= {problems.INVALID_QUERY} if self.query else set()
+        found |= {problems.ORDER_NOT_FOUND} if "{order_id}" in self.path else set()
+        return [one for one in problems.CATALOGUE.values() if one in found]
 
 
 def _an_order(description: str) -> dict[int, Reply]:
@@ -123,13 +140,13 @@ def _callback(method: str, path: str, suffix: str) -> Operation:
             " … --callback … --callback-format …`), and by nobody else."
         ),
         takes_anything=method == "POST",
-        problems={
-            400: "It cannot be read. If its signature was right it is kept, for a person to see.",
-            401: "The signature is missing or not valid; nothing is stored.",
-            403: "The provider does not call from this address.",
-            404: "No provider has this id.",
-            429: "Too many wrong signatures came from this address.",
-        },
+        problems=(
+            problems.PROVIDER_NOT_FOUND,
+            problems.INVALID_SIGNATURE,
+            problems.ADDRESS_NOT_ALLOWED,
+            problems.UNREADABLE_CALLBACK,
+            problems.TOO_MANY_FAILURES,
+        ),
     )
 
 
@@ -160,13 +177,7 @@ OPERATIONS: tuple[Operation, ...] = (
                 {"type": "string", "pattern": "^[!-~]{1,255}$"},
             )
         },
-        problems={
-            400: "The body is not a JSON object, or the `Idempotency-Key` is not valid.",
-            422: (
-                "The order is not valid (`errors` says where), no provider sells the package, or the `Idempotency-Key`"
-                " was used with another body."
-            ),
-        },
+        problems=PLACING,
         is_prefixed=True,
     ),
     Operation(
@@ -175,13 +186,13 @@ OPERATIONS: tuple[Operation, ...] = (
         "listOrders",
         "Orders",
         "List orders, newest first",
-        {200: Reply("A page.", {JSON: answers.OrderPage})},
+        {200: Reply("A page.", {JSON: answers.Orders})},
         description=(
             "Without codes. Pass `nextCursor` as `cursor` until it is null; a page of a filtered list may be short."
         ),
         scopes=(Scope.ORDERS_READ,),
         query=schemas.ListOrders,
-        problems={503: "The database is away or busy, or the list took too long: narrow it."},
+        problems=(problems.LIST_TOO_SLOW,),
         is_prefixed=True,
     ),
     Operation(
@@ -193,6 +204,7 @@ OPERATIONS: tuple[Operation, ...] = (
         _an_order("The order; with `pinCode` and `codes` for a key with `pins:read`."),
         description="That a key has read codes stands on the order's timeline, once per key and hour.",
         scopes=(Scope.ORDERS_READ,),
+        problems=OF_CODES,
         is_prefixed=True,
     ),
     Operation(
@@ -201,9 +213,10 @@ OPERATIONS: tuple[Operation, ...] = (
         "listEvents",
         "Orders",
         "List what happened to an order",
-        {200: Reply("A page of its timeline, oldest event first.", {JSON: answers.EventPage})},
+        {200: Reply("A page of its timeline, oldest event first.", {JSON: answers.Events})},
         scopes=(Scope.ORDERS_READ,),
         query=schemas.ListEvents,
+        problems=OF_CODES,
         is_prefixed=True,
     ),
     Operation(
@@ -215,7 +228,7 @@ OPERATIONS: tuple[Operation, ...] = (
         {202: Reply("It is being asked. The order as it was before.", {JSON: answers.Order})},
         description="Repeated within 5 seconds it is the same check.",
         scopes=(Scope.ORDERS_WRITE, Scope.OPS),
-        problems={409: "The provider cannot be asked about this order, or need not be."},
+        problems=(problems.CANNOT_CHECK,),
         is_prefixed=True,
     ),
     Operation(
@@ -226,7 +239,7 @@ OPERATIONS: tuple[Operation, ...] = (
         "Cancel an order that was not sent",
         _an_order("The order, which is `failed` now."),
         scopes=(Scope.ORDERS_WRITE,),
-        problems={409: "It is no longer `not_sent`: a provider may have it."},
+        problems=(problems.CANNOT_CANCEL,),
         is_prefixed=True,
     ),
     Operation(
@@ -243,7 +256,7 @@ OPERATIONS: tuple[Operation, ...] = (
         ),
         scopes=(Scope.OPS,),
         body=schemas.ResolveOrder,
-        problems={409: "Nothing is kept that could be accepted, or the order cannot become that."},
+        problems=(problems.INVALID_DECISION, problems.DECISION_NOT_POSSIBLE, *OF_CODES),
         is_prefixed=True,
     ),
     Operation(
@@ -256,10 +269,12 @@ OPERATIONS: tuple[Operation, ...] = (
         description="Sends an order that no provider has, or with `mayBuyTwice` one that a provider may have.",
         scopes=(Scope.OPS,),
         body=schemas.ResendOrder,
-        problems={
-            409: "A provider may have it, and `mayBuyTwice` is not true; or it was delivered.",
-            422: "The input is not valid, or the provider has no route from the order's package.",
-        },
+        problems=(
+            problems.INVALID_DECISION,
+            problems.DECISION_NOT_POSSIBLE,
+            problems.NO_ROUTE_TO_PROVIDER,
+            *OF_CODES,
+        ),
         is_prefixed=True,
     ),
     *(
@@ -297,7 +312,7 @@ OPERATIONS: tuple[Operation, ...] = (
         {200: Reply("In the text format of Prometheus.", {TEXT: str})},
         scopes=(Scope.OPS,),
         uses_database=False,
-        problems={403: "The API key does not have the scope, or belongs to a tenant.", 503: ""},
+        problems=(problems.NOT_FOR_TENANTS, problems.DATABASE_UNAVAILABLE),
     ),
     Operation(
         "GET",
@@ -325,5 +340,6 @@ OPERATIONS: tuple[Operation, ...] = (
         "What a type of problem means, and what to do",
         {200: Reply("The page at which `type` of a problem points.", {HTML: str})},
         uses_database=False,
+        problems=(problems.NOT_FOUND,),
     ),
 )

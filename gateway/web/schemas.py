@@ -1,9 +1,12 @@
 """What the order API accepts and shows."""
 
 import base64
+import difflib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Annotated, Any, Literal, TypeVar
 from uuid import UUID
 
@@ -11,12 +14,14 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic.alias_generators import to_camel
 
 from gateway.inputs import storable
+from gateway.web import problems
 from gateway.web.errors import FieldError, Problem
-from models import codes, status
+from gateway.web.problems import ProblemType
+from models import codes, status, texts
 from models.codes import Code
 from models.listing import Place
 from models.order import Order
-from models.placing import NewOrder
+from models.placing import Money, NewOrder
 from models.timeline import Event
 
 #: Orders on a page of the list, unless `limit` is given.
@@ -26,6 +31,18 @@ MAX_LIMIT = 100
 MAX_EVENT_ID = 2**63 - 1
 #: Errors listed in one answer, so that it stays small.
 MAX_ERRORS = 20
+#: Strings in `metadata`, and inputs in `fields`.
+MAX_ENTRIES = 20
+#: Characters of a name in `metadata` or `fields`, and of a value in `metadata`.
+MAX_NAME, MAX_METADATA = 40, 200
+#: Characters of a reference.
+MAX_REFERENCE = 64
+#: Longest time that a request may wait for an order, in seconds.
+MAX_WAIT_SECONDS = 60
+#: An amount of money, and the code of its currency.
+AMOUNT, CURRENCY = r"^[0-9]{1,8}(\.[0-9]{1,6})?$", r"^[A-Z][A-Z0-9]{2,9}$"
+#: How alike an unknown name and a known one must be, from 0 to 1, for the known one to be suggested.
+ALIKE = 0.8
 
 
 def _utc(at: datetime) -> datetime:
@@ -87,15 +104,94 @@ class _Input(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, alias_generator=to_camel, frozen=True)
 
 
+def _reference(value: str) -> str:
+    """Raises ValueError."""
+    if texts.visible(value) != value or any(character.isspace() for character in value):
+        raise ValueError("must consist of visible characters, without blanks")
+    return value
+
+
+def _input_name(name: str) -> str:
+    """Raises ValueError."""
+    if name in FIELDS_OF_THEIR_OWN:
+        raise ValueError("is a field of the order itself; it stands beside `fields`, not in it")
+    return name
+
+
+#: What a route may ask for that is no part of `fields`.
+FIELDS_OF_THEIR_OWN = ("userIdentifier", "extraField")
+Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME), AfterValidator(storable)]
+Metadata = Annotated[str, Field(max_length=MAX_METADATA), AfterValidator(storable)]
+InputName = Annotated[Name, AfterValidator(_input_name)]
+InputValue = Annotated[str, Field(max_length=255), AfterValidator(storable)]
+
+
+class Amount(_Input):
+    """An amount of money."""
+
+    amount: Annotated[str, Field(pattern=AMOUNT, description="A decimal, such as 12.50.")]
+    currency: Annotated[str, Field(pattern=CURRENCY, description="Its code, such as TRY.")]
+
+    def money(self) -> Money:
+        """The same as a number."""
+        return Money(Decimal(self.amount), self.currency)
+
+
 class PlaceOrder(_Input):
     """The body of `POST /orders`."""
 
-    product_id: Text
-    package_id: Text
-    user_identifier: OptionalText = None
-    extra_field: OptionalText = None
-    quantity: Annotated[int, Field(ge=1, le=1000)] = 1
+    product_id: Annotated[Text, Field(description="The product, as the storefront calls it.")]
+    package_id: Annotated[Text, Field(description="The package of the product.")]
+    user_identifier: Annotated[
+        OptionalText, Field(description="The player or the account that gets it, if it needs one.")
+    ] = None
+    extra_field: Annotated[
+        OptionalText, Field(description="A second input, such as a server or a phone number.")
+    ] = None
+    fields: Annotated[
+        dict[InputName, InputValue],
+        Field(
+            max_length=MAX_ENTRIES,
+            description="Further inputs by name, as `GET /routes/{productId}/{packageId}` lists them.",
+        ),
+    ] = {}
+    quantity: Annotated[int, Field(ge=1, le=1000, description="How many of it.")] = 1
+    reference: Annotated[
+        Annotated[str, Field(min_length=1, max_length=MAX_REFERENCE), AfterValidator(_reference)] | None,
+        Field(description="The storefront's own number for the order, unique in its tenant."),
+    ] = None
+    metadata: Annotated[
+        dict[Name, Metadata],
+        Field(
+            max_length=MAX_ENTRIES, description="Whatever the storefront wants to find in the order again."
+        ),
+    ] = {}
+    price: Annotated[Amount | None, Field(description="What the customer pays; for margins only.")] = None
+    max_cost: Annotated[
+        Amount | None,
+        Field(description="What the whole order may cost; a provider that is dearer does not get it."),
+    ] = None
+    allow_repeat: Annotated[
+        bool, Field(description="Place it even if the same player has just got the same package.")
+    ] = False
     notify_url: Annotated[None, BeforeValidator(_no_notifications)] = None
+
+    def order(self) -> NewOrder:
+        """The order that is described."""
+        return NewOrder(
+            product_id=self.product_id,
+            package_id=self.package_id,
+            user_identifier=self.user_identifier,
+            extra_field=self.extra_field,
+            quantity=self.quantity,
+            notify_url=self.notify_url,
+            fields=self.fields,
+            reference=self.reference,
+            metadata=self.metadata,
+            price=self.price and self.price.money(),
+            max_cost=self.max_cost and self.max_cost.money(),
+            allow_repeat=self.allow_repeat,
+        )
 
 
 def _says_something(value: str) -> str:
@@ -194,6 +290,29 @@ class ListOrders(BaseModel):
     cursor: Annotated[Place | None, BeforeValidator(read_cursor, json_schema_input_type=str)] = None
 
 
+class GetOrder(BaseModel):
+    """The query of `GET /orders/{id}`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    wait: Annotated[
+        float | None,
+        Field(
+            ge=0,
+            le=MAX_WAIT_SECONDS,
+            allow_inf_nan=False,
+            description="Seconds to wait for `externalStatus` to become another than `from`.",
+        ),
+    ] = None
+    came_from: Annotated[
+        status.ExternalStatus | None,
+        Field(
+            alias="from",
+            description="The `externalStatus` that is known already; none: any that is not final.",
+        ),
+    ] = None
+
+
 class ListEvents(BaseModel):
     """The query of `GET /orders/{id}/events`."""
 
@@ -207,16 +326,16 @@ class ListEvents(BaseModel):
 def read_order(body: Mapping[str, Any]) -> NewOrder:
     """The order that a body describes. Raises a 422 that says what is wrong, and where."""
     try:
-        return NewOrder(**PlaceOrder.model_validate(body).model_dump())
+        return PlaceOrder.model_validate(body).order()
     except ValidationError as error:
-        raise Problem(422, "the order is not valid", _field_errors(error)) from None
+        raise _invalid(problems.INVALID_ORDER, "the order is not valid", error, PlaceOrder) from None
 
 
 def read_resolution(body: Mapping[str, Any]) -> ResolveOrder:
     """What a person decides. Raises a 422 that says what is wrong, and where."""
     found = _read(ResolveOrder, body)
     if faults := found.faults():
-        raise Problem(422, "the decision contradicts itself", faults)
+        raise Problem(problems.INVALID_DECISION, "the decision contradicts itself", faults)
     return found
 
 
@@ -229,7 +348,7 @@ def _read(kind: type[Body], body: Mapping[str, Any]) -> Body:
     try:
         return kind.model_validate(body)
     except ValidationError as error:
-        raise Problem(422, "the decision is not valid", _field_errors(error)) from None
+        raise _invalid(problems.INVALID_DECISION, "the decision is not valid", error, kind) from None
 
 
 def read_query(kind: type[Query], params: Mapping[str, Any]) -> Query:
@@ -237,21 +356,50 @@ def read_query(kind: type[Query], params: Mapping[str, Any]) -> Query:
     try:
         return kind.model_validate(params)
     except ValidationError as error:
-        raise Problem(400, "the query is not valid", _field_errors(error)) from None
+        raise _invalid(problems.INVALID_QUERY, "the query is not valid", error, kind) from None
 
 
-def _field_errors(error: ValidationError) -> list[FieldError]:
+def _invalid(kind: ProblemType, detail: str, error: ValidationError, model: type[BaseModel]) -> Problem:
+    return Problem(kind, detail, _field_errors(error, model)[:MAX_ERRORS])
+
+
+def _field_errors(error: ValidationError, model: type[BaseModel]) -> list[FieldError]:
+    """One for each field: of one that has another name, not also that it is missing under its own."""
     found = error.errors(include_url=False, include_input=False, include_context=False)
-    words = {"Extra inputs are not permitted": "is not a field of this request"}
+    known = [each.alias or name for name, each in model.model_fields.items()]
+    meant = {
+        one["loc"]: _alike(str(one["loc"][0]), known)
+        for one in found
+        if one["type"] == "extra_forbidden" and len(one["loc"]) == 1
+    }
     return [
-        FieldError(_pointer(one["loc"]), words.get(one["msg"], one["msg"].removeprefix("Value error, ")))
-        for one in found[:MAX_ERRORS]
+        FieldError(_pointer(one["loc"]), _in_words(one["msg"], meant.get(one["loc"])))
+        for one in found
+        if one["type"] != "missing" or one["loc"][0] not in meant.values()
     ]
 
 
+def _in_words(message: str, meant: str | None) -> str:
+    if message == "Extra inputs are not permitted":
+        return "is not a field of this request" + (f"; did you mean `{meant}`?" if meant else "")
+    return message.removeprefix("Value error, ")
+
+
+def _alike(name: str, known: Sequence[str]) -> str | None:
+    """The known name that was probably meant: `productId` by `product_id`, `ProductID` and `produktId`."""
+    plain = {_plain_name(each): each for each in known}
+    found = difflib.get_close_matches(_plain_name(name[: 2 * MAX_NAME]), plain, n=1, cutoff=ALIKE)
+    return plain[found[0]] if found else None
+
+
+def _plain_name(name: str) -> str:
+    return re.sub(r"[_\W]", "", name).casefold()
+
+
 def _pointer(location: tuple[int | str, ...]) -> str:
-    """A JSON pointer (RFC 6901)."""
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1")[:255] for part in location)
+    """A JSON pointer (RFC 6901). Of a name that is wrong, pydantic says so behind it."""
+    parts = location[:-1] if len(location) > 2 and location[-1] == "[key]" else location
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1")[:255] for part in parts)
 
 
 def cursor_after(place: Place) -> str:
@@ -274,11 +422,13 @@ FIELDS = (
     "id",
     "order_no",
     "tenant_id",
+    "reference",
     "product_id",
     "package_id",
     "quantity",
     "user_identifier",
     "extra_field",
+    "metadata",
     "status",
     "external_status",
     "failure_reason",
@@ -307,6 +457,7 @@ NAMES = tuple((field, to_camel(field)) for field in FIELDS)
 def show_order(order: Order, codes: Sequence[Code] | None = None) -> dict[str, Any]:
     """The order as the API shows it; with `pinCode` and `codes` only if the codes (or an empty list) are given."""
     shown = {name: _plain(getattr(order, field, None)) for field, name in NAMES}
+    shown["metadata"] = order.metadata or {}
     if order.cost_amount is not None:
         shown["cost"] = {"amount": str(order.cost_amount), "currency": order.cost_currency}
     if codes is None:

@@ -35,9 +35,9 @@ class Contract:
                 self.validate({"$ref": "#/components/schemas/Problem"}, answer.json, place)
             return
         reply = item[method.lower()]["responses"].get(str(answer.status_code))
-        assert reply is not None, f"{place} is not described: {answer.text[:300]}"
-        if answer.status_code in (429, 503) and media == MEDIA_TYPE:
-            assert answer.headers.get("retry-after"), f"{place}: no Retry-After"
+        assert reply, f"{place} is not described: {answer.text[:300]}"
+        if media == MEDIA_TYPE:
+            self._check_problem(answer, reply, place)
         if method == "HEAD":
             return
         assert media in reply["content"], f"{place}: {media} is not described"
@@ -45,6 +45,15 @@ class Contract:
             media.endswith("json") and "idempotency-replayed" not in answer.headers
         ):  # an earlier version's, perhaps
             self.validate(reply["content"][media]["schema"], answer.json, place)
+
+    def _check_problem(self, answer: Result, reply: dict[str, Any], place: str) -> None:
+        if answer.status_code in (429, 503):
+            assert answer.headers.get("retry-after"), f"{place}: no Retry-After"
+        if answer.content:
+            slug = answer.json["type"].rpartition("/")[2]
+            assert slug in reply["content"][MEDIA_TYPE]["examples"], (
+                f"{place}: the type {slug} is not described"
+            )
 
     def validate(self, schema: dict[str, Any], value: Any, what: str) -> None:
         """Raises AssertionError unless the value is what the schema says."""
