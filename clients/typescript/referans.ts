@@ -175,13 +175,15 @@ export class Client {
     return null;
   }
 
-  /** The order as soon as it has ended, or as it is after so many seconds. */
-  async wait(id: string, seconds = 60): Promise<Order> {
+  /** The order as soon as it has ended (or has another status than `from`), or as it is after so many seconds. */
+  async wait(id: string, seconds = 60, from?: ExternalStatus): Promise<Order> {
     const deadline = Date.now() + 1000 * seconds;
     while (true) {
       const left = Math.max(0, Math.min(WAIT_SECONDS, (deadline - Date.now()) / 1000));
-      const order: Order = await this.#json("GET", `${pathOf(id)}?wait=${left.toFixed(3)}`, { waitSeconds: left });
-      if (FINAL.includes(order.externalStatus) || Date.now() >= deadline) return order;
+      const path = `${pathOf(id)}?wait=${left.toFixed(3)}${from ? `&from=${from}` : ""}`;
+      const order: Order = await this.#json("GET", path, { waitSeconds: left });
+      const hasChanged = from !== undefined && order.externalStatus !== from;
+      if (hasChanged || FINAL.includes(order.externalStatus) || Date.now() >= deadline) return order;
     }
   }
 

@@ -181,14 +181,18 @@ class Client:
         """The order with this number of the storefront's own, without its codes."""
         return next(self.list(reference=reference), None)
 
-    def wait(self, order_id: str, seconds: float = 60) -> Order:
-        """The order as soon as it has ended, or as it is after so many seconds."""
+    def wait(self, order_id: str, seconds: float = 60, *, changed_from: str | None = None) -> Order:
+        """The order as soon as it has ended, or as it is after so many seconds.
+
+        With `changed_from` also as soon as its `externalStatus` is another.
+        """
         deadline = time.monotonic() + seconds
         while True:
             left = max(0.0, min(WAIT_SECONDS, deadline - time.monotonic()))
-            params = {"wait": f"{left:.3f}"}
+            params = {"wait": f"{left:.3f}"} | ({"from": changed_from} if changed_from else {})
             order = cast(Order, self._json("GET", _path(order_id), params=params, wait_seconds=left))
-            if order["externalStatus"] in FINAL or time.monotonic() >= deadline:
+            has_changed = changed_from and order["externalStatus"] != changed_from
+            if has_changed or order["externalStatus"] in FINAL or time.monotonic() >= deadline:
                 return order
 
     def list(self, **filters: Any) -> Iterator[Order]:
