@@ -267,6 +267,11 @@ class Settings(BaseModel):
     ] = "*/5 * * * *"
     sweep_batch: Annotated[int, _count(1, 10_000)] = 100
     callback_retention: Seconds = 2592000
+    #: Time in which a second order for the same package and player is taken for the same order sent twice.
+    resend_guard: Annotated[
+        float,
+        Field(ge=0, le=MOST_SECONDS, allow_inf_nan=False, description="seconds, 0 or more; 0 is off"),
+    ] = 0
     notify_url: Annotated[
         str | None,
         AfterValidator(_url),

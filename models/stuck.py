@@ -13,7 +13,7 @@ from models.db import database
 from models.order import COLUMNS, Order
 from models.plans import IS_PLANNED
 from models.provider_health import IS_BLOCKED, IS_DOWN
-from models.route import MAY_USE
+from models.route import IS_AFFORDABLE, MAY_USE
 from models.status import IS_OPEN, Attention
 
 #: Seconds that an order may be in doubt before it counts as stuck.
@@ -162,6 +162,9 @@ PROVIDER = """
 LEFT JOIN referans.providers AS p ON p.id = o."providerId"
 LEFT JOIN referans.provider_health AS h ON h.provider_id = o."providerId"
 """
+_MAY_COST = IS_AFFORDABLE.format(
+    max_cost='o."maxCostAmount"', max_cost_currency='o."maxCostCurrency"', quantity="o.quantity"
+)
 #: In SQL: another provider of the order's route, which has not refused it, is configured and … .
 _HAS_OTHER = f"""EXISTS (
     SELECT FROM referans.routes AS r JOIN referans.providers AS other ON other.id = r.provider_id
@@ -169,7 +172,7 @@ _HAS_OTHER = f"""EXISTS (
     WHERE r.product_id IN (o."productId"::text, '*') AND r.package_id IN (o."packageId"::text, '*')
       AND r.provider_id IS DISTINCT FROM o."providerId"
       AND r.provider_id <> ALL (COALESCE(o."triedProviders", ARRAY[]::text[]))
-      AND {MAY_USE.format(tenant='o."tenantId"')} AND {{condition}}
+      AND {MAY_USE.format(tenant='o."tenantId"')} AND {_MAY_COST} AND {{condition}}
 )"""
 _HAS_AVAILABLE = _HAS_OTHER.format(condition=f"NOT {IS_BLOCKED}")
 _HAS_BLOCKED = _HAS_OTHER.format(condition=IS_BLOCKED)

@@ -132,6 +132,7 @@ def task_of(claimed: ClaimedOrder) -> Task:
         referans=claimed.provider_referans,
         user_identifier=claimed.user_identifier or "",
         extra_field=claimed.extra_field,
+        fields=claimed.fields or {},
         quantity=claimed.quantity or 1,
         external_order_id=claimed.external_order_id,
         params=claimed.route_params or {},

@@ -25,6 +25,8 @@ class Manual:
     CURRENCY: ClassVar[str | None] = None
     CREDENTIALS: ClassVar[tuple[str, ...]] = ()
     FIELDS: ClassVar[tuple[str, ...]] = ()
+    NEEDS: ClassVar[tuple[str, ...]] = ()
+    MOST: ClassVar[int | None] = None
     ACKNOWLEDGEMENT: ClassVar[str | None] = None
 
     def __init__(self, provider: Provider, client: outbound.Client) -> None:

@@ -123,6 +123,8 @@ class Znet:
     CURRENCY: ClassVar[str | None] = CURRENCY
     CREDENTIALS: ClassVar[tuple[str, ...]] = ("kod", "sifre")
     FIELDS: ClassVar[tuple[str, ...]] = ("oyuncu_bilgi", "musteri_tel")
+    NEEDS: ClassVar[tuple[str, ...]] = ("oyuncu_bilgi",)
+    MOST: ClassVar[int | None] = 1
     ACKNOWLEDGEMENT: ClassVar[str | None] = "OK"
 
     def __init__(self, provider: Provider, client: outbound.Client) -> None:
@@ -243,7 +245,7 @@ def _order_fields(task: Task) -> dict[str, str]:
         raise Refused(
             f"not sent: the route lacks {' and '.join(missing)}; set it with `gateway routes add … --param`"
         )
-    if task.quantity != 1:
+    if task.quantity != Znet.MOST:
         raise Refused(f"not sent: znet panels take one item per order, not {task.quantity}")
     player, phone = _player_and_phone(task)
     if not player:
@@ -264,8 +266,7 @@ def _order_fields(task: Task) -> dict[str, str]:
 
 def _player_and_phone(task: Task) -> tuple[str, str]:
     if task.field_map:
-        fields = {"userIdentifier": task.user_identifier, "extraField": task.extra_field}
-        return players.mapped_fields(task.field_map, fields)
+        return players.mapped_fields(task.field_map, task.inputs())
     return players.default_fields(task.user_identifier, task.extra_field)
 
 

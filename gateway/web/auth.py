@@ -65,6 +65,10 @@ class Keys:
             raise Problem(problems.MISSING_SCOPE, f"this key does not have the scope {' or '.join(scopes)}")
         return found
 
+    def confirm(self, req: falcon.Request) -> None:
+        """Raises a 401 if the key of a request that has waited is not valid any more."""
+        self._find(req, _presented(req), survives_outage=False)
+
     def require_whole(self, req: falcon.Request, *scopes: Scope) -> ApiKey:
         """`require`, for what is about all tenants together. Raises a 403 for a key of one of them."""
         found = self.require(req, *scopes)

@@ -19,6 +19,7 @@ from gateway.web.batching import Batcher
 from gateway.web.cache import Cache, Snapshot
 from gateway.web.errors import Problem
 from gateway.web.limits import Limits
+from gateway.web.waiting import Waiting
 from models import inbox, order, provider
 from models.db import database
 from models.db.database import Use
@@ -53,9 +54,17 @@ class Callbacks:
     needs_body = True
     needs_key = False
 
-    def __init__(self, settings: Settings, pause: Callable[[], None], counts: Counts, limits: Limits) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        pause: Callable[[], None],
+        counts: Counts,
+        limits: Limits,
+        waiting: Waiting,
+    ) -> None:
         self._settings = settings
         self._limits = limits
+        self._waiting = waiting
         self._providers = Cache(provider.find, CACHE_SECONDS)
         self._ids = Snapshot(provider.ids, CACHE_SECONDS)
         self._counts = counts
@@ -75,6 +84,7 @@ class Callbacks:
         if received.is_list:
             self._keep(account, received.invalid)
         settled = self._batcher.run(received.arrivals)
+        self._waiting.tell(one.order_id for one in settled)
         broker.wake(
             "check_order_status",
             *(one.order_id for one in settled if one.order_id and one.ask_in_seconds is not None),

@@ -39,6 +39,8 @@ class Page:
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         send(resp, self._data)
 
+    on_head = on_get
+
 
 class ProblemPage:
     """What a type of problem means, and what to do about it."""
@@ -52,6 +54,8 @@ class ProblemPage:
         if slug not in self._pages:
             raise Problem(problems.NOT_FOUND, "no type of problem has this name; `/docs` lists them")
         send(resp, self._pages[slug])
+
+    on_head = on_get
 
 
 def send(resp: falcon.Response, data: bytes) -> None:
@@ -90,7 +94,7 @@ def _body(document: Schema) -> Iterator[str]:
         (path, method, one)
         for path, item in document["paths"].items()
         for method, one in item.items()
-        if isinstance(one, dict)
+        if isinstance(one, dict) and not one["operationId"].endswith("Head")
     ]
     yield f"<h1>{escape(info['title'])} API</h1><p class='quiet'>Version {escape(info['version'])}, as "
     yield "<a href='openapi.json'>OpenAPI document</a></p>"

@@ -88,17 +88,47 @@ BY_OPERATION: dict[str, tuple[Example, ...]] = {
             {"productId": "pubg", "packageId": "60uc", "userIdentifier": "5123456789"},
         ),
         Example(
-            "several",
-            "Several items, with a second input",
+            "reference",
+            "An order with the storefront's own number, and what it wants to find again",
             201,
-            ORDER | {"quantity": 3, "extraField": "905321112233"},
+            ORDER | {"reference": "cart-1817", "metadata": {"customer": "4711"}},
             {
                 "productId": "pubg",
                 "packageId": "60uc",
                 "userIdentifier": "5123456789",
-                "extraField": "905321112233",
-                "quantity": 3,
+                "reference": "cart-1817",
+                "metadata": {"customer": "4711"},
+                "price": {"amount": "35.00", "currency": "TRY"},
             },
+            headers={"Idempotency-Key": "cart-1817"},
+        ),
+        Example(
+            "invalid",
+            "A field by another name",
+            422,
+            _problem(
+                problems.INVALID_ORDER,
+                "the order is not valid",
+                errors=[
+                    {
+                        "pointer": "/product_id",
+                        "detail": "is not a field of this request; did you mean `productId`?",
+                    }
+                ],
+            ),
+            {"product_id": "pubg", "packageId": "60uc"},
+        ),
+        Example(
+            "used",
+            "A reference that another order has",
+            409,
+            _problem(
+                problems.REFERENCE_USED,
+                "an order with this reference exists: see `orderId`",
+                orderId="d4b411ef-4b38-458f-ba31-4ebe1d7e772c",
+            ),
+            {"productId": "pubg", "packageId": "60uc", "reference": "cart-1817"},
+            given="an order with this reference",
         ),
     ),
     "listOrders": (
@@ -225,6 +255,30 @@ BY_OPERATION: dict[str, tuple[Example, ...]] = {
             ),
             {"reason": "the customer waits"},
             given="a sent order",
+        ),
+    ),
+    "getRoute": (
+        Example(
+            "needs",
+            "A package that takes a player",
+            200,
+            {
+                "fields": [
+                    {
+                        "name": "userIdentifier",
+                        "required": False,
+                        "description": "the player or account that gets it",
+                    },
+                    {
+                        "name": "extraField",
+                        "required": False,
+                        "description": "a second input, such as a phone number",
+                    },
+                ],
+                "quantity": 1,
+                "cost": None,
+                "available": True,
+            },
         ),
     ),
     "isLive": (Example("live", "It answers", 200, {"status": "ok"}),),

@@ -21,8 +21,8 @@ from gateway import log
 from gateway.background import Rounds
 from gateway.broker import NAMESPACE
 from gateway.settings import Rate, Settings
-from gateway.web.addresses import client_network
 from gateway.web import problems
+from gateway.web.addresses import client_network
 from gateway.web.errors import Problem
 from gateway.web.problems import ProblemType
 

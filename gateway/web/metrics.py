@@ -94,6 +94,8 @@ class Metrics:
         resp.content_type = CONTENT_TYPE_LATEST
         resp.data = self._latest()
 
+    on_head = on_get
+
     def _latest(self) -> bytes:
         with self._lock:  # of several requests, one reads
             if self._kept is None or time.monotonic() - self._kept[0] > KEPT_SECONDS:

@@ -47,6 +47,8 @@ TAGS = {
 PATH_PARAMETERS: dict[str, tuple[str, JsonSchemaValue]] = {
     "order_id": ("The order's `id`.", {"type": "string", "format": "uuid"}),
     "provider_id": ("The provider's id.", {"type": "string"}),
+    "product_id": ("The product.", {"type": "string"}),
+    "package_id": ("The package.", {"type": "string"}),
     "token": ("The secret of a provider that was added with `--callback token`.", {"type": "string"}),
     "slug": ("The last part of a problem's `type`.", {"type": "string"}),
 }
@@ -98,6 +100,8 @@ class OpenApi:
         # For pages elsewhere that show documents; there is nothing in it that is not public.
         resp.set_header("Access-Control-Allow-Origin", "*")
 
+    on_head = on_get
+
 
 def document(prefix: str) -> dict[str, Any]:
     """The document of a gateway that serves orders below `prefix` too."""
@@ -105,7 +109,9 @@ def document(prefix: str) -> dict[str, Any]:
     paths: dict[str, Any] = {}
     for operation in OPERATIONS:
         item = paths.setdefault(FIELD.sub(lambda found: f"{{{to_camel(found[1])}}}", operation.path), {})
-        item[operation.method.lower()] = _operation(operation, schemas)
+        item[operation.method.lower()] = call = _operation(operation, schemas)
+        if operation.method == "GET" and "head" not in item and operation.tag != "Callbacks":
+            item["head"] = _without_bodies(call)
         if operation.is_prefixed:
             item["servers"] = [
                 {"url": "/"},
@@ -186,6 +192,17 @@ def _operation(operation: Operation, schemas: Mapping[str, JsonSchemaValue]) -> 
     if operation.takes_anything:
         made["requestBody"] = {"content": {"*/*": {"schema": {}}}}
     return {name: value for name, value in made.items() if value or name == "security"}
+
+
+def _without_bodies(operation: Mapping[str, Any]) -> dict[str, Any]:
+    """The same call by HEAD."""
+    responses = {
+        status: {name: value for name, value in reply.items() if name != "content"}
+        for status, reply in operation["responses"].items()
+    }
+    summary = f"{operation['summary']}: only the head of the answer"
+    made = {**operation, "operationId": f"{operation['operationId']}Head", "summary": summary}
+    return made | {"responses": responses}
 
 
 def _in_path(operation: Operation) -> list[dict[str, Any]]:

@@ -202,9 +202,14 @@ OPERATIONS: tuple[Operation, ...] = (
         "Orders",
         "Get an order",
         _an_order("The order; with `pinCode` and `codes` for a key with `pins:read`."),
-        description="That a key has read codes stands on the order's timeline, once per key and hour.",
+        description=(
+            "With `wait` it is answered as soon as `externalStatus` differs from `from` (without `from`: as soon as it"
+            " is final), or after that many seconds. Behind a router that cuts silent requests at 30 s use at most 25."
+            " That a key has read codes stands on the order's timeline, once per key and hour."
+        ),
         scopes=(Scope.ORDERS_READ,),
-        problems=OF_CODES,
+        query=schemas.GetOrder,
+        problems=(problems.TOO_MANY_WAITING, *OF_CODES),
         is_prefixed=True,
     ),
     Operation(
@@ -276,6 +281,16 @@ OPERATIONS: tuple[Operation, ...] = (
             *OF_CODES,
         ),
         is_prefixed=True,
+    ),
+    Operation(
+        "GET",
+        "/routes/{product_id}/{package_id}",
+        "getRoute",
+        "Orders",
+        "Get what an order of a package needs",
+        {200: Reply("Its inputs, its price, and whether it can be had now.", {JSON: answers.Route})},
+        scopes=(Scope.ORDERS_READ, Scope.ORDERS_WRITE),
+        problems=(problems.ROUTE_NOT_FOUND,),
     ),
     *(
         _callback(method, f"/callbacks/{{provider_id}}{token}", suffix)

@@ -51,8 +51,10 @@ INCOMPLETE_BODY = ProblemType(
     "incomplete-body",
     "Incomplete body",
     400,
-    "The body did not arrive as announced: the connection ended early, or its chunks are malformed. Nothing was stored.",
-    "Send the request again. If it happens often, check `Content-Length` and what stands between you and the gateway.",
+    "The body did not arrive as announced: the connection ended early, or its chunks are malformed. Nothing was"
+    " stored.",
+    "Send the request again. If it happens often, check `Content-Length` and what stands between you and the"
+    " gateway.",
 )
 INVALID_QUERY = ProblemType(
     "invalid-query",
@@ -65,7 +67,8 @@ INVALID_IDEMPOTENCY_KEY = ProblemType(
     "invalid-idempotency-key",
     "Invalid Idempotency-Key",
     400,
-    "The key must be 1 to 255 visible ASCII characters, in the header `Idempotency-Key`. A key in another header, such as"
+    "The key must be 1 to 255 visible ASCII characters, in the header `Idempotency-Key`. A key in another"
+    " header, such as"
     " `X-Idempotency-Key`, would protect nothing, so the request is refused. Nothing was placed.",
     "Send the key as `Idempotency-Key`; a UUID is a good one.",
 )
@@ -126,7 +129,8 @@ WRONG_AUTHORIZATION = ProblemType(
     "wrong-authorization",
     "Wrong authorization",
     401,
-    "The request brings its API key in another way than the API takes it: in another header, with another scheme such as"
+    "The request brings its API key in another way than the API takes it: in another header, with another scheme"
+    " such as"
     " Basic, or without a scheme. The key itself was not looked at.",
     "Send the key in the header `Authorization: Bearer KEY`.",
 )
@@ -178,7 +182,8 @@ TOO_MANY_REQUESTS = ProblemType(
     "Too many requests",
     429,
     "The API key has made as many requests as it may within this time.",
-    "Wait for the seconds in the header `Retry-After`, then go on. To hear of outcomes without asking, use notifications"
+    "Wait for the seconds in the header `Retry-After`, then go on. To hear of outcomes without asking, use"
+    " notifications"
     " or `GET /orders/{id}?wait=20`.",
 )
 TOO_MANY_FAILURES = ProblemType(
@@ -186,7 +191,8 @@ TOO_MANY_FAILURES = ProblemType(
     "Too many failures",
     429,
     "Too many wrong keys or signatures came from this address.",
-    "Correct the key or the secret, and wait for the seconds in the header `Retry-After`. Requests with a right key are"
+    "Correct the key or the secret, and wait for the seconds in the header `Retry-After`. Requests with a right"
+    " key are"
     " not affected.",
 )
 
@@ -218,7 +224,8 @@ TOO_EXPENSIVE = ProblemType(
     "too-expensive",
     "Too expensive",
     422,
-    "No provider of this package is known to deliver the order for `maxCost`: each costs more, has its cost in another"
+    "No provider of this package is known to deliver the order for `maxCost`: each costs more, has its cost in"
+    " another"
     " currency, or has none that is known. Nothing was placed.",
     "Raise `maxCost` or leave it out. `GET /routes/{productId}/{packageId}` shows what one item costs.",
 )
@@ -227,7 +234,8 @@ NO_ROUTE = ProblemType(
     "No route",
     422,
     "No provider is configured for this product and package. Nothing was placed.",
-    "Check `productId` and `packageId`. If they are right, the operator of the gateway adds the package; the gateway's"
+    "Check `productId` and `packageId`. If they are right, the operator of the gateway adds the package; the"
+    " gateway's"
     " log has the details.",
 )
 KEY_WITHOUT_TENANT = ProblemType(
@@ -248,7 +256,8 @@ UNKNOWN_PRODUCT = ProblemType(
     "unknown-product",
     "Unknown product",
     422,
-    "The database in which orders are stored knows its products, and this product or package is not one of them. Nothing"
+    "The database in which orders are stored knows its products, and this product or package is not one of them."
+    " Nothing"
     " was placed.",
     "Check `productId` and `packageId`; in such a database both are UUIDs.",
 )
@@ -271,7 +280,8 @@ REPEATED_ORDER = ProblemType(
     "repeated-order",
     "Repeated order",
     409,
-    "An order of the same package for the same player was placed a moment ago, so that this one looks like the same order"
+    "An order of the same package for the same player was placed a moment ago, so that this one looks like the"
+    " same order"
     " sent twice. Nothing was placed.",
     '`orderId` names the first one. If a second one is meant, send it with `"allowRepeat": true`.',
 )
@@ -311,14 +321,16 @@ INVALID_DECISION = ProblemType(
     "invalid-decision",
     "Invalid decision",
     422,
-    "A field of the decision is missing, unknown, of the wrong type, or contradicts another one. Nothing was changed.",
+    "A field of the decision is missing, unknown, of the wrong type, or contradicts another one. Nothing was"
+    " changed.",
     "`errors` names each field by a JSON pointer, and says what is wrong with it.",
 )
 DECISION_NOT_POSSIBLE = ProblemType(
     "decision-not-possible",
     "The decision is not possible",
     409,
-    "The order is not in a state in which this can be decided, or has changed in the same moment. Nothing was changed.",
+    "The order is not in a state in which this can be decided, or has changed in the same moment. Nothing was"
+    " changed.",
     "Read `detail`, look at the order again, and decide again.",
 )
 NO_ROUTE_TO_PROVIDER = ProblemType(
@@ -350,9 +362,11 @@ DATABASE_UNAVAILABLE = ProblemType(
     "database-unavailable",
     "Database unavailable",
     503,
-    "The database does not answer, is read-only, or all connections for this use are taken. What was to be placed may or"
+    "The database does not answer, is read-only, or all connections for this use are taken. What was to be"
+    " placed may or"
     " may not be stored.",
-    "Send the request again after the seconds in `Retry-After`, with the same Idempotency-Key if it had one: then an order"
+    "Send the request again after the seconds in `Retry-After`, with the same Idempotency-Key if it had one:"
+    " then an order"
     " is never placed twice.",
 )
 LIST_TOO_SLOW = ProblemType(
@@ -374,7 +388,8 @@ INTERNAL_ERROR = ProblemType(
     "Internal error",
     500,
     "A fault of the gateway itself.",
-    "Try again later. The operator finds the details in the log, under the request id in `detail` and in `X-Request-ID`.",
+    "Try again later. The operator finds the details in the log, under the request id in `detail` and in"
+    " `X-Request-ID`.",
 )
 
 #: Every problem type by its slug, in the order of this page.

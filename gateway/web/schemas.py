@@ -22,6 +22,7 @@ from models.codes import Code
 from models.listing import Place
 from models.order import Order
 from models.placing import Money, NewOrder
+from models.route import Offer
 from models.timeline import Event
 
 #: Orders on a page of the list, unless `limit` is given.
@@ -35,6 +36,8 @@ MAX_ERRORS = 20
 MAX_ENTRIES = 20
 #: Characters of a name in `metadata` or `fields`, and of a value in `metadata`.
 MAX_NAME, MAX_METADATA = 40, 200
+#: The largest quantity of an order.
+MAX_QUANTITY = 1000
 #: Characters of a reference.
 MAX_REFERENCE = 64
 #: Longest time that a request may wait for an order, in seconds.
@@ -155,7 +158,7 @@ class PlaceOrder(_Input):
             description="Further inputs by name, as `GET /routes/{productId}/{packageId}` lists them.",
         ),
     ] = {}
-    quantity: Annotated[int, Field(ge=1, le=1000, description="How many of it.")] = 1
+    quantity: Annotated[int, Field(ge=1, le=MAX_QUANTITY, description="How many of it.")] = 1
     reference: Annotated[
         Annotated[str, Field(min_length=1, max_length=MAX_REFERENCE), AfterValidator(_reference)] | None,
         Field(description="The storefront's own number for the order, unique in its tenant."),
@@ -188,8 +191,8 @@ class PlaceOrder(_Input):
             fields=self.fields,
             reference=self.reference,
             metadata=self.metadata,
-            price=self.price and self.price.money(),
-            max_cost=self.max_cost and self.max_cost.money(),
+            price=self.price.money() if self.price else None,
+            max_cost=self.max_cost.money() if self.max_cost else None,
             allow_repeat=self.allow_repeat,
         )
 
@@ -312,6 +315,12 @@ class GetOrder(BaseModel):
         ),
     ] = None
 
+    def is_answered_by(self, external_status: str) -> bool:
+        """Whether an order that is so need not be waited for."""
+        if self.came_from is None:
+            return not status.is_open(external_status)
+        return external_status != self.came_from
+
 
 class ListEvents(BaseModel):
     """The query of `GET /orders/{id}/events`."""
@@ -367,7 +376,7 @@ def _field_errors(error: ValidationError, model: type[BaseModel]) -> list[FieldE
     """One for each field: of one that has another name, not also that it is missing under its own."""
     found = error.errors(include_url=False, include_input=False, include_context=False)
     known = [each.alias or name for name, each in model.model_fields.items()]
-    meant = {
+    meant: dict[tuple[int | str, ...], str | None] = {
         one["loc"]: _alike(str(one["loc"][0]), known)
         for one in found
         if one["type"] == "extra_forbidden" and len(one["loc"]) == 1
@@ -470,6 +479,30 @@ def show_order(order: Order, codes: Sequence[Code] | None = None) -> dict[str, A
 def _show_code(code: Code) -> dict[str, str]:
     named = {"code": code.code, "pin": code.pin, "serial": code.serial, "expiresAt": code.expires_at}
     return {name: value for name, value in named.items() if value is not None}
+
+
+#: What the inputs are that every order has.
+DESCRIPTIONS = {
+    "userIdentifier": "The player or the account that gets it.",
+    "extraField": "A second input, such as a server or a phone number.",
+}
+#: What any other one is.
+FURTHER_INPUT = "A further input of this package; it stands in `fields`."
+
+
+def show_route(offers: Sequence[Offer], inputs: Mapping[str, bool], most: int) -> dict[str, Any]:
+    """What an order needs that may take these routes, the first one first; `inputs` by name, whether each is needed."""
+    first = offers[0]
+    cost = None if first.cost is None else {"amount": str(first.cost), "currency": first.currency}
+    return {
+        "fields": [
+            {"name": name, "required": required, "description": DESCRIPTIONS.get(name, FURTHER_INPUT)}
+            for name, required in inputs.items()
+        ],
+        "quantity": most,
+        "cost": cost,
+        "available": any(offer.takes_orders for offer in offers),
+    }
 
 
 def show_event(event: Event, sent_at: datetime | None) -> dict[str, Any]:
