@@ -13,7 +13,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
-from gateway.inputs import storable
+from gateway.inputs import exact, storable
 from gateway.web import problems
 from gateway.web.errors import FieldError, Problem
 from gateway.web.problems import ProblemType
@@ -158,7 +158,9 @@ class PlaceOrder(_Input):
             description="Further inputs by name, as `GET /routes/{productId}/{packageId}` lists them.",
         ),
     ] = {}
-    quantity: Annotated[int, Field(ge=1, le=MAX_QUANTITY, description="How many of it.")] = 1
+    quantity: Annotated[
+        int, BeforeValidator(exact), Field(ge=1, le=MAX_QUANTITY, description="How many of it.")
+    ] = 1
     reference: Annotated[
         Annotated[str, Field(min_length=1, max_length=MAX_REFERENCE), AfterValidator(_reference)] | None,
         Field(description="The storefront's own number for the order, unique in its tenant."),

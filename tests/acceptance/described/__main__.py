@@ -14,8 +14,8 @@ from pathlib import Path
 
 from tests.acceptance.system import System, new_directory, web_alone
 
-#: What schemathesis is told: its checks, and what is no fault.
-SETTINGS = Path(__file__).with_name("described.toml")
+#: What schemathesis is told.
+SETTINGS = Path(__file__).with_name("schemathesis.toml")
 SECONDS = 1200
 
 

@@ -1,0 +1,1 @@
+"""schemathesis against the web as it runs: `python -m tests.acceptance.described`."""
