@@ -159,7 +159,7 @@ class PlaceOrder(_Input):
         ),
     ] = {}
     quantity: Annotated[
-        int, BeforeValidator(exact), Field(ge=1, le=MAX_QUANTITY, description="How many of it.")
+        int, Field(ge=1, le=MAX_QUANTITY, description="How many of it."), BeforeValidator(exact)
     ] = 1
     reference: Annotated[
         Annotated[str, Field(min_length=1, max_length=MAX_REFERENCE), AfterValidator(_reference)] | None,

@@ -18,9 +18,18 @@ OF_WHAT_IS_STORED = {
     "too-expensive",
     "unreadable-callback",
 }
-#: Where the input has a form that a schema does not tell: opaque cursors, visible characters, a reason in words, a code,
-#: fields that exclude each other, an address that is public.
-NOT_IN_A_SCHEMA = ("/cursor", "/reference", "/reason", "/pinCode", "/codes", "/accept", "/fields/", "/notifyUrl")
+#: Where the input has a form that a schema does not tell: opaque cursors, visible characters, a reason in words, a
+#: code, fields that exclude each other, an address that is public.
+NOT_IN_A_SCHEMA = (
+    "/cursor",
+    "/reference",
+    "/reason",
+    "/pinCode",
+    "/codes",
+    "/accept",
+    "/fields/",
+    "/notifyUrl",
+)
 #: Seconds that a request may wait for an order.
 LONGEST_WAIT_SECONDS = 0.2
 

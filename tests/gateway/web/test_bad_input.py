@@ -78,7 +78,7 @@ def test_anything_but_a_json_object_is_refused(client: Client, body: bytes) -> N
         *[(name, value) for name in REQUIRED for value in ('""', "null")],
         *[(name, json.dumps("x" * 256)) for name in calls.BODY],
         *[(name, value) for name in calls.BODY for value in ('"a\\u0000b"', '"\\ud800"', '"\\udc00\\ud800"')],
-        *[("quantity", v) for v in ("0", "-1", "1001", "1.0", "1e2", '"1"', "true", "null", "1" * 4000)],
+        *[("quantity", v) for v in ("0", "-1", "1001", "1.5", "1e4", '"1"', "true", "null", "1" * 4000)],
         *[("extraField", value) for value in (json.dumps("x" * 256), '"\\u0000"', '"\\ud800"', "7", "[]")],
         *[
             ("notifyUrl", json.dumps(value))
