@@ -184,9 +184,8 @@ def _operation(operation: Operation, schemas: Mapping[str, JsonSchemaValue]) -> 
         },
     }
     if operation.body:
-        given = {
-            one.name: {"summary": one.summary, "value": one.body} for one in shown if one.body is not None
-        }
+        valid = [one for one in shown if one.status not in (400, 422)]
+        given = {one.name: {"summary": one.summary, "value": one.body} for one in valid}
         content = {JSON: {"schema": _reference(operation.body), "examples": given}}
         made["requestBody"] = {"required": True, "content": content}
     if operation.takes_anything:

@@ -46,6 +46,7 @@ def test_what_is_in_the_environment_wins(here: Plan) -> None:
         "PUBLIC_URL": "https://g.example",
         "GUNICORN_CMD_ARGS": "--bind 0.0.0.0:1",
         "TIMEZONE": "Asia/Kolkata",
+        "NOTIFY_URL": "https://shop.example/notifications",
     }
     assert stack.environment(given | {"PORT": "1", "TZ": "UTC"}, here) == {
         **given,
