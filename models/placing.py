@@ -113,10 +113,10 @@ class NewOrder:
     quantity: int = 1
     notify_url: str | None = None
     #: Further inputs of the route, by name.
-    fields: Mapping[str, str] = field(default_factory=dict)
+    fields: Mapping[str, str] = field(default_factory=dict, hash=False)
     #: The storefront's own number for it.
     reference: str | None = None
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
     #: What the customer pays.
     price: Money | None = None
     #: What it may cost, all of its quantity together.

@@ -202,7 +202,7 @@ DELETE FROM referans.routes
 WHERE product_id = %s AND package_id = %s AND provider_id = %s AND tenant_id IS NOT DISTINCT FROM %s::uuid RETURNING id
 """
 #: Routes of one product and package, the first to be asked first. `id` where two were added at the same instant.
-IN_TURN = "priority, position, id"
+IN_TURN = "r.priority, r.position, r.id"
 EVERY = f"""
 SELECT {LISTED} FROM referans.routes AS r
 ORDER BY r.tenant_id IS NULL, r.tenant_id, product_id = '*', package_id = '*', product_id, package_id, {IN_TURN}

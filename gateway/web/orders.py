@@ -99,17 +99,17 @@ class Orders:
             )
             raise Problem(problems.UNKNOWN_PRODUCT, detail) from None
         except peewee.IntegrityError as error:
-            raise self._explained(error) or error from None
+            raise self._explained(error, placement) or error from None
         if isinstance(placed, NotPlaced):
             raise refusals.problem_of(placed, placement.new)
         return placed
 
-    def _explained(self, error: peewee.IntegrityError) -> Problem | None:
+    def _explained(self, error: peewee.IntegrityError, placement: Placement) -> Problem | None:
         """What the table has refused; None if it is not known."""
         state = database.sqlstate(error)
         if state == NOT_NULL_VIOLATION and database.column(error) == TENANT_COLUMN:
             self._needs_tenant.get(0)  # it was altered
-            return refusals.problem_of(NoTenant())
+            return refusals.problem_of(NoTenant(), placement.new)
         if state != FOREIGN_KEY_VIOLATION:
             return None
         with database.session():

@@ -28,15 +28,15 @@ CURES: dict[type[NotPlaced], str] = {
 }
 
 
-def problem_of(refused: NotPlaced, new: NewOrder | None = None) -> Problem:
+def problem_of(refused: NotPlaced, new: NewOrder) -> Problem:
     """The answer, for the order that was refused."""
     if cure := CURES.get(type(refused)):
         logger.warning(
             "An order was refused.",
             action="order_refused",
             reason=type(refused).__doc__,
-            product_id=new and new.product_id,
-            package_id=new and new.package_id,
+            product_id=new.product_id,
+            package_id=new.package_id,
             cure=cure,
         )
     return _problem(refused)
