@@ -267,12 +267,12 @@ BY_OPERATION: dict[str, tuple[Example, ...]] = {
                     {
                         "name": "userIdentifier",
                         "required": False,
-                        "description": "the player or account that gets it",
+                        "description": "The player or the account that gets it.",
                     },
                     {
                         "name": "extraField",
                         "required": False,
-                        "description": "a second input, such as a phone number",
+                        "description": "A second input, such as a server or a phone number.",
                     },
                 ],
                 "quantity": 1,

@@ -31,7 +31,7 @@ class Contract:
         item = self.item(path)
         media = answer.headers.get("content-type", "").partition(";")[0]
         if item is None or method.lower() not in item:
-            if answer.status_code in (404, 405):
+            if answer.status_code in (404, 405) and answer.content:
                 self.validate({"$ref": "#/components/schemas/Problem"}, answer.json, place)
             return
         reply = item[method.lower()]["responses"].get(str(answer.status_code))
@@ -64,8 +64,10 @@ class Contract:
 
     def item(self, path: str) -> dict[str, Any] | None:
         """What is said of a path."""
-        bare = path.partition("?")[0].removeprefix(PREFIX).removesuffix("/")
-        return next((item for pattern, item in self._paths if pattern.fullmatch(bare)), None)
+        whole = path.partition("?")[0].removesuffix("/")
+        bare = whole.removeprefix(PREFIX)
+        found = next((item for pattern, item in self._paths if pattern.fullmatch(bare)), None)
+        return found if found and (bare == whole or "servers" in found) else None
 
     @functools.cached_property
     def _paths(self) -> list[tuple[re.Pattern[str], dict[str, Any]]]:
