@@ -353,6 +353,9 @@ _DUE = """n.id, n.webhook_id, n.order_id::text AS order_id, n.type, n.created_at
 _IS_NEXT = """n.state = 'waiting' AND n.next_try_at <= now() AND NOT EXISTS (
     SELECT FROM referans.notifications AS earlier
     WHERE earlier.order_id = n.order_id AND earlier.state = 'waiting' AND earlier.id < n.id)"""
+#: In SQL: true; the transaction does not wait for the disk when it commits. What a crash of the server then takes back
+#: are the last claims and results, in their order, and those notifications come again.
+_UNSYNCED = "(SELECT set_config('synchronous_commit', 'off', true)) = 'off'"
 #: Its cost follows the number of receivers for which something waits. Of a receiver that was paused because it does not
 #: answer, one notification is tried once the pause is over, by one process: the row is locked, and paused anew.
 CLAIM = Prepared(f"""
@@ -397,7 +400,7 @@ WITH RECURSIVE waiting AS (
     WHERE open.places > 0 ORDER BY found.next_try_at, found.id LIMIT %(room)s
 )
 UPDATE referans.notifications AS n SET next_try_at = now() + make_interval(secs => {CLAIM_SECONDS})
-WHERE n.id = ANY (ARRAY(SELECT chosen.id FROM chosen)) RETURNING {_DUE}
+WHERE n.id = ANY (ARRAY(SELECT chosen.id FROM chosen)) AND {_UNSYNCED} RETURNING {_DUE}
 """)
 #: In SQL: raises attention for the orders of {{dead}}, and puts a {{note}} on their timelines.
 _BURIED = f"""
@@ -425,7 +428,7 @@ WITH given AS (
         next_try_at = CASE WHEN g.became IN ('again', 'put_off') THEN now() + make_interval(secs => g.delay) END,
         ended_at = CASE WHEN g.became IN ('delivered', 'dead') THEN now() END
     FROM given AS g
-    WHERE n.id = g.id AND n.state = 'waiting' AND (g.became = 'delivered' OR n.next_try_at = g.claim)
+    WHERE n.id = g.id AND n.state = 'waiting' AND (g.became = 'delivered' OR n.next_try_at = g.claim) AND {_UNSYNCED}
     RETURNING n.id, n.order_id, n.state, n.tries, n.receiver, n.next_try_at, g.note
 ), kept AS (
     INSERT INTO referans.deliveries (notification_id, status, duration_ms, answer, error)

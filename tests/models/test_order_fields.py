@@ -62,10 +62,10 @@ def test_a_statement_that_forgets_a_field_or_has_one_too_many_fails() -> None:
 
 
 def test_the_api_shows_each_field_by_its_name_in_camel_case() -> None:
-    shown = schemas.show_order(Order(*NAMES))  # type: ignore[arg-type]
-    names = {field: name for field, name in schemas.NAMES if field not in ("pin_code", "codes", "cost")}
+    document = schemas.show_order(Order(*NAMES))  # type: ignore[arg-type]
+    names = {field: name for field, name in shown.NAMES if field not in ("pin_code", "codes", "cost")}
     cost = {"amount": "cost_amount", "currency": "cost_currency"}
-    assert shown == {name: field for field, name in names.items()} | {"cost": cost}
+    assert document == {name: field for field, name in names.items()} | {"cost": cost}
     assert names["provider_referans"] == "providerReferans" and names["duration_ms"] == "durationMs"
 
 
