@@ -14,7 +14,7 @@ from models.order import COLUMNS, Order
 from models.plans import IS_PLANNED
 from models.provider_health import IS_BLOCKED, IS_DOWN
 from models.route import IS_AFFORDABLE, MAY_USE
-from models.status import IS_OPEN, Attention
+from models.status import GRAVE, IS_OPEN, Attention
 
 #: Seconds that an order may be in doubt before it counts as stuck.
 IN_DOUBT_SECONDS = 300
@@ -115,6 +115,7 @@ WHY: dict[str, str] = {
     Attention.PROVIDER_DOWN: "waits for {provider}, which {is}",
     Attention.OVERDUE: "its next step is overdue by {late}: a sweep has missed it",
     Attention.NO_ANSWER: "no outcome after {checks} checks; {provider} is asked slowly now",
+    Attention.NOTIFICATION_DEAD: "the storefront could not be told of it, and is not told again by itself",
 }
 #: Of a kind that another version has set.
 UNKNOWN = "{attention}; its timeline says more"
@@ -189,8 +190,8 @@ _IS_HELD = f"""(
 _IS_NOWHERE = """(NOT COALESCE(o."mayBeKnown", true) AND o."sendingUntil" IS NULL)"""
 #: In SQL, of the order `o` joined with PROVIDER: why it needs a person, or NULL. Takes `Limits.parameters`.
 KIND = f"""CASE
-    WHEN o.attention IS NOT NULL THEN o.attention
-    WHEN o."nextCheckAt" IS NULL OR NOT {IS_PLANNED} THEN NULL
+    WHEN {GRAVE} IS NOT NULL THEN o.attention
+    WHEN o."nextCheckAt" IS NULL OR NOT {IS_PLANNED} THEN o.attention
     WHEN o."externalStatus" IN ('pending', 'queued') AND NOT {_IS_NOWHERE}
         AND o."claimedAt" < now() - make_interval(secs => {IN_DOUBT_SECONDS}) THEN '{Attention.IN_DOUBT}'
     WHEN {_IS_HELD} AND ({IS_BLOCKED} OR {_HAS_BLOCKED}) THEN '{Attention.PROVIDER_DOWN}'
@@ -201,6 +202,7 @@ KIND = f"""CASE
     WHEN o."nextCheckAt" < now() - make_interval(secs => %(period)s) THEN '{Attention.OVERDUE}'
     WHEN o."externalStatus" <> 'not_sent' AND o."checkCount" >= %(max_checks)s AND {IS_OPEN}
     THEN '{Attention.NO_ANSWER}'
+    ELSE o.attention
 END"""
 #: The fields of an Order as people see it: `attention` is KIND. The order `o` is joined with PROVIDER.
 SHOWN = COLUMNS.replace("o.attention", f"{KIND} AS attention")

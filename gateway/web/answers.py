@@ -217,7 +217,7 @@ class Notification(Answer):
 
     type: Literal["order.completed", "order.failed", "order.reversed", "order.pin_updated", "order.attention"]
     timestamp: datetime = Field(description="When it happened.")
-    data: Order = Field(description="The order as it was then; without its codes, which `getOrder` has.")
+    data: Order = Field(description="The order as it was then; without codes, unless the gateway sends them.")
 
 
 class Document(Answer):

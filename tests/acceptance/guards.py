@@ -409,7 +409,7 @@ GUARDS = [
     Guard(
         "a fault of this machine is no fault of a provider",
         "gateway/outbound.py",
-        "kind = LocalFault if _is_local(error) else NoAnswer",
+        "kind = LocalFault if is_local(error) else NoAnswer",
         "kind = NoAnswer",
         OWN_TROUBLE,
     ),

@@ -114,6 +114,7 @@ def test_a_ring_is_a_message_for_the_actor(bell: Bell, client: redis.Redis) -> N
     assert (check["actor_name"], check["args"]) == ("check_order_status", ["order-2"])
     assert broker.queue_lengths(client) == {
         "checks": 1, "checks.DQ": 0, "dispatch": 1, "dispatch.DQ": 0, "maintenance": 0, "maintenance.DQ": 0,
+        "notifications": 0, "notifications.DQ": 0,
     }  # fmt: skip
 
 
