@@ -104,7 +104,7 @@ class Order(Answer):
 class Orders(Answer):
     """A page of orders, newest first."""
 
-    data: list[Order]
+    data: list[Order] = Field(description="Without codes.")
     next_cursor: str | None = Field(description="For `cursor` of the next page; null on the last one.")
 
 
@@ -122,7 +122,7 @@ class Event(Answer):
 class Events(Answer):
     """A page of a timeline, oldest event first."""
 
-    data: list[Event]
+    data: list[Event] = Field(description="The events.")
     next_cursor: str | None = Field(description="For `cursor` of the next page; null on the last one.")
 
 

@@ -9,7 +9,7 @@ import subprocess
 import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -20,14 +20,25 @@ import standardwebhooks
 from referans_client import ApiError, BadSignature, Client, NotFound, NotReached, OrderRefused
 
 from gateway.dev.servers import EmbeddedPostgres, EmbeddedValkey
+from gateway.fulfilment import messages
 from gateway.web import answers
 from models.db.migrate import migrate
+from models.order import Order
 from tests.acceptance.system import running
 from tests.clients import flaky, stripped
 
 ROOT = Path(__file__).parents[2]
 PYTHON, TYPESCRIPT = ROOT / "clients/python", ROOT / "clients/typescript"
-SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
+SECRET, OTHER_SECRET = (
+    "whsec_" + base64.b64encode(text * 2).decode() for text in (b"0123456789abcdef", b"f" * 16)
+)
+VENDOR = Path(__file__).parent / "vendor"
+NEEDS_NODE = pytest.mark.skipif(stripped.node_version() < (20,), reason="needs Node 20 or later")
+OFFICIAL = """
+import standardwebhooks from "standardwebhooks";
+const [body, headers, secret] = JSON.parse(process.env.SENT);
+new standardwebhooks.Webhook(secret).verify(body, headers);
+"""
 #: Lines of a client at most.
 MOST_LINES = 300
 
@@ -66,18 +77,14 @@ def player() -> dict[str, Any]:
     return {"userIdentifier": f"py-{uuid.uuid4()}"}
 
 
+ORDER = Order(**dict.fromkeys((each.name for each in fields(Order)), None) | {"last_message": "ş€😀"})
+
+
 def notification() -> tuple[str, dict[str, str]]:
-    """Signed by the official library."""
-    body = json.dumps(
-        {"type": "order.completed", "timestamp": "2025-01-31T19:51:26Z", "data": {"lastMessage": "ş€😀"}}
-    )
+    """As the gateway sends it, while its secret is rotated."""
     now = datetime.now(UTC)
-    signature = standardwebhooks.Webhook(SECRET).sign("msg_1", now, body)
-    return body, {
-        "webhook-id": "msg_1",
-        "webhook-timestamp": str(int(now.timestamp())),
-        "webhook-signature": signature,
-    }
+    body = messages.body("order.completed", now, ORDER)
+    return body.decode(), messages.headers([OTHER_SECRET, SECRET], "msg_1", now, body)
 
 
 def test_an_order_is_placed_waited_for_and_brings_its_code(client: Client) -> None:
@@ -157,15 +164,34 @@ def test_what_is_not_safe_to_repeat_is_not_repeated(
         Client(f"{gateway.flaky}/dead", gateway.key).get(placed["id"])
 
 
-def test_a_notification_of_the_official_library_is_verified() -> None:
+def test_a_notification_is_verified_by_client_and_official_library() -> None:
     body, headers = notification()
     found = referans_client.verify(
         body.encode(), {name.title(): value for name, value in headers.items()}, SECRET
     )
     assert (found["type"], found["data"]["lastMessage"]) == ("order.completed", "ş€😀")
-    other = "v1," + base64.b64encode(bytes(32)).decode()
-    both = {**headers, "webhook-signature": f"{other} {headers['webhook-signature']}"}
-    assert referans_client.verify(body.encode(), both, SECRET) == found
+    for secret in (SECRET, OTHER_SECRET):
+        assert referans_client.verify(body.encode(), headers, secret) == found
+        assert standardwebhooks.Webhook(secret).verify(body, headers) == found
+
+
+@NEEDS_NODE
+def test_a_notification_is_verified_by_the_official_library_of_javascript(tmp_path: Path) -> None:
+    shutil.copytree(VENDOR, tmp_path / "node_modules")
+    (tmp_path / "official.mjs").write_text(OFFICIAL)
+    body, headers = notification()
+    for sent, status in ((body, 0), (body + " ", 1)):
+        given = {"SENT": json.dumps([sent, headers, SECRET])}
+        done = subprocess.run(
+            ["node", str(tmp_path / "official.mjs")],
+            env=os.environ | given,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        assert done.returncode == status, done.stderr
+    assert "WebhookVerificationError" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -189,8 +215,7 @@ def test_a_notification_that_was_changed_is_refused(changed: dict[str, str], mor
         referans_client.verify(body.encode(), headers, "whsec_" + base64.b64encode(bytes(32)).decode())
 
 
-@pytest.mark.skipif(not shutil.which("node"), reason="no Node on this machine")
-@pytest.mark.skipif(stripped.node_version() < (20,), reason="the client needs Node 20")
+@NEEDS_NODE
 def test_the_client_in_typescript_passes_its_own_tests(gateway: Gateway, tmp_path: Path) -> None:
     stripped.placed([TYPESCRIPT / "referans.ts", TYPESCRIPT / "referans.test.ts"], tmp_path / "client")
     body, headers = notification()

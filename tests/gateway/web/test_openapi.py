@@ -6,7 +6,8 @@ Every answer that a test of the web gets is held against it besides (`conftest.C
 import json
 import re
 from collections.abc import Iterator
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, get_args
 
 import falcon.inspect
 import jsonschema_rs
@@ -14,9 +15,12 @@ import pytest
 from pydantic.alias_generators import to_camel
 
 from gateway import shown
+from gateway.fulfilment import messages
 from gateway.web import answers, examples, operations
 from gateway.web.operations import OPERATIONS, Operation
+from models import order as models_order
 from models.api_key import Scope
+from models.codes import Code
 from models.status import ExternalStatus
 from tests import factories
 from tests.gateway.web import calls, contract
@@ -197,6 +201,16 @@ def test_every_call_with_json_has_an_example() -> None:
     assert shown - examples.BY_OPERATION.keys() <= {
         one.id for one in OPERATIONS if one.tag in ("Callbacks", "Documents")
     }
+
+
+@pytest.mark.parametrize("codes", [None, [], [Code("A-1", pin="1", serial="S", expires_at="2030")]])
+def test_a_notification_is_what_it_says(db: None, codes: list[Code] | None) -> None:
+    order = models_order.find(given("a completed order"))
+    assert order is not None
+    schema = {"$ref": "#/components/schemas/Notification"}
+    for kind in get_args(answers.Notification.model_fields["type"].annotation):
+        content = messages.body(kind, datetime.now(UTC), order, codes)
+        contract.current().validate(schema, json.loads(content), kind)
 
 
 def test_it_repeats_no_default_that_means_nothing(document: dict[str, Any]) -> None:
