@@ -1,7 +1,7 @@
 """What the API answers, as the document at `/openapi.json` describes it.
 
-Nothing is made with these models: `schemas.show_order` writes what is sent, in a tenth of the time. The tests hold
-every answer that they get against them.
+Nothing is made with these models: `gateway.shown` writes what is sent, whatever an older system has put into a row.
+The tests hold every answer that they get against them.
 """
 
 from datetime import datetime

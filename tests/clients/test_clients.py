@@ -8,8 +8,7 @@ import shutil
 import subprocess
 import time
 import uuid
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -19,21 +18,16 @@ import referans_client
 import standardwebhooks
 from referans_client import ApiError, BadSignature, Client, NotFound, NotReached, OrderRefused
 
-from gateway.dev.servers import EmbeddedPostgres, EmbeddedValkey
 from gateway.fulfilment import messages
 from gateway.web import answers
-from models.db.migrate import migrate
 from models.order import Order
-from tests.acceptance.system import running
-from tests.clients import flaky, stripped
+from tests.clients import stripped
+from tests.clients.conftest import NEEDS_NODE, PYTHON, TYPESCRIPT, Gateway
 
-ROOT = Path(__file__).parents[2]
-PYTHON, TYPESCRIPT = ROOT / "clients/python", ROOT / "clients/typescript"
 SECRET, OTHER_SECRET = (
     "whsec_" + base64.b64encode(text * 2).decode() for text in (b"0123456789abcdef", b"f" * 16)
 )
 VENDOR = Path(__file__).parent / "vendor"
-NEEDS_NODE = pytest.mark.skipif(stripped.node_version() < (20,), reason="needs Node 20 or later")
 OFFICIAL = """
 import standardwebhooks from "standardwebhooks";
 const [body, headers, secret] = JSON.parse(process.env.SENT);
@@ -41,31 +35,6 @@ new standardwebhooks.Webhook(secret).verify(body, headers);
 """
 #: Lines of a client at most.
 MOST_LINES = 300
-
-
-@dataclass(frozen=True)
-class Gateway:
-    """A running one, and a proxy in front of it that loses answers."""
-
-    url: str
-    flaky: str
-    key: str
-
-
-@pytest.fixture(scope="module")
-def gateway(open_directory: Path) -> Iterator[Gateway]:
-    directory = open_directory / f"clients-{uuid.uuid4().hex[:8]}"
-    directory.mkdir(mode=0o755)
-    with (
-        EmbeddedPostgres(directory / "postgres", durable=False) as postgres,
-        EmbeddedValkey(directory / "valkey", durable=False) as valkey,
-    ):
-        migrate(postgres.url, echo=lambda line: None)
-        with (
-            running(postgres.url, valkey.url, directory, settle_after_seconds=0.2) as system,
-            flaky.proxy(system.url) as proxy,
-        ):
-            yield Gateway(system.url, proxy, system.authorization["Authorization"].removeprefix("Bearer "))
 
 
 @pytest.fixture
