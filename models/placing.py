@@ -271,6 +271,11 @@ def place(
         ]
 
 
+def forget_guards(limit: int) -> int:
+    """Delete up to `limit` rows of orders that a player may repeat by now; returns how many were deleted."""
+    return len(database.rows(FORGET_GUARDS, {"limit": limit}))
+
+
 #: What only one order of a turn may have, beside its idempotency key.
 _Name = tuple[str | None, ...]
 
@@ -406,4 +411,9 @@ PLACE = sql.read(
     needed_name=NEEDED_NAME,
     columns=COLUMNS,
 )
+FORGET_GUARDS = """
+DELETE FROM referans.repeat_guards WHERE key IN (
+    SELECT key FROM referans.repeat_guards WHERE until < now() - interval '1 min' ORDER BY until LIMIT %(limit)s)
+RETURNING key
+"""
 IMPATIENTLY = PLACE.within(IMPATIENT)

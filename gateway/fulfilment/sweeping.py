@@ -8,7 +8,7 @@ import peewee
 from gateway import log
 from gateway.fulfilment import balances, following
 from gateway.fulfilment.worker import CHECK, DISPATCH, Worker
-from models import idempotency, inbox, outbox, plans, sweep_run
+from models import idempotency, inbox, outbox, placing, plans, sweep_run
 from models.db import database, sealed
 from models.outcome import Arrival
 from models.plans import DueOrder
@@ -145,6 +145,8 @@ def _purge_callbacks(worker: Worker) -> Iterator[int]:
 
 
 def _forget_keys(worker: Worker) -> Iterator[int]:
+    while placing.forget_guards(worker.settings.sweep_batch):
+        pass
     while forgotten := idempotency.forget(IDEMPOTENCY_SECONDS, worker.settings.sweep_batch):
         yield forgotten
 

@@ -15,6 +15,7 @@ from models import masking, texts
 from models.masking import Known
 from models.outcome import Outcome
 from models.provider import Provider
+from models.status import FailureReason
 
 
 class ProviderError(Exception):
@@ -41,6 +42,15 @@ class About(StrEnum):
     CUSTOMER = "customer"
     #: Our account: the provider refuses everything until that is put right.
     ACCOUNT = "account"
+
+
+#: Why an order failed that was refused, by what the refusal is about.
+FAILURE_REASONS = {
+    About.ORDER: FailureReason.PROVIDER,
+    About.PRODUCT: FailureReason.PRODUCT,
+    About.CUSTOMER: FailureReason.CUSTOMER,
+    About.ACCOUNT: FailureReason.ACCOUNT,
+}
 
 
 class Refused(ProviderError):

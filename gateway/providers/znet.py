@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from gateway import inputs, outbound
 from gateway.providers import players, refusals
 from gateway.providers.base import (
+    FAILURE_REASONS,
     About,
     Balance,
     InDoubt,
@@ -27,7 +28,7 @@ from gateway.providers.base import (
 from models import codes, masking, texts
 from models.outcome import Outcome
 from models.provider import Provider
-from models.status import ExternalStatus
+from models.status import ExternalStatus, FailureReason
 
 CURRENCY = "TRY"
 #: `durum` of a callback and the state of pin_kontrol.
@@ -181,7 +182,14 @@ class Znet:
             raise UnreadableCallback("`durum` must be 1, 2 or 3")
         message = _text(fields.get("aciklama")) or None
         found = codes.read(fields.get("pin"))
-        return Outcome(status, referans, codes=found.codes, unreadable_code=found.unreadable, message=message)
+        return Outcome(
+            status,
+            referans,
+            codes=found.codes,
+            unreadable_code=found.unreadable,
+            message=message,
+            failure_reason=_failure_reason(status, message),
+        )
 
     @staticmethod
     def write_callback(outcome: Outcome) -> Mapping[str, str]:
@@ -337,8 +345,24 @@ def _state(task: Task, answer: str, fields: list[str]) -> Outcome:
     found = codes.read(fields[1]) if status is ExternalStatus.COMPLETED else codes.Codes()
     message = fields[2] if len(fields) > 2 else None
     return Outcome(
-        status, task.referans, codes=found.codes, unreadable_code=found.unreadable, message=message
+        status,
+        task.referans,
+        codes=found.codes,
+        unreadable_code=found.unreadable,
+        message=message,
+        failure_reason=_failure_reason(status, message),
     )
+
+
+def _failure_reason(status: ExternalStatus, message: str | None) -> FailureReason | None:
+    """What the words of a failure are about, where they leave no doubt: "bakiye" may be the refund.
+
+    Of a long text nothing is known: its end may change what it means.
+    """
+    if status is not ExternalStatus.FAILED or not message or len(message) > MAX_REASON:
+        return None
+    means = refusals.meaning(fold(texts.clean(message, MAX_REASON)))
+    return FAILURE_REASONS[means.about] if means.is_certain and means.about is not About.ORDER else None
 
 
 def _package(line: Mapping[str, Any]) -> Package:

@@ -39,7 +39,8 @@ def inputs_of(offer: Offer) -> dict[str, bool]:
         needed = players.needed_in(template) if field in kind.NEEDS else []
         for name in players.names_in(template):
             found[name] = found.get(name, False) or name in needed
-    return found
+    further = sorted(found.keys() - set(players.NAMES))
+    return {name: found[name] for name in (*players.NAMES, *further) if name in found}
 
 
 def _most(offers: list[Offer]) -> int:
