@@ -290,6 +290,11 @@ def standing() -> Standing:
     return found
 
 
+def waits_for_default() -> bool:
+    """Whether something waits for NOTIFY_URL."""
+    return database.row(WAITS_FOR_DEFAULT) is not None
+
+
 def count(wanted: Filter) -> int:
     """How many there are."""
     where, values = _conditions(wanted)
@@ -541,6 +546,9 @@ FROM (
 ) AS waiting, (
     SELECT count(failing_since)::int AS failing, count(disabled_at)::int AS disabled FROM referans.receivers
 ) AS health
+"""
+WAITS_FOR_DEFAULT = f"""
+SELECT 1 FROM referans.notifications WHERE receiver = '{DEFAULT_RECEIVER}' AND state = 'waiting' LIMIT 1
 """
 COUNT_DUE = """
 SELECT count(*)::int AS n FROM referans.notifications WHERE state = 'waiting' AND next_try_at <= now()

@@ -84,6 +84,7 @@ def _checks(settings: Settings, call: bool) -> list[Check]:
         Check("gaps", partial(provider_probes.gaps, settings), stored),
         Check("stocks", partial(provider_probes.stocks, settings), stored),
         Check("last hour", partial(provider_probes.last_hour, settings), stored),
+        Check("notifications", partial(order_probes.notifications, settings), stored),
         Check("unknown orders", partial(order_probes.denied_orders, settings), stored),
         Check("stuck orders", partial(order_probes.stuck_orders, settings), stored),
     ]

@@ -127,6 +127,7 @@ def _target(found: Notification, settings: Settings) -> str:
 
 @app.command()
 def redeliver(
+    by: options.Person,
     names: Annotated[
         list[str] | None, typer.Argument(metavar="ID", help="Numbers, or `webhook-id`s.")
     ] = None,
@@ -136,7 +137,6 @@ def redeliver(
         False, "--all", help="With --since or --order: those that were delivered, too, and not only the dead."
     ),
     yes: bool = typer.Option(False, "--yes", help="Do not ask for a confirmation."),
-    by: options.Person = "",
     json: Json = False,
 ) -> None:
     """Have notifications delivered again: some, or those since a time that are dead.
