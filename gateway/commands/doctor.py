@@ -25,7 +25,7 @@ MARK = 9
 #: Checks that are told in the line of another one: that of the server which answers, but takes no writes.
 SAID_BY = {"database writes": "database", "broker writes": "broker"}
 #: Checks without a line of their own if they find nothing, or cannot be asked.
-DETAILS = ("codes", "worker keys", "gaps", "stocks", "last hour", "unknown orders")
+DETAILS = ("codes", "worker keys", "gaps", "stocks", "last hour", "notifications", "unknown orders")
 
 
 def doctor(
