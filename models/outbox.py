@@ -25,7 +25,7 @@ from models.status import Attention
 #: Calls to one receiver at once in one process: while it answers quickly, and while it is new, slow or failing.
 MOST_CALLS, FEW_CALLS = 16, 2
 #: Seconds of a claim: longer than any try, so that no other process tries the same.
-CLAIM_SECONDS = 60.0
+CLAIM_SECONDS = 45.0
 #: Calls in a row that brought no answer, after which a receiver is only tried now and then.
 BREAKER_THRESHOLD = 5
 #: Seconds between two such tries: the first wait, which doubles, and the longest.
