@@ -225,11 +225,11 @@ class Bell:
         self._is_told = False
         self._telling = Rounds("bell-notify", self._take_told, self._tell, delay_seconds=NOTIFY_SECONDS)
 
-    def ring(self, actor_name: str, *order_ids: str) -> None:
-        """A hint for each order. Never blocks and never raises."""
+    def ring(self, actor_name: str, *order_ids: str | None) -> None:
+        """A hint for each order, or (None) for none in particular. Never blocks and never raises."""
         try:
             for order_id in order_ids:
-                self._put(message(actor_name, order_id))
+                self._put(message(actor_name, *([order_id] if order_id else [])))
             self._start()
         except Exception as error:
             self._report(error)
@@ -250,8 +250,7 @@ class Bell:
         return told
 
     def _tell(self, _: bool) -> None:
-        self._put(message(NOTIFY))
-        self._start()
+        self.ring(NOTIFY, None)
 
     def _put(self, message: dramatiq.Message[Any]) -> None:
         self._count(1)

@@ -120,6 +120,7 @@ WORDS: tuple[tuple[type[Exception], str], ...] = (
     (failures.ConnectTimeoutError, "no connection in time"),
     (failures.ReadTimeoutError, "no answer in time"),
     (failures.SSLError, "no TLS connection (is its certificate right?)"),
+    (ssl.SSLError, "no TLS connection (is its certificate right?)"),
     (failures.ProtocolError, "the connection was cut"),
     (requests.exceptions.InvalidURL, "the URL is not valid"),
     (requests.exceptions.MissingSchema, "the URL is not valid"),
@@ -134,7 +135,8 @@ def described(error: Exception, deadline_seconds: float) -> str:
     if call.remaining_seconds() <= 0:
         return f"no whole answer within {deadline_seconds:g} s"
     cause = error.args[0] if error.args and isinstance(error.args[0], Exception) else error
-    cause = getattr(cause, "reason", None) or cause
+    reason = getattr(cause, "reason", None)
+    cause = reason if isinstance(reason, Exception) else cause
     return next((words for kind, words in WORDS if isinstance(cause, kind)), type(cause).__name__)
 
 

@@ -10,7 +10,7 @@ import socket
 import ssl
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import SplitResult, quote, urlsplit
@@ -52,10 +52,17 @@ class Answer:
 class Poster:
     """Safe to share between threads, which share its connections, too."""
 
-    def __init__(self, *, try_seconds: float = TRY_SECONDS) -> None:
+    def __init__(
+        self,
+        *,
+        try_seconds: float = TRY_SECONDS,
+        resolve: Callable[[str, int], list[str]] = resolve,
+        authorities: str = requests.utils.DEFAULT_CA_BUNDLE_PATH,
+    ) -> None:
+        self._resolve = resolve
         self._try_seconds = try_seconds
         self._timeout = urllib3.Timeout(connect=min(CONNECT_SECONDS, try_seconds), read=try_seconds)
-        self._tls = ssl.create_default_context(cafile=requests.utils.DEFAULT_CA_BUNDLE_PATH)
+        self._tls = ssl.create_default_context(cafile=authorities)
         self._lock = threading.Lock()
         self._pools: OrderedDict[tuple[str, str, int, str], urllib3.HTTPConnectionPool] = OrderedDict()
 
@@ -69,7 +76,7 @@ class Poster:
         port = parts.port or (443 if parts.scheme == "https" else 80)
         outbound.call.begin(self._try_seconds, KEPT_BYTES + outbound.MAX_FRAME_BYTES)
         try:
-            addresses = [host] if any_address else resolve(host, port)
+            addresses = [host] if any_address else self._resolve(host, port)
         except NotPublic as error:
             raise NotAllowed(str(error)) from None
         except (socket.gaierror, UnicodeError):

@@ -25,7 +25,7 @@ from models.status import Attention
 #: Calls to one receiver at once in one process: while it answers quickly, and while it is new, slow or failing.
 MOST_CALLS, FEW_CALLS = 16, 2
 #: Seconds of a claim: longer than any try, so that no other process tries the same.
-CLAIM_SECONDS = 60.0
+CLAIM_SECONDS = 45.0
 #: Calls in a row that brought no answer, after which a receiver is only tried now and then.
 BREAKER_THRESHOLD = 5
 #: Seconds between two such tries: the first wait, which doubles, and the longest.
@@ -290,6 +290,11 @@ def standing() -> Standing:
     return found
 
 
+def waits_for_default() -> bool:
+    """Whether something waits for NOTIFY_URL."""
+    return database.row(WAITS_FOR_DEFAULT) is not None
+
+
 def count(wanted: Filter) -> int:
     """How many there are."""
     where, values = _conditions(wanted)
@@ -541,6 +546,9 @@ FROM (
 ) AS waiting, (
     SELECT count(failing_since)::int AS failing, count(disabled_at)::int AS disabled FROM referans.receivers
 ) AS health
+"""
+WAITS_FOR_DEFAULT = f"""
+SELECT 1 FROM referans.notifications WHERE receiver = '{DEFAULT_RECEIVER}' AND state = 'waiting' LIMIT 1
 """
 COUNT_DUE = """
 SELECT count(*)::int AS n FROM referans.notifications WHERE state = 'waiting' AND next_try_at <= now()

@@ -52,6 +52,7 @@ class Guard:
 PLAN, SETTLE = "tests/models/test_claims.py", "tests/models/test_settle.py"
 INBOX, PLACING = "tests/models/test_inbox.py", "tests/models/test_placing.py"
 CALLBACKS = "tests/gateway/web/test_callbacks.py"
+NOTIFYING = "tests/gateway/fulfilment/test_notifying.py"
 LIMITS, ACCESS = "tests/gateway/web/test_limits.py", "tests/gateway/web/test_access.py"
 SETTINGS, RESEALING = "tests/gateway/test_settings.py", "tests/models/test_resealing.py"
 LOGGED = (
@@ -2495,6 +2496,104 @@ GUARDS = [
         " WHERE tenant_id IS NULL'",
         "'",
         OF_TENANTS,
+    ),
+    Guard(
+        "of one order the later notification waits for the earlier one",
+        "models/outbox.py",
+        "earlier.state = 'waiting' AND earlier.id < n.id)",
+        "earlier.state = 'waiting' AND earlier.id < n.id AND false)",
+        NOTIFYING,
+    ),
+    Guard(
+        "what one process tries no other one tries",
+        "models/outbox.py",
+        "UPDATE referans.notifications AS n SET next_try_at = now() + make_interval(secs => {CLAIM_SECONDS})",
+        "UPDATE referans.notifications AS n SET next_try_at = now() - make_interval(secs => {CLAIM_SECONDS})",
+        f"{NOTIFYING}::test_what_a_killed_process_had_claimed_is_tried_again",
+    ),
+    Guard(
+        "the failure of a claim that has ended changes no plan",
+        "models/outbox.py",
+        "(g.became = 'delivered' OR n.next_try_at = g.claim)",
+        "(g.became = 'delivered' OR true)",
+        NOTIFYING,
+    ),
+    Guard(
+        "a process that stood still sends nothing that another may have",
+        "gateway/fulfilment/notifying.py",
+        "if began - job.began > outbox.CLAIM_SECONDS / 2:",
+        "if began - job.began > 100 * outbox.CLAIM_SECONDS:",
+        NOTIFYING,
+    ),
+    Guard(
+        "a receiver that hangs gets few calls",
+        "models/outbox.py",
+        "WHEN r.receiver IS NULL OR r.failures > 0 OR r.slow THEN {FEW_CALLS}",
+        "WHEN r.receiver IS NULL OR r.failures > 0 OR r.slow THEN {MOST_CALLS}",
+        f"{NOTIFYING}::test_a_receiver_that_hangs_delays_no_other",
+    ),
+    Guard(
+        "no receiver gets more than half of what the others leave",
+        "models/outbox.py",
+        "ceil((%(room)s::int - COALESCE(held.taken, 0)) / 2.0)",
+        "%(room)s::int",
+        f"{NOTIFYING}::test_several_that_begin_to_hang_leave_room_for_others",
+    ),
+    Guard(
+        "a hint that comes while notifications are sent makes it look again",
+        "gateway/fulfilment/notifying.py",
+        "if is_hint or not self._under_way:",
+        "if not self._under_way:",
+        f"{NOTIFYING}::test_a_hint_while_it_works_makes_it_look_again",
+    ),
+    Guard(
+        "nothing is sent unsigned",
+        "gateway/fulfilment/notifying.py",
+        "if not room or not self._secrets:",
+        "if not room:",
+        NOTIFYING,
+    ),
+    Guard(
+        "what others choose leads to no address of ours",
+        "gateway/public_addresses.py",
+        'if not all(is_public(ip_address(each.partition("%")[0])) for each in addresses):',
+        "if not addresses:",
+        f"{NOTIFYING} tests/gateway/test_public_addresses.py",
+    ),
+    Guard(
+        "the connection goes to an address that was checked",
+        "gateway/posting.py",
+        "pool = self._pool(parts.scheme, host, port, address)",
+        "pool = self._pool(parts.scheme, host, port, host)",
+        "tests/gateway/test_posting.py",
+    ),
+    Guard(
+        "a literal that is not public is refused in a notifyUrl",
+        "gateway/public_addresses.py",
+        "if literal is not None and not is_public(literal) and not allow_private:",
+        "if False:",
+        "tests/gateway/web/test_notify_url.py",
+    ),
+    Guard(
+        "only 2xx says that a notification has come",
+        "gateway/fulfilment/retries.py",
+        "return 200 <= status < 300",
+        "return 200 <= status < 400",
+        f"{NOTIFYING} tests/gateway/fulfilment/test_retries.py",
+    ),
+    Guard(
+        "codes are sent only where nobody on the way can read them",
+        "gateway/fulfilment/messages.py",
+        'return parts.scheme == "https" or',
+        "return True or",
+        "tests/gateway/fulfilment/test_messages.py",
+    ),
+    Guard(
+        "a receiver's answer is kept without codes",
+        "gateway/fulfilment/notifying.py",
+        "return str(masking.mask(text, ANSWER,",
+        "return text or str(masking.mask(text, ANSWER,",
+        f"{NOTIFYING}::test_an_answer_is_kept_without_codes",
     ),
 ]
 

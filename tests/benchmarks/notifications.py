@@ -66,6 +66,8 @@ def _delays(stage: Stage, report: Report, what: str, seconds: int, receivers: in
             _complete(stage, storefront, load, port, 2 * COMPLETIONS_A_SECOND)  # until all of it is warm
             completed = _complete(stage, storefront, load, port, count)
             load.close()
+    if failed := stage.sql(FAILED, (storefront.urls()[-1] if receivers > 1 else "",)):
+        raise RuntimeError(f"tries that failed would make the figures worthless: {failed}")
     heard = storefront.heard()
     delays = [1000 * (heard[order_id] - at) for order_id, at in completed.items()]
     cuts = statistics.quantiles(delays, n=100)
@@ -152,5 +154,9 @@ SELECT o.id, 'order.completed', 'NOTIFY_URL', jsonb_build_object(
     'provider_referans', o.provider_referans, 'last_message', 'Yukleme basarili', 'created_at', o."createdAt",
     'sent_at', o."sentAt", 'completed_at', o."completedAt", 'duration_ms', o."durationMs")
 FROM product_orders AS o WHERE o."externalStatus" = 'completed' ORDER BY o.id LIMIT %s
+"""
+FAILED = """
+SELECT d.error, count(*) FROM referans.deliveries AS d JOIN referans.notifications AS n ON n.id = d.notification_id
+WHERE d.error IS NOT NULL AND n.url IS DISTINCT FROM %s GROUP BY 1
 """
 WAITING = "SELECT count(*) FROM referans.notifications WHERE state = 'waiting'"

@@ -63,9 +63,15 @@ def test_all_is_well(well: Run) -> None:
     assert (plain.code, found.code) == (0, 0)
     names = ["settings", "database", "migrations", "pooler", "encryption", "codes", "broker"]
     names += ["workers", "scheduler", "sweep"]
-    assert list(report(found)) == [*names, "provider box", "callback formats", "stuck orders"]
+    assert list(report(found)) == [
+        *names,
+        "provider box",
+        "callback formats",
+        "notifications",
+        "stuck orders",
+    ]
     assert {status for status, _, _ in report(found).values()} == {"ok"}
-    assert [line.split()[0] for line in plain.out.splitlines()] == ["ok"] * 13
+    assert [line.split()[0] for line in plain.out.splitlines()] == ["ok"] * 14
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,12 +13,12 @@ from typing import Any
 import pytest
 from standardwebhooks import Webhook
 
-from gateway.fulfilment.notifying import LOOK_SECONDS, Notifier
+from gateway.fulfilment.notifying import CALLS, LOOK_SECONDS, Notifier
 from gateway.posting import Poster
 from gateway.settings import load
 from models import claims, outbox, timeline
 from models.db import database, receiver
-from models.outbox import Became, Tried
+from models.outbox import MOST_CALLS, Became, Held, Tried
 from models.status import ExternalStatus
 from tests import factories
 from tests.acceptance.system import free_port
@@ -297,6 +298,35 @@ def test_a_receiver_that_hangs_delays_no_other(shop: Shop, other_shop: Shop) -> 
         notifier.stop()
         running.join(10)
     assert not running.is_alive()
+
+
+def test_several_that_begin_to_hang_leave_room_for_others(shop: Shop) -> None:
+    """They were quick until now, so that each may have many calls."""
+    names = [f"http://shop-{number}.example" for number in range(4)]
+    database.rows("INSERT INTO referans.receivers (receiver) SELECT unnest(%s)", (names,))
+    for _ in range(40):
+        for name in names[:3]:
+            ended(url=name)
+    ended(url=names[3])
+    held: Counter[str] = Counter()
+    while sum(held.values()) < CALLS:
+        due = outbox.claim(
+            CALLS - held.total(),
+            [Held(name, count, MOST_CALLS) for name, count in held.items()],
+            has_default=True,
+        )
+        if not due:
+            break
+        held.update(each.receiver for each in due)
+    assert held[names[3]] == 1
+    assert held.total() < CALLS
+    assert max(held.values()) == MOST_CALLS
+
+
+def test_without_a_secret_nothing_is_sent_and_it_waits(shop: Shop) -> None:
+    ended()
+    Notifier(load({"NOTIFY_URL": shop.url}, require=())).deliver()
+    assert (shop.requests, standing()) == ([], [("waiting", 0)])
 
 
 def test_one_that_fails_is_spared_until_it_answers_again(shop: Shop, other_shop: Shop) -> None:
