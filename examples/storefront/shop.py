@@ -23,7 +23,8 @@ from referans_client import ApiError, BadSignature, Client, NotReached, Order, v
 
 HOST, PORT = "127.0.0.1", int(os.environ.get("PORT", "8080"))
 GATEWAY_URL = os.environ.get("GATEWAY_URL", "http://localhost:8000")
-GATEWAY_KEY, NOTIFY_SECRET = os.environ["GATEWAY_KEY"], os.environ.get("NOTIFY_SECRET", "")
+#: Of several secrets, each signs, so that one is enough.
+GATEWAY_KEY, NOTIFY_SECRET = os.environ["GATEWAY_KEY"], os.environ.get("NOTIFY_SECRET", "").partition(",")[0]
 #: What is sold: product and package, and what it is called.
 PACKAGES = {"pubg/60uc": "60 UC", "pubg/325uc": "325 UC", "freefire/100": "100 diamonds"}
 #: Seconds that one request of the page waits for a change.

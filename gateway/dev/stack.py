@@ -90,8 +90,9 @@ def environment(given: Mapping[str, str], plan: Plan) -> dict[str, str]:
         made["ENCRYPTION_KEYS"] = kept(
             plan.directory / "encryption_keys", lambda: Fernet.generate_key().decode()
         )
-    if STOREFRONT.exists() and not given.get("NOTIFY_URL"):
+    if STOREFRONT.exists():
         made["NOTIFY_URL"] = f"{plan.storefront_url}/notifications"
+    if not given.get("NOTIFY_SECRET"):
         made["NOTIFY_SECRET"] = kept(plan.notify_secret_file, StandardWebhooks().new_secret)
     # Dramatiq and periodiq write a few lines before our log takes over, in the zone TZ.
     zone = given.get("TIMEZONE") or Settings.model_fields["timezone"].default

@@ -284,12 +284,20 @@ Why = Annotated[str, Field(max_length=500), AfterValidator(storable), AfterValid
 class ResolveOrder(_Input):
     """The body of `POST /orders/{id}/resolve`."""
 
-    reason: Why
-    external_status: Literal["completed", "failed", "reversed"] | None = None
-    accept: bool = False
-    pin_code: Annotated[tuple[Code, ...], BeforeValidator(_pin_code, json_schema_input_type=str | None)] = ()
+    reason: Annotated[Why, Field(description="Why, in words; it stands on the timeline.")]
+    external_status: Annotated[
+        Literal["completed", "failed", "reversed"] | None, Field(description="What the order becomes.")
+    ] = None
+    accept: Annotated[bool, Field(description="Take the outcome that was kept as a conflict.")] = False
+    pin_code: Annotated[
+        tuple[Code, ...],
+        BeforeValidator(_pin_code, json_schema_input_type=str | None),
+        Field(description="Of a completed order: its code, where it is one text."),
+    ] = ()
     codes: Annotated[
-        tuple[Code, ...], BeforeValidator(_listed_codes, json_schema_input_type=list[GivenCode] | None)
+        tuple[Code, ...],
+        BeforeValidator(_listed_codes, json_schema_input_type=list[GivenCode] | None),
+        Field(description="Of a completed order: its codes."),
     ] = ()
 
     def all_codes(self) -> list[Code]:
@@ -311,9 +319,13 @@ class ResolveOrder(_Input):
 class ResendOrder(_Input):
     """The body of `POST /orders/{id}/resend`."""
 
-    reason: Why
-    provider_id: Text | None = None
-    may_buy_twice: bool = False
+    reason: Annotated[Why, Field(description="Why, in words; it stands on the timeline.")]
+    provider_id: Annotated[
+        Text | None, Field(description="The provider that gets it; none: the first of its routes.")
+    ] = None
+    may_buy_twice: Annotated[
+        bool, Field(description="Send it even where a provider may have delivered it already.")
+    ] = False
 
 
 class ListOrders(BaseModel):
@@ -321,14 +333,26 @@ class ListOrders(BaseModel):
 
     model_config = ConfigDict(extra="forbid", alias_generator=to_camel, frozen=True)
 
-    external_status: status.ExternalStatus | None = None
-    provider_id: Text | None = None
-    user_identifier: Text | None = None
-    reference: Text | None = None
-    created_after: Time | None = None
-    created_before: Time | None = None
-    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT
-    cursor: Annotated[Place | None, BeforeValidator(read_cursor, json_schema_input_type=str)] = None
+    external_status: Annotated[
+        status.ExternalStatus | None, Field(description="Only those in this state.")
+    ] = None
+    provider_id: Annotated[
+        Text | None, Field(description="Only those that this provider has or had last.")
+    ] = None
+    user_identifier: Annotated[Text | None, Field(description="Only those for this player.")] = None
+    reference: Annotated[
+        Text | None, Field(description="Only the one with this number of the storefront.")
+    ] = None
+    created_after: Annotated[Time | None, Field(description="Only those placed at this time or later.")] = (
+        None
+    )
+    created_before: Annotated[Time | None, Field(description="Only those placed before this time.")] = None
+    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT, description="Orders on a page.")] = DEFAULT_LIMIT
+    cursor: Annotated[
+        Place | None,
+        BeforeValidator(read_cursor, json_schema_input_type=str),
+        Field(description="Where the page begins: `nextCursor` of the page before, unchanged."),
+    ] = None
 
 
 class GetOrder(BaseModel):
@@ -366,8 +390,12 @@ class ListEvents(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     #: Most timelines are one page.
-    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] = MAX_LIMIT
-    cursor: Annotated[int, BeforeValidator(read_event_cursor, json_schema_input_type=str)] = 0
+    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT, description="Events on a page.")] = MAX_LIMIT
+    cursor: Annotated[
+        int,
+        BeforeValidator(read_event_cursor, json_schema_input_type=str),
+        Field(description="Where the page begins: `nextCursor` of the page before, unchanged."),
+    ] = 0
 
 
 def read_order(body: Mapping[str, Any], rules: NotifyRules) -> NewOrder:

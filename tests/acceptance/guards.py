@@ -27,6 +27,7 @@ COPIED = (
     "actors",
     "models",
     "migrations",
+    "clients",
     "tests",
     "setup.cfg",
     "pyproject.toml",
@@ -53,6 +54,7 @@ PLAN, SETTLE = "tests/models/test_claims.py", "tests/models/test_settle.py"
 INBOX, PLACING = "tests/models/test_inbox.py", "tests/models/test_placing.py"
 CALLBACKS = "tests/gateway/web/test_callbacks.py"
 NOTIFYING = "tests/gateway/fulfilment/test_notifying.py"
+CLIENTS = "tests/clients/test_clients.py"
 LIMITS, ACCESS = "tests/gateway/web/test_limits.py", "tests/gateway/web/test_access.py"
 SETTINGS, RESEALING = "tests/gateway/test_settings.py", "tests/models/test_resealing.py"
 LOGGED = (
@@ -2545,6 +2547,41 @@ GUARDS = [
         "if is_hint or not self._under_way:",
         "if not self._under_way:",
         f"{NOTIFYING}::test_a_hint_while_it_works_makes_it_look_again",
+    ),
+    Guard(
+        "the client in Python places with a key of its own",
+        "clients/python/referans_client/__init__.py",
+        'json=body, headers={"Idempotency-Key": key}',
+        "json=body",
+        f"{CLIENTS}::test_an_order_whose_answer_gets_lost_is_placed_once",
+    ),
+    Guard(
+        "the client in TypeScript places with a key of its own",
+        "clients/typescript/referans.ts",
+        '{ body, headers: { "Idempotency-Key": key } }',
+        "{ body }",
+        f"{CLIENTS}::test_the_client_in_typescript_passes_its_own_tests",
+    ),
+    Guard(
+        "the client in Python repeats only what is safe",
+        "clients/python/referans_client/__init__.py",
+        "tries = TRIES if is_safe else 1",
+        "tries = TRIES",
+        f"{CLIENTS}::test_what_is_not_safe_to_repeat_is_not_repeated",
+    ),
+    Guard(
+        "the client in Python takes no notification with a wrong signature",
+        "clients/python/referans_client/__init__.py",
+        "if not any(hmac.compare_digest(",
+        "if not signatures and not any(hmac.compare_digest(",
+        f"{CLIENTS}::test_a_notification_that_was_changed_is_refused",
+    ),
+    Guard(
+        "the client in TypeScript takes no notification with a wrong signature",
+        "clients/typescript/referans.ts",
+        'if (await crypto.subtle.verify("HMAC", key, signature, signed))',
+        "if (signature.length)",
+        f"{CLIENTS}::test_the_client_in_typescript_passes_its_own_tests",
     ),
     Guard(
         "nothing is sent unsigned",

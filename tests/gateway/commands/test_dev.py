@@ -47,6 +47,7 @@ def test_what_is_in_the_environment_wins(here: Plan) -> None:
         "GUNICORN_CMD_ARGS": "--bind 0.0.0.0:1",
         "TIMEZONE": "Asia/Kolkata",
         "NOTIFY_URL": "https://shop.example/notifications",
+        "NOTIFY_SECRET": "whsec_dGhhdCBvZiB0aGUgc2hvcA==",
     }
     assert stack.environment(given | {"PORT": "1", "TZ": "UTC"}, here) == {
         **given,

@@ -105,6 +105,11 @@ def test_every_field_says_what_it_is(document: dict[str, Any]) -> None:
         assert not silent, name
 
 
+def test_every_parameter_says_what_it_is(document: dict[str, Any]) -> None:
+    listed = [one for parameters in everywhere(document["paths"], "parameters") for one in parameters]
+    assert listed and [one["name"] for one in listed if not one.get("description")] == []
+
+
 @CALLED
 def test_who_may_call_is_said(client: Client, operation: Operation) -> None:
     resource = client.app._router.find(FIELD.sub("x", operation.path))[0]
