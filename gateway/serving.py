@@ -211,6 +211,11 @@ class Worker(ggevent.GeventWorker):  # type: ignore[misc]
                 client.end_if_idle()
 
 
+def is_ours() -> bool:
+    """Whether this process is served by `Worker`, as gunicorn.conf.py says; gunicorn reads that where it is started."""
+    return bool(extensions.get_wait_callback() is wait_for_postgres)
+
+
 def connections(wanted: int) -> int:
     """How many connections a process may have, `wanted` if it may open as many files; raises that limit if it can."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -170,6 +170,8 @@ class Adapter(Protocol):
     CREDENTIALS: ClassVar[tuple[str, ...]]
     #: Names of its fields that a route may fill by templates (`gateway routes add … --map FIELD=TEMPLATE`).
     FIELDS: ClassVar[tuple[str, ...]]
+    #: Names of the parameters that every route to it needs (`gateway routes add … --param NAME=VALUE`).
+    PARAMS: ClassVar[tuple[str, ...]]
     #: The answer to a callback in this protocol's own format; None for JSON.
     ACKNOWLEDGEMENT: ClassVar[str | None]
 
