@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from urllib.parse import SplitResult, quote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 import requests
 import urllib3
@@ -22,6 +22,7 @@ from urllib3 import exceptions as failures
 from gateway import outbound
 from gateway.outbound import LocalFault, NoAnswer, OutboundError, Unreachable
 from gateway.public_addresses import NotPublic, ascii_host, resolve
+from gateway.signatures import sign_basic
 
 #: Seconds that a call may take, its answer included.
 TRY_SECONDS = 15.0
@@ -91,7 +92,7 @@ class Poster:
     ) -> Answer:
         pool = self._pool(parts.scheme, host, port, address)
         target = quote(f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}", safe=SAFE)
-        named = {"Host": _authority(parts, host), "User-Agent": "referans", **headers}
+        named = {"Host": _authority(parts, host), "User-Agent": "referans", **_credentials(parts), **headers}
         try:
             return self._call(pool, target, body, named)
         except (OSError, failures.HTTPError, http.client.HTTPException) as error:
@@ -154,6 +155,13 @@ class Poster:
             ssl_context=self._tls,
             server_hostname=host,
         )
+
+
+def _credentials(parts: SplitResult) -> dict[str, str]:
+    """Those in a URL, as curl sends them; only the operator's own URL may have some."""
+    if parts.username is None:
+        return {}
+    return {"Authorization": sign_basic(unquote(parts.username), unquote(parts.password or ""))}
 
 
 def _authority(parts: SplitResult, host: str) -> str:

@@ -182,10 +182,11 @@ class Standing:
 
 
 def claim(room: int, held: Sequence[Held], *, has_default: bool) -> list[Due]:
-    """Claim up to `room` notifications that are due, the longest due first; of each order, the oldest that waits.
+    """Claim notifications that are due, one of each receiver after the other; of each order, the oldest that waits.
 
-    No receiver gets more than it may have under way, or more than half of the room that others leave. Without
-    `has_default`, those for NOTIFY_URL go on waiting.
+    At most half of `room`, so that receivers which begin to hang at the same time leave some for others. No receiver
+    gets more than it may have under way, or than half of what the others leave. Without `has_default`, those for
+    NOTIFY_URL go on waiting.
     """
     values: dict[str, Any] = {
         "room": room,
@@ -397,12 +398,16 @@ WITH RECURSIVE waiting AS (
       AND (r.paused_until IS NULL OR probed.receiver IS NOT NULL)
       AND (%(has_default)s::boolean OR waiting.receiver <> '{DEFAULT_RECEIVER}')
 ), chosen AS (
-    SELECT found.id FROM open CROSS JOIN LATERAL (
-        SELECT n.id, n.next_try_at FROM referans.notifications AS n
-        WHERE n.receiver = open.receiver AND {_IS_NEXT}
-        ORDER BY n.next_try_at LIMIT open.places FOR UPDATE OF n SKIP LOCKED
-    ) AS found
-    WHERE open.places > 0 ORDER BY found.next_try_at, found.id LIMIT %(room)s
+    SELECT turns.id FROM (
+        SELECT found.*, row_number() OVER (PARTITION BY open.receiver ORDER BY found.next_try_at, found.id) AS turn
+        FROM open CROSS JOIN LATERAL (
+            SELECT n.id, n.next_try_at FROM referans.notifications AS n
+            WHERE n.receiver = open.receiver AND {_IS_NEXT}
+            ORDER BY n.next_try_at LIMIT open.places FOR UPDATE OF n SKIP LOCKED
+        ) AS found
+        WHERE open.places > 0
+    ) AS turns
+    ORDER BY turns.turn, turns.next_try_at, turns.id LIMIT ceil(%(room)s::int / 2.0)
 )
 UPDATE referans.notifications AS n SET next_try_at = now() + make_interval(secs => {CLAIM_SECONDS})
 WHERE n.id = ANY (ARRAY(SELECT chosen.id FROM chosen)) AND {_UNSYNCED} RETURNING {_DUE}

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway import shown
+from gateway import log, shown
 from gateway.commands import durations, options, printing
 from gateway.commands.batch import Waker
 from gateway.commands.context import Problem, find_order, gateway
@@ -119,10 +119,14 @@ def show(
 
 
 def _target(found: Notification, settings: Settings) -> str:
-    """Where it goes; of a query, which may hold a secret, nothing is shown."""
+    """Where it goes; of a query and of credentials, nothing is shown."""
     if found.url is None:
-        return f"NOTIFY_URL ({(settings.notify_url or 'not set').partition('?')[0]})"
-    return found.url.partition("?")[0]
+        return f"NOTIFY_URL ({_shown_url(settings.notify_url) if settings.notify_url else 'not set'})"
+    return _shown_url(found.url)
+
+
+def _shown_url(url: str) -> str:
+    return log.mask(url.partition("?")[0].partition("#")[0])
 
 
 @app.command()

@@ -4,12 +4,14 @@ from gateway.commands import advice
 from gateway.commands.printing import counted
 from gateway.commands.probes import Finding, Status
 from gateway.settings import Settings
-from models import denied, outbox, stuck
+from models import denied, others, outbox, stuck
 from models.db import database
 from models.stuck import Limits
 
 #: Commands that only look, which `gateway orders list --stuck` names.
 LOOKS = ("gateway orders show", "gateway orders pin", "gateway doctor", "gateway providers test")
+#: Providers that a line names, at most.
+PROVIDERS = 3
 #: What stands in the commands of an advice that is about no order in particular.
 NAMES = {
     "id": "ID",
@@ -75,15 +77,31 @@ def notifications(settings: Settings) -> list[Finding]:
     return [Finding(name, Status.OK, f"{standing.waiting} waiting{where}")]
 
 
+def orders_of_others(_: Settings) -> list[Finding]:
+    """Which orders of another system are not followed. They may be left to that system, so that nothing is wrong."""
+    with database.session():
+        found = others.unfollowed()
+    if not found:
+        return []
+    named = ", ".join(
+        f"{others.bounded(each.count)} of provider {each.provider_id}" for each in found[:PROVIDERS]
+    )
+    more = f" and {counted(len(found) - PROVIDERS, 'other provider')}" if len(found) > PROVIDERS else ""
+    detail = (
+        f"not followed, of the last day: {named}{more}; to follow them: gateway providers add, with that id"
+    )
+    return [Finding("orders of others", Status.OK, detail)]
+
+
 def denied_orders(_: Settings) -> list[Finding]:
-    """No provider says that it does not know an order which it has accepted."""
+    """No provider says that it does not know an order which was sent to it."""
     with database.session():
         found = denied.by_provider()
     return [
         Finding(
             f"provider {each.provider_id}: unknown orders",
             Status.WARNING,
-            f"says that it does not know {counted(each.count, 'order')} that it has accepted: {each.example}"
+            f"says that it does not know {counted(each.count, 'order')} sent to it: {each.example}"
             + (" and others" if each.count > 1 else ""),
             f"ask {each.provider_id} what became of them and of their cost: gateway orders show {each.example};"
             " then gateway orders complete ID or fail ID, with a reason",

@@ -53,11 +53,12 @@ def sweep(json: bool = typer.Option(False, "--json", help="Print JSON.")) -> Non
 
 def _sweep(settings: Settings) -> Swept | None:
     with closing(broker.make_broker(settings, strict=True)) as queue:
+        hints = broker.Hints(queue, longest_delay_seconds=settings.sweep_period_seconds)
         worker = Worker(
             settings=settings,
             client=outbound.Client(deadline_seconds=settings.call_timeout),
             permits=Permits(queue.client, call_seconds=settings.call_timeout),
-            hints=(hints := broker.Hints(queue, longest_delay_seconds=settings.sweep_period_seconds)),
+            hints=hints,
             tell=hints.tell,
         )
         swept = sweeping.sweep(worker, "command line", _progress)

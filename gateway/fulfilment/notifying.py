@@ -52,7 +52,7 @@ class _Job:
     due: Due
     #: The order as it is now; only where codes are to be sent.
     now: Order | None
-    #: By `monotonic`.
+    #: When it was claimed at the earliest, by `monotonic`.
     began: float
 
 
@@ -100,17 +100,15 @@ class Notifier:
 
     def deliver(self) -> None:
         """Deliver until nothing is due. Raises what the database raises. Not while `run` runs."""
-        self._claim()
-        while self._under_way:
+        while self._claim() or self._under_way:
             self._await(LOOK_SECONDS)
             self._record()
-            self._claim()
         self._end_callers()
 
     def _round(self) -> None:
         self._record()
-        if not self._is_stopping.is_set():
-            self._claim()
+        while not self._is_stopping.is_set() and self._claim():
+            pass
         self._await(self._patience_seconds())
 
     def _safely(self, work: Callable[[], object]) -> None:
@@ -133,23 +131,34 @@ class Notifier:
         next_try = self._planned[0] - self._monotonic() if self._planned else LOOK_SECONDS
         return max(0.0, min(LOOK_SECONDS, next_try))
 
-    def _claim(self) -> None:
-        """Claim what is due, and hand it to the callers."""
+    def _claim(self) -> bool:
+        """Claim what is due, and hand it to the callers; whether more may be due, for which there is room."""
         room = CALLS - len(self._under_way)
         if not room or not self._secrets:
-            return
+            return False
         while self._planned and self._planned[0] <= self._monotonic():
             heapq.heappop(self._planned)
+        began = self._monotonic()  # before: the claim is no younger than this, however long its answer takes
         with database.session():
             due = outbox.claim(room, self._held(), has_default=self._settings.notify_url is not None)
             now = self._orders(due)
-        began = self._monotonic()
+        self._start_callers(len(self._under_way) + len(due))
         for each in due:
             self._under_way[each.id] = job = _Job(each, now.get(each.order_id), began)
             self._jobs.put(job)
-        while len(self._callers) < len(self._under_way):
-            self._callers.append(threading.Thread(target=self._call, name="notify", daemon=True))
-            self._callers[-1].start()
+        return bool(due) and len(due) >= room / 2
+
+    def _start_callers(self, wanted: int) -> None:
+        """Raises RuntimeError if there is none, and this machine has no room for a thread."""
+        while len(self._callers) < wanted:
+            thread = threading.Thread(target=self._call, name="notify", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:
+                if not self._callers:
+                    raise
+                return
+            self._callers.append(thread)
 
     def _held(self) -> list[Held]:
         taken = Counter(job.due.receiver for job in self._under_way.values())

@@ -65,7 +65,7 @@ CONFLICTS: Labelled = (
 )
 DENIED: Labelled = (
     "referans_provider_orders_unknown",
-    "Orders that it has accepted and says it does not know.",
+    "Orders that were sent to it and that it says it does not know.",
     "provider",
 )
 GAPS: Labelled = (

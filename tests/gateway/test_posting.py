@@ -50,6 +50,15 @@ def test_tls_asks_for_the_name_and_not_for_the_address(serve: Serve, tmp_path: P
         poster.post(f"https://other.example:{port_of(server)}/", b"{}", {})
 
 
+def test_credentials_of_the_operators_url_are_sent_as_curl_does(serve: Serve) -> None:
+    server = serve(ok)
+    url = server.url.replace("://", "://shop:w%20rd@")
+    assert Poster().post(url, b"{}", {}, any_address=True).status == 200
+    [request] = server.requests
+    assert b"Authorization: Basic c2hvcDp3IHJk\r\n" in request
+    assert b"Host: 127.0.0.1:" in request
+
+
 def test_a_name_is_resolved_at_every_call(serve: Serve) -> None:
     server = serve(ok)
     asked: list[str] = []

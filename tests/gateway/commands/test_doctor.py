@@ -252,3 +252,40 @@ def test_a_bad_setting_is_the_only_line(run: Run, monkeypatch: pytest.MonkeyPatc
     examined = run("doctor", "--json")
     assert (examined.code, list(report(examined))) == (1, ["settings"])
     assert "MAX_CHECKS" in report(examined)["settings"][1]
+
+
+def test_orders_of_another_system_at_a_provider_that_is_missing_are_named(
+    well: Run, cli: Run, models: Models
+) -> None:
+    with models():
+        for provider_id, age, word in (
+            ("box", "1 min", "sent"),
+            ("znet-b", "1 min", "queued"),
+            ("znet-b", "2 min", "sent"),
+            ("znet-c", "3 days", "sent"),
+            ("znet-d", "1 min", "completed"),
+            ("znet-e", "1 min", "Unknown"),
+        ):
+            database.rows(THEIRS, (provider_id, word, age))
+    said = report(well("doctor", "--json"))["orders of others"]
+    assert said[:2] == (
+        "ok",
+        "not followed, of the last day: 2 of provider znet-b, 1 of provider znet-e;"
+        " to follow them: gateway providers add, with that id",
+    )
+    added = cli(
+        *("providers", "add", "zent-b", "--adapter", "znet", "--base-url", "https://b.example"),
+        *("--callback", "token"),
+        stdin='{"kod": "1", "sifre": "2"}',
+    )
+    assert "not configured here: 2 znet-b, 1 znet-e" in added.err
+    for missing in ("znet-b", "znet-e"):
+        with models():
+            provider.save(Provider(missing, "znet", "https://b.example", "token", ACCOUNT))
+    assert "orders of others" not in report(well("doctor", "--json"))
+
+
+THEIRS = """
+INSERT INTO product_orders ("providerId", "externalStatus", provider_referans, "sentAt", status)
+VALUES (%s, %s, 'DJ-' || gen_random_uuid(), now() - %s::interval, 'pending') RETURNING id
+"""
