@@ -40,7 +40,7 @@ def create_app(
     """
     limits = limits or Limits(settings, redis_client)
     keys = keys or Keys(limits)
-    waiting = waiting or Waiting(seen.changed)
+    waiting = Waiting(seen.changed) if waiting is None else waiting
     middleware: list[Any] = [RequestLog(), Access(keys), Sessions()]
     app: falcon.App[Any, Any] = falcon.App(middleware=middleware)
     app.req_options.strip_url_path_trailing_slash = True

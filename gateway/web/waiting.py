@@ -78,6 +78,10 @@ class Waiting:
         self._rounds = Rounds("waiting requests", self._all, self._ask, delay_seconds=PAUSE_SECONDS)
         self.drain = self._rounds.drain
 
+    def __len__(self) -> int:
+        """How many wait."""
+        return self._count
+
     @contextmanager
     def place(
         self, order_id: str, known: ExternalStatus | None, seconds: float, env: Mapping[str, Any]

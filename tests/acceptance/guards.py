@@ -52,6 +52,8 @@ class Guard:
 
 PLAN, SETTLE = "tests/models/test_claims.py", "tests/models/test_settle.py"
 INBOX, PLACING = "tests/models/test_inbox.py", "tests/models/test_placing.py"
+RULES, WAITING = "tests/models/test_placing_rules.py", "tests/gateway/web/test_waiting.py"
+STOREFRONT, COSTS = "tests/gateway/web/test_storefront_api.py", "tests/gateway/fulfilment/test_costs.py"
 CALLBACKS = "tests/gateway/web/test_callbacks.py"
 NOTIFYING = "tests/gateway/fulfilment/test_notifying.py"
 CLIENTS = "tests/clients/test_clients.py"
@@ -656,7 +658,7 @@ GUARDS = [
     Guard(
         "a reference that is taken is drawn again",
         "models/placing.py",
-        "if database.constraint(error) != REFERENCE_INDEX:",
+        "if database.sqlstate(error) != UNIQUE_VIOLATION:",
         "if True:",
         PLACING,
     ),
@@ -670,8 +672,8 @@ GUARDS = [
     Guard(
         "a provider that cannot be used is passed over",
         "gateway/fulfilment/routing.py",
-        "    while found := route.next_for(product, package, tried, tenant_id=claimed.tenant_id):",
-        "    if found := route.next_for(product, package, tried, tenant_id=claimed.tenant_id):",
+        "    while found := route.next_for(product, package, tried, tenant_id",
+        "    if found := route.next_for(product, package, tried, tenant_id",
         DISPATCHING,
     ),
     Guard(
@@ -754,8 +756,8 @@ GUARDS = [
     Guard(
         "a request that waits for a key delays no other",
         "models/placing.py",
-        "if keyed and impatient:",
-        "if False:",
+        "IMPATIENTLY if impatient and (keyed or any(names)) else PLACE",
+        "PLACE",
         "tests/gateway/web/test_idempotency.py",
     ),
     Guard(
@@ -1104,6 +1106,132 @@ GUARDS = [
         "REFERANS_DIGITS = 15",
         "REFERANS_DIGITS = 18",
         PLACING,
+    ),
+    Guard(
+        "a reference of the storefront is one order",
+        "migrations/0030_reference_index.py",
+        "CREATE UNIQUE INDEX",
+        "CREATE INDEX",
+        RULES,
+    ),
+    Guard(
+        "a reference that is used is told",
+        "models/place.sql",
+        "            WHEN used.id IS NOT NULL THEN 'reference_used'\n",
+        "",
+        RULES,
+    ),
+    Guard(
+        "a reference twice at once is one order",
+        "models/placing.py",
+        "if not taken.intersection(names[position]):",
+        "if True:",
+        RULES,
+    ),
+    Guard(
+        "a batch that takes turns is one commit",
+        "models/placing.py",
+        "if keyed or takes_turns else nullcontext()",
+        "if keyed else nullcontext()",
+        RULES,
+    ),
+    Guard(
+        "a repeated key is answered before anything else is looked at",
+        "models/placing.py",
+        "    if placement.key not in known:\n",
+        "    if placement.key not in known or judged.refusal:\n",
+        f"{RULES} {STOREFRONT}",
+    ),
+    Guard(
+        "a key in another header protects nothing",
+        "gateway/web/orders.py",
+        'if req.get_header("X-Idempotency-Key") is not None:',
+        "if False:",
+        STOREFRONT,
+    ),
+    Guard(
+        "the same order sent twice is told",
+        "models/place.sql",
+        "            WHEN recent.id IS NOT NULL THEN 'sent_twice'\n",
+        "",
+        RULES,
+    ),
+    Guard(
+        "the same order sent to two processes is one",
+        "models/place.sql",
+        "    WHERE i.is_guarded\n    ORDER BY key\n",
+        "    WHERE false\n    ORDER BY key\n",
+        RULES,
+    ),
+    Guard(
+        "a dearer provider gets no order",
+        "models/route.py",
+        "OR r.cost * COALESCE({quantity}, 1) <= {max_cost} AND",
+        "OR",
+        RULES,
+    ),
+    Guard(
+        "a cost in another currency is not known",
+        "models/route.py",
+        " AND r.currency = {max_cost_currency})",
+        ")",
+        RULES,
+    ),
+    Guard(
+        "rerouting keeps to what an order may cost",
+        "gateway/fulfilment/routing.py",
+        "tenant_id=claimed.tenant_id, limit=limit)",
+        "tenant_id=claimed.tenant_id)",
+        COSTS,
+    ),
+    Guard(
+        "a person resends to no dearer provider",
+        "models/resolving.py",
+        "only=provider_id, limit=limit)",
+        "only=provider_id)",
+        COSTS,
+    ),
+    Guard(
+        "more than a provider takes at once is refused at once",
+        "models/placing.py",
+        "i.quantity <= COALESCE({_MOST}, i.quantity))",
+        "true)",
+        RULES,
+    ),
+    Guard(
+        "what a route needs is in the order",
+        "models/place.sql",
+        "            WHEN missing.names IS NOT NULL THEN 'missing_fields'\n",
+        "",
+        RULES,
+    ),
+    Guard(
+        "what a provider says of our account is not shown",
+        "models/outcome.py",
+        "return ACCOUNT_MESSAGE if self.failure_reason is FailureReason.ACCOUNT else self.message",
+        "return self.message",
+        "tests/models/test_outcome.py",
+    ),
+    Guard(
+        "a key that is revoked while it waits gets no answer",
+        "gateway/web/orders.py",
+        "                        self._keys.confirm(req)\n",
+        "",
+        WAITING,
+    ),
+    Guard(
+        "who waits is told at the end of the process",
+        "gateway/web/waiting.py",
+        "        for place in self._all():\n            place.end()\n",
+        "",
+        WAITING,
+    ),
+    Guard(
+        "trouble with the database ends no wait",
+        "gateway/web/waiting.py",
+        "        except Exception as error:\n            if not self._is_failing",
+        "        except LookupError as error:\n            if not self._is_failing",
+        WAITING,
     ),
     Guard(
         "a reference is unique among our orders",
@@ -1830,8 +1958,8 @@ GUARDS = [
     Guard(
         "a panel's code that cannot be read is asked for",
         "gateway/providers/znet.py",
-        "Outcome(status, referans, codes=found.codes, unreadable_code=found.unreadable, message=message)",
-        "Outcome(status, referans, codes=found.codes, message=message)",
+        "            unreadable_code=found.unreadable,\n            message=message,\n",
+        "            message=message,\n",
         "tests/gateway/web/test_callback_codes.py",
     ),
     Guard(
@@ -2264,15 +2392,16 @@ GUARDS = [
     Guard(
         "an address past its failures is refused",
         "gateway/web/limits.py",
-        '            _refuse("too many wrong keys or signatures came from your address", wait_seconds)\n',
-        "            pass\n",
+        "        if wait_seconds > 0:\n            _refuse(\n                problems.TOO_MANY_FAILURES",
+        "        if False:\n            _refuse(\n                problems.TOO_MANY_FAILURES",
         LIMITS,
     ),
     Guard(
         "what is right is never refused for the failures of others",
         "gateway/web/auth.py",
-        "        if isinstance(found, str):\n            self._limits",
-        "        if isinstance(found, str) or self._limits.is_failing(req):\n            self._limits",
+        "            found = self._find(req, presented, survives_outage)\n",
+        "            found = self._find(req, presented, survives_outage)\n"
+        "            if self._limits.is_failing(req):\n                self._limits.failure_from(req)\n",
         LIMITS,
     ),
     Guard(

@@ -227,6 +227,19 @@ def test_what_is_not_the_same_is_placed(other: Placement) -> None:
     assert first(place(other, guard=GUARD)[0])
 
 
+def test_a_batch_that_takes_turns_is_one_commit() -> None:
+    """If a later turn fails, what an earlier one has placed must not be there when all are placed again."""
+    draws = iter(["100000000000001", "100000000000001", "100000000000002", "100000000000003"])
+
+    def once() -> list[Result]:
+        same = [wanted(allow_repeat=True), wanted(allow_repeat=True)]
+        with placing.place(same, wake_seconds=60, guard_seconds=GUARD, draw=draws.__next__) as placed:
+            return placed
+
+    assert [first(one) for one in placing.with_fresh_references(once)]
+    assert count() == 2
+
+
 @pytest.mark.parametrize("user", [None, ""])
 def test_orders_without_a_player_are_never_the_same(user: str | None) -> None:
     assert [first(one) for one in place(wanted(user), wanted(user), guard=GUARD)]
