@@ -157,3 +157,19 @@ def test_an_example_of_the_client_in_python_runs(document: str, gateway: Gateway
     )
     assert done.returncode == 0, done.stderr
     assert re.match(r"completed .*[A-Z0-9-]{10}", done.stdout), done.stdout
+
+
+@NEEDS_NODE
+@pytest.mark.parametrize("document", ["docs/storefront.md", "clients/typescript/README.md"])
+def test_an_example_of_the_client_in_typescript_runs(document: str, gateway: Gateway, tmp_path: Path) -> None:
+    text = (ROOT / document).read_text()
+    [source] = [
+        one for one in re.findall(r"^```ts\n(.*?)^```", text, re.MULTILINE | re.DOTALL) if "rk_…" in one
+    ]
+    source = source.replace("http://localhost:8000", gateway.url).replace("rk_…", gateway.key)
+    (tmp_path / "example.ts").write_text(source.replace("cart-1817", f"cart-{uuid.uuid4().hex}"))
+    stripped.placed([TYPESCRIPT / "referans.ts", tmp_path / "example.ts"], tmp_path / "node")
+    [script] = (tmp_path / "node").glob("example.*")
+    done = subprocess.run(["node", str(script)], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert re.match(r"completed .*[A-Z0-9-]{10}", done.stdout), done.stdout
