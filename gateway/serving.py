@@ -221,11 +221,6 @@ class Worker(ggevent.GeventWorker):  # type: ignore[misc]
                 client.end_if_idle()
 
 
-def is_ours() -> bool:
-    """Whether this process is served by `Worker`, as gunicorn.conf.py says; gunicorn reads that where it is started."""
-    return bool(extensions.get_wait_callback() is wait_for_postgres)
-
-
 #: What is done as soon as a process is told to end.
 _AT_THE_END: list[Callable[[], object]] = []
 
@@ -239,6 +234,11 @@ def has_hung_up(env: Mapping[str, Any]) -> bool:
     """Whether the client of a request has hung up; `env` is the request's WSGI environment."""
     client = env.get("gunicorn.socket")
     return isinstance(client, Client) and client.has_hung_up()
+
+
+def is_ours() -> bool:
+    """Whether this process is served by `Worker`, as gunicorn.conf.py says; gunicorn reads that where it is started."""
+    return bool(extensions.get_wait_callback() is wait_for_postgres)
 
 
 def connections(wanted: int = CONNECTIONS) -> int:

@@ -18,7 +18,7 @@ from models.db import database, receiver
 from models.db.prepared import Prepared
 from models.order import CODES, TELL
 from models.route import HAS_NO_CODES, Limit, Route, limit_of
-from models.status import IS_AT_PROVIDER, IS_DECIDED, IS_OPEN, IS_OURS, REFERENCE, WORD
+from models.status import GRAVE, IS_AT_PROVIDER, IS_DECIDED, IS_OPEN, IS_OURS, REFERENCE, WORD
 from models.tenants import PROVIDER_IS_OPEN, is_open_to
 
 #: How often a provider must say that it does not know an order in doubt before it is sent again.
@@ -412,8 +412,8 @@ WITH due AS (
         "checkRequestedAt" = NULL,
         "codeAsks" = CASE WHEN NOT p.given_up THEN p.asks + 1 END,
         "nextCheckAt" = CASE WHEN NOT p.given_up THEN now() + make_interval(secs => p.delay) END,
-        "attentionAt" = CASE WHEN p.given_up AND o.attention IS NULL THEN now() ELSE o."attentionAt" END,
-        attention = CASE WHEN p.given_up THEN COALESCE(o.attention, 'no_code') ELSE o.attention END
+        "attentionAt" = CASE WHEN p.given_up AND {GRAVE} IS NULL THEN now() ELSE o."attentionAt" END,
+        attention = CASE WHEN p.given_up THEN COALESCE({GRAVE}, 'no_code') ELSE o.attention END
     FROM planned AS p WHERE o.id = p.id
     RETURNING o.*, p.is_last, p.given_up
 ), told AS (

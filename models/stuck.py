@@ -14,7 +14,7 @@ from models.order import COLUMNS, Order
 from models.plans import IS_PLANNED
 from models.provider_health import IS_BLOCKED, IS_DOWN
 from models.route import IS_AFFORDABLE, MAY_USE
-from models.status import IS_OPEN, IS_OURS, Attention
+from models.status import GRAVE, IS_OPEN, IS_OURS, Attention
 
 #: Seconds that an order may be in doubt before it counts as stuck.
 IN_DOUBT_SECONDS = 300
@@ -123,6 +123,7 @@ WHY: dict[str, str] = {
     Attention.PROVIDER_DOWN: "waits for {provider}, which {is}",
     Attention.OVERDUE: "its next step is overdue by {late}: a sweep has missed it",
     Attention.NO_ANSWER: "no outcome after {checks} checks; {provider} is asked slowly now",
+    Attention.NOTIFICATION_DEAD: "the storefront could not be told of it, and is not told again by itself",
 }
 #: Of an order of another system, in place of NO_PROVIDER.
 ELSEWHERE = (
@@ -201,8 +202,8 @@ _IS_HELD = f"""(
 _IS_NOWHERE = """(NOT COALESCE(o."mayBeKnown", true) AND o."sendingUntil" IS NULL)"""
 #: In SQL, of the order `o` joined with PROVIDER: why it needs a person, or NULL. Takes `Limits.parameters`.
 KIND = f"""CASE
-    WHEN o.attention IS NOT NULL THEN o.attention
-    WHEN o."nextCheckAt" IS NULL OR NOT {IS_PLANNED} THEN NULL
+    WHEN {GRAVE} IS NOT NULL THEN o.attention
+    WHEN o."nextCheckAt" IS NULL OR NOT {IS_PLANNED} THEN o.attention
     WHEN o."externalStatus" IN ('pending', 'queued') AND NOT {_IS_NOWHERE}
         AND o."claimedAt" < now() - make_interval(secs => {IN_DOUBT_SECONDS}) THEN '{Attention.IN_DOUBT}'
     WHEN {_IS_HELD} AND ({IS_BLOCKED} OR {_HAS_BLOCKED}) THEN '{Attention.PROVIDER_DOWN}'
@@ -213,6 +214,7 @@ KIND = f"""CASE
     WHEN o."nextCheckAt" < now() - make_interval(secs => %(period)s) THEN '{Attention.OVERDUE}'
     WHEN o."externalStatus" IS DISTINCT FROM 'not_sent' AND o."checkCount" >= %(max_checks)s AND {IS_OPEN}
     THEN '{Attention.NO_ANSWER}'
+    ELSE o.attention
 END"""
 #: The fields of an Order as people see it: `attention` is KIND. The order `o` is joined with PROVIDER.
 SHOWN = COLUMNS.replace("o.attention", f"{KIND} AS attention")

@@ -186,12 +186,12 @@ class Adapter(Protocol):
     CREDENTIALS: ClassVar[tuple[str, ...]]
     #: Names of its fields that a route may fill by templates (`gateway routes add … --map FIELD=TEMPLATE`).
     FIELDS: ClassVar[tuple[str, ...]]
-    #: Names of the parameters that every route to it needs (`gateway routes add … --param NAME=VALUE`).
-    PARAMS: ClassVar[tuple[str, ...]]
     #: Those of FIELDS that may not be empty.
     NEEDS: ClassVar[tuple[str, ...]]
     #: How many of a package it takes in one order; None: any number.
     MOST: ClassVar[int | None]
+    #: Names of the parameters that every route to it needs (`gateway routes add … --param NAME=VALUE`).
+    PARAMS: ClassVar[tuple[str, ...]]
     #: The answer to a callback in this protocol's own format; None for JSON.
     ACKNOWLEDGEMENT: ClassVar[str | None]
 

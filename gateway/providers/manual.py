@@ -25,9 +25,9 @@ class Manual:
     CURRENCY: ClassVar[str | None] = None
     CREDENTIALS: ClassVar[tuple[str, ...]] = ()
     FIELDS: ClassVar[tuple[str, ...]] = ()
-    PARAMS: ClassVar[tuple[str, ...]] = ()
     NEEDS: ClassVar[tuple[str, ...]] = ()
     MOST: ClassVar[int | None] = None
+    PARAMS: ClassVar[tuple[str, ...]] = ()
     ACKNOWLEDGEMENT: ClassVar[str | None] = None
 
     def __init__(self, provider: Provider, client: outbound.Client) -> None:

@@ -124,9 +124,9 @@ class Znet:
     CURRENCY: ClassVar[str | None] = CURRENCY
     CREDENTIALS: ClassVar[tuple[str, ...]] = ("kod", "sifre")
     FIELDS: ClassVar[tuple[str, ...]] = ("oyuncu_bilgi", "musteri_tel")
-    PARAMS: ClassVar[tuple[str, ...]] = ("oyun", "kupur")
     NEEDS: ClassVar[tuple[str, ...]] = ("oyuncu_bilgi",)
     MOST: ClassVar[int | None] = 1
+    PARAMS: ClassVar[tuple[str, ...]] = ("oyun", "kupur")
     ACKNOWLEDGEMENT: ClassVar[str | None] = "OK"
 
     def __init__(self, provider: Provider, client: outbound.Client) -> None:
