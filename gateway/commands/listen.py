@@ -111,13 +111,10 @@ def _listen(settings: Settings, forward_to: str | None, json: bool) -> None:
     while True:
         for each in _look(tails):
             content = messages.body(each.type, each.at, each.order, _codes(settings, forward_to, each))
-            came = forward.send(each, content) if forward else None
-            if json:
-                printing.say(content.decode())
-            else:
-                printing.say(_line(each, settings))
-            if came:
-                printing.note(f"    {came}") if json else printing.say(f"    {came}")
+            printing.say(content.decode() if json else _line(each, settings))
+            if forward:
+                tell = printing.note if json else printing.say
+                tell(f"    {forward.send(each, content)}")
         time.sleep(LOOK_SECONDS)
 
 

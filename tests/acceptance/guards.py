@@ -2738,8 +2738,8 @@ GUARDS = [
     Guard(
         "a hint that comes while notifications are sent makes it look again",
         "gateway/fulfilment/notifying.py",
-        "if is_hint or not self._under_way:",
-        "if not self._under_way:",
+        "        self._news.put(None)\n",
+        "        pass\n",
         f"{NOTIFYING}::test_a_hint_while_it_works_makes_it_look_again",
     ),
     Guard(

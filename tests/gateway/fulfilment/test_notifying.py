@@ -491,14 +491,16 @@ def test_old_ones_are_deleted_with_their_deliveries(shop: Shop) -> None:
 
 
 def test_a_hint_while_it_works_makes_it_look_again(shop: Shop) -> None:
-    """As a settle does that comes while a call is under way."""
-    notifier = notifier_for(shop)
+    """As a settle does that comes while a call is under way, which takes its time."""
+    notifier, has_come = notifier_for(shop, try_seconds=20), threading.Event()
 
     def answer(request: Request) -> int:
         if len(shop.requests) == 1:
             with database.session():
                 ended()
             notifier.wake()
+            has_come.wait(15)
+        has_come.set()
         return 200
 
     shop.answer = answer
@@ -506,7 +508,8 @@ def test_a_hint_while_it_works_makes_it_look_again(shop: Shop) -> None:
     running = threading.Thread(target=notifier.run)
     running.start()
     try:
-        wait_until(lambda: len(shop.requests) == 2, LOOK_SECONDS - 1)
+        wait_until(lambda: len(shop.requests) == 2, LOOK_SECONDS - 2)
     finally:
+        has_come.set()
         notifier.stop()
         running.join(10)
