@@ -6,7 +6,8 @@ from gunicorn.arbiter import Arbiter
 
 from gateway import broker, log, sentry, serving
 from gateway import settings as settings_module
-from gateway.web import create_app
+from gateway.web import create_app, seen
+from gateway.web.waiting import Waiting
 from models.db import binding
 from models.db.database import Shares
 
@@ -28,4 +29,12 @@ if not serving.is_ours():
 binding.bind_from(settings, pool_size=POOL_SIZE, name="referans-web", shares=SHARES)
 broker.install(broker.Bell(broker.make_broker(settings, strict=True)))
 
-app = create_app(settings, broker.make_client(settings, strict=True), pause=serving.until_idle)
+waiting = Waiting(
+    seen.changed,
+    most=int(serving.connections() * serving.WAITING_SHARE),
+    is_gone=serving.has_hung_up,
+)
+serving.at_the_end(waiting.end)
+app = create_app(
+    settings, broker.make_client(settings, strict=True), pause=serving.until_idle, waiting=waiting
+)

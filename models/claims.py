@@ -10,14 +10,15 @@ while a former send has delivered it: a person decides that conflict first.
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from models import masking, texts, timeline
 from models.db import database, receiver
 from models.db.prepared import Prepared
 from models.order import CODES, TELL
-from models.route import HAS_NO_CODES, Route
-from models.status import IS_AT_PROVIDER, IS_DECIDED, IS_OPEN, IS_OURS, REFERENCE, WORD
+from models.route import HAS_NO_CODES, Limit, Route, limit_of
+from models.status import GRAVE, IS_AT_PROVIDER, IS_DECIDED, IS_OPEN, IS_OURS, REFERENCE, WORD
 from models.tenants import PROVIDER_IS_OPEN, is_open_to
 
 #: How often a provider must say that it does not know an order in doubt before it is sent again.
@@ -38,7 +39,12 @@ class ClaimedOrder:
     external_order_id: str | None
     user_identifier: str | None
     extra_field: str | None
+    #: Further inputs, by name.
+    fields: dict[str, str] | None
     quantity: int | None
+    #: What it may cost, all of its quantity together.
+    max_cost_amount: Decimal | None
+    max_cost_currency: str | None
     #: From the route: what the product is called at the provider.
     route_params: dict[str, str] | None
     #: From the route: templates for the provider's fields; None or empty for the protocol's own way.
@@ -57,6 +63,10 @@ class ClaimedOrder:
     #: What it was delivered already, sealed, as in `models.order.Order`.
     pin_code: str | None = field(repr=False)
     codes: list[dict[str, Any]] | None = field(repr=False)
+
+    def limit(self) -> Limit | None:
+        """What the next provider may cost at most."""
+        return limit_of(self.max_cost_amount, self.max_cost_currency, self.quantity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,7 +289,8 @@ IS_UNREACHED = """(o."externalStatus" = 'pending' AND NOT o."mayBeKnown" AND o."
 TASK = f"""
     o.id::text AS id, o."providerId" AS provider_id, {REFERENCE} AS provider_referans,
     o."externalOrderId" AS external_order_id,
-    o."userIdentifier" AS user_identifier, o."extraField" AS extra_field, o.quantity, o."routeParams" AS route_params,
+    o."userIdentifier" AS user_identifier, o."extraField" AS extra_field, o."inputFields" AS fields, o.quantity,
+    o."maxCostAmount" AS max_cost_amount, o."maxCostCurrency" AS max_cost_currency, o."routeParams" AS route_params,
     o."fieldMap" AS field_map,
     o."externalStatus" AS external_status, o."tenantId"::text AS tenant_id, o."productId"::text AS product_id,
     o."packageId"::text AS package_id,
@@ -401,8 +412,8 @@ WITH due AS (
         "checkRequestedAt" = NULL,
         "codeAsks" = CASE WHEN NOT p.given_up THEN p.asks + 1 END,
         "nextCheckAt" = CASE WHEN NOT p.given_up THEN now() + make_interval(secs => p.delay) END,
-        "attentionAt" = CASE WHEN p.given_up AND o.attention IS NULL THEN now() ELSE o."attentionAt" END,
-        attention = CASE WHEN p.given_up THEN COALESCE(o.attention, 'no_code') ELSE o.attention END
+        "attentionAt" = CASE WHEN p.given_up AND {GRAVE} IS NULL THEN now() ELSE o."attentionAt" END,
+        attention = CASE WHEN p.given_up THEN COALESCE({GRAVE}, 'no_code') ELSE o.attention END
     FROM planned AS p WHERE o.id = p.id
     RETURNING o.*, p.is_last, p.given_up
 ), told AS (

@@ -12,8 +12,6 @@ from models.status import IS_OURS
 class Facts:
     """Facts of an order: a row of FACTS."""
 
-    #: The storefront's own number.
-    reference: str | None
     #: The gateway placed it; else another system did.
     is_ours: bool
     #: Its provider can be asked for it.
@@ -30,7 +28,7 @@ def of(order_id: str) -> Facts:
 
 
 FACTS = f"""
-SELECT o."orderUuid" AS reference, {IS_OURS} AS is_ours, {CAN_BE_ASKED} AS can_be_asked,
+SELECT {IS_OURS} AS is_ours, {CAN_BE_ASKED} AS can_be_asked,
     COALESCE(o."checkCount", 0) AS check_count, o."nextCheckAt" AS next_check_at,
     COALESCE(o."triedProviders", ARRAY[]::text[]) AS tried_providers
 FROM product_orders AS o WHERE o.id = %s

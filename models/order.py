@@ -14,7 +14,7 @@ from models.db.prepared import Prepared
 from models.masking import Known, ProviderText
 from models.outcome import Arrival, as_json, order_owner, owner
 from models.route import HAS_NO_CODES
-from models.status import IS_OURS, LOWERED, READ, Result, kind_in_sql, rank_in_sql
+from models.status import GRAVE, IS_OURS, LOWERED, READ, Result, kind_in_sql, rank_in_sql
 
 #: Outcomes in one statement; its joins grow with the square.
 MAX_BATCH = 100
@@ -32,11 +32,14 @@ class Order:
     order_no: int | None
     #: The shop that it belongs to.
     tenant_id: str | None
+    #: The storefront's own number for it.
+    reference: str | None
     product_id: str | None
     package_id: str | None
     quantity: int | None
     user_identifier: str | None
     extra_field: str | None
+    metadata: dict[str, str] | None
     status: str
     #: The word of ours that the column's reads as (`status.read`).
     external_status: str
@@ -79,11 +82,13 @@ COLUMNS = f"""
     o.id::text AS id,
     o."orderNo" AS order_no,
     o."tenantId"::text AS tenant_id,
+    o."orderUuid" AS reference,
     o."productId"::text AS product_id,
     o."packageId"::text AS package_id,
     o.quantity,
     o."userIdentifier" AS user_identifier,
     o."extraField" AS extra_field,
+    o.metadata,
     o.status,
     {READ} AS external_status,
     o."providerId" AS provider_id,
@@ -314,14 +319,14 @@ def parameters(position: int, arrival: Arrival, *, with_plain: bool = False) -> 
         "has_plain": with_plain or not sealed.has_keys(),
         "unreadable_code": outcome.unreadable_code,
         "receipt": outcome.receipt,
-        "message": outcome.message,
+        "message": outcome.shown_message(),
         "note": texts.clean(arrival.note or outcome.message or "", texts.TIMELINE) or None,
         "whole": sealed.seal(whole, whole_of) if whole else None,
         "by": arrival.by,
         "attention": arrival.attention.value if arrival.attention else None,
         "cost": outcome.cost,
         "currency": outcome.currency,
-        "failure_reason": arrival.failure_reason.value,
+        "failure_reason": (outcome.failure_reason or arrival.failure_reason).value,
         "next_check_seconds": arrival.next_check_seconds,
         "code_ask_seconds": arrival.code_ask_seconds,
         "dedupe_key": arrival.dedupe_key,
@@ -386,6 +391,7 @@ SETTLE = sql.read(
     has_code=HAS_CODE,
     has_no_codes=HAS_NO_CODES,
     version=VERSION,
+    grave=GRAVE,
     timeline=str(texts.TIMELINE),
     last_message=str(texts.LAST_MESSAGE),
     tell=TELL.format(kind="n.tells", source="moved AS o JOIN telling AS n ON n.order_id = o.id"),

@@ -1,7 +1,7 @@
 """What a provider said about an order, in our words, and how it reached us."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from enum import StrEnum
 
@@ -10,6 +10,8 @@ from models.codes import Code
 from models.db import database
 from models.status import Attention, ExternalStatus, FailureReason, Source
 
+#: What the storefront reads where our account was refused; the provider's words stand on the timeline.
+ACCOUNT_MESSAGE = "The provider cannot take orders at present."
 #: Characters of a receipt.
 MAX_RECEIPT = 1_000
 #: Characters that "costCurrency" stores.
@@ -42,6 +44,8 @@ class Outcome:
     currency: str | None = None
     #: Our balance with the provider after it, in the same currency.
     remaining: Decimal | None = None
+    #: Of a failure: what its words say that it is about, if they do.
+    failure_reason: FailureReason | None = None
 
     def __post_init__(self) -> None:
         if self.message is not None:
@@ -63,6 +67,10 @@ class Outcome:
     def secrets(self) -> list[str]:
         """Every secret text of its codes."""
         return [text for code in self.codes for text in code.secrets()]
+
+    def shown_message(self) -> str | None:
+        """Its message for the storefront: what a provider says of our account with it is no matter of that."""
+        return ACCOUNT_MESSAGE if self.failure_reason is FailureReason.ACCOUNT else self.message
 
     def whole_message(self) -> str | None:
         """Its message with the codes that are in it, to be kept sealed."""
@@ -100,7 +108,7 @@ class Arrival:
     next_check_seconds: float | None = None
     #: Seconds until the provider is asked for the code, if the order completes without one. None: it is not asked.
     code_ask_seconds: float | None = None
-    #: Why the order failed, if this outcome fails it.
+    #: Why the order failed, if this outcome fails it and does not say so itself.
     failure_reason: FailureReason = FailureReason.PROVIDER
     #: For the timeline, in place of the provider's message. The words of a provider in it are a `masking.ProviderText`.
     note: str | None = None
@@ -136,14 +144,24 @@ def as_json(outcome: Outcome) -> str:
         "unreadable_code": outcome.unreadable_code,
         "receipt": outcome.receipt,
         "message": outcome.whole_message(),
+        "failure_reason": outcome.failure_reason,
     }
     return database.as_json({name: value for name, value in said.items() if value})
 
 
 def from_json(text: str) -> Outcome:
-    """The outcome that `as_json` wrote, in this version or an earlier one, which had a single `pin`."""
-    said = json.loads(text)
+    """The outcome that `as_json` wrote, in this version or an earlier one, which had a single `pin`.
+
+    What a later version says more is left out.
+    """
+    said = {name: value for name, value in json.loads(text).items() if name in _KEPT}
     codes = [Code(**each) for each in said.pop("codes", [])]
     if pin := said.pop("pin", None):
         codes.append(Code(pin))
+    if reason := said.pop("failure_reason", None):
+        said["failure_reason"] = FailureReason(reason)
     return Outcome(**said | {"status": ExternalStatus(said["status"]), "codes": tuple(codes)})
+
+
+#: What may stand in the JSON of an outcome.
+_KEPT = {"pin", *(each.name for each in fields(Outcome))}

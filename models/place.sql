@@ -1,13 +1,18 @@
 -- Places orders: finds each one's provider, reserves its idempotency key, stores it, and begins its timeline.
 --
--- Parameters: one array for each field of a placement, with one element for each; `wake` in seconds; `needs_tenant`.
--- Returns the orders that are new. One without a route, without the tenant that it needs, or whose idempotency key was
--- used before, is not returned.
+-- Parameters: one array for each field of a placement, with one element for each; `wake` in seconds; `needs_tenant`;
+-- `traits` of the protocols (`placing.Traits`); `guard` in seconds, 0 for none.
+-- Returns a row for each: the order if it is new, else why it is not. Without either, its idempotency key was used before.
 -- Product and package are given twice: as text, for the routes, and in the type of the order's own columns, which are
 -- UUIDs on the table of some storefronts.
--- Concurrency: keys are reserved in their own order, so that two statements with the same keys do not deadlock.
+-- Concurrency: keys are reserved in their own order, and so are references and guards, so that two statements with the
+-- same ones do not deadlock. Of two orders of the same reference, or of the same player within the guard, that are placed
+-- at the same instant, one fails with the whole statement; placed again, it sees the other.
 WITH incoming AS (
-    SELECT given.*
+    SELECT
+        given.*,
+        %(guard)s::float8 > 0 AND NOT given.allow_repeat AND NULLIF(given.user_identifier, '') IS NOT NULL
+            AS is_guarded
     FROM unnest(
         %(position)s::int[],
         %(id)s::uuid[],
@@ -19,6 +24,14 @@ WITH incoming AS (
         %(quantity)s::int[],
         %(user_identifier)s::text[],
         %(extra_field)s::text[],
+        %(fields)s::jsonb[],
+        %(reference)s::text[],
+        %(metadata)s::jsonb[],
+        %(price)s::numeric[],
+        %(price_currency)s::text[],
+        %(max_cost)s::numeric[],
+        %(max_cost_currency)s::text[],
+        %(allow_repeat)s::boolean[],
         %(notify_url)s::text[],
         %(referans)s::text[],
         %(note)s::text[],
@@ -37,6 +50,14 @@ WITH incoming AS (
         quantity,
         user_identifier,
         extra_field,
+        fields,
+        reference,
+        metadata,
+        price,
+        price_currency,
+        max_cost,
+        max_cost_currency,
+        allow_repeat,
         notify_url,
         referans,
         note,
@@ -46,19 +67,72 @@ WITH incoming AS (
         fingerprint
     )
 ),
-routed AS (
+judged AS (
     SELECT
         i.*,
         route.provider_id,
         route.params,
         route.expects,
         route.field_map,
-        row_number() OVER (PARTITION BY i.key_id, i.key ORDER BY i.position) AS turn
+        missing.names AS missing,
+        COALESCE(used.id, recent.id) AS first_id,
+        CASE
+            WHEN i.tenant IS NULL AND %(needs_tenant)s::boolean THEN 'no_tenant'
+            WHEN used.id IS NOT NULL THEN 'reference_used'
+            WHEN route.provider_id IS NULL THEN COALESCE(
+                (
+                    SELECT CASE WHEN bool_or({takes}) THEN 'too_expensive' ELSE 'too_many' END
+                    FROM referans.routes AS r
+                    WHERE {is_for}
+                    HAVING count(*) > 0
+                ),
+                'no_route'
+            )
+            WHEN missing.names IS NOT NULL THEN 'missing_fields'
+            WHEN recent.id IS NOT NULL THEN 'sent_twice'
+        END AS refusal
     FROM incoming AS i
-    CROSS JOIN LATERAL (
+    LEFT JOIN LATERAL (
         {route}
-    ) AS route
-    WHERE i.tenant IS NOT NULL OR NOT %(needs_tenant)s::boolean
+    ) AS route ON true
+    LEFT JOIN LATERAL (
+        SELECT array_agg(DISTINCT named[1]) AS names
+        FROM jsonb_each_text(route.field_map) AS mapped (field, template)
+        CROSS JOIN LATERAL regexp_matches(mapped.template, '{needed_name}', 'g') AS named
+        WHERE %(traits)s::jsonb #> ARRAY[{adapter}, 'needs'] ? mapped.field
+            AND btrim(COALESCE(
+                CASE named[1]
+                    WHEN 'userIdentifier' THEN i.user_identifier
+                    WHEN 'extraField' THEN i.extra_field
+                    ELSE i.fields ->> named[1]
+                END,
+                ''
+            )) = ''
+    ) AS missing ON route.field_map <> '{{}}'
+    LEFT JOIN LATERAL (
+        SELECT o.id
+        FROM product_orders AS o
+        WHERE o."orderUuid" = i.reference AND o."tenantId" IS NOT DISTINCT FROM i.tenant
+        ORDER BY o."createdAt", o.id
+        LIMIT 1
+    ) AS used ON true
+    LEFT JOIN LATERAL (
+        SELECT o.id
+        FROM product_orders AS o
+        WHERE i.is_guarded
+            AND o."userIdentifier" = i.user_identifier
+            AND o."createdAt" > now() - make_interval(secs => %(guard)s)
+            AND o."productId" = i.product_id
+            AND o."packageId" = i.package_id
+            AND o."tenantId" IS NOT DISTINCT FROM i.tenant
+        ORDER BY o."createdAt", o.id
+        LIMIT 1
+    ) AS recent ON true
+),
+routed AS (
+    SELECT *, row_number() OVER (PARTITION BY key_id, key ORDER BY position) AS turn
+    FROM judged
+    WHERE refusal IS NULL
 ),
 reserved AS (
     INSERT INTO referans.idempotency_keys (api_key_id, key, fingerprint)
@@ -78,6 +152,13 @@ placed AS (
         quantity,
         "userIdentifier",
         "extraField",
+        "inputFields",
+        "orderUuid",
+        metadata,
+        "priceAmount",
+        "priceCurrency",
+        "maxCostAmount",
+        "maxCostCurrency",
         "notifyUrl",
         "providerId",
         provider_referans,
@@ -97,6 +178,13 @@ placed AS (
         r.quantity,
         r.user_identifier,
         r.extra_field,
+        r.fields,
+        r.reference,
+        r.metadata,
+        r.price,
+        r.price_currency,
+        r.max_cost,
+        r.max_cost_currency,
         r.notify_url,
         r.provider_id,
         r.referans,
@@ -110,7 +198,7 @@ placed AS (
     FROM routed AS r
     LEFT JOIN reserved ON reserved.api_key_id = r.key_id AND reserved.key = r.key
     WHERE r.key IS NULL OR (r.turn = 1 AND reserved.key IS NOT NULL)
-    ORDER BY r.position
+    ORDER BY r.reference NULLS FIRST, r.position
     RETURNING *
 ),
 told AS (
@@ -119,6 +207,38 @@ told AS (
     FROM placed AS o
     JOIN incoming AS i ON i.id = o.id
     ORDER BY i.position
+),
+-- The time is divided into parts as long as the guard, twice, the one begun half a part after the other: two orders
+-- that are placed within less than half of it have one of them in common, two that it allows have none.
+guarded AS (
+    INSERT INTO referans.repeat_guards (key, until)
+    SELECT
+        md5(ROW(
+            i.tenant,
+            i.product_id,
+            i.package_id,
+            i.user_identifier,
+            %(guard)s::float8,
+            half,
+            floor(EXTRACT(EPOCH FROM now())::float8 / %(guard)s::float8 + half / 2.0)
+        )::text)::uuid AS key,
+        now() + make_interval(secs => %(guard)s)
+    FROM placed AS o
+    JOIN incoming AS i ON i.id = o.id
+    CROSS JOIN (VALUES (0), (1)) AS parts (half)
+    WHERE i.is_guarded
+    ORDER BY key
 )
-SELECT {columns}
-FROM placed AS o
+SELECT
+    {columns},
+    j.position,
+    j.refusal,
+    j.first_id::text AS first_id,
+    j.missing,
+    CASE WHEN j.refusal = 'too_many' THEN (
+        SELECT max({most})
+        FROM referans.routes AS r
+        WHERE {is_for_refused}
+    ) END AS most
+FROM judged AS j
+LEFT JOIN placed AS o ON o.id = j.id

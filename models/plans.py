@@ -13,6 +13,7 @@ from models.db.prepared import Prepared
 from models.order import CODES, TELL, Order
 from models.status import (
     FINAL_WORDS,
+    GRAVE,
     IS_AT_PROVIDER,
     IS_DECIDED,
     IS_OPEN,
@@ -172,7 +173,8 @@ FROM product_orders AS o WHERE o.id = %(id)s AND {CAN_BE_ASKED}
 LEAVE_TO_PERSON = f"""
 WITH left_to_person AS (
     UPDATE product_orders AS o SET "nextCheckAt" = NULL, "checkRequestedAt" = NULL,
-        attention = COALESCE(o.attention, 'manual'), "attentionAt" = COALESCE(o."attentionAt", now())
+        attention = COALESCE({GRAVE}, 'manual'),
+        "attentionAt" = CASE WHEN {GRAVE} IS NULL THEN now() ELSE o."attentionAt" END
     WHERE o.id = %(id)s AND {IS_OPEN} AND {WORD} NOT IN ('not_sent', 'pending') RETURNING o.*
 ), told AS (
     {TELL.format(kind="'order.attention'", source="left_to_person AS o")} AND o."attentionAt" = now()

@@ -407,8 +407,8 @@ moved AS (
             WHEN n.reverses THEN 'reversed'
             WHEN n.fills_codes AND o.attention = 'no_code' THEN NULL
             WHEN n.ends AND o.attention IN ('manual', 'timed_out') THEN NULL
-            WHEN n.times_out THEN COALESCE(o.attention, 'timed_out')
-            WHEN n.applies AND NOT n.ends THEN COALESCE(o.attention, n.attention)
+            WHEN n.times_out THEN COALESCE({grave}, 'timed_out')
+            WHEN n.applies AND NOT n.ends THEN COALESCE({grave}, n.attention, o.attention)
             ELSE o.attention
         END,
         "attentionAt" = CASE
@@ -417,8 +417,8 @@ moved AS (
             WHEN n.reverses AND o.attention IS DISTINCT FROM 'conflict' THEN now()
             WHEN o.attention = 'no_code' AND n.fills_codes THEN NULL
             WHEN o.attention IN ('manual', 'timed_out') AND n.ends THEN NULL
-            WHEN n.times_out THEN COALESCE(o."attentionAt", now())
-            WHEN n.applies AND NOT n.ends AND o.attention IS NULL AND n.attention IS NOT NULL THEN now()
+            WHEN n.times_out AND {grave} IS NULL THEN now()
+            WHEN n.applies AND NOT n.ends AND {grave} IS NULL AND n.attention IS NOT NULL THEN now()
             ELSE o."attentionAt"
         END,
         -- A person's codes come first, whatever is there.

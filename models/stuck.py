@@ -13,8 +13,8 @@ from models.db import database
 from models.order import COLUMNS, Order
 from models.plans import IS_PLANNED
 from models.provider_health import IS_BLOCKED, IS_DOWN
-from models.route import MAY_USE
-from models.status import IS_OPEN, IS_OURS, Attention
+from models.route import IS_AFFORDABLE, MAY_USE
+from models.status import GRAVE, IS_OPEN, IS_OURS, Attention
 
 #: Seconds that an order may be in doubt before it counts as stuck.
 IN_DOUBT_SECONDS = 300
@@ -123,6 +123,7 @@ WHY: dict[str, str] = {
     Attention.PROVIDER_DOWN: "waits for {provider}, which {is}",
     Attention.OVERDUE: "its next step is overdue by {late}: a sweep has missed it",
     Attention.NO_ANSWER: "no outcome after {checks} checks; {provider} is asked slowly now",
+    Attention.NOTIFICATION_DEAD: "the storefront could not be told of it, and is not told again by itself",
 }
 #: Of an order of another system, in place of NO_PROVIDER.
 ELSEWHERE = (
@@ -206,6 +207,9 @@ PROVIDER = """
 LEFT JOIN referans.providers AS p ON p.id = o."providerId"
 LEFT JOIN referans.provider_health AS h ON h.provider_id = o."providerId"
 """
+_MAY_COST = IS_AFFORDABLE.format(
+    max_cost='o."maxCostAmount"', max_cost_currency='o."maxCostCurrency"', quantity="o.quantity"
+)
 #: In SQL: another provider of the order's route, which has not refused it, is configured and … .
 _HAS_OTHER = f"""EXISTS (
     SELECT FROM referans.routes AS r JOIN referans.providers AS other ON other.id = r.provider_id
@@ -213,7 +217,7 @@ _HAS_OTHER = f"""EXISTS (
     WHERE r.product_id IN (o."productId"::text, '*') AND r.package_id IN (o."packageId"::text, '*')
       AND r.provider_id IS DISTINCT FROM o."providerId"
       AND r.provider_id <> ALL (COALESCE(o."triedProviders", ARRAY[]::text[]))
-      AND {MAY_USE.format(tenant='o."tenantId"')} AND {{condition}}
+      AND {MAY_USE.format(tenant='o."tenantId"')} AND {_MAY_COST} AND {{condition}}
 )"""
 _HAS_AVAILABLE = _HAS_OTHER.format(condition=f"NOT {IS_BLOCKED}")
 _HAS_BLOCKED = _HAS_OTHER.format(condition=IS_BLOCKED)
@@ -230,8 +234,8 @@ _IS_HELD = f"""(
 _IS_NOWHERE = """(NOT COALESCE(o."mayBeKnown", true) AND o."sendingUntil" IS NULL)"""
 #: In SQL, of the order `o` joined with PROVIDER: why it needs a person, or NULL. Takes `Limits.parameters`.
 KIND = f"""CASE
-    WHEN o.attention IS NOT NULL THEN o.attention
-    WHEN o."nextCheckAt" IS NULL OR NOT {IS_PLANNED} THEN NULL
+    WHEN {GRAVE} IS NOT NULL THEN o.attention
+    WHEN o."nextCheckAt" IS NULL OR NOT {IS_PLANNED} THEN o.attention
     WHEN o."externalStatus" IN ('pending', 'queued') AND NOT {_IS_NOWHERE}
         AND o."claimedAt" < now() - make_interval(secs => {IN_DOUBT_SECONDS}) THEN '{Attention.IN_DOUBT}'
     WHEN {_IS_HELD} AND ({IS_BLOCKED} OR {_HAS_BLOCKED}) THEN '{Attention.PROVIDER_DOWN}'
@@ -242,6 +246,7 @@ KIND = f"""CASE
     WHEN o."nextCheckAt" < now() - make_interval(secs => %(period)s) THEN '{Attention.OVERDUE}'
     WHEN o."externalStatus" IS DISTINCT FROM 'not_sent' AND o."checkCount" >= %(max_checks)s AND {IS_OPEN}
     THEN '{Attention.NO_ANSWER}'
+    ELSE o.attention
 END"""
 #: The fields of an Order as people see it: `attention` is KIND. The order `o` is joined with PROVIDER.
 SHOWN = COLUMNS.replace("o.attention", f"{KIND} AS attention")

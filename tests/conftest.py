@@ -27,6 +27,7 @@ UNLIMITED = {"RATE_LIMIT": "1000000000/second"}
 TABLES = """referans.sign_ins, referans.people, referans.bulk_orders, referans.bulk_actions,
     referans.order_events, referans.notifications, referans.deliveries, referans.receivers,
     referans.former_references, referans.callback_events, referans.idempotency_keys,
+    referans.repeat_guards,
     referans.stock_codes, product_orders, referans.api_keys, referans.routes, referans.provider_health,
     referans.provider_counts, referans.balance_readings, referans.balance_chains, referans.balance_gaps,
     referans.sweeps, referans.heartbeats, referans.sealing_progress, referans.providers"""

@@ -100,6 +100,11 @@ NEXT: dict[str, tuple[Step, ...]] = {
         Step("find what was missed, now", "gateway sweep"),
     ),
     Attention.NO_ANSWER: (_ASK, _COMPLETE, _FAIL),
+    Attention.NOTIFICATION_DEAD: (
+        Step("see what its receiver answers", "gateway notifications list --dead --order {id}"),
+        Step("once that is mended", "gateway notifications redeliver --order {id}"),
+        Step("if the storefront knows of it", "gateway orders dismiss {id} --reason …"),
+    ),
 }
 #: Of a kind that another version has set.
 OTHERWISE = (Step("see what happened", "gateway orders show {id}"),)

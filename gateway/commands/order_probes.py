@@ -4,7 +4,7 @@ from gateway.commands import advice
 from gateway.commands.printing import counted
 from gateway.commands.probes import Finding, Status
 from gateway.settings import Settings
-from models import denied, others, stuck
+from models import denied, others, outbox, stuck
 from models.db import database
 from models.stuck import Limits
 
@@ -39,6 +39,42 @@ def stuck_orders(settings: Settings) -> list[Finding]:
     told = "; ".join(f"{step.when.format(**NAMES)}: {step.command.format(**NAMES)}" for step in steps)
     cure = "see: gateway orders list --stuck" + (f"; {gravest}: {told}" if told else "")
     return [Finding(name, Status.WARNING, detail, cure)]
+
+
+def notifications(settings: Settings) -> list[Finding]:
+    """What the storefront is to be told reaches it; else which receiver fails, or what was given up."""
+    name = "notifications"
+    with database.session():
+        standing, failing = outbox.standing(), outbox.receivers()
+    disabled = [each for each in failing if each.disabled_at]
+    if standing.waiting and not settings.notify_secret:
+        detail = f"{counted(standing.waiting, 'notification')} waiting that cannot be signed"
+        return [
+            Finding(name, Status.FAILED, detail, "set NOTIFY_SECRET again in the environment of the workers")
+        ]
+    if disabled:
+        first = disabled[0]
+        cure = f"once it is mended: gateway notifications enable {first.receiver}, then redeliver --since"
+        return [Finding(name, Status.FAILED, f"{first.receiver} is disabled: {first.last_error}", cure)]
+    found = [
+        f"{each.receiver} has failed {each.failures} times in a row: {each.last_error}" for each in failing
+    ]
+    if standing.waiting and settings.notify_url is None and outbox.waits_for_default():
+        found.append("some wait for NOTIFY_URL, which is not set")
+    if standing.dead:
+        found.append(f"{standing.dead} dead")
+    if found:
+        cure = (
+            "see: gateway notifications list --dead" if standing.dead else "see: gateway notifications list"
+        )
+        again = (
+            "; to have them delivered: gateway notifications redeliver --since 7d" if standing.dead else ""
+        )
+        return [Finding(name, Status.WARNING, "; ".join(found), cure + again)]
+    where = (
+        "" if settings.notify_url else "; NOTIFY_URL is not set, so only orders with a notifyUrl are told of"
+    )
+    return [Finding(name, Status.OK, f"{standing.waiting} waiting{where}")]
 
 
 def orders_of_others(_: Settings) -> list[Finding]:

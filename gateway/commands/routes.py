@@ -1,5 +1,6 @@
 """`gateway routes`: which provider gets the orders for a product and package."""
 
+import difflib
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -66,8 +67,9 @@ def add(
         "--map",
         metavar="FIELD=TEMPLATE",
         help="What a field of the provider is filled with, such as oyuncu_bilgi={extraField}; repeatable, and all of"
-        f" them are given each time. A template contains text and {_NAMES}. At first, and with `{NONE}`, the"
-        " protocol's own way applies.",
+        f" them are given each time. A template contains text and {_NAMES}; any other name is one that orders bring in"
+        " `fields`, and one that ends in ? may be missing: {zone?}. At first, and with "
+        f"`{NONE}`, the protocol's own way applies.",
     ),
     expects: Expects | None = typer.Option(
         None,
@@ -102,6 +104,7 @@ def add(
     Example: gateway routes add pubg 60uc bayi --priority 1 --cost 31.40 --currency TRY
     Example: gateway routes add pubg 60uc bayi --param oyun=1 --param kupur=60 \\
       --map 'oyuncu_bilgi={extraField}' --map 'musteri_tel={userIdentifier}' --expects no-code
+    Example: gateway routes add mlbb 86 bayi --param oyun=4 --map 'oyuncu_bilgi={userIdentifier} {zone}'
     Example: gateway routes add pubg '*' bayi --tenant 5f0c2b9e-63c1-4d1c-9a39-0d0f5c1b7a11
     """
     params = _pairs(param, "--param", "NAME=VALUE")
@@ -203,17 +206,29 @@ def _pair(text: str, option: str, form: str) -> tuple[str, str]:
 
 def _check_map(account: Provider, field_map: Mapping[str, str]) -> None:
     """Raises typer.BadParameter."""
-    fields = ADAPTERS[account.adapter].FIELDS if account.adapter in ADAPTERS else ()
+    kind = ADAPTERS.get(account.adapter)
+    fields = kind.FIELDS if kind else ()
     for name, template in field_map.items():
         if name not in fields:
             takes = ", ".join(fields) or "no field"
             raise typer.BadParameter(f"{account.adapter} takes {takes}, not {name!r}", param_hint="--map")
+        inputs = [each for each in players.names_in(template) if _is_input(each)]
         try:
-            players.check_template(template)
+            players.check_template(template, inputs)
         except ValueError as error:
             raise typer.BadParameter(f"{name}: {error}", param_hint="--map") from None
+        for each in inputs:
+            must = "must" if kind and name in kind.NEEDS and each in players.needed_in(template) else "may"
+            printing.note(f"orders of this route {must} bring `{each}` in `fields`")
         if not players.names_in(template):
             printing.note(f"{name} will be the same in every order: {template}")
+
+
+def _is_input(name: str) -> bool:
+    """Whether orders bring it in `fields`; what is almost the name of another field is a slip."""
+    known = [each.casefold() for each in players.NAMES]
+    is_slip = difflib.get_close_matches(name.replace("_", "").casefold(), known, n=1, cutoff=0.8)
+    return name not in players.NAMES and not is_slip and players.INPUT_NAME.fullmatch(name) is not None
 
 
 @app.command()

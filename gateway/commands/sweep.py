@@ -20,6 +20,9 @@ TEXTS = {
     "adopted": "orders of another system followed",
     "enqueued": "orders handed to workers",
     "bulk_continued": "actions on many orders gone on with",
+    "notifications_due": "notifications that are due",
+    "notifications_dead": "notifications given up, as their receiver is disabled",
+    "notifications_deleted": "old notifications deleted",
     "callbacks_deleted": "old callbacks deleted",
     "idempotency_keys_deleted": "old idempotency keys deleted",
     "sign_ins_deleted": "sign-ins deleted that were over",
@@ -52,11 +55,13 @@ def sweep(json: bool = typer.Option(False, "--json", help="Print JSON.")) -> Non
 
 def _sweep(settings: Settings) -> Swept | None:
     with closing(broker.make_broker(settings, strict=True)) as queue:
+        hints = broker.Hints(queue, longest_delay_seconds=settings.sweep_period_seconds)
         worker = Worker(
             settings=settings,
             client=outbound.Client(deadline_seconds=settings.call_timeout),
             permits=Permits(queue.client, call_seconds=settings.call_timeout),
-            hints=broker.Hints(queue, longest_delay_seconds=settings.sweep_period_seconds),
+            hints=hints,
+            tell=hints.tell,
         )
         swept = sweeping.sweep(worker, "command line", _progress)
     if sys.stderr.isatty():

@@ -49,6 +49,7 @@ def _some(worker: Worker, found: Bulk) -> bool:
 
     worked_on = [bulk.work_on_next(found.id, act) for _ in range(NOTE_EVERY)]
     worker.hints.send(wakes)
+    worker.tell()
     return worked_on[-1] is not None
 
 

@@ -10,6 +10,7 @@ from gateway.fulfilment import balances, breaker, routing
 from gateway.fulfilment.permits import BUSY_SECONDS, Busy
 from gateway.fulfilment.worker import Worker
 from gateway.providers.base import (
+    FAILURE_REASONS,
     About,
     NoAnswer,
     NotReached,
@@ -19,25 +20,15 @@ from gateway.providers.base import (
     Task,
     UnknownReference,
 )
-from models import claims, inbox, masking, order, provider, provider_health, timeline, unsent
+from models import claims, inbox, order, provider, provider_health, timeline, unsent
 from models.claims import ClaimedOrder
 from models.db import database
 from models.outcome import Arrival, Outcome, owner
 from models.provider import Assigned, Candidate
 from models.provider_counts import Counted
-from models.status import Attention, ExternalStatus, FailureReason, Source, is_open
+from models.status import Attention, ExternalStatus, Source, is_open
 
 logger = log.get(__name__)
-
-#: Why an order failed that was refused, by what the refusal is about.
-FAILURE_REASONS = {
-    About.ORDER: FailureReason.PROVIDER,
-    About.PRODUCT: FailureReason.PRODUCT,
-    About.CUSTOMER: FailureReason.CUSTOMER,
-    About.ACCOUNT: FailureReason.ACCOUNT,
-}
-#: What the storefront reads where our account was refused; the provider's words stand on the timeline.
-ACCOUNT_MESSAGE = "The provider cannot take orders at present."
 
 
 def dispatch(worker: Worker, order_id: str) -> None:
@@ -132,6 +123,7 @@ def task_of(claimed: ClaimedOrder) -> Task:
         referans=claimed.provider_referans,
         user_identifier=claimed.user_identifier or "",
         extra_field=claimed.extra_field,
+        fields=claimed.fields or {},
         quantity=claimed.quantity or 1,
         external_order_id=claimed.external_order_id,
         params=claimed.route_params or {},
@@ -185,13 +177,16 @@ def _refused(
     with database.session():
         following = None if is_final else _claim_for_next(worker, claimed, account, reason)
         if following is None:
-            said = masking.ours(ACCOUNT_MESSAGE) if error.about is About.ACCOUNT else reason
             failed = Arrival(
                 provider_id,
                 Source.DISPATCH,
-                Outcome(ExternalStatus.FAILED, claimed.provider_referans, message=said),
+                Outcome(
+                    ExternalStatus.FAILED,
+                    claimed.provider_referans,
+                    message=reason,
+                    failure_reason=FAILURE_REASONS[error.about],
+                ),
                 order_id=claimed.id,
-                failure_reason=FAILURE_REASONS[error.about],
                 note=reason.within(f"{provider_id} refused: "),
             )
             worker.settle([failed])

@@ -20,12 +20,16 @@ from gateway.providers.stock import Stock
 from gateway.providers.znet import Znet
 from models import masking
 from models.outcome import Outcome
+from models.placing import Traits, traits_in_json
 from models.provider import Provider
 
 logger = log.get(__name__)
 
 #: Every protocol, by the name that `gateway providers add --adapter` takes.
 ADAPTERS: dict[str, type[Adapter]] = {"znet": Znet, "stock": Stock, "manual": Manual}
+
+#: What placing must know of each, as `models.placing.place` takes it.
+TRAITS = traits_in_json({name: Traits(kind.MOST, kind.NEEDS) for name, kind in ADAPTERS.items()})
 
 
 class Misconfigured(Exception):

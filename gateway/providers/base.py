@@ -15,6 +15,7 @@ from models import masking, texts
 from models.masking import Known
 from models.outcome import Outcome
 from models.provider import Provider
+from models.status import FailureReason
 
 
 class ProviderError(Exception):
@@ -41,6 +42,15 @@ class About(StrEnum):
     CUSTOMER = "customer"
     #: Our account: the provider refuses everything until that is put right.
     ACCOUNT = "account"
+
+
+#: Why an order failed that was refused, by what the refusal is about.
+FAILURE_REASONS = {
+    About.ORDER: FailureReason.PROVIDER,
+    About.PRODUCT: FailureReason.PRODUCT,
+    About.CUSTOMER: FailureReason.CUSTOMER,
+    About.ACCOUNT: FailureReason.ACCOUNT,
+}
 
 
 class Refused(ProviderError):
@@ -105,6 +115,8 @@ class Task:
     referans: str
     user_identifier: str = ""
     extra_field: str | None = None
+    #: Further inputs of the order, by name.
+    fields: Mapping[str, str] = field(default_factory=dict)
     quantity: int = 1
     external_order_id: str | None = None
     #: Of the route: the names that this provider has for the product.
@@ -117,7 +129,11 @@ class Task:
     def numbers(self) -> list[str]:
         """What an answer may repeat of the order: its numbers and names are no codes, whatever they look like."""
         named = (self.referans, self.user_identifier, self.extra_field, self.external_order_id)
-        return [*filter(None, named), *map(str, self.params.values())]
+        return [*filter(None, (*named, *self.fields.values())), *map(str, self.params.values())]
+
+    def inputs(self) -> dict[str, str | None]:
+        """What the templates of a route may name."""
+        return {**self.fields, "userIdentifier": self.user_identifier, "extraField": self.extra_field}
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +186,10 @@ class Adapter(Protocol):
     CREDENTIALS: ClassVar[tuple[str, ...]]
     #: Names of its fields that a route may fill by templates (`gateway routes add … --map FIELD=TEMPLATE`).
     FIELDS: ClassVar[tuple[str, ...]]
+    #: Those of FIELDS that may not be empty.
+    NEEDS: ClassVar[tuple[str, ...]]
+    #: How many of a package it takes in one order; None: any number.
+    MOST: ClassVar[int | None]
     #: Names of the parameters that every route to it needs (`gateway routes add … --param NAME=VALUE`).
     PARAMS: ClassVar[tuple[str, ...]]
     #: The answer to a callback in this protocol's own format; None for JSON.

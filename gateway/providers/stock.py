@@ -43,6 +43,8 @@ class Stock:
     CURRENCY: ClassVar[str | None] = None
     CREDENTIALS: ClassVar[tuple[str, ...]] = ()
     FIELDS: ClassVar[tuple[str, ...]] = ()
+    NEEDS: ClassVar[tuple[str, ...]] = ()
+    MOST: ClassVar[int | None] = None
     PARAMS: ClassVar[tuple[str, ...]] = ()
     ACKNOWLEDGEMENT: ClassVar[str | None] = None
 

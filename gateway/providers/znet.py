@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from gateway import inputs, outbound
 from gateway.providers import players, refusals
 from gateway.providers.base import (
+    FAILURE_REASONS,
     About,
     Balance,
     InDoubt,
@@ -27,7 +28,7 @@ from gateway.providers.base import (
 from models import codes, masking, texts
 from models.outcome import Outcome
 from models.provider import Provider
-from models.status import ExternalStatus
+from models.status import ExternalStatus, FailureReason
 
 CURRENCY = "TRY"
 #: `durum` of a callback and the state of pin_kontrol.
@@ -123,6 +124,8 @@ class Znet:
     CURRENCY: ClassVar[str | None] = CURRENCY
     CREDENTIALS: ClassVar[tuple[str, ...]] = ("kod", "sifre")
     FIELDS: ClassVar[tuple[str, ...]] = ("oyuncu_bilgi", "musteri_tel")
+    NEEDS: ClassVar[tuple[str, ...]] = ("oyuncu_bilgi",)
+    MOST: ClassVar[int | None] = 1
     PARAMS: ClassVar[tuple[str, ...]] = ("oyun", "kupur")
     ACKNOWLEDGEMENT: ClassVar[str | None] = "OK"
 
@@ -180,7 +183,14 @@ class Znet:
             raise UnreadableCallback("`durum` must be 1, 2 or 3")
         message = _text(fields.get("aciklama")) or None
         found = codes.read(fields.get("pin"))
-        return Outcome(status, referans, codes=found.codes, unreadable_code=found.unreadable, message=message)
+        return Outcome(
+            status,
+            referans,
+            codes=found.codes,
+            unreadable_code=found.unreadable,
+            message=message,
+            failure_reason=_failure_reason(status, message),
+        )
 
     @staticmethod
     def write_callback(outcome: Outcome) -> Mapping[str, str]:
@@ -244,7 +254,7 @@ def _order_fields(task: Task) -> dict[str, str]:
         raise Refused(
             f"not sent: the route lacks {' and '.join(missing)}; set it with `gateway routes add … --param`"
         )
-    if task.quantity != 1:
+    if task.quantity != Znet.MOST:
         raise Refused(f"not sent: znet panels take one item per order, not {task.quantity}")
     player, phone = _player_and_phone(task)
     if not player:
@@ -265,8 +275,7 @@ def _order_fields(task: Task) -> dict[str, str]:
 
 def _player_and_phone(task: Task) -> tuple[str, str]:
     if task.field_map:
-        fields = {"userIdentifier": task.user_identifier, "extraField": task.extra_field}
-        return players.mapped_fields(task.field_map, fields)
+        return players.mapped_fields(task.field_map, task.inputs())
     return players.default_fields(task.user_identifier, task.extra_field)
 
 
@@ -337,8 +346,24 @@ def _state(task: Task, answer: str, fields: list[str]) -> Outcome:
     found = codes.read(fields[1]) if status is ExternalStatus.COMPLETED else codes.Codes()
     message = fields[2] if len(fields) > 2 else None
     return Outcome(
-        status, task.referans, codes=found.codes, unreadable_code=found.unreadable, message=message
+        status,
+        task.referans,
+        codes=found.codes,
+        unreadable_code=found.unreadable,
+        message=message,
+        failure_reason=_failure_reason(status, message),
     )
+
+
+def _failure_reason(status: ExternalStatus, message: str | None) -> FailureReason | None:
+    """What the words of a failure are about, where they leave no doubt: "bakiye" may be the refund.
+
+    Of a long text nothing is known: its end may change what it means.
+    """
+    if status is not ExternalStatus.FAILED or not message or len(message) > MAX_REASON:
+        return None
+    means = refusals.meaning(fold(texts.clean(message, MAX_REASON)))
+    return FAILURE_REASONS[means.about] if means.is_certain and means.about is not About.ORDER else None
 
 
 def _package(line: Mapping[str, Any]) -> Package:

@@ -47,6 +47,8 @@ class Dev:
             str(self.port),
             "--simulator-port",
             str(free_port()),
+            "--storefront-port",
+            str(free_port()),
         ]
         environ = {name: value for name, value in os.environ.items() if name not in SERVERS}
         self._start([sys.executable, "-m", "gateway", "dev", *words, *options], environ)
@@ -54,7 +56,11 @@ class Dev:
     def make_run(self) -> None:
         """`make run` itself, in the directory, with the virtual environment that runs this test."""
         environ = {name: value for name, value in os.environ.items() if name not in SERVERS}
-        environ |= {"PORT": str(self.port), "SIMULATOR_PORT": str(free_port())}
+        environ |= {
+            "PORT": str(self.port),
+            "SIMULATOR_PORT": str(free_port()),
+            "STOREFRONT_PORT": str(free_port()),
+        }
         installed = f"{sys.prefix}/.installed"
         here = ["-C", str(self.directory), "-f", str(ROOT / "Makefile")]
         self._start(["make", *here, f"VENV={sys.prefix}", "-o", installed, "run"], environ)

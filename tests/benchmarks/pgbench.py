@@ -40,6 +40,7 @@ def settle(stage: Stage, count: int) -> float:
         "own_in_clear": "false",
         "theirs_in_clear": "true",
         "pin_limit": "NULL",
+        "has_receiver": "false",
     }
     return _run(stage, "settle", _script(SETTLE, values), each)
 
@@ -57,12 +58,25 @@ def place(stage: Stage, count: int) -> float:
         "quantity": "ARRAY[1]",
         "user_identifier": "ARRAY['player']",
         "extra_field": "ARRAY[NULL]",
+        "fields": "ARRAY[NULL]",
+        "reference": "ARRAY[NULL]",
+        "metadata": "ARRAY[NULL]",
+        "price": "ARRAY[NULL]",
+        "price_currency": "ARRAY[NULL]",
+        "max_cost": "ARRAY[NULL]",
+        "max_cost_currency": "ARRAY[NULL]",
+        "allow_repeat": "ARRAY[false]",
         "notify_url": "ARRAY[NULL]",
         "note": "ARRAY['placed with key benchmark']",
         "key_id": "ARRAY[1]",
         "key": "ARRAY[NULL]",
         "fingerprint": "ARRAY[NULL]",
         "wake": "60",
+        "guard": "0",
+        "traits": "'{}'",
+        "tenant": "ARRAY[NULL]",
+        "by": "ARRAY['benchmark']",
+        "needs_tenant": "false",
     }
     return _run(stage, "place", _script(PLACE, values), count // CLIENTS)
 

@@ -9,6 +9,7 @@ from gateway.web.ops.bulk import Bulk, Bulks, New
 from gateway.web.ops.callbacks import Callback, Callbacks
 from gateway.web.ops.desk import Desk
 from gateway.web.ops.login import Account, Login, Logout
+from gateway.web.ops.notifications import Notification, Notifications
 from gateway.web.ops.now import Now
 from gateway.web.ops.order import Codes, Decide, Order
 from gateway.web.ops.orders import Orders
@@ -33,6 +34,8 @@ def add_pages(app: falcon.App[Any, Any], desk: Desk) -> None:
     app.add_route("/ops/bulk/{bulk_id}", Bulk(desk))
     app.add_route("/ops/callbacks", Callbacks(desk))
     app.add_route("/ops/callbacks/{callback_id}", Callback(desk))
+    app.add_route("/ops/notifications", Notifications(desk))
+    app.add_route("/ops/notifications/{number}", Notification(desk))
     app.add_route("/ops/providers", Providers(desk))
     app.add_route("/ops/providers/{provider_id}", Provider(desk))
     app.add_route("/ops/static/{name}", desk.statics)

@@ -10,11 +10,11 @@ from gateway import broker
 from gateway.fulfilment import deeds
 from gateway.fulfilment.deeds import IN_BULK, Action
 from gateway.fulfilment.worker import BULK
-from gateway.web.errors import Problem
 from gateway.web.ops import filters, sentences, visitors
 from gateway.web.ops.desk import Page, go
 from gateway.web.ops.filters import Chosen
 from gateway.web.ops.order import BUTTONS
+from gateway.web.ops.refused import Refused
 from models import bulk, provider
 from models.bulk import Changed
 from models.db import database
@@ -41,7 +41,7 @@ class New(Page):
         action, reason = form.get("action", ""), form.get("reason", "").strip()
         expected = form.get("count", "")
         if action not in list(IN_BULK) or not expected.isdecimal() or len(expected) > 9:
-            raise Problem(400, "the form cannot be read")
+            raise Refused(400, "the form cannot be read")
         if not deeds.is_reason(reason):
             self._show(req, resp, chosen, status=409, opened=action, wrong="Say why, in words.")
             return
@@ -131,7 +131,7 @@ def _one(bulk_id: str) -> Mapping[str, Any]:
     """Raises a 404."""
     found = bulk.find(int(bulk_id)) if bulk_id.isdecimal() and len(bulk_id) < 19 else None
     if found is None:
-        raise Problem(404, "no action on many orders has this number")
+        raise Refused(404, "no action on many orders has this number")
     return {"bulk": found, "refused": bulk.refused(found.id)}
 
 
@@ -144,11 +144,11 @@ def _narrowed() -> Iterator[None]:
         detail = (
             "so many orders cannot be counted in a moment; narrow them with since and until, and take turns"
         )
-        raise Problem(503, detail) from None
+        raise Refused(503, detail) from None
 
 
 def _about(chosen: Chosen) -> Chosen:
     """The same. Raises a 400 without a filter, which would mean every order there is, or with one that is wrong."""
     if not chosen.values or chosen.wrong:
-        raise Problem(400, "choose which orders are meant: filter the list first")
+        raise Refused(400, "choose which orders are meant: filter the list first")
     return chosen

@@ -14,10 +14,10 @@ from gateway import broker
 from gateway.callbacks import replaying
 from gateway.callbacks.replaying import Replay, Replayed
 from gateway.fulfilment import deeds
-from gateway.web.errors import Problem
 from gateway.web.ops import filters
 from gateway.web.ops.desk import Page
 from gateway.web.ops.order import order_of, request_of
+from gateway.web.ops.refused import Refused
 from models import inbox, provider, timeline
 from models.db import database
 from models.db.database import Use
@@ -180,6 +180,7 @@ def replay(
                     timeline.record(now.order_id, Source.OPERATOR, note, by=by)
                     broker.wake("check_order_status", now.order_id)
         yield done
+    broker.wake_notifier()
 
 
 def _find(callback_id: str) -> WholeCallback:
@@ -187,7 +188,7 @@ def _find(callback_id: str) -> WholeCallback:
     is_id = callback_id.isdecimal() and len(callback_id) < 19
     found = inbox.find([int(callback_id)]) if is_id else []
     if not found:
-        raise Problem(404, "no callback has this number; it may be past its retention")
+        raise Refused(404, "no callback has this number; it may be past its retention")
     return found[0]
 
 

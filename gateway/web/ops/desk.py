@@ -47,6 +47,7 @@ ENTRIES = (
     Entry("stuck", f"{visitors.ROOT}/stuck", "Stuck"),
     Entry("providers", f"{visitors.ROOT}/providers", "Providers"),
     Entry("callbacks", f"{visitors.ROOT}/callbacks", "Callbacks", is_main=False),
+    Entry("notifications", f"{visitors.ROOT}/notifications", "Notifications", is_main=False),
     Entry("bulk", f"{visitors.ROOT}/bulk", "Bulk actions", is_main=False),
 )
 

@@ -3,6 +3,7 @@
 import falcon
 
 from gateway.web import addresses
+from gateway.web.errors import Problem
 from gateway.web.ops import aside, visitors
 from gateway.web.ops.desk import Page, go
 from models import person, sign_in
@@ -52,8 +53,11 @@ class Login(Page):
 
     def _key(self, req: falcon.Request, presented: str) -> dict[str, int] | str:
         """A key of a tenant is refused: the pages are about all of them."""
-        found = self.desk.keys.find(req, presented)
-        if isinstance(found, str) or Scope.OPS not in found.scopes or found.tenant_id is not None:
+        try:
+            found = self.desk.keys.find(req, presented)
+        except Problem:
+            return WRONG_KEY
+        if Scope.OPS not in found.scopes or found.tenant_id is not None:
             return WRONG_KEY
         return {"key_id": found.id}
 

@@ -11,10 +11,10 @@ from gateway import broker, log
 from gateway.callbacks import masked
 from gateway.fulfilment import deeds
 from gateway.fulfilment.deeds import Action, Deed
-from gateway.web.errors import Problem
-from gateway.web.ops import sentences, story, visitors
+from gateway.web.ops import notifications, sentences, story, visitors
 from gateway.web.ops.desk import Page, go
-from models import code_lines, facts, inbox, lookup, order, provider, resolving, timeline
+from gateway.web.ops.refused import Refused
+from models import code_lines, facts, inbox, lookup, order, outbox, provider, resolving, timeline
 from models.code_lines import InvalidLine
 from models.db import database, sealed
 from models.db.database import Use
@@ -106,6 +106,7 @@ class Decide(Page):
             return
         if wakes:
             broker.wake(wakes, found.id)
+        broker.wake_notifier()
         self.desk.forget_counts()
         raise go(f"{visitors.ROOT}/orders/{found.id}?done={wanted.value}")
 
@@ -119,7 +120,7 @@ class Codes(Page):
     def on_post(self, req: falcon.Request, resp: falcon.Response, order_id: str) -> None:
         visitor = req.context.visitor
         if not visitor.may_read_codes:
-            raise Problem(403, "this key does not have the scope pins:read")
+            raise Refused(403, "this key does not have the scope pins:read")
         with database.session(Use.REQUEST):
             found = find(self, order_id)
             kept, wholes = resolving.codes(found.id), timeline.wholes(found.id)
@@ -132,7 +133,7 @@ def find(page: Page, order_id: str) -> Placed:
     """The order with this id, of whatever tenant. Raises a 404."""
     found = lookup.by_id(order_id, EVERYTHING, page.desk.limits)
     if found is None:
-        raise Problem(404, "no order has this id; the search finds it by anything else that you know of it")
+        raise Refused(404, "no order has this id; the search finds it by anything else that you know of it")
     log.bind(order_id=found.id)
     return found
 
@@ -161,6 +162,7 @@ def show(
             "verdict": sentences.verdict(found),
             "chapters": story.told(events),
             "callbacks": list(_callbacks(found)),
+            "notifications": outbox.page(outbox.Filter(order_id=found.id), MOST_CALLBACKS),
             "buttons": (buttons := [BUTTONS[each] for each in possible(found, known, prospects)]),
             "first": [each for each in buttons if each.action is not Action.NOTE][:MOST_FIRST],
             "providers": sorted(provider.ids()),
@@ -176,6 +178,7 @@ def show(
         opened=opened,
         code_count=count_codes(found),
         reasons=REASONS,
+        told_symbols=notifications.SYMBOLS,
         **values,
     )
 

@@ -6,9 +6,9 @@ import falcon
 
 from gateway import log
 from gateway.fulfilment import deeds
-from gateway.web.errors import Problem
 from gateway.web.ops import visitors
 from gateway.web.ops.desk import Page, go
+from gateway.web.ops.refused import Refused
 from models import balances, gauges, inbox, provider, provider_counts, provider_health, route, standing
 from models.db import database
 from models.db.database import Use
@@ -73,7 +73,7 @@ class Provider(Page):
             elif action == "ask":
                 balances.ask_soon(found.id)
             else:
-                raise Problem(400, "the form cannot be read")
+                raise Refused(400, "the form cannot be read")
         logger.info(
             "A person has changed a provider.",
             action=f"provider_{action}",
@@ -152,5 +152,5 @@ def _find(provider_id: str) -> Any:
     """The provider, without its credentials. Raises a 404."""
     found = provider.outline(provider_id)
     if found is None:
-        raise Problem(404, "no provider has this id")
+        raise Refused(404, "no provider has this id")
     return found

@@ -11,7 +11,7 @@ import falcon
 from gateway import log
 from gateway.inputs import is_storable
 from gateway.web import bodies
-from gateway.web.errors import Problem
+from gateway.web.ops.refused import Refused
 from models import sign_in
 from models.api_key import Scope
 from models.db import database
@@ -103,17 +103,17 @@ class Door:
         if req.method == "POST":
             req.context.form = read_form(req)
             if not _is_own_form(req.context.form, visitor):
-                raise Problem(403, STALE_FORM)
+                raise Refused(403, STALE_FORM)
             least = getattr(resource, "changes", least)
         if not visitor.may(least):
-            raise Problem(403, f"this is for the role {least}; you are signed in as {visitor.role}")
+            raise Refused(403, f"this is for the role {least}; you are signed in as {visitor.role}")
 
     def _refuse_other_sites(self, req: falcon.Request) -> None:
         """Raises a 403 for a form that a page of another site sends. Programs send neither header."""
         origin = (req.get_header("Origin") or "").lower()
         is_ours = not origin or origin.partition("://")[2] in (req.netloc.lower(), self._public_host)
         if not is_ours or req.get_header("Sec-Fetch-Site") in ("cross-site", "same-site"):
-            raise Problem(403, "this form came from another site")
+            raise Refused(403, "this form came from another site")
 
     def process_response(
         self, req: falcon.Request, resp: falcon.Response, resource: object, succeeded: bool
@@ -148,14 +148,14 @@ def read_form(req: falcon.Request) -> dict[str, str]:
     """The fields of a form; of several of one name the last. Raises a 400, 413 or 415."""
     kind = (req.content_type or "").partition(";")[0].strip().lower()
     if kind != "application/x-www-form-urlencoded":
-        raise Problem(415, "send a form: Content-Type: application/x-www-form-urlencoded")
+        raise Refused(415, "send a form: Content-Type: application/x-www-form-urlencoded")
     try:
         text = bodies.read(req).decode()
         fields = parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_FIELDS, errors="strict")
     except (UnicodeDecodeError, ValueError):
-        raise Problem(400, "the form cannot be read") from None
+        raise Refused(400, "the form cannot be read") from None
     if not is_storable(text) or not all(is_storable(value) for _, value in fields):
-        raise Problem(400, "the form contains an invalid character (NUL or a lone surrogate)")
+        raise Refused(400, "the form contains an invalid character (NUL or a lone surrogate)")
     return dict(fields)
 
 

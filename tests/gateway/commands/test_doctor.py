@@ -63,9 +63,15 @@ def test_all_is_well(well: Run) -> None:
     assert (plain.code, found.code) == (0, 0)
     names = ["settings", "database", "migrations", "pooler", "encryption", "codes", "broker"]
     names += ["workers", "scheduler", "sweep"]
-    assert list(report(found)) == [*names, "provider box", "callback formats", "stuck orders"]
+    assert list(report(found)) == [
+        *names,
+        "provider box",
+        "callback formats",
+        "notifications",
+        "stuck orders",
+    ]
     assert {status for status, _, _ in report(found).values()} == {"ok"}
-    assert [line.split()[0] for line in plain.out.splitlines()] == ["ok"] * 13
+    assert [line.split()[0] for line in plain.out.splitlines()] == ["ok"] * 14
 
 
 @pytest.mark.parametrize(
@@ -109,14 +115,13 @@ def test_settings_without_effect_are_named(
 ) -> None:
     options = "&" if "?" in database_url else "?"
     monkeypatch.setenv("DATABASE_URL", f"{database_url}{options}pgbouncer=true&schema=public\n")
-    monkeypatch.setenv("NOTIFY_URL", "https://shop.example/hook")
 
     asked = well("doctor", "--json")
 
     assert asked.code == 0
     status, detail, _ = report(asked)["settings"]
     assert status == "warning"
-    assert "ignored in DATABASE_URL: pgbouncer, schema" in detail and "NOTIFY_URL" in detail
+    assert "ignored in DATABASE_URL: pgbouncer, schema" in detail
     assert report(asked)["database"][0] == report(asked)["migrations"][0] == "ok"
 
 

@@ -1,0 +1,174 @@
+"""What the storefront was told: each notification with its tries, and telling it again."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+import falcon
+
+from gateway import broker, log, shown
+from gateway.fulfilment import deeds
+from gateway.web.ops import filters, visitors
+from gateway.web.ops.desk import Page, go
+from gateway.web.ops.refused import Refused
+from models import outbox, timeline
+from models.db import database
+from models.db.database import Use
+from models.outbox import Filter, State, WholeNotification
+from models.person import Role
+from models.status import Source
+
+#: Notifications of a page, and of one statement that has them delivered again.
+PAGE, BATCH = 50, 500
+#: Notifications that one press has delivered again; what is left is still dead, and found by the next press.
+MOST_REDELIVERED = 10_000
+#: How each state looks.
+SYMBOLS = {State.DELIVERED.value: "ok", State.WAITING.value: "wait", State.DEAD.value: "fail"}
+
+
+class Notifications(Page):
+    """The list, newest first, with the receivers that fail; and telling all that are dead again."""
+
+    least = Role.VIEWER
+    changes = Role.OPERATOR
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        given = {name: value for name, value in req.params.items() if isinstance(value, str)}
+        self._show(req, resp, given)
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        form, by = req.context.form, req.context.visitor.name
+        if not deeds.is_reason(form.get("reason", "").strip()):
+            self._show(req, resp, form, status=409, wrong="Say why, in words.")
+            return
+        with database.session(Use.REQUEST):
+            if receiver := form.get("receiver"):
+                outbox.enable(receiver)
+                done = None
+            else:
+                done = self._redeliver(form, by)
+        broker.wake_notifier()
+        self.desk.forget_counts()
+        self._show(req, resp, form, done=done)
+
+    def _redeliver(self, form: Mapping[str, str], by: str) -> int:
+        """Those of the filter that are dead, oldest first; how many."""
+        since = filters.read(form, self.desk.settings.timezone).wanted.created_after
+        reason, done = form["reason"].strip(), 0
+        while done < MOST_REDELIVERED and (found := outbox.ids(Filter((State.DEAD,), None, since), BATCH)):
+            done += len(outbox.redeliver(found, f"{by} ({reason})"))
+        return done
+
+    def _show(
+        self,
+        req: falcon.Request,
+        resp: falcon.Response,
+        given: Mapping[str, str],
+        *,
+        status: int = 200,
+        wrong: str | None = None,
+        done: int | None = None,
+    ) -> None:
+        chosen = {name: given.get(name, "").strip()[: filters.MOST] for name in ("state", "since")}
+        if chosen["state"] not in list(State):
+            chosen["state"] = ""
+        read = filters.read(chosen, self.desk.settings.timezone)
+        chosen = {name: value for name, value in chosen.items() if value and name not in read.wrong}
+        states = (State(chosen["state"]),) if "state" in chosen else None
+        before = given.get("before", "")
+        wanted = Filter(states, None, read.wanted.created_after, before_id=_number(before))
+        with database.session(Use.LIST):
+            found = outbox.page(wanted, PAGE + 1)
+            standing, receivers = outbox.standing(), outbox.receivers()
+            is_dead = chosen.get("state") == State.DEAD
+            dead = outbox.count(Filter((State.DEAD,), None, wanted.since)) if is_dead else 0
+        following = urlencode({**chosen, "before": found[PAGE - 1].id}) if len(found) > PAGE else None
+        self.desk.show(
+            req,
+            resp,
+            "notifications.html",
+            status=status,
+            found=found[:PAGE],
+            chosen=chosen,
+            without={name: urlencode({k: v for k, v in chosen.items() if k != name}) for name in chosen},
+            following=following,
+            standing=standing,
+            receivers=receivers,
+            dead=dead,
+            symbols=SYMBOLS,
+            wrong=wrong,
+            done=done,
+        )
+
+
+class Notification(Page):
+    """One of them: what it says, each try, and telling it again."""
+
+    least = Role.VIEWER
+    changes = Role.OPERATOR
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response, number: str) -> None:
+        self._show(req, resp, number)
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response, number: str) -> None:
+        reason, by = req.context.form.get("reason", "").strip(), req.context.visitor.name
+        if not deeds.is_reason(reason):
+            self._show(req, resp, number, status=409, wrong="Say why, in words.")
+            return
+        with database.session(Use.REQUEST):
+            found = _find(number)
+            outbox.redeliver([found.id], by)
+            timeline.record(found.order_id, Source.OPERATOR, f"redelivered: {reason}", by=by)
+        broker.wake_notifier()
+        self.desk.forget_counts()
+        raise go(f"{visitors.ROOT}/notifications/{found.id}?done=redeliver")
+
+    def _show(
+        self,
+        req: falcon.Request,
+        resp: falcon.Response,
+        number: str,
+        *,
+        status: int = 200,
+        wrong: str | None = None,
+    ) -> None:
+        with database.session(Use.LIST):
+            found = _find(number)
+            tries = outbox.deliveries(found.id)
+        values: dict[str, Any] = {
+            "notification": found,
+            "webhook_id": outbox.webhook_id(found),
+            "target": _target(found.url or self.desk.settings.notify_url),
+            "tries": tries[::-1],
+            "body": _body(found),
+            "is_redelivered": req.get_param("done") == "redeliver" and not wrong,
+        }
+        self.desk.show(req, resp, "notification.html", status=status, wrong=wrong, symbols=SYMBOLS, **values)
+
+
+def _find(number: str) -> WholeNotification:
+    """Raises a 404."""
+    found = outbox.find(number) if number.isdecimal() else None
+    if found is None:
+        raise Refused(404, "no notification has this number; it may be past its retention")
+    return found
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isdecimal() and len(text) < 19 else None
+
+
+def _target(url: str | None) -> str | None:
+    """Where it goes; of a query and of credentials, nothing is shown."""
+    return log.mask(url.partition("?")[0].partition("#")[0]) if url else None
+
+
+def _body(found: WholeNotification) -> str:
+    """What it says, without codes."""
+    document = {
+        "type": found.type,
+        "timestamp": shown.plain(found.created_at),
+        "data": shown.show_order(outbox.order_of(found.payload)),
+    }
+    return json.dumps(document, ensure_ascii=False, indent=2)

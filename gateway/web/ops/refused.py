@@ -1,0 +1,12 @@
+"""What a page refuses."""
+
+from http import HTTPStatus
+
+import falcon
+
+
+class Refused(falcon.HTTPError):
+    """An error whose page says what is wrong."""
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(status, title=HTTPStatus(status).phrase, description=detail)
