@@ -19,6 +19,7 @@ AXE = Path(__file__).with_name("axe.min.js").read_text()
 PATHS = (
     *("/ops", "/ops/orders", "/ops/orders/{id}", "/ops/stuck", "/ops/bulk/new?needs=conflict", "/ops/bulk"),
     *("/ops/providers", "/ops/providers/sandbox", "/ops/callbacks", "/ops/callbacks/1", "/ops/account"),
+    "/ops/notifications",
     "/ops/orders?q=nothing",
 )
 #: Everything that is pressed, and is smaller than a finger.

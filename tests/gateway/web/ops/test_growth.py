@@ -13,7 +13,14 @@ from tests import factories
 from tests.gateway.web.ops.browser import Browser
 
 #: Tables that grow for ever.
-GROWING = ("product_orders", "order_events", "callback_events", "former_references")
+GROWING = (
+    "product_orders",
+    "order_events",
+    "callback_events",
+    "former_references",
+    "notifications",
+    "deliveries",
+)
 ORDERS = 100_000
 #: A few of each kind of order among many that are completed; each with two events and a callback.
 FILL = """
@@ -37,6 +44,11 @@ INSERT INTO referans.callback_events (provider_id, dedupe_key, result, referans,
 SELECT 'sandbox', o.id::text, CASE WHEN "orderNo" %% 5000 = 1 THEN 'conflict' ELSE 'applied' END, o.provider_referans,
     o.id, 'completed', o."createdAt", o."createdAt"
 FROM product_orders AS o;
+INSERT INTO referans.notifications (order_id, type, receiver, payload, state, tries, next_try_at, ended_at, created_at)
+SELECT id, 'order.completed', 'NOTIFY_URL', '{{}}', CASE WHEN "orderNo" %% 9000 = 1 THEN 'dead' ELSE 'delivered' END, 1,
+    NULL, "createdAt", "createdAt"
+FROM product_orders;
+INSERT INTO referans.deliveries (notification_id, status, duration_ms) SELECT id, 200, 10 FROM referans.notifications;
 INSERT INTO referans.former_references (referans, provider_id, order_id)
 SELECT (200000000000000 + "orderNo")::text, 'sandbox', id FROM product_orders;
 ANALYZE
@@ -65,6 +77,11 @@ PATHS = [
     "/ops/callbacks?result=unmatched",
     "/ops/callbacks?since=1h",
     "/ops/callbacks/1",
+    "/ops/notifications",
+    "/ops/notifications?state=dead",
+    "/ops/notifications?state=waiting",
+    "/ops/notifications?state=delivered&since=1h",
+    "/ops/notifications/1",
     "/ops/account",
 ]
 

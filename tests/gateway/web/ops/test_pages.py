@@ -14,7 +14,8 @@ from tests.gateway.web import calls
 from tests.gateway.web.ops.browser import Browser, seen, words
 
 REASON = "prices are wrong, Ali is calling them"
-PAGES = ("/ops", "/ops/orders", "/ops/stuck", "/ops/providers", "/ops/callbacks", "/ops/bulk", "/ops/account")
+PAGES = ("/ops", "/ops/orders", "/ops/stuck", "/ops/providers", "/ops/callbacks", "/ops/notifications")
+PAGES += ("/ops/bulk", "/ops/account")
 
 
 @pytest.fixture
