@@ -2400,8 +2400,8 @@ GUARDS = [
     Guard(
         "what is right is never refused for the failures of others",
         "gateway/web/auth.py",
-        "            found = self._find(req, presented, survives_outage)\n",
-        "            found = self._find(req, presented, survives_outage)\n"
+        "            found = self.find(req, presented, survives_outage=survives_outage)\n",
+        "            found = self.find(req, presented, survives_outage=survives_outage)\n"
         "            if self._limits.is_failing(req):\n                self._limits.failure_from(req)\n",
         LIMITS,
     ),
