@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import peewee
 import pytest
 
 from gateway.fulfilment import bulk as work_on
@@ -160,6 +161,19 @@ def test_a_worker_that_is_killed_repeats_nothing_and_another_goes_on(
     work_on.work(worker, str(bulk_id))
     assert len(events()) == 4
     assert "bulk_continued" in sweeping.STEPS
+
+
+def test_what_is_done_and_that_it_is_done_are_written_together(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conflicts(2)
+    bulk_id = begin(ABOUT, 2, "note")
+    with monkeypatch.context() as patch, pytest.raises(peewee.DatabaseError):
+        patch.setattr(bulk, "DONE", "SELECT 1 / 0")  # the connection is lost between the two
+        work_on.work(worker, str(bulk_id))
+    assert events() == []
+    work_on.work(worker, str(bulk_id))
+    assert len(events()) == 2
 
 
 def test_it_takes_turns_and_stops_when_told(
