@@ -10,6 +10,7 @@ from gateway import log, outbound, sentry
 from gateway import settings as settings_module
 from gateway.broker import Hints, make_broker
 from gateway.fulfilment import following, probing, recovery
+from gateway.fulfilment.notifying import Notifier
 from gateway.fulfilment.permits import Permits
 from gateway.fulfilment.worker import Worker
 from models import sweep_run
@@ -37,13 +38,17 @@ broker = make_broker(
 )
 dramatiq.set_broker(broker)
 
+#: Delivers what the storefront is to be told, in threads of its own.
+notifier = Notifier(settings)
 #: Shared by all threads.
 worker = Worker(
     settings=settings,
     client=outbound.Client(deadline_seconds=settings.call_timeout),
     permits=Permits(broker.client, call_seconds=settings.call_timeout),
     hints=Hints(broker, longest_delay_seconds=settings.sweep_period_seconds),
+    tell=notifier.wake,
 )
+broker.add_middleware(middleware.Notifying(notifier))
 broker.add_middleware(
     middleware.SweepWatch(
         settings.sweep_period_seconds + sweep_run.GRACE_SECONDS,

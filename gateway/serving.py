@@ -236,6 +236,11 @@ def has_hung_up(env: Mapping[str, Any]) -> bool:
     return isinstance(client, Client) and client.has_hung_up()
 
 
+def is_ours() -> bool:
+    """Whether this process is served by `Worker`, as gunicorn.conf.py says; gunicorn reads that where it is started."""
+    return bool(extensions.get_wait_callback() is wait_for_postgres)
+
+
 def connections(wanted: int = CONNECTIONS) -> int:
     """How many connections a process may have, `wanted` if it may open as many files; raises that limit if it can."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

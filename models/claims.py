@@ -18,8 +18,8 @@ from models.db import database, receiver
 from models.db.prepared import Prepared
 from models.order import CODES, TELL
 from models.route import HAS_NO_CODES, Limit, Route, limit_of
-from models.status import IS_AT_PROVIDER, IS_DECIDED, IS_OPEN, IS_OURS, REFERENCE
-from models.tenants import PROVIDER_IS_OPEN
+from models.status import GRAVE, IS_AT_PROVIDER, IS_DECIDED, IS_OPEN, IS_OURS, REFERENCE, WORD
+from models.tenants import PROVIDER_IS_OPEN, is_open_to
 
 #: How often a provider must say that it does not know an order in doubt before it is sent again.
 ASKS = 2
@@ -300,6 +300,8 @@ TASK = f"""
 """
 #: In SQL, of the order `o`: it is sent by the gateway, and no other hand has decided it.
 MAY_BE_SENT = f"({IS_OURS} AND NOT {IS_DECIDED})"
+#: In SQL, of the order `o`: the provider that the claim gives it to, and its stock, are not another tenant's.
+NEXT_IS_OPEN = is_open_to('o."tenantId"', "%(provider)s::text", "%(params)s::jsonb")
 #: In SQL, of the order `o`: since when it waits for its outcome. Another system may not have said when it was sent.
 SENT_AT = """COALESCE(o."sentAt", o."claimedAt", o."createdAt")"""
 #: In SQL, of the order `o`: its time is up.
@@ -331,7 +333,7 @@ WITH claimed AS (
         "sendingUntil" = now() + make_interval(secs => %(grace)s), "mayBeKnown" = false, "lastCallbackAt" = NULL
     WHERE o.id = %(id)s AND o."externalStatus" = 'pending' AND o."providerId" = %(former)s
       AND (%(refused)s::boolean OR NOT o."mayBeKnown") AND (NOT %(is_waiting)s::boolean OR {IS_UNREACHED})
-      AND {SAME_REFERANS} AND {MAY_BE_SENT}
+      AND {SAME_REFERANS} AND {MAY_BE_SENT} AND {NEXT_IS_OPEN}
     RETURNING o.*
 ), told AS (
     INSERT INTO referans.order_events (order_id, source, "from", "to", message, whole)
@@ -370,7 +372,7 @@ WITH claimed AS (
                 now() + make_interval(secs => (%(delays)s::float8[])[
                     LEAST(o."checkCount" + 1, array_length(%(delays)s::float8[], 1))]),
                 {SENT_AT} + make_interval(secs => %(order_timeout)s)) END
-    WHERE o.id = %(id)s AND o."nextCheckAt" <= now() AND o."externalStatus" <> 'not_sent'
+    WHERE o.id = %(id)s AND o."nextCheckAt" <= now() AND {WORD} <> 'not_sent'
       AND ({IS_OURS} OR {IS_AT_PROVIDER})
       AND ({IS_OPEN} OR o."codeAsks" IS NULL) AND {WITH_PROVIDER} AND (
         o."checkRequestedAt" IS NOT NULL
@@ -410,8 +412,8 @@ WITH due AS (
         "checkRequestedAt" = NULL,
         "codeAsks" = CASE WHEN NOT p.given_up THEN p.asks + 1 END,
         "nextCheckAt" = CASE WHEN NOT p.given_up THEN now() + make_interval(secs => p.delay) END,
-        "attentionAt" = CASE WHEN p.given_up AND o.attention IS NULL THEN now() ELSE o."attentionAt" END,
-        attention = CASE WHEN p.given_up THEN COALESCE(o.attention, 'no_code') ELSE o.attention END
+        "attentionAt" = CASE WHEN p.given_up AND {GRAVE} IS NULL THEN now() ELSE o."attentionAt" END,
+        attention = CASE WHEN p.given_up THEN COALESCE({GRAVE}, 'no_code') ELSE o.attention END
     FROM planned AS p WHERE o.id = p.id
     RETURNING o.*, p.is_last, p.given_up
 ), told AS (
@@ -442,7 +444,7 @@ UPDATE product_orders AS o SET
         OR o."unknownAt" + make_interval(secs => %(gap)s) <= now() THEN 1 ELSE 0 END,
     "unknownAt" = CASE WHEN o."unknownAt" IS NULL
         OR o."unknownAt" + make_interval(secs => %(gap)s) <= now() THEN now() ELSE o."unknownAt" END
-WHERE o.id = %(id)s AND {IS_OPEN} AND o."externalStatus" <> 'not_sent'
+WHERE o.id = %(id)s AND {IS_OPEN} AND {WORD} <> 'not_sent'
   AND (o."sendingUntil" IS NULL OR o."sendingUntil" <= now()) AND {SAME_SEND}
 RETURNING "unknownCount"
 """)

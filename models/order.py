@@ -14,7 +14,7 @@ from models.db.prepared import Prepared
 from models.masking import Known, ProviderText
 from models.outcome import Arrival, as_json, order_owner, owner
 from models.route import HAS_NO_CODES
-from models.status import IS_OURS, LOWERED, READ, Result, kind_in_sql, rank_in_sql
+from models.status import GRAVE, IS_OURS, LOWERED, READ, Result, kind_in_sql, rank_in_sql
 
 #: Outcomes in one statement; its joins grow with the square.
 MAX_BATCH = 100
@@ -391,6 +391,7 @@ SETTLE = sql.read(
     has_code=HAS_CODE,
     has_no_codes=HAS_NO_CODES,
     version=VERSION,
+    grave=GRAVE,
     timeline=str(texts.TIMELINE),
     last_message=str(texts.LAST_MESSAGE),
     tell=TELL.format(kind="n.tells", source="moved AS o JOIN telling AS n ON n.order_id = o.id"),

@@ -262,7 +262,7 @@ SELECT {", ".join(f"p.{name}" for name in NAMES)},
     o."externalStatus" AS status, COALESCE(o."nextCheckAt" <= now(), false) AS is_due, {provider_health.COLUMNS}
 FROM product_orders AS o JOIN referans.providers AS p ON p.id = o."providerId"
     LEFT JOIN referans.provider_health AS h ON h.provider_id = p.id
-WHERE o.id = %s AND (o."externalStatus" <> 'not_sent' OR {tenants.PROVIDER_IS_OPEN})
+WHERE o.id = %s AND (o."externalStatus" IS DISTINCT FROM 'not_sent' OR {tenants.PROVIDER_IS_OPEN})
 """)
 CANDIDATE = Prepared(f"""
 SELECT {", ".join(f"p.{name}" for name in NAMES)}, {provider_health.COLUMNS}

@@ -179,7 +179,7 @@ HAS_NO_CODES = f"""(
 LISTED = """provider_id, params, expects, field_map, product_id, package_id, priority, position, cost, currency,
     tenant_id::text AS tenant_id"""
 #: In SQL: the tenant of a route in the unique index, in which NULL would not equal NULL.
-_UNIQUE_TENANT = "COALESCE(tenant_id, '00000000-0000-0000-0000-000000000000')"
+_UNIQUE_TENANT = "COALESCE(tenant_id::text, '')"
 ADD = f"""
 INSERT INTO referans.routes AS r (product_id, package_id, provider_id, params, expects, field_map, priority, cost,
     currency, tenant_id, position)

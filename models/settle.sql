@@ -85,9 +85,10 @@ WITH incoming AS (
         raw_of
     )
 ),
--- The order that each arrival is about: by its id, by our reference, or by the provider's own number. A provider that
--- had the order before still speaks of it: it refused it and the order went on, or a person had the order sent again,
--- under another reference (`is_given_up`).
+-- The order that each arrival is about: by its id, by our reference, or by the provider's own number. Other systems may
+-- have several with one reference, even with one of ours: then it is ours, else an open one, else the newest. A provider
+-- that had the order before still speaks of it: it refused it and the order went on, or a person had the order sent
+-- again, under another reference (`is_given_up`).
 matched AS (
     SELECT i.position, i.known_id AS id, false AS is_given_up
     FROM incoming AS i
@@ -101,7 +102,7 @@ matched AS (
             FROM product_orders AS o
             WHERE o.provider_referans = i.referans
                 AND (o."providerId" = i.provider_id OR i.provider_id = ANY (o."triedProviders"))
-            ORDER BY o."providerId" = i.provider_id DESC, o."createdAt" DESC
+            ORDER BY o."providerId" = i.provider_id DESC, {is_ours} DESC, {from_kind} = 'open' DESC, o."createdAt" DESC
             LIMIT 1
         )
         UNION ALL
@@ -115,7 +116,7 @@ matched AS (
             FROM product_orders AS o
             WHERE o."externalOrderId" = i.referans AND o.provider_referans IS NULL
                 AND o."providerId" = i.provider_id
-            ORDER BY o."createdAt" DESC
+            ORDER BY {is_ours} DESC, {from_kind} = 'open' DESC, o."createdAt" DESC
             LIMIT 1
         )
         LIMIT 1
@@ -129,7 +130,7 @@ matched AS (
             SELECT o.id, false AS is_given_up
             FROM product_orders AS o
             WHERE o."externalOrderId" = i.external_order_id AND o."providerId" = i.provider_id
-            ORDER BY o."createdAt" DESC
+            ORDER BY {is_ours} DESC, {from_kind} = 'open' DESC, o."createdAt" DESC
             LIMIT 1
         )
         UNION ALL
@@ -406,8 +407,8 @@ moved AS (
             WHEN n.reverses THEN 'reversed'
             WHEN n.fills_codes AND o.attention = 'no_code' THEN NULL
             WHEN n.ends AND o.attention IN ('manual', 'timed_out') THEN NULL
-            WHEN n.times_out THEN COALESCE(o.attention, 'timed_out')
-            WHEN n.applies AND NOT n.ends THEN COALESCE(o.attention, n.attention)
+            WHEN n.times_out THEN COALESCE({grave}, 'timed_out')
+            WHEN n.applies AND NOT n.ends THEN COALESCE({grave}, n.attention, o.attention)
             ELSE o.attention
         END,
         "attentionAt" = CASE
@@ -416,8 +417,8 @@ moved AS (
             WHEN n.reverses AND o.attention IS DISTINCT FROM 'conflict' THEN now()
             WHEN o.attention = 'no_code' AND n.fills_codes THEN NULL
             WHEN o.attention IN ('manual', 'timed_out') AND n.ends THEN NULL
-            WHEN n.times_out THEN COALESCE(o."attentionAt", now())
-            WHEN n.applies AND NOT n.ends AND o.attention IS NULL AND n.attention IS NOT NULL THEN now()
+            WHEN n.times_out AND {grave} IS NULL THEN now()
+            WHEN n.applies AND NOT n.ends AND {grave} IS NULL AND n.attention IS NOT NULL THEN now()
             ELSE o."attentionAt"
         END,
         -- A person's codes come first, whatever is there.
@@ -523,10 +524,11 @@ moved AS (
             WHEN n.reverses THEN COALESCE(o."reversedAt", now())
             WHEN NOT n.applies THEN o."reversedAt"
         END,
-        "durationMs" = COALESCE(o."durationMs", CASE WHEN n.completes THEN LEAST(
+        -- Another system's clock may run ahead.
+        "durationMs" = COALESCE(o."durationMs", CASE WHEN n.completes THEN GREATEST(0, LEAST(
             2147483647,
             1000 * EXTRACT(EPOCH FROM now() - COALESCE(o."sentAt", o."claimedAt", now()))
-        )::int END),
+        ))::int END),
         "codeAsks" = CASE
             WHEN n.awaits_code AND n.source = 'callback' THEN 0
             WHEN n.awaits_code THEN COALESCE(o."codeAsks", 1)

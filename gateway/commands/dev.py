@@ -6,7 +6,7 @@ import shlex
 import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 from zoneinfo import ZoneInfo
 
 import typer
@@ -36,7 +36,16 @@ TAIL_LINES = 30
 LAST_LINES_SECONDS = 3.0
 PAUSE_SECONDS = 0.3
 #: Variables with which other commands reach this system, and show the same times.
-SHARED = ("DATABASE_URL", "DATABASE_SCHEMA", "REDIS_URL", "ENCRYPTION_KEYS", "PUBLIC_URL", "TIMEZONE")
+SHARED = (
+    "DATABASE_URL",
+    "DATABASE_SCHEMA",
+    "REDIS_URL",
+    "ENCRYPTION_KEYS",
+    "PUBLIC_URL",
+    "TIMEZONE",
+    "NOTIFY_URL",
+    "NOTIFY_SECRET",
+)
 
 
 def dev(
@@ -50,14 +59,18 @@ def dev(
     simulator_port: int = typer.Option(
         simulator.PORT, envvar="SIMULATOR_PORT", min=1, max=65535, help="Port of the provider simulator."
     ),
+    storefront_port: int = typer.Option(
+        8080, envvar="STOREFRONT_PORT", min=1, max=65535, help="Port of the example storefront."
+    ),
     parent: int | None = typer.Option(
         None, hidden=True, help="Stop when this process, which started this one, ends; `make` passes itself."
     ),
 ) -> None:
     """Run the whole system on this machine, and show one order from start to end.
 
-    Starts web, worker, scheduler and a simulated provider, and PostgreSQL and Valkey unless DATABASE_URL and
-    REDIS_URL are set. Then it stays up; Ctrl-C stops every process. A process that ends is started again.
+    Starts web, worker, scheduler, a simulated provider and an example storefront, and PostgreSQL and Valkey unless
+    DATABASE_URL and REDIS_URL are set. Then it stays up; Ctrl-C stops every process. A process that ends is started
+    again.
 
     Example: gateway dev --port 8001
     """
@@ -68,7 +81,7 @@ def dev(
             if parent:
                 parents.follow(parent)
             choice = Choice(evade=demo, advice=again, say=say)
-            _run(plans.make(directory, port, simulator_port, choice), demo, held)
+            _run(plans.make(directory, port, simulator_port, storefront_port, choice), demo, held)
     except Stopped:
         raise typer.Exit(1 if demo else 0) from None
     except (Taken, ServerError, ChildEnded, NotReady, DemoFailed, OSError) as error:
@@ -81,16 +94,17 @@ def _run(plan: Plan, demo: bool, held: ExitStack) -> None:
         environ = stack.environment(os.environ, plan)
         environ |= stack.start_servers(os.environ, plan, held, say)
         settings = settings_module.load_or_exit(environ)
-        secret, key = _prepare(plan, settings)
+        made = _prepare(plan, settings)
         lines = [f"{name}={shlex.quote(environ[name])}" for name in SHARED if name in environ]
         stack.write_private(plan.environment_file, "\n".join(lines))
         processes = held.enter_context(_demo_processes(plan, held) if demo else Processes())
-        say("Starting simulator, web, worker and scheduler …")
-        stack.start_processes(processes, plan, environ, secret)
+        say("Starting simulator, web, worker, scheduler and storefront …")
+        stack.start_processes(processes, plan, environ, made.callback_secret, made.storefront_key)
         stack.wait_until_ready(plan, processes)
         restarts = Restarts(processes)
-        _introduce(plan, key)
-        _show_order(Storefront(plan.url, key), restarts, ZoneInfo(settings.timezone), demo)
+        _introduce(plan, made.key)
+        shop = Storefront(plan.url, made.key, is_told_at=plan.told_at(environ))
+        _show_order(shop, restarts, ZoneInfo(settings.timezone), demo)
         if not demo:
             say("Everything stays up; Ctrl-C stops it.")
         while not demo:
@@ -105,13 +119,25 @@ def _run(plan: Plan, demo: bool, held: ExitStack) -> None:
             say("Stopping every process …")
 
 
-def _prepare(plan: Plan, settings: Settings) -> tuple[str, str]:
-    """Migrate, add the sandbox and a key; returns the sandbox's callback secret, and the key."""
+class Secrets(NamedTuple):
+    """What was made for this system."""
+
+    callback_secret: str
+    key: str
+    storefront_key: str
+
+
+def _prepare(plan: Plan, settings: Settings) -> Secrets:
+    """Migrate, add the sandbox and the keys."""
     url = settings.database_url.get_secret_value()
     migrate.wait_for_database(url, migrate.PATIENCE_SECONDS)
     migrate.apply(url, settings.database_schema)
     with bound(settings, pool_size=1), explained(), database.session():
-        return sandbox.add_provider(plan.simulator_url), sandbox.development_key(plan.key_file)
+        return Secrets(
+            sandbox.add_provider(plan.simulator_url),
+            sandbox.key(plan.key_file, *sandbox.DEVELOPMENT),
+            sandbox.key(plan.storefront_key_file, *sandbox.STOREFRONT),
+        )
 
 
 def _demo_processes(plan: Plan, held: ExitStack) -> Processes:
@@ -130,6 +156,8 @@ def _introduce(plan: Plan, key: str) -> None:
 Referans is running.
   Order API   {plan.url}/orders
   Health      {plan.url}/health/ready
+  Its pages   {plan.url}/docs
+  Storefront  {plan.storefront_url}
   Simulator   {plan.simulator_url}/sim/orders
   API key     {key}
 

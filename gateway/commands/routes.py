@@ -1,6 +1,7 @@
 """`gateway routes`: which provider gets the orders for a product and package."""
 
 import difflib
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from decimal import Decimal
@@ -130,6 +131,7 @@ def add(
             tenant_id=owner,
         )
         provider_health.look_again(provider_id)
+    _say_missing(account, added)
     if json:
         return printing.as_json(_row(added))
     printing.say(f"Orders{_of(owner)} for product {product}, package {package} go to {provider_id}.")
@@ -152,6 +154,21 @@ def _check_tenants(account: Provider, params: Mapping[str, str], owner: str | No
                 f"{each.id} belongs to tenant {each.tenant_id}, and so do the routes to it:"
                 f" --tenant {each.tenant_id}"
             )
+
+
+def _say_missing(account: Provider, added: ListedRoute) -> None:
+    """Tell on standard error which parameters a route lacks, without which every order by it fails."""
+    protocol = ADAPTERS.get(account.adapter)
+    missing = [name for name in protocol.PARAMS if not added.params.get(name)] if protocol else []
+    if missing:
+        given = " ".join(f"--param {name}=…" for name in (*added.params, *missing))
+        to_set = (
+            f"gateway routes add {shlex.quote(added.product_id)} {shlex.quote(added.package_id)} {account.id}"
+        )
+        printing.note(
+            f"{account.id} ({account.adapter}) refuses each order of this route until it has"
+            f" {' and '.join(missing)}: {to_set} {given}"
+        )
 
 
 def _of(tenant_id: str | None) -> str:

@@ -29,7 +29,7 @@ def check(worker: Worker, order_id: str) -> None:
     if not assigned.is_due:
         return
     if providers.needs_person(assigned.provider) and _is_left_to_person(order_id):
-        return
+        return worker.tell()
     if not assigned.health.takes_orders and _is_unsent_still(worker, order_id, assigned):
         return
     with worker.permits.one_call(assigned.provider):
@@ -125,6 +125,7 @@ def _ask_for_code(worker: Worker, claimed: ClaimedCodeAsk, assigned: Assigned) -
     log.bind(provider_id=assigned.provider.id)
     if claimed.given_up:
         logger.warning("The order completed without its code.", action="no_code")
+        worker.tell()
         return None
     is_answered = False
     try:

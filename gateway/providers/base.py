@@ -190,6 +190,8 @@ class Adapter(Protocol):
     NEEDS: ClassVar[tuple[str, ...]]
     #: How many of a package it takes in one order; None: any number.
     MOST: ClassVar[int | None]
+    #: Names of the parameters that every route to it needs (`gateway routes add … --param NAME=VALUE`).
+    PARAMS: ClassVar[tuple[str, ...]]
     #: The answer to a callback in this protocol's own format; None for JSON.
     ACKNOWLEDGEMENT: ClassVar[str | None]
 

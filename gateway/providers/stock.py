@@ -45,6 +45,7 @@ class Stock:
     FIELDS: ClassVar[tuple[str, ...]] = ()
     NEEDS: ClassVar[tuple[str, ...]] = ()
     MOST: ClassVar[int | None] = None
+    PARAMS: ClassVar[tuple[str, ...]] = ()
     ACKNOWLEDGEMENT: ClassVar[str | None] = None
 
     def __init__(self, provider: Provider, client: outbound.Client) -> None:

@@ -126,6 +126,7 @@ class Znet:
     FIELDS: ClassVar[tuple[str, ...]] = ("oyuncu_bilgi", "musteri_tel")
     NEEDS: ClassVar[tuple[str, ...]] = ("oyuncu_bilgi",)
     MOST: ClassVar[int | None] = 1
+    PARAMS: ClassVar[tuple[str, ...]] = ("oyun", "kupur")
     ACKNOWLEDGEMENT: ClassVar[str | None] = "OK"
 
     def __init__(self, provider: Provider, client: outbound.Client) -> None:
@@ -248,7 +249,7 @@ def _decoded(body: bytes) -> str:
 
 def _order_fields(task: Task) -> dict[str, str]:
     """The parameters of pin_ekle. Raises Refused where the panel could not take the order."""
-    missing = [name for name in ("oyun", "kupur") if not task.params.get(name)]
+    missing = [name for name in Znet.PARAMS if not task.params.get(name)]
     if missing:
         raise Refused(
             f"not sent: the route lacks {' and '.join(missing)}; set it with `gateway routes add … --param`"

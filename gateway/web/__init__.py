@@ -8,7 +8,7 @@ import falcon
 
 from gateway.counting import Counts
 from gateway.settings import Settings
-from gateway.web import seen
+from gateway.web import docs, openapi, seen
 from gateway.web.auth import Access, Keys
 from gateway.web.callbacks import Callbacks
 from gateway.web.deciding import Resend, Resolve
@@ -65,4 +65,9 @@ def create_app(
     app.add_route("/health/live", Live())
     app.add_route("/health/ready", Ready(redis_client))
     app.add_route("/metrics", Metrics(keys, settings, redis_client))
+
+    document = openapi.document(settings.order_api_prefix)
+    app.add_route("/openapi.json", openapi.OpenApi(document))
+    app.add_route("/docs", docs.Page(document))
+    app.add_route("/docs/problems/{slug}", docs.ProblemPage())
     return app

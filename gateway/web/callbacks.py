@@ -89,6 +89,8 @@ class Callbacks:
             "check_order_status",
             *(one.order_id for one in settled if one.order_id and one.ask_in_seconds is not None),
         )
+        if any(one.told for one in settled):
+            broker.wake_notifier()
         _log(settled)
         _answer(resp, received, settled)
 

@@ -17,6 +17,11 @@ from models.db import database, sealed
 logger = log.get(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+#: What to say of a request for which there is nothing here.
+NOT_SERVED = {
+    404: "nothing is served under this path; orders are under /orders, and README.md lists all calls",
+    405: "this path does not take this method; the header Allow lists those that it takes",
+}
 #: `Retry-After` while the database is unavailable, in seconds.
 RETRY_AFTER_SECONDS = 5
 
@@ -70,7 +75,10 @@ def _serialize(req: falcon.Request, resp: falcon.Response, error: falcon.HTTPErr
         "type": kind.type,
         "title": kind.title,
         "status": status,
-        "detail": error.description or HTTPStatus(status).description or HTTPStatus(status).phrase,
+        "detail": error.description
+        or NOT_SERVED.get(status)
+        or HTTPStatus(status).description
+        or HTTPStatus(status).phrase,
     }
     if isinstance(error, Problem):
         problem |= error.members

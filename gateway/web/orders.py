@@ -62,6 +62,7 @@ class Orders:
     def __init__(self, keys: Keys, settings: Settings, pause: Callable[[], None]) -> None:
         self._keys = keys
         self._settings = settings
+        self._notify_rules = schemas.NotifyRules.of(settings)
         self._needs_tenant = Snapshot(tenants.is_required, TENANCY_SECONDS)
         self._batcher = Batcher(
             self._place_now, placing.MAX_BATCH, may_repeat=database.was_undone, pause=pause
@@ -69,7 +70,7 @@ class Orders:
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         key = self._keys.require(req, Scope.ORDERS_WRITE)
-        new = schemas.read_order(bodies.read_json(req))
+        new = schemas.read_order(bodies.read_json(req), self._notify_rules)
         answer = self._place(Placement(new, key.id, key.name, key.tenant_id, _idempotency_key(req)))
         if not answer.is_new:
             resp.set_header("Idempotency-Replayed", "true")

@@ -5,22 +5,33 @@ import difflib
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+)
 from pydantic.alias_generators import to_camel
 
-from gateway.inputs import storable
+from gateway import shown
+from gateway.inputs import exact, storable
+from gateway.public_addresses import check_url
+from gateway.settings import Settings
 from gateway.web import problems
 from gateway.web.errors import FieldError, Problem
 from gateway.web.problems import ProblemType
 from models import codes, status, texts
 from models.codes import Code
 from models.listing import Place
-from models.order import Order
 from models.placing import Money, NewOrder
 from models.route import Offer
 from models.timeline import Event
@@ -64,12 +75,17 @@ def _iso_8601(value: Any) -> datetime:
         raise ValueError("must be a time in ISO 8601, such as 2025-01-31T00:00:00Z") from None
 
 
-def _no_notifications(value: Any) -> None:
-    """Raises ValueError: a storefront that waits for a notification must hear that none will come."""
-    if value is not None:
+def _notify_url(value: str | None, info: ValidationInfo) -> str | None:
+    """Raises ValueError, also where nothing could be sent: a storefront that waits for it must hear that."""
+    if value is None:
+        return None
+    rules: NotifyRules = info.context or NotifyRules()
+    if not rules.is_signed:
         raise ValueError(
-            "notifications are not sent by this version; leave the field out and ask for the order"
+            "this gateway sends no notifications: they are signed, and it has no NOTIFY_SECRET;"
+            " leave the field out and ask for the order"
         )
+    return check_url(value, allow_private=rules.allow_private)
 
 
 def read_cursor(value: Any) -> Place:
@@ -94,13 +110,29 @@ def read_event_cursor(value: Any) -> int:
 
 Text = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(storable)]
 OptionalText = Annotated[str, Field(max_length=255), AfterValidator(storable)] | None
-Time = Annotated[datetime, BeforeValidator(_iso_8601)]
+OptionalUrl = Annotated[str, AfterValidator(storable)] | None
+Time = Annotated[datetime, BeforeValidator(_iso_8601, json_schema_input_type=datetime)]
 
 
 #: The body of a call.
 Body = TypeVar("Body", bound=BaseModel)
 #: The query of a list.
 Query = TypeVar("Query", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class NotifyRules:
+    """What a `notifyUrl` may be."""
+
+    #: There is a secret that signs notifications.
+    is_signed: bool = False
+    #: It may lead to a private address.
+    allow_private: bool = False
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """By these settings."""
+        return cls(bool(settings.notify_secret), settings.notify_allow_private)
 
 
 class _Input(BaseModel):
@@ -158,7 +190,9 @@ class PlaceOrder(_Input):
             description="Further inputs by name, as `GET /routes/{productId}/{packageId}` lists them.",
         ),
     ] = {}
-    quantity: Annotated[int, Field(ge=1, le=MAX_QUANTITY, description="How many of it.")] = 1
+    quantity: Annotated[
+        int, Field(ge=1, le=MAX_QUANTITY, description="How many of it."), BeforeValidator(exact)
+    ] = 1
     reference: Annotated[
         Annotated[str, Field(min_length=1, max_length=MAX_REFERENCE), AfterValidator(_reference)] | None,
         Field(description="The storefront's own number for the order, unique in its tenant."),
@@ -177,7 +211,11 @@ class PlaceOrder(_Input):
     allow_repeat: Annotated[
         bool, Field(description="Place it even if the same player has just got the same package.")
     ] = False
-    notify_url: Annotated[None, BeforeValidator(_no_notifications)] = None
+    notify_url: Annotated[
+        OptionalUrl,
+        Field(description="Where to send notifications of it, in place of the gateway's `NOTIFY_URL`."),
+        AfterValidator(_notify_url),
+    ] = None
 
     def order(self) -> NewOrder:
         """The order that is described."""
@@ -202,6 +240,15 @@ def _says_something(value: str) -> str:
     if not any(character.isalnum() for character in value):
         raise ValueError("must say why, in words")
     return value.strip()
+
+
+class GivenCode(_Input):
+    """A code in a body."""
+
+    code: str
+    pin: str | None = None
+    serial: str | None = None
+    expires_at: str | None = None
 
 
 #: The fields of a code in a body.
@@ -237,11 +284,21 @@ Why = Annotated[str, Field(max_length=500), AfterValidator(storable), AfterValid
 class ResolveOrder(_Input):
     """The body of `POST /orders/{id}/resolve`."""
 
-    reason: Why
-    external_status: Literal["completed", "failed", "reversed"] | None = None
-    accept: bool = False
-    pin_code: Annotated[tuple[Code, ...], BeforeValidator(_pin_code)] = ()
-    codes: Annotated[tuple[Code, ...], BeforeValidator(_listed_codes)] = ()
+    reason: Annotated[Why, Field(description="Why, in words; it stands on the timeline.")]
+    external_status: Annotated[
+        Literal["completed", "failed", "reversed"] | None, Field(description="What the order becomes.")
+    ] = None
+    accept: Annotated[bool, Field(description="Take the outcome that was kept as a conflict.")] = False
+    pin_code: Annotated[
+        tuple[Code, ...],
+        BeforeValidator(_pin_code, json_schema_input_type=str | None),
+        Field(description="Of a completed order: its code, where it is one text."),
+    ] = ()
+    codes: Annotated[
+        tuple[Code, ...],
+        BeforeValidator(_listed_codes, json_schema_input_type=list[GivenCode] | None),
+        Field(description="Of a completed order: its codes."),
+    ] = ()
 
     def all_codes(self) -> list[Code]:
         """`pinCode` first; a code that stands in `codes` too counts once."""
@@ -262,9 +319,13 @@ class ResolveOrder(_Input):
 class ResendOrder(_Input):
     """The body of `POST /orders/{id}/resend`."""
 
-    reason: Why
-    provider_id: Text | None = None
-    may_buy_twice: bool = False
+    reason: Annotated[Why, Field(description="Why, in words; it stands on the timeline.")]
+    provider_id: Annotated[
+        Text | None, Field(description="The provider that gets it; none: the first of its routes.")
+    ] = None
+    may_buy_twice: Annotated[
+        bool, Field(description="Send it even where a provider may have delivered it already.")
+    ] = False
 
 
 class ListOrders(BaseModel):
@@ -272,14 +333,26 @@ class ListOrders(BaseModel):
 
     model_config = ConfigDict(extra="forbid", alias_generator=to_camel, frozen=True)
 
-    external_status: status.ExternalStatus | None = None
-    provider_id: Text | None = None
-    user_identifier: Text | None = None
-    reference: Text | None = None
-    created_after: Time | None = None
-    created_before: Time | None = None
-    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT
-    cursor: Annotated[Place | None, BeforeValidator(read_cursor)] = None
+    external_status: Annotated[
+        status.ExternalStatus | None, Field(description="Only those in this state.")
+    ] = None
+    provider_id: Annotated[
+        Text | None, Field(description="Only those that this provider has or had last.")
+    ] = None
+    user_identifier: Annotated[Text | None, Field(description="Only those for this player.")] = None
+    reference: Annotated[
+        Text | None, Field(description="Only the one with this number of the storefront.")
+    ] = None
+    created_after: Annotated[Time | None, Field(description="Only those placed at this time or later.")] = (
+        None
+    )
+    created_before: Annotated[Time | None, Field(description="Only those placed before this time.")] = None
+    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT, description="Orders on a page.")] = DEFAULT_LIMIT
+    cursor: Annotated[
+        Place | None,
+        BeforeValidator(read_cursor, json_schema_input_type=str),
+        Field(description="Where the page begins: `nextCursor` of the page before, unchanged."),
+    ] = None
 
 
 class GetOrder(BaseModel):
@@ -317,14 +390,18 @@ class ListEvents(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     #: Most timelines are one page.
-    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] = MAX_LIMIT
-    cursor: Annotated[int, BeforeValidator(read_event_cursor)] = 0
+    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT, description="Events on a page.")] = MAX_LIMIT
+    cursor: Annotated[
+        int,
+        BeforeValidator(read_event_cursor, json_schema_input_type=str),
+        Field(description="Where the page begins: `nextCursor` of the page before, unchanged."),
+    ] = 0
 
 
-def read_order(body: Mapping[str, Any]) -> NewOrder:
+def read_order(body: Mapping[str, Any], rules: NotifyRules) -> NewOrder:
     """The order that a body describes. Raises a 422 that says what is wrong, and where."""
     try:
-        return PlaceOrder.model_validate(body).order()
+        return PlaceOrder.model_validate(body, context=rules).order()
     except ValidationError as error:
         raise _invalid(problems.INVALID_ORDER, "the order is not valid", error, PlaceOrder) from None
 
@@ -414,60 +491,8 @@ def _cursor(place: Any) -> str:
     return base64.urlsafe_b64encode(json.dumps(place).encode()).decode().rstrip("=")
 
 
-#: The fields of an order that the API shows, in the order of the contract; `pin_code` and `codes`
-#: only to keys that may read them.
-FIELDS = (
-    "id",
-    "order_no",
-    "tenant_id",
-    "reference",
-    "product_id",
-    "package_id",
-    "quantity",
-    "user_identifier",
-    "extra_field",
-    "metadata",
-    "status",
-    "external_status",
-    "failure_reason",
-    "attention",
-    "provider_id",
-    "provider_referans",
-    "external_order_id",
-    "pin_code",
-    "codes",
-    "receipt",
-    "cost",
-    "last_message",
-    "created_at",
-    "sent_at",
-    "last_sync_at",
-    "completed_at",
-    "reversed_at",
-    "duration_ms",
-)
-#: The fields of an order that the API does not show, or shows within another one. A new field stands in one of the two.
-HIDDEN = ("notify_url", "cost_amount", "cost_currency")
-#: (field, name in the API) of what is shown.
-NAMES = tuple((field, to_camel(field)) for field in FIELDS)
-
-
-def show_order(order: Order, codes: Sequence[Code] | None = None) -> dict[str, Any]:
-    """The order as the API shows it; with `pinCode` and `codes` only if the codes (or an empty list) are given."""
-    shown = {name: _plain(getattr(order, field, None)) for field, name in NAMES}
-    shown["metadata"] = order.metadata or {}
-    if order.cost_amount is not None:
-        shown["cost"] = {"amount": str(order.cost_amount), "currency": order.cost_currency}
-    if codes is None:
-        del shown["pinCode"], shown["codes"]
-    else:
-        shown |= {"pinCode": codes[0].code if codes else None, "codes": [_show_code(each) for each in codes]}
-    return shown
-
-
-def _show_code(code: Code) -> dict[str, str]:
-    named = {"code": code.code, "pin": code.pin, "serial": code.serial, "expiresAt": code.expires_at}
-    return {name: value for name, value in named.items() if value is not None}
+#: The order as the API shows it.
+show_order = shown.show_order
 
 
 #: What the inputs are that every order has.
@@ -501,7 +526,7 @@ def show_event(event: Event, sent_at: datetime | None) -> dict[str, Any]:
     """
     was_sent = sent_at is not None and sent_at <= event.at
     return {
-        "at": _plain(event.at),
+        "at": shown.plain(event.at),
         "source": event.source,
         "from": _status(event.came_from, was_sent),
         "to": _status(event.went_to, was_sent),
@@ -512,9 +537,3 @@ def show_event(event: Event, sent_at: datetime | None) -> dict[str, Any]:
 
 def _status(word: str | None, was_sent: bool) -> str | None:
     return None if word is None else status.read(word, was_sent=was_sent).value
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-    return value

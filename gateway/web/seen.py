@@ -82,15 +82,15 @@ class Seen:
         timeout = self._settings.order_timeout
         if not unsent.cancel(found.id, self._key.name, order_timeout_seconds=timeout):
             raise Problem(problems.CANNOT_CANCEL, _why_not_cancelled(self.find(found.id)))
+        broker.wake_notifier()
         return self.find(found.id)
 
     def resolve(self, found: Order, wanted: schemas.ResolveOrder) -> Order:
         """The order as a person has decided it. Raises resolving.NotPossible."""
         by, reason = self._key.name, wanted.reason
-        if wanted.accept:
-            resolving.accept(found.id, by=by, reason=reason)
-            return self.find(found.id)
-        match wanted.external_status:
+        match "accept" if wanted.accept else wanted.external_status:
+            case "accept":
+                resolving.accept(found.id, by=by, reason=reason)
             case "completed":
                 resolving.complete(found.id, wanted.all_codes(), by=by, reason=reason)
             case "failed":
@@ -99,6 +99,7 @@ class Seen:
                 resolving.reverse(found.id, by=by, reason=reason)
             case None:
                 resolving.dismiss(found.id, by=by, reason=reason)
+        broker.wake_notifier()
         return self.find(found.id)
 
     def resend(self, found: Order, wanted: schemas.ResendOrder) -> Order:

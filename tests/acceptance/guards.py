@@ -27,6 +27,7 @@ COPIED = (
     "actors",
     "models",
     "migrations",
+    "clients",
     "tests",
     "setup.cfg",
     "pyproject.toml",
@@ -54,6 +55,8 @@ INBOX, PLACING = "tests/models/test_inbox.py", "tests/models/test_placing.py"
 RULES, WAITING = "tests/models/test_placing_rules.py", "tests/gateway/web/test_waiting.py"
 STOREFRONT, COSTS = "tests/gateway/web/test_storefront_api.py", "tests/gateway/fulfilment/test_costs.py"
 CALLBACKS = "tests/gateway/web/test_callbacks.py"
+NOTIFYING = "tests/gateway/fulfilment/test_notifying.py"
+CLIENTS = "tests/clients/test_clients.py"
 LIMITS, ACCESS = "tests/gateway/web/test_limits.py", "tests/gateway/web/test_access.py"
 SETTINGS, RESEALING = "tests/gateway/test_settings.py", "tests/models/test_resealing.py"
 LOGGED = (
@@ -411,7 +414,7 @@ GUARDS = [
     Guard(
         "a fault of this machine is no fault of a provider",
         "gateway/outbound.py",
-        "kind = LocalFault if _is_local(error) else NoAnswer",
+        "kind = LocalFault if is_local(error) else NoAnswer",
         "kind = NoAnswer",
         OWN_TROUBLE,
     ),
@@ -1072,8 +1075,8 @@ GUARDS = [
     Guard(
         "a code that never comes needs a person",
         "models/claims.py",
-        "attention = CASE WHEN p.given_up THEN COALESCE(o.attention, 'no_code')",
-        "attention = CASE WHEN false THEN COALESCE(o.attention, 'no_code')",
+        "attention = CASE WHEN p.given_up THEN COALESCE({GRAVE}, 'no_code')",
+        "attention = CASE WHEN false THEN COALESCE({GRAVE}, 'no_code')",
         CODE_ASKS,
     ),
     Guard(
@@ -1502,7 +1505,7 @@ GUARDS = [
     Guard(
         "an order that waits for a person is planned by nobody",
         "models/plans.py",
-        '\n    AND (o.attention IS NULL OR o.attention = \'{Attention.TIMED_OUT}\' AND o."attentionAt" < o."sentAt"))',
+        '\n    AND (o.attention IS NULL OR o."attentionAt" < o."sentAt"))',
         ")",
         MANUAL,
     ),
@@ -1566,7 +1569,7 @@ GUARDS = [
     Guard(
         "an order that timed out elsewhere needs a person",
         "models/settle.sql",
-        "            WHEN n.times_out THEN COALESCE(o.attention, 'timed_out')\n",
+        "            WHEN n.times_out THEN COALESCE({grave}, 'timed_out')\n",
         "",
         OTHERS_TIMED_OUT,
     ),
@@ -1639,6 +1642,64 @@ GUARDS = [
         """"adoptedAt" = CASE WHEN n.ends THEN NULL ELSE o."adoptedAt" END""",
         """"adoptedAt" = o."adoptedAt\"""",
         OTHERS,
+    ),
+    Guard(
+        "another system's order that was sent again is followed again",
+        "models/plans.py",
+        'AND (o.attention IS NULL OR o."attentionAt" < o."sentAt")',
+        "AND o.attention IS NULL",
+        OTHERS_FOLLOWED,
+    ),
+    Guard(
+        "a conflict is not forgotten for a clock that runs ahead",
+        "models/plans.py",
+        """
+            AND (o."sentAt" <= now() OR o."adoptedAt" IS NULL AND o.attention IS NULL)""",
+        "",
+        OTHERS_FOLLOWED,
+    ),
+    Guard(
+        "a copy of an order takes no callback for it",
+        "models/settle.sql",
+        """i.provider_id DESC, {is_ours} DESC, {from_kind} = 'open' DESC,""",
+        "i.provider_id DESC,",
+        OTHERS,
+    ),
+    Guard(
+        "an ended order takes no callback for an open one",
+        "models/settle.sql",
+        """            ORDER BY {is_ours} DESC, {from_kind} = 'open' DESC, o."createdAt" DESC
+            LIMIT 1
+        )
+        LIMIT 1""",
+        """            ORDER BY o."createdAt" DESC
+            LIMIT 1
+        )
+        LIMIT 1""",
+        OTHERS,
+    ),
+    Guard(
+        "a person's statement makes no role a superuser",
+        "models/db/rights.py",
+        """    if owner in standing.superusers:
+        return None
+""",
+        "",
+        "tests/models/db/test_beside.py",
+    ),
+    Guard(
+        "a role that may not write every column is told",
+        "models/readiness.py",
+        "return _partly_permitted(lacks) if lacks else None",
+        "return None",
+        "tests/models/test_readiness.py",
+    ),
+    Guard(
+        "a column that something uses is not widened by a script",
+        "models/db/script.py",
+        "if users else [pin_column.widening(home)]",
+        "if False else [pin_column.widening(home)]",
+        "tests/models/db/test_beside.py",
     ),
     Guard(
         "another system's order that is given up keeps its word",
@@ -1989,8 +2050,8 @@ GUARDS = [
     Guard(
         "a check is claimed by one",
         "models/claims.py",
-        """WHERE o.id = %(id)s AND o."nextCheckAt" <= now() AND o."externalStatus" <> 'not_sent'""",
-        """WHERE o.id = %(id)s AND o."externalStatus" <> 'not_sent'""",
+        """WHERE o.id = %(id)s AND o."nextCheckAt" <= now() AND {WORD} <> 'not_sent'""",
+        """WHERE o.id = %(id)s AND {WORD} <> 'not_sent'""",
         PLAN,
     ),
     Guard(
@@ -2605,6 +2666,13 @@ GUARDS = [
         OF_TENANTS,
     ),
     Guard(
+        "a refused order goes on to no provider that was given to another tenant",
+        "models/claims.py",
+        " AND {NEXT_IS_OPEN}",
+        "",
+        OF_TENANTS,
+    ),
+    Guard(
         "stock of one tenant is sold to no other",
         "models/tenants.py",
         " OR owned.adapter = '{ADAPTER}' AND owned.id = {params} ->> '{STOCK}'",
@@ -2624,6 +2692,139 @@ GUARDS = [
         " WHERE tenant_id IS NULL'",
         "'",
         OF_TENANTS,
+    ),
+    Guard(
+        "of one order the later notification waits for the earlier one",
+        "models/outbox.py",
+        "earlier.state = 'waiting' AND earlier.id < n.id)",
+        "earlier.state = 'waiting' AND earlier.id < n.id AND false)",
+        NOTIFYING,
+    ),
+    Guard(
+        "what one process tries no other one tries",
+        "models/outbox.py",
+        "UPDATE referans.notifications AS n SET next_try_at = now() + make_interval(secs => {CLAIM_SECONDS})",
+        "UPDATE referans.notifications AS n SET next_try_at = now() - make_interval(secs => {CLAIM_SECONDS})",
+        f"{NOTIFYING}::test_what_a_killed_process_had_claimed_is_tried_again",
+    ),
+    Guard(
+        "the failure of a claim that has ended changes no plan",
+        "models/outbox.py",
+        "(g.became = 'delivered' OR n.next_try_at = g.claim)",
+        "(g.became = 'delivered' OR true)",
+        NOTIFYING,
+    ),
+    Guard(
+        "a process that stood still sends nothing that another may have",
+        "gateway/fulfilment/notifying.py",
+        "if began - job.began > outbox.CLAIM_SECONDS / 2:",
+        "if began - job.began > 100 * outbox.CLAIM_SECONDS:",
+        NOTIFYING,
+    ),
+    Guard(
+        "a receiver that hangs gets few calls",
+        "models/outbox.py",
+        "WHEN r.receiver IS NULL OR r.failures > 0 OR r.slow THEN {FEW_CALLS}",
+        "WHEN r.receiver IS NULL OR r.failures > 0 OR r.slow THEN {MOST_CALLS}",
+        f"{NOTIFYING}::test_a_receiver_that_hangs_delays_no_other",
+    ),
+    Guard(
+        "receivers that begin to hang leave room for others",
+        "models/outbox.py",
+        "LIMIT ceil(%(room)s::int / 2.0)",
+        "LIMIT %(room)s::int",
+        f"{NOTIFYING}::test_several_that_begin_to_hang_leave_room_for_others",
+    ),
+    Guard(
+        "a hint that comes while notifications are sent makes it look again",
+        "gateway/fulfilment/notifying.py",
+        "        self._news.put(None)\n",
+        "        pass\n",
+        f"{NOTIFYING}::test_a_hint_while_it_works_makes_it_look_again",
+    ),
+    Guard(
+        "the client in Python places with a key of its own",
+        "clients/python/referans_client/__init__.py",
+        'json=body, headers={"Idempotency-Key": key}',
+        "json=body",
+        f"{CLIENTS}::test_an_order_whose_answer_gets_lost_is_placed_once",
+    ),
+    Guard(
+        "the client in TypeScript places with a key of its own",
+        "clients/typescript/referans.ts",
+        '{ body, headers: { "Idempotency-Key": key } }',
+        "{ body }",
+        f"{CLIENTS}::test_the_client_in_typescript_passes_its_own_tests",
+    ),
+    Guard(
+        "the client in Python repeats only what is safe",
+        "clients/python/referans_client/__init__.py",
+        "tries = TRIES if is_safe else 1",
+        "tries = TRIES",
+        f"{CLIENTS}::test_what_is_not_safe_to_repeat_is_not_repeated",
+    ),
+    Guard(
+        "the client in Python takes no notification with a wrong signature",
+        "clients/python/referans_client/__init__.py",
+        "if not any(hmac.compare_digest(",
+        "if not signatures and not any(hmac.compare_digest(",
+        f"{CLIENTS}::test_a_notification_that_was_changed_is_refused",
+    ),
+    Guard(
+        "the client in TypeScript takes no notification with a wrong signature",
+        "clients/typescript/referans.ts",
+        'if (await crypto.subtle.verify("HMAC", key, signature, signed))',
+        "if (signature.length)",
+        f"{CLIENTS}::test_the_client_in_typescript_passes_its_own_tests",
+    ),
+    Guard(
+        "nothing is sent unsigned",
+        "gateway/fulfilment/notifying.py",
+        "if not room or not self._secrets:",
+        "if not room:",
+        NOTIFYING,
+    ),
+    Guard(
+        "what others choose leads to no address of ours",
+        "gateway/public_addresses.py",
+        'if not all(is_public(ip_address(each.partition("%")[0])) for each in addresses):',
+        "if not addresses:",
+        f"{NOTIFYING} tests/gateway/test_public_addresses.py",
+    ),
+    Guard(
+        "the connection goes to an address that was checked",
+        "gateway/posting.py",
+        "pool = self._pool(parts.scheme, host, port, address)",
+        "pool = self._pool(parts.scheme, host, port, host)",
+        "tests/gateway/test_posting.py",
+    ),
+    Guard(
+        "a literal that is not public is refused in a notifyUrl",
+        "gateway/public_addresses.py",
+        "if literal is not None and not is_public(literal) and not allow_private:",
+        "if False:",
+        "tests/gateway/web/test_notify_url.py",
+    ),
+    Guard(
+        "only 2xx says that a notification has come",
+        "gateway/fulfilment/retries.py",
+        "return 200 <= status < 300",
+        "return 200 <= status < 400",
+        f"{NOTIFYING} tests/gateway/fulfilment/test_retries.py",
+    ),
+    Guard(
+        "codes are sent only where nobody on the way can read them",
+        "gateway/fulfilment/messages.py",
+        'return parts.scheme == "https" or',
+        "return True or",
+        "tests/gateway/fulfilment/test_messages.py",
+    ),
+    Guard(
+        "a receiver's answer is kept without codes",
+        "gateway/fulfilment/notifying.py",
+        "return str(masking.mask(text, ANSWER,",
+        "return text or str(masking.mask(text, ANSWER,",
+        f"{NOTIFYING}::test_an_answer_is_kept_without_codes",
     ),
 ]
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from gateway import shown
 from gateway.web import schemas
 from models import listing, lookup, order, placing, route, stuck
 from models.db import database
@@ -22,12 +23,10 @@ NAMES = tuple(field.name for field in fields(Order))
 
 
 def test_each_field_is_shown_by_the_api_or_hidden_on_purpose() -> None:
-    listed = (*(field for field in schemas.FIELDS if field != "cost"), *schemas.HIDDEN)
+    listed = (*(field for field in shown.FIELDS if field != "cost"), *shown.HIDDEN)
     missing = set(NAMES) - set(listed)
-    assert not missing, f"put {missing} into FIELDS or HIDDEN of gateway/web/schemas.py"
-    assert sorted(listed) == sorted(NAMES), (
-        "gateway/web/schemas.py lists a field twice, or one that is not there"
-    )
+    assert not missing, f"put {missing} into FIELDS or HIDDEN of gateway/shown.py"
+    assert sorted(listed) == sorted(NAMES), "gateway/shown.py lists a field twice, or one that is not there"
 
 
 @pytest.mark.usefixtures("db")
@@ -65,10 +64,10 @@ def test_a_statement_that_forgets_a_field_or_has_one_too_many_fails() -> None:
 
 
 def test_the_api_shows_each_field_by_its_name_in_camel_case() -> None:
-    shown = schemas.show_order(Order(*NAMES))  # type: ignore[arg-type]
-    names = {field: name for field, name in schemas.NAMES if field not in ("pin_code", "codes", "cost")}
+    document = schemas.show_order(Order(*NAMES))  # type: ignore[arg-type]
+    names = {field: name for field, name in shown.NAMES if field not in ("pin_code", "codes", "cost")}
     cost = {"amount": "cost_amount", "currency": "cost_currency"}
-    assert shown == {name: field for field, name in names.items()} | {"cost": cost}
+    assert document == {name: field for field, name in names.items()} | {"cost": cost}
     assert names["provider_referans"] == "providerReferans" and names["duration_ms"] == "durationMs"
 
 

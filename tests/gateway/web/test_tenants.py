@@ -69,6 +69,9 @@ WITHOUT_KEY = {
     ("POST", "/callbacks/{provider_id}/{token}"),
     ("GET", "/health/live"),
     ("GET", "/health/ready"),
+    ("GET", "/openapi.json"),
+    ("GET", "/docs"),
+    ("GET", "/docs/problems/{slug}"),
 }
 KEYED = {*OF_ORDER, *OTHERS}
 
