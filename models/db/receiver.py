@@ -6,7 +6,7 @@ _tells = True
 
 def bind(has_default: bool, *, tells: bool = True) -> None:
     """Keep to this from now on: whether NOTIFY_URL is set, and whether anything can go out; called by `binding.bind`."""
-    global _has_default, _tells  # noqa: PLW0603
+    global _has_default, _tells
     _has_default, _tells = has_default, tells
 
 
