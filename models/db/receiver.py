@@ -5,7 +5,7 @@ _tells = True
 
 
 def bind(has_default: bool, *, tells: bool = True) -> None:
-    """Keep to this from now on: whether NOTIFY_URL is set, and whether anything can go out; called by `binding.bind`."""
+    """Keep to this from now on: whether NOTIFY_URL is set, and whether anything can go out. See `binding.bind`."""
     global _has_default, _tells
     _has_default, _tells = has_default, tells
 
