@@ -96,19 +96,21 @@ judged AS (
         {route}
     ) AS route ON true
     LEFT JOIN LATERAL (
-        SELECT array_agg(DISTINCT named[1]) AS names
-        FROM jsonb_each_text(route.field_map) AS mapped (field, template)
-        CROSS JOIN LATERAL regexp_matches(mapped.template, '{needed_name}', 'g') AS named
-        WHERE %(traits)s::jsonb #> ARRAY[{adapter}, 'needs'] ? mapped.field
-            AND btrim(COALESCE(
-                CASE named[1]
-                    WHEN 'userIdentifier' THEN i.user_identifier
-                    WHEN 'extraField' THEN i.extra_field
-                    ELSE i.fields ->> named[1]
-                END,
-                ''
-            )) = ''
-    ) AS missing ON route.field_map <> '{{}}'
+        SELECT CASE WHEN route.field_map <> '{{}}' THEN (
+            SELECT array_agg(DISTINCT named[1])
+            FROM jsonb_each_text(route.field_map) AS mapped (field, template)
+            CROSS JOIN LATERAL regexp_matches(mapped.template, '{needed_name}', 'g') AS named
+            WHERE %(traits)s::jsonb #> ARRAY[{adapter}, 'needs'] ? mapped.field
+                AND btrim(COALESCE(
+                    CASE named[1]
+                        WHEN 'userIdentifier' THEN i.user_identifier
+                        WHEN 'extraField' THEN i.extra_field
+                        ELSE i.fields ->> named[1]
+                    END,
+                    ''
+                )) = ''
+        ) END AS names
+    ) AS missing ON true
     LEFT JOIN LATERAL (
         SELECT o.id
         FROM product_orders AS o

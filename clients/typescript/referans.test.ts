@@ -105,6 +105,8 @@ test("a notification is verified", async () => {
     [body, { ...headers, "webhook-id": "another" }, secret],
     [body, { ...headers, "webhook-signature": "v1,AAAA v1, v1a,x" }, secret],
     [body, {}, secret],
+    [body, headers, ""],
+    [body, headers, "whsec_"],
   ];
   for (const one of bad) await assert.rejects(verify(...one), BadSignature);
   const several = { ...headers, "webhook-signature": `v1,${"A".repeat(43)}= ${headers["webhook-signature"]}` };

@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from datetime import datetime
 from itertools import groupby
 from typing import Any
 
@@ -15,7 +16,7 @@ from gateway.commands.context import find_orders, gateway
 from gateway.commands.invocation import as_typed
 from gateway.commands.options import tenant as read_tenant
 from gateway.settings import Settings
-from models import listing, others, stuck, timeline
+from models import listing, lookup, others, stuck, timeline
 from models.listing import Filter
 from models.order import Order, count_codes
 from models.status import Attention, ExternalStatus
@@ -171,16 +172,16 @@ def show(
     with gateway() as settings:
         limits = Limits.of(settings)
         found, *further = find_orders(order_id, limits, OTHERS + 1)
+        given = asdict(lookup.given(found.id))
         events = timeline.events(found.id)
         needs, hands = stuck.find(found.id, limits), others.hands(found.id)
     if json:
         rows = [printing.event(each) for each in events]
         named = {"others": [_shown(each) for each in further]}
-        return printing.as_json({**_shown(found), **explained(needs), "events": rows} | named)
-    for name, value in _shown(found).items():
-        if value not in (None, ""):
-            moment = printing.at(value, settings.timezone) if hasattr(value, "astimezone") else value
-            printing.say(f"{printing.camel(name):<18} {moment}")
+        return printing.as_json({**_shown(found), **given, **explained(needs), "events": rows} | named)
+    for name, value in {**_shown(found), **given}.items():
+        if value not in (None, "", {}):
+            printing.say(f"{printing.camel(name):<18} {_plain(value, settings.timezone)}")
     printing.say("")
     steps = advice.next_steps(needs) if needs else advice.otherwise(found, hands)
     _say_advice(
@@ -199,6 +200,15 @@ def show(
         many = f"the {OTHERS} newest of them" if len(further) == OTHERS else str(len(further))
         printing.say(f"Other orders that {order_id} names ({many}):")
         _list(further, settings, json=False)
+
+
+def _plain(value: object, timezone: str) -> object:
+    """For a person: a time in `timezone`, and what has names as `name=value`."""
+    if isinstance(value, datetime):
+        return printing.at(value, timezone)
+    if isinstance(value, dict):
+        return " ".join(f"{name}={each}" for name, each in value.items())
+    return value
 
 
 def _rows(events: list[timeline.Event], timezone: str) -> Iterator[tuple[object, ...]]:

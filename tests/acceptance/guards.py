@@ -1196,7 +1196,7 @@ GUARDS = [
         "more than a provider takes at once is refused at once",
         "models/placing.py",
         "i.quantity <= COALESCE({_MOST}, i.quantity))",
-        "true)",
+        "i.quantity <= COALESCE({_MOST} * 1000, i.quantity))",
         RULES,
     ),
     Guard(

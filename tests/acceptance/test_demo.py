@@ -136,6 +136,7 @@ def test_the_demo_ends_well_once_the_order_has_its_pin(dev: Dev, monkeypatch: py
     found = [dev.output.find(step) for step in steps]
     assert found == sorted(found) and -1 not in found, dev.output
     assert re.search(r"The PIN arrived .* after the order was placed: \S+", dev.output)
+    assert "The example storefront was told by a notification: order.completed" in dev.output
     assert f"http://127.0.0.1:{dev.port}/orders" in dev.output
     for step in steps:
         assert re.search(rf"^  \d\d:\d\d:\d\d \+0545  {step}", dev.output, re.MULTILINE), dev.output

@@ -1,6 +1,8 @@
 """The clients in clients/, against the web, a worker and the simulator as they run."""
 
 import base64
+import hashlib
+import hmac
 import json
 import os
 import re
@@ -182,6 +184,16 @@ def test_a_notification_that_was_changed_is_refused(changed: dict[str, str], mor
         referans_client.verify(body.encode(), {}, SECRET)
     with pytest.raises(BadSignature):
         referans_client.verify(body.encode(), headers, "whsec_" + base64.b64encode(bytes(32)).decode())
+
+
+@pytest.mark.parametrize("secret", ["", "whsec_"])
+def test_without_a_secret_no_notification_is_right_whoever_signed_it(secret: str) -> None:
+    sent_at = str(int(time.time()))
+    digest = hmac.new(b"", f"msg_1.{sent_at}.{{}}".encode(), hashlib.sha256).digest()
+    signature = f"v1,{base64.b64encode(digest).decode()}"
+    headers = {"webhook-id": "msg_1", "webhook-timestamp": sent_at, "webhook-signature": signature}
+    with pytest.raises(BadSignature, match="empty"):
+        referans_client.verify(b"{}", headers, secret)
 
 
 @NEEDS_NODE

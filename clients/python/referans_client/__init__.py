@@ -260,6 +260,8 @@ def verify(body: bytes, headers: Mapping[str, str], secret: str) -> Notification
         ]
     except (KeyError, ValueError) as error:
         raise BadSignature(f"the headers or the secret cannot be read: {type(error).__name__}") from None
+    if not key:
+        raise BadSignature("the secret is empty: anybody could have signed this")
     if abs(time.time() - sent_at) > TOLERANCE_SECONDS:
         raise BadSignature("the notification was sent too long ago")
     digest = hmac.new(key, f"{event}.{sent_at}.".encode() + body, hashlib.sha256).digest()

@@ -30,6 +30,8 @@ BY_HAND = "BY-HAND"
 DISMISSED, NO_CODE_CAME = "dismissed: ", "completed, but asking has not brought its code"
 #: Why an order fails that was never taken: what the last provider's refusal was about.
 REFUSALS = (FailureReason.PROVIDER, FailureReason.PRODUCT, FailureReason.ACCOUNT)
+#: Why one fails that was taken: what the panel's words were about, if it gave any.
+FAILURES = (FailureReason.PROVIDER, FailureReason.CUSTOMER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +166,7 @@ class Case:
             return self._completed(entry) | refused
         if entry.state is State.REVERSED:
             return self._reversed(entry)
-        reasons = (FailureReason.PROVIDER,) if entry.state is State.FAILED else REFUSALS
+        reasons = FAILURES if entry.state is State.FAILED else REFUSALS
         is_failed = entry.state is State.FAILED or entry.times_refused
         return {Ending("failed", reason) for reason in reasons} if is_failed else set()
 

@@ -3,6 +3,7 @@
 import json
 import re
 from contextlib import closing
+from decimal import Decimal
 from typing import Any
 
 import psycopg2
@@ -14,6 +15,7 @@ from models import provider_health, timeline
 from models.codes import Code
 from models.db import database
 from models.outcome import Outcome
+from models.placing import Money
 from models.status import ExternalStatus, Source
 from tests import factories
 
@@ -105,6 +107,20 @@ def test_what_others_wrote_does_not_reach_the_terminal(cli: Run, desk: Desk) -> 
     for out in (shown.out, as_json.out):
         assert not set(out) & set("\x07\x1b\r\x85\x9b\u2028\u202e")
     assert json.loads(as_json.out)["userIdentifier"] == HOSTILE
+
+
+def test_what_the_storefront_gave_is_shown(cli: Run, desk: Desk) -> None:
+    with desk.models():
+        price = Money(Decimal("9.90"), "USD")
+        given = {"fields": {"zone": "7", "server": "EU"}, "metadata": {"cart_id": "1"}, "price": price}
+        found = factories.place(reference="CART-1", **given)
+    shown = cli("orders", "show", "CART-1").out
+    for name, value in {"reference": "CART-1", "price": "9.90 USD", "metadata": "cart_id=1"}.items():
+        assert re.search(rf"^{name} +{value}$", shown, re.MULTILINE)
+    assert re.search(r"^fields +(?:zone=7 server=EU|server=EU zone=7)$", shown, re.MULTILINE)
+    as_json = json.loads(cli("orders", "show", found["id"], "--json").out)
+    assert (as_json["fields"], as_json["metadata"]) == (given["fields"], given["metadata"])
+    assert (as_json["price"], as_json["maxCost"]) == ("9.90 USD", None)
 
 
 def test_events_that_say_the_same_are_not_all_shown(cli: Run, desk: Desk) -> None:

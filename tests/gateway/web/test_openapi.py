@@ -16,7 +16,7 @@ from pydantic.alias_generators import to_camel
 
 from gateway import shown
 from gateway.fulfilment import messages
-from gateway.web import answers, examples, operations
+from gateway.web import answers, examples, operations, problems
 from gateway.web.operations import OPERATIONS, Operation
 from models import order as models_order
 from models.api_key import Scope
@@ -216,6 +216,11 @@ def test_a_notification_is_what_it_says(db: None, codes: list[Code] | None) -> N
     for kind in get_args(answers.Notification.model_fields["type"].annotation):
         content = messages.body(kind, datetime.now(UTC), order, codes)
         contract.current().validate(schema, json.loads(content), kind)
+
+
+def test_every_type_of_problem_is_said_of_a_call() -> None:
+    said = {kind for one in OPERATIONS for kind in one.all_problems()}
+    assert set(problems.CATALOGUE.values()) - said == {problems.METHOD_NOT_ALLOWED}
 
 
 def test_it_repeats_no_default_that_means_nothing(document: dict[str, Any]) -> None:

@@ -294,6 +294,24 @@ def test_a_package_without_a_route_is_not_found(client: Client) -> None:
     assert client.simulate_get("/routes/game/61").status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/routes/%00/60"),
+        ("GET", "/routes/game/%00"),
+        ("GET", "/orders/%00"),
+        ("GET", "/orders/%00/events"),
+        ("POST", "/orders/%00/check"),
+        ("POST", "/orders/%00/cancel"),
+        ("GET", "/docs/problems/%00"),
+        ("POST", "/callbacks/%00"),
+        ("POST", "/callbacks/sandbox%00/token"),
+    ],
+)
+def test_a_name_in_a_path_that_cannot_be_stored_is_not_found(client: Client, method: str, path: str) -> None:
+    assert client.simulate_request(method, path, body="{}").status_code == 404
+
+
 @pytest.mark.parametrize("scope", list(Scope))
 def test_who_places_or_reads_orders_may_ask_for_routes(client_for: ClientFor, scope: Scope) -> None:
     allowed = scope in (Scope.ORDERS_READ, Scope.ORDERS_WRITE)
