@@ -125,8 +125,8 @@ export class ApiError extends Error {
 
   constructor(status: number, problem: Record<string, any>, requestId: string | null) {
     const places = (problem.errors ?? []).map((one: any) => `; ${one.pointer}: ${one.detail}`).join("");
-    const first = problem.orderId ? `; orderId: ${problem.orderId}` : "";
-    super(`${status} ${problem.title ?? ""}: ${problem.detail ?? ""}${places}${first} (request ${requestId})`);
+    const said = `${problem.detail ?? ""}${places}${problem.orderId ? `; orderId: ${problem.orderId}` : ""}`;
+    super(`${status} ${problem.title ?? ""}: ${said} (request ${requestId})`);
     this.status = status;
     this.type = String(problem.type ?? "").split("/").pop() ?? "";
     this.title = problem.title ?? "";
@@ -229,8 +229,7 @@ export class Client {
     // A header that cannot be sent throws here, and not after four tries as if no answer had come.
     const headers = new Headers({ Authorization: `Bearer ${this.#key}`, ...options.headers });
     if (options.body !== undefined) headers.set("Content-Type", "application/json");
-    const tries = options.isSafe === false ? 1 : TRIES;
-    for (let number = 1; ; number++) {
+    for (let number = 1, tries = options.isSafe === false ? 1 : TRIES; ; number++) {
       const signal = AbortSignal.timeout(1000 * (this.#timeoutSeconds + (options.waitSeconds ?? 0)));
       const body = options.body === undefined ? undefined : JSON.stringify(options.body);
       let retryAfter: string | null = null;
@@ -242,8 +241,8 @@ export class Client {
         retryAfter = answer.headers.get("Retry-After");
       } catch (error: any) {
         if (error instanceof ApiError) throw error;
-        const reason = error.cause?.message || error.cause?.code || error;
-        if (number === tries) throw new NotReached(`${method} ${this.#url}${path} got no answer: ${reason}`);
+        const why = error.cause?.message || error.cause?.code || error;
+        if (number === tries) throw new NotReached(`${method} ${this.#url}${path} got no answer: ${why}`);
       }
       await new Promise((resolve) => setTimeout(resolve, 1000 * pauseAfter(number, retryAfter)));
     }
