@@ -125,7 +125,8 @@ export class ApiError extends Error {
 
   constructor(status: number, problem: Record<string, any>, requestId: string | null) {
     const places = (problem.errors ?? []).map((one: any) => `; ${one.pointer}: ${one.detail}`).join("");
-    super(`${status} ${problem.title ?? ""}: ${problem.detail ?? ""}${places} (request ${requestId})`);
+    const said = `${problem.detail ?? ""}${places}${problem.orderId ? `; orderId: ${problem.orderId}` : ""}`;
+    super(`${status} ${problem.title ?? ""}: ${said} (request ${requestId})`);
     this.status = status;
     this.type = String(problem.type ?? "").split("/").pop() ?? "";
     this.title = problem.title ?? "";
@@ -151,6 +152,7 @@ export class Client {
   #timeoutSeconds: number;
 
   constructor(url: string, key: string, timeoutSeconds = 10) {
+    if (!/^https?:\/\//.test(url)) throw new TypeError("the URL of the gateway must begin with http:// or https://");
     this.#url = url.replace(/\/+$/, "");
     this.#key = key;
     this.#timeoutSeconds = timeoutSeconds;
@@ -165,7 +167,7 @@ export class Client {
   }
 
   /** The order; with its codes if the key may read them. Throws NotFound. */
-  get(id: string): Promise<Order> {
+  async get(id: string): Promise<Order> {
     return this.#json("GET", pathOf(id));
   }
 
@@ -198,12 +200,12 @@ export class Client {
   }
 
   /** Have its provider asked now; the order as it was before. */
-  check(id: string): Promise<Order> {
+  async check(id: string): Promise<Order> {
     return this.#json("POST", `${pathOf(id)}/check`, { isSafe: false });
   }
 
   /** Cancel it while it is `not_sent`. */
-  cancel(id: string): Promise<Order> {
+  async cancel(id: string): Promise<Order> {
     return this.#json("POST", `${pathOf(id)}/cancel`, { isSafe: false });
   }
 
@@ -224,10 +226,10 @@ export class Client {
   }
 
   async #json(method: string, path: string, options: Options = {}): Promise<any> {
-    const headers: Record<string, string> = { Authorization: `Bearer ${this.#key}`, ...options.headers };
-    if (options.body !== undefined) headers["Content-Type"] = "application/json";
-    const tries = options.isSafe === false ? 1 : TRIES;
-    for (let number = 1; ; number++) {
+    // A header that cannot be sent throws here, and not after four tries as if no answer had come.
+    const headers = new Headers({ Authorization: `Bearer ${this.#key}`, ...options.headers });
+    if (options.body !== undefined) headers.set("Content-Type", "application/json");
+    for (let number = 1, tries = options.isSafe === false ? 1 : TRIES; ; number++) {
       const signal = AbortSignal.timeout(1000 * (this.#timeoutSeconds + (options.waitSeconds ?? 0)));
       const body = options.body === undefined ? undefined : JSON.stringify(options.body);
       let retryAfter: string | null = null;
@@ -237,9 +239,10 @@ export class Client {
         if (answer.ok) return JSON.parse(text);
         if (!AGAIN.includes(answer.status) || number === tries) throw errorOf(method, path, answer, text);
         retryAfter = answer.headers.get("Retry-After");
-      } catch (error) {
+      } catch (error: any) {
         if (error instanceof ApiError) throw error;
-        if (number === tries) throw new NotReached(`${method} ${path} got no answer: ${error}`);
+        const why = error.cause?.message || error.cause?.code || error;
+        if (number === tries) throw new NotReached(`${method} ${this.#url}${path} got no answer: ${why}`);
       }
       await new Promise((resolve) => setTimeout(resolve, 1000 * pauseAfter(number, retryAfter)));
     }
@@ -271,6 +274,7 @@ export async function verify(
 }
 
 function pathOf(id: string): string {
+  if (!id) throw new TypeError("the id of the order is missing");
   return `/orders/${encodeURIComponent(id)}`;
 }
 
@@ -288,9 +292,7 @@ function pauseAfter(number: number, retryAfter: string | null): number {
 
 function errorOf(method: string, path: string, answer: Response, text: string): ApiError {
   let problem: Record<string, any> = {};
-  try {
-    problem = JSON.parse(text);
-  } catch {} // not from the gateway
+  try { problem = JSON.parse(text); } catch {} // not from the gateway
   const isRefusal = method === "POST" && path === "/orders" && [409, 422].includes(answer.status);
   const kind = isRefusal ? OrderRefused : answer.status === 404 ? NotFound : ApiError;
   return new kind(answer.status, problem, answer.headers.get("X-Request-ID"));
