@@ -62,7 +62,6 @@ class Poster:
     ) -> None:
         self._resolve = resolve
         self._try_seconds = try_seconds
-        self._timeout = urllib3.Timeout(connect=min(CONNECT_SECONDS, try_seconds), read=try_seconds)
         self._tls = ssl.create_default_context(cafile=authorities)
         self._lock = threading.Lock()
         self._pools: OrderedDict[tuple[str, str, int, str], urllib3.HTTPConnectionPool] = OrderedDict()
@@ -85,6 +84,8 @@ class Poster:
         for address in addresses[:-1]:
             with suppress(Unreachable):
                 return self._post_to(address, host, port, parts, body, headers)
+            if outbound.call.remaining_seconds() <= 0:
+                raise Unreachable("no connection in time")
         return self._post_to(addresses[-1], host, port, parts, body, headers)
 
     def _post_to(
@@ -121,7 +122,7 @@ class Poster:
             retries=False,
             redirect=False,
             assert_same_host=False,
-            timeout=self._timeout,
+            timeout=self._timeout(),
             preload_content=False,
             decode_content=False,
         )
@@ -132,6 +133,11 @@ class Poster:
                 answer.release_conn()
         answer.close()
         return Answer(answer.status, answer.headers, beginning)
+
+    def _timeout(self) -> urllib3.Timeout:
+        """A connection takes no longer than what is left of the call: a name may have many addresses."""
+        left = max(outbound.call.remaining_seconds(), 0.001)
+        return urllib3.Timeout(connect=min(CONNECT_SECONDS, left), read=left)
 
     def _pool(self, scheme: str, host: str, port: int, address: str) -> urllib3.HTTPConnectionPool:
         """The connections to this address under this name."""

@@ -7,6 +7,10 @@ from gateway.inputs import host_address, http_url
 
 #: Characters of the longest URL that others may choose.
 MAX_URL = 2048
+#: What is said of a URL that leads into our network, as far as it shows.
+PRIVATE = (
+    "must not lead to a private, loopback, link-local or shared address, unless NOTIFY_ALLOW_PRIVATE is 1"
+)
 #: What nobody outside may have called: this host, private, shared and link-local networks, those that are kept for
 #: benchmarks and protocols, multicast, and what was never given to anybody.
 NOT_PUBLIC: tuple[IPv4Network | IPv6Network, ...] = tuple(
@@ -66,9 +70,12 @@ def check_url(text: str, *, allow_private: bool = False) -> str:
     if "\\" in text:
         raise ValueError("must not contain a backslash")
     host = ascii_host(parts.hostname or "")
+    # A name that never leads anywhere but to the machine itself (RFC 6761, 6.3): it need not be resolved to know that.
+    if host.rstrip(".").rpartition(".")[2] == "localhost" and not allow_private:
+        raise NotPublic(PRIVATE)
     literal = host_address(host)
     if literal is not None and not is_public(literal) and not allow_private:
-        raise NotPublic("must not lead to a private, loopback, link-local or shared address")
+        raise NotPublic(PRIVATE)
     return text
 
 
@@ -88,5 +95,5 @@ def resolve(host: str, port: int) -> list[str]:
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))
     if not all(is_public(ip_address(each.partition("%")[0])) for each in addresses):
-        raise NotPublic("the host leads to an address that is not public")
+        raise NotPublic("the host leads to an address that is not public; see NOTIFY_ALLOW_PRIVATE")
     return addresses

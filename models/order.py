@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -215,7 +216,7 @@ def settle(arrivals: Sequence[Arrival], *, order_timeout_seconds: float) -> list
             "pin_limit": policy.limit,
             "has_receiver": receiver.has_default(),
         }
-        for row in database.rows(SETTLE, values):
+        for row in database.rows(SETTLE if receiver.tells() else SETTLE_UNTOLD, values):
             position = row.pop("position")
             if row["result"] == WANTS_PLAIN:
                 fields[position] = parameters(position, arrivals[position], with_plain=True)
@@ -381,7 +382,8 @@ CROSS JOIN LATERAL (
 ORDER BY given.position, o."providerId" = given.provider_id DESC, o."createdAt" DESC
 """)
 FIND = Prepared(f"SELECT {COLUMNS} FROM product_orders AS o WHERE o.id = %s")
-SETTLE = sql.read(
+_SETTLE = partial(
+    sql.read,
     "settle.sql",
     rank=rank_in_sql("given.status"),
     kind=kind_in_sql("given.status"),
@@ -394,5 +396,16 @@ SETTLE = sql.read(
     grave=GRAVE,
     timeline=str(texts.TIMELINE),
     last_message=str(texts.LAST_MESSAGE),
-    tell=TELL.format(kind="n.tells", source="moved AS o JOIN telling AS n ON n.order_id = o.id"),
 )
+SETTLE = _SETTLE(
+    returned="o.*",
+    telling=",\n"
+    + sql.read(
+        "telling.sql",
+        tell=TELL.format(kind="n.tells", source="moved AS o JOIN telling AS n ON n.order_id = o.id"),
+    ),
+    is_told="told.order_id IS NOT NULL AND NOT n.seen_before",
+    join_told="LEFT JOIN told ON told.order_id = n.order_id",
+)
+#: The same where no notification can go out: to tell nothing costs nothing.
+SETTLE_UNTOLD = _SETTLE(returned='o.id, o."externalStatus"', telling="", is_told="false", join_told="")

@@ -548,7 +548,7 @@ moved AS (
         END
     FROM named AS n
     WHERE o.id = n.order_id AND NOT n.seen_before AND n.result <> 'wants_plain'
-    RETURNING o.*
+    RETURNING {returned}
 ),
 recorded AS (
     INSERT INTO referans.order_events (order_id, source, "from", "to", message, result, detail, "by", whole)
@@ -572,24 +572,7 @@ recorded AS (
     FROM named AS n
     JOIN moved ON moved.id = n.order_id
     ORDER BY n.position
-),
--- What the storefront is told of each order: its end, a code that came later, or that a person is needed.
-telling AS (
-    SELECT
-        n.order_id,
-        CASE
-            WHEN n.ends AND n.kind <> n.from_kind THEN 'order.' || n.kind
-            WHEN n.fills_codes AND (n.from_has_code IS NOT TRUE OR NOT n.brings_only_known OR n.brings_serials)
-            THEN 'order.pin_updated'
-            WHEN moved.attention IS DISTINCT FROM n.from_attention AND moved.attention IS NOT NULL THEN 'order.attention'
-        END AS tells
-    FROM named AS n
-    JOIN moved ON moved.id = n.order_id
-),
-told AS (
-    {tell}
-    RETURNING order_id
-)
+){telling}
 SELECT
     n.position,
     CASE WHEN n.seen_before THEN 'duplicate' ELSE n.result END AS result,
@@ -598,7 +581,7 @@ SELECT
     COALESCE(moved."externalStatus", n.from_status) AS went_to,
     n.is_late AND NOT n.seen_before AS late,
     CASE WHEN n.awaits_code AND NOT n.seen_before THEN n.code_ask_seconds END AS ask_in_seconds,
-    told.order_id IS NOT NULL AND NOT n.seen_before AS told
+    {is_told} AS told
 FROM named AS n
 LEFT JOIN moved ON moved.id = n.order_id
-LEFT JOIN told ON told.order_id = n.order_id
+{join_told}

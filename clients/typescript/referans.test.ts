@@ -92,6 +92,17 @@ test("what is not safe to repeat is not repeated, and silence is an error of its
   await assert.rejects(new Client(`${FLAKY}/dead`, KEY).get(placed.id), NotReached);
 });
 
+test("a mistake of the caller is told at once, and not as silence", async () => {
+  for (const url of ["127.0.0.1:8000", "localhost:8000", ""]) assert.throws(() => new Client(url, KEY), TypeError);
+  await assert.rejects(client.get(""), TypeError);
+  await assert.rejects(client.place("game", "60", player(), "\u011f"), TypeError);
+  const placed = await client.place("game", "60", { ...player(), reference: crypto.randomUUID() });
+  const again = { ...player(), reference: placed.reference ?? "" };
+  await assert.rejects(client.place("game", "60", again), (error: OrderRefused) => error.message.includes(placed.id));
+  const away = new Client("http://127.0.0.1:1", KEY);
+  await assert.rejects(away.check(placed.id), (error: NotReached) => /127\.0\.0\.1:1\/orders/.test(error.message));
+});
+
 test("a notification is verified", async () => {
   const { body, headers, secret } = JSON.parse(NOTIFICATION);
   assert.equal((await verify(body, headers, secret)).type, "order.completed");
@@ -105,6 +116,8 @@ test("a notification is verified", async () => {
     [body, { ...headers, "webhook-id": "another" }, secret],
     [body, { ...headers, "webhook-signature": "v1,AAAA v1, v1a,x" }, secret],
     [body, {}, secret],
+    [body, headers, ""],
+    [body, headers, "whsec_"],
   ];
   for (const one of bad) await assert.rejects(verify(...one), BadSignature);
   const several = { ...headers, "webhook-signature": `v1,${"A".repeat(43)}= ${headers["webhook-signature"]}` };

@@ -125,7 +125,8 @@ export class ApiError extends Error {
 
   constructor(status: number, problem: Record<string, any>, requestId: string | null) {
     const places = (problem.errors ?? []).map((one: any) => `; ${one.pointer}: ${one.detail}`).join("");
-    super(`${status} ${problem.title ?? ""}: ${problem.detail ?? ""}${places} (request ${requestId})`);
+    const first = problem.orderId ? `; orderId: ${problem.orderId}` : "";
+    super(`${status} ${problem.title ?? ""}: ${problem.detail ?? ""}${places}${first} (request ${requestId})`);
     this.status = status;
     this.type = String(problem.type ?? "").split("/").pop() ?? "";
     this.title = problem.title ?? "";
@@ -151,6 +152,7 @@ export class Client {
   #timeoutSeconds: number;
 
   constructor(url: string, key: string, timeoutSeconds = 10) {
+    if (!/^https?:\/\//.test(url)) throw new TypeError("the URL of the gateway must begin with http:// or https://");
     this.#url = url.replace(/\/+$/, "");
     this.#key = key;
     this.#timeoutSeconds = timeoutSeconds;
@@ -165,7 +167,7 @@ export class Client {
   }
 
   /** The order; with its codes if the key may read them. Throws NotFound. */
-  get(id: string): Promise<Order> {
+  async get(id: string): Promise<Order> {
     return this.#json("GET", pathOf(id));
   }
 
@@ -198,12 +200,12 @@ export class Client {
   }
 
   /** Have its provider asked now; the order as it was before. */
-  check(id: string): Promise<Order> {
+  async check(id: string): Promise<Order> {
     return this.#json("POST", `${pathOf(id)}/check`, { isSafe: false });
   }
 
   /** Cancel it while it is `not_sent`. */
-  cancel(id: string): Promise<Order> {
+  async cancel(id: string): Promise<Order> {
     return this.#json("POST", `${pathOf(id)}/cancel`, { isSafe: false });
   }
 
@@ -224,8 +226,9 @@ export class Client {
   }
 
   async #json(method: string, path: string, options: Options = {}): Promise<any> {
-    const headers: Record<string, string> = { Authorization: `Bearer ${this.#key}`, ...options.headers };
-    if (options.body !== undefined) headers["Content-Type"] = "application/json";
+    // A header that cannot be sent throws here, and not after four tries as if no answer had come.
+    const headers = new Headers({ Authorization: `Bearer ${this.#key}`, ...options.headers });
+    if (options.body !== undefined) headers.set("Content-Type", "application/json");
     const tries = options.isSafe === false ? 1 : TRIES;
     for (let number = 1; ; number++) {
       const signal = AbortSignal.timeout(1000 * (this.#timeoutSeconds + (options.waitSeconds ?? 0)));
@@ -237,9 +240,10 @@ export class Client {
         if (answer.ok) return JSON.parse(text);
         if (!AGAIN.includes(answer.status) || number === tries) throw errorOf(method, path, answer, text);
         retryAfter = answer.headers.get("Retry-After");
-      } catch (error) {
+      } catch (error: any) {
         if (error instanceof ApiError) throw error;
-        if (number === tries) throw new NotReached(`${method} ${path} got no answer: ${error}`);
+        const reason = error.cause?.message || error.cause?.code || error;
+        if (number === tries) throw new NotReached(`${method} ${this.#url}${path} got no answer: ${reason}`);
       }
       await new Promise((resolve) => setTimeout(resolve, 1000 * pauseAfter(number, retryAfter)));
     }
@@ -260,6 +264,7 @@ export async function verify(
     throw new BadSignature("the notification has no time, or was sent too long ago");
   }
   const raw = Uint8Array.from(atob(secret.replace(/^whsec_/, "")), (one) => one.charCodeAt(0));
+  if (!raw.length) throw new BadSignature("the secret is empty: anybody could have signed this");
   const key = await crypto.subtle.importKey("raw", raw, { name: "HMAC", hash: "SHA-256" }, false, ["verify"]);
   const signed = new TextEncoder().encode(`${given("webhook-id")}.${given("webhook-timestamp")}.${text}`);
   for (const one of given("webhook-signature").split(" ").filter((one) => /^v1,[A-Za-z0-9+/]{43}=$/.test(one))) {
@@ -270,6 +275,7 @@ export async function verify(
 }
 
 function pathOf(id: string): string {
+  if (!id) throw new TypeError("the id of the order is missing");
   return `/orders/${encodeURIComponent(id)}`;
 }
 
@@ -287,9 +293,7 @@ function pauseAfter(number: number, retryAfter: string | null): number {
 
 function errorOf(method: string, path: string, answer: Response, text: string): ApiError {
   let problem: Record<string, any> = {};
-  try {
-    problem = JSON.parse(text);
-  } catch {} // not from the gateway
+  try { problem = JSON.parse(text); } catch {} // not from the gateway
   const isRefusal = method === "POST" && path === "/orders" && [409, 422].includes(answer.status);
   const kind = isRefusal ? OrderRefused : answer.status === 404 ? NotFound : ApiError;
   return new kind(answer.status, problem, answer.headers.get("X-Request-ID"));

@@ -161,6 +161,12 @@ def redeliver(
             wanted = _filter(settings, states, order_id, since)
             count, chosen = outbox.count(wanted), _batches(wanted)
             _confirm(count, everything, yes)
+            waiting = outbox.count(_filter(settings, (State.WAITING,), order_id, since))
+            if waiting:
+                printing.note(
+                    f"{printing.counted(waiting, 'notification')} still to be delivered: tried again without this,"
+                    " and at once if its ID is given (see: gateway notifications list --waiting)."
+                )
         done: list[int] = []
         for batch in chosen:
             done += outbox.redeliver(batch, by)
@@ -170,6 +176,8 @@ def redeliver(
         _warn_of_disabled()
     if json:
         return printing.as_json({"redelivered": done, "woken": rung})
+    if not done:
+        return printing.say("No notification will be delivered again.")
     when = "now" if rung else "within seconds, once a worker runs"
     printing.say(f"{printing.counted(len(done), 'notification')} will be delivered again {when}.")
 

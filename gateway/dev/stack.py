@@ -83,6 +83,8 @@ def environment(given: Mapping[str, str], plan: Plan) -> dict[str, str]:
     made = {
         "LOG_FORMAT": "console",
         "PUBLIC_URL": plan.url,
+        # Whoever develops a storefront has its receiver on this machine; nobody else reaches the order API.
+        "NOTIFY_ALLOW_PRIVATE": "1",
         # Not 0.0.0.0, as in production: other machines have no business here.
         "GUNICORN_CMD_ARGS": " ".join(f"--bind {host}:{plan.port}" for host in hosts),
     }

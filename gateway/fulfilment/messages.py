@@ -59,8 +59,9 @@ def _cut_last_message(data: dict[str, Any], excess: int) -> dict[str, Any]:
 
 
 def _cut_metadata(data: dict[str, Any], excess: int) -> dict[str, Any]:
-    """Without its last entries, as many as are needed."""
-    metadata = dict(data.get("metadata") or {})
+    """Without its last entries, as many as are needed; without what another system keeps there that has none."""
+    given = data.get("metadata")
+    metadata = dict(given) if isinstance(given, dict) else {}
     while metadata and excess > 0:
         excess -= len(_encode(dict([metadata.popitem()])).encode())
     return data | ({"metadata": metadata} if data.get("metadata") else {})
@@ -72,8 +73,14 @@ def _without_codes(data: dict[str, Any], _: int) -> dict[str, Any]:
 
 
 def _cut_texts(data: dict[str, Any], _: int) -> dict[str, Any]:
-    """On orders of another system, any text may be of any length."""
-    return {name: value[:SHORT] if isinstance(value, str) else value for name, value in data.items()}
+    """On orders of another system, any text may be of any length, also that of a currency."""
+    return {name: _cut(value) for name, value in data.items()}
+
+
+def _cut(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _cut(each) for name, each in value.items()}
+    return value[:SHORT] if isinstance(value, str) else value
 
 
 #: What is tried in turn until a body is short enough.

@@ -43,7 +43,7 @@ def after(
 def retry_after_seconds(text: str | None, now: datetime) -> float:
     """The seconds that a `Retry-After` asks for, as a number or as a date (RFC 9110, 10.2.3), a day at most.
 
-    0 for what cannot be read.
+    0 for what cannot be read, such as a date with a zone that is too far away for a number of the machine.
     """
     if text is None:
         return 0.0
@@ -52,7 +52,7 @@ def retry_after_seconds(text: str | None, now: datetime) -> float:
         return float(min(int(text[:10]), LONGEST_RETRY_AFTER_SECONDS))
     try:
         at = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0.0
     at = at if at.tzinfo else at.replace(tzinfo=UTC)
     return min(max(0.0, (at - now).total_seconds()), float(LONGEST_RETRY_AFTER_SECONDS))

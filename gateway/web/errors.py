@@ -19,7 +19,7 @@ logger = log.get(__name__)
 MEDIA_TYPE = "application/problem+json"
 #: What to say of a request for which there is nothing here.
 NOT_SERVED = {
-    404: "nothing is served under this path; orders are under /orders, and README.md lists all calls",
+    404: "nothing is served under this path; orders are under /orders, and /docs lists all calls",
     405: "this path does not take this method; the header Allow lists those that it takes",
 }
 #: `Retry-After` while the database is unavailable, in seconds.

@@ -169,7 +169,10 @@ BY_OPERATION: dict[str, tuple[Example, ...]] = {
             "unknown",
             "No order has the id",
             404,
-            _problem(problems.ORDER_NOT_FOUND, "no order has this id"),
+            _problem(
+                problems.ORDER_NOT_FOUND,
+                "no order has this id; GET /orders?reference=… finds one by your own number for it",
+            ),
         ),
     ),
     "listEvents": (
@@ -229,7 +232,7 @@ BY_OPERATION: dict[str, tuple[Example, ...]] = {
             _problem(
                 problems.INVALID_DECISION,
                 "the decision is not valid",
-                errors=[{"pointer": "/reason", "detail": "Field required"}],
+                errors=[{"pointer": "/reason", "detail": "is required"}],
             ),
             {"externalStatus": "failed"},
             given="a sent order",

@@ -94,7 +94,8 @@ def _(refused: TooMany) -> Problem:
 
 @_problem.register
 def _(refused: TooExpensive) -> Problem:
-    errors = [FieldError("/maxCost", "is less than the order costs at every provider whose cost is known")]
+    told = "GET /routes/{productId}/{packageId} shows what one costs, null if no provider's cost is known"
+    errors = [FieldError("/maxCost", told)]
     return Problem(problems.TOO_EXPENSIVE, "no provider is known to deliver it for `maxCost`", errors)
 
 

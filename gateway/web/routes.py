@@ -2,6 +2,7 @@
 
 import falcon
 
+from gateway.inputs import is_storable
 from gateway.providers import ADAPTERS, players
 from gateway.web import problems, schemas
 from gateway.web.auth import Keys
@@ -21,7 +22,8 @@ class Routes:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, product_id: str, package_id: str) -> None:
         key = self._keys.require(req, Scope.ORDERS_READ, Scope.ORDERS_WRITE)
-        offers = route.offers(product_id, package_id, tenant_id=key.tenant_id)
+        is_a_name = is_storable(product_id) and is_storable(package_id)
+        offers = route.offers(product_id, package_id, tenant_id=key.tenant_id) if is_a_name else []
         if not offers:
             raise Problem(problems.ROUTE_NOT_FOUND, "this package is not offered: it has no provider")
         resp.media = schemas.show_route(offers, inputs_of(offers[0]), _most(offers))

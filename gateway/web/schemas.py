@@ -21,6 +21,7 @@ from pydantic import (
     ValidationInfo,
 )
 from pydantic.alias_generators import to_camel
+from pydantic_core import ErrorDetails
 
 from gateway import shown
 from gateway.inputs import exact, storable
@@ -153,6 +154,32 @@ def _input_name(name: str) -> str:
     return name
 
 
+#: What is said of a value, by pydantic's type of error; its own words are for programmers of Python.
+IN_WORDS = {
+    "missing": "is required",
+    "string_type": "must be a string",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "finite_number": "must be a number",
+    "bool_type": "must be true or false",
+    "dict_type": "must be an object",
+    "model_type": "must be an object",
+    "greater_than_equal": "must be {ge:g} or more",
+    "less_than_equal": "must be {le:g} or less",
+    "string_too_short": "must not be empty",
+    "string_too_long": "must have at most {max_length} characters",
+    "too_long": "must have at most {max_length} entries",
+    "literal_error": "must be {expected}",
+    "enum": "must be {expected}",
+}
+#: The same, of what has to have a certain form.
+EXAMPLES = {
+    AMOUNT: 'must be a decimal in a string, such as "12.50"',
+    CURRENCY: "must be a code in capital letters, such as TRY",
+}
 #: What a route may ask for that is no part of `fields`.
 FIELDS_OF_THEIR_OWN = ("userIdentifier", "extraField")
 Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME), AfterValidator(storable)]
@@ -440,7 +467,7 @@ def _invalid(kind: ProblemType, detail: str, error: ValidationError, model: type
 
 def _field_errors(error: ValidationError, model: type[BaseModel]) -> list[FieldError]:
     """One for each field: of one that has another name, not also that it is missing under its own."""
-    found = error.errors(include_url=False, include_input=False, include_context=False)
+    found = error.errors(include_url=False, include_input=False)
     known = [each.alias or name for name, each in model.model_fields.items()]
     meant: dict[tuple[int | str, ...], str | None] = {
         one["loc"]: _alike(str(one["loc"][0]), known)
@@ -448,16 +475,21 @@ def _field_errors(error: ValidationError, model: type[BaseModel]) -> list[FieldE
         if one["type"] == "extra_forbidden" and len(one["loc"]) == 1
     }
     return [
-        FieldError(_pointer(one["loc"]), _in_words(one["msg"], meant.get(one["loc"])))
+        FieldError(_pointer(one["loc"]), _in_words(one, meant.get(one["loc"])))
         for one in found
         if one["type"] != "missing" or one["loc"][0] not in meant.values()
     ]
 
 
-def _in_words(message: str, meant: str | None) -> str:
-    if message == "Extra inputs are not permitted":
+def _in_words(fault: ErrorDetails, meant: str | None) -> str:
+    """What is wrong with a field, without its value."""
+    if fault["type"] == "extra_forbidden":
         return "is not a field of this request" + (f"; did you mean `{meant}`?" if meant else "")
-    return message.removeprefix("Value error, ")
+    limits = fault.get("ctx", {})
+    if limits.get("pattern") in EXAMPLES:
+        return EXAMPLES[limits["pattern"]]
+    words = IN_WORDS.get(fault["type"])
+    return words.format(**limits) if words else fault["msg"].removeprefix("Value error, ")
 
 
 def _alike(name: str, known: Sequence[str]) -> str | None:

@@ -41,7 +41,10 @@ class Seen:
         """The order with this id. Raises a 404: the same for another tenant's order as for one that does not exist."""
         found = lookup.by_id(order_id, self._view, self._limits)
         if found is None:
-            raise Problem(problems.ORDER_NOT_FOUND, "no order has this id")
+            raise Problem(
+                problems.ORDER_NOT_FOUND,
+                "no order has this id; GET /orders?reference=… finds one by your own number for it",
+            )
         log.bind(order_id=found.id)
         return found
 

@@ -1,6 +1,8 @@
 """The clients in clients/, against the web, a worker and the simulator as they run."""
 
 import base64
+import hashlib
+import hmac
 import json
 import os
 import re
@@ -133,6 +135,23 @@ def test_what_is_not_safe_to_repeat_is_not_repeated(
         Client(f"{gateway.flaky}/dead", gateway.key).get(placed["id"])
 
 
+@pytest.mark.parametrize("url", ["127.0.0.1:8000", "localhost:8000", ""])
+def test_an_address_without_its_scheme_is_told_at_once(url: str) -> None:
+    with pytest.raises(ValueError, match="https://"):
+        Client(url, "key")
+
+
+def test_a_mistake_of_the_caller_is_told_at_once_and_not_as_silence(client: Client, gateway: Gateway) -> None:
+    with pytest.raises(ValueError, match="id of the order"):
+        client.get("")
+    assert Client(gateway.url, f"{gateway.key}\n").find("no-such-reference") is None
+    placed = client.place("game", "60", **player(), reference=f"cart-{uuid.uuid4()}")
+    with pytest.raises(OrderRefused, match=placed["id"]):
+        client.place("game", "60", **player(), reference=placed["reference"])
+    with pytest.raises(NotReached, match=r"http://127\.0\.0\.1:1/orders"):
+        Client("http://127.0.0.1:1", "key").check(placed["id"])
+
+
 def test_a_notification_is_verified_by_client_and_official_library() -> None:
     body, headers = notification()
     found = referans_client.verify(
@@ -182,6 +201,16 @@ def test_a_notification_that_was_changed_is_refused(changed: dict[str, str], mor
         referans_client.verify(body.encode(), {}, SECRET)
     with pytest.raises(BadSignature):
         referans_client.verify(body.encode(), headers, "whsec_" + base64.b64encode(bytes(32)).decode())
+
+
+@pytest.mark.parametrize("secret", ["", "whsec_"])
+def test_without_a_secret_no_notification_is_right_whoever_signed_it(secret: str) -> None:
+    sent_at = str(int(time.time()))
+    digest = hmac.new(b"", f"msg_1.{sent_at}.{{}}".encode(), hashlib.sha256).digest()
+    signature = f"v1,{base64.b64encode(digest).decode()}"
+    headers = {"webhook-id": "msg_1", "webhook-timestamp": sent_at, "webhook-signature": signature}
+    with pytest.raises(BadSignature, match="empty"):
+        referans_client.verify(b"{}", headers, secret)
 
 
 @NEEDS_NODE

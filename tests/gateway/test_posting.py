@@ -1,7 +1,10 @@
 """Posting to addresses that others choose, over real sockets."""
 
+import socket
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,6 +21,21 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 def ok(peer: Peer) -> None:
     peer.say(OK)
+
+
+@contextmanager
+def full() -> Iterator[int]:
+    """The port of a socket, on every address of this machine, to which no further connection can be made."""
+    with ExitStack() as opened:
+        listener = opened.enter_context(socket.socket())
+        listener.bind(("", 0))
+        listener.listen(0)
+        port = listener.getsockname()[1]
+        for _ in range(4):
+            filler = opened.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(("127.0.0.1", port))
+        yield port
 
 
 def port_of(server: Server) -> int:
@@ -127,6 +145,17 @@ def test_a_call_ends_in_time_whatever_drips_in(serve: Serve) -> None:
         poster.post(serve(head).url, b"{}", {}, any_address=True)
     assert poster.post(serve(body).url, b"{}", {}, any_address=True).status == 200
     assert time.monotonic() - began < 4
+
+
+def test_a_call_ends_in_time_however_many_addresses_a_name_has() -> None:
+    """None of them answers: a socket that listens with a full queue drops whatever comes."""
+    with full() as port:
+        addresses = [f"127.0.0.{last}" for last in range(1, 41)]
+        poster = Poster(try_seconds=0.6, resolve=lambda host, port: addresses)
+        began = time.monotonic()
+        with pytest.raises(Unreachable, match="in time"):
+            poster.post(f"http://shop.example:{port}/", b"{}", {})
+        assert time.monotonic() - began < 2
 
 
 def test_nobody_there_is_unreachable() -> None:

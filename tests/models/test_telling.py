@@ -179,3 +179,19 @@ def test_settling_says_whether_there_is_something_to_deliver() -> None:
         for _ in range(2)
     ]
     assert results == [True, False]
+
+
+@pytest.mark.parametrize("story", STORIES.values(), ids=STORIES.keys())
+def test_where_nothing_can_be_told_the_same_becomes_of_an_order(
+    story: tuple[list[Any], list[str]], db: None
+) -> None:
+    arrivals, _ = story
+    ends = []
+    for tells in (True, False):
+        receiver.bind(True, tells=tells)
+        order = factories.sent()
+        results = [settle(arrival(order, status, pin)) for status, pin in arrivals]
+        ends.append((results, column(order, "externalStatus"), column(order, "attention")))
+        assert bool(told(order)) is (tells and ends[0][1] != "processing")
+    receiver.bind(False)
+    assert ends[0] == ends[1]

@@ -75,14 +75,7 @@ class Order(TypedDict):
 
 Event = TypedDict(
     "Event",
-    {
-        "at": str,
-        "source": str,
-        "from": str | None,
-        "to": str | None,
-        "message": str | None,
-        "by": str | None,
-    },
+    {"at": str, "source": str, "from": str | None, "to": str | None, "message": str | None, "by": str | None},
 )
 
 
@@ -139,6 +132,7 @@ class ApiError(ReferansError):
         self.order_id: str | None = problem.get("orderId")
         self.request_id = answer.headers.get("X-Request-ID")
         places = "".join(f"; {one['pointer']}: {one['detail']}" for one in self.errors)
+        places += f"; orderId: {self.order_id}" if self.order_id else ""
         super().__init__(f"{self.status} {self.title}: {self.detail}{places} (request {self.request_id})")
 
 
@@ -154,10 +148,12 @@ class Client:
     """Calls the API at `url` with a key. For one thread at a time, like a requests.Session."""
 
     def __init__(self, url: str, key: str, *, timeout_seconds: float = 10, user_agent: str = "") -> None:
+        if not url.startswith(("http://", "https://")):
+            raise ValueError("the URL of the gateway must begin with http:// or https://")
         self._url = url.rstrip("/")
         self._timeout_seconds = timeout_seconds
         self._session = requests.Session()
-        self._session.headers["Authorization"] = f"Bearer {key}"
+        self._session.headers["Authorization"] = f"Bearer {key.strip()}"
         self._session.headers["User-Agent"] = user_agent or "referans-client/0.1"
 
     def place(
@@ -235,7 +231,9 @@ class Client:
                 )
             except requests.RequestException as error:
                 if number == tries:
-                    raise NotReached(f"{method} {path} got no answer: {type(error).__name__}") from error
+                    raise NotReached(
+                        f"{method} {self._url}{path} got no answer: {type(error).__name__}"
+                    ) from error
                 time.sleep(_pause(number, None))
                 continue
             if answer.ok:
@@ -260,6 +258,8 @@ def verify(body: bytes, headers: Mapping[str, str], secret: str) -> Notification
         ]
     except (KeyError, ValueError) as error:
         raise BadSignature(f"the headers or the secret cannot be read: {type(error).__name__}") from None
+    if not key:
+        raise BadSignature("the secret is empty: anybody could have signed this")
     if abs(time.time() - sent_at) > TOLERANCE_SECONDS:
         raise BadSignature("the notification was sent too long ago")
     digest = hmac.new(key, f"{event}.{sent_at}.".encode() + body, hashlib.sha256).digest()
@@ -270,6 +270,8 @@ def verify(body: bytes, headers: Mapping[str, str], secret: str) -> Notification
 
 
 def _path(order_id: str) -> str:
+    if not order_id:
+        raise ValueError("the id of the order is empty")
     return f"/orders/{quote(order_id, safe='')}"
 
 

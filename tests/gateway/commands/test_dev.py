@@ -48,6 +48,7 @@ def test_what_is_in_the_environment_wins(here: Plan) -> None:
         "TIMEZONE": "Asia/Kolkata",
         "NOTIFY_URL": "https://shop.example/notifications",
         "NOTIFY_SECRET": "whsec_dGhhdCBvZiB0aGUgc2hvcA==",
+        "NOTIFY_ALLOW_PRIVATE": "0",
     }
     assert stack.environment(given | {"PORT": "1", "TZ": "UTC"}, here) == {
         **given,
@@ -61,7 +62,7 @@ def test_encryption_keys_are_kept_between_runs_for_this_user_only(here: Plan) ->
     assert stack.environment({}, here) == first
     assert {file.name for file in here.directory.iterdir()} == {"encryption_keys", "notify_secret"}
     assert all(file.stat().st_mode & 0o077 == 0 for file in here.directory.iterdir())
-    assert first["LOG_FORMAT"] == "console"
+    assert (first["LOG_FORMAT"], first["NOTIFY_ALLOW_PRIVATE"]) == ("console", "1")
 
 
 def test_servers_of_the_environment_are_used_and_none_is_started(here: Plan) -> None:

@@ -117,6 +117,15 @@ def test_all_of_a_time_and_single_ones_are_delivered_again(
     )
 
 
+def test_those_that_are_still_waiting_are_named_where_none_is_dead(
+    cli: Run, orders: list[dict[str, Any]]
+) -> None:
+    done = cli("notifications", "redeliver", "--order", orders[2]["id"])
+    assert done.out == "No notification will be delivered again.\n"
+    assert "1 notification still to be delivered" in done.err
+    assert "gateway notifications list --waiting" in done.err
+
+
 @pytest.mark.parametrize("arguments", [[], ["1", "--since", "1h"], ["1", "--all"], ["--all"]])
 def test_what_is_to_be_delivered_again_must_be_said(cli: Run, arguments: list[str]) -> None:
     assert cli("notifications", "redeliver", *arguments).code == 2

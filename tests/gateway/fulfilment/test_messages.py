@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -86,6 +87,13 @@ def test_the_last_message_is_cut_before_the_metadata_and_no_more_than_is_needed(
     found = document(messages.body("order.completed", AT, longer))["data"]
     assert 15 < len(found["metadata"]) < 29
     assert found["metadata"].items() <= longer.metadata.items()
+
+
+@pytest.mark.parametrize("metadata", [["x" * 30_000], "x" * 30_000, {"a": ["x" * 30_000]}, [[1] * 30_000]])
+def test_metadata_of_another_system_may_have_any_shape(order: Order, metadata: Any) -> None:
+    """One whose body cannot be made would hold up everything that its order is to be told of."""
+    whole = replace(order, metadata=metadata, cost_amount=Decimal(1), cost_currency="x" * 30_000)
+    assert document(messages.body("order.completed", AT, whole))["data"]["id"] == order.id
 
 
 def test_codes_that_are_too_many_are_left_out_as_a_whole(order: Order) -> None:

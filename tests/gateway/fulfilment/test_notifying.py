@@ -284,7 +284,7 @@ def test_what_others_choose_may_not_lead_into_our_network(shop: Shop, other_shop
     notifier_for(shop).deliver()
     assert (other_shop.requests, standing()) == ([], [("waiting", 1)])
     [tried] = outbox.deliveries(1)
-    assert tried.error == "the host leads to an address that is not public"
+    assert tried.error == "the host leads to an address that is not public; see NOTIFY_ALLOW_PRIVATE"
 
 
 def test_a_receiver_that_hangs_delays_no_other(shop: Shop, other_shop: Shop) -> None:

@@ -58,6 +58,9 @@ def test_what_a_status_means(status: int | None, became: Became) -> None:
         (format_datetime(NOW + timedelta(minutes=2), usegmt=True), 120),
         (format_datetime(NOW - timedelta(minutes=2), usegmt=True), 5),
         (format_datetime(NOW + timedelta(days=400), usegmt=True), DAY),
+        ("Thu, 26 Nov 2026 12:00:00 +9999999999999", 5),
+        ("Thu, 26 Nov 99999 12:00:00 GMT", 5),
+        ("Thu, 26 Nov 2026 12:00:00 -" + "9" * 5000, 5),
         ("Thursday, 26-Nov-26 12:01:00 GMT", 60),
         ("Thu Nov 26 12:01:00 2026", 60),
         *[

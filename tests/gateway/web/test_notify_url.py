@@ -21,7 +21,6 @@ def settings(settings: Settings) -> Settings:
     [
         "https://shop.example/hook?from=1",
         "http://8.8.8.8:8080/",
-        "http://localhost:3000/",
         "https://متجر.example/",
     ],
 )
@@ -38,6 +37,9 @@ def test_it_is_kept_with_the_order(client: Client, url: str) -> None:
         *(
             "http://127.0.0.1/",
             "http://10.0.0.1/",
+            "http://localhost:3000/",
+            "http://LOCALHOST./",
+            "http://shop.localhost/",
             "https://[::1]/",
             "http://2130706433/",
             "http://100.64.1.1/",
@@ -71,5 +73,6 @@ class TestPrivate:
     def settings(self, settings: Settings) -> Settings:
         return settings.model_copy(update={"notify_allow_private": True})
 
-    def test_private_addresses_are_taken_if_that_is_set(self, client: Client) -> None:
-        assert calls.place(client, notifyUrl="http://127.0.0.1:3000/hook")["id"]
+    @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+    def test_private_addresses_are_taken_if_that_is_set(self, client: Client, host: str) -> None:
+        assert calls.place(client, notifyUrl=f"http://{host}:3000/hook")["id"]

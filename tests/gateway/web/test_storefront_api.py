@@ -109,7 +109,11 @@ A, B = {"amount": "1", "currency": "TRY"}, "x" * 41
     ],
 )
 def test_a_field_that_is_wrong_is_named(client: Client, name: str, value: Any, pointer: str) -> None:
-    assert list(errors(post(client, **{name: value}))) == [pointer]
+    [(where, told)] = errors(post(client, **{name: value})).items()
+    assert where == pointer
+    assert told.startswith(("must ", "is ", "contains ")), (
+        "the words of pydantic are for programmers of Python"
+    )
     assert stored() == 0
 
 
@@ -152,6 +156,31 @@ def test_a_name_that_is_almost_one_is_told(client: Client, given: str, meant: st
 def test_a_query_is_told_the_same_way(client: Client) -> None:
     answer = client.simulate_get("/orders?external_status=sent")
     assert errors(answer, 400)["/external_status"].endswith("did you mean `externalStatus`?")
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("limit=0", "must be 1 or more"),
+        ("limit=101", "must be 100 or less"),
+        ("limit=ten", "must be a whole number"),
+        ("limit=1.5", "must be a whole number"),
+        ("reference=", "must not be empty"),
+        (f"reference={'x' * 256}", "must have at most 255 characters"),
+        (
+            "externalStatus=done",
+            "must be 'not_sent', 'pending', 'sent', 'processing', 'completed', 'failed' or 'reversed'",
+        ),
+    ],
+)
+def test_a_query_that_is_wrong_is_told_what_it_takes(client: Client, query: str, told: str) -> None:
+    assert list(errors(client.simulate_get(f"/orders?{query}"), 400).values()) == [told]
+
+
+@pytest.mark.parametrize("query", ["wait=90", "wait=-1", "wait=20s", "wait=", "wait=nan", "from=done"])
+def test_a_wait_that_is_wrong_is_told_what_it_takes(client: Client, query: str) -> None:
+    answer = client.simulate_get(f"/orders/{post(client).json['id']}?{query}")
+    assert [each[:5] for each in errors(answer, 400).values()] == ["must "]
 
 
 @pytest.mark.parametrize("query", ["expand=codes", "waitt=1", "fields=id"])
@@ -232,6 +261,7 @@ def test_a_provider_that_is_too_dear_or_unknown_is_refused(client: Client) -> No
     assert [placed("31.40"), placed("31.39"), placed("100", "USD")] == [201, 422, 422]
     found = errors(post(client, maxCost={"amount": "1", "currency": "TRY"}))
     assert list(found) == ["/maxCost"] and "31" not in str(found)
+    assert "GET /routes/{productId}/{packageId}" in found["/maxCost"]
 
 
 def test_a_field_that_the_package_needs_is_named(client: Client) -> None:
@@ -292,6 +322,24 @@ def test_a_package_without_a_route_is_not_found(client: Client) -> None:
     found = calls.problem(client.simulate_get("/routes/game/60"), 404)
     assert found["type"] == "/docs/problems/route-not-found"
     assert client.simulate_get("/routes/game/61").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/routes/%00/60"),
+        ("GET", "/routes/game/%00"),
+        ("GET", "/orders/%00"),
+        ("GET", "/orders/%00/events"),
+        ("POST", "/orders/%00/check"),
+        ("POST", "/orders/%00/cancel"),
+        ("GET", "/docs/problems/%00"),
+        ("POST", "/callbacks/%00"),
+        ("POST", "/callbacks/sandbox%00/token"),
+    ],
+)
+def test_a_name_in_a_path_that_cannot_be_stored_is_not_found(client: Client, method: str, path: str) -> None:
+    assert client.simulate_request(method, path, body="{}").status_code == 404
 
 
 @pytest.mark.parametrize("scope", list(Scope))
