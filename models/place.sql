@@ -3,6 +3,7 @@
 -- Parameters: one array for each field of a placement, with one element for each; `wake` in seconds; `needs_tenant`;
 -- `traits` of the protocols (`placing.Traits`); `guard` in seconds, 0 for none.
 -- Returns a row for each: the order if it is new, else why it is not. Without either, its idempotency key was used before.
+-- The parts called "conditions" are for placements that have some: a reference, a limit of cost, a quantity, a guard.
 -- Product and package are given twice: as text, for the routes, and in the type of the order's own columns, which are
 -- UUIDs on the table of some storefronts.
 -- Concurrency: keys are reserved in their own order, and so are references and guards, so that two statements with the
@@ -11,8 +12,14 @@
 WITH incoming AS (
     SELECT
         given.*,
-        %(guard)s::float8 > 0 AND NOT given.allow_repeat AND NULLIF(given.user_identifier, '') IS NOT NULL
-            AS is_guarded
+        -- begin conditions
+        given.said ->> 'reference' AS reference,
+        (given.said ->> 'max_cost')::numeric AS max_cost,
+        given.said ->> 'max_cost_currency' AS max_cost_currency,
+        %(guard)s::float8 > 0 AND given.said -> 'allow_repeat' IS NULL
+            AND NULLIF(given.user_identifier, '') IS NOT NULL AS is_guarded,
+        -- end conditions
+        given.said -> 'fields' AS fields
     FROM unnest(
         %(position)s::int[],
         %(id)s::uuid[],
@@ -24,14 +31,7 @@ WITH incoming AS (
         %(quantity)s::int[],
         %(user_identifier)s::text[],
         %(extra_field)s::text[],
-        %(fields)s::jsonb[],
-        %(reference)s::text[],
-        %(metadata)s::jsonb[],
-        %(price)s::numeric[],
-        %(price_currency)s::text[],
-        %(max_cost)s::numeric[],
-        %(max_cost_currency)s::text[],
-        %(allow_repeat)s::boolean[],
+        %(said)s::jsonb[],
         %(notify_url)s::text[],
         %(referans)s::text[],
         %(note)s::text[],
@@ -50,14 +50,7 @@ WITH incoming AS (
         quantity,
         user_identifier,
         extra_field,
-        fields,
-        reference,
-        metadata,
-        price,
-        price_currency,
-        max_cost,
-        max_cost_currency,
-        allow_repeat,
+        said,
         notify_url,
         referans,
         note,
@@ -75,21 +68,24 @@ judged AS (
         route.expects,
         route.field_map,
         missing.names AS missing,
+        -- begin conditions
         COALESCE(used.id, recent.id) AS first_id,
+        -- end conditions
         CASE
             WHEN i.tenant IS NULL AND %(needs_tenant)s::boolean THEN 'no_tenant'
+            -- begin conditions
             WHEN used.id IS NOT NULL THEN 'reference_used'
-            WHEN route.provider_id IS NULL THEN COALESCE(
-                (
-                    SELECT CASE WHEN bool_or({takes}) THEN 'too_expensive' ELSE 'too_many' END
-                    FROM referans.routes AS r
-                    WHERE {is_for}
-                    HAVING count(*) > 0
-                ),
-                'no_route'
+            WHEN route.provider_id IS NULL AND EXISTS (SELECT FROM referans.routes AS r WHERE {is_for}) THEN (
+                SELECT CASE WHEN bool_or({takes}) THEN 'too_expensive' ELSE 'too_many' END
+                FROM referans.routes AS r
+                WHERE {is_for}
             )
+            -- end conditions
+            WHEN route.provider_id IS NULL THEN 'no_route'
             WHEN missing.names IS NOT NULL THEN 'missing_fields'
+            -- begin conditions
             WHEN recent.id IS NOT NULL THEN 'sent_twice'
+            -- end conditions
         END AS refusal
     FROM incoming AS i
     LEFT JOIN LATERAL (
@@ -111,6 +107,7 @@ judged AS (
                 )) = ''
         ) END AS names
     ) AS missing ON true
+    -- begin conditions
     LEFT JOIN LATERAL (
         SELECT o.id
         FROM product_orders AS o
@@ -130,6 +127,7 @@ judged AS (
         ORDER BY o."createdAt", o.id
         LIMIT 1
     ) AS recent ON true
+    -- end conditions
 ),
 routed AS (
     SELECT *, row_number() OVER (PARTITION BY key_id, key ORDER BY position) AS turn
@@ -181,12 +179,12 @@ placed AS (
         r.user_identifier,
         r.extra_field,
         r.fields,
-        r.reference,
-        r.metadata,
-        r.price,
-        r.price_currency,
-        r.max_cost,
-        r.max_cost_currency,
+        r.said ->> 'reference',
+        r.said -> 'metadata',
+        (r.said ->> 'price')::numeric,
+        r.said ->> 'price_currency',
+        (r.said ->> 'max_cost')::numeric,
+        r.said ->> 'max_cost_currency',
         r.notify_url,
         r.provider_id,
         r.referans,
@@ -200,7 +198,11 @@ placed AS (
     FROM routed AS r
     LEFT JOIN reserved ON reserved.api_key_id = r.key_id AND reserved.key = r.key
     WHERE r.key IS NULL OR (r.turn = 1 AND reserved.key IS NOT NULL)
-    ORDER BY r.reference NULLS FIRST, r.position
+    ORDER BY
+        -- begin conditions
+        r.reference NULLS FIRST,
+        -- end conditions
+        r.position
     RETURNING *
 ),
 told AS (
@@ -209,10 +211,11 @@ told AS (
     FROM placed AS o
     JOIN incoming AS i ON i.id = o.id
     ORDER BY i.position
-),
+)
+-- begin conditions
 -- The time is divided into parts as long as the guard, twice, the one begun half a part after the other: two orders
 -- that are placed within less than half of it have one of them in common, two that it allows have none.
-guarded AS (
+, guarded AS (
     INSERT INTO referans.repeat_guards (key, until)
     SELECT
         md5(ROW(
@@ -231,16 +234,19 @@ guarded AS (
     WHERE i.is_guarded
     ORDER BY key
 )
+-- end conditions
 SELECT
     {columns},
-    j.position,
-    j.refusal,
-    j.first_id::text AS first_id,
-    j.missing,
-    CASE WHEN j.refusal = 'too_many' THEN (
-        SELECT max({most})
-        FROM referans.routes AS r
-        WHERE {is_for_refused}
-    ) END AS most
+    CASE WHEN j.refusal IS NOT NULL THEN jsonb_build_object(
+        'position', j.position,
+        'word', j.refusal,
+        -- begin conditions
+        'first_id', j.first_id,
+        'most', CASE WHEN j.refusal = 'too_many' THEN (
+            SELECT max({most}) FROM referans.routes AS r WHERE {is_for_refused}
+        ) END,
+        -- end conditions
+        'missing', j.missing
+    ) END AS refusal
 FROM judged AS j
 LEFT JOIN placed AS o ON o.id = j.id

@@ -6,9 +6,8 @@ import secrets
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from decimal import Decimal
-from operator import attrgetter
 from typing import Any, TypeVar
 
 import peewee
@@ -183,26 +182,8 @@ def traits_in_json(known: Mapping[str, Traits]) -> str:
     return json.dumps({name: asdict(traits) for name, traits in known.items()})
 
 
-@dataclass(frozen=True, slots=True)
-class _Judged(Order):
-    """A row of PLACE: the order, whose fields are all None if it is not new; and why it is not."""
-
-    position: int
-    #: A name of _REFUSALS.
-    refusal: str | None
-    #: The order that was first.
-    first_id: str | None
-    #: Names of fields that the route needs.
-    missing: list[str] | None
-    #: How many a provider takes at most.
-    most: int | None
-
-    def order(self) -> Order:
-        """The new order."""
-        return Order(*_ORDER(self))
-
-
-_ORDER = attrgetter(*(each.name for each in fields(Order)))
+#: Why a placement is not placed, as PLACE says it: `word` of _REFUSALS, `position`, and what belongs to the word.
+_Refusal = Mapping[str, Any]
 
 
 def new_referans() -> str:
@@ -255,18 +236,27 @@ def place(
     names = [_names(each, is_guarded=guard_seconds > 0) for each in placements]
     keyed = any(each.key for each in placements)
     takes_turns = len({name for each in names for name in each}) < sum(map(len, names))
-    statement = IMPATIENTLY if impatient and (keyed or any(names)) else PLACE
+    statement = PLACE if any(names) or any(map(_has_conditions, placements)) else PLACE_PLAIN
+    if impatient and (keyed or any(names)):
+        statement = _IMPATIENTLY[statement]
     values = {"wake": wake_seconds, "guard": guard_seconds, "traits": traits, "needs_tenant": needs_tenant}
     with database.database.atomic() if keyed or takes_turns else nullcontext():
-        judged: dict[int, _Judged] = {}
-        for turn in _turns(names, judged):
+        new: dict[int, Order] = {}
+        refused: dict[int, _Refusal] = {}
+        for turn in _turns(names, new, refused):
             given = [_parameters(position, placements[position], draw()) for position in turn]
-            found = database.load(_Judged, statement, {**database.arrays(given), **values})
-            judged |= {each.position: each for each in found}
-        new = {position: each.order() for position, each in judged.items() if each.id is not None}
+            positions = {each["id"]: each["position"] for each in given}
+            parameters = {**database.arrays(given), **values}
+            for order, refusal in database.load_beside(Order, statement, parameters, "refusal"):
+                if refusal:
+                    refused[refusal["position"]] = refusal
+                elif order.id is not None:
+                    new[positions[order.id]] = order
         known = _known(placements, new)
         yield [
-            Placed(new[position], is_new=True) if position in new else _again(each, known, judged[position])
+            Placed(new[position], is_new=True)
+            if position in new
+            else _again(each, known, refused.get(position))
             for position, each in enumerate(placements)
         ]
 
@@ -276,8 +266,10 @@ def forget_guards(limit: int) -> int:
     return len(database.rows(FORGET_GUARDS, {"limit": limit}))
 
 
-#: What only one order of a turn may have, beside its idempotency key.
+#: What only one order of a turn may have, beside its idempotency key; it begins with a key of _REFUSED_FOR.
 _Name = tuple[str | None, ...]
+#: By the kind of a name: the word of PLACE where an order has it already.
+_REFUSED_FOR: dict[str | None, str] = {"reference": "reference_used", "player": "sent_twice"}
 
 
 def _names(each: Placement, *, is_guarded: bool) -> list[_Name]:
@@ -291,10 +283,17 @@ def _names(each: Placement, *, is_guarded: bool) -> list[_Name]:
     return found
 
 
-def _turns(names: Sequence[Sequence[_Name]], judged: Mapping[int, _Judged]) -> Iterator[list[int]]:
+def _has_conditions(each: Placement) -> bool:
+    """Whether a route must be more than there."""
+    return each.new.quantity > 1 or each.new.max_cost is not None
+
+
+def _turns(
+    names: Sequence[Sequence[_Name]], new: Mapping[int, Order], refused: Mapping[int, _Refusal]
+) -> Iterator[list[int]]:
     """Positions for one statement each: of those with the same name only one, until an order has the name.
 
-    `judged` says what has become of those of the turns before.
+    `new` and `refused` say what has become of those of the turns before.
     """
     waiting = list(range(len(names)))
     given: set[_Name] = set()
@@ -306,13 +305,9 @@ def _turns(names: Sequence[Sequence[_Name]], judged: Mapping[int, _Judged]) -> I
                 taken.update(name for name in names[position] if name not in given)
         yield turn
         waiting = [position for position in waiting if position not in set(turn)]
-        given.update(name for each in turn for name in names[each] if _has_name(judged[each], name))
-
-
-def _has_name(judged: _Judged, name: _Name) -> bool:
-    """Whether an order has the name now."""
-    refused_for = {"reference": "reference_used", "player": "sent_twice"}[str(name[0])]
-    return judged.id is not None or judged.refusal == refused_for
+        for each in turn:
+            word = refused[each]["word"] if each in refused else None
+            given.update(name for name in names[each] if each in new or word == _REFUSED_FOR[name[0]])
 
 
 def _parameters(position: int, each: Placement, referans: str) -> dict[str, Any]:
@@ -329,14 +324,7 @@ def _parameters(position: int, each: Placement, referans: str) -> dict[str, Any]
         "quantity": new.quantity,
         "user_identifier": new.user_identifier,
         "extra_field": new.extra_field,
-        "fields": database.as_json(dict(new.fields)) if new.fields else None,
-        "reference": new.reference,
-        "metadata": database.as_json(dict(new.metadata)) if new.metadata else None,
-        "price": new.price and new.price.amount,
-        "price_currency": new.price and new.price.currency,
-        "max_cost": new.max_cost and new.max_cost.amount,
-        "max_cost_currency": new.max_cost and new.max_cost.currency,
-        "allow_repeat": new.allow_repeat,
+        "said": _said(new),
         "notify_url": new.notify_url,
         "referans": referans,
         "note": f"placed with key {each.made_by}",
@@ -345,6 +333,22 @@ def _parameters(position: int, each: Placement, referans: str) -> dict[str, Any]
         "key": key,
         "fingerprint": new.fingerprint() if key else None,
     }
+
+
+def _said(new: NewOrder) -> str | None:
+    """What only some orders say, as JSON; None where nothing is said."""
+    said = {
+        "fields": new.fields,
+        "reference": new.reference,
+        "metadata": new.metadata,
+        "price": new.price and str(new.price.amount),
+        "price_currency": new.price and new.price.currency,
+        "max_cost": new.max_cost and str(new.max_cost.amount),
+        "max_cost_currency": new.max_cost and new.max_cost.currency,
+        "allow_repeat": new.allow_repeat,
+    }
+    given = {name: value for name, value in said.items() if value}
+    return database.as_json(given) if given else None
 
 
 #: By key: the fingerprint of the order it was first used for, and what became of that.
@@ -365,10 +369,10 @@ def _known(placements: Sequence[Placement], new: Mapping[int, Order]) -> Known:
     return here | {key: (first.fingerprint, Repeated(first.answer)) for key, first in before.items()}
 
 
-def _again(placement: Placement, known: Known, judged: _Judged) -> Result:
+def _again(placement: Placement, known: Known, refusal: _Refusal | None) -> Result:
     """What becomes of a placement that is not new. A repeated key is answered before anything else is looked at."""
     if placement.key not in known:
-        return _REFUSALS[judged.refusal or ""](judged)
+        return _REFUSALS[refusal["word"]](refusal) if refusal else NoRoute(NoRoute.__doc__)
     fingerprint, first = known[placement.key]
     if fingerprint != placement.new.fingerprint():
         return KeyReused("the Idempotency-Key was used before with another body")
@@ -376,14 +380,14 @@ def _again(placement: Placement, known: Known, judged: _Judged) -> Result:
 
 
 #: By the word of PLACE.
-_REFUSALS: dict[str, Callable[[_Judged], NotPlaced]] = {
-    "no_tenant": lambda judged: NoTenant(NoTenant.__doc__),
-    "no_route": lambda judged: NoRoute(NoRoute.__doc__),
-    "too_many": lambda judged: TooMany(judged.most or 1),
-    "too_expensive": lambda judged: TooExpensive(TooExpensive.__doc__),
-    "missing_fields": lambda judged: MissingFields(judged.missing or []),
-    "reference_used": lambda judged: ReferenceUsed(judged.first_id or ""),
-    "sent_twice": lambda judged: SentTwice(judged.first_id or ""),
+_REFUSALS: dict[str, Callable[[_Refusal], NotPlaced]] = {
+    "no_tenant": lambda refusal: NoTenant(NoTenant.__doc__),
+    "no_route": lambda refusal: NoRoute(NoRoute.__doc__),
+    "too_many": lambda refusal: TooMany(refusal["most"]),
+    "too_expensive": lambda refusal: TooExpensive(TooExpensive.__doc__),
+    "missing_fields": lambda refusal: MissingFields(refusal["missing"]),
+    "reference_used": lambda refusal: ReferenceUsed(refusal["first_id"]),
+    "sent_twice": lambda refusal: SentTwice(refusal["first_id"]),
 }
 #: In a template of a route: the name of a field that the order must have; one that ends in `?` it may have.
 NEEDED_NAME = r"\{([^{}?]+)\}"
@@ -392,28 +396,30 @@ _ADAPTER = "(SELECT p.adapter FROM referans.providers AS p WHERE p.id = {provide
 _MOST = f"(%(traits)s::jsonb #>> ARRAY[{_ADAPTER.format(provider='r.provider_id')}, 'most'])::int"
 #: In SQL: the route `r` takes as many as the placement `i` wants.
 _TAKES = f"(i.quantity = 1 OR i.quantity <= COALESCE({_MOST}, i.quantity))"
-PLACE = sql.read(
-    "place.sql",
-    route=FIRST_ROUTE.format(
-        product="i.product",
-        package="i.package",
-        tenant="i.tenant",
-        usable=f"{_TAKES} AND "
-        + IS_AFFORDABLE.format(
-            max_cost="i.max_cost", max_cost_currency="i.max_cost_currency", quantity="i.quantity"
-        ),
-    ),
-    is_for=IS_FOR.format(product="i.product", package="i.package", tenant="i.tenant"),
-    is_for_refused=IS_FOR.format(product="j.product", package="j.package", tenant="j.tenant"),
-    takes=_TAKES,
-    most=_MOST,
-    adapter=_ADAPTER.format(provider="route.provider_id"),
-    needed_name=NEEDED_NAME,
-    columns=COLUMNS,
+_USABLE = f"{_TAKES} AND " + IS_AFFORDABLE.format(
+    max_cost="i.max_cost", max_cost_currency="i.max_cost_currency", quantity="i.quantity"
 )
+_PLACEMENT = {"product": "i.product", "package": "i.package", "tenant": "i.tenant"}
+_FRAGMENTS = {
+    "is_for": IS_FOR.format(**_PLACEMENT),
+    "is_for_refused": IS_FOR.format(product="j.product", package="j.package", tenant="j.tenant"),
+    "takes": _TAKES,
+    "most": _MOST,
+    "adapter": _ADAPTER.format(provider="route.provider_id"),
+    "needed_name": NEEDED_NAME,
+    "columns": COLUMNS,
+}
+PLACE = sql.read("place.sql", route=FIRST_ROUTE.format(**_PLACEMENT, usable=_USABLE), **_FRAGMENTS)
+#: For placements without any conditions: most, and a third of the work.
+PLACE_PLAIN = sql.read(
+    "place.sql",
+    without="conditions",
+    route=FIRST_ROUTE.format(**_PLACEMENT, usable="true"),
+    **_FRAGMENTS,
+)
+_IMPATIENTLY = {each: each.within(IMPATIENT) for each in (PLACE, PLACE_PLAIN)}
 FORGET_GUARDS = """
 DELETE FROM referans.repeat_guards WHERE key IN (
     SELECT key FROM referans.repeat_guards WHERE until < now() - interval '1 min' ORDER BY until LIMIT %(limit)s)
 RETURNING key
 """
-IMPATIENTLY = PLACE.within(IMPATIENT)

@@ -757,8 +757,8 @@ GUARDS = [
     Guard(
         "a request that waits for a key delays no other",
         "models/placing.py",
-        "IMPATIENTLY if impatient and (keyed or any(names)) else PLACE",
-        "PLACE",
+        "if impatient and (keyed or any(names)):",
+        "if False:",
         "tests/gateway/web/test_idempotency.py",
     ),
     Guard(
@@ -1140,7 +1140,7 @@ GUARDS = [
         "a repeated key is answered before anything else is looked at",
         "models/placing.py",
         "    if placement.key not in known:\n",
-        "    if placement.key not in known or judged.refusal:\n",
+        "    if placement.key not in known or refusal:\n",
         f"{RULES} {STOREFRONT}",
     ),
     Guard(

@@ -12,7 +12,7 @@ from models.codes import Code
 from models.db.prepared import PLACE as VALUE
 from models.order import SETTLE, parameters
 from models.outcome import Arrival, Outcome
-from models.placing import PLACE
+from models.placing import PLACE_PLAIN
 from models.status import ExternalStatus, Source
 from tests import factories
 from tests.benchmarks.stage import Stage
@@ -58,14 +58,7 @@ def place(stage: Stage, count: int) -> float:
         "quantity": "ARRAY[1]",
         "user_identifier": "ARRAY['player']",
         "extra_field": "ARRAY[NULL]",
-        "fields": "ARRAY[NULL]",
-        "reference": "ARRAY[NULL]",
-        "metadata": "ARRAY[NULL]",
-        "price": "ARRAY[NULL]",
-        "price_currency": "ARRAY[NULL]",
-        "max_cost": "ARRAY[NULL]",
-        "max_cost_currency": "ARRAY[NULL]",
-        "allow_repeat": "ARRAY[false]",
+        "said": "ARRAY[NULL]",
         "notify_url": "ARRAY[NULL]",
         "note": "ARRAY['placed with key benchmark']",
         "key_id": "ARRAY[1]",
@@ -78,7 +71,7 @@ def place(stage: Stage, count: int) -> float:
         "by": "ARRAY['benchmark']",
         "needs_tenant": "false",
     }
-    return _run(stage, "place", _script(PLACE, values), count // CLIENTS)
+    return _run(stage, "place", _script(PLACE_PLAIN, values), count // CLIENTS)
 
 
 def _script(statement: str, values: dict[str, str]) -> str:
