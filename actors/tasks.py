@@ -6,6 +6,7 @@ from periodiq import cron
 from actors.queue import retried_when_busy, worth_retrying
 from actors.setup import notifier, settings, worker
 from gateway.broker import NOTIFY, QUEUES
+from gateway.callbacks import replaying
 from gateway.fulfilment import bulk, checking, dispatching, sweeping
 
 
@@ -40,8 +41,8 @@ def sweep(started_by: str = sweeping.SCHEDULER) -> None:
 @dramatiq.actor(queue_name=QUEUES["work_on_bulk"], priority=30, retry_when=worth_retrying)
 @retried_when_busy
 def work_on_bulk(bulk_id: str) -> None:
-    """Go on with an action on many orders."""
-    bulk.work(worker, bulk_id)
+    """Go on with an action on many orders, callbacks or notifications."""
+    bulk.work(worker, bulk_id, replaying.for_person)
 
 
 @dramatiq.actor(

@@ -1,4 +1,4 @@
-"""Actions on many orders at once: which orders, how far it is, who wanted it and why.
+"""Actions on many at once: how far each is, who wanted it and why; and, of those on orders, which orders.
 
 The orders are chosen once, when it begins. What is done about one, and that it is done, are written in one
 transaction, so that a worker that is killed repeats nothing; the next one goes on.
@@ -7,6 +7,7 @@ transaction, so that a worker that is killed repeats nothing; the next one goes 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from models import listing, stuck, texts
@@ -20,6 +21,15 @@ from models.tenants import EVERYTHING, View
 STALLED_SECONDS = 60
 #: Refused orders that are shown of one.
 SHOWN_REFUSED = 50
+
+
+class What(StrEnum):
+    """What an action is about."""
+
+    ORDERS = "orders"
+    #: See `models.bulk_messages`, as for notifications.
+    CALLBACKS = "callbacks"
+    NOTIFICATIONS = "notifications"
 
 
 class Changed(Exception):
@@ -49,12 +59,14 @@ class About:
 
 @dataclass(frozen=True, slots=True)
 class Bulk:
-    """An action on many orders: a row of COLUMNS."""
+    """An action on many orders, callbacks or notifications: a row of COLUMNS."""
 
     id: int
+    #: A value of What.
+    what: str
     action: str
     options: dict[str, Any]
-    #: Which orders, in words for a person: `{"kind": …}` or the filters of the list.
+    #: Which ones, in words for a person: `{"kind": …}` or the filters of the list.
     about: dict[str, Any]
     reason: str
     by: str
@@ -65,11 +77,15 @@ class Bulk:
     ended_at: datetime | None
     done: int
     refused: int
+    #: Of callbacks: by their result now, how many.
+    became: dict[str, int]
+    #: Why nothing could be done about the last of those that were refused; of orders see `refused`.
+    refusal: str | None
 
     @property
     def left(self) -> int:
-        """How many orders are left."""
-        return self.total - self.done - self.refused
+        """How many are left. Of callbacks some may have been settled meanwhile, and need nothing."""
+        return 0 if self.state == "done" else max(0, self.total - self.done - self.refused)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +152,9 @@ def newest(limit: int) -> list[Bulk]:
     return database.load(Bulk, NEWEST, {"limit": limit})
 
 
-def running() -> list[Bulk]:
+def running(what: What = What.ORDERS) -> list[Bulk]:
     """Those that are not done."""
-    return database.load(Bulk, RUNNING)
+    return database.load(Bulk, RUNNING, {"what": what.value})
 
 
 def refused(bulk_id: int) -> list[Refused]:
@@ -189,8 +205,8 @@ def note_progress(bulk_id: int) -> bool:
 
 #: Counts ride the primary key: they cost as much as it has orders.
 COLUMNS = """
-    b.id, b.action, b.options, b.about, b.reason, b."by", b.total, b.state, b.created_at, b.ended_at,
-    c.done::int AS done, c.refused::int AS refused
+    b.id, b.what, b.action, b.options, b.about, b.reason, b."by", b.total, b.state, b.created_at, b.ended_at,
+    (b.done + c.done)::int AS done, (b.refused + c.refused)::int AS refused, b.became, b.refusal
 """
 _FROM = """
 FROM referans.bulk_actions AS b CROSS JOIN LATERAL (
@@ -200,7 +216,7 @@ FROM referans.bulk_actions AS b CROSS JOIN LATERAL (
 """
 FIND = f"SELECT {COLUMNS} {_FROM} WHERE b.id = %(id)s"
 NEWEST = f"SELECT {COLUMNS} {_FROM} ORDER BY b.id DESC LIMIT %(limit)s"
-RUNNING = f"SELECT {COLUMNS} {_FROM} WHERE b.state = 'running' ORDER BY b.id"
+RUNNING = f"SELECT {COLUMNS} {_FROM} WHERE b.state = 'running' AND b.what = %(what)s ORDER BY b.id"
 BEGIN = """
 INSERT INTO referans.bulk_actions (action, options, about, reason, "by")
 VALUES (%(action)s, %(options)s, %(about)s, %(reason)s, %(by)s) RETURNING id

@@ -78,6 +78,8 @@ class Filter:
     order_id: str | None = None
     #: They came then or later; a timedelta counts back from the database's now.
     since: datetime | timedelta | None = None
+    #: Those with this number or a smaller one.
+    last_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +137,12 @@ def find(ids: Sequence[int]) -> list[WholeCallback]:
     return database.load(WholeCallback, FIND, (list(ids),))
 
 
-def extent(wanted: Filter) -> Extent | None:
-    """How many there are, and where they begin and end; None without any."""
+def extent(wanted: Filter, *, is_list: bool = False) -> Extent | None:
+    """How many there are, and where they begin and end; None without any. Of a list it raises database.TooSlow."""
     where, values = _conditions(wanted)
-    found = database.rows(EXTENT.format(where=where), values)[0]
-    return Extent(**found) if found["count"] else None
+    load = database.load_list if is_list else database.load
+    found = load(Extent, EXTENT.format(where=where), values)[0]
+    return found if found.count else None
 
 
 def between(wanted: Filter, after_id: int, last_id: int, limit: int) -> list[WholeCallback]:
@@ -156,6 +159,7 @@ def _conditions(wanted: Filter) -> tuple[str, dict[str, Any]]:
         "result": ("c.result = %(result)s", wanted.result),
         "order_id": ("c.order_id = %(order_id)s::uuid", wanted.order_id),
         "since": (f"c.received_at >= {since}", wanted.since),
+        "up_to": ("c.id <= %(up_to)s", wanted.last_id),
     }
     used = {name: pair for name, pair in candidates.items() if pair[1] is not None}
     where = " AND ".join(condition for condition, _ in used.values()) or "true"

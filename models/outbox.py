@@ -172,6 +172,14 @@ class Filter:
 
 
 @dataclass(frozen=True, slots=True)
+class Extent:
+    """How many notifications are meant, and the number of the last one."""
+
+    count: int
+    last_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """The outbox in figures: a row of STANDING."""
 
@@ -302,6 +310,13 @@ def count(wanted: Filter) -> int:
     """How many there are."""
     where, values = _conditions(wanted)
     return int(database.rows(COUNT.format(where=where), values)[0]["n"])
+
+
+def extent(wanted: Filter) -> Extent | None:
+    """How many there are, and the number of the last one; None without any. Raises database.TooSlow."""
+    where, values = _conditions(wanted)
+    found = database.load_list(Extent, EXTENT.format(where=where), values)[0]
+    return found if found.count else None
 
 
 def ids(wanted: Filter, limit: int) -> list[int]:
@@ -562,6 +577,7 @@ COUNT_DUE = """
 SELECT count(*)::int AS n FROM referans.notifications WHERE state = 'waiting' AND next_try_at <= now()
 """
 COUNT = "SELECT count(*)::int AS n FROM referans.notifications AS n WHERE {where}"
+EXTENT = "SELECT count(*)::int AS count, max(n.id) AS last_id FROM referans.notifications AS n WHERE {where}"
 IDS = "SELECT n.id FROM referans.notifications AS n WHERE {where} ORDER BY n.id LIMIT %(limit)s"
 REDELIVER = f"""
 WITH again AS (

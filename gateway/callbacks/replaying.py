@@ -2,17 +2,17 @@
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gateway.callbacks import reading
 from gateway.providers import ADAPTERS
 from gateway.providers.base import UnreadableCallback
-from models import inbox, order, provider, rereading
+from models import inbox, order, provider, rereading, timeline
 from models.db import sealed
 from models.inbox import Invalid, Kept, WholeCallback
 from models.outcome import Arrival
 from models.provider import Provider
-from models.status import Result
+from models.status import Result, Source
 
 #: Callbacks read and settled at once.
 BATCH = order.MAX_BATCH
@@ -35,6 +35,8 @@ class Replayed:
     note: str
     #: It could not be tried; a person must do something first.
     failed: bool = False
+    #: The order that a person's replay has changed.
+    order_id: str | None = None
 
     @property
     def changed(self) -> bool:
@@ -99,6 +101,17 @@ class Replay:
         if found.adapter not in ADAPTERS:
             raise NoReader(f"this version does not have the adapter {found.adapter}")
         return found
+
+
+def for_person(
+    found: Sequence[WholeCallback], reason: str, by: str, order_timeout_seconds: float
+) -> Iterator[Replayed]:
+    """Settle them again; those with another result now stand on the timelines of their orders, with name and reason."""
+    for done in Replay(order_timeout_seconds).run(found):
+        order_id = inbox.find([done.id])[0].order_id if done.changed else None
+        if order_id:
+            timeline.record(order_id, Source.OPERATOR, f"callback {done.id} replayed: {reason}", by=by)
+        yield replace(done, order_id=order_id)
 
 
 def _counted(orders: int) -> str:

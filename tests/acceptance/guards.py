@@ -2745,6 +2745,20 @@ GUARDS = [
         "tests/gateway/fulfilment/test_bulk.py",
     ),
     Guard(
+        "an action on many callbacks repeats none of them",
+        "models/bulk_messages.py",
+        "    with database.database.atomic():\n        taken =",
+        "    if True:\n        taken =",
+        "tests/gateway/fulfilment/test_bulk_messages.py",
+    ),
+    Guard(
+        "an action on many callbacks is about those that the person was told of",
+        "models/bulk_messages.py",
+        "return Notifications(states, None, self._since, after_id=self.after_id, before_id=self.last_id + 1)",
+        "return Notifications(states, None, self._since, after_id=self.after_id)",
+        "tests/gateway/fulfilment/test_bulk_messages.py",
+    ),
+    Guard(
         "of one order the later notification waits for the earlier one",
         "models/outbox.py",
         "earlier.state = 'waiting' AND earlier.id < n.id)",

@@ -1,7 +1,6 @@
-"""Actions on all orders that match: first how many, then a reason, then progress that stays."""
+"""Actions on all that match: first how many, then a reason, then progress that stays."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import falcon
@@ -11,6 +10,7 @@ from gateway.fulfilment import deeds
 from gateway.fulfilment.deeds import IN_BULK, Action
 from gateway.fulfilment.worker import BULK
 from gateway.web.ops import filters, sentences, visitors
+from gateway.web.ops.counting import counted_in_time
 from gateway.web.ops.desk import Page, go
 from gateway.web.ops.filters import Chosen
 from gateway.web.ops.order import BUTTONS
@@ -47,7 +47,7 @@ class New(Page):
             return
         options = {"provider_id": form.get("to") or None, "may_buy_twice": form.get("may_buy_twice") == "yes"}
         try:
-            with database.session(Use.LIST), _narrowed():
+            with database.session(Use.LIST), counted_in_time():
                 bulk_id = bulk.begin(
                     _about(chosen).about,
                     self.desk.limits,
@@ -76,7 +76,7 @@ class New(Page):
         opened: str | None = None,
         wrong: str | None = None,
     ) -> None:
-        with database.session(Use.LIST), _narrowed():
+        with database.session(Use.LIST), counted_in_time():
             count = bulk.count(_about(chosen).about, self.desk.limits)
             providers = sorted(provider.ids())
         usual = sentences.advice(chosen.kind).bulk if chosen.kind else ("check",)
@@ -131,20 +131,8 @@ def _one(bulk_id: str) -> Mapping[str, Any]:
     """Raises a 404."""
     found = bulk.find(int(bulk_id)) if bulk_id.isdecimal() and len(bulk_id) < 19 else None
     if found is None:
-        raise Refused(404, "no action on many orders has this number")
+        raise Refused(404, "no bulk action has this number")
     return {"bulk": found, "refused": bulk.refused(found.id)}
-
-
-@contextmanager
-def _narrowed() -> Iterator[None]:
-    """Raise what takes too long to count as a 503 that says what to do."""
-    try:
-        yield
-    except database.TooSlow:
-        detail = (
-            "so many orders cannot be counted in a moment; narrow them with since and until, and take turns"
-        )
-        raise Refused(503, detail) from None
 
 
 def _about(chosen: Chosen) -> Chosen:

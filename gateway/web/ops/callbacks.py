@@ -2,8 +2,7 @@
 
 import base64
 import json
-from collections import Counter
-from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -12,23 +11,23 @@ import falcon
 
 from gateway import broker
 from gateway.callbacks import replaying
-from gateway.callbacks.replaying import Replay, Replayed
+from gateway.callbacks.replaying import Replayed
 from gateway.fulfilment import deeds
-from gateway.web.ops import filters
-from gateway.web.ops.desk import Page
+from gateway.fulfilment.worker import BULK, CHECK
+from gateway.web.ops import filters, visitors
+from gateway.web.ops.counting import counted, counted_in_time
+from gateway.web.ops.desk import Page, go
 from gateway.web.ops.order import order_of, request_of
 from gateway.web.ops.refused import Refused
-from models import inbox, provider, timeline
+from models import bulk, bulk_messages, inbox, provider, timeline
+from models.bulk import What
 from models.db import database
 from models.db.database import Use
 from models.inbox import Filter, Kept, Place, WholeCallback
 from models.person import Role
-from models.status import Source
 
 #: Callbacks of a page.
 PAGE = 50
-#: Callbacks that one press replays; the next press goes on behind them.
-MOST_REPLAYED = 300
 #: Results for which a replay may change something.
 WAITING = (Kept.UNMATCHED, Kept.INVALID)
 
@@ -49,26 +48,21 @@ class Callbacks(Page):
         if not deeds.is_reason(reason) or wanted.result not in WAITING:
             self._show(req, resp, form, status=409, wrong="Say why, in words.")
             return
-        after_id = int(form["behind"]) if form.get("behind", "").isdecimal() else 0
-        with database.session(Use.REQUEST):
-            done = list(self._replay(wanted, after_id, reason, req.context.visitor.name))
-            extent = inbox.extent(wanted)
-        became = Counter(each.after.value for each in done)
-        is_all = len(done) < MOST_REPLAYED
-        behind = None if is_all else done[-1].id
-        self._show(req, resp, chosen, became=became, behind=behind, extent=extent)
-
-    def _replay(self, wanted: Filter, after_id: int, reason: str, by: str) -> Iterator[Replayed]:
-        """Up to MOST_REPLAYED of those that match now, oldest first."""
-        extent = inbox.extent(wanted)
-        left = MOST_REPLAYED
-        while (
-            extent
-            and left
-            and (found := inbox.between(wanted, after_id, extent.last_id, min(left, replaying.BATCH)))
-        ):
-            yield from replay(found, reason, by, self.desk.settings.order_timeout)
-            after_id, left = found[-1].id, left - len(found)
+        last_id = form.get("last", "")
+        if not last_id.isdecimal() or len(last_id) > 18:
+            raise Refused(400, "the form cannot be read")
+        with database.session(Use.LIST), counted_in_time():
+            upto = replace(wanted, last_id=int(last_id))
+            extent = inbox.extent(upto, is_list=True)
+            if extent is None:
+                self._show(req, resp, chosen, status=409, wrong="None of them is left to be replayed.")
+                return
+            by = req.context.visitor.name
+            bulk_id = bulk_messages.begin_replay(
+                wanted, extent.count, extent.last_id, reason=reason, by=by, shown=chosen
+            )
+        broker.wake(BULK, str(bulk_id))
+        raise go(f"{visitors.ROOT}/bulk/{bulk_id}")
 
     def _chosen(self, given: dict[str, str]) -> dict[str, str]:
         """The filters that can be read."""
@@ -93,17 +87,14 @@ class Callbacks(Page):
         *,
         status: int = 200,
         wrong: str | None = None,
-        became: Counter[str] | None = None,
-        behind: int | None = None,
-        extent: inbox.Extent | None = None,
     ) -> None:
         chosen = self._chosen(given)
         wanted = self._wanted(chosen)
         with database.session(Use.LIST):
             found = inbox.page(wanted, PAGE + 1, behind=_place(given.get("after", "")))
             providers = sorted(provider.ids())
-            if wanted.result in WAITING and extent is None:
-                extent = inbox.extent(wanted)
+            running = bulk.running(What.CALLBACKS)
+        count = counted(lambda: inbox.extent(wanted, is_list=True) if wanted.result in WAITING else None)
         last = found[PAGE - 1] if len(found) > PAGE else None
         following = last and urlencode({**chosen, "after": _as_text(last.received_at, last.id)})
         self.desk.show(
@@ -117,11 +108,9 @@ class Callbacks(Page):
             providers=providers,
             results=list(Kept),
             following=following,
-            waiting=extent.count if extent else 0,
-            can_replay=wanted.result in WAITING,
+            count=count,
+            running=running,
             wrong=wrong,
-            became=became,
-            behind=behind,
         )
 
 
@@ -142,7 +131,10 @@ class Callback(Page):
         with database.session(Use.REQUEST):
             found = _find(callback_id)
             by = req.context.visitor.name
-            [done] = replay([found], reason, by, self.desk.settings.order_timeout)
+            [done] = replaying.for_person([found], reason, by, self.desk.settings.order_timeout)
+        if done.order_id:
+            broker.wake(CHECK, done.order_id)
+        broker.wake_notifier()
         self.desk.forget_counts()
         self._show(req, resp, callback_id, done=done)
 
@@ -166,21 +158,6 @@ class Callback(Page):
                 "events": [timeline.masked(each) for each in inbox.events(found)],
             }
         self.desk.show(req, resp, "callback.html", status=status, wrong=wrong, done=done, **values)
-
-
-def replay(
-    found: list[WholeCallback], reason: str, by: str, order_timeout_seconds: float
-) -> Iterator[Replayed]:
-    """Settle them again; those with another result now stand on the timelines of their orders, with name and reason."""
-    for done in Replay(order_timeout_seconds).run(found):
-        if done.changed:
-            for now in inbox.find([done.id]):
-                if now.order_id:
-                    note = f"callback {done.id} replayed: {reason}"
-                    timeline.record(now.order_id, Source.OPERATOR, note, by=by)
-                    broker.wake("check_order_status", now.order_id)
-        yield done
-    broker.wake_notifier()
 
 
 def _find(callback_id: str) -> WholeCallback:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -9,20 +10,23 @@ import falcon
 
 from gateway import broker, log, shown
 from gateway.fulfilment import deeds
+from gateway.fulfilment.worker import BULK
 from gateway.web.ops import filters, visitors
+from gateway.web.ops.counting import counted, counted_in_time
 from gateway.web.ops.desk import Page, go
 from gateway.web.ops.refused import Refused
-from models import outbox, timeline
+from models import bulk, bulk_messages, outbox, timeline
+from models.bulk import What
 from models.db import database
 from models.db.database import Use
 from models.outbox import Filter, State, WholeNotification
 from models.person import Role
 from models.status import Source
 
-#: Notifications of a page, and of one statement that has them delivered again.
-PAGE, BATCH = 50, 500
-#: Notifications that one press has delivered again; what is left is still dead, and found by the next press.
-MOST_REDELIVERED = 10_000
+logger = log.get(__name__)
+
+#: Notifications of a page.
+PAGE = 50
 #: How each state looks.
 SYMBOLS = {State.DELIVERED.value: "ok", State.WAITING.value: "wait", State.DEAD.value: "fail"}
 
@@ -42,23 +46,45 @@ class Notifications(Page):
         if not deeds.is_reason(form.get("reason", "").strip()):
             self._show(req, resp, form, status=409, wrong="Say why, in words.")
             return
-        with database.session(Use.REQUEST):
-            if receiver := form.get("receiver"):
+        if receiver := form.get("receiver"):
+            with database.session(Use.REQUEST):
                 outbox.enable(receiver)
-                done = None
-            else:
-                done = self._redeliver(form, by)
-        broker.wake_notifier()
+            logger.info(
+                "A person has enabled a receiver.",
+                action="receiver_enabled",
+                receiver=receiver,
+                by=by,
+                reason=form["reason"].strip(),
+            )
+            broker.wake_notifier()
+            self._show(req, resp, form)
+            return
+        chosen, wanted = self._wanted(form)
+        last_id = _number(form.get("last", ""))
+        if last_id is None or not _may_be_redelivered(wanted):
+            raise Refused(400, "the form cannot be read")
+        with database.session(Use.LIST), counted_in_time():
+            extent = outbox.extent(replace(wanted, before_id=last_id + 1))
+            if extent is None:
+                self._show(req, resp, form, status=409, wrong="None of them is left to be redelivered.")
+                return
+            reason = form["reason"].strip()
+            bulk_id = bulk_messages.begin_redelivery(
+                wanted, extent.count, extent.last_id, reason=reason, by=by, shown=chosen
+            )
+        broker.wake(BULK, str(bulk_id))
         self.desk.forget_counts()
-        self._show(req, resp, form, done=done)
+        raise go(f"{visitors.ROOT}/bulk/{bulk_id}")
 
-    def _redeliver(self, form: Mapping[str, str], by: str) -> int:
-        """Those of the filter that are dead, oldest first; how many."""
-        since = filters.read(form, self.desk.settings.timezone).wanted.created_after
-        reason, done = form["reason"].strip(), 0
-        while done < MOST_REDELIVERED and (found := outbox.ids(Filter((State.DEAD,), None, since), BATCH)):
-            done += len(outbox.redeliver(found, f"{by} ({reason})"))
-        return done
+    def _wanted(self, given: Mapping[str, str]) -> tuple[dict[str, str], Filter]:
+        """The filters that can be read, and what they mean."""
+        chosen = {name: given.get(name, "").strip()[: filters.MOST] for name in ("state", "since")}
+        if chosen["state"] not in list(State):
+            chosen["state"] = ""
+        read = filters.read(chosen, self.desk.settings.timezone)
+        chosen = {name: value for name, value in chosen.items() if value and name not in read.wrong}
+        states = (State(chosen["state"]),) if "state" in chosen else None
+        return chosen, Filter(states, None, read.wanted.created_after)
 
     def _show(
         self,
@@ -68,21 +94,13 @@ class Notifications(Page):
         *,
         status: int = 200,
         wrong: str | None = None,
-        done: int | None = None,
     ) -> None:
-        chosen = {name: given.get(name, "").strip()[: filters.MOST] for name in ("state", "since")}
-        if chosen["state"] not in list(State):
-            chosen["state"] = ""
-        read = filters.read(chosen, self.desk.settings.timezone)
-        chosen = {name: value for name, value in chosen.items() if value and name not in read.wrong}
-        states = (State(chosen["state"]),) if "state" in chosen else None
-        before = given.get("before", "")
-        wanted = Filter(states, None, read.wanted.created_after, before_id=_number(before))
+        chosen, wanted = self._wanted(given)
         with database.session(Use.LIST):
-            found = outbox.page(wanted, PAGE + 1)
+            found = outbox.page(replace(wanted, before_id=_number(given.get("before", ""))), PAGE + 1)
             standing, receivers = outbox.standing(), outbox.receivers()
-            is_dead = chosen.get("state") == State.DEAD
-            dead = outbox.count(Filter((State.DEAD,), None, wanted.since)) if is_dead else 0
+            running = bulk.running(What.NOTIFICATIONS)
+        count = counted(lambda: outbox.extent(wanted) if _may_be_redelivered(wanted) else None)
         following = urlencode({**chosen, "before": found[PAGE - 1].id}) if len(found) > PAGE else None
         self.desk.show(
             req,
@@ -95,10 +113,10 @@ class Notifications(Page):
             following=following,
             standing=standing,
             receivers=receivers,
-            dead=dead,
+            count=count,
+            running=running,
             symbols=SYMBOLS,
             wrong=wrong,
-            done=done,
         )
 
 
@@ -145,6 +163,13 @@ class Notification(Page):
             "is_redelivered": req.get_param("done") == "redeliver" and not wrong,
         }
         self.desk.show(req, resp, "notification.html", status=status, wrong=wrong, symbols=SYMBOLS, **values)
+
+
+def _may_be_redelivered(wanted: Filter) -> bool:
+    """Whether all of them may be: those that are given up; of those that are delivered, those of a time."""
+    return wanted.states == (State.DEAD,) or (
+        wanted.states == (State.DELIVERED,) and wanted.since is not None
+    )
 
 
 def _find(number: str) -> WholeNotification:

@@ -314,6 +314,8 @@ TEXTS: dict[str, str] = {
     "bulk reverse": "استرجاع",
     "bulk resend": "إعادة إرسال",
     "bulk note": "ملاحظة",
+    "bulk replay": "إعادة المعالجة",
+    "bulk redeliver": "إعادة إرسال الإشعارات",
     "Running": "قيد التنفيذ",
     "Running: {what}": "قيد التنفيذ: {what}",
     "Stopped": "متوقّف",
@@ -330,8 +332,8 @@ TEXTS: dict[str, str] = {
     "Go on": "تابع",
     "All bulk actions": "جميع الإجراءات الجماعية",
     "None yet": "لا شيء بعد",
-    "Filter the orders, or choose a kind of stuck ones, and act on all that match.": (
-        "رشّح الطلبات، أو اختر نوعاً من العالقة، ثم نفّذ إجراءً على المطابق كله."
+    "Filter orders, callbacks or notifications, or choose a kind of stuck orders, and act on all that match.": (
+        "رشّح الطلبات أو الردود أو الإشعارات، أو اختر نوعاً من الطلبات العالقة، ثم نفّذ إجراءً على المطابق كله."
     ),
     # now
     "All is well.": "كل شيء على ما يرام.",
@@ -424,7 +426,6 @@ TEXTS: dict[str, str] = {
     "They are tried again by themselves, ten times over two days.": "تُعاد المحاولة تلقائياً، عشر مرات خلال يومين.",
     "The storefront is told.": "المتجر يُبلَّغ.",
     "{notifications} waiting.": "في الانتظار: {notifications}.",
-    "{notifications} delivered again.": "أُعيد إرسال {notifications}.",
     "Gets nothing since {time}": "لا يُرسَل إليه شيء منذ {time}",
     "Fails since {time}": "يفشل منذ {time}",
     "Enable it again": "أعِد تفعيله",
@@ -449,12 +450,18 @@ TEXTS: dict[str, str] = {
     "result conflict": "يناقض الطلب",
     "result unmatched": "ينتظر طلبه",
     "result invalid": "تعذّرت قراءته",
-    "Replayed: {callbacks}.": "أُعيدت معالجة {callbacks}.",
-    "More are left: press again to go on.": "بقي غيرها: اضغط من جديد للمتابعة.",
+    "None of them is left to be replayed.": "لم يبقَ منها ما تُعاد معالجته.",
+    "None of them is left to be redelivered.": "لم يبقَ منها ما يُعاد إرساله.",
+    "So many match that they cannot be counted in a moment. Choose a time to act on all of them.": (
+        "المطابق أكثر من أن يُعدّ في لحظات. اختر وقتاً لتنفيذ إجراء عليه كله."
+    ),
+    "Oldest first, in the background. Each keeps its webhook-id, so that a receiver which has it knows it.": (
+        "الأقدم أولاً، وفي الخلفية. يحتفظ كل إشعار بمعرّف webhook-id نفسه، فيعرفه المستلم إن كان قد وصله."
+    ),
     "Replay all that match: {callbacks}": "أعِد معالجة المطابق كله: {callbacks}",
-    "Oldest first. Those whose order is known by now are settled, and those that can be read now are read. What is"
-    " settled already changes nothing.": (
-        "الأقدم أولاً. يُطبَّق ما صار طلبه معروفاً، ويُقرأ ما صارت قراءته ممكنة. وما طُبّق من قبل لا يغيّر شيئاً."
+    "Oldest first, in the background. Those whose order is known by now are settled, and those that can be read now are"
+    " read. What is settled already changes nothing.": (
+        "الأقدم أولاً، وفي الخلفية. يُطبَّق ما صار طلبه معروفاً، ويُقرأ ما صارت قراءته ممكنة. وما طُبّق من قبل لا يغيّر شيئاً."
     ),
     "Replay": "أعِد المعالجة",
     "settle it again": "تطبيقه من جديد",

@@ -9,6 +9,8 @@ TEXTS: dict[str, str] = {
     "bulk reverse": "Reverse",
     "bulk resend": "Resend",
     "bulk note": "Note",
+    "bulk replay": "Replay",
+    "bulk redeliver": "Redeliver",
     "result applied": "Applied",
     "result duplicate": "Known already",
     "result stale": "Older than what is known",

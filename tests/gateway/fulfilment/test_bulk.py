@@ -5,6 +5,7 @@ from typing import Any
 import peewee
 import pytest
 
+from gateway.callbacks import replaying
 from gateway.fulfilment import bulk as work_on
 from gateway.fulfilment import deeds, sweeping
 from gateway.fulfilment.worker import BULK, CHECK, DISPATCH, Worker
@@ -63,6 +64,10 @@ def begin(about: About, expected: int, action: str, **options: Any) -> int:
     )
 
 
+def work(worker: Worker, bulk_id: int) -> None:
+    work_on.work(worker, str(bulk_id), replaying.for_person)
+
+
 def statuses(ids: list[str]) -> set[str]:
     rows = database.rows(
         'SELECT "externalStatus" AS s FROM product_orders WHERE id = ANY (%s::uuid[])', (ids,)
@@ -79,7 +84,7 @@ def test_all_of_a_kind_are_done_about_and_each_says_who_and_why(worker: Worker) 
     ids = conflicts(3)
     assert bulk.count(ABOUT, LIMITS) == 3
     bulk_id = begin(ABOUT, 3, "accept")
-    work_on.work(worker, str(bulk_id))
+    work(worker, bulk_id)
 
     assert statuses(ids) == {"reversed"}
     assert all(each.startswith("rana: ") and f"{REASON} (one of 3 orders)" in each for each in events())
@@ -93,7 +98,7 @@ def test_what_matches_a_list_is_chosen_by_its_filters(worker: Worker, heard: Hea
     ids = [factories.sent()["id"] for _ in range(2)]
     factories.place()
     bulk_id = begin(ALL_SENT, 2, "check")
-    work_on.work(worker, str(bulk_id))
+    work(worker, bulk_id)
     assert sorted(heard.sent) == sorted((CHECK, each) for each in ids)
 
 
@@ -106,7 +111,7 @@ def test_what_came_meanwhile_is_not_done_about(worker: Worker) -> None:
 
     bulk_id = begin(ABOUT, 1, "dismiss")
     late = conflicts(1)
-    work_on.work(worker, str(bulk_id))
+    work(worker, bulk_id)
     assert database.rows("SELECT attention FROM product_orders WHERE id = %s", (late[0],)) == [
         {"attention": "conflict"}
     ]
@@ -116,7 +121,7 @@ def test_more_than_a_list_shows_are_all_done_about(worker: Worker, monkeypatch: 
     monkeypatch.setattr("models.stuck.MOST", 2)
     conflicts(5)
     bulk_id = begin(ABOUT, 5, "dismiss")
-    work_on.work(worker, str(bulk_id))
+    work(worker, bulk_id)
     found = bulk.find(bulk_id)
     assert found and found.done == 5
 
@@ -126,7 +131,7 @@ def test_one_that_cannot_be_done_about_is_named_and_stops_no_other(worker: Worke
     factories.put({"id": unsent}, attention="conflict")
     [done] = conflicts(1)
     bulk_id = begin(ABOUT, 2, "check")
-    work_on.work(worker, str(bulk_id))
+    work(worker, bulk_id)
     found = bulk.find(bulk_id)
     assert found and (found.done, found.refused, found.state) == (1, 1, "done")
     [refused] = bulk.refused(bulk_id)
@@ -151,14 +156,14 @@ def test_a_worker_that_is_killed_repeats_nothing_and_another_goes_on(
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(deeds, "carry_out", killed_at_the_third)
-        work_on.work(worker, str(bulk_id))
+        work(worker, bulk_id)
     assert len(events()) == 2
 
     assert bulk.stalled(5) == []
     database.rows("UPDATE referans.bulk_actions SET created_at = now() - interval '2 minutes'")
     assert sum(work_on.go_on(worker)) == 1
     assert heard.sent == [(BULK, str(bulk_id))]
-    work_on.work(worker, str(bulk_id))
+    work(worker, bulk_id)
     assert len(events()) == 4
     assert "bulk_continued" in sweeping.STEPS
 
@@ -170,9 +175,9 @@ def test_what_is_done_and_that_it_is_done_are_written_together(
     bulk_id = begin(ABOUT, 2, "note")
     with monkeypatch.context() as patch, pytest.raises(peewee.DatabaseError):
         patch.setattr(bulk, "DONE", "SELECT 1 / 0")  # the connection is lost between the two
-        work_on.work(worker, str(bulk_id))
+        work(worker, bulk_id)
     assert events() == []
-    work_on.work(worker, str(bulk_id))
+    work(worker, bulk_id)
     assert len(events()) == 2
 
 
@@ -183,16 +188,16 @@ def test_it_takes_turns_and_stops_when_told(
     monkeypatch.setattr(work_on, "TURN_SECONDS", 0)
     conflicts(3)
     bulk_id = begin(ABOUT, 3, "note")
-    work_on.work(worker, str(bulk_id))
+    work(worker, bulk_id)
     assert heard.sent == [(BULK, str(bulk_id))]
     assert bulk.stop(bulk_id) and not bulk.stop(bulk_id)
     before = len(events())
     for _ in range(3):
-        work_on.work(worker, str(bulk_id))
+        work(worker, bulk_id)
     assert len(events()) == before < 3
     assert bulk.go_on(bulk_id)
     for _ in range(5):
-        work_on.work(worker, str(bulk_id))
+        work(worker, bulk_id)
     assert len(events()) == 3
     found = bulk.find(bulk_id)
     assert found and found.state == "done"
@@ -201,17 +206,17 @@ def test_it_takes_turns_and_stops_when_told(
 def test_a_resend_in_bulk_keeps_to_what_may_be_bought_twice(worker: Worker, heard: Heard) -> None:
     ids = [factories.sent()["id"] for _ in range(2)]
     careful = begin(ALL_SENT, 2, "resend")
-    work_on.work(worker, str(careful))
+    work(worker, careful)
     found = bulk.find(careful)
     assert found and found.refused == 2
     allowed = begin(ALL_SENT, 2, "resend", may_buy_twice=True)
-    work_on.work(worker, str(allowed))
+    work(worker, allowed)
     assert statuses(ids) == {"not_sent"}
     assert sorted(heard.sent) == sorted((DISPATCH, each) for each in ids)
 
 
 def test_a_message_about_none_does_nothing(worker: Worker) -> None:
-    work_on.work(worker, "7")
+    work(worker, 7)
 
 
 def test_what_a_person_sees_of_an_order_says_who_may_have_it(models: None) -> None:

@@ -19,7 +19,7 @@ HERE = Path(gateway.web.ops.__file__).parent
 NOW = datetime(2026, 5, 14, 0, 12, 32, tzinfo=UTC)
 #: Texts that templates put together, by their beginnings.
 JOINED = {
-    "bulk ": [action.value for action in order.deeds.IN_BULK],
+    "bulk ": [*(action.value for action in order.deeds.IN_BULK), "replay", "redeliver"],
     "result ": [kept.value for kept in callbacks.Kept],
     "last ": ["1h", "24h", "7d"],
 }
@@ -44,6 +44,7 @@ def in_templates() -> set[str]:
     return {each for each in found if ARABIC_OR_LATIN.search(each) and not hints.match(each)} - {
         "UUID",
         *JOINED,
+        *words_en.COUNTED,
     }
 
 

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
+from models import bulk
 from models.db import database
 from models.status import ExternalStatus
 from tests import factories
-from tests.gateway.web.ops.browser import Browser, seen, words
+from tests.gateway.web.ops.browser import Browser, seen
 
 REASON = "their server was repaired"
 RECEIVER = "https://shop.example"
@@ -82,16 +83,32 @@ def test_one_is_redelivered_with_name_and_reason(operator: Browser, dead: list[A
     assert f"redelivered: {REASON}" in [event["message"] for event in events]
 
 
-def test_all_that_are_dead_are_redelivered(
-    operator: Browser, dead: list[Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("gateway.web.ops.notifications.BATCH", 2)
+def test_all_that_match_are_redelivered_in_the_background(operator: Browser, dead: list[Any]) -> None:
     path = "/ops/notifications"
     assert "Redeliver all that match: 3 notifications" in seen(operator.get(path, state="dead"))
-    assert operator.post(path, state="dead", reason="…").status_code == 409
-    assert "3 notifications are delivered again." in words(operator.post(path, state="dead", reason=REASON))
-    assert states() == ["waiting"] * 3
-    assert "The storefront is told." in seen(operator.get(path))
+    assert operator.post(path, state="dead", last=3, reason="…").status_code == 409
+    for wrong in (
+        {"state": "dead", "last": "x"},
+        {"state": "waiting", "last": 3},
+        {"state": "delivered", "last": 3},
+    ):
+        assert operator.post(path, reason=REASON, **wrong).status_code == 400
+    text = seen(operator.post(path, state="dead", last=3, reason=REASON))
+    assert "Redeliver: 3 notifications Running" in text and REASON in text
+    assert "Running: Redeliver 0 of 3" in seen(operator.get(path))
+    with database.session():
+        assert [(each.what, each.total) for each in bulk.newest(5)] == [("notifications", 3)]
+    assert states() == ["dead"] * 3
+
+
+def test_those_that_were_delivered_are_redelivered_for_a_time(operator: Browser, dead: list[Any]) -> None:
+    with database.session():
+        database.rows("UPDATE referans.notifications SET state = 'delivered'")
+    path = "/ops/notifications"
+    assert "Redeliver all" not in seen(operator.get(path, state="delivered"))
+    assert "Redeliver all that match: 3" in seen(operator.get(path, state="delivered", since="1h"))
+    answer = operator.post(path, state="delivered", since="1h", last=2, reason=REASON)
+    assert "Redeliver: 2 notifications" in seen(answer)
 
 
 def test_a_receiver_that_was_given_up_is_enabled(operator: Browser, dead: list[Any]) -> None:

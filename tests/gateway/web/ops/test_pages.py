@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from falcon.testing import TestClient
 
-from models import provider_health
+from models import bulk, provider_health
 from models.db import database
 from models.status import ExternalStatus
 from tests import factories
@@ -168,20 +168,24 @@ def test_a_replay_settles_what_has_its_order_now(operator: Browser, unmatched: s
     assert (event["by"], event["message"]) == ("operator", f"callback 1 replayed: {REASON}")
 
 
-def test_all_that_match_are_replayed_part_by_part(
-    operator: Browser, stranger: Browser, pool: object, monkeypatch: pytest.MonkeyPatch
+def test_a_replay_of_all_that_match_goes_on_in_the_background(
+    operator: Browser, stranger: Browser, pool: object
 ) -> None:
-    monkeypatch.setattr("gateway.web.ops.callbacks.MOST_REPLAYED", 2)
+    path = "/ops/callbacks"
     for number in range(3):
         calls.call_back(TestClient(stranger.app), calls.neutral(f"12345678901234{number}"))
-        order_appears(f"12345678901234{number}")
-    path = "/ops/callbacks"
     assert "Replay all that match: 3 callbacks" in seen(operator.get(path, result="unmatched"))
-    answer = operator.post(path, result="unmatched", reason=REASON)
-    assert "Replayed: 2 callbacks. Applied: 2 More are left" in seen(answer)
-    behind = re.search(r'name="behind" value="(\d+)"', answer.text)
-    assert behind
-    assert "Replayed: 1 callback. Applied: 1" in seen(
-        operator.post(path, result="unmatched", reason=REASON, behind=behind[1])
-    )
-    assert operator.post(path, reason=REASON).status_code == 409
+    assert operator.post(path, result="unmatched", last=3, reason="…").status_code == 409
+    assert operator.post(path, result="unmatched", last="x", reason=REASON).status_code == 400
+    assert operator.post(path, last=3, reason=REASON).status_code == 409
+    assert "Replay: 3 callbacks" in seen(operator.post(path, result="unmatched", last=3, reason=REASON))
+    assert "Running: Replay 0 of 3" in seen(operator.get(path, result="unmatched"))
+    with database.session():
+        [begun] = bulk.newest(5)
+        database.rows(
+            "UPDATE referans.bulk_actions SET became = '{\"applied\": 2}', refusal = 'why not', done = 2"
+        )
+    assert (begun.what, begun.total, begun.reason, begun.by) == ("callbacks", 3, REASON, "operator")
+    text = seen(operator.get(f"/ops/bulk/{begun.id}"))
+    assert "Applied 2" in text and "why not" in text
+    assert "Replay · Running" in seen(operator.get("/ops/bulk"))

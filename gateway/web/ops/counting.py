@@ -1,0 +1,42 @@
+"""Counting all that match, before something is done about them."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from gateway.web.ops.refused import Refused
+from models.db import database
+from models.db.database import Use
+
+#: What a count returns.
+Extent = TypeVar("Extent")
+
+
+@contextmanager
+def counted_in_time() -> Iterator[None]:
+    """Raise what takes too long to count as a 503 that says what to do."""
+    try:
+        yield
+    except database.TooSlow:
+        detail = "so many cannot be counted in a moment; narrow them with since and until, and take turns"
+        raise Refused(503, detail) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Counted(Generic[Extent]):
+    """How many match."""
+
+    #: None without any, and if they are too many.
+    extent: Extent | None = None
+    #: They cannot be counted in a moment.
+    is_too_many: bool = False
+
+
+def counted(count: Callable[[], Extent | None]) -> Counted[Extent]:
+    """The count that a list has beside it: of too many, the list is shown all the same."""
+    try:
+        with database.session(Use.LIST):
+            return Counted(count())
+    except database.TooSlow:
+        return Counted(is_too_many=True)
