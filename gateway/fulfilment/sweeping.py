@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import peewee
 
 from gateway import log
-from gateway.fulfilment import balances, bulk, following
+from gateway.fulfilment import balances, bulk, following, reporting
 from gateway.fulfilment.worker import CHECK, DISPATCH, Worker
 from models import idempotency, inbox, outbox, placing, plans, sign_in, sweep_run
 from models.db import database, sealed
@@ -168,6 +168,7 @@ STEPS: dict[str, Step] = {
     "callbacks_deleted": _purge_callbacks,
     "idempotency_keys_deleted": _forget_keys,
     "sign_ins_deleted": _forget_sign_ins,
+    "days_summed_up": reporting.sum_up,
     "balances_asked": balances.ask_due,
     "balances_followed": balances.follow,
     "balances_deleted": balances.purge,

@@ -242,8 +242,8 @@ class TestTheSweepItself:
         found = sweep_run.last()
         assert found
         assert (found.started_by, found.error) == ("by hand", None)
-        asked = {"balances_asked": 1, "balances_followed": 1}
-        assert found.counts == dict.fromkeys(sweeping.STEPS, 0) | asked
+        done = {"balances_asked": 1, "balances_followed": 1, "days_summed_up": 2}
+        assert found.counts == dict.fromkeys(sweeping.STEPS, 0) | done
         assert isinstance(found.finished_at, datetime)
 
     def test_it_stops_in_time_and_leaves_the_rest_to_the_next(
