@@ -3,7 +3,8 @@
 An order counts on the day on which it was placed, in TIMEZONE. `report_days` says which days were summed up, for which
 zone, and which have changed since; `report_progress` (one row) up to which event of the timelines that is known.
 `day_totals` counts money on delivered orders only; a currency is NULL where that amount is not known. `day_durations`
-counts delivered orders by how long they took, in steps of a quarter of a doubling.
+counts delivered orders by how long they took, in steps of a quarter of a doubling. In both, a row that `is_whole` is of
+all products of a provider together.
 """
 
 SQL = """
@@ -19,6 +20,7 @@ CREATE TABLE IF NOT EXISTS referans.report_progress (
     event_id bigint NOT NULL
 );
 CREATE TABLE IF NOT EXISTS referans.day_totals (
+    is_whole boolean NOT NULL,
     day date NOT NULL,
     tenant_id text NOT NULL,
     provider_id text NOT NULL,
@@ -35,8 +37,9 @@ CREATE TABLE IF NOT EXISTS referans.day_totals (
     cost numeric NOT NULL,
     price numeric NOT NULL
 );
-CREATE INDEX IF NOT EXISTS idx_day_totals_day ON referans.day_totals (day);
+CREATE INDEX IF NOT EXISTS idx_day_totals_day ON referans.day_totals (is_whole, day);
 CREATE TABLE IF NOT EXISTS referans.day_durations (
+    is_whole boolean NOT NULL,
     day date NOT NULL,
     tenant_id text NOT NULL,
     provider_id text NOT NULL,
@@ -45,7 +48,7 @@ CREATE TABLE IF NOT EXISTS referans.day_durations (
     step smallint NOT NULL,
     count integer NOT NULL
 );
-CREATE INDEX IF NOT EXISTS idx_day_durations_day ON referans.day_durations (day);
+CREATE INDEX IF NOT EXISTS idx_day_durations_day ON referans.day_durations (is_whole, day);
 """
 
 

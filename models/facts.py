@@ -1,7 +1,9 @@
 """What the page of an order shows beside the order itself."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
 from models.db import database
 from models.plans import CAN_BE_ASKED
@@ -22,11 +24,29 @@ class Facts:
     tried_providers: list[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What a customer paid for an order, as the storefront says: a row of PRICES."""
+
+    order_id: str
+    amount: Decimal
+    currency: str
+
+
 def of(order_id: str) -> Facts:
     """Facts of an order that exists."""
     return database.load(Facts, FACTS, (order_id,))[0]
 
 
+def prices(order_ids: Sequence[str]) -> dict[str, Price]:
+    """What was paid for these orders, by id; of those without a price nothing."""
+    return {each.order_id: each for each in database.load(Price, PRICES, (list(order_ids),))}
+
+
+PRICES = """
+SELECT o.id::text AS order_id, o."priceAmount" AS amount, o."priceCurrency" AS currency
+FROM product_orders AS o WHERE o.id = ANY (%s::uuid[]) AND o."priceAmount" IS NOT NULL
+"""
 FACTS = f"""
 SELECT {IS_OURS} AS is_ours, {CAN_BE_ASKED} AS can_be_asked,
     COALESCE(o."checkCount", 0) AS check_count, o."nextCheckAt" AS next_check_at,

@@ -8,7 +8,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
@@ -93,6 +93,18 @@ class Total:
         return self.orders - self.open
 
 
+@dataclass(frozen=True, slots=True)
+class State:
+    """How far the summing up is: a row of STATE."""
+
+    #: The oldest and the newest day that was summed up, and when one was last; None before the first.
+    first: date | None
+    last: date | None
+    at: datetime | None
+    #: Days that were never summed up: of these a report says nothing yet.
+    left: int
+
+
 def step_of(seconds: float) -> int:
     """The step of a duration; STEP says the same in SQL."""
     return math.floor(STEPS * math.log2(min(max(seconds, SHORTEST), LONGEST)))
@@ -128,7 +140,7 @@ def sum_up_next(zone: str) -> date | None:
 def totals(wanted: Wanted, by: By) -> list[Total]:
     """The lines of a report, by key. Raises database.TooSlow."""
     found: dict[tuple[str, ...], Total] = {}
-    where, values = _conditions(wanted)
+    where, values = _conditions(wanted, by)
     for row in database.load_list(_Row, TOTALS.format(key=KEYS[by], where=where), values):
         total = found.setdefault(tuple(row.key), Total(tuple(row.key)))
         _add(total, row)
@@ -151,15 +163,9 @@ def in_all(lines: Iterable[Total]) -> Total:
     return whole
 
 
-def known_days() -> tuple[date, date] | None:
-    """The first and the last day that were summed up; None before the first one was."""
-    found = database.rows(KNOWN_DAYS)[0]
-    return (found["first"], found["last"]) if found["first"] else None
-
-
-def is_behind() -> bool:
-    """Whether days are left that were never summed up: what a report says of them is not whole yet."""
-    return database.row(IS_BEHIND) is not None
+def state() -> State:
+    """How far the summing up is."""
+    return database.load(State, STATE)[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,11 +207,13 @@ def _add(total: Total, row: _Row) -> None:
         total.margin_price[row.price_currency] += row.price
 
 
-def _conditions(wanted: Wanted) -> tuple[str, Mapping[str, Any]]:
+def _conditions(wanted: Wanted, by: By) -> tuple[str, Mapping[str, Any]]:
+    """Where no product is told apart, its rows are not read: there may be a thousand of them for one of the whole."""
+    is_whole = wanted.product_id is None and by not in (By.PRODUCT, By.PACKAGE)
     candidates = {"provider": wanted.provider_id, "product": wanted.product_id, "tenant": wanted.tenant_id}
     used = {name: value for name, value in candidates.items() if value is not None}
     where = "".join(f" AND t.{name}_id = %({name})s" for name in used)
-    return where, used | {"first": wanted.first, "last": wanted.last}
+    return where, used | {"first": wanted.first, "last": wanted.last, "is_whole": is_whole}
 
 
 def days_between(first: date, last: date) -> Iterator[date]:
@@ -276,8 +284,8 @@ WHERE day = (
 ) RETURNING day
 """
 FORGET_DAY = """
-WITH durations AS (DELETE FROM referans.day_durations WHERE day = %(day)s)
-DELETE FROM referans.day_totals WHERE day = %(day)s
+WITH durations AS (DELETE FROM referans.day_durations WHERE is_whole IN (true, false) AND day = %(day)s)
+DELETE FROM referans.day_totals WHERE is_whole IN (true, false) AND day = %(day)s
 """
 _KIND = kind_in_sql(WORD)
 #: In SQL: the step of a duration in {seconds}.
@@ -309,30 +317,49 @@ WITH orders AS MATERIALIZED (
     WHERE o."createdAt" >= %(day)s::date::timestamp AT TIME ZONE %(zone)s
       AND o."createdAt" < (%(day)s::date + 1)::timestamp AT TIME ZONE %(zone)s
 ), durations AS (
-    INSERT INTO referans.day_durations (day, tenant_id, provider_id, product_id, package_id, step, count)
-    SELECT day, tenant_id, provider_id, product_id, package_id, {STEP.format(seconds="seconds")} AS step, count(*)
-    FROM orders WHERE seconds IS NOT NULL GROUP BY 1, 2, 3, 4, 5, 6
+    INSERT INTO referans.day_durations (is_whole, day, tenant_id, provider_id, product_id, package_id, step, count)
+    SELECT grouping(product_id) = 1, day, tenant_id, provider_id, COALESCE(product_id, ''), COALESCE(package_id, ''),
+        step, count(*)
+    FROM (SELECT *, {STEP.format(seconds="seconds")} AS step FROM orders WHERE seconds IS NOT NULL) AS timed
+    GROUP BY GROUPING SETS (
+        (day, tenant_id, provider_id, step), (day, tenant_id, provider_id, product_id, package_id, step)
+    )
 )
-INSERT INTO referans.day_totals (day, tenant_id, provider_id, product_id, package_id, cost_currency, price_currency,
-    orders, open, delivered, failed, reversed, by_callback, cost, price)
-SELECT day, tenant_id, provider_id, product_id, package_id,
-    CASE WHEN cost IS NOT NULL THEN cost_currency END, CASE WHEN price IS NOT NULL THEN price_currency END,
+INSERT INTO referans.day_totals (is_whole, day, tenant_id, provider_id, product_id, package_id, cost_currency,
+    price_currency, orders, open, delivered, failed, reversed, by_callback, cost, price)
+SELECT grouping(product_id) = 1, day, tenant_id, provider_id, COALESCE(product_id, ''), COALESCE(package_id, ''),
+    cost_currency, price_currency,
     count(*), count(*) FILTER (WHERE kind = 'open'), count(*) FILTER (WHERE kind = 'completed'),
     count(*) FILTER (WHERE kind = 'failed'), count(*) FILTER (WHERE kind = 'reversed'),
     count(*) FILTER (WHERE by_callback), COALESCE(sum(cost), 0), COALESCE(sum(price), 0)
-FROM orders GROUP BY 1, 2, 3, 4, 5, 6, 7
+FROM (
+    SELECT day, tenant_id, provider_id, product_id, package_id, kind, by_callback, cost, price,
+        CASE WHEN cost IS NOT NULL THEN cost_currency END AS cost_currency,
+        CASE WHEN price IS NOT NULL THEN price_currency END AS price_currency
+    FROM orders
+) AS paid
+GROUP BY GROUPING SETS (
+    (day, tenant_id, provider_id, cost_currency, price_currency),
+    (day, tenant_id, provider_id, product_id, package_id, cost_currency, price_currency)
+)
 """
 TOTALS = """
 SELECT {key} AS key, t.cost_currency, t.price_currency, sum(t.orders)::int AS orders, sum(t.open)::int AS open,
     sum(t.delivered)::int AS delivered, sum(t.failed)::int AS failed, sum(t.reversed)::int AS reversed,
     sum(t.by_callback)::int AS by_callback, sum(t.cost) AS cost, sum(t.price) AS price
-FROM referans.day_totals AS t WHERE t.day BETWEEN %(first)s AND %(last)s{where} GROUP BY 1, 2, 3
+FROM referans.day_totals AS t WHERE t.is_whole = %(is_whole)s
+    AND t.day BETWEEN %(first)s AND %(last)s{where}
+GROUP BY 1, 2, 3
 """
 DURATIONS = """
 SELECT {key} AS key, t.step::int AS step, sum(t.count)::int AS count
-FROM referans.day_durations AS t WHERE t.day BETWEEN %(first)s AND %(last)s{where} GROUP BY 1, 2
+FROM referans.day_durations AS t WHERE t.is_whole = %(is_whole)s
+    AND t.day BETWEEN %(first)s AND %(last)s{where}
+GROUP BY 1, 2
 """
-KNOWN_DAYS = (
-    "SELECT min(day) AS first, max(day) AS last FROM referans.report_days WHERE summed_up_at IS NOT NULL"
-)
-IS_BEHIND = "SELECT 1 AS one FROM referans.report_days WHERE summed_up_at IS NULL LIMIT 1"
+STATE = """
+SELECT min(day) FILTER (WHERE summed_up_at IS NOT NULL) AS first,
+    max(day) FILTER (WHERE summed_up_at IS NOT NULL) AS last, max(summed_up_at) AS at,
+    (count(*) FILTER (WHERE summed_up_at IS NULL))::int AS left
+FROM referans.report_days
+"""

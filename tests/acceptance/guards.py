@@ -2759,6 +2759,27 @@ GUARDS = [
         "tests/gateway/fulfilment/test_bulk_messages.py",
     ),
     Guard(
+        "money of a report is of delivered orders",
+        "models/report.py",
+        "CASE WHEN {_KIND} = 'completed' THEN {COST_AMOUNT} END AS cost,",
+        "{COST_AMOUNT} AS cost,",
+        "tests/models/test_report.py",
+    ),
+    Guard(
+        "a day that has changed is summed up again, once",
+        "models/report.py",
+        "        database.rows(FORGET_DAY, values)\n",
+        "",
+        "tests/models/test_report.py",
+    ),
+    Guard(
+        "no text of a player becomes a formula in a file",
+        "gateway/web/ops/sheets.py",
+        'return f"\'{cell}" if FORMULA.match(cell) else cell',
+        "return cell",
+        "tests/gateway/web/ops/test_sheets.py",
+    ),
+    Guard(
         "of one order the later notification waits for the earlier one",
         "models/outbox.py",
         "earlier.state = 'waiting' AND earlier.id < n.id)",

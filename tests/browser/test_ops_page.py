@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from models import bulk
+from models import bulk, report
 from models.db import database
 from models.status import ExternalStatus
 from tests import factories
@@ -19,8 +19,7 @@ AXE = Path(__file__).with_name("axe.min.js").read_text()
 PATHS = (
     *("/ops", "/ops/orders", "/ops/orders/{id}", "/ops/stuck", "/ops/bulk/new?needs=conflict", "/ops/bulk"),
     *("/ops/providers", "/ops/providers/sandbox", "/ops/callbacks", "/ops/callbacks/1", "/ops/account"),
-    "/ops/notifications",
-    "/ops/orders?q=nothing",
+    *("/ops/notifications", "/ops/orders?q=nothing", "/ops/reports", "/ops/reports?period=today&by=day"),
 )
 #: Everything that is pressed, and is smaller than a finger.
 TOO_SMALL = """[...document.querySelectorAll('a, button, input:not([type=hidden], [type=checkbox]), select, summary')]
@@ -41,6 +40,8 @@ def orders(pool: object) -> dict[str, Any]:
         wanted = factories.sent("5123456789")
         factories.settle(factories.arrival(wanted, ExternalStatus.COMPLETED, message="Tamamlandi"))
         factories.put(wanted, attention="no_code")
+        report.begin("Asia/Damascus")
+        report.sum_up_next("Asia/Damascus")
     return wanted
 
 

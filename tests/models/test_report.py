@@ -167,8 +167,8 @@ class TestWhatIsSummedUp:
         order()
         days = sum_up()
         assert days == sorted(days, reverse=True) and days[-1] == DAY - timedelta(days=1)
-        assert not report.is_behind()
-        assert report.known_days() == (days[-1], days[0])
+        state = report.state()
+        assert (state.first, state.last, state.left) == (days[-1], days[0], 0)
 
     def test_then_only_days_that_have_changed(self) -> None:
         late, _ = order(status=None), order()

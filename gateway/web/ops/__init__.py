@@ -8,12 +8,14 @@ from gateway.web.ops import failures
 from gateway.web.ops.bulk import Bulk, Bulks, New
 from gateway.web.ops.callbacks import Callback, Callbacks
 from gateway.web.ops.desk import Desk
+from gateway.web.ops.exports import Export
 from gateway.web.ops.login import Account, Login, Logout
 from gateway.web.ops.notifications import Notification, Notifications
 from gateway.web.ops.now import Now
 from gateway.web.ops.order import Codes, Decide, Order
 from gateway.web.ops.orders import Orders
 from gateway.web.ops.providers import Provider, Providers
+from gateway.web.ops.reports import File, Reports
 from gateway.web.ops.stuck import Stuck
 
 
@@ -38,4 +40,7 @@ def add_pages(app: falcon.App[Any, Any], desk: Desk) -> None:
     app.add_route("/ops/notifications/{number}", Notification(desk))
     app.add_route("/ops/providers", Providers(desk))
     app.add_route("/ops/providers/{provider_id}", Provider(desk))
+    app.add_route("/ops/export/orders.{kind}", Export(desk))
+    app.add_route("/ops/reports", Reports(desk))
+    app.add_route("/ops/reports.xlsx", File(desk))
     app.add_route("/ops/static/{name}", desk.statics)

@@ -1,4 +1,4 @@
-"""Counting all that match, before something is done about them."""
+"""What may take too long: counting all that match, and reading many days."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +21,15 @@ def counted_in_time() -> Iterator[None]:
     except database.TooSlow:
         detail = "so many cannot be counted in a moment; narrow them with since and until, and take turns"
         raise Refused(503, detail) from None
+
+
+@contextmanager
+def read_in_time() -> Iterator[None]:
+    """The same of a report."""
+    try:
+        yield
+    except database.TooSlow:
+        raise Refused(503, "so many days cannot be read in a moment; choose fewer") from None
 
 
 @dataclass(frozen=True, slots=True)

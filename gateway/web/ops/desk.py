@@ -48,6 +48,7 @@ ENTRIES = (
     Entry("providers", f"{visitors.ROOT}/providers", "Providers"),
     Entry("callbacks", f"{visitors.ROOT}/callbacks", "Callbacks", is_main=False),
     Entry("notifications", f"{visitors.ROOT}/notifications", "Notifications", is_main=False),
+    Entry("reports", f"{visitors.ROOT}/reports", "Reports", is_main=False),
     Entry("bulk", f"{visitors.ROOT}/bulk", "Bulk actions", is_main=False),
 )
 
@@ -77,12 +78,15 @@ class Desk:
             "asset": self.statics.url,
             "number": language.number,
             "money": language.money,
+            "cents": language.cents,
+            "percent": language.percent,
             "shapes": shapes,
             "pages": ENTRIES,
             "root": visitors.ROOT,
             "form_token_name": visitors.FORM_TOKEN,
         }
         templates.filters["bdi"] = as_written
+        templates.filters["truncate_year"] = lambda day: day[5:]
         object.__setattr__(self, "templates", templates)
 
     @property

@@ -108,6 +108,16 @@ def money(amount: Decimal, currency: str | None) -> str:
     return f"{amount:,.{decimals}f}" + (f"\u00a0{currency}" if currency else "")
 
 
+def percent(share: float | Decimal) -> str:
+    """A share of one in hundredths: `97.9%`."""
+    return f"{100 * share:,.1f}".removesuffix(".0") + "%"
+
+
+def cents(amount: Decimal) -> Decimal:
+    """A sum to two decimals, for people; files have it exactly."""
+    return amount.quantize(Decimal("0.01"))
+
+
 def plural_form(code: str, count: int) -> str:
     """The plural form of a count, as CLDR has it."""
     if code == "en":

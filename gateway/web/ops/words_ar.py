@@ -278,6 +278,57 @@ TEXTS: dict[str, str] = {
         " واللاعبين؛ كلٌّ منها كاملاً وبأحرفه كما هي."
     ),
     "Try another of them, or begin with a filter:": "جرّب غيرها، أو ابدأ بمرشِّح:",
+    # reports
+    "Reports": "التقارير",
+    "Today": "اليوم",
+    "Yesterday": "أمس",
+    "Last 7 whole days": "آخر 7 أيام كاملة",
+    "Last 30 whole days": "آخر 30 يوماً كاملاً",
+    "This month": "هذا الشهر",
+    "Period": "الفترة",
+    "Other days, one provider": "أيام أخرى أو مزوّد واحد",
+    "From": "من",
+    "Show": "اعرض",
+    "All of them": "المجموع",
+    "All": "الكل",
+    "By": "بحسب",
+    "by day": "بحسب اليوم",
+    "Group by": "التجميع بحسب",
+    "Day": "اليوم",
+    "Month": "الشهر",
+    "against": "مقارنةً بـ",
+    "nothing to compare with": "لا شيء للمقارنة",
+    "as before": "كما من قبل",
+    "{share} more": "أكثر بنسبة {share}",
+    "{share} less": "أقل بنسبة {share}",
+    "{points} points more": "أعلى بمقدار {points} نقطة",
+    "{points} points less": "أدنى بمقدار {points} نقطة",
+    "and {count} reversed": "واستُرجع {count}",
+    "{count} under way": "{count} قيد التنفيذ",
+    "none reversed": "لم يُسترجَع شيء",
+    "Time to delivery": "الوقت حتى التسليم",
+    "slowest 5%: {time} and more": "أبطأ 5%: {time} فأكثر",
+    "Price": "سعر البيع",
+    "what customers paid": "ما دفعه الزبائن",
+    "what providers took": "ما أخذه المزوّدون",
+    "Margin": "الهامش",
+    "{share} of the price": "{share} من سعر البيع",
+    "Told by callback": "أُبلغ بها بردّ وارد",
+    "the others were found by a check": "عُرف الباقي بالاستعلام",
+    "Median": "الوسيط",
+    "none": "بلا",
+    "No order in these days": "لا طلبات في هذه الأيام",
+    "The largest are shown; the file has {count} more.": "تُعرض أكبرها، وفي الملف {count} أخرى.",
+    "An order counts on the day on which it was placed. Cost, price and margin are of delivered orders.": (
+        "يُحسب الطلب في يوم إنشائه. التكلفة وسعر البيع والهامش للطلبات المسلَّمة فقط."
+    ),
+    "{orders} delivered without a known cost and price in one currency, and not in the margin.": (
+        "{orders} بلا تكلفة وسعر معروفين بعملة واحدة، وليست ضمن الهامش."
+    ),
+    "No day is summed up yet. The next sweep begins with it.": "لم يُجمَع أيّ يوم بعد. تبدأ بذلك المراجعة القادمة.",
+    "{days} long ago are still being summed up; a report of them is not whole yet.": (
+        "ما زال العمل جارياً على جمع {days} من الماضي؛ وتقاريرها ناقصة حتى الآن."
+    ),
     # stuck, all that match
     "The oldest has waited since {time}, {age}.": "أقدمها ينتظر من الساعة {time} ({age}).",
     "No order needs a person.": "لا طلب يحتاج إلى تدخّل.",
@@ -478,6 +529,14 @@ TEXTS: dict[str, str] = {
 
 COUNTED: dict[str, dict[str, str]] = {
     "order": {
+        "zero": "لا طلبات",
+        "one": "طلب واحد",
+        "two": "طلبان",
+        "few": "{n} طلبات",
+        "many": "{n} طلباً",
+        "other": "{n} طلب",
+    },
+    "order was": {
         "zero": "لا طلبات",
         "one": "طلب واحد",
         "two": "طلبان",

@@ -24,6 +24,7 @@ TEXTS: dict[str, str] = {
 #: By what is counted, its forms.
 COUNTED: dict[str, dict[str, str]] = {
     "order": {"one": "{n} order", "other": "{n} orders"},
+    "order was": {"one": "{n} order was", "other": "{n} orders were"},
     "second": {"one": "{n} s", "other": "{n} s"},
     "minute": {"one": "{n} min", "other": "{n} min"},
     "hour": {"one": "{n} h", "other": "{n} h"},

@@ -58,7 +58,8 @@ class Browser:
             self.cookies[name] = cookie.value
             if (cookie.max_age is not None and cookie.max_age <= 0) or not cookie.value:
                 del self.cookies[name]
-        if found := TOKEN.search(answer.text):
+        is_page = (answer.headers.get("content-type") or "").startswith("text/html")
+        if found := is_page and TOKEN.search(answer.text):
             self.token = found[1]
         return answer
 

@@ -83,6 +83,9 @@ PATHS = [
     "/ops/notifications?state=delivered&since=1h",
     "/ops/notifications/1",
     "/ops/account",
+    "/ops/reports",
+    "/ops/export/orders.csv?stage=sent",
+    "/ops/export/orders.csv?needs=no_code",
 ]
 
 

@@ -10,7 +10,18 @@ from string import Formatter
 import pytest
 
 import gateway.web.ops
-from gateway.web.ops import callbacks, login, order, providers, sentences, shapes, story, words_ar, words_en
+from gateway.web.ops import (
+    callbacks,
+    login,
+    order,
+    providers,
+    reports,
+    sentences,
+    shapes,
+    story,
+    words_ar,
+    words_en,
+)
 from gateway.web.ops.desk import ENTRIES
 from gateway.web.ops.language import Reader, plural_form
 from models.person import Role
@@ -57,7 +68,8 @@ def in_code() -> set[str]:
     found |= {*sentences.FAILED.values(), *order.DONE.values(), *order.REASONS, *story.SOURCES.values()}
     found |= {text for each in order.BUTTONS.values() for text in (each.text, each.hint)}
     found |= {*providers.DONE.values(), login.WRONG, login.WRONG_KEY, *map(str, Role)}
-    found |= {each.text for each in ENTRIES}
+    found |= {each.text for each in ENTRIES} | set(reports.KEYS.values())
+    found |= {each.title for each in reports._charts([], "USD")}
     found |= {
         "Queue",
         "Workers",

@@ -1,0 +1,176 @@
+"""The orders that match, as a file: read by key in small batches, and slowly, so that nothing else waits for it."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from itertools import islice
+
+import falcon
+
+from gateway import log
+from gateway.web.ops import aside, filters, language, sheets
+from gateway.web.ops.desk import Page
+from gateway.web.ops.filters import Chosen
+from gateway.web.ops.refused import Refused
+from gateway.web.ops.sheets import Cell
+from models import facts, listing, stuck
+from models.db import database
+from models.db.database import Use
+from models.facts import Price
+from models.listing import Place
+from models.order import Order
+from models.person import Role
+from models.status import Attention
+from models.stuck import Limits, Waiting
+
+logger = log.get(__name__)
+
+#: Orders of a batch, and batches in a second at most: 2,000 orders.
+BATCH, PER_SECOND = 200, 10
+#: Seconds for which orders are looked at for one batch.
+BATCH_SECONDS = 0.5
+#: Rows of a spreadsheet at most; CSV has no limit.
+MOST_XLSX = 100_000
+#: Exports of one process at the same time.
+MOST_AT_ONCE = 2
+#: The columns: the fields of the API.
+COLUMNS = (
+    *("id", "orderNo", "tenantId", "reference", "productId", "packageId", "quantity", "userIdentifier"),
+    *("externalStatus", "failureReason", "attention", "providerId", "providerReferans", "externalOrderId"),
+    *("costAmount", "costCurrency", "priceAmount", "priceCurrency", "lastMessage"),
+    *("createdAt", "sentAt", "completedAt", "reversedAt", "durationMs"),
+)
+#: What stands in the last row of a spreadsheet that is full.
+FULL = f"There are more than {MOST_XLSX:,}; the CSV file has all of them."
+
+_places = threading.BoundedSemaphore(MOST_AT_ONCE)
+
+
+class Export(Page):
+    """The file. `kind` is csv or xlsx; its filters are those of the list. No column has a code."""
+
+    least = Role.VIEWER
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response, kind: str) -> None:
+        if kind not in ("csv", "xlsx"):
+            raise falcon.HTTPNotFound
+        zone = self.desk.settings.timezone
+        chosen = filters.of_request(req, zone)
+        if chosen.wrong:
+            raise Refused(400, f"the filter {chosen.wrong[0]} cannot be read")
+        if not _places.acquire(blocking=False):
+            raise Refused(503, "others are exporting just now; try again when they are done")
+        orders = _slowly(_batches(chosen, self.desk.limits))
+        local = language.Reader("en", zone, language.now()).local
+        rows = ([_row(each, prices, local) for each in batch] for batch, prices in orders)
+        logger.info(
+            "A person exports orders.",
+            action="export",
+            kind=kind,
+            by=req.context.visitor.name,
+            filters=chosen.values,
+        )
+        name = f"orders-{local(language.now()):%Y-%m-%d-%H%M}.{kind}"
+        resp.downloadable_as = name
+        if kind == "csv":
+            resp.content_type, written = sheets.CSV_TYPE, sheets.as_csv(COLUMNS, rows)
+        else:
+            written = sheets.as_xlsx("orders", COLUMNS, _up_to_most(rows), aside=aside.run)
+            resp.content_type = sheets.XLSX_TYPE
+        resp.stream = _Held(written)
+
+
+class _Held(Iterator[bytes]):
+    """A place among the exports, until the file is written, or its reader has gone."""
+
+    def __init__(self, written: Iterator[bytes]) -> None:
+        self._written = written
+        self._is_held = True
+
+    def __next__(self) -> bytes:
+        return next(self._written)
+
+    def close(self) -> None:
+        """The server calls it in any case."""
+        if self._is_held:
+            self._is_held = False
+            _places.release()
+
+
+def _slowly(
+    batches: Iterator[Sequence[Order]],
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Iterator[tuple[Sequence[Order], dict[str, Price]]]:
+    """Each batch with what its customers paid, and a pause, so that there are no more than PER_SECOND."""
+    while True:
+        until = clock() + 1 / PER_SECOND
+        batch = next(batches, None)
+        if batch is None:
+            return
+        with database.session(Use.LIST):
+            prices = facts.prices([each.id for each in batch])
+        yield batch, prices
+        if (left := until - clock()) > 0:
+            sleep(left)
+
+
+def _batches(chosen: Chosen, limits: Limits) -> Iterator[Sequence[Order]]:
+    """All that match: newest first, or of one kind of attention the longest waiting first."""
+    if chosen.kind:
+        yield from _of_kind(chosen, limits)
+        return
+    after: Place | None = None
+    while True:
+        page = listing.page(chosen.wanted, chosen.view, limits, BATCH, after, within_seconds=BATCH_SECONDS)
+        yield page.orders
+        if page.end is None:
+            return
+        after = page.end
+
+
+def _of_kind(chosen: Chosen, limits: Limits) -> Iterator[Sequence[Order]]:
+    kind, after = Attention(chosen.kind or ""), None
+    while True:
+        with database.session(Use.LIST):
+            found = stuck.orders(
+                limits, BATCH, kind, chosen.wanted.provider_id, chosen.view.tenant_id, after=after
+            )
+        yield found
+        if len(found) < BATCH:
+            return
+        after = Waiting(found[-1].since, found[-1].id)
+
+
+def _up_to_most(batches: Iterator[Sequence[Sequence[Cell]]]) -> Iterator[Sequence[Sequence[Cell]]]:
+    """As many rows as a spreadsheet may have; if there are more, the last one says so."""
+    left = MOST_XLSX
+    for batch in batches:
+        yield list(islice(batch, left))
+        left -= len(batch)
+        if left < 0:
+            yield [(FULL,)]
+            return
+
+
+def _row(order: Order, prices: dict[str, Price], local: Callable[[datetime], datetime]) -> Sequence[Cell]:
+    price = prices.get(order.id)
+    times = (order.created_at, order.sent_at, order.completed_at, order.reversed_at)
+    return (
+        *(order.id, order.order_no, order.tenant_id, order.reference, order.product_id, order.package_id),
+        *(
+            order.quantity,
+            order.user_identifier,
+            order.external_status,
+            order.failure_reason,
+            order.attention,
+        ),
+        *(order.provider_id, order.provider_referans, order.external_order_id),
+        *(order.cost_amount, order.cost_currency),
+        *((price.amount, price.currency) if price else (None, None)),
+        order.last_message,
+        *(at and local(at) for at in times),
+        order.duration_ms,
+    )
