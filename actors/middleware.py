@@ -11,6 +11,7 @@ from dramatiq.middleware import Middleware
 from periodiq import PeriodiqMiddleware
 
 from gateway import log
+from gateway.fulfilment.alerting import Alerts
 from gateway.fulfilment.notifying import Notifier
 from gateway.posting import TRY_SECONDS
 from models import sweep_run
@@ -121,6 +122,19 @@ class ProviderWatch(Middleware):
             _guarded(partial(self._probe, provider_id), "provider_watch_failed")
         finally:
             self._probed.discard(provider_id)
+
+
+class Alerting(Middleware):
+    """Watches for what people are to be told of, for as long as the worker runs."""
+
+    def __init__(self, alerts: Alerts) -> None:
+        self._alerts = alerts
+
+    def after_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
+        threading.Thread(target=self._alerts.run, name="alerts", daemon=True).start()
+
+    def before_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
+        self._alerts.stop()
 
 
 class Notifying(Middleware):

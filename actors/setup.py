@@ -10,6 +10,7 @@ from gateway import log, outbound, sentry
 from gateway import settings as settings_module
 from gateway.broker import Hints, make_broker
 from gateway.fulfilment import following, probing, recovery
+from gateway.fulfilment.alerting import Alerts
 from gateway.fulfilment.notifying import Notifier
 from gateway.fulfilment.permits import Permits
 from gateway.fulfilment.worker import Worker
@@ -49,6 +50,7 @@ worker = Worker(
     tell=notifier.wake,
 )
 broker.add_middleware(middleware.Notifying(notifier))
+broker.add_middleware(middleware.Alerting(Alerts(settings)))
 broker.add_middleware(
     middleware.SweepWatch(
         settings.sweep_period_seconds + sweep_run.GRACE_SECONDS,

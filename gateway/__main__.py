@@ -8,6 +8,7 @@ import typer
 
 from gateway import __version__, log
 from gateway.commands import (
+    alerts,
     callbacks,
     dev,
     doctor,
@@ -49,6 +50,7 @@ app.add_typer(orders.app, name="orders")
 app.add_typer(callbacks.app, name="callbacks")
 app.add_typer(notifications.app, name="notifications")
 app.command()(listen.listen)
+app.add_typer(alerts.app, name="alerts")
 app.command()(sweep.sweep)
 app.command()(doctor.doctor)
 

@@ -1,11 +1,13 @@
 """What gunicorn loads: settings from the environment, models handed their database, the app. Connects nothing."""
 
 import sys
+import threading
 
 from gunicorn.arbiter import Arbiter
 
 from gateway import broker, log, sentry, serving
 from gateway import settings as settings_module
+from gateway.fulfilment.alerting import WEB_LATE_SECONDS, Alerts
 from gateway.web import create_app, seen
 from gateway.web.waiting import Waiting
 from models.db import binding
@@ -38,3 +40,8 @@ serving.at_the_end(waiting.end)
 app = create_app(
     settings, broker.make_client(settings, strict=True), pause=serving.until_idle, waiting=waiting
 )
+
+#: Tells of it where no worker is left that could.
+alerts = Alerts(settings, late_by_seconds=WEB_LATE_SECONDS)
+serving.at_the_end(alerts.stop)
+threading.Thread(target=alerts.run, name="alerts", daemon=True).start()

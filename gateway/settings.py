@@ -139,6 +139,19 @@ def _url(url: str | None) -> str | None:
     return url
 
 
+def _telegram_token(token: SecretStr | None) -> SecretStr | None:
+    if token is not None and not re.fullmatch(r"[0-9]{1,20}:[A-Za-z0-9_-]{1,100}", token.get_secret_value()):
+        raise ValueError("not a token")
+    return token
+
+
+def _addresses(value: Any) -> Any:
+    found = [each.strip() for each in value.split(",") if each.strip()] if isinstance(value, str) else value
+    if not found or not all(re.fullmatch(r"[^@\s,<>]+@[^@\s,<>]+", each) for each in found):
+        raise ValueError("not an address")
+    return found
+
+
 def _timezone(name: str) -> str:
     try:
         ZoneInfo(name)
@@ -293,6 +306,32 @@ class Settings(BaseModel):
     notify_allow_private: Switch = False
     #: How long notifications that have ended are kept, with their deliveries.
     notify_retention: Seconds = 7776000
+    #: Where alerts go: to a URL, signed with NOTIFY_SECRET; to a chat, by a Telegram bot; by mail.
+    alert_url: Annotated[
+        str | None,
+        AfterValidator(_url),
+        Field(description="a URL that begins with http:// or https://"),
+    ] = None
+    alert_telegram_token: Annotated[
+        SecretStr | None,
+        AfterValidator(_telegram_token),
+        Field(description="the token of a Telegram bot, such as 123456:ABC-DEF"),
+    ] = None
+    alert_telegram_chat: Annotated[
+        str | None,
+        Field(
+            pattern=r"^(-?[0-9]{1,20}|@\w{1,64})$",
+            description="the id of a chat, or @ and the name of a channel",
+        ),
+    ] = None
+    alert_smtp_url: Annotated[SecretStr, _scheme("smtp", "smtps")] | None = Field(
+        default=None, description="a URL such as smtps://user:password@host:465?from=gateway@shop.example"
+    )
+    alert_email: Annotated[
+        tuple[str, ...],
+        BeforeValidator(_addresses),
+        Field(description="comma-separated mail addresses"),
+    ] = ()
     #: Entries of `X-Forwarded-For`, counted from its end, that are written by our own proxies.
     trusted_proxies: Annotated[int, _count(0, 20)] = 0
     #: Requests of one API key, over all processes.
@@ -359,12 +398,25 @@ def load(environ: Mapping[str, str] = os.environ, require: Sequence[str] = REQUI
             f"ENCRYPTION_KEYS is not set: it takes {_takes('encryption_keys')}; make one with {MAKE_KEY}, or set"
             " ALLOW_PLAINTEXT=1 to store PINs and credentials in clear"
         )
-    if require and found.notify_url and not found.notify_secret:
-        raise SettingsError(
-            f"NOTIFY_SECRET is not set, and NOTIFY_URL is: notifications are never sent unsigned; it takes"
-            f" {_takes('notify_secret')}; make one with {MAKE_WHSEC}"
-        )
+    if require:
+        _check_what_belongs_together(found)
     return found
+
+
+def _check_what_belongs_together(found: Settings) -> None:
+    """Raises SettingsError for a variable without the one that it needs."""
+    for name, what in (("notify_url", "notifications"), ("alert_url", "alerts")):
+        if getattr(found, name) and not found.notify_secret:
+            raise SettingsError(
+                f"NOTIFY_SECRET is not set, and {name.upper()} is: {what} are never sent unsigned; it takes"
+                f" {_takes('notify_secret')}; make one with {MAKE_WHSEC}"
+            )
+    for one, other in (("alert_telegram_token", "alert_telegram_chat"), ("alert_smtp_url", "alert_email")):
+        for lacking, given in ((one, other), (other, one)):
+            if getattr(found, given) and not getattr(found, lacking):
+                raise SettingsError(
+                    f"{lacking.upper()} is not set, and {given.upper()} is: it takes {_takes(lacking)}"
+                )
 
 
 def load_or_exit(environ: Mapping[str, str] = os.environ, require: Sequence[str] = REQUIRED) -> Settings:

@@ -274,7 +274,12 @@ def find(name: str) -> WholeNotification | None:
 
 def webhook_id(notification: Due | Notification) -> str:
     """Its `webhook-id`: the same on every try."""
-    return f"msg_{notification.webhook_id.hex}"
+    return named(notification.webhook_id)
+
+
+def named(webhook_id: UUID) -> str:
+    """A `webhook-id` as it is sent."""
+    return f"msg_{webhook_id.hex}"
 
 
 def webhook_uuid(name: str) -> str | None:

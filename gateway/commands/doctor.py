@@ -27,7 +27,7 @@ SAID_BY = {"database writes": "database", "broker writes": "broker"}
 #: Checks without a line of their own if they find nothing, or cannot be asked.
 DETAILS = (
     *("codes", "worker keys", "gaps", "stocks", "last hour"),
-    *("notifications", "unknown orders", "orders of others"),
+    *("notifications", "alerts", "unknown orders", "orders of others"),
 )
 
 
@@ -88,6 +88,7 @@ def _checks(settings: Settings, call: bool) -> list[Check]:
         Check("stocks", partial(provider_probes.stocks, settings), stored),
         Check("last hour", partial(provider_probes.last_hour, settings), stored),
         Check("notifications", partial(order_probes.notifications, settings), stored),
+        Check("alerts", partial(order_probes.alerts, settings), stored),
         Check("unknown orders", partial(order_probes.denied_orders, settings), stored),
         Check("orders of others", partial(order_probes.orders_of_others, settings), stored),
         Check("stuck orders", partial(order_probes.stuck_orders, settings), stored),

@@ -4,7 +4,7 @@ from gateway.commands import advice
 from gateway.commands.printing import counted
 from gateway.commands.probes import Finding, Status
 from gateway.settings import Settings
-from models import denied, others, outbox, stuck
+from models import alert, denied, others, outbox, stuck
 from models.db import database
 from models.stuck import Limits
 
@@ -39,6 +39,17 @@ def stuck_orders(settings: Settings) -> list[Finding]:
     told = "; ".join(f"{step.when.format(**NAMES)}: {step.command.format(**NAMES)}" for step in steps)
     cure = "see: gateway orders list --stuck" + (f"; {gravest}: {told}" if told else "")
     return [Finding(name, Status.WARNING, detail, cure)]
+
+
+def alerts(settings: Settings) -> list[Finding]:
+    """Places where alerts do not arrive; nothing where they do, or where none is configured."""
+    with database.session():
+        failing = alert.deliveries()
+    cure = "set it right, then: gateway alerts test"
+    return [
+        Finding("alerts", Status.WARNING, f"{each.channel} does not take them: {each.last_error}", cure)
+        for each in failing
+    ]
 
 
 def notifications(settings: Settings) -> list[Finding]:

@@ -8,7 +8,7 @@ import peewee
 from gateway import log
 from gateway.fulfilment import balances, bulk, following, reporting
 from gateway.fulfilment.worker import CHECK, DISPATCH, Worker
-from models import idempotency, inbox, outbox, placing, plans, sign_in, sweep_run
+from models import alert, idempotency, inbox, outbox, placing, plans, sign_in, sweep_run
 from models.db import database, sealed
 from models.outcome import Arrival
 from models.plans import DueOrder
@@ -151,6 +151,11 @@ def _forget_keys(worker: Worker) -> Iterator[int]:
         yield forgotten
 
 
+def _forget_alerts(worker: Worker) -> Iterator[int]:
+    while forgotten := alert.forget(worker.settings.sweep_batch):
+        yield forgotten
+
+
 def _forget_sign_ins(worker: Worker) -> Iterator[int]:
     while forgotten := sign_in.forget(worker.settings.sweep_batch):
         yield forgotten
@@ -168,6 +173,7 @@ STEPS: dict[str, Step] = {
     "callbacks_deleted": _purge_callbacks,
     "idempotency_keys_deleted": _forget_keys,
     "sign_ins_deleted": _forget_sign_ins,
+    "alerts_deleted": _forget_alerts,
     "days_summed_up": reporting.sum_up,
     "balances_asked": balances.ask_due,
     "balances_followed": balances.follow,

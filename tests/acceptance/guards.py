@@ -2759,6 +2759,27 @@ GUARDS = [
         "tests/gateway/fulfilment/test_bulk_messages.py",
     ),
     Guard(
+        "an incident is told once",
+        "models/alert.py",
+        "ON CONFLICT (rule, subject) WHERE ended_at IS NULL DO NOTHING RETURNING id",
+        "WHERE NOT EXISTS (SELECT FROM referans.alerts WHERE false) RETURNING id",
+        "tests/gateway/fulfilment/test_alerting.py",
+    ),
+    Guard(
+        "where no worker looks, the web does",
+        "gateway/fulfilment/alerting.py",
+        "if not alert.take_turn(EVERY_SECONDS * 0.9, self._late_by_seconds):",
+        "if self._late_by_seconds or not alert.take_turn(EVERY_SECONDS * 0.9):",
+        "tests/gateway/fulfilment/test_alerting.py",
+    ),
+    Guard(
+        "the end of an incident is told after its beginning",
+        "models/alert.py",
+        "AND NOT beginning.is_end AND beginning.state = 'waiting')",
+        "AND NOT beginning.is_end AND beginning.state = 'never')",
+        "tests/gateway/fulfilment/test_alerting.py",
+    ),
+    Guard(
         "money of a report is of delivered orders",
         "models/report.py",
         "CASE WHEN {_KIND} = 'completed' THEN {COST_AMOUNT} END AS cost,",

@@ -163,6 +163,20 @@ def test_notifications_are_never_sent_unsigned() -> None:
     assert "whsec_" in message
 
 
+@pytest.mark.parametrize(
+    ("given_name", "value", "lacking"),
+    [
+        ("ALERT_URL", "https://shop.example", "NOTIFY_SECRET"),
+        ("ALERT_TELEGRAM_TOKEN", "1:a", "ALERT_TELEGRAM_CHAT"),
+        ("ALERT_TELEGRAM_CHAT", "1", "ALERT_TELEGRAM_TOKEN"),
+        ("ALERT_SMTP_URL", "smtp://h", "ALERT_EMAIL"),
+        ("ALERT_EMAIL", "a@b", "ALERT_SMTP_URL"),
+    ],
+)
+def test_where_alerts_go_is_said_whole(given_name: str, value: str, lacking: str) -> None:
+    assert refusal(**{given_name: value}).startswith(f"{lacking} is not set, and {given_name} is: ")
+
+
 def test_what_is_not_required_may_be_missing() -> None:
     assert load({}, require=()).database_url.get_secret_value() == ""
 
@@ -192,6 +206,10 @@ def test_the_public_address_follows_the_port() -> None:
         ("NOTIFY_RETENTION", "60"),
         ("NOTIFY_SECRET", "whsec_" + base64.b64encode(b"0" * 24).decode()),
         ("NOTIFY_WITH_PIN", "1"),
+        ("ALERT_TELEGRAM_TOKEN", "123456:ABC-def"),
+        ("ALERT_TELEGRAM_CHAT", "-1001234"),
+        ("ALERT_SMTP_URL", "smtps://u:p@host:465?from=a@b.c"),
+        ("ALERT_EMAIL", "a@b.example, c@d.example"),
         ("TIMEZONE", "Europe/Istanbul"),
         ("LOG_FORMAT", "Console"),
         ("LOG_LEVEL", "WARNING"),
@@ -199,7 +217,7 @@ def test_the_public_address_follows_the_port() -> None:
     ],
 )
 def test_good_values_are_taken(name: str, good: str) -> None:
-    assert getattr(given(**{name: good}), name.lower()) is not None
+    assert getattr(load(SERVERS | {name: good}, require=()), name.lower()) is not None
 
 
 BAD = [
@@ -247,6 +265,11 @@ BAD = [
         ("NOTIFY_SECRET", bad)
         for bad in ("whsec_", "whsec_!!", "c2VjcmV0", "whsec_ключ", ",", "whsec_c2Vj,c2Vj")
     ],
+    *[("ALERT_URL", bad) for bad in ("shop.example", "ftp://h")],
+    *[("ALERT_TELEGRAM_TOKEN", bad) for bad in ("123456", "abc:def", "1:a/b")],
+    *[("ALERT_TELEGRAM_CHAT", bad) for bad in ("someone", "@", "12a")],
+    *[("ALERT_SMTP_URL", bad) for bad in ("http://h", "smtp.shop.example")],
+    *[("ALERT_EMAIL", bad) for bad in ("rana", ",", "a@b, c")],
     *[(name, "maybe") for name in ("NOTIFY_WITH_PIN", "NOTIFY_ALLOW_PRIVATE", "REDIS_TLS_VERIFY")],
     *[("TIMEZONE", bad) for bad in ("Mars/Base", "../etc/passwd", "/etc/localtime", "Asia")],
     ("LOG_FORMAT", "xml"),
@@ -283,7 +306,16 @@ def test_a_minimum_above_the_usual_maximum_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["DATABASE_URL", "REDIS_URL", "ENCRYPTION_KEYS", "NOTIFY_SECRET", "SENTRY_DSN"]
+    "name",
+    [
+        "DATABASE_URL",
+        "REDIS_URL",
+        "ENCRYPTION_KEYS",
+        "NOTIFY_SECRET",
+        "SENTRY_DSN",
+        "ALERT_SMTP_URL",
+        "ALERT_TELEGRAM_TOKEN",
+    ],
 )
 def test_no_secret_is_shown(name: str) -> None:
     assert "hunter2" not in refusal(**{name: "x://hunter2"})

@@ -1,14 +1,17 @@
 """Whether all is well, in one sentence; then what needs a person, what waits, and how the gateway itself does."""
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 import falcon
 import redis
 
 from gateway import broker
+from gateway.web.ops import language
 from gateway.web.ops.desk import Page
 from gateway.web.ops.providers import is_well, state
-from models import gauges, stuck, sweep_run
+from models import alert, gauges, stuck, sweep_run
+from models.alert import Incident
 from models.db import database
 from models.db.database import Use
 from models.person import Role
@@ -16,6 +19,8 @@ from models.status import Attention, ExternalStatus
 
 #: Seconds without a tick after which the scheduler counts as dead; one comes each minute.
 SCHEDULER_SECONDS = 180
+#: Incidents that are shown at most.
+INCIDENTS = 10
 #: Seconds by which the longest waiting step may be overdue.
 LATE_SECONDS = 120
 
@@ -49,7 +54,8 @@ class Now(Page):
             singles = {name: value for name, (_, value) in gauges.singles().items()}
             providers = gauges.providers()
             sweep = sweep_run.last()
-        queue = self._queue()
+            incidents = alert.newest(INCIDENTS)
+        queue, reader_now = self._queue(), language.now()
         parts = list(self._parts(queue, singles))
         troubled = [each for each in providers if not is_well(each)]
         self.desk.show(
@@ -71,6 +77,7 @@ class Now(Page):
             queue=queue,
             sweep=sweep,
             known_kinds=list(Attention),
+            incidents=[each for each in incidents if is_recent(each, reader_now)],
         )
 
     def _queue(self) -> Queue | None:
@@ -92,6 +99,11 @@ class Now(Page):
             Part("Sweep", swept is not None and swept < longest, swept),
             Part("Work in time", late < LATE_SECONDS + self.desk.settings.sweep_period_seconds, late),
         ]
+
+
+def is_recent(incident: Incident, now: datetime) -> bool:
+    """Whether it goes on, or was over within a day."""
+    return incident.ended_at is None or now - incident.ended_at < timedelta(days=1)
 
 
 #: The stages in which an order waits for something.

@@ -278,6 +278,17 @@ TEXTS: dict[str, str] = {
         " واللاعبين؛ كلٌّ منها كاملاً وبأحرفه كما هي."
     ),
     "Try another of them, or begin with a filter:": "جرّب غيرها، أو ابدأ بمرشِّح:",
+    # incidents
+    "Incidents": "الحوادث",
+    "over {time}": "انتهى {time}",
+    "rule stuck_orders": "طلبات تحتاج إلى تدخّل",
+    "rule provider_down": "مزوّد متوقّف",
+    "rule balance_low": "رصيد منخفض",
+    "rule balance_gap": "الرصيد لا يتطابق",
+    "rule callbacks_silent": "انقطعت الردود الواردة",
+    "rule scheduler_dead": "المجدول لا يستجيب",
+    "rule notification_dead": "لم يُبلَّغ المتجر",
+    "rule oldest_waiting": "العمل متأخّر",
     # reports
     "Reports": "التقارير",
     "Today": "اليوم",

@@ -33,6 +33,10 @@ JOINED = {
     "bulk ": [*(action.value for action in order.deeds.IN_BULK), "replay", "redeliver"],
     "result ": [kept.value for kept in callbacks.Kept],
     "last ": ["1h", "24h", "7d"],
+    "rule ": [
+        *("stuck_orders", "provider_down", "balance_low", "balance_gap"),
+        *("callbacks_silent", "scheduler_dead", "notification_dead", "oldest_waiting"),
+    ],
 }
 ARABIC = re.compile("[\u0600-\u06ff]")
 ARABIC_OR_LATIN = re.compile("[A-Za-z\u0600-\u06ff]")
