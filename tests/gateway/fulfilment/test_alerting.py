@@ -86,7 +86,8 @@ class TestIncidents:
         place.answer = lambda request: 200
         place.requests.clear()
         database.rows(
-            "UPDATE referans.alert_messages SET next_try_at = now() + interval '1 h' WHERE NOT is_end"
+            "UPDATE referans.alert_messages"
+            " SET next_try_at = now() + CASE WHEN is_end THEN interval '0' ELSE interval '1 h' END"
         )
         alerts.tell()
         assert told(place) == []
