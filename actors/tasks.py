@@ -7,7 +7,7 @@ from actors.queue import retried_when_busy, worth_retrying
 from actors.setup import notifier, settings, worker
 from gateway.broker import NOTIFY, QUEUES
 from gateway.callbacks import replaying
-from gateway.fulfilment import bulk, checking, dispatching, sweeping
+from gateway.fulfilment import bulk, checking, dispatching, reconciling, sweeping
 
 
 @dramatiq.actor(queue_name=QUEUES["dispatch_order"], priority=0, retry_when=worth_retrying)
@@ -43,6 +43,12 @@ def sweep(started_by: str = sweeping.SCHEDULER) -> None:
 def work_on_bulk(bulk_id: str) -> None:
     """Go on with an action on many orders, callbacks or notifications."""
     bulk.work(worker, bulk_id, replaying.for_person)
+
+
+@dramatiq.actor(queue_name=QUEUES["compare_statement"], priority=30, retry_when=worth_retrying)
+def compare_statement(statement_id: str) -> None:
+    """Compare a provider's statement with our orders."""
+    reconciling.work(worker, statement_id)
 
 
 @dramatiq.actor(

@@ -19,6 +19,7 @@ from gateway.commands import (
     operators,
     orders,
     providers,
+    reconcile,
     routes,
     simulator,
     stock,
@@ -51,6 +52,7 @@ app.add_typer(callbacks.app, name="callbacks")
 app.add_typer(notifications.app, name="notifications")
 app.command()(listen.listen)
 app.add_typer(alerts.app, name="alerts")
+app.command()(reconcile.reconcile)
 app.command()(sweep.sweep)
 app.command()(doctor.doctor)
 

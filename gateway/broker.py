@@ -36,6 +36,7 @@ QUEUES = {
     "deliver_notifications": "notifications",
     "sweep": "maintenance",
     "work_on_bulk": "maintenance",
+    "compare_statement": "maintenance",
     "record_scheduler_tick": "maintenance",
 }
 #: The actor that has what is in the outbox delivered.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import peewee
 
 from gateway import log
-from gateway.fulfilment import balances, bulk, following, reporting
+from gateway.fulfilment import balances, bulk, following, reconciling, reporting
 from gateway.fulfilment.worker import CHECK, DISPATCH, Worker
 from models import alert, idempotency, inbox, outbox, placing, plans, sign_in, sweep_run
 from models.db import database, sealed
@@ -167,6 +167,7 @@ STEPS: dict[str, Step] = {
     "adopted": following.plan_checks,
     "enqueued": _enqueue_due,
     "bulk_continued": bulk.go_on,
+    "statements_continued": reconciling.go_on,
     "notifications_due": _tell_notifiers,
     "notifications_dead": _bury_notifications,
     "notifications_deleted": _purge_notifications,

@@ -19,6 +19,8 @@ from models.outcome import Arrival
 DISPATCH, CHECK = "dispatch_order", "check_order_status"
 #: The one that actions on many orders are handed to.
 BULK = "work_on_bulk"
+#: The one that statements of providers are handed to.
+RECONCILE = "compare_statement"
 #: Time for the statements around a call to a provider, in seconds.
 BOOKKEEPING_SECONDS = 5
 

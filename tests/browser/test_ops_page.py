@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from models import bulk, report
+from gateway.fulfilment import reconciling
+from models import bulk, report, statement
 from models.db import database
 from models.status import ExternalStatus
 from tests import factories
@@ -20,6 +21,7 @@ PATHS = (
     *("/ops", "/ops/orders", "/ops/orders/{id}", "/ops/stuck", "/ops/bulk/new?needs=conflict", "/ops/bulk"),
     *("/ops/providers", "/ops/providers/sandbox", "/ops/callbacks", "/ops/callbacks/1", "/ops/account"),
     *("/ops/notifications", "/ops/orders?q=nothing", "/ops/reports", "/ops/reports?period=today&by=day"),
+    *("/ops/reconcile", "/ops/reconcile/1"),
 )
 #: Everything that is pressed, and is smaller than a finger.
 TOO_SMALL = """[...document.querySelectorAll('a, button, input:not([type=hidden], [type=checkbox]), select, summary')]
@@ -42,6 +44,9 @@ def orders(pool: object) -> dict[str, Any]:
         factories.put(wanted, attention="no_code")
         report.begin("Asia/Damascus")
         report.sum_up_next("Asia/Damascus")
+        statement_id = statement.begin(factories.SANDBOX, "may.csv", "rana", {})
+        content = f"referans,player,amount\n{wanted['provider_referans']},x,1.25\n999999999999999,y,5.00\n"
+        reconciling.compare(statement_id, content.encode(), "UTC")
     return wanted
 
 
@@ -90,6 +95,28 @@ def test_all_of_a_kind_on_a_desk(page_for: PageFor, orders: dict[str, Any]) -> N
             pass
         bulk.note_progress(1)
     expect(page.locator("#progress")).to_contain_text("Done", timeout=10_000)  # it looks again by itself
+
+
+def test_a_statement_is_uploaded_in_parts_and_compared(
+    page_for: PageFor, orders: dict[str, Any], tmp_path: Path
+) -> None:
+    lines = "".join(f"9{number:014},player-{number},1.25\n" for number in range(3000))
+    file = tmp_path / "june.csv"
+    file.write_text(f"referans,player,amount\n{orders['provider_referans']},x,1.25\n{lines}")
+    page = page_for()
+    page.goto("/ops/reconcile")
+    page.click("summary >> text=Compare a statement")
+    page.locator("input[type=file]").set_input_files(file)
+    page.click("button >> text=Compare")
+    page.wait_for_url("**/ops/reconcile/2")
+    expect(page.locator("h1")).to_have_text("It is being compared.")
+    with database.session():
+        content = statement.take(2)
+        assert content == file.read_bytes()
+        reconciling.compare(2, content, "UTC")
+    expect(page.locator("h1")).to_contain_text(
+        "3,000 lines differ", timeout=10_000
+    )  # it looks again by itself
 
 
 def test_the_search_is_one_key_away(page_for: PageFor) -> None:

@@ -15,6 +15,7 @@ from gateway.web.ops.now import Now
 from gateway.web.ops.order import Codes, Decide, Order
 from gateway.web.ops.orders import Orders
 from gateway.web.ops.providers import Provider, Providers
+from gateway.web.ops.reconcile import OneStatement, Statements
 from gateway.web.ops.reports import File, Reports
 from gateway.web.ops.stuck import Stuck
 
@@ -41,6 +42,8 @@ def add_pages(app: falcon.App[Any, Any], desk: Desk) -> None:
     app.add_route("/ops/providers", Providers(desk))
     app.add_route("/ops/providers/{provider_id}", Provider(desk))
     app.add_route("/ops/export/orders.{kind}", Export(desk))
+    app.add_route("/ops/reconcile", Statements(desk))
+    app.add_route("/ops/reconcile/{statement_id}", OneStatement(desk))
     app.add_route("/ops/reports", Reports(desk))
     app.add_route("/ops/reports.xlsx", File(desk))
     app.add_route("/ops/static/{name}", desk.statics)

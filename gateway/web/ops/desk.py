@@ -49,6 +49,7 @@ ENTRIES = (
     Entry("callbacks", f"{visitors.ROOT}/callbacks", "Callbacks", is_main=False),
     Entry("notifications", f"{visitors.ROOT}/notifications", "Notifications", is_main=False),
     Entry("reports", f"{visitors.ROOT}/reports", "Reports", is_main=False),
+    Entry("reconcile", f"{visitors.ROOT}/reconcile", "Reconciliation", is_main=False),
     Entry("bulk", f"{visitors.ROOT}/bulk", "Bulk actions", is_main=False),
 )
 

@@ -278,6 +278,71 @@ TEXTS: dict[str, str] = {
         " واللاعبين؛ كلٌّ منها كاملاً وبأحرفه كما هي."
     ),
     "Try another of them, or begin with a filter:": "جرّب غيرها، أو ابدأ بمرشِّح:",
+    # reconciliation
+    "Reconciliation": "المطابقة",
+    "a provider's statement, compared with our orders": "كشف حساب المزوّد مقارناً بطلباتنا",
+    "Waits for a worker": "ينتظر عاملاً",
+    "Being compared": "قيد المقارنة",
+    "Compared": "تمّت المقارنة",
+    "Cannot be read": "تعذّرت قراءته",
+    "Choose a file, or paste its lines.": "اختر ملفاً، أو ألصق أسطره.",
+    "Compare a statement": "قارن كشفاً",
+    "File, CSV or XLSX": "ملف CSV أو XLSX",
+    "up to 50 MB; without scripts paste its lines instead": "حتى 50 ميغابايت؛ ومن دون سكربت ألصق الأسطر بدلاً منه",
+    "or its lines, pasted": "أو ألصق أسطره هنا",
+    "Names of its columns": "أسماء أعمدته",
+    "guessed, and remembered, if empty": "تُخمَّن وتُحفظ إن تُركت فارغة",
+    "Amount": "المبلغ",
+    "Currency": "العملة",
+    "Time": "الوقت",
+    "Decimal sign": "الفاصلة العشرية",
+    "as the amounts say": "بحسب المبالغ",
+    "The upload was cut off. Try again.": "انقطع الرفع. أعد المحاولة.",
+    "Compare": "قارن",
+    "Ask a provider for its statement, a file with a line for each order, and compare it here.": (
+        "اطلب من المزوّد كشفه، وهو ملف فيه سطر لكل طلب، ثم قارنه هنا."
+    ),
+    "The file cannot be read.": "تعذّرت قراءة الملف.",
+    "The file is not whole yet.": "لم يكتمل الملف بعد.",
+    "It is being compared.": "تجري مقارنته.",
+    "{lines} so far.": "{lines} حتى الآن.",
+    "{lines} differ from our orders.": "{lines} لا تطابق طلباتنا.",
+    "The statement agrees with our orders.": "الكشف مطابق لطلباتنا.",
+    "{lines} compared.": "قورن {lines}.",
+    "All statements": "كل الكشوف",
+    "The cost of {orders} is theirs now.": "صارت التكلفة كما في الكشف: {orders}.",
+    "In all": "المجموع",
+    "Finding": "النتيجة",
+    "Lines": "الأسطر",
+    "They say": "عندهم",
+    "We say": "عندنا",
+    "All findings": "كل النتائج",
+    "Take their amounts as the cost: {lines}": "اعتمد مبالغهم تكلفةً: {lines}",
+    "Take theirs": "اعتمد مبالغهم",
+    "line {number}": "السطر {number}",
+    "ours: {state}": "عندنا: {state}",
+    "not in the statement": "غير موجود في الكشف",
+    "ours {amount}": "عندنا {amount}",
+    "They have it, we have not": "موجود عندهم وليس عندنا",
+    "It was not bought by the gateway. Ask the provider who bought it.": (
+        "لم تشترِه البوابة. اسأل المزوّد من اشتراه."
+    ),
+    "Taken twice for one order": "خُصم مرتين لطلب واحد",
+    "Ask the provider for the money of the second one.": "طالب المزوّد بمبلغ المرة الثانية.",
+    "Ended otherwise": "انتهى على نحو مختلف",
+    "Open the order and check it once more; then decide with what the provider says.": (
+        "افتح الطلب واستعلم عنه مرة أخرى، ثم قرّر بحسب جواب المزوّد."
+    ),
+    "Another amount": "مبلغ مختلف",
+    "If their amount is right, take it as the cost; else ask for the difference.": (
+        "إن كان مبلغهم صحيحاً فاعتمده تكلفةً، وإلا فطالب بالفرق."
+    ),
+    "We have it, they have not": "موجود عندنا وليس عندهم",
+    "It was delivered and is not in the statement. Ask about it, or wait for the next statement.": (
+        "سُلّم وليس في الكشف. اسأل عنه، أو انتظر الكشف التالي."
+    ),
+    "Agrees": "مطابق",
+    "Nothing to do.": "لا شيء مطلوب.",
     # incidents
     "Incidents": "الحوادث",
     "over {time}": "انتهى {time}",
@@ -546,6 +611,14 @@ COUNTED: dict[str, dict[str, str]] = {
         "few": "{n} طلبات",
         "many": "{n} طلباً",
         "other": "{n} طلب",
+    },
+    "line": {
+        "zero": "لا أسطر",
+        "one": "سطر واحد",
+        "two": "سطران",
+        "few": "{n} أسطر",
+        "many": "{n} سطراً",
+        "other": "{n} سطر",
     },
     "order was": {
         "zero": "لا طلبات",

@@ -33,6 +33,7 @@ TEXTS: dict[str, str] = {
 COUNTED: dict[str, dict[str, str]] = {
     "order": {"one": "{n} order", "other": "{n} orders"},
     "order was": {"one": "{n} order was", "other": "{n} orders were"},
+    "line": {"one": "{n} line", "other": "{n} lines"},
     "second": {"one": "{n} s", "other": "{n} s"},
     "minute": {"one": "{n} min", "other": "{n} min"},
     "hour": {"one": "{n} h", "other": "{n} h"},

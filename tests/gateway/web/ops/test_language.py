@@ -15,6 +15,7 @@ from gateway.web.ops import (
     login,
     order,
     providers,
+    reconcile,
     reports,
     sentences,
     shapes,
@@ -73,6 +74,8 @@ def in_code() -> set[str]:
     found |= {text for each in order.BUTTONS.values() for text in (each.text, each.hint)}
     found |= {*providers.DONE.values(), login.WRONG, login.WRONG_KEY, *map(str, Role)}
     found |= {each.text for each in ENTRIES} | set(reports.KEYS.values())
+    found |= {text for each in reconcile.ADVICE.values() for text in (each.word, each.next)}
+    found |= set(reconcile.COLUMNS.values())
     found |= {each.title for each in reports._charts([], "USD")}
     found |= {
         "Queue",

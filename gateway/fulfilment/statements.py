@@ -1,0 +1,322 @@
+"""Reading a provider's statement: a CSV or XLSX file whose columns have whatever names that provider gives them."""
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+from zipfile import BadZipFile
+from zoneinfo import ZoneInfo
+
+import openpyxl
+
+from models.statement import Line
+
+#: Bytes of a file, and lines of it, at most.
+MAX_BYTES, MAX_LINES = 50 * 1024 * 1024, 1_000_000
+#: Rows above the names of the columns, such as a title, at most.
+MAX_ABOVE = 20
+#: Characters of a cell that are kept.
+MAX_CELL = 200
+#: What each column is called, where nobody says it: in lower case, without blanks, dots, dashes and underscores.
+NAMES: Mapping[str, tuple[str, ...]] = {
+    "referans": (
+        "referans",
+        "reference",
+        "ref",
+        "tekilnumara",
+        "clientref",
+        "clientreference",
+        "merchantreference",
+    ),
+    "number": (
+        "orderid",
+        "ordernumber",
+        "orderno",
+        "siparisno",
+        "siparişno",
+        "siparisid",
+        "transactionid",
+        "islemno",
+    ),
+    "player": (
+        "player",
+        "playerid",
+        "oyuncu",
+        "oyuncuid",
+        "account",
+        "userid",
+        "customer",
+        "oyuncubilgi",
+        "gsmno",
+    ),
+    "amount": ("amount", "tutar", "cost", "price", "fiyat", "total", "bedel", "maliyet"),
+    "currency": ("currency", "parabirimi", "döviz", "doviz"),
+    "state": ("state", "status", "durum", "result", "sonuç", "sonuc"),
+    "time": ("time", "date", "datetime", "tarih", "created", "createdat", "islemtarihi", "zaman"),
+}
+#: Words for states, in lower case; others are not compared.
+COMPLETED = (
+    *("completed", "complete", "success", "successful", "done", "delivered", "approved", "ok"),
+    *("tamamlandı", "tamamlandi", "başarılı", "basarili", "onaylandı", "onaylandi", "مكتمل", "ناجح"),
+)
+FAILED = (
+    *("failed", "failure", "cancelled", "canceled", "rejected", "refunded", "error", "reversed"),
+    *("iptal", "iptal edildi", "başarısız", "basarisiz", "reddedildi", "iade", "فشل", "ملغى"),
+)
+OPEN = ("pending", "processing", "waiting", "beklemede", "bekliyor", "işlemde")
+KINDS: Mapping[str, str] = {
+    **dict.fromkeys(COMPLETED, "completed"),
+    **dict.fromkeys(FAILED, "failed"),
+    **dict.fromkeys(OPEN, "open"),
+}
+#: How times are written, beside ISO 8601: the day first.
+TIMES = ("%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M", "%d.%m.%Y", "%d/%m/%Y %H:%M:%S", "%d/%m/%Y %H:%M", "%d/%m/%Y")
+#: Encodings that are tried in turn; the last one reads anything.
+ENCODINGS = ("utf-8-sig", "cp1254", "latin-1")
+
+
+class Unreadable(ValueError):
+    """The file cannot be read, and why: for the person who has chosen it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a provider's statements are read: names of columns (None: by NAMES), and what else a file does not say."""
+
+    referans: str | None = None
+    number: str | None = None
+    player: str | None = None
+    amount: str | None = None
+    currency: str | None = None
+    state: str | None = None
+    time: str | None = None
+    #: `,` or `.`; None: as the amounts of the file say.
+    decimal: str | None = None
+    #: Words for states of this provider's own: its word, and `completed`, `failed` or `open`.
+    kinds: Mapping[str, str] | None = None
+
+    def over(self, remembered: "Options") -> "Options":
+        """These, and what is not said of them as it is remembered."""
+        given = {each.name: getattr(self, each.name) for each in fields(self)}
+        merged = {
+            name: getattr(remembered, name) if value is None else value for name, value in given.items()
+        }
+        return Options(**merged)
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A file as it is read."""
+
+    #: By what each is, the place of its column.
+    columns: Mapping[str, int]
+    #: The names of all of its columns.
+    header: Sequence[str]
+    lines: Iterator[Line]
+
+
+def read(content: bytes, options: Options, zone: str) -> Statement:
+    """Raises Unreadable; while its lines are read, too."""
+    if len(content) > MAX_BYTES:
+        raise Unreadable(f"the file is larger than {MAX_BYTES // 1024 // 1024} MiB")
+    is_xlsx = content.startswith(b"PK\x03\x04")
+    header, begin = _header(_rows(content, is_xlsx), options)
+    columns = _columns(header, options)
+    place = columns.get("amount")
+    decimal = options.decimal or (
+        "." if place is None else _decimal(_column(_rows(content, is_xlsx), begin, place))
+    )
+    kinds = {_folded(word): kind for word, kind in {**KINDS, **(options.kinds or {})}.items()}
+    lines = _lines(_rows(content, is_xlsx), begin, columns, decimal, kinds, ZoneInfo(zone))
+    return Statement(columns, header, lines)
+
+
+def _rows(content: bytes, is_xlsx: bool) -> Iterator[tuple[int, Sequence[Any]]]:
+    """The rows that are not empty, with their numbers."""
+    rows = _xlsx(content) if is_xlsx else _csv(content)
+    for number, row in enumerate(rows, 1):
+        if number > MAX_LINES + MAX_ABOVE:
+            raise Unreadable(f"the file has more than {MAX_LINES:,} lines")
+        if any(cell not in (None, "") for cell in row):
+            yield number, row
+
+
+def _csv(content: bytes) -> Iterator[Sequence[str]]:
+    for encoding in ENCODINGS:
+        try:
+            text = content.decode(encoding)
+            break
+        except UnicodeDecodeError:
+            continue
+    first = text[:10_000]
+    delimiter = max(
+        ",;\t|", key=lambda each: min((line.count(each) for line in first.splitlines()[:5]), default=0)
+    )
+    if delimiter not in first:
+        delimiter = max(",;\t|", key=first.count)
+    try:
+        yield from csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    except csv.Error as error:
+        raise Unreadable(f"the file is not valid CSV: {error}") from None
+
+
+def _xlsx(content: bytes) -> Iterator[Sequence[Any]]:
+    try:
+        book = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True)
+        yield from book.worksheets[0].iter_rows(values_only=True)
+    except (BadZipFile, KeyError, IndexError, ValueError, OSError, EOFError) as error:
+        raise Unreadable(f"the file is not a valid XLSX file ({type(error).__name__})") from None
+    except Exception as error:  # what its parser of XML raises, defusedxml's among it
+        raise Unreadable(f"the file is not a valid XLSX file ({type(error).__name__})") from None
+
+
+def _header(rows: Iterable[tuple[int, Sequence[Any]]], options: Options) -> tuple[Sequence[str], int]:
+    """The names of the columns, and the number of their row: the first in which one is known or given."""
+    wanted = {_plain(getattr(options, name)) for name in NAMES if getattr(options, name)}
+    known = {_plain(each) for names in NAMES.values() for each in names} | wanted
+    first: tuple[Sequence[str], int] | None = None
+    for number, row in rows:
+        names = ["" if cell is None else str(cell).strip() for cell in row]
+        first = first or (names, number)
+        if sum(_plain(name) in known for name in names if name) >= 2 or (
+            wanted and wanted & set(map(_plain, names))
+        ):
+            return names, number
+        if number > MAX_ABOVE:
+            break
+    if first is None:
+        raise Unreadable("the file is empty")
+    return first
+
+
+def _columns(header: Sequence[str], options: Options) -> Mapping[str, int]:
+    found: dict[str, int] = {}
+    plain = [_plain(name) for name in header]
+    for what, names in NAMES.items():
+        given = getattr(options, what)
+        if given and _plain(given) not in plain:
+            raise Unreadable(
+                f"no column is called “{given}”; the columns are: {', '.join(filter(None, header))}"
+            )
+        candidates = (_plain(given),) if given else tuple(map(_plain, names))
+        place = next((plain.index(each) for each in candidates if each in plain), None)
+        if place is not None and (given or place not in found.values()):
+            found[what] = place
+    if not {"referans", "number"} & found.keys() and not {"player", "amount", "time"} <= found.keys():
+        raise Unreadable(
+            "no column says which order a line is about: name the one with our reference (referans) or with the"
+            " provider's own number, or those of player, amount and time; the columns are: "
+            + ", ".join(filter(None, header))
+        )
+    return found
+
+
+def _folded(text: str) -> str:
+    """In lower case, with one i for the Turkish two: whose capitals are whose is not known here."""
+    return text.replace("İ", "i").casefold().replace("ı", "i")
+
+
+def _plain(name: str | None) -> str:
+    return re.sub(r"[\s._-]+", "", _folded((name or "").strip()))
+
+
+def _column(rows: Iterable[tuple[int, Sequence[Any]]], begin: int, place: int) -> Iterator[Any]:
+    return (row[place] for number, row in rows if number > begin and place < len(row))
+
+
+def _decimal(cells: Iterable[Any]) -> str:
+    """The decimal sign of amounts. Raises Unreadable if `1,234` may be either."""
+    is_doubtful = None
+    for cell in cells:
+        if not isinstance(cell, str):
+            continue
+        signs = re.findall(r"[.,]", cell)
+        if not signs:
+            continue
+        after = re.split(r"[.,]", cell)[-1]
+        if len(set(signs)) == 2 or len(re.sub(r"\D", "", after)) != 3:
+            return signs[-1] if signs.count(signs[-1]) == 1 else ("." if signs[-1] == "," else ",")
+        if len(signs) > 1:
+            return "." if signs[-1] == "," else ","
+        is_doubtful = cell
+    if is_doubtful is not None:
+        raise Unreadable(
+            f"the amount {is_doubtful} may be read in two ways: say whether , or . is the decimal sign"
+        )
+    return "."
+
+
+def _amount(cell: Any, decimal: str) -> Decimal | None:
+    if cell is None or isinstance(cell, bool):
+        return None
+    if isinstance(cell, (int, float)):
+        return abs(Decimal(repr(cell)))
+    text = re.sub(r"[^\d.,]", "", str(cell))
+    text = text.replace("," if decimal == "." else ".", "").replace(decimal, ".")
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return None
+
+
+def _time(cell: Any, zone: ZoneInfo) -> datetime | None:
+    if isinstance(cell, datetime):
+        return cell.replace(tzinfo=cell.tzinfo or zone)
+    if isinstance(cell, date):
+        return datetime(cell.year, cell.month, cell.day, tzinfo=zone)
+    text = str(cell or "").strip()
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        found = next(filter(None, (_as(text, each) for each in TIMES)), datetime.min)  # noqa: DTZ901 - no time
+    return found.replace(tzinfo=found.tzinfo or zone) if found.year > 1970 else None
+
+
+def _as(text: str, pattern: str) -> datetime | None:
+    try:
+        return datetime.strptime(text, pattern)  # noqa: DTZ007 - its zone is that of the file
+    except ValueError:
+        return None
+
+
+def _lines(
+    rows: Iterable[tuple[int, Sequence[Any]]],
+    begin: int,
+    columns: Mapping[str, int],
+    decimal: str,
+    kinds: Mapping[str, str],
+    zone: ZoneInfo,
+) -> Iterator[Line]:
+    def cell(row: Sequence[Any], what: str) -> Any:
+        place = columns.get(what)
+        return row[place] if place is not None and place < len(row) else None
+
+    for number, row in rows:
+        if number <= begin:
+            continue
+        state = _text(cell(row, "state"))
+        at = _time(cell(row, "time"), zone)
+        yield Line(
+            number,
+            _text(cell(row, "referans")),
+            _text(cell(row, "number")),
+            _text(cell(row, "player")),
+            _amount(cell(row, "amount"), decimal),
+            _text(cell(row, "currency")),
+            state,
+            kinds.get(_folded(state)) if state else None,
+            at and at.astimezone(UTC),
+        )
+
+
+def _text(cell: Any) -> str | None:
+    """A number in a cell of a spreadsheet is a text here: `5123456789.0` is the player 5123456789."""
+    if cell is None:
+        return None
+    if isinstance(cell, float) and cell.is_integer():
+        cell = int(cell)
+    return re.sub(r"[\x00-\x1f\x7f\ud800-\udfff]", "", str(cell)).strip().removeprefix("'")[:MAX_CELL] or None
