@@ -2759,6 +2759,20 @@ GUARDS = [
         "tests/gateway/fulfilment/test_bulk_messages.py",
     ),
     Guard(
+        "money that was taken twice for one order is found",
+        "models/statement.py",
+        "WHEN NOT took_nothing AND turn > 1 THEN 'twice'",
+        "WHEN false THEN 'twice'",
+        "tests/gateway/fulfilment/test_reconciling.py",
+    ),
+    Guard(
+        "a line with a number of its own is not matched by its player",
+        "models/statement.py",
+        "AND l.referans IS NULL AND l.external_order_id IS NULL AND l.player IS NOT NULL",
+        "AND l.player IS NOT NULL",
+        "tests/gateway/fulfilment/test_reconciling.py",
+    ),
+    Guard(
         "an incident is told once",
         "models/alert.py",
         "ON CONFLICT (rule, subject) WHERE ended_at IS NULL DO NOTHING RETURNING id",

@@ -206,7 +206,7 @@ class OneStatement(Page):
             "statement.html",
             status=status,
             statement=found,
-            summary=summary,
+            summary=sorted(summary, key=lambda each: list(ADVICE).index(Finding(each.finding))),
             counts=counts,
             lines={each: some[:PAGE] for each, some in lines.items()},
             chosen=chosen,

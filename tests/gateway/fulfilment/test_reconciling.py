@@ -130,6 +130,14 @@ def test_a_line_without_a_number_is_matched_by_player_amount_and_time(
     assert found == finding
 
 
+def test_a_line_with_a_number_of_its_own_is_not_matched_by_its_player() -> None:
+    """It may have been bought by hand, for the same player."""
+    bought(1)
+    at = (AT + timedelta(minutes=2)).isoformat()
+    line = f"999999999999999,player-1,1.2,{at}"
+    assert findings(compared(line, header="referans,player,amount,time")) == ["unknown"]
+
+
 def test_each_order_is_matched_once_by_player() -> None:
     bought(1)
     at = (AT + timedelta(minutes=2)).isoformat()
