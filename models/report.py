@@ -13,9 +13,11 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+from models import pulse
 from models.db import database
 from models.order import COST_AMOUNT
-from models.status import WORD, kind_in_sql
+from models.pulse import SLOT_SECONDS
+from models.status import FINAL_WORDS, WORD, kind_in_sql
 
 #: Events of the timelines that are read at once.
 EVENTS = 10_000
@@ -115,10 +117,14 @@ def begin(zone: str) -> None:
     if database.row(BEGIN) is not None:
         database.rows(ALL_DAYS, {"zone": zone})
     database.rows(LATELY, {"zone": zone})
+    pulse.forget()
 
 
 def note_changes(zone: str) -> int:
-    """Note the days whose orders have changed, as EVENTS further events say; how many events that were."""
+    """Note the days whose orders have changed, and count how orders ended, as EVENTS further events say.
+
+    Returns how many events that were. What is counted, and up to which event, is written together.
+    """
     values = {"zone": zone, "limit": EVENTS, "settled": SETTLED_SECONDS}
     return int(database.rows(CHANGES, values)[0]["n"])
 
@@ -253,9 +259,13 @@ ON CONFLICT (day) DO UPDATE SET is_changed = true
 WHERE report_days.day = (now() AT TIME ZONE %(zone)s)::date
    OR report_days.summed_up_at < now() - interval '1 hour'
 """
-CHANGES = """
+#: In SQL: the step of a duration in {seconds}.
+STEP = f"floor({STEPS} * log(2.0, LEAST(GREATEST({{seconds}}, {SHORTEST}), {LONGEST})::numeric))::smallint"
+#: In SQL: {word} means the end of an order.
+_IS_FINAL = f"COALESCE({{word}}, '') IN {FINAL_WORDS!r}"
+CHANGES = f"""
 WITH batch AS (
-    SELECT e.id, e.order_id, e.at FROM referans.order_events AS e
+    SELECT e.id, e.order_id, e.at, e.source, e.result, e."from", e."to" FROM referans.order_events AS e
     WHERE e.id > (SELECT p.event_id FROM referans.report_progress AS p) ORDER BY e.id LIMIT %(limit)s
 ), upto AS (
     SELECT COALESCE(min(id) FILTER (WHERE at >= now() - make_interval(secs => %(settled)s)) - 1, max(id)) AS id
@@ -266,6 +276,32 @@ WITH batch AS (
     FROM batch JOIN product_orders AS o ON o.id = batch.order_id
     WHERE batch.id <= (SELECT id FROM upto) AND o."createdAt" IS NOT NULL
     ON CONFLICT (day) DO UPDATE SET is_changed = true
+), known AS (
+    SELECT COALESCE(o."providerId", '') AS provider_id, batch.source, batch.result, batch."to" AS ended,
+        to_timestamp(floor(EXTRACT(EPOCH FROM batch.at) / {SLOT_SECONDS}) * {SLOT_SECONDS}) AS slot,
+        batch.result = 'applied' AND {_IS_FINAL.format(word='batch."to"')}
+            AND NOT {_IS_FINAL.format(word='batch."from"')} AS has_ended,
+        EXTRACT(EPOCH FROM batch.at - COALESCE(o."sentAt", o."createdAt", batch.at)) AS seconds
+    FROM batch JOIN product_orders AS o ON o.id = batch.order_id
+    WHERE batch.id <= (SELECT id FROM upto) AND batch.result IS NOT NULL
+), counted AS (
+    INSERT INTO referans.counters AS c (name, provider_id, label, further, value)
+    SELECT 'orders_ended', provider_id, ended, source, count(*) FROM known WHERE has_ended GROUP BY 2, 3, 4
+    UNION ALL
+    SELECT 'callbacks', provider_id, result, '', count(*) FROM known WHERE source = 'callback' GROUP BY 2, 3
+    UNION ALL
+    SELECT 'seconds', provider_id, {STEP.format(seconds="seconds")}::text, '', count(*)
+    FROM known WHERE has_ended AND ended = 'completed' GROUP BY 2, 3
+    ON CONFLICT (name, provider_id, label, further) DO UPDATE SET value = c.value + excluded.value
+), pulsed AS (
+    INSERT INTO referans.pulse AS p (at, provider_id, ended, source, count)
+    SELECT slot, provider_id, ended, source, count(*) FROM known WHERE has_ended GROUP BY 1, 2, 3, 4
+    ON CONFLICT (at, provider_id, ended, source) DO UPDATE SET count = p.count + excluded.count
+), timed AS (
+    INSERT INTO referans.pulse_durations AS p (at, provider_id, step, count)
+    SELECT slot, provider_id, {STEP.format(seconds="seconds")}, count(*)
+    FROM known WHERE has_ended AND ended = 'completed' GROUP BY 1, 2, 3
+    ON CONFLICT (at, provider_id, step) DO UPDATE SET count = p.count + excluded.count
 ), moved AS (
     UPDATE referans.report_progress SET event_id = upto.id FROM upto WHERE upto.id > event_id
 )
@@ -288,8 +324,6 @@ WITH durations AS (DELETE FROM referans.day_durations WHERE is_whole IN (true, f
 DELETE FROM referans.day_totals WHERE is_whole IN (true, false) AND day = %(day)s
 """
 _KIND = kind_in_sql(WORD)
-#: In SQL: the step of a duration in {seconds}.
-STEP = f"floor({STEPS} * log(2.0, LEAST(GREATEST({{seconds}}, {SHORTEST}), {LONGEST})::numeric))::smallint"
 #: A callback told of it if the order completed at the time of one. A later one that told the same again moves that
 #: time, so that the timeline is asked of such orders only.
 SUM_UP = f"""

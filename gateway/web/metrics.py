@@ -2,19 +2,32 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
 import falcon
 import redis
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from gateway import broker
 from gateway.settings import Settings
 from gateway.web.auth import Keys
-from models import balances, denied, gauges, outbox, provider_counts, readiness, stock, stuck
+from models import (
+    alert,
+    balances,
+    denied,
+    gauges,
+    outbox,
+    provider_counts,
+    pulse,
+    readiness,
+    report,
+    stock,
+    stuck,
+)
 from models.api_key import Scope
 from models.db import database
 from models.db.database import Use
@@ -90,6 +103,18 @@ NOTIFICATIONS: dict[str, tuple[str, Callable[[Standing], float]]] = {
         lambda one: one.disabled_receivers,
     ),
 }
+ALERTS: Labelled = ("referans_incidents", "Incidents that go on.", "rule")
+#: The rules of alerts, so that each has a line where nothing is wrong.
+RULE_NAMES = (
+    *("oldest_waiting", "scheduler_dead", "provider_down", "balance_low", "balance_gap", "callbacks_silent"),
+    *("stuck_orders", "notification_dead"),
+)
+#: What is counted; by the sweep, as the timelines say.
+ENDED = ("referans_orders_ended", "Orders that have ended, by how, and by what told.")
+CALLBACKS = ("referans_callbacks", "Callbacks to known orders, by what they did.")
+SECONDS = ("referans_order_seconds", "Seconds from sending to completion.")
+#: The steps that bound its buckets: from half a second, each twice the one before, to about a day.
+BUCKETS = range(-1 * report.STEPS, 18 * report.STEPS, report.STEPS)
 STOCK: Labelled = ("referans_stock_available", "Codes of our own that can be sold.", "stock")
 STOCK_LOW: Labelled = ("referans_stock_low", "Whether fewer are left than its providers want.", "stock")
 
@@ -148,6 +173,8 @@ class _Gauges(Collector):
                     *_of_providers(),
                     *_of_stocks(),
                     *_of_notifications(),
+                    *_of_alerts(),
+                    *_counted(),
                 ]
         except database.UNAVAILABLE:
             return []
@@ -205,6 +232,40 @@ def _of_notifications() -> Iterator[Metric]:
     standing = outbox.standing()
     for name, (text, value) in NOTIFICATIONS.items():
         yield _single(name, text, value(standing))
+
+
+def _of_alerts() -> Iterator[Metric]:
+    none = dict.fromkeys(RULE_NAMES, 0)
+    yield _labelled(ALERTS, none | Counter(each.rule for each in alert.going_on()))
+
+
+def _counted() -> Iterator[Metric]:
+    """What is counted in the database, so that it goes on over every restart of every process."""
+    ended = CounterMetricFamily(*ENDED, labels=["provider", "end", "by"])
+    callbacks = CounterMetricFamily(*CALLBACKS, labels=["provider", "result"])
+    steps: dict[str, dict[int, int]] = {}
+    for each in pulse.counters():
+        if each.name == "orders_ended":
+            ended.add_metric([each.provider_id, each.label, each.further], each.value)
+        elif each.name == "callbacks":
+            callbacks.add_metric([each.provider_id, each.label], each.value)
+        else:
+            steps.setdefault(each.provider_id, {})[int(each.label)] = each.value
+    seconds = HistogramMetricFamily(*SECONDS, labels=["provider"])
+    for provider_id, counts in steps.items():
+        seconds.add_metric([provider_id], *_histogram(counts))
+    yield from (ended, callbacks, seconds)
+
+
+def _histogram(counts: dict[int, int]) -> tuple[list[tuple[str, float]], float]:
+    """Buckets and the sum, from steps of durations; the bounds are those of steps, so that no bucket is a guess."""
+    bounds = [(bound, 2.0 ** (bound / report.STEPS)) for bound in BUCKETS]
+    buckets = [
+        (f"{seconds:g}", float(sum(count for step, count in counts.items() if step < bound)))
+        for bound, seconds in bounds
+    ]
+    middle = sum(count * 2.0 ** ((step + 0.5) / report.STEPS) for step, count in counts.items())
+    return [*buckets, ("+Inf", float(sum(counts.values())))], middle
 
 
 def _single(name: str, text: str, value: float) -> Metric:

@@ -51,10 +51,16 @@ def bars(title: str, values: Sequence[float], unit: str = "count") -> Chart:
 
 
 def line(
-    title: str, values: Sequence[float | None], unit: str = "count", *, above: Sequence[float | None] = ()
+    title: str,
+    values: Sequence[float | None],
+    unit: str = "count",
+    *,
+    above: Sequence[float | None] = (),
+    most: float | None = None,
 ) -> Chart:
-    """A line through the values; with `above`, a band from it up to those."""
-    top = _nice(max((each for each in (*values, *above) if each is not None), default=0))
+    """A line through the values; with `above`, a band from it up to those; with `most`, on a scale up to that."""
+    known_most = max((each for each in (*values, *above) if each is not None), default=0)
+    top = _nice(known_most if most is None else most)
     parts = [_points(part, len(values), top) for part in _parts(values)]
     bands = []
     for part in _parts(values) if above else []:

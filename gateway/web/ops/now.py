@@ -7,7 +7,7 @@ import falcon
 import redis
 
 from gateway import broker
-from gateway.web.ops import language
+from gateway.web.ops import language, pulses
 from gateway.web.ops.desk import Page
 from gateway.web.ops.providers import is_well, state
 from models import alert, gauges, stuck, sweep_run
@@ -55,6 +55,7 @@ class Now(Page):
             providers = gauges.providers()
             sweep = sweep_run.last()
             incidents = alert.newest(INCIDENTS)
+            pulse = pulses.of(language.now())
         queue, reader_now = self._queue(), language.now()
         parts = list(self._parts(queue, singles))
         troubled = [each for each in providers if not is_well(each)]
@@ -77,6 +78,7 @@ class Now(Page):
             queue=queue,
             sweep=sweep,
             known_kinds=list(Attention),
+            pulse=pulse,
             incidents=[each for each in incidents if is_recent(each, reader_now)],
         )
 

@@ -278,6 +278,14 @@ TEXTS: dict[str, str] = {
         " واللاعبين؛ كلٌّ منها كاملاً وبأحرفه كما هي."
     ),
     "Try another of them, or begin with a filter:": "جرّب غيرها، أو ابدأ بمرشِّح:",
+    # the day in charts
+    "Ended in the last 24 hours": "ما انتهى في آخر 24 ساعة",
+    "From sending to delivery": "من الإرسال إلى التسليم",
+    "line: half are faster; band: up to the slowest 5%": "الخط: نصفها أسرع؛ والشريط حتى أبطأ 5%",
+    "Found by a check": "عُرف بالاستعلام",
+    "Timed out": "انتهت مهلته",
+    "{share} found by a check": "{share} عُرف بالاستعلام",
+    "{count} a minute": "{count} في الدقيقة",
     # reconciliation
     "Reconciliation": "المطابقة",
     "a provider's statement, compared with our orders": "كشف حساب المزوّد مقارناً بطلباتنا",

@@ -171,6 +171,26 @@ class TestMetrics:
         samples = [sample for family in families for sample in family.samples]
         return {(one.name, " ".join(one.labels.values())): one.value for one in samples}
 
+    def test_what_the_sweep_has_counted_are_counters(self, client: Client) -> None:
+        counted = [
+            ("orders_ended", "completed", "callback", 7),
+            ("callbacks", "duplicate", "", 3),
+            *(("seconds", "12", "", 5), ("seconds", "13", "", 2)),
+        ]
+        with database.session():
+            for each in counted:
+                database.rows("INSERT INTO referans.counters VALUES (%s, 'kuzey', %s, %s, %s)", each)
+        text = client.simulate_get("/metrics", headers=self.headers).text
+        for line in (
+            'referans_orders_ended_total{by="callback",end="completed",provider="kuzey"} 7.0',
+            'referans_callbacks_total{provider="kuzey",result="duplicate"} 3.0',
+            'referans_order_seconds_bucket{le="8",provider="kuzey"} 0.0',
+            'referans_order_seconds_bucket{le="16",provider="kuzey"} 7.0',
+            'referans_order_seconds_count{provider="kuzey"} 7.0',
+            'referans_incidents{rule="provider_down"} 0.0',
+        ):
+            assert line in text, line
+
     def test_they_show_what_waits(self, client: Client) -> None:
         assert ("referans_orders_waiting", "not_sent") not in self.metrics(client)
         calls.place(client)

@@ -15,6 +15,7 @@ from gateway.web.ops import (
     login,
     order,
     providers,
+    pulses,
     reconcile,
     reports,
     sentences,
@@ -75,7 +76,7 @@ def in_code() -> set[str]:
     found |= {*providers.DONE.values(), login.WRONG, login.WRONG_KEY, *map(str, Role)}
     found |= {each.text for each in ENTRIES} | set(reports.KEYS.values())
     found |= {text for each in reconcile.ADVICE.values() for text in (each.word, each.next)}
-    found |= set(reconcile.COLUMNS.values())
+    found |= {*reconcile.COLUMNS.values(), *pulses.TOLD.values()}
     found |= {each.title for each in reports._charts([], "USD")}
     found |= {
         "Queue",
