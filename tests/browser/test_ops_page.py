@@ -21,7 +21,7 @@ PATHS = (
     *("/ops", "/ops/orders", "/ops/orders/{id}", "/ops/stuck", "/ops/bulk/new?needs=conflict", "/ops/bulk"),
     *("/ops/providers", "/ops/providers/sandbox", "/ops/callbacks", "/ops/callbacks/1", "/ops/account"),
     *("/ops/notifications", "/ops/orders?q=nothing", "/ops/reports", "/ops/reports?period=today&by=day"),
-    *("/ops/reconcile", "/ops/reconcile/1"),
+    *("/ops/reconcile", "/ops/reconcile/1", "/ops/orders/{id}/proof"),
 )
 #: Everything that is pressed, and is smaller than a finger.
 TOO_SMALL = """[...document.querySelectorAll('a, button, input:not([type=hidden], [type=checkbox]), select, summary')]

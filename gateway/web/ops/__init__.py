@@ -14,6 +14,7 @@ from gateway.web.ops.notifications import Notification, Notifications
 from gateway.web.ops.now import Now
 from gateway.web.ops.order import Codes, Decide, Order
 from gateway.web.ops.orders import Orders
+from gateway.web.ops.proof import Proof
 from gateway.web.ops.providers import Provider, Providers
 from gateway.web.ops.reconcile import OneStatement, Statements
 from gateway.web.ops.reports import File, Reports
@@ -30,6 +31,7 @@ def add_pages(app: falcon.App[Any, Any], desk: Desk) -> None:
     app.add_route("/ops/orders", Orders(desk))
     app.add_route("/ops/orders/{order_id}", Order(desk))
     app.add_route("/ops/orders/{order_id}/codes", Codes(desk))
+    app.add_route("/ops/orders/{order_id}/proof", Proof(desk))
     app.add_route("/ops/orders/{order_id}/do/{action}", Decide(desk))
     app.add_route("/ops/stuck", Stuck(desk))
     app.add_route("/ops/bulk", Bulks(desk))

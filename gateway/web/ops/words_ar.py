@@ -286,6 +286,24 @@ TEXTS: dict[str, str] = {
     "Timed out": "انتهت مهلته",
     "{share} found by a check": "{share} عُرف بالاستعلام",
     "{count} a minute": "{count} في الدقيقة",
+    # the proof of an order
+    "Proof": "الإثبات",
+    "Proof of order {number}": "إثبات الطلب {number}",
+    "For the provider: what was sent to it when, and what came back.": "للمزوّد: ما أُرسل إليه ومتى، وما الذي ردّ به.",
+    "No code and no credential stands here. Print this page, or save it as PDF.": (
+        "لا رموز ولا بيانات دخول هنا. اطبع الصفحة أو احفظها بصيغة PDF."
+    ),
+    "Placed": "أُنشئ",
+    "oldest first": "الأقدم أولاً",
+    "What": "الحدث",
+    "Words": "النص",
+    "Nothing was sent to a provider.": "لم يُرسَل شيء إلى أيّ مزوّد.",
+    "SHA-256 of its body": "بصمة SHA-256 لمحتواه",
+    "not kept any more": "لم يعد محفوظاً",
+    "Its signature or secret was right of every callback that is listed; others are not kept.": (
+        "كل ردّ مدرج هنا كان توقيعه أو سرّه صحيحاً؛ ولا يُحفظ غيره."
+    ),
+    "SHA-256 of all that stands here:": "بصمة SHA-256 لكل ما ورد هنا:",
     # reconciliation
     "Reconciliation": "المطابقة",
     "a provider's statement, compared with our orders": "كشف حساب المزوّد مقارناً بطلباتنا",

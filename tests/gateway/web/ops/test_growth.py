@@ -68,6 +68,7 @@ PATHS = [
     "/ops/orders?q=77777",
     "/ops/orders?q=nothing",
     "/ops/orders/{id}",
+    "/ops/orders/{id}/proof",
     "/ops/stuck",
     "/ops/bulk/new?needs=no_code",
     "/ops/providers",
