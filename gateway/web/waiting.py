@@ -30,8 +30,8 @@ RETRY_AFTER_SECONDS = 2
 
 #: The orders that are waited for, each with the word that is known of it; returns the positions of those that differ.
 Look = Callable[[Sequence[tuple[str, ExternalStatus | None]]], Collection[int]]
-#: Whether the client of a request, given by its WSGI environment, has hung up.
-IsGone = Callable[[Mapping[str, Any]], bool]
+#: Whose clients, of requests given by their WSGI environments, have hung up, by position.
+HungUp = Callable[[Sequence[Mapping[str, Any]]], Collection[int]]
 
 
 class Place:
@@ -66,10 +66,10 @@ class Place:
 class Waiting:
     """All requests of a process that wait for an order."""
 
-    def __init__(self, look: Look, *, most: int = MOST, is_gone: IsGone = lambda env: False) -> None:
+    def __init__(self, look: Look, *, most: int = MOST, hung_up: HungUp = lambda environments: ()) -> None:
         self._look = look
         self._most = most
-        self._is_gone = is_gone
+        self._hung_up = hung_up
         self._lock = threading.Lock()
         self._places: dict[str, set[Place]] = {}
         self._count = 0
@@ -138,9 +138,8 @@ class Waiting:
     def _ask(self, places: Sequence[Place]) -> None:
         """Wake those whose order has changed. While the database is away, all go on waiting."""
         time.sleep(len(places) * PAUSE_PER_REQUEST_SECONDS)
-        for place in places:
-            if self._is_gone(place.env):
-                place.end()
+        for position in self._hung_up([place.env for place in places]):
+            places[position].end()
         wanted = list({(place.order_id, place.known): None for place in places})
         try:
             with database.session(Use.REQUEST):

@@ -46,8 +46,8 @@ class Watch:
             raise self.trouble
         return seen.changed(waited_for) if self.looks else []
 
-    def is_gone(self, env: Mapping[str, Any]) -> bool:
-        return env.get("HTTP_X_REQUEST_ID") in self.gone
+    def hung_up(self, environments: Sequence[Mapping[str, Any]]) -> list[int]:
+        return [at for at, env in enumerate(environments) if env.get("HTTP_X_REQUEST_ID") in self.gone]
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def watch() -> Watch:
 
 @pytest.fixture
 def waiters(watch: Watch) -> Waiting:
-    return Waiting(watch.look, most=40, is_gone=watch.is_gone)
+    return Waiting(watch.look, most=40, hung_up=watch.hung_up)
 
 
 @pytest.fixture
