@@ -225,6 +225,19 @@ def test_after_ten_tries_it_is_dead_and_its_order_needs_a_person(shop: Shop) -> 
     assert [event.source for event in timeline.events(order["id"])][-1] == "notify"
 
 
+def test_a_bug_of_ours_is_a_failed_try_too_and_names_no_value(shop: Shop) -> None:
+    """What was stored cannot be read, and never will be; the receiver itself is not held responsible."""
+    order = ended()
+    database.rows("""UPDATE referans.notifications SET payload = '{"created_at": "PIN-ONE-1234"}'""")
+    for _ in range(12):
+        notifier_for(shop).deliver()
+        make_due()
+    assert (shop.requests, standing()) == ([], [("dead", 10)])
+    assert factories.column(order, "attention") == "notification_dead"
+    assert {each.error for each in outbox.deliveries(1)} == {"internal error: ValueError"}
+    assert database.rows("SELECT 1 FROM referans.receivers WHERE paused_until IS NOT NULL") == []
+
+
 def test_that_it_is_dead_gives_way_to_a_graver_reason_and_is_not_told(shop: Shop) -> None:
     shop.answer = lambda request: 410
     order = ended()
