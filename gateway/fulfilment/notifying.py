@@ -2,7 +2,8 @@
 
 One thread claims, hands out and records; others make the calls. What is due is claimed for all receivers at once, as
 many as there are free calls, and results are recorded as they come, so that a receiver which hangs delays no other: it
-has FEW_CALLS at most once a call of it is slow, and never more than half of what the others leave.
+has FEW_CALLS at most once a call of it is slow, and never more than half of what the others leave. All receivers that
+the orders of one tenant name have half of the calls together.
 
 Hints only make it look sooner. What others have planned is found at the latest LOOK_SECONDS after it is due.
 """
@@ -140,7 +141,12 @@ class Notifier:
             heapq.heappop(self._planned)
         began = self._monotonic()  # before: the claim is no younger than this, however long its answer takes
         with database.session():
-            due = outbox.claim(room, self._held(), has_default=self._settings.notify_url is not None)
+            due = outbox.claim(
+                room,
+                self._held(),
+                has_default=self._settings.notify_url is not None,
+                of_tenants=self._held_by_tenants(),
+            )
             now = self._orders(due)
         self._start_callers(len(self._under_way) + len(due))
         for each in due:
@@ -167,6 +173,10 @@ class Notifier:
         return [
             Held(name, count, FEW_CALLS if name in hanging else MOST_CALLS) for name, count in taken.items()
         ]
+
+    def _held_by_tenants(self) -> Counter[str]:
+        tenants = (job.due.tenant for job in self._under_way.values())
+        return Counter(tenant for tenant in tenants if tenant is not None)
 
     def _orders(self, due: Sequence[Due]) -> dict[str, Order]:
         """The orders as they are now, of those whose notifications are sent with their codes."""

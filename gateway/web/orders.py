@@ -19,7 +19,7 @@ from gateway.web.errors import Problem
 from gateway.web.seen import Seen
 from gateway.web.waiting import Waiting
 from models import idempotency, placing, tenants
-from models.api_key import Scope
+from models.api_key import ApiKey, Scope
 from models.db import database
 from models.db.database import Use
 from models.listing import Filter
@@ -206,7 +206,9 @@ class Order:
 
         A database that is away meanwhile is waited for, too.
         """
-        with self._waiting.place(order_id, query.came_from, query.wait or 0, req.env) as place:
+        key: ApiKey = req.context.key
+        holder = key.tenant_id or f"key {key.id}"
+        with self._waiting.place(order_id, query.came_from, query.wait or 0, req.env, holder) as place:
             while True:
                 is_over = not place.wait()
                 try:
