@@ -108,7 +108,7 @@ class Operation:
         found |= set(WITH_KEY) if self.scopes else set()
         found |= set(READING) if self.uses_database else set()
         found |= set(WITH_JSON) if self.body else set()
-        found |= {problems.INVALID_QUERY} if self.query else set()
+        found |= {problems.INVALID_QUERY} if self.query or self.scopes else set()
         found |= {problems.ORDER_NOT_FOUND} if "{order_id}" in self.path else set()
         return [one for one in problems.CATALOGUE.values() if one in found]
 

@@ -2624,8 +2624,8 @@ GUARDS = [
     Guard(
         "an order of a tenant carries it",
         "gateway/web/orders.py",
-        "key.tenant_id",
-        "None",
+        "key.tenant_id, name",
+        "None, name",
         TENANTS,
     ),
     Guard(
