@@ -2128,8 +2128,8 @@ GUARDS = [
     Guard(
         "what was answered once is answered again",
         "gateway/web/orders.py",
-        'return Answer(json.loads(placed.answer)["id"], placed.answer, is_new=False)',
-        'return Answer(json.loads(placed.answer)["id"], json.dumps(json.loads(placed.answer)), is_new=False)',
+        'return Answer(json.loads(text)["id"], text, is_new=False)',
+        'return Answer(json.loads(text)["id"], json.dumps(json.loads(text)), is_new=False)',
         "tests/gateway/web/test_idempotency.py",
     ),
     Guard(
