@@ -16,7 +16,7 @@ from gateway.web.errors import handle_errors
 from gateway.web.health import Live, Ready
 from gateway.web.limits import Limits
 from gateway.web.metrics import Metrics
-from gateway.web.middleware import RequestLog, Sessions
+from gateway.web.middleware import Queries, RequestLog, Sessions
 from gateway.web.orders import Cancel, Check, Events, Order, Orders
 from gateway.web.routes import Routes
 from gateway.web.waiting import Waiting
@@ -41,7 +41,7 @@ def create_app(
     limits = limits or Limits(settings, redis_client)
     keys = keys or Keys(limits)
     waiting = Waiting(seen.changed) if waiting is None else waiting
-    middleware: list[Any] = [RequestLog(), Access(keys), Sessions()]
+    middleware: list[Any] = [RequestLog(), Access(keys), Queries(), Sessions()]
     app: falcon.App[Any, Any] = falcon.App(middleware=middleware)
     app.req_options.strip_url_path_trailing_slash = True
     app.req_options.auto_parse_form_urlencoded = False
