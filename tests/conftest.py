@@ -37,8 +37,6 @@ DECLARE counter record; BEGIN
         PERFORM setval(format('%I.%I', counter.schemaname, counter.sequencename), counter.start_value, false);
     END LOOP;
 END"""
-#: Copies files: to write every page to the log, as is usual, takes four times the processor time.
-COPIED = "TEMPLATE {} STRATEGY FILE_COPY"
 #: Logical databases of a Redis server, of which an empty one is chosen.
 REDIS_DATABASES = range(15, -1, -1)
 
@@ -107,14 +105,14 @@ def template_database(postgres_url: str) -> Iterator[str]:
 @pytest.fixture
 def database_url(postgres_url: str, template_database: str) -> Iterator[str]:
     """A database of this test's own, with the tables."""
-    with _database(postgres_url, COPIED.format(template_database)) as url:
+    with _database(postgres_url, template_database) as url:
         yield url
 
 
 @pytest.fixture(scope="session")
 def shared_database_url(postgres_url: str, template_database: str) -> Iterator[str]:
     """A database with the tables, shared by tests that leave nothing but rows behind."""
-    with _database(postgres_url, COPIED.format(template_database)) as url:
+    with _database(postgres_url, template_database) as url:
         warm.outlives_tests(_name(url))
         yield url
 
@@ -188,9 +186,10 @@ def own_redis_url(open_directory: Path, tmp_path: Path) -> Iterator[str]:
 
 
 @contextmanager
-def _database(server_url: str, options: str = "") -> Iterator[str]:
+def _database(server_url: str, template: str = "template1") -> Iterator[str]:
+    """Copies files: to write every page to the log, as is usual, takes four times the processor time."""
     name = f"referans_test_{uuid.uuid4().hex[:12]}"
-    _execute(server_url, f"CREATE DATABASE {name} {options}")
+    _execute(server_url, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
     try:
         yield urlsplit(server_url)._replace(path=f"/{name}").geturl()
     finally:
