@@ -30,7 +30,7 @@ test: check ## check the code, then run every test
 	$(COMPILED) $(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)
 
 coverage: .venv ## run every test and show the lines that no process has run
-	$(BIN)/python -m tests.coverage $(ARGS)
+	REFERANS_LONG_TESTS=1 $(BIN)/python -m tests.coverage $(ARGS)
 
 lint: check audit ## check the code and its dependencies
 
@@ -60,8 +60,8 @@ bench: .venv ## run the benchmarks and print their table
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
 soak: .venv ## run real processes with faults for a long time
-	REFERANS_LONG_TESTS=1 $(BIN)/python -m pytest tests/acceptance/test_demo.py tests/acceptance/test_killed_at_each_step.py \
-		tests/models/test_lifecycle.py tests/models/test_races.py
+	REFERANS_LONG_TESTS=1 $(BIN)/python -m pytest tests/acceptance/test_demo.py \
+		tests/acceptance/test_killed_at_each_step.py tests/models/test_lifecycle.py tests/models/test_races.py
 	$(BIN)/python -m pytest tests/acceptance/buildpack.py
 	$(BIN)/python -m tests.acceptance.soak $(ARGS)
 	$(BIN)/python -m tests.acceptance.stall
