@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import falcon
@@ -66,8 +67,17 @@ def create_app(
     app.add_route("/health/ready", Ready(redis_client))
     app.add_route("/metrics", Metrics(keys, settings, redis_client))
 
-    document = openapi.document(settings.order_api_prefix)
-    app.add_route("/openapi.json", openapi.OpenApi(document))
-    app.add_route("/docs", docs.Page(document))
-    app.add_route("/docs/problems/{slug}", docs.ProblemPage())
+    for path, resource in _descriptions(settings.order_api_prefix).items():
+        app.add_route(path, resource)
     return app
+
+
+@lru_cache(maxsize=4)
+def _descriptions(prefix: str) -> dict[str, Any]:
+    """By path, what describes the application: it never changes, and takes longer to make than all the rest."""
+    document = openapi.document(prefix)
+    return {
+        "/openapi.json": openapi.OpenApi(document),
+        "/docs": docs.Page(document),
+        "/docs/problems/{slug}": docs.ProblemPage(),
+    }
