@@ -57,7 +57,7 @@ NAMES = tuple((field, to_camel(field)) for field in FIELDS)
 #: Sources of events that hold no words of a provider.
 OWN_SOURCES = (Source.API, Source.OPERATOR, Source.NOTIFY)
 #: Our words on the timeline behind which those about our account stand, or why a provider is paused.
-OF_ACCOUNT = re.compile(f"({ACCOUNT_MARK}|is paused by [^:]{0,200}): .*", re.DOTALL)
+OF_ACCOUNT = re.compile(f"({ACCOUNT_MARK}|is paused by [^:]{{0,200}}): .*", re.DOTALL)
 
 
 def show_order(order: Order, codes: Sequence[Code] | None = None) -> dict[str, Any]:
