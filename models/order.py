@@ -321,7 +321,7 @@ def parameters(position: int, arrival: Arrival, *, with_plain: bool = False) -> 
         "unreadable_code": outcome.unreadable_code,
         "receipt": outcome.receipt,
         "message": outcome.shown_message(),
-        "note": texts.clean(arrival.note or outcome.message or "", texts.TIMELINE) or None,
+        "note": texts.clean(arrival.note or outcome.note() or "", texts.TIMELINE) or None,
         "whole": sealed.seal(whole, whole_of) if whole else None,
         "by": arrival.by,
         "attention": arrival.attention.value if arrival.attention else None,

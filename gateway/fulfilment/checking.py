@@ -9,7 +9,7 @@ from models import claims, masking, plans, provider_health, timeline
 from models.claims import ClaimedCheck, ClaimedCodeAsk, ClaimedOrder
 from models.db import database
 from models.order import Settled
-from models.outcome import Arrival, Outcome
+from models.outcome import ACCOUNT_MARK, Arrival, Outcome
 from models.provider import Assigned
 from models.status import ExternalStatus, FailureReason, Result, Source, is_open
 
@@ -194,7 +194,7 @@ def _settled(worker: Worker, claimed: ClaimedCheck, assigned: Assigned, outcome:
 
 
 def _learned(worker: Worker, claimed: ClaimedOrder, assigned: Assigned, outcome: Outcome) -> Settled:
-    note = masking.ours(outcome.message or "").within(
+    note = masking.ours(outcome.note() or "").within(
         f"{_asked(claimed)}: {outcome.status}{', ' if outcome.message else ''}"
     )
     arrival = Arrival(
@@ -218,8 +218,10 @@ def _learned_nothing(worker: Worker, claimed: ClaimedOrder, assigned: Assigned, 
     provider_id = assigned.provider.id
     with database.session():
         checked = "not checked" if isinstance(error, NotTried) else _asked(claimed)
-        timeline.record(claimed.id, Source.POLL, error.text.within(f"{checked}, nothing learned: "))
-        if isinstance(error, QuestionRefused) and error.about is About.ACCOUNT:
+        is_account = isinstance(error, QuestionRefused) and error.about is About.ACCOUNT
+        learned = f"nothing learned, {provider_id} {ACCOUNT_MARK}" if is_account else "nothing learned"
+        timeline.record(claimed.id, Source.POLL, error.text.within(f"{checked}, {learned}: "))
+        if is_account:
             provider_health.account_trouble(provider_id, str(error))
     if isinstance(error, NoAnswer):
         breaker.failed(worker, provider_id, error)
