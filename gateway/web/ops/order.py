@@ -159,6 +159,7 @@ def show(
             "order": found,
             "facts": known,
             "prospects": prospects,
+            "price": facts.prices([found.id]).get(found.id),
             "verdict": sentences.verdict(found),
             "chapters": story.told(events),
             "callbacks": list(_callbacks(found)),

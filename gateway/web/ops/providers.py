@@ -6,7 +6,7 @@ import falcon
 
 from gateway import log
 from gateway.fulfilment import deeds
-from gateway.web.ops import visitors
+from gateway.web.ops import reports, visitors
 from gateway.web.ops.desk import Page, go
 from gateway.web.ops.refused import Refused
 from models import balances, gauges, inbox, provider, provider_counts, provider_health, route, standing
@@ -97,8 +97,11 @@ class Provider(Page):
             found = _find(provider_id)
             [gauge] = [each for each in gauges.providers() if each.id == found.id]
             routes = [each for each in route.every() if each.provider_id == found.id]
+            drawn, axis = reports.of_provider(found.id, self.desk.settings.timezone)
             values: dict[str, Any] = {
                 "provider": found,
+                "charts": drawn,
+                "axis": axis,
                 "gauge": gauge,
                 "health": provider_health.health(found.id) or Health(),
                 "balance": balances.standings(found.id)[0],

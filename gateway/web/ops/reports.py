@@ -99,7 +99,7 @@ class Reports(Page):
             providers = sorted(provider.ids())
             state = report.state()
         whole = report.in_all(lines)
-        around = [str(day) for day in report.days_between(asked.around.first, asked.around.last)]
+        around = _days_of(asked.around)
         currencies = {*whole.cost, *whole.price}
         currency = max(whole.price or whole.cost, key=(whole.price or whole.cost).__getitem__, default="")
         self.desk.show(
@@ -218,6 +218,20 @@ def _ordered(lines: Sequence[Total], by: By) -> list[Total]:
     if by in (By.DAY, By.MONTH):
         return sorted(lines, key=lambda each: each.key, reverse=True)
     return sorted(lines, key=lambda each: (-each.orders, each.key))
+
+
+def _days_of(wanted: Wanted) -> list[str]:
+    return [str(day) for day in report.days_between(wanted.first, wanted.last)]
+
+
+def of_provider(provider_id: str, zone: str) -> tuple[list[Chart], tuple[str, str, str]]:
+    """The charts of a provider's last days, today included, and the days of their axis. Needs an open session."""
+    last = _today(zone)
+    wanted = Wanted(last - timedelta(days=CHART_DAYS - 1), last, provider_id)
+    days = {each.key[0]: each for each in report.totals(wanted, By.DAY)}
+    names = _days_of(wanted)
+    drawn = list(_charts([days.get(day, Total()) for day in names], "")) if days else []
+    return drawn, (names[0], names[len(names) // 2], names[-1])
 
 
 def _charts(days: Sequence[Total], currency: str) -> Iterator[Chart]:

@@ -279,6 +279,8 @@ TEXTS: dict[str, str] = {
     ),
     "Try another of them, or begin with a filter:": "جرّب غيرها، أو ابدأ بمرشِّح:",
     # the day in charts
+    "Last 30 days": "آخر 30 يوماً",
+    "Its report": "تقريره",
     "Ended in the last 24 hours": "ما انتهى في آخر 24 ساعة",
     "From sending to delivery": "من الإرسال إلى التسليم",
     "line: half are faster; band: up to the slowest 5%": "الخط: نصفها أسرع؛ والشريط حتى أبطأ 5%",
