@@ -94,13 +94,44 @@ class Client:
         """Raises Unreachable, NoAnswer, LocalFault."""
         return self._call("POST", url, self._max_bytes, data=body, headers=headers)
 
-    def _call(self, method: str, url: str, max_bytes: int, **arguments: Any) -> Response:
-        _call.begin(self._deadline_seconds, max_bytes + MAX_FRAME_BYTES)
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        max_bytes: int | None = None,
+        timeout_seconds: float | None = None,
+    ) -> Response:
+        """Any call; `timeout_seconds` replaces the deadline of all calls. Raises Unreachable, NoAnswer, LocalFault."""
+        return self._call(
+            method,
+            url,
+            max_bytes or self._max_bytes,
+            timeout_seconds,
+            params=params,
+            headers=headers,
+            data=body,
+        )
+
+    def _call(
+        self, method: str, url: str, max_bytes: int, timeout_seconds: float | None = None, **arguments: Any
+    ) -> Response:
+        deadline_seconds = timeout_seconds or self._deadline_seconds
+        connect, read = self._timeouts
+        _call.begin(deadline_seconds, max_bytes + MAX_FRAME_BYTES)
         if not hasattr(self._local, "session"):
             self._local.session = _new_session(self._pool_size)
         try:
             with self._local.session.request(
-                method, url, timeout=self._timeouts, allow_redirects=False, stream=True, **arguments
+                method,
+                url,
+                timeout=(connect, max(read, timeout_seconds or 0)),
+                allow_redirects=False,
+                stream=True,
+                **arguments,
             ) as answer:
                 return Response(answer.status_code, answer.headers, _read(answer, max_bytes))
         except (OSError, failures.HTTPError, http.client.HTTPException) as error:

@@ -42,6 +42,8 @@ class Outcome:
     currency: str | None = None
     #: Our balance with the provider after it, in the same currency.
     remaining: Decimal | None = None
+    #: Fewer pieces were delivered than were ordered.
+    is_partial: bool = False
 
     def __post_init__(self) -> None:
         if self.message is not None:

@@ -6,6 +6,7 @@ queue or to other orders, nor, but for own stock, to the database.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, ClassVar, Protocol
@@ -91,11 +92,60 @@ class UnknownReference(ProviderError):
     """The provider does not know the reference."""
 
 
+class NotNow(ProviderError):
+    """Not booked, and no refusal: the same call may be made again later. It says nothing against the provider."""
+
+    def __init__(self, message: str, retry_after_seconds: float | None = None) -> None:
+        super().__init__(message)
+        #: Seconds that the provider asks for.
+        self.retry_after_seconds = retry_after_seconds
+
+
+class CannotAsk(ProviderError):
+    """The provider cannot be asked for this order: nothing that it knows it by is known here."""
+
+
 class UnreadableCallback(ValueError):
     """The content of a callback is not valid; the message says why, cleaned, bounded and masked."""
 
     def __init__(self, message: str) -> None:
         super().__init__(str(masking.mask(message, texts.TIMELINE)))
+
+
+class Traces(StrEnum):
+    """What a provider can be asked by."""
+
+    #: Our reference.
+    REFERENCE = "reference"
+    #: The provider's own number, which the answer to the send brings. If that is lost, nothing can be asked.
+    OWN_NUMBER = "own_number"
+    #: Nothing: only callbacks bring the outcome.
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What the core must know of a protocol."""
+
+    traces: Traces = Traces.REFERENCE
+    #: Asking is sending again: an order that the provider does not have is bought by it.
+    ask_buys: bool = False
+    #: Seconds after the send in which the provider can be asked; None: always.
+    ask_within_seconds: float | None = None
+    #: Orders in one question.
+    max_check: int = 1
+    #: Seconds that a call may take; None: as any other.
+    timeout_seconds: float | None = None
+    #: Pieces in one order.
+    max_quantity: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class AskNow:
+    """A callback that is only a reason to ask: its signature does not cover the state, or it says none."""
+
+    referans: str | None = None
+    external_order_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +163,14 @@ class Task:
     field_map: Mapping[str, str] = field(default_factory=dict)
     #: Secret texts of codes that the order has already.
     codes: tuple[str, ...] = field(default=(), repr=False)
+    #: When the order was placed; None where it is not known.
+    created_at: datetime | None = None
+    #: What the route says of codes: auto, code or no-code.
+    expects: str = "auto"
+    #: Further named inputs of the order.
+    fields: Mapping[str, str] = field(default_factory=dict)
+    #: Where the provider is to call back; empty if it does not.
+    callback_url: str = ""
 
     def numbers(self) -> list[str]:
         """What an answer may repeat of the order: its numbers and names are no codes, whatever they look like."""

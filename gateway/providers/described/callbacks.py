@@ -1,0 +1,102 @@
+"""How a callback in a protocol's own scheme shows that it comes from its provider. Pure."""
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from gateway.providers.described import answers
+from gateway.providers.described.protocol import Protocol
+from gateway.providers.described.schema import Verify
+from gateway.providers.described.templates import BadValue
+from gateway.signatures import TOLERANCE_SECONDS, BadSignature
+from models.provider import CALLBACK_SECRET, Provider
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """A callback as it came."""
+
+    method: str
+    #: Without the query.
+    path: str
+    #: Names in lower case.
+    headers: Mapping[str, str]
+    body: bytes
+    #: What the body, or the query, says.
+    fields: Mapping[str, Any]
+
+
+def verify(protocol: Protocol, provider: Provider, presented: Presented, now: datetime) -> str | None:
+    """The id of the event, if the protocol has one. Raises BadSignature."""
+    described = protocol.file.callback
+    if described is None or described.verify is None or described.verify.equals is None:
+        raise BadSignature(f"the protocol {protocol.name} has no signature of its own")
+    shown = _shown(described.verify, presented)
+    if not shown:
+        raise BadSignature("the signature is missing")
+    values = _values(presented)
+    _check_moment(described.verify, values, now)
+    if not any(
+        _matches(expected, shown) for expected in _expected(protocol, provider, described.verify, values)
+    ):
+        raise BadSignature("the signature does not match")
+    return presented.headers.get(described.event_header.lower()) if described.event_header else None
+
+
+def signature(protocol: Protocol, provider: Provider, presented: Presented) -> tuple[str, str]:
+    """The header that a provider would add, and its value. Raises ValueError where it would not."""
+    described = protocol.file.callback.verify if protocol.file.callback else None
+    if described is None or described.header is None:
+        raise ValueError(f"the protocol {protocol.name} does not sign with a header")
+    [expected, *_] = _expected(protocol, provider, described, _values(presented))
+    return described.header, described.prefix + expected
+
+
+def _shown(described: Verify, presented: Presented) -> str:
+    if described.field is not None:
+        return answers.text_at(described.field, presented.fields)
+    return presented.headers.get((described.header or "").lower(), "").strip().removeprefix(described.prefix)
+
+
+def _values(presented: Presented) -> dict[str, Any]:
+    """What the template may name; `-` in the name of a header is written `_`."""
+    return {
+        "method": presented.method,
+        "path": presented.path,
+        "body": presented.body.decode(errors="surrogateescape"),
+        "header": {name.replace("-", "_"): value for name, value in presented.headers.items()},
+        "field": presented.fields,
+    }
+
+
+def _expected(protocol: Protocol, provider: Provider, described: Verify, values: dict[str, Any]) -> list[str]:
+    """What is right under each secret. One that is empty signs nothing."""
+    assert described.equals is not None
+    credentials = protocol.credentials(provider)
+    found = []
+    for secret in provider.secrets() or [""]:
+        try:
+            made = described.equals.fill({**values, "credentials": credentials | {CALLBACK_SECRET: secret}})
+        except BadValue:
+            continue
+        if made and (secret or f"credentials.{CALLBACK_SECRET}" not in described.equals.names()):
+            found.append(made)
+    return found
+
+
+def _matches(expected: str, shown: str) -> bool:
+    return hmac.compare_digest(expected.encode(), shown.encode(errors="backslashreplace"))
+
+
+def _check_moment(described: Verify, values: Mapping[str, Any], now: datetime) -> None:
+    """Raises BadSignature for one that is too old, or from the future."""
+    if described.timestamp is None:
+        return
+    said = described.timestamp.fill(values)
+    if not (said.isdecimal() and len(said) <= 13):
+        raise BadSignature("the timestamp is missing, or is not a Unix time")
+    seconds = int(said) / (1000 if len(said) > 11 else 1)
+    if abs(now.timestamp() - seconds) > TOLERANCE_SECONDS:
+        raise BadSignature("the timestamp is more than five minutes off")
