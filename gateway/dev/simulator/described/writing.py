@@ -124,15 +124,16 @@ def written(name: str, sheet: Sheet, samples: tuple[Sample, ...], reply: Reply) 
 
 
 def _found(sheet: Sheet, samples: tuple[Sample, ...]) -> dict[str, str]:
-    """References and players of the samples' requests."""
+    """References, players and what is proven in the samples' requests, each with the template of it."""
     found = {}
     for sample in samples:
-        asked = asked_of(sample)
-        known = read(sheet.calls, asked) if sample.op != "callback" else None
-        for name, value in (known.values() if known else {}).items():
-            if name != "package" and len(value) >= MIN_FOUND:
-                found[value.strip("[]")] = f"${name}"
-    return found
+        known = read(sheet.calls, asked_of(sample)) if sample.op != "callback" else None
+        if known is not None:
+            call = known.call
+            proves = sheet.proves if call.proves is None else call.proves
+            places = {**proves, call.reference: "$reference", call.player: "$player"}
+            found |= {known.at(place).strip("[]"): template for place, template in places.items()}
+    return {value: template for value, template in found.items() if len(value) >= MIN_FOUND}
 
 
 def asked_of(sample: Sample) -> Asked:
