@@ -125,7 +125,7 @@ def written(name: str, sheet: Sheet, samples: tuple[Sample, ...], reply: Reply) 
 
 def _found(sheet: Sheet, samples: tuple[Sample, ...]) -> dict[str, str]:
     """References, players and what is proven in the samples' requests, each with the template of it."""
-    found = {}
+    found: dict[str, str] = {}
     for sample in samples:
         known = read(sheet.calls, asked_of(sample)) if sample.op != "callback" else None
         if known is not None:
