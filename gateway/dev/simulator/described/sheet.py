@@ -25,9 +25,9 @@ class _Part(BaseModel):
 
 
 class Recipe(_Part):
-    """A value that is computed: a digest, an encoding or an encryption of a template."""
+    """A value that is computed: JSON that several answers contain, a digest, an encoding or an encryption."""
 
-    by: Literal["text", "md5", "sha1", "sha256", "hmac_sha1", "hmac_sha256", "base64", "aes_cbc"]
+    by: Literal["json", "md5", "sha1", "sha256", "hmac_sha1", "hmac_sha256", "base64", "aes_cbc"]
     of: str
     #: Of an HMAC or of AES: the key; one that begins with `whsec_` is base64 behind that.
     key: str = ""
@@ -129,6 +129,8 @@ class Sheet(_Part):
     #: What every call must bring.
     proves: Mapping[str, str] = Field(default_factory=dict)
     made: Mapping[str, Recipe] = Field(default_factory=dict)
+    #: `$word`, by the state of the order.
+    words: Mapping[str, str] = Field(default_factory=dict)
     codes: Codes | None = None
     #: Texts of the samples, each with the template that takes its place.
     stands: Mapping[str, str] = Field(default_factory=dict)
@@ -166,4 +168,4 @@ def load(name: str) -> Sheet:
 def samples(name: str) -> tuple[Sample, ...]:
     """The sample exchanges of a protocol."""
     path = SAMPLES / f"{load(name).samples or name}.json"
-    return tuple(map(Sample.model_validate, json.loads(path.read_text())))
+    return tuple(map(Sample.model_validate, json.loads(path.read_text()))) if path.exists() else ()

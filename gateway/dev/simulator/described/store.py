@@ -102,10 +102,14 @@ class Store:
             "price": _plain(self.price),
             "price_for_1000": _plain(self.price * 1000),
             **moment(),
-            **(_of(order) if order else {}),
+            **(_of(order) | {"word": self.word(order.state)} if order else {}),
             **more,
         }
         return Values(known, self.sheet.made)
+
+    def word(self, state: State) -> str:
+        """What the protocol calls a state."""
+        return self.sheet.words.get(state.value, state.value)
 
     def codes(self, codes: tuple[Code, ...], values: Values, kind: str) -> Raw:
         """`$codes`, in an answer of this content type."""

@@ -152,9 +152,9 @@ def _put(text: str, places: Mapping[str, str]) -> str:
 
 def made(recipe: Recipe, values: Values) -> str:
     """What a recipe makes of the values."""
+    if recipe.by == "json":
+        return Raw(fill(recipe.of, values, recipe.by))
     text = fill(recipe.of, values).encode()
-    if recipe.by == "text":
-        return text.decode()
     if recipe.by == "aes_cbc":
         data = _encrypted(text, fill(recipe.key, values), fill(recipe.iv, values))
     elif recipe.by.startswith("hmac_"):
