@@ -70,7 +70,7 @@ def not_sent(meant: Meant | None, answer: Answer) -> ProviderError:
 def not_learned(meant: Meant | None, answer: Answer) -> ProviderError:
     """What the answer to a question means that says no outcome. Without a rule nothing was learned."""
     if meant is None:
-        return _unread(answer) or QuestionRefused("no rule matches the answer", answer.text)
+        return _unread(answer) or QuestionRefused("nothing in the answer is about the order", answer.text)
     said = meant.parts.get("message") or answer.text
     if meant.means is Means.UNKNOWN:
         return UnknownReference(said)

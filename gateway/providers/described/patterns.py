@@ -41,6 +41,9 @@ _KNOWN = (
 )
 
 
+FLAGS = "sets flags, which protocol files do not take"
+
+
 class BadPattern(ValueError):
     """A pattern cannot be used; the message says why."""
 
@@ -56,6 +59,8 @@ class Pattern:
             compiled = re.compile(text, re.ASCII)
         except (re.error, OverflowError, RecursionError) as error:
             raise BadPattern(f"is not a valid regular expression: {error}") from None
+        if compiled.flags != re.ASCII:
+            raise BadPattern(FLAGS)
         _check(parsed)
         self.groups = compiled.groupindex
         self._compiled = re2.compile(text) if re2 else compiled
@@ -118,7 +123,7 @@ def _repetitions(least: int, most: Any, repeated: Sequence[Any]) -> int:
 
 def _plain(group: int | None, added: int, removed: int, items: Sequence[Any]) -> Sequence[Any]:
     if added or removed:
-        raise BadPattern("sets flags, which protocol files do not take")
+        raise BadPattern(FLAGS)
     return items
 
 

@@ -8,8 +8,10 @@ from gateway.providers import players
 from gateway.providers.base import (
     AskNow,
     Balance,
+    CannotAsk,
     Package,
     ProviderError,
+    QuestionRefused,
     Task,
     Traits,
     UnreadableCallback,
@@ -166,7 +168,12 @@ class Protocol:
         self, meant: Meant | None, answer: Answer, task: Task, provider: Provider
     ) -> Outcome | ProviderError:
         """What the answer to a check says of an order."""
-        return self._outcome(meant, task, provider) or outcomes.not_learned(meant, answer)
+        if outcome := self._outcome(meant, task, provider):
+            return outcome
+        error = outcomes.not_learned(meant, answer)
+        if isinstance(error, CannotAsk) and task.external_order_id:
+            return QuestionRefused("the provider does not find the order by our reference", answer.text)
+        return error
 
     def _outcome(self, meant: Meant | None, task: Task, provider: Provider) -> Outcome | None:
         if meant is None:

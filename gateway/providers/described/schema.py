@@ -47,7 +47,7 @@ class Means(StrEnum):
     UNKNOWN = "unknown"
     #: The question was not answered.
     NOTHING_LEARNED = "nothing_learned"
-    #: Asking again would teach nothing either: a person has to look.
+    #: Unless the provider's own number is known, asking again would teach nothing either: a person has to look.
     CANNOT_ASK = "cannot_ask"
     #: The whole answer is as it should be; what it says of the order stands in `lines`, or further parts.
     OK = "ok"

@@ -109,7 +109,9 @@ class Speaker:
             for task in tasks
             if task not in askable
         }
-        failed: ProviderError = QuestionRefused("the answer has no line about the order")
+        failed: ProviderError = QuestionRefused(
+            "the provider's own number, by which several are asked about, is not known"
+        )
         try:
             learned |= self._learn(operation, askable)
         except ProviderError as error:
@@ -168,8 +170,7 @@ class Speaker:
         of_all = protocol.of_all(check, answer, values)
         for task in tasks:
             meant = of_all or protocol.of_line(check, lines, answer, task, values)
-            if meant is not None:
-                yield task.referans, protocol.checked(meant, answer, task, self._provider)
+            yield task.referans, protocol.checked(meant, answer, task, self._provider)
 
     def _learn_one(self, operation: Operation, task: Task) -> Outcome | ProviderError:
         try:

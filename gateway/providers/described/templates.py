@@ -195,7 +195,7 @@ def _is_right(name: str, argument: str) -> bool:
         pattern, _, zone = argument.rpartition(":")
         try:
             return bool(ZoneInfo(zone) and pattern)
-        except (ValueError, OSError):
+        except (KeyError, ValueError, OSError):
             return False
     return True
 
