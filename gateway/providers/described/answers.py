@@ -40,7 +40,7 @@ class Answer:
 
     http: int
     text: str
-    #: Whether it is the format that the file says; text is, unless it is empty.
+    #: Whether it is the format that the file says; text is, unless it is empty or a page.
     is_readable: bool
     tree: Any = None
     #: Seconds in its header Retry-After.
@@ -58,7 +58,8 @@ def parse(kind: str, http: int, body: bytes, headers: Mapping[str, str] | None =
             return Answer(http, text, True, {root.tag: _tree(root, MAX_DEPTH)}, later)
     except (ValueError, LookupError, RecursionError, ElementTree.ParseError, DefusedXmlException):
         return Answer(http, text, False, None, later)
-    return Answer(http, text, bool(text.strip()), None, later)
+    is_text = bool(text.strip()) and not text.lstrip().startswith("<")
+    return Answer(http, text, is_text, None, later)
 
 
 def _decoded(body: bytes) -> str:
@@ -95,7 +96,7 @@ def meaning(
         values,
         expects,
     )
-    if described.lines is None or (whole is not None and whole.means is not Means.OK):
+    if described.lines is None or whole is None or whole.means is not Means.OK:
         return whole
     return of_line(answer, described, described.lines, values, expects)
 
