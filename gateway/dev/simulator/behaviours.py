@@ -62,7 +62,7 @@ Protocols other than znet have more words, where their pages know such an answer
     --------------  ------------------------------------------------------------------------------
     notnow[=N]      the first N sends (1) are put off; nothing is booked
     partial[=N]     N pieces (1) are not delivered
-    say=NAME        a send is answered with the sample exchange of this name
+    say=NAME        a send, or every check, is answered with the sample exchange of this name
 
 WAY of php      the callback
     json        is JSON with the content type of a form
@@ -160,7 +160,7 @@ class Behaviour:
     only_dealer: str | None = None
     #: Pieces that are not delivered.
     lacks: int = 0
-    #: The sample exchange that answers a send.
+    #: The sample exchange that answers a send, or checks.
     says: str = ""
     sends: Faults = field(default=Faults())
     checks: Faults = field(default=Faults())

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 import requests
+from standardwebhooks import Webhook
+from standardwebhooks.webhooks import WebhookVerificationError
 
 from gateway.dev.simulator import Simulator, State
 from gateway.dev.simulator.control import Invalid
@@ -18,10 +20,9 @@ from gateway.dev.simulator.described import sheet
 from gateway.dev.simulator.described.accounts import account
 from gateway.dev.simulator.described.sheet import Sample
 from gateway.dev.simulator.described.store import Store
-from tests.gateway.dev.receiving import Call, Receiver, wait_until
+from tests.gateway.dev.receiving import SECRET, Call, Receiver, wait_until
 
 NAMES = [name for name in sheet.names() if sheet.samples(name)]
-SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
 @contextmanager
@@ -200,6 +201,20 @@ def md5(*parts: str) -> str:
     return hashlib.md5("".join(parts).encode(), usedforsecurity=False).hexdigest()
 
 
+def _watan(call: Call, known: Mapping[str, str]) -> bool:
+    named = (call.headers["X-Webhook-Timestamp"], call.headers["X-Webhook-Nonce"])
+    signed = "\n".join(["POST", call.path, *named, hashlib.sha256(call.body).hexdigest()])
+    wanted = hmac.new(known["callback_secret"].encode(), signed.encode(), hashlib.sha256).hexdigest()
+    return call.headers["X-Webhook-Signature"] == wanted
+
+
+def _is_standard(call: Call, known: Mapping[str, str]) -> bool:
+    try:
+        return bool(Webhook(known["callback_secret"]).verify(call.body, call.headers))
+    except WebhookVerificationError:
+        return False
+
+
 def _reloadly(call: Call, known: Mapping[str, str]) -> bool:
     signed = call.body + b":" + call.headers["X-Reloadly-Request-Timestamp"].encode()
     wanted = hmac.new(known["callback_secret"].encode(), signed, hashlib.sha256).hexdigest()
@@ -228,6 +243,11 @@ SIGNED: dict[str, Callable[[Call, Mapping[str, str]], bool]] = {
     "kinguin": lambda call, known: call.headers["X-Event-Secret"] == known["callback_secret"],
     "h2h_otomax": lambda call, known: call.path.endswith(f"/{known['callback_secret']}"),
     "vtpass": lambda call, known: call.path.endswith(f"/{known['callback_secret']}"),
+    "h2h_irs": lambda call, known: call.path.endswith(f"/{known['callback_secret']}"),
+    "h2h_serpul": lambda call, known: call.path.endswith(f"/{known['callback_secret']}"),
+    "h2h_tiger": lambda call, known: call.path.endswith(f"/{known['callback_secret']}"),
+    "client_api_watan": _watan,
+    "referans": _is_standard,
     # The address is the order's own.
     "dtone": lambda call, known: call.path.endswith("/tok"),
 }
@@ -243,22 +263,26 @@ def test_every_protocol_with_callbacks_is_signed_as_its_page_says(protocol: str)
 def test_a_callback_is_signed_with_the_credentials(
     receiver: Receiver, protocol: str, is_forged: bool
 ) -> None:
-    known = account(protocol) | {"callback_secret": "hook-secret"}
+    known = account(protocol) | {"callback_secret": SECRET}
     words = "after=0.01+badsign" if is_forged else "after=0.01"
-    with provider(protocol, words, callback_url=receiver.url, callback_secret="hook-secret") as simulator:
-        if protocol == "dtone":
-            send_to(simulator, f"{receiver.url}/tok")
+    with provider(protocol, words, callback_url=receiver.url, callback_secret=SECRET) as simulator:
+        if place := own_address(protocol):
+            send_to(simulator, protocol, place, f"{receiver.url}/tok")
         else:
             send(simulator, protocol)
         [call, *_] = receiver.wait_for(1)
-        assert call.method == ("GET" if protocol == "h2h_otomax" else "POST")
+        assert call.method == ("GET" if protocol.startswith("h2h_") else "POST")
         assert SIGNED[protocol](call, known) is not is_forged
 
 
-def send_to(simulator: Simulator, address: str) -> None:
-    """DT One is told with each order where to call back."""
-    sample = one("dtone", "send")
-    body = json.dumps(json.loads(sample.request["body"]) | {"callback_url": address})
+def own_address(protocol: str) -> str:
+    """The field in which an order says where to call back about it."""
+    return sheet.load(protocol).calls[0].callback_url.removeprefix("json.")
+
+
+def send_to(simulator: Simulator, protocol: str, place: str, address: str) -> None:
+    sample = one(protocol, "send")
+    body = json.dumps(json.loads(sample.request["body"]) | {place: address})
     ask(simulator, sample.model_copy(update={"request": sample.request | {"body": body}}))
 
 

@@ -10,7 +10,7 @@ def account(protocol: str, url: str = "") -> dict[str, str]:
     """The credentials of the account, with the token that a call begins with; `url` is the simulator's own."""
     found: dict[str, str] = {}
     for sample in samples(protocol):
-        found |= {name: str(value) for name, value in sample.given["credentials"].items()}
+        found = {name: str(value) for name, value in sample.given["credentials"].items()} | found
     made = {name: value.replace("$url", url) for name, value in load(protocol).credentials.items()}
     return {name: value for name, value in (found | made).items() if name not in DERIVED}
 

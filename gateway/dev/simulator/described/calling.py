@@ -64,8 +64,8 @@ class Receiver:
         values = self.store.values(self.store.book.get(message.referans), event=message.webhook_id)
         codes = _codes(message)
         values |= parts(codes[0]) if codes else {"code": message.pin, "serial": "", "pin": ""}
-        values |= {"word": self.store.word(message.state)}
-        values |= {"message": message.description, "sn": message.pin or values["receipt"]}
+        values |= self.store.said(message.state, message.description)
+        values |= {"sn": message.pin or values["receipt"]}
         if self.secret:
             values["callback_secret"] = self.secret
         if message.forged:

@@ -114,6 +114,8 @@ class Sheet(_Part):
     title: str
     currency: str
     price: Decimal
+    #: `$message` of an order that fails without a reason of its own.
+    reason: str = "the order failed"
     #: The number that it gives an order: `$number` counts from `first_number`.
     own: str = "$number"
     first_number: int = 90_000

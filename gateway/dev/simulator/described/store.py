@@ -10,7 +10,7 @@ from gateway.dev.simulator.behaviours import Behaviour, Fault
 from gateway.dev.simulator.book import DELIVERED, BalanceTooLow, Book, Code, Order, State
 from gateway.dev.simulator.described import reading
 from gateway.dev.simulator.described.reading import Read
-from gateway.dev.simulator.described.sheet import Lines, Reply, Sheet, load, samples
+from gateway.dev.simulator.described.sheet import Lines, Reply, Sample, Sheet, load, samples
 from gateway.dev.simulator.described.writing import Raw, Values, Written, fill, moment, written
 from gateway.dev.simulator.pins import digits_for, masked
 from gateway.dev.simulator.server import Asked
@@ -68,7 +68,7 @@ class Store:
         self._tokens = itertools.count(1)
         self._handlers: dict[str, Callable[[Read], Answer]] = {"send": self._send, "check": self._check}
         self._written = {
-            (group, kind): written(protocol, self.sheet, samples(protocol), reply)
+            (group, kind): self._write(reply)
             for group, replies in self.sheet.answers.items()
             for kind, reply in replies.items()
         }
@@ -102,14 +102,19 @@ class Store:
             "price": _plain(self.price),
             "price_for_1000": _plain(self.price * 1000),
             **moment(),
-            **(_of(order) | {"word": self.word(order.state)} if order else {}),
+            **(self.of(order) if order else {}),
             **more,
         }
         return Values(known, self.sheet.made)
 
-    def word(self, state: State) -> str:
-        """What the protocol calls a state."""
-        return self.sheet.words.get(state.value, state.value)
+    def of(self, order: Order) -> dict[str, str]:
+        """What templates may name of an order, in the words of the protocol."""
+        return {**_of(order), **self.said(order.state, order.description)}
+
+    def said(self, state: State, message: str) -> dict[str, str]:
+        """`$word` and `$message`."""
+        reason = self.sheet.reason if message == behaviours.FAIL_REASON else message
+        return {"word": self.sheet.words.get(state.value, state.value), "message": reason}
 
     def codes(self, codes: tuple[Code, ...], values: Values, kind: str) -> Raw:
         """`$codes`, in an answer of this content type."""
@@ -147,8 +152,6 @@ class Store:
             fault = Fault("notnow")
         kind = "" if fault.failure in UNBOOKED else self._take(call, order)
         self._echo("send", f"{order.referans}  {order.player}  {kind or 'not booked'} {fault.failure}")
-        if order.behaviour.says:
-            return self._spoiled(self._say_sample(order), fault)
         return self._spoiled(self._say(call, SAYING.get(fault.failure, kind), order), fault)
 
     def _order(self, call: Read) -> Order:
@@ -176,7 +179,7 @@ class Store:
         behaviour, price = order.behaviour, self.price * order.quantity
         if order.times_booked and self.sheet.repeated == "used":
             return "used"
-        sample = self._samples.get(behaviour.says)
+        sample = self._sample(call, order)
         if behaviour.refuse_reason is not None or (sample and sample.expect["result"] in NOT_BOOKED):
             self.book.refused(order)
             if order.times_refused == 1:
@@ -219,9 +222,14 @@ class Store:
         """One answer about several orders, by what was asked for. What goes wrong with one goes wrong with all."""
         looked = {name: self._look(call, order, name) for name, order in orders.items()}
         fault = next((fault for _, fault in looked.values() if fault != Fault()), self.fault or Fault())
-        said = {name: self._say(call, kind, orders[name]).text for name, (kind, _) in looked.items()}
+        said = {name: self._say(call, kind, orders[name]) for name, (kind, _) in looked.items()}
+        for name, answer in said.items():
+            if answer.status == NO_SUCH_ANSWER or self._sample(call, orders[name]):
+                return answer
         each = [
-            fill(lines.each, Values({"asked": name, "line": line}, {})) for name, line in said.items() if line
+            fill(lines.each, Values({"asked": name, "line": answer.text}, {}))
+            for name, answer in said.items()
+            if answer.text
         ]
         whole = fill(lines.whole, self.values(lines=",".join(each)))
         return self._spoiled(Answer(whole, content_type="application/json"), fault)
@@ -230,23 +238,22 @@ class Store:
         """The answer of this kind; empty for a send that is not answered."""
         if not kind:
             return Answer("")
-        group = call.call.group
-        if kind not in self.kinds(group):
+        group, sample = call.call.group, self._sample(call, order)
+        if kind not in self.kinds(group) and not sample:
             text = f"the simulator of {self._protocol} has no answer {kind!r} to {group}\n"
             return Answer(text, status=NO_SUCH_ANSWER, content_type="text/plain")
-        return self._written_as(self.reply(group, kind), order, {**call.values(), **more})
-
-    def _say_sample(self, order: Order) -> Answer:
-        """What a sample answers, whatever happened."""
-        reply = Reply(sample=order.behaviour.says)
-        return self._written_as(
-            written(self._protocol, self.sheet, samples(self._protocol), reply), order, {}
-        )
-
-    def _written_as(self, found: Written, order: Order | None, asked: Mapping[str, str]) -> Answer:
-        values = self.values(order, **{**asked, **(_of(order) if order else {})})
+        found = self._write(Reply(sample=sample.name)) if sample else self.reply(group, kind)
+        values = self.values(order, **{**call.values(), **more, **(self.of(order) if order else {})})
         values["codes"] = self.codes(shown(order), values, found.type)
         return Answer(found.text(values), status=found.status, content_type=found.type)
+
+    def _sample(self, call: Read, order: Order | None) -> Sample | None:
+        """The sample that answers a call about this order, whatever happened to it."""
+        sample = self._samples.get(order.behaviour.says) if order else None
+        return sample if sample and sample.op == call.call.op else None
+
+    def _write(self, reply: Reply) -> Written:
+        return written(self._protocol, self.sheet, samples(self._protocol), reply)
 
     def _spoiled(self, answer: Answer, fault: Fault) -> Answer:
         return spoiled(answer, Fault("", fault.delay_seconds) if fault.failure in SAYING else fault)
@@ -272,7 +279,6 @@ def _of(order: Order) -> dict[str, str]:
         "quantity": str(order.quantity),
         "cost": _plain(order.price),
         "remains": str(order.behaviour.lacks),
-        "message": order.description,
         **(parts(codes[0]) if codes else {"code": code, "serial": "", "pin": ""}),
         "receipt": receipt,
         #: What stands in a field that has either.
