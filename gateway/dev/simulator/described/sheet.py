@@ -29,8 +29,9 @@ class Recipe(_Part):
 
     by: Literal["json", "md5", "sha1", "sha256", "hmac_sha1", "hmac_sha256", "base64", "aes_cbc"]
     of: str
-    #: Of an HMAC or of AES: the key; one that begins with `whsec_` is base64 behind that.
+    #: Of an HMAC or of AES: the key; with `whsec` it is base64 after `whsec_`, as Standard Webhooks has it.
     key: str = ""
+    whsec: bool = False
     iv: str = ""
     to: Literal["hex", "base64", "base64url", "base64 twice"] = "hex"
     #: Only this many characters of it.

@@ -158,16 +158,12 @@ def made(recipe: Recipe, values: Values) -> str:
     if recipe.by == "aes_cbc":
         data = _encrypted(text, fill(recipe.key, values), fill(recipe.iv, values))
     elif recipe.by.startswith("hmac_"):
-        data = hmac.digest(_key(fill(recipe.key, values)), text, recipe.by.removeprefix("hmac_"))
+        secret = fill(recipe.key, values)
+        key = base64.b64decode(secret.removeprefix("whsec_")) if recipe.whsec else secret.encode()
+        data = hmac.digest(key, text, recipe.by.removeprefix("hmac_"))
     else:
         data = text if recipe.by == "base64" else hashlib.new(recipe.by, text, usedforsecurity=False).digest()
     return _encoded(data, "base64" if recipe.by == "base64" else recipe.to)[: recipe.first]
-
-
-def _key(secret: str) -> bytes:
-    if secret.startswith("whsec_"):
-        return base64.b64decode(secret.removeprefix("whsec_"))
-    return secret.encode()
 
 
 def _encoded(data: bytes, to: str) -> str:
