@@ -6,7 +6,7 @@ say what that means: never a refusal, and never that the order is unknown.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from defusedxml import DefusedXmlException, ElementTree
 
@@ -22,6 +22,10 @@ from models import masking
 MAX_DEPTH = 40
 DECODER = strict_json.decoder(parse_float=Number)
 
+#: Parts of Read, by name; and one code, with what an answer says of it.
+Parts = Mapping[str, str]
+Entry = Mapping[str, Any]
+
 
 @dataclass(frozen=True, slots=True)
 class Meant:
@@ -29,7 +33,7 @@ class Meant:
 
     means: Means
     rule: Rule
-    parts: Mapping[str, str]
+    parts: Parts
     codes: tuple[delivered.Code, ...] = ()
     unreadable_code: bool = False
 
@@ -80,71 +84,95 @@ def _tree(element: Any, depth: int) -> Any:
     return {name: each[0] if len(each) == 1 else each for name, each in found.items()}
 
 
+class Described(Protocol):
+    """What a file says of an answer, of a line in it, or of a callback."""
+
+    @property
+    def rules(self) -> Sequence[Rule]: ...
+    @property
+    def read(self) -> Read: ...
+    @property
+    def codes(self) -> Codes | None: ...
+
+
 def meaning(
-    answer: Answer, described: Operation, of_all_calls: Sequence[Rule], values: Values, expects: str = "auto"
+    answer: Answer, operation: Operation, of_all_calls: Sequence[Rule], values: Values, expects: str
 ) -> Meant | None:
     """What the answer says about an order; None if no rule fits, or it has no line about the order.
 
     The order's names are in `values`.
     """
-    whole = first(
-        answer,
-        answer.tree,
-        (*of_all_calls, *described.rules),
-        described.read,
-        described.codes,
-        values,
-        expects,
-    )
-    if described.lines is None or whole is None or whole.means is not Means.OK:
+    whole = first(answer, answer.tree, operation, values, expects, before=of_all_calls)
+    if operation.lines is None or whole is None or whole.means is not Means.OK:
         return whole
-    return of_line(answer, described, described.lines, values, expects)
+    return of_line(answer, operation, operation.lines, values, expects, may_be_alone=operation.lines.alone)
 
 
-def of_line(answer: Answer, described: Operation, lines: Lines, values: Values, expects: str) -> Meant | None:
+def of_line(
+    answer: Answer,
+    operation: Operation,
+    lines: Lines,
+    values: Values,
+    expects: str,
+    *,
+    may_be_alone: bool = False,
+) -> Meant | None:
     """What the line about an order says; None if there is none, or no rule fits."""
-    read = lines.read or described.read
-    line = _line(lines, read, answer.tree, values)
-    if line is None:
-        return None
-    codes = lines.codes or described.codes
-    return first(answer, line, lines.rules or described.rules, read, codes, values, expects)
+    described = lines.completed(operation)
+    line = _line(described, answer.tree, values, may_be_alone=may_be_alone)
+    return None if line is None else first(answer, line, described, values, expects)
 
 
-def _line(lines: Lines, read: Read, tree: Any, values: Values) -> Any:
+def _line(lines: Lines, tree: Any, values: Values, *, may_be_alone: bool) -> Any:
     """The one line that names the order; if two do, neither is certain."""
     listed = tree if lines.each is None else lines.each.find(tree)
     if lines.keys is not None:
         return listed.get(values[lines.keys]) if isinstance(listed, dict) else None
     candidates = listed if isinstance(listed, list) else [] if listed is None else [listed]
-    if lines.alone and len(candidates) == 1 and not values["is_one_of_many"]:
+    if may_be_alone and len(candidates) == 1:
         return candidates[0]
-    name, place = ("reference", read.reference) if read.reference else ("own", read.own)
-    found = [each for each in candidates if place and values[name] and place.text_in(each) == values[name]]
-    return single(found) if len(found) == 1 else None
+    name, place = ("reference", lines.read.reference) if lines.read.reference else ("own", lines.read.own)
+    wanted = values[name]
+    found = [each for each in candidates if place and wanted and place.text_in(each) == wanted]
+    return found[0] if len(found) == 1 else None
 
 
 def first(
     answer: Answer,
     tree: Any,
-    rules: Sequence[Rule],
-    read: Read,
-    codes: Codes | None,
+    described: Described,
     values: Values,
     expects: str = "auto",
+    *,
+    before: Sequence[Rule] = (),
 ) -> Meant | None:
     """What the first rule says that fits; None if none does. `tree` is what paths begin at."""
-    for rule in rules:
+    for rule in (*before, *described.rules):
         groups = _fits(rule, answer, tree)
         if groups is not None:
-            parts = {
-                name: text for name, path in read.beside(rule.read).said() if (text := path.text_in(tree))
-            }
+            read = described.read.beside(rule.read)
+            parts = {name: text for name, path in read.said() if (text := path.text_in(tree))}
             parts |= {name: text for name, text in groups.items() if name in Read.model_fields}
-            if rule.means not in (Means.COMPLETED, Means.PARTIAL):
-                return Meant(rule.means, rule, parts)
-            return _delivered(rule, rule.codes or codes, tree, parts, groups, values, expects)
+            if rule.means in (Means.COMPLETED, Means.PARTIAL):
+                return _delivery(rule, rule.codes or described.codes, tree, parts, groups, values, expects)
+            return Meant(rule.means, rule, parts)
     return None
+
+
+def _delivery(
+    rule: Rule,
+    codes: Codes | None,
+    tree: Any,
+    parts: Parts,
+    groups: Parts,
+    values: Values,
+    expects: str,
+) -> Meant:
+    found, is_sealed = ([groups], False) if "code" in groups else _entries(codes, tree, values)
+    if codes and codes.otherwise and expects != "code":
+        found, parts = _words_or_codes(found, parts, codes.otherwise, expects)
+    read = delivered.read(found)
+    return Meant(rule.means, rule, parts, read.codes, read.unreadable or is_sealed)
 
 
 def _fits(rule: Rule, answer: Answer, tree: Any) -> Mapping[str, str] | None:
@@ -158,29 +186,17 @@ def _fits(rule: Rule, answer: Answer, tree: Any) -> Mapping[str, str] | None:
     return rule.text.search(rule.text_of.text_in(tree) if rule.text_of else answer.text)
 
 
-def _delivered(
-    rule: Rule,
-    codes: Codes | None,
-    tree: Any,
-    parts: Mapping[str, str],
-    groups: Mapping[str, str],
-    values: Values,
-    expects: str,
-) -> Meant:
-    found, is_sealed = ([groups], False) if "code" in groups else _entries(codes, tree, values)
-    if (
-        codes
-        and codes.otherwise
-        and expects != "code"
-        and all(isinstance(each.get("code"), str) for each in found)
-    ):
-        said = [each["code"] for each in found]
-        is_code = expects == "auto" and all(map(_looks_like_code, said))
-        if said and not (is_code and codes.otherwise == "receipt"):
-            parts = {codes.otherwise: " ".join(said), **parts}
-        found = found if is_code else []
-    read = delivered.read(found)
-    return Meant(rule.means, rule, parts, read.codes, read.unreadable or is_sealed)
+def _words_or_codes(
+    found: Sequence[Entry], parts: Parts, otherwise: str, expects: str
+) -> tuple[Sequence[Entry], Parts]:
+    """The codes, and the parts, of what may be either. A code is never a receipt, which everyone may see."""
+    said = [each.get("code") for each in found]
+    if not said or not all(isinstance(each, str) for each in said):
+        return found, parts
+    with_words = {otherwise: " ".join(map(str, said)), **parts}
+    if expects == "auto" and all(_looks_like_code(str(each)) for each in said):
+        return found, (parts if otherwise == "receipt" else with_words)
+    return [], with_words
 
 
 def _looks_like_code(text: str) -> bool:
@@ -188,12 +204,12 @@ def _looks_like_code(text: str) -> bool:
     return masking.mask(text) == log.MASKED
 
 
-def _entries(codes: Codes | None, tree: Any, values: Values) -> tuple[list[Mapping[str, Any]], bool]:
+def _entries(codes: Codes | None, tree: Any, values: Values) -> tuple[Sequence[Entry], bool]:
     """The codes as objects of code, pin, serial and expires_at, and whether one cannot be decrypted."""
     if codes is None:
         return [], False
     listed = codes.each.find(tree) if codes.each else tree
-    found: list[Mapping[str, Any]] = []
+    found: list[Entry] = []
     is_sealed = False
     for line in listed if isinstance(listed, list) else [listed]:
         entry = {name: single(path.find(line)) for name, path in _parts(codes) if path is not None}

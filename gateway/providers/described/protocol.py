@@ -86,7 +86,6 @@ class Protocol:
             "credentials": self.credentials(provider),
             "base_url": provider.base_url.rstrip("/"),
             "now": _moment(now or datetime.now(UTC)),
-            "is_one_of_many": len(tasks) > 1,
         }
         if tasks:
             made |= self._values_of(tasks[0])
@@ -128,8 +127,7 @@ class Protocol:
 
     def of_all(self, check: Check, answer: Answer, values: templates.Values) -> Meant | None:
         """What the answer about several orders says of the question itself; None if nothing."""
-        rules = (*self.file.rules, *check.rules)
-        meant = answers.first(answer, answer.tree, rules, check.read, None, values)
+        meant = answers.first(answer, answer.tree, check, values, before=self.file.rules)
         return meant if meant is not None and meant.means in OF_ALL else None
 
     def of_line(
@@ -145,7 +143,7 @@ class Protocol:
         said = self.file.callback
         if said is None:
             raise UnreadableCallback(f"the protocol {self.name} has no callbacks")
-        meant = answers.first(Answer(200, text, True, fields), fields, said.rules, said.read, said.codes, {})
+        meant = answers.first(Answer(200, text, True, fields), fields, said, {})
         if meant is None:
             raise UnreadableCallback("the state of the order is not known to the protocol")
         if meant.means is Means.PING:

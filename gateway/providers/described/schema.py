@@ -271,9 +271,16 @@ class Lines(_Part):
     keys: Literal["own", "reference"] | None = None
     #: A single line of an answer about a single order is its line, whatever it names.
     alone: bool = False
-    read: Read | None = None
+    read: Read = Field(default_factory=Read)
     codes: Codes | None = None
     rules: Rules = ()
+
+    def completed(self, of_answer: "Operation") -> Self:
+        """With what the whole answer has, where nothing is said."""
+        missing = {name: getattr(of_answer, name) for name in ("read", "codes", "rules")}
+        return self.model_copy(
+            update={name: each for name, each in missing.items() if name not in self.model_fields_set}
+        )
 
 
 class Request(_Part):
@@ -446,6 +453,14 @@ class ProtocolFile(_Part):
     steps: Mapping[Name, Operation] = Field(default_factory=dict)
     #: What is so of the answers to all calls; tried before the rules of each.
     rules: Rules = ()
+
+    @model_validator(mode="after")
+    def _traits_fit(self) -> Self:
+        if self.traits.ask_buys and self.check is not None:
+            raise ValueError("with `ask_buys` the question is `send`, and there is no `check`")
+        if self.traits.max_check > 1 and (self.check is None or self.check.many is None):
+            raise ValueError("with `max_check` there is a `check.many`, which asks about several")
+        return self
 
 
 #: What templates may name, beside `credentials.…`, `params.…` and `fields.…`.

@@ -24,7 +24,7 @@ from models import masking
 from models.masking import Known
 
 HTML = b"<!DOCTYPE html><title>502</title>"
-ORDER = {"reference": "r1", "own": None, "is_one_of_many": False}
+ORDER = {"reference": "r1", "own": None}
 
 
 def operation(**described: Any) -> Operation:
