@@ -11,6 +11,7 @@ import pytest
 
 from gateway.callbacks import reading
 from gateway.callbacks.verifiers import CallbackRequest
+from gateway.dev.simulator import State
 from gateway.providers.base import (
     About,
     AskNow,
@@ -29,7 +30,7 @@ from gateway.providers.described.callbacks import Presented
 from gateway.signatures import BadSignature
 from models.outcome import Outcome
 from models.status import ExternalStatus
-from tests.gateway.dev.receiving import Call, Receiver
+from tests.gateway.dev.receiving import Call, Receiver, wait_until
 from tests.gateway.providers.parties import (
     DESCRIBED,
     REFERANS,
@@ -103,6 +104,7 @@ def test_an_order_that_fails(name: str) -> None:
     with parties(name, "after=0+fail") as both:
         said = both.send()
         assert not isinstance(said, Refused), "it was booked"
+        wait_until(lambda: both.simulator.book.orders()[0].state is not State.PROCESSING)
         [learned] = both.check(both.after(said))
         assert isinstance(learned, Outcome), learned
         assert (learned.status is ExternalStatus.FAILED) is (
