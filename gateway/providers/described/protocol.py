@@ -18,6 +18,7 @@ from gateway.providers.base import (
     ProviderError,
     QuestionRefused,
     Refused,
+    Reply,
     Task,
     Traits,
     UnknownReference,
@@ -54,14 +55,29 @@ class Protocol:
         self.CURRENCY = file.currency
         self.CREDENTIALS = tuple(each for each in file.credentials if each != CALLBACK_SECRET)
         self.FIELDS = tuple(file.fields)
-        self.ACKNOWLEDGEMENT = file.callback.reply.body if file.callback and file.callback.reply else None
+        said = file.callback.reply if file.callback else None
+        self.ACKNOWLEDGEMENT = Reply(said.body, said.status, said.type) if said else None
 
     @cached_property
     def traits(self) -> Traits:
         """What the core must know of it."""
-        said = self.file.traits
+        said, check = self.file.traits, self.file.check
+        operations = (
+            self.file.send,
+            check,
+            self.file.balance,
+            self.file.catalogue,
+            *self.file.steps.values(),
+        )
+        timeouts = [said.timeout, *(each.timeout for each in operations if each)]
         return Traits(
-            said.traces, said.ask_buys, said.ask_within, said.max_check, said.timeout, said.max_quantity
+            traces=said.traces,
+            ask_buys=said.ask_buys,
+            ask_within_seconds=said.ask_within,
+            max_check=said.max_check if check and check.many and not said.ask_buys else 1,
+            many_by_own_number=bool(check and check.many and check.many.by == "own"),
+            timeout_seconds=max((each for each in timeouts if each), default=None),
+            max_quantity=said.max_quantity,
         )
 
     def reference(self, task: Task) -> str:

@@ -1,5 +1,6 @@
 """Speaks a described protocol with one provider: makes the calls that the file describes."""
 
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ from gateway.providers.base import (
     Refused,
     Task,
     Traces,
+    UnknownReference,
 )
 from gateway.providers.described import answers
 from gateway.providers.described.answers import Answer, Meant
@@ -31,6 +33,8 @@ from models.provider import Provider
 
 #: Bytes of the largest answer that is read, of a catalogue and of any other call.
 CATALOGUE_BYTES, ANSWER_BYTES = 16 * 1024 * 1024, 512 * 1024
+#: Seconds that a call gets whose operation has used up its time: it ends before anything is sent.
+SHORTEST_SECONDS = 0.001
 #: Further steps of one operation, at most.
 MOST_STEPS = 2
 #: Seconds before its end for which a token counts as ended, and for which one counts that does not say how long.
@@ -83,12 +87,15 @@ class Speaker:
         self._client = client
         self._tokens = tokens
         self._now = now
+        #: When the operation under way must end, by the monotonic clock: all of its calls together.
+        self._ends_at = math.inf
         self._account = (provider.id, *sorted(provider.credentials.items()))
 
     def send(self, task: Task) -> Outcome:
         """Send the order. Raises Refused, NotNow, InDoubt, NotReached, NoAnswer."""
         protocol, operation = self._protocol, self._protocol.file.send
         self._refuse_what_cannot_be(task)
+        self._begin(operation)
         try:
             meant, answer = self._ask(operation, self._values(task), task.expects)
         except BadValue as error:
@@ -103,6 +110,7 @@ class Speaker:
         if operation is None:
             return [CannotAsk("the protocol has no question about an order") for _ in tasks]
         askable = [task for task in tasks if self._can_ask(task)]
+        self._begin(operation)
         try:
             learned = self._learn(operation, askable)
         except ProviderError as error:
@@ -119,6 +127,7 @@ class Speaker:
         operation = self._protocol.file.balance
         if operation is None:
             raise QuestionRefused("the protocol has no question about the balance")
+        self._begin(operation)
         meant, answer = self._ask(operation, self._values(), "auto")
         return self._protocol.balance(meant, answer, self._provider)
 
@@ -127,8 +136,14 @@ class Speaker:
         operation = self._protocol.file.catalogue
         if operation is None:
             raise QuestionRefused("the protocol has no catalogue")
+        self._begin(operation)
         meant, answer = self._ask(operation, self._values(), "auto")
         return self._protocol.packages(operation, meant, answer, self._provider)
+
+    def _begin(self, operation: Operation) -> None:
+        """Every call of an operation, those for a token and further steps too, ends within the time of one."""
+        seconds = operation.timeout or self._protocol.file.traits.timeout or self._client.deadline_seconds
+        self._ends_at = time.monotonic() + seconds
 
     def _refuse_what_cannot_be(self, task: Task) -> None:
         """Raises Refused where nothing should be sent."""
@@ -136,7 +151,8 @@ class Speaker:
             raise Refused(
                 f"not sent: the route lacks {' and '.join(missing)}; set it with `gateway routes add … --param`"
             )
-        if task.quantity > (most := self._protocol.traits.max_quantity):
+        most = self._protocol.traits.max_quantity
+        if most is not None and task.quantity > most:
             raise Refused(f"not sent: the provider takes at most {most} in one order, not {task.quantity}")
 
     def _can_ask(self, task: Task) -> bool:
@@ -155,6 +171,8 @@ class Speaker:
         whole = protocol.read(operation, answer, values, "auto")
         if whole is not None and whole.means not in (Means.OK,):
             error = protocol.checked(whole, answer, named[0], self._provider)
+            if isinstance(error, UnknownReference):  # said of no line, it teaches nothing
+                return {}
             if isinstance(error, ProviderError):
                 return {task.referans: error for task in named}
         found = protocol.lines(operation, many.lines, answer, named, values)
@@ -185,10 +203,17 @@ class Speaker:
                 break
             step = self._protocol.file.steps[meant.rule.then]
             values |= {name: value for name, value in meant.parts.items() if name in ("own", "reference")}
-            answer = self._call(step, values)
+            answer = self._further(step, values)
             found = self._protocol.read(step, answer, values, expects)
             meant = merged(meant, found) if found else None
         return meant, answer
+
+    def _further(self, step: Operation, values: dict[str, Any]) -> Answer:
+        """The answer to a further step. If it is not reached, the first call was made all the same."""
+        try:
+            return self._call(step, values)
+        except NotReached as error:
+            raise NoAnswer(f"the first call was answered, a further one was not: {error}") from None
 
     def _call(self, operation: Operation, values: dict[str, Any], many: Request | None = None) -> Answer:
         """The answer to one call; with a new token once more if the one in use has ended."""
@@ -219,7 +244,7 @@ class Speaker:
                 headers=call.headers,
                 body=call.body,
                 max_bytes=size,
-                timeout_seconds=operation.timeout or self._protocol.traits.timeout_seconds,
+                timeout_seconds=max(self._ends_at - time.monotonic(), SHORTEST_SECONDS),
             )
         except outbound.Unreachable as error:
             raise NotReached(str(error)) from None
