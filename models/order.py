@@ -381,8 +381,8 @@ ORDER BY given.position, o."providerId" = given.provider_id DESC, o."createdAt" 
 FIND = Prepared(f"SELECT {COLUMNS} FROM product_orders AS o WHERE o.id = %s")
 SETTLE = sql.read(
     "settle.sql",
-    rank=rank_in_sql("given.status"),
-    kind=kind_in_sql("given.status"),
+    rank=rank_in_sql("given.said"),
+    kind=kind_in_sql("given.said"),
     from_rank=rank_in_sql(LOWERED.format(word='o."externalStatus"')),
     from_kind=kind_in_sql(LOWERED.format(word='o."externalStatus"')),
     is_ours=IS_OURS,
