@@ -79,7 +79,8 @@ class Client:
         pool_size: int = POOL_SIZE,
     ) -> None:
         self._timeouts = (connect_timeout_seconds, read_timeout_seconds)
-        self._deadline_seconds = deadline_seconds
+        #: Seconds that a whole call may take.
+        self.deadline_seconds = deadline_seconds
         self._max_bytes = max_bytes
         self._pool_size = pool_size
         self._local = threading.local()
@@ -119,7 +120,7 @@ class Client:
     def _call(
         self, method: str, url: str, max_bytes: int, timeout_seconds: float | None = None, **arguments: Any
     ) -> Response:
-        deadline_seconds = timeout_seconds or self._deadline_seconds
+        deadline_seconds = timeout_seconds or self.deadline_seconds
         connect, read = self._timeouts
         _call.begin(deadline_seconds, max_bytes + MAX_FRAME_BYTES)
         if not hasattr(self._local, "session"):
@@ -143,7 +144,7 @@ class Client:
         if _call.remaining_bytes < 0:
             return "the answer has no end within its bound"
         if _call.remaining_seconds() <= 0:
-            return f"no whole answer within {self._deadline_seconds:g} s"
+            return f"no whole answer within {_call.seconds:.3g} s"
         cause = error.args[0] if error.args and isinstance(error.args[0], Exception) else error
         cause = getattr(cause, "reason", None) or cause
         return next((words for kind, words in WORDS if isinstance(cause, kind)), type(cause).__name__)
@@ -206,6 +207,8 @@ class _Call(threading.local):
     """What the thread's own call has come to, as its connection sees it."""
 
     deadline: float = math.inf
+    #: How long it may take, in seconds.
+    seconds: float = math.inf
     #: Bytes that may still come, the head and what frames the body included.
     remaining_bytes: float = math.inf
     #: Whether anything was handed to the network.
@@ -214,6 +217,7 @@ class _Call(threading.local):
     calls_sent: int = 0
 
     def begin(self, deadline_seconds: float, max_bytes: int) -> None:
+        self.seconds = deadline_seconds
         self.deadline = time.monotonic() + deadline_seconds
         self.remaining_bytes = max_bytes
         self.sent = False

@@ -313,6 +313,7 @@ def parameters(position: int, arrival: Arrival, *, with_plain: bool = False) -> 
         "codes": _sealed_codes(outcome.codes, belongs_to, with_plain) if outcome.codes else None,
         "has_plain": with_plain or not sealed.has_keys(),
         "unreadable_code": outcome.unreadable_code,
+        "is_partial": outcome.is_partial,
         "receipt": outcome.receipt,
         "message": outcome.message,
         "note": texts.clean(arrival.note or outcome.message or "", texts.TIMELINE) or None,
@@ -324,6 +325,8 @@ def parameters(position: int, arrival: Arrival, *, with_plain: bool = False) -> 
         "failure_reason": arrival.failure_reason.value,
         "next_check_seconds": arrival.next_check_seconds,
         "code_ask_seconds": arrival.code_ask_seconds,
+        "may_ask_for_code": arrival.may_ask_for_code,
+        "ends_send": arrival.ends_send,
         "dedupe_key": arrival.dedupe_key,
         "outcome": sealed.seal(as_json(outcome), belongs_to),
         "raw": sealed.seal(arrival.raw, belongs_to) if arrival.raw is not None else None,
@@ -378,8 +381,8 @@ ORDER BY given.position, o."providerId" = given.provider_id DESC, o."createdAt" 
 FIND = Prepared(f"SELECT {COLUMNS} FROM product_orders AS o WHERE o.id = %s")
 SETTLE = sql.read(
     "settle.sql",
-    rank=rank_in_sql("given.status"),
-    kind=kind_in_sql("given.status"),
+    rank=rank_in_sql("given.said"),
+    kind=kind_in_sql("given.said"),
     from_rank=rank_in_sql(LOWERED.format(word='o."externalStatus"')),
     from_kind=kind_in_sql(LOWERED.format(word='o."externalStatus"')),
     is_ours=IS_OURS,

@@ -163,7 +163,7 @@ def reverse(order_id: str, *, by: str, reason: str, seen: str | None = None) -> 
 def dismiss(order_id: str, *, by: str, reason: str, seen: str | None = None) -> Decision:
     """The order stays as it is, and needs no attention any more; what was kept of it stays readable.
 
-    An order that waits for a person to fulfil it goes on waiting. Raises NotPossible.
+    An order that waits for a person to fulfil or to find it goes on waiting. Raises NotPossible.
     """
     found = _found(order_id, by, seen)
     values = {"id": found.id, "seen": found.version, "by": by, "note": _note("dismissed", reason)}
@@ -399,10 +399,14 @@ WITH seen AS (
             AND {IS_OURS}) AS waits_for_person
     FROM product_orders AS o WHERE o.id = %(id)s AND {VERSION} = %(seen)s FOR UPDATE
 ), dismissed AS (
-    UPDATE product_orders AS o SET attention = CASE WHEN seen.waits_for_person THEN 'manual' END,
+    UPDATE product_orders AS o SET attention = CASE
+            WHEN seen.waits_for_person AND seen.attention = 'cannot_ask' THEN 'cannot_ask'
+            WHEN seen.waits_for_person THEN 'manual'
+        END,
         "attentionAt" = CASE WHEN seen.waits_for_person THEN now() END
     FROM seen
-    WHERE o.id = seen.id AND seen.attention IS NOT NULL AND NOT (seen.waits_for_person AND seen.attention = 'manual')
+    WHERE o.id = seen.id AND seen.attention IS NOT NULL
+        AND NOT (seen.waits_for_person AND seen.attention IN ('manual', 'cannot_ask'))
     RETURNING o.id
 ), told AS (
     INSERT INTO referans.order_events (order_id, source, "from", "to", message, result, "by")

@@ -14,8 +14,8 @@ from typing import Any
 from urllib.parse import parse_qsl
 from xml.etree import ElementTree
 
-from gateway.callbacks import reading
-from gateway.callbacks.verifiers import CallbackRequest
+from gateway.callbacks import contents
+from gateway.callbacks.requests import CallbackRequest
 from gateway.providers.base import AskNow, Balance, ProviderError, Task, UnreadableCallback
 from gateway.providers.described import answers, callbacks
 from gateway.providers.described.callbacks import Presented
@@ -231,7 +231,7 @@ def _callback(protocol: Protocol, exchange: Mapping[str, Any]) -> dict[str, Any]
     said, provider = exchange["request"], provider_of(protocol, exchange)
     query = {name: [value] for name, value in (said.get("query") or {}).items()}
     headers, body = _headers(said.get("headers") or {}), (said.get("body") or "").encode()
-    fields = reading.read_fields(CallbackRequest(said["method"], None, query, headers, body))
+    fields = contents.read_fields(CallbackRequest(said["method"], None, query, headers, body))
     presented = Presented(said["method"], said["path"], headers, body, fields)
     described = protocol.file.callback
     now = datetime.fromtimestamp(exchange["given"]["now"], UTC)

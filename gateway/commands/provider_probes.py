@@ -6,7 +6,7 @@ from gateway import log, outbound, providers
 from gateway.commands.printing import counted
 from gateway.commands.probes import PROBE_SECONDS, Finding, Status
 from gateway.commands.provider_options import is_in_clear
-from gateway.providers import ADAPTERS
+from gateway.providers import kinds
 from gateway.providers.base import ProviderError
 from gateway.settings import Settings
 from models import balances, gauges, provider, provider_counts, provider_health, stock
@@ -119,7 +119,8 @@ def _well(account: ProviderGauge) -> str:
 
 def _asked(account: Provider, finding: Finding) -> Finding:
     """`finding`, with what the provider says now when it is asked for its balance."""
-    if account.adapter not in ADAPTERS or not ADAPTERS[account.adapter].HAS_SERVICE:
+    protocol = kinds.find(account.adapter)
+    if protocol is None or not protocol.HAS_SERVICE:
         return finding
     client = outbound.Client(
         connect_timeout_seconds=PROBE_SECONDS / 2,

@@ -14,7 +14,7 @@ from gateway.commands import accounts, balances, credentials, operating, printin
 from gateway.commands import provider_options as option
 from gateway.commands.accounts import Wanted
 from gateway.commands.context import Problem, change_provider, check_tenant, find_provider, gateway
-from gateway.providers import ADAPTERS
+from gateway.providers import kinds
 from gateway.providers.base import ProviderError
 from models import provider, provider_health, standing, tenants
 from models.balances import Told, begin_asking, keep_asked
@@ -72,8 +72,8 @@ def add(
         metavar="ID", callback=_id, help="A short name; it is part of the callback URL."
     ),
     adapter: str = typer.Option(
-        help=f"The protocol it speaks: {', '.join(ADAPTERS)}.",
-        callback=lambda value: option.one_of(ADAPTERS, value),
+        help=f"The protocol it speaks: {', '.join(kinds.names())}.",
+        callback=lambda value: option.one_of(kinds.names(), value),
     ),
     base_url: option.BaseUrl = None,
     callback: option.Callback = None,
@@ -113,12 +113,12 @@ def add(
         if known and not replace_:
             raise _exists(provider_id)
         wanted = accounts.completed(adapter, wanted, known)
-        kind = accounts.kind_of(known, wanted)
+        kind = accounts.kind_of(adapter, known, wanted)
         begun, fresh_secret = accounts.begin(provider_id, adapter, wanted, known), kind.new_secret()
         # A bad option is refused before anyone types a password.
         accounts.change(begun, wanted, {}, fresh_secret)
         kept = accounts.kept_credentials(begun, kind.name)
-        given = credentials.read(ADAPTERS[adapter].CREDENTIALS, kind, kept)
+        given = credentials.read(kinds.get(adapter).CREDENTIALS, kind, kept)
 
         def make(now: Provider | None) -> Provider:
             present = accounts.begin(provider_id, adapter, wanted, now)
@@ -208,7 +208,7 @@ def set_(
     with gateway() as settings:
         check_tenant(tenant_id.value if tenant_id else None)
         known = find_provider(provider_id)
-        kind = accounts.kind_of(known, wanted)
+        kind = accounts.kind_of(known.adapter, known, wanted)
         fresh_secret = kind.new_secret()
         accounts.change(known, wanted, {}, fresh_secret)
         kept = accounts.kept_credentials(known, kind.name)
@@ -290,7 +290,8 @@ def test(
     with gateway():
         found = find_provider(provider_id)
         health = provider_health.health(provider_id)
-    if found.adapter in ADAPTERS and not ADAPTERS[found.adapter].HAS_SERVICE:
+    protocol = kinds.find(found.adapter)
+    if protocol and not protocol.HAS_SERVICE:
         raise Problem(f"{provider_id} ({found.adapter}) calls no service, so there is nothing to test")
     with gateway():
         asking = begin_asking(provider_id)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from gateway.callbacks import reading
 from gateway.commands.printing import counted
-from gateway.providers import ADAPTERS
+from gateway.providers import kinds
 from gateway.providers.base import UnreadableCallback
 from models import inbox, order, provider, rereading
 from models.db import sealed
@@ -99,7 +99,7 @@ class Replay:
         found = self._providers[provider_id]
         if found is None:
             raise NoReader(f"the provider {provider_id} was removed")
-        if found.adapter not in ADAPTERS:
+        if kinds.find(found.adapter) is None:
             raise NoReader(f"this version does not have the adapter {found.adapter}")
         return found
 

@@ -11,7 +11,7 @@ from gateway.commands import printing
 from gateway.commands.context import Problem, check_tenant, gateway, no_provider
 from gateway.commands.options import NONE, Given, amount, or_none, tenant
 from gateway.commands.options import currency as read_currency
-from gateway.providers import ADAPTERS, players
+from gateway.providers import kinds, players
 from models import provider, provider_health, route, stock
 from models.provider import Provider
 from models.route import Cost, ListedRoute
@@ -168,7 +168,7 @@ def _cost(account: Provider, cost: Given[Decimal] | None, currency: str | None) 
         if currency:
             raise typer.BadParameter("is the currency of --cost, which is missing", param_hint="--currency")
         return None
-    protocol = ADAPTERS.get(account.adapter)
+    protocol = kinds.find(account.adapter)
     known = currency or account.currency or (protocol.CURRENCY if protocol else None)
     if not known:
         raise typer.BadParameter(
@@ -186,7 +186,8 @@ def _pair(text: str, option: str, form: str) -> tuple[str, str]:
 
 def _check_map(account: Provider, field_map: Mapping[str, str]) -> None:
     """Raises typer.BadParameter."""
-    fields = ADAPTERS[account.adapter].FIELDS if account.adapter in ADAPTERS else ()
+    protocol = kinds.find(account.adapter)
+    fields = protocol.FIELDS if protocol else ()
     for name, template in field_map.items():
         if name not in fields:
             takes = ", ".join(fields) or "no field"

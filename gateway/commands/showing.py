@@ -5,11 +5,11 @@ from dataclasses import asdict, fields
 from decimal import Decimal
 from typing import Any
 
-from gateway.callbacks.verifiers import VERIFIERS, Instructions
+from gateway.callbacks.verifiers import Instructions, verifier_of
 from gateway.commands import accounts, printing
 from gateway.commands.options import NONE
 from gateway.commands.provider_options import is_in_clear
-from gateway.providers import ADAPTERS
+from gateway.providers import kinds
 from gateway.settings import Settings
 from models.provider import Provider
 from models.provider_health import Health
@@ -42,7 +42,8 @@ def saved(account: Provider, settings: Settings, new_secret: str | None, json: b
         f"Provider {account.id} is saved ({', '.join(filter(None, (account.adapter, account.base_url)))})."
     )
     callbacks(settings, account, new_secret)
-    test = f"gateway providers test {account.id}; " if ADAPTERS[account.adapter].HAS_SERVICE else ""
+    protocol = kinds.find(account.adapter)
+    test = f"gateway providers test {account.id}; " if protocol and protocol.HAS_SERVICE else ""
     printing.say(f"Next: {test}gateway routes add '*' '*' {account.id}")
 
 
@@ -138,7 +139,7 @@ def balance(found: Standing | None, low: Decimal | None) -> str:
 
 
 def _instructions(settings: Settings, account: Provider, new_secret: str | None) -> Instructions | None:
-    return VERIFIERS[account.callback].instructions(account, settings.public_url, new_secret)
+    return verifier_of(account).instructions(account, settings.public_url, new_secret)
 
 
 def _value(value: Any) -> str:

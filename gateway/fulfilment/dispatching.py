@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 
 import redis
 
@@ -12,6 +13,7 @@ from gateway.fulfilment.worker import Worker
 from gateway.providers.base import (
     About,
     NoAnswer,
+    NotNow,
     NotReached,
     NotTried,
     ProviderError,
@@ -23,9 +25,9 @@ from models import claims, inbox, masking, order, provider, provider_health, tim
 from models.claims import ClaimedOrder
 from models.db import database
 from models.outcome import Arrival, Outcome, owner
-from models.provider import Assigned, Candidate
+from models.provider import Assigned, Candidate, Provider
 from models.provider_counts import Counted
-from models.status import Attention, ExternalStatus, FailureReason, Source, is_open
+from models.status import Attention, Expects, ExternalStatus, FailureReason, Source, is_open
 
 logger = log.get(__name__)
 
@@ -36,6 +38,8 @@ FAILURE_REASONS = {
     About.CUSTOMER: FailureReason.CUSTOMER,
     About.ACCOUNT: FailureReason.ACCOUNT,
 }
+#: Seconds until a send is tried again at the earliest, whatever its provider says.
+SHORTEST_WAIT_SECONDS = 1.0
 #: What the storefront reads where our account was refused; the provider's words stand on the timeline.
 ACCOUNT_MESSAGE = "The provider cannot take orders at present."
 
@@ -50,9 +54,11 @@ def dispatch(worker: Worker, order_id: str) -> None:
         assigned = _pass_over(worker, order_id, assigned)
     if assigned is None or assigned.status != ExternalStatus.NOT_SENT:
         return
-    with worker.permits.one_call(assigned.provider):
+    with worker.one_call(assigned.provider):
         with database.session():
-            claimed = claims.claim_dispatch(order_id, worker.dispatch_grace_seconds, assigned.provider.id)
+            claimed = claims.claim_dispatch(
+                order_id, worker.grace_seconds(assigned.provider), assigned.provider.id
+            )
         if claimed:
             send(worker, claimed, assigned)
 
@@ -106,17 +112,16 @@ def send(worker: Worker, claimed: ClaimedOrder, account: Candidate, passed: Sequ
     sent_before = outbound.calls_sent()
     following = None
     try:
-        outcome = providers.send(account.provider, worker.client, task_of(claimed))
+        outcome = providers.send(account.provider, worker.client, task_of(worker, claimed, account.provider))
     except Refused as error:
         following = _refused(worker, claimed, account, error)
         if outbound.calls_sent() > sent_before:
             breaker.answered(worker, account)
+    except NotNow as error:
+        _put_off(worker, claimed, account, error)
+        breaker.answered(worker, account)
     except ProviderError as error:
-        following = _claim_for_unreached(worker, claimed, account, error, passed)
-        if following is None:
-            _in_doubt(worker, claimed, account, error)
-        if isinstance(error, NoAnswer):
-            breaker.failed(worker, account.provider.id, error)
+        following = _unclear(worker, claimed, account, error, passed)
     else:
         _accepted(worker, claimed, account, outcome)
         breaker.answered(worker, account)
@@ -124,8 +129,20 @@ def send(worker: Worker, claimed: ClaimedOrder, account: Candidate, passed: Sequ
         _send_to_next(worker, *following, [*passed, account.provider.id])
 
 
-def task_of(claimed: ClaimedOrder) -> Task:
-    """What an adapter needs of a claimed order."""
+def _unclear(
+    worker: Worker, claimed: ClaimedOrder, account: Candidate, error: ProviderError, passed: Sequence[str]
+) -> tuple[ClaimedOrder, Candidate] | None:
+    """The order claimed for the next provider, if this one was not reached; else it is in doubt here."""
+    following = _claim_for_unreached(worker, claimed, account, error, passed)
+    if following is None:
+        _in_doubt(worker, claimed, account, error)
+    if isinstance(error, NoAnswer):
+        breaker.failed(worker, account.provider.id, error)
+    return following
+
+
+def task_of(worker: Worker, claimed: ClaimedOrder, account: Provider) -> Task:
+    """What an adapter needs of a claimed order; `account` is the provider that it is with."""
     references = (claimed.provider_referans, claimed.external_order_id)
     owners = [owner(claimed.provider_id, each) for each in references]
     return Task(
@@ -137,13 +154,17 @@ def task_of(claimed: ClaimedOrder) -> Task:
         params=claimed.route_params or {},
         field_map=claimed.field_map or {},
         codes=tuple(order.secrets(claimed.pin_code, claimed.codes, owners)),
+        created_at=claimed.created_at,
+        expects=claimed.expects or Expects.AUTO,
+        callback_url=worker.callback_url(account),
     )
 
 
 def _accepted(worker: Worker, claimed: ClaimedOrder, account: Candidate, outcome: Outcome) -> None:
     provider_id = account.provider.id
+    of = providers.traits(account.provider.adapter)
     cost = f", cost {outcome.cost} {outcome.currency}" if outcome.cost is not None else ""
-    first_check_delay = worker.settings.first_check_delay
+    first_check_delay = worker.first_check_seconds(account.provider)
     did = "accepted" if is_open(outcome.status) else "delivered"
     is_for_person = providers.needs_person(account.provider)
     arrival = Arrival(
@@ -153,6 +174,7 @@ def _accepted(worker: Worker, claimed: ClaimedOrder, account: Candidate, outcome
         order_id=claimed.id,
         next_check_seconds=first_check_delay,
         code_ask_seconds=worker.settings.backoff_min,
+        may_ask_for_code=not of.ask_buys,
         note="waits for a person to complete it" if is_for_person else f"{did} by {provider_id}{cost}",
         attention=Attention.MANUAL if is_for_person else None,
     )
@@ -160,7 +182,8 @@ def _accepted(worker: Worker, claimed: ClaimedOrder, account: Candidate, outcome
         [settled] = worker.settle([arrival])
         if outcome.external_order_id:
             # Callbacks may come before the answer that brings the provider's own number.
-            worker.settle(inbox.readable(inbox.waiting_for(provider_id, outcome.external_order_id)))
+            early = inbox.readable(inbox.waiting_for(provider_id, outcome.external_order_id))
+            worker.settle([replace(each, may_ask_for_code=not of.ask_buys) for each in early])
         balances.keep(provider_id, claimed, outcome)
         if account.health.account_refusals:
             provider_health.account_accepted(provider_id)
@@ -171,13 +194,47 @@ def _accepted(worker: Worker, claimed: ClaimedOrder, account: Candidate, outcome
         worker.hints.check_later(claimed.id, check_in_seconds)
 
 
+def ask_refused(worker: Worker, claimed: ClaimedOrder, account: Candidate, error: Refused) -> None:
+    """An order in doubt was asked about by sending it again, and was refused: as a send that is refused."""
+    following = _refused(worker, claimed, account, error)
+    if following:
+        _send_to_next(worker, *following, [account.provider.id])
+
+
+def _put_off(worker: Worker, claimed: ClaimedOrder, account: Candidate, error: NotNow) -> None:
+    """Nothing was booked: the order waits as one that was not sent; if an earlier send is in doubt, it is asked about.
+
+    One that has waited for longer than the timeout fails.
+    """
+    settings, provider_id = worker.settings, account.provider.id
+    retry_after = error.retry_after_seconds
+    with database.session():
+        wait_seconds = claims.put_off_send(
+            claimed.id,
+            error.text.within(f"{provider_id} does not take it now: "),
+            None if retry_after is None else max(retry_after, SHORTEST_WAIT_SECONDS),
+            shortest_seconds=settings.backoff_min,
+            longest_seconds=settings.backoff_max,
+            order_timeout_seconds=settings.order_timeout,
+            provider_id=provider_id,
+            referans=claimed.provider_referans,
+        )
+        waited = f"not sent within {settings.order_timeout:g} s: {provider_id} does not take it: {error}"
+        is_given_up = wait_seconds is not None and unsent.give_up(claimed.id, settings.order_timeout, waited)
+    if wait_seconds is None:
+        _in_doubt(worker, claimed, account, error)
+    elif not is_given_up:
+        worker.hints.dispatch_later(claimed.id, wait_seconds)
+    logger.info("The provider does not take the order now.", action="not_now", provider_id=provider_id)
+
+
 def _refused(
     worker: Worker, claimed: ClaimedOrder, account: Candidate, error: Refused
 ) -> tuple[ClaimedOrder, Candidate] | None:
     """The order claimed for the next provider of its route; without one, or if the customer is at fault, it fails."""
     provider_id, reason = account.provider.id, error.text
     log.bind(reason=reason)
-    if claimed.may_be_known and not _is_denied(worker, claimed, account):
+    if claimed.may_be_known and not _is_denied(worker, claimed, account, error):
         return None
     if error.about is not About.CUSTOMER:
         worker.counts.add(provider_id, Counted.ORDER_REFUSED, reason)
@@ -201,20 +258,28 @@ def _refused(
     return following
 
 
-def _is_denied(worker: Worker, claimed: ClaimedOrder, account: Candidate) -> bool:
+def _is_denied(worker: Worker, claimed: ClaimedOrder, account: Candidate, error: Refused) -> bool:
     """Whether the provider that refused a resend says that it does not know the order.
 
     It may refuse the second send because it has booked the first. Until it denies that, no other provider gets the
-    order.
+    order. Where asking is sending again, it has just been asked, and nobody asks once more; but what it says of our
+    account says nothing of the order.
     """
+    if providers.traits(account.provider.adapter).ask_buys:
+        if error.about is About.ACCOUNT:
+            _in_doubt(worker, claimed, account, error)
+            breaker.account_refused(worker, account.provider.id, error)
+        return error.about is not About.ACCOUNT
     try:
-        outcome = providers.check(account.provider, worker.client, task_of(claimed))
+        outcome = providers.check_one(
+            account.provider, worker.client, task_of(worker, claimed, account.provider)
+        )
     except UnknownReference:
         return True
-    except ProviderError as error:
-        _in_doubt(worker, claimed, account, error)
-        if isinstance(error, NoAnswer):
-            breaker.failed(worker, account.provider.id, error)
+    except ProviderError as unclear:
+        _in_doubt(worker, claimed, account, unclear)
+        if isinstance(unclear, NoAnswer):
+            breaker.failed(worker, account.provider.id, unclear)
     else:
         note = "found after it was refused"
         with database.session():
@@ -253,7 +318,7 @@ def _claim_for_next(
         account.provider.id,
         route,
         reason,
-        worker.dispatch_grace_seconds,
+        worker.grace_seconds(following.provider),
         claimed.provider_referans,
     )
     return (moved, following) if moved else None
@@ -276,7 +341,7 @@ def _claim_for_unreached(
             provider_id,
             route,
             error.text.within("was not reached: "),
-            worker.dispatch_grace_seconds,
+            worker.grace_seconds(following.provider),
             claimed.provider_referans,
         )
     if moved is None:
@@ -303,7 +368,7 @@ def send_elsewhere(worker: Worker, order_id: str, assigned: Assigned | None) -> 
             waiting.provider_id,
             route,
             _obstacle(assigned),
-            worker.dispatch_grace_seconds,
+            worker.grace_seconds(following.provider),
             waiting.provider_referans,
             is_waiting=True,
         )
@@ -321,7 +386,7 @@ def _send_to_next(
         return
     with ExitStack() as stack:
         try:
-            stack.enter_context(worker.permits.one_call(account.provider))
+            stack.enter_context(worker.one_call(account.provider))
         except (Busy, redis.RedisError):
             _leave_unsent(worker, claimed, account, BUSY_SECONDS)
             worker.hints.check_later(claimed.id, BUSY_SECONDS)
@@ -341,10 +406,14 @@ def _leave_unsent(worker: Worker, claimed: ClaimedOrder, account: Candidate, del
 
 
 def _in_doubt(worker: Worker, claimed: ClaimedOrder, account: Candidate, error: ProviderError) -> None:
-    never_reached = isinstance(error, NotReached | NotTried)
+    never_reached = isinstance(error, NotReached | NotTried | NotNow)
+    if not never_reached and _is_left_to_person(claimed, account, error):
+        return
     intent = "not reached, will send again" if never_reached else "no clear answer to the send, will ask"
     if isinstance(error, NotTried):
         intent = "not sent because of a fault on our side, will send again"
+    if isinstance(error, NotNow):
+        intent = "does not take it now, will send again"
     backoff_min = worker.settings.backoff_min
     with database.session():
         claims.in_doubt(
@@ -357,3 +426,18 @@ def _in_doubt(worker: Worker, claimed: ClaimedOrder, account: Candidate, error: 
         timeline.record(claimed.id, Source.DISPATCH, error.text.within(f"{account.provider.id}: {intent}: "))
     logger.warning("The send got no clear answer.", action="in_doubt", intent=intent, error=str(error))
     worker.hints.check_later(claimed.id, backoff_min)
+
+
+def _is_left_to_person(claimed: ClaimedOrder, account: Candidate, error: ProviderError) -> bool:
+    """Whether the provider cannot be asked for the order whose answer was lost: it is neither sent again nor fails."""
+    asking, provider_id = providers.asking(account.provider.adapter), account.provider.id
+    if providers.traits(account.provider.adapter).can_always_ask:
+        return False
+    note = error.text.within(f"{provider_id}: no clear answer to the send, and it cannot be asked: ")
+    with database.session():
+        is_left = claims.cannot_ask(
+            claimed.id, note, provider_id, claimed.provider_referans, asking, is_mine=True
+        )
+    if is_left:
+        logger.warning("The order needs a person.", action="cannot_ask", error=str(error))
+    return is_left

@@ -1,15 +1,15 @@
 """The interface of provider adapters, and the errors they raise.
 
-An adapter speaks one protocol. It turns a task into a call and an answer into an `Outcome`. It has no access to the
-queue or to other orders, nor, but for own stock, to the database.
+An adapter speaks one protocol with one provider. It turns a task into a call and an answer into an `Outcome`. It has no
+access to the queue or to other orders, nor, but for own stock, to the database.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 from gateway.outbound import Client
 from models import masking, texts
@@ -134,10 +134,27 @@ class Traits:
     ask_within_seconds: float | None = None
     #: Orders in one question.
     max_check: int = 1
+    #: A question about several names each by the provider's own number, and not by our reference.
+    many_by_own_number: bool = False
     #: Seconds that a call may take; None: as any other.
     timeout_seconds: float | None = None
-    #: Pieces in one order.
-    max_quantity: int = 1
+    #: Pieces in one order; None: any number.
+    max_quantity: int | None = 1
+
+    @property
+    def can_always_ask(self) -> bool:
+        """Whether a send whose answer was lost can be asked about."""
+        return self.traces is Traces.REFERENCE
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the sender of a callback waits for as the answer."""
+
+    body: str
+    #: A 2xx.
+    status: int = 200
+    content_type: str = "text/plain; charset=utf-8"
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,36 +225,31 @@ class Package:
         object.__setattr__(self, "name", texts.clean(name, texts.LAST_MESSAGE))
 
 
-def known(provider: Provider, task: Task | None = None) -> Known:
-    """What is known of the texts in a provider's answer about an order, or in a callback."""
+def known(provider: Provider, *tasks: Task) -> Known:
+    """What is known of the texts in a provider's answer about these orders, or in a callback."""
     secrets = (*provider.credentials.values(), *provider.secrets())
-    numbers = task.numbers() if task else ()
-    return Known(secrets, task.codes if task else (), (provider.id, provider.base_url, *numbers))
+    codes = tuple(code for task in tasks for code in task.codes)
+    numbers = (number for task in tasks for number in task.numbers())
+    return Known(secrets, codes, (provider.id, provider.base_url, *numbers))
+
+
+#: What was learned of one order.
+Learned = Outcome | ProviderError
+#: What a callback says: an outcome, that the provider is to be asked, or, for a mere ping, nothing.
+Said = Outcome | AskNow | None
 
 
 class Adapter(Protocol):
-    """One provider protocol. `provider` has URL and credentials, `client` makes the calls."""
-
-    #: Whether it calls a service. One without has no base URL, no credentials, no balance and no callbacks.
-    HAS_SERVICE: ClassVar[bool]
-    #: Whether a person fulfils its orders: once sent, they are neither asked about nor do they time out.
-    NEEDS_PERSON: ClassVar[bool]
-    #: The currency of its amounts, where the protocol says it; None where a provider has one of its own.
-    CURRENCY: ClassVar[str | None]
-    #: Names of the credentials it needs, without those of its callbacks.
-    CREDENTIALS: ClassVar[tuple[str, ...]]
-    #: Names of its fields that a route may fill by templates (`gateway routes add … --map FIELD=TEMPLATE`).
-    FIELDS: ClassVar[tuple[str, ...]]
-    #: The answer to a callback in this protocol's own format; None for JSON.
-    ACKNOWLEDGEMENT: ClassVar[str | None]
-
-    def __init__(self, provider: Provider, client: Client) -> None: ...
+    """Speaks a protocol with one provider."""
 
     def send(self, task: Task) -> Outcome:
-        """Send the order to the provider. Raises Refused, InDoubt, NotReached, NoAnswer."""
+        """Send the order to the provider. Raises Refused, NotNow, InDoubt, NotReached, NoAnswer."""
 
-    def check(self, task: Task) -> Outcome:
-        """Ask for the status of the order. Raises UnknownReference, QuestionRefused, NoAnswer."""
+    def check(self, tasks: Sequence[Task]) -> list[Learned]:
+        """Ask for the status of orders, up to `max_check` in one call: what was learned of each, in their order.
+
+        UnknownReference, QuestionRefused, CannotAsk, NotNow, NotReached, NoAnswer.
+        """
 
     def balance(self) -> Balance:
         """Ask for our balance; changes nothing. Raises QuestionRefused, NoAnswer."""
@@ -245,10 +257,32 @@ class Adapter(Protocol):
     def catalogue(self) -> list[Package]:
         """Ask for what the provider sells. Raises QuestionRefused, NoAnswer."""
 
-    @staticmethod
-    def read_callback(fields: Mapping[str, Any]) -> Outcome:
-        """The outcome in a callback of this protocol's own format. Raises UnreadableCallback."""
 
-    @staticmethod
-    def write_callback(outcome: Outcome) -> Mapping[str, str]:
+class Kind(Protocol):
+    """One provider protocol: the class of an adapter that is code, or what a file describes.
+
+    Called with a provider, which has URL and credentials, and the client that makes the calls, it gives the adapter.
+    """
+
+    #: Whether it calls a service. One without has no base URL, no credentials, no balance and no callbacks.
+    HAS_SERVICE: bool
+    #: Whether a person fulfils its orders: once sent, they are neither asked about nor do they time out.
+    NEEDS_PERSON: bool
+    #: The currency of its amounts, where the protocol says it; None where a provider has one of its own.
+    CURRENCY: str | None
+    #: Names of the credentials it needs, without those of its callbacks.
+    CREDENTIALS: tuple[str, ...]
+    #: Names of its fields that a route may fill by templates (`gateway routes add … --map FIELD=TEMPLATE`).
+    FIELDS: tuple[str, ...]
+    #: The answer to a callback in this protocol's own format; None for JSON.
+    ACKNOWLEDGEMENT: Reply | None
+    #: What the core must know of it.
+    TRAITS: Traits
+
+    def __call__(self, provider: Provider, client: Client) -> Adapter: ...
+
+    def read_callback(self, fields: Mapping[str, Any], text: str = "") -> Said:
+        """What a callback of this protocol's own format says; `text` is its body. Raises UnreadableCallback."""
+
+    def write_callback(self, outcome: Outcome) -> Mapping[str, str]:
         """The form that `read_callback` takes for this outcome. Raises ValueError where the protocol has no word."""

@@ -15,12 +15,16 @@ from gateway.providers.base import (
     About,
     Balance,
     InDoubt,
+    Learned,
     NoAnswer,
     NotReached,
     Package,
+    ProviderError,
     QuestionRefused,
     Refused,
+    Reply,
     Task,
+    Traits,
     UnknownReference,
     UnreadableCallback,
 )
@@ -123,7 +127,8 @@ class Znet:
     CURRENCY: ClassVar[str | None] = CURRENCY
     CREDENTIALS: ClassVar[tuple[str, ...]] = ("kod", "sifre")
     FIELDS: ClassVar[tuple[str, ...]] = ("oyuncu_bilgi", "musteri_tel")
-    ACKNOWLEDGEMENT: ClassVar[str | None] = "OK"
+    ACKNOWLEDGEMENT: ClassVar[Reply | None] = Reply("OK")
+    TRAITS: ClassVar[Traits] = Traits()
 
     def __init__(self, provider: Provider, client: outbound.Client) -> None:
         self._base = provider.base_url.rstrip("/")
@@ -140,8 +145,17 @@ class Znet:
         given = (fields["oyuncu_bilgi"], fields["musteri_tel"])
         raise _not_accepted(answer, head.strip(), rest.strip(), given)
 
-    def check(self, task: Task) -> Outcome:
-        """pin_kontrol. `OK|state|pin|description`; without OK at its beginning, the question failed."""
+    def check(self, tasks: Sequence[Task]) -> list[Learned]:
+        """pin_kontrol, once for each. `OK|state|pin|description`; without OK at its beginning, the question failed."""
+        return [self._learned(task) for task in tasks]
+
+    def _learned(self, task: Task) -> Learned:
+        try:
+            return self._asked_for(task)
+        except ProviderError as error:
+            return error
+
+    def _asked_for(self, task: Task) -> Outcome:
         answer = self._ask("pin_kontrol", {"tahsilat_api_islem_id": task.referans}, CHECK_BYTES)
         head, *fields = (part.strip() for part in answer.split("|", 3))
         if head.upper() != "OK":
@@ -169,7 +183,7 @@ class Znet:
             raise NoAnswer("the catalogue cannot be read", answer) from None
 
     @staticmethod
-    def read_callback(fields: Mapping[str, Any]) -> Outcome:
+    def read_callback(fields: Mapping[str, Any], text: str = "") -> Outcome:
         """`referans` (or `tahsilat_api_islem_id`), `durum`, `pin`, `aciklama`."""
         referans = _text(fields.get("referans")) or _text(fields.get("tahsilat_api_islem_id"))
         status = STATES.get(_text(fields.get("durum")))

@@ -6,7 +6,7 @@ by their ids (tests/gateway/web/test_tenants.py). What takes an `Order` gets one
 
 from typing import Any
 
-from gateway import broker, log
+from gateway import broker, log, providers
 from gateway.settings import Settings
 from gateway.web import schemas
 from gateway.web.errors import Problem
@@ -68,9 +68,10 @@ class Seen:
 
     def check(self, found: Order) -> None:
         """Have its provider asked now. Raises a 409."""
-        requested = plans.request_check(found.id)
+        asking = providers.asking_of(found.provider_id)
+        requested = plans.request_check(found.id, asking)
         if requested is None:
-            raise Problem(409, plans.why_unasked(found))
+            raise Problem(409, plans.why_unasked(found, asking))
         if requested is Requested.PLANNED:
             name = self._key.name
             timeline.record(found.id, Source.API, f"check requested with key {name}", by=name)

@@ -12,6 +12,7 @@ from gateway.providers.base import (
     Package,
     ProviderError,
     QuestionRefused,
+    Reply,
     Task,
     Traits,
     UnreadableCallback,
@@ -51,11 +52,9 @@ class Protocol:
         self.CREDENTIALS = tuple(each for each in file.credentials if each != CALLBACK_SECRET)
         self.OPTIONAL_CREDENTIALS = file.optional_credentials
         self.FIELDS = tuple(file.fields)
-        self.ACKNOWLEDGEMENT = file.callback.reply.body if file.callback and file.callback.reply else None
-        said = file.traits
-        self.traits = Traits(
-            said.traces, said.ask_buys, said.ask_within, said.max_check, said.timeout, said.max_quantity
-        )
+        reply = file.callback.reply if file.callback else None
+        self.ACKNOWLEDGEMENT = Reply(reply.body, reply.status, reply.type) if reply else None
+        self.traits = _traits(file)
 
     def reference(self, task: Task) -> str:
         """What the provider knows the order by. Raises BadValue."""
@@ -191,6 +190,21 @@ class Protocol:
     def currency(self, provider: Provider) -> str | None:
         """The currency of amounts that say none."""
         return self.CURRENCY or provider.currency
+
+
+def _traits(file: ProtocolFile) -> Traits:
+    said, many = file.traits, file.check.many if file.check else None
+    calls = (file.send, file.check, file.balance, file.catalogue, *file.steps.values())
+    timeouts = (said.timeout, *(each.timeout for each in calls if each))
+    return Traits(
+        traces=said.traces,
+        ask_buys=said.ask_buys,
+        ask_within_seconds=said.ask_within,
+        max_check=said.max_check,
+        many_by_own_number=many is not None and many.by == "own",
+        timeout_seconds=max(filter(None, timeouts), default=None),
+        max_quantity=said.max_quantity,
+    )
 
 
 def _moment(at: datetime | None) -> str:

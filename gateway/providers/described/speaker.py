@@ -1,5 +1,6 @@
 """Speaks a described protocol with one provider: makes the calls that the file describes."""
 
+import math
 import threading
 import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
@@ -33,6 +34,8 @@ from models.provider import Provider
 
 #: Bytes of the largest answer that is read, of a catalogue and of any other call.
 CATALOGUE_BYTES, ANSWER_BYTES = 16 * 1024 * 1024, 512 * 1024
+#: Seconds that a call gets whose operation has used up its time: it ends before anything is sent.
+SHORTEST_SECONDS = 0.001
 #: Further steps of one operation, at most.
 MOST_STEPS = 2
 #: Seconds before its end for which a token counts as ended, and for which one counts that does not say how long.
@@ -86,11 +89,14 @@ class Speaker:
         self._client = client
         self._tokens = tokens
         self._now = now
+        #: When the operation under way must end, by the monotonic clock: all of its calls together.
+        self._ends_at = math.inf
         self._account = (provider.id, provider.base_url, *sorted(provider.credentials.items()))
 
     def send(self, task: Task) -> Outcome:
         """Send the order. Raises Refused, NotNow, InDoubt, NotReached, NoAnswer."""
         self._refuse_what_cannot_be(task)
+        self._begin(self._protocol.file.send)
         try:
             meant, answer = self._ask(self._protocol.file.send, self._values(task), task.expects)
         except BadValue as error:
@@ -112,6 +118,7 @@ class Speaker:
         failed: ProviderError = QuestionRefused(
             "the provider's own number, by which several are asked about, is not known"
         )
+        self._begin(operation)
         try:
             learned |= self._learn(operation, askable)
         except ProviderError as error:
@@ -125,6 +132,7 @@ class Speaker:
         operation = self._protocol.file.balance
         if operation is None:
             raise QuestionRefused("the protocol has no question about the balance")
+        self._begin(operation)
         meant, answer = self._ask(operation, self._values(), "auto")
         return self._protocol.balance(meant, answer, self._provider)
 
@@ -133,8 +141,14 @@ class Speaker:
         operation = self._protocol.file.catalogue
         if operation is None:
             raise QuestionRefused("the protocol has no catalogue")
+        self._begin(operation)
         meant, answer = self._ask(operation, self._values(), "auto")
         return self._protocol.packages(operation, meant, answer, self._provider)
+
+    def _begin(self, operation: Operation) -> None:
+        """Every call of an operation, those for a token and further steps too, ends within the time of one."""
+        seconds = operation.timeout or self._protocol.file.traits.timeout or self._client.deadline_seconds
+        self._ends_at = time.monotonic() + seconds
 
     def _refuse_what_cannot_be(self, task: Task) -> None:
         """Raises Refused where nothing should be sent."""
@@ -142,7 +156,8 @@ class Speaker:
             raise Refused(
                 f"not sent: the route lacks {' and '.join(missing)}; set it with `gateway routes add … --param`"
             )
-        if task.quantity > (most := self._protocol.traits.max_quantity):
+        most = self._protocol.traits.max_quantity
+        if most is not None and task.quantity > most:
             raise Refused(f"not sent: the provider takes at most {most} in one order, not {task.quantity}")
 
     def _can_ask(self, task: Task) -> bool:
@@ -231,7 +246,7 @@ class Speaker:
                 headers=call.headers,
                 body=call.body,
                 max_bytes=CATALOGUE_BYTES if isinstance(operation, Catalogue) else ANSWER_BYTES,
-                timeout_seconds=operation.timeout or self._protocol.traits.timeout_seconds,
+                timeout_seconds=max(self._ends_at - time.monotonic(), SHORTEST_SECONDS),
             )
         except outbound.Unreachable as error:
             raise NotReached(str(error)) from None

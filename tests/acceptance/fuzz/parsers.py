@@ -20,7 +20,8 @@ from gateway import inputs, log, outbound, serving, strict_json
 from gateway import settings as gateway_settings
 from gateway.callbacks import allow_list, forms, reading
 from gateway.callbacks.reading import Unreadable
-from gateway.callbacks.verifiers import VERIFIERS, CallbackRequest
+from gateway.callbacks.requests import CallbackRequest
+from gateway.callbacks.verifiers import VERIFIERS
 from gateway.clients import Client, Crowd
 from gateway.commands import code_input, durations, options, printing, stock
 from gateway.commands.code_input import InvalidLine

@@ -229,7 +229,7 @@ def test_a_receipt_shows_no_code_and_no_credential(
     assert orders.row(order)["receipt"] == "Ahmet *** ***"
 
 
-@pytest.mark.parametrize("call", ["send", "check"])
+@pytest.mark.parametrize("call", ["send", "check_one"])
 def test_an_adapter_that_fails_shows_no_code(
     wire: Panel, worker: Worker, searched: None, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:

@@ -1,6 +1,6 @@
 """Our side and the provider's side of one protocol: its adapter, and a simulator whose own book counts purchases."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -80,24 +80,6 @@ class Parties:
         self.simulator.control.set_fault(mode)
 
 
-class OneByOne:
-    """znet, with the shape of `check` that described protocols have."""
-
-    def __init__(self, provider: Provider, client: outbound.Client) -> None:
-        self._znet = Znet(provider, client)
-        self.send = self._znet.send
-
-    def check(self, tasks: Sequence[Task]) -> list[Outcome | ProviderError]:
-        """One after the other."""
-        return [self._learned(task) for task in tasks]
-
-    def _learned(self, task: Task) -> Outcome | ProviderError:
-        try:
-            return self._znet.check(task)
-        except ProviderError as error:
-            return error
-
-
 @contextmanager
 def parties(name: str, words: str = "", **options: Any) -> Iterator[Parties]:
     """Both sides. The provider's orders do what `words` say; by default they stay open."""
@@ -112,7 +94,7 @@ def parties(name: str, words: str = "", **options: Any) -> Iterator[Parties]:
         route = ZNET_ROUTE if is_code else accounts.route(name)
         task = Task(REFERANS, "5123456789", "2201", params=route, created_at=PLACED)
         if is_code:
-            yield Parties(name, simulator, OneByOne(provider, client), provider, Traits(), task)
+            yield Parties(name, simulator, Znet(provider, client), provider, Znet.TRAITS, task)
             return
         protocol = load(name)
         adapter = Speaker(protocol, provider, client, tokens=Tokens())
