@@ -13,7 +13,8 @@ URL typed by hand `+` means a space: write `ali%2Bpoll`.
 from gateway.dev.simulator.behaviours import GRAMMAR
 from gateway.dev.simulator.book import Book, Order, State
 from gateway.dev.simulator.callbacks import STYLES
-from gateway.dev.simulator.described.sheet import UnknownProtocol
+from gateway.dev.simulator.described import accounts
+from gateway.dev.simulator.described.sheet import UnknownProtocol, calls_back
 from gateway.dev.simulator.described.sheet import names as protocols
 from gateway.dev.simulator.pins import pin_for
 from gateway.dev.simulator.simulator import PORT, ZNET, Simulator, serve
@@ -28,6 +29,8 @@ __all__ = [
     "Simulator",
     "State",
     "UnknownProtocol",
+    "accounts",
+    "calls_back",
     "pin_for",
     "protocols",
     "serve",

@@ -7,7 +7,8 @@ GET  /sim/orders/<referans>                       one of them
 POST /sim/faults  {"mode": "html"|"empty"|"500"|"slow"|"cut"|"hang"|"denied"|"password"|null, "seconds": 5}
                   in place of "password", protocols other than znet take "token" (denied until a new one is fetched)
                   and "notnow"
-POST /sim/words   {"player", "words": "fail+after=3"}  what the next orders of this player do, where its id has no words
+POST /sim/words   {"player"?, "words": "fail+after=3"}  what the next orders of this player do, or of all whose id has
+                  no words
 POST /sim/balance {"amount": "980.88"}            the dealer's balance from now on
 POST /sim/balance {"deposit": "50"}               money comes in
 POST /sim/balance {"purchase": "25.50"}           something else buys on the dealer's account

@@ -113,7 +113,8 @@ class Panel:
         if not _is_reference(referans):
             self._echo("send", f"refused: {BAD_REFERANS}")
             return self._under_panel_fault(Answer(BAD_REFERANS))
-        behaviour = of_words(self._words.get(player) or words_of(player), self._base)
+        words = self._words.get(player) or words_of(player) or self._words.get("", "")
+        behaviour = of_words(words, self._base)
         order = self._book.sent(referans, player, behaviour, params.get("musteri_tel", ""))
         fault = self.fault or order.behaviour.sends.at(order.requests_seen)
         is_unbooked = fault.failure in (*UNBOOKED_FAILURES, "hang")

@@ -167,6 +167,11 @@ def load(name: str) -> Sheet:
     return Sheet.model_validate(tomllib.loads((SHEETS / f"{name}.toml").read_text()))
 
 
+def calls_back(name: str) -> bool:
+    """Whether the protocol has callbacks."""
+    return load(name).callback is not None
+
+
 @cache
 def samples(name: str) -> tuple[Sample, ...]:
     """The sample exchanges of a protocol."""

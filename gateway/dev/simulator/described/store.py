@@ -17,6 +17,8 @@ from gateway.dev.simulator.server import Asked
 
 #: The answer where a protocol has none of the kind that an order's words ask for.
 NO_SUCH_ANSWER = 501
+#: Stands for every player.
+ANYBODY = ""
 #: The group of answers to whatever call.
 ANY = "any"
 #: Failures of a send that happen before anything is booked.
@@ -160,7 +162,8 @@ class Store:
         own = fill(self.sheet.own, Values({"number": str(next(self._numbers))}, {}))
         quantity = call.at(call.call.quantity) if call.call.quantity else ""
         player, package = said.get("player", ""), said.get("package", "")
-        words = self._words.get(player) or behaviours.words_of(player) or behaviours.words_of(package)
+        in_names = behaviours.words_of(player) or behaviours.words_of(package)
+        words = self._words.get(player) or in_names or self._words.get(ANYBODY, "")
         behaviour = behaviours.of_words(words, self._base, behaviours.DESCRIBED_WORDS)
         if sample := self._samples.get(behaviour.says):
             behaviour = behaviours.parse(SAID.get(sample.expect["result"], ""), behaviour)
