@@ -49,6 +49,7 @@ class Guard:
     tests: str
 
 
+DESCRIBED = "gateway/providers/described"
 PLAN, SETTLE = "tests/models/test_claims.py", "tests/models/test_settle.py"
 INBOX, PLACING = "tests/models/test_inbox.py", "tests/models/test_placing.py"
 CALLBACKS = "tests/gateway/web/test_callbacks.py"
@@ -2495,6 +2496,76 @@ GUARDS = [
         " WHERE tenant_id IS NULL'",
         "'",
         OF_TENANTS,
+    ),
+    Guard(
+        "an answer that no rule of a file knows is no refusal",
+        f"{DESCRIBED}/outcomes.py",
+        'return _unread(answer) or InDoubt(f"no rule matches the answer: {answer.text}")',
+        "return _unread(answer) or Refused(answer.text)",
+        f"tests/{DESCRIBED}/test_answers.py",
+    ),
+    Guard(
+        "an answer that no rule of a file knows makes no order unknown",
+        f"{DESCRIBED}/outcomes.py",
+        'QuestionRefused("nothing in the answer is about the order", answer.text)',
+        "UnknownReference(answer.text)",
+        f"tests/{DESCRIBED}/test_answers.py",
+    ),
+    Guard(
+        "a further step that cannot be made refuses no booked order",
+        f"{DESCRIBED}/speaker.py",
+        "except (ProviderError, BadValue):",
+        "except ProviderError:",
+        f"tests/{DESCRIBED}/test_speaker.py",
+    ),
+    Guard(
+        "the line of another order says nothing",
+        f"{DESCRIBED}/answers.py",
+        "place.text_in(each) == wanted",
+        "place.text_in(each)",
+        f"tests/{DESCRIBED}/test_answers.py",
+    ),
+    Guard(
+        "an answer about several orders makes none unknown",
+        f"{DESCRIBED}/protocol.py",
+        "return meant if meant is not None and meant.means in OF_ALL else None",
+        "return meant",
+        f"tests/{DESCRIBED}/test_speaker.py",
+    ),
+    Guard(
+        "what a customer wrote stays one part of a path",
+        f"{DESCRIBED}/requests.py",
+        'return quote(value, safe="")',
+        "return value",
+        f"tests/{DESCRIBED}/test_requests.py",
+    ),
+    Guard(
+        "a pattern of a file cannot take for ever",
+        f"{DESCRIBED}/patterns.py",
+        "if is_repeated and operation in (*_REPEATS, codes.BRANCH):",
+        "if False:",
+        f"tests/{DESCRIBED}/test_patterns.py",
+    ),
+    Guard(
+        "what looks like a code is no receipt",
+        f"{DESCRIBED}/answers.py",
+        'return found, (parts if otherwise == "receipt" else with_words)',
+        "return found, with_words",
+        f"tests/{DESCRIBED}/test_answers.py",
+    ),
+    Guard(
+        "an empty secret signs no callback of a protocol",
+        f"{DESCRIBED}/callbacks.py",
+        'for secret in provider.secrets() if needs_secret else [""]:',
+        'for secret in provider.secrets() or [""]:',
+        f"tests/{DESCRIBED}/test_callbacks.py",
+    ),
+    Guard(
+        "without a token nothing is sent",
+        f"{DESCRIBED}/speaker.py",
+        'raise NotReached(f"no token: the service answered HTTP {answer.http}")',
+        'return "", 60.0',
+        f"tests/{DESCRIBED}/test_speaker.py",
     ),
 ]
 
