@@ -14,6 +14,7 @@ from gateway.commands import (
     keys,
     migrate,
     orders,
+    protocols,
     providers,
     routes,
     simulator,
@@ -38,6 +39,7 @@ app.command()(migrate.migrate)
 app.command()(dev.dev)
 app.command(help=simulator.HELP)(simulator.simulator)
 app.add_typer(keys.app, name="keys")
+app.add_typer(protocols.app, name="protocols")
 app.add_typer(providers.app, name="providers")
 app.add_typer(routes.app, name="routes")
 app.add_typer(stock.app, name="stock")

@@ -63,15 +63,21 @@ def completed(adapter: str, wanted: Wanted, known: Provider | None) -> Wanted:
 def begin(provider_id: str, adapter: str, wanted: Wanted, known: Provider | None) -> Provider:
     """What `change` completes: `known` with this adapter, or a new provider."""
     if known is None:
-        kind = kind_of(adapter, None, wanted)
-        return Provider(provider_id, adapter, "", kind.name, {}, MAX_CONCURRENCY, callback_format=kind.format)
+        verifies = kind_of(adapter, None, wanted)
+        return Provider(
+            provider_id, adapter, "", verifies.name, {}, MAX_CONCURRENCY, callback_format=verifies.format
+        )
     if adapter == known.adapter:
         return known
-    used = {CALLBACK_SECRET, *verifier_of(known).credentials, *kinds.get(adapter).CREDENTIALS}
+    kind = kinds.get(adapter)
+    used = {
+        *(CALLBACK_SECRET, *verifier_of(known).credentials),
+        *(*kind.CREDENTIALS, *kind.OPTIONAL_CREDENTIALS),
+    }
     return replace(
         known,
         adapter=adapter,
-        base_url=known.base_url if kinds.get(adapter).HAS_SERVICE else "",
+        base_url=known.base_url if kind.HAS_SERVICE else "",
         credentials={name: value for name, value in known.credentials.items() if name in used},
     )
 

@@ -55,8 +55,12 @@ def _run(protocol: Protocol, exchange: Mapping[str, Any]) -> Ran:
             read, differences = _callback(protocol, exchange), list[str]()
         else:
             read, differences = _asked(protocol, exchange)
+    except BadSample:
+        raise
     except (KeyError, TypeError, AttributeError) as error:
         raise BadSample(f"the exchange {exchange.get('name', '?')!r} lacks or misspells {error}") from None
+    except (ValueError, ArithmeticError, RecursionError, ElementTree.ParseError) as error:
+        raise BadSample(f"the exchange {exchange.get('name', '?')!r} cannot be run: {error}") from None
     differences = [*differences, *_compared(expected, read)]
     return Ran(name, op, expected, read, differences)
 

@@ -5,8 +5,10 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from decimal import Decimal
+from typing import Any
 
 import typer
+from typer.core import TyperCommand
 
 from gateway import outbound, providers
 from gateway.callbacks.verifiers import VERIFIERS, Verifier
@@ -15,7 +17,7 @@ from gateway.commands import provider_options as option
 from gateway.commands.accounts import Wanted
 from gateway.commands.context import Problem, change_provider, check_tenant, find_provider, gateway
 from gateway.providers import kinds
-from gateway.providers.base import ProviderError
+from gateway.providers.base import Kind, ProviderError
 from models import provider, provider_health, standing, tenants
 from models.balances import Told, begin_asking, keep_asked
 from models.provider import CALLBACK_SECRET, Provider
@@ -36,8 +38,35 @@ def _id(value: str) -> str:
     return value
 
 
+def _protocol(name: str) -> Kind:
+    """Needs an open session. Raises typer.BadParameter."""
+    try:
+        return kinds.get(name)
+    except kinds.Unusable as error:
+        known = "" if name in kinds.names() else f"; it takes {', '.join(kinds.names())}"
+        raise typer.BadParameter(f"{error}{known}", param_hint="--adapter") from None
+
+
+class AddCommand(TyperCommand):
+    """`providers add`, whose help is made when it is asked for: it reads the file of every protocol that ships."""
+
+    def get_help(self, ctx: Any) -> str:
+        """The text of `--help`."""
+        self.help = _add_help()
+        return super().get_help(ctx)
+
+
+def _protocol_help(name: str) -> str:
+    """What a provider and its routes are given."""
+    kind = kinds.get(name)
+    given = [*kind.CREDENTIALS, *(f"[{each}]" for each in kind.OPTIONAL_CREDENTIALS)]
+    params = [*kind.PARAMS, *(f"[{each}]" for each in kind.OPTIONAL_PARAMS)]
+    return f"  {name}: {' '.join(given) or 'nothing'}" + (f"; --param {' '.join(params)}" if params else "")
+
+
 def _add_help() -> str:
-    kinds = "\n".join(line for kind in VERIFIERS.values() for line in _kind_help(kind))
+    callbacks = "\n".join(line for kind in VERIFIERS.values() for line in _kind_help(kind))
+    protocols = "\n".join(map(_protocol_help, kinds.shipped()))
     return f"""Add a provider, and print what to tell it: the callback URL, and the headers to send.
 
 Its credentials are read {credentials.WHERE}. If they contain no callback_secret, one is made and printed once.
@@ -48,8 +77,16 @@ thing, gateway providers set and rotate are shorter.
 With --tenant only orders of that tenant go to it, and its routes are that tenant's.
 
 \b
+Protocols, with the credentials of a provider and the parameters of its routes; [those] may be left out:
+{protocols}
+
+Others are added by gateway protocols add; gateway protocols show NAME tells more of any.
+
+Where a protocol has callbacks of its own, --callback protocol is the default.
+
+\b
 Kinds of --callback, with an example:
-{kinds}
+{callbacks}
 
 \b
 Example: gateway providers add bayi --adapter znet --base-url https://bayi.example.com --callback token
@@ -66,14 +103,14 @@ def _kind_help(kind: Verifier) -> Iterator[str]:
         yield from [f"      {example}"] if example else []
 
 
-@app.command(help=_add_help())
+@app.command(cls=AddCommand)
 def add(
     provider_id: str = typer.Argument(
         metavar="ID", callback=_id, help="A short name; it is part of the callback URL."
     ),
     adapter: str = typer.Option(
-        help=f"The protocol it speaks: {', '.join(kinds.names())}.",
-        callback=lambda value: option.one_of(kinds.names(), value),
+        metavar="PROTOCOL",
+        help=f"The protocol it speaks: {', '.join(kinds.shipped())}, or one of gateway protocols list.",
     ),
     base_url: option.BaseUrl = None,
     callback: option.Callback = None,
@@ -94,6 +131,7 @@ def add(
     ),
     json: option.Json = False,
 ) -> None:
+    """Add a provider, and print what to tell it: the callback URL, and the headers to send."""
     wanted = Wanted(
         base_url,
         callback,
@@ -108,6 +146,7 @@ def add(
         tenant_id,
     )
     with gateway() as settings:
+        protocol = _protocol(adapter)
         check_tenant(tenant_id.value if tenant_id else None)
         known = provider.find_renewable(provider_id)
         if known and not replace_:
@@ -118,7 +157,7 @@ def add(
         # A bad option is refused before anyone types a password.
         accounts.change(begun, wanted, {}, fresh_secret)
         kept = accounts.kept_credentials(begun, kind.name)
-        given = credentials.read(kinds.get(adapter).CREDENTIALS, kind, kept)
+        given = credentials.read(protocol.CREDENTIALS, kind, kept, optional=protocol.OPTIONAL_CREDENTIALS)
 
         def make(now: Provider | None) -> Provider:
             present = accounts.begin(provider_id, adapter, wanted, now)
@@ -290,7 +329,7 @@ def test(
     with gateway():
         found = find_provider(provider_id)
         health = provider_health.health(provider_id)
-    protocol = kinds.find(found.adapter)
+        protocol = kinds.find(found.adapter)
     if protocol and not protocol.HAS_SERVICE:
         raise Problem(f"{provider_id} ({found.adapter}) calls no service, so there is nothing to test")
     with gateway():

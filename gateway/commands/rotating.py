@@ -85,18 +85,18 @@ def _read(known: Provider, new_callback_secret: bool, drop_old: bool) -> Rotatio
     protocol = kinds.find(known.adapter)
     if protocol is None:
         raise Problem(f"the protocol {known.adapter!r} of {known.id} is not known to this version")
-    names, kind = protocol.CREDENTIALS, verifier_of(known)
-    if not credentials.names(names, kind):
+    names, optional, kind = protocol.CREDENTIALS, protocol.OPTIONAL_CREDENTIALS, verifier_of(known)
+    if not credentials.names((*names, *optional), kind):
         raise Problem(f"{known.id} ({known.adapter}) has no credentials")
     is_lost = not known.credentials
     is_about_secret = new_callback_secret or drop_old
     if is_about_secret and not kind.has_secret:
         raise Problem(f"{known.id} does not call back, so it has no callback secret")
     if is_lost:
-        given = credentials.read(names, kind)
+        given = credentials.read(names, kind, optional=optional)
         new_callback_secret = kind.has_secret and CALLBACK_SECRET not in given
     else:
-        given = credentials.read_some(names, kind, may_be_none=is_about_secret)
+        given = credentials.read_some((*names, *optional), kind, may_be_none=is_about_secret)
     if not new_callback_secret:
         return Rotation(given, None, drop_old)
     if CALLBACK_SECRET in given:
@@ -116,5 +116,5 @@ def _print(settings: Settings, account: Provider, changed: list[str], made: str 
             f"{len(account.secrets())} callback secrets are valid. Once the provider uses the newest: {drop}"
         )
     protocol = kinds.find(account.adapter)
-    if protocol and any(name in protocol.CREDENTIALS for name in changed):
+    if protocol and any(name in (*protocol.CREDENTIALS, *protocol.OPTIONAL_CREDENTIALS) for name in changed):
         printing.say(f"Next: gateway providers test {account.id}")

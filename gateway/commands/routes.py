@@ -7,11 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.commands import printing
+from gateway.commands import importing, printing
 from gateway.commands.context import Problem, check_tenant, gateway, no_provider
 from gateway.commands.options import NONE, Given, amount, or_none, tenant
 from gateway.commands.options import currency as read_currency
 from gateway.providers import kinds, players
+from gateway.providers.described.kind import Described
 from models import provider, provider_health, route, stock
 from models.provider import Provider
 from models.route import Cost, ListedRoute
@@ -47,6 +48,7 @@ Tenant = Annotated[
 ]
 
 app = typer.Typer(help="Routes: which provider gets the orders for a package.", no_args_is_help=True)
+app.command("import")(importing.import_)
 
 
 @app.command()
@@ -127,6 +129,7 @@ def add(
             tenant_id=owner,
         )
         provider_health.look_again(provider_id)
+        _check_params(account, added.params)
     if json:
         return printing.as_json(_row(added))
     printing.say(f"Orders{_of(owner)} for product {product}, package {package} go to {provider_id}.")
@@ -182,6 +185,17 @@ def _pair(text: str, option: str, form: str) -> tuple[str, str]:
     if not (name and equals):
         raise typer.BadParameter(f"{text!r} is not {form}", param_hint=option)
     return name, value
+
+
+def _check_params(account: Provider, params: Mapping[str, str]) -> None:
+    """Warn of what the protocol would refuse each order for, and of names that it does not know."""
+    protocol = kinds.find(account.adapter)
+    if not isinstance(protocol, Described):
+        return
+    if missing := [name for name in protocol.PARAMS if not params.get(name)]:
+        printing.note(f"{account.id} refuses orders without --param {' and '.join(missing)}")
+    if unknown := sorted(params.keys() - {*protocol.PARAMS, *protocol.OPTIONAL_PARAMS}):
+        printing.note(f"{account.adapter} has no use for --param {' and '.join(unknown)}")
 
 
 def _check_map(account: Provider, field_map: Mapping[str, str]) -> None:

@@ -44,7 +44,8 @@ def saved(account: Provider, settings: Settings, new_secret: str | None, json: b
     callbacks(settings, account, new_secret)
     protocol = kinds.find(account.adapter)
     test = f"gateway providers test {account.id}; " if protocol and protocol.HAS_SERVICE else ""
-    printing.say(f"Next: {test}gateway routes add '*' '*' {account.id}")
+    params = "".join(f" --param {name}=…" for name in protocol.PARAMS) if protocol else ""
+    printing.say(f"Next: {test}gateway routes add '*' '*' {account.id}{params}")
 
 
 def changes(

@@ -272,6 +272,12 @@ class Kind(Protocol):
     CURRENCY: str | None
     #: Names of the credentials it needs, without those of its callbacks.
     CREDENTIALS: tuple[str, ...]
+    #: Names of the credentials that it may have beside them.
+    OPTIONAL_CREDENTIALS: tuple[str, ...]
+    #: Names of the parameters that a route to it must have (`gateway routes add … --param NAME=VALUE`).
+    PARAMS: tuple[str, ...]
+    #: Names of those that a route may have.
+    OPTIONAL_PARAMS: tuple[str, ...]
     #: Names of its fields that a route may fill by templates (`gateway routes add … --map FIELD=TEMPLATE`).
     FIELDS: tuple[str, ...]
     #: The answer to a callback in this protocol's own format; None for JSON.

@@ -27,6 +27,9 @@ class Manual:
     NEEDS_PERSON: ClassVar[bool] = True
     CURRENCY: ClassVar[str | None] = None
     CREDENTIALS: ClassVar[tuple[str, ...]] = ()
+    OPTIONAL_CREDENTIALS: ClassVar[tuple[str, ...]] = ()
+    PARAMS: ClassVar[tuple[str, ...]] = ()
+    OPTIONAL_PARAMS: ClassVar[tuple[str, ...]] = ()
     FIELDS: ClassVar[tuple[str, ...]] = ()
     ACKNOWLEDGEMENT: ClassVar[Reply | None] = None
     TRAITS: ClassVar[Traits] = Traits(max_quantity=None)

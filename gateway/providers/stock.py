@@ -45,6 +45,9 @@ class Stock:
     NEEDS_PERSON: ClassVar[bool] = False
     CURRENCY: ClassVar[str | None] = None
     CREDENTIALS: ClassVar[tuple[str, ...]] = ()
+    OPTIONAL_CREDENTIALS: ClassVar[tuple[str, ...]] = ()
+    PARAMS: ClassVar[tuple[str, ...]] = ()
+    OPTIONAL_PARAMS: ClassVar[tuple[str, ...]] = (stock.STOCK,)
     FIELDS: ClassVar[tuple[str, ...]] = ()
     ACKNOWLEDGEMENT: ClassVar[Reply | None] = None
     TRAITS: ClassVar[Traits] = Traits(max_quantity=None)

@@ -126,6 +126,9 @@ class Znet:
     NEEDS_PERSON: ClassVar[bool] = False
     CURRENCY: ClassVar[str | None] = CURRENCY
     CREDENTIALS: ClassVar[tuple[str, ...]] = ("kod", "sifre")
+    OPTIONAL_CREDENTIALS: ClassVar[tuple[str, ...]] = ()
+    PARAMS: ClassVar[tuple[str, ...]] = ("oyun", "kupur")
+    OPTIONAL_PARAMS: ClassVar[tuple[str, ...]] = ()
     FIELDS: ClassVar[tuple[str, ...]] = ("oyuncu_bilgi", "musteri_tel")
     ACKNOWLEDGEMENT: ClassVar[Reply | None] = Reply("OK")
     TRAITS: ClassVar[Traits] = Traits()

@@ -50,7 +50,13 @@ class Protocol:
         self.file = file
         self.CURRENCY = file.currency
         self.CREDENTIALS = tuple(each for each in file.credentials if each != CALLBACK_SECRET)
-        self.OPTIONAL_CREDENTIALS = file.optional_credentials
+        self.OPTIONAL_CREDENTIALS = tuple(
+            each for each in file.optional_credentials if each != CALLBACK_SECRET
+        )
+        self.PARAMS = tuple(each for each in file.params if f"params.{each}" not in file.defaults)
+        self.OPTIONAL_PARAMS = tuple(
+            each for each in (*file.params, *file.optional_params) if each not in self.PARAMS
+        )
         self.FIELDS = tuple(file.fields)
         reply = file.callback.reply if file.callback else None
         self.ACKNOWLEDGEMENT = Reply(reply.body, reply.status, reply.type) if reply else None

@@ -152,7 +152,7 @@ class Speaker:
 
     def _refuse_what_cannot_be(self, task: Task) -> None:
         """Raises Refused where nothing should be sent."""
-        if missing := [name for name in self._protocol.file.params if not task.params.get(name)]:
+        if missing := [name for name in self._protocol.PARAMS if not task.params.get(name)]:
             raise Refused(
                 f"not sent: the route lacks {' and '.join(missing)}; set it with `gateway routes add … --param`"
             )

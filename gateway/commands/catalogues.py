@@ -1,0 +1,94 @@
+"""A provider's catalogue beside the routes to it: what is new, gone, dearer or cheaper. Pure."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gateway.providers.base import Package
+from models.provider import Provider
+from models.route import Cost, ListedRoute
+
+
+class Change(StrEnum):
+    """What the catalogue says of a route, or of a package without one."""
+
+    #: In the catalogue, without a route.
+    NEW = "new"
+    #: A route, whose package is not in the catalogue any more.
+    GONE = "gone"
+    DEARER = "dearer"
+    CHEAPER = "cheaper"
+    #: The route had no cost, or one in another currency.
+    PRICED = "priced"
+    SAME = "same"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One package and one route, or what there is of the two."""
+
+    change: Change
+    package: Package | None
+    route: ListedRoute | None
+    #: What one item costs by the catalogue; None if it does not say so, or in no known currency.
+    price: Cost | None
+
+    @property
+    def is_price(self) -> bool:
+        """Whether the route's cost is to be changed."""
+        return self.change in (Change.DEARER, Change.CHEAPER, Change.PRICED)
+
+
+def compare(
+    account: Provider, names: Sequence[str], packages: Sequence[Package], routes: Sequence[ListedRoute]
+) -> list[Line]:
+    """Each package with the routes that lead to it, then the routes that lead to none.
+
+    `names` are the parameters that every route to the provider has; a package is known again by those of them that the
+    catalogue gives, or by all that it gives. Of packages that cannot be told apart by them the first counts.
+    """
+    lines, met = list[Line](), set[int]()
+    for package in _distinct(packages, names):
+        key, price = _key(package.params, names), _price(package, account)
+        leading = [number for number, each in enumerate(routes) if key and _leads(each, key)]
+        met.update(leading)
+        lines += [Line(_change(routes[each], price), package, routes[each], price) for each in leading]
+        if not leading:
+            lines.append(Line(Change.NEW, package, None, price))
+    return [
+        *lines,
+        *(Line(Change.GONE, None, each, None) for number, each in enumerate(routes) if number not in met),
+    ]
+
+
+def _key(params: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
+    said = {name: value for name, value in params.items() if value}
+    return {name: value for name, value in said.items() if name in names} or said
+
+
+def _distinct(packages: Sequence[Package], names: Sequence[str]) -> Iterator[Package]:
+    known = set[tuple[tuple[str, str], ...]]()
+    for package in packages:
+        key = tuple(sorted(_key(package.params, names).items()))
+        if key not in known or not key:
+            known.add(key)
+            yield package
+
+
+def _leads(route: ListedRoute, key: Mapping[str, str]) -> bool:
+    return all(route.params.get(name) == value for name, value in key.items())
+
+
+def _price(package: Package, account: Provider) -> Cost | None:
+    currency = package.currency or account.currency
+    return Cost(package.price, currency) if currency and package.price and package.price > 0 else None
+
+
+def _change(route: ListedRoute, price: Cost | None) -> Change:
+    if price is None:
+        return Change.SAME
+    if route.cost is None or route.currency != price.currency:
+        return Change.PRICED
+    if price.amount == route.cost:
+        return Change.SAME
+    return Change.DEARER if price.amount > route.cost else Change.CHEAPER
