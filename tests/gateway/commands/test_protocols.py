@@ -125,7 +125,11 @@ def stored(models: Models) -> list[str]:
 
 #: What `add` refuses: of the file (what is replaced, and by what) or of its exchanges.
 REFUSED = {
-    "a sample that fails": (None, [SENT | {"expect": {"result": "failed"}}], "1 exchange of 1 not read as expected"),
+    "a sample that fails": (
+        None,
+        [SENT | {"expect": {"result": "failed"}}],
+        "1 exchange of 1 not read as expected",
+    ),
     "no samples": (None, None, "has no sample exchanges"),
     "an empty list": (None, [], "not a list of objects"),
     "samples without a send": (None, [SENT | {"op": "balance"}], "has no balance"),
@@ -141,7 +145,12 @@ REFUSED = {
         [SENT],
         "a repetition or an alternative within a repetition",
     ),
-    "a key that is unknown": (('path = "/buy"', 'route = "/buy"'), [SENT], "has 2 mistakes"),
+    "a key that is unknown": (
+        ('path = "/buy"', 'route = "/buy"'),
+        [SENT],
+        "myshop.toml:13: send.route: is not known",
+    ),
+    "two mistakes": (('title = "A', 'titel = "A'), [SENT], "has 2 mistakes"),
     "no TOML": (('title = "', "title = '"), [SENT], "is not valid TOML"),
 }
 
@@ -230,7 +239,7 @@ def test_a_stored_file_that_is_broken_breaks_no_other(cli: Run, models: Models, 
         account = provider.Provider("p", "broken", "https://b.example", "none", {})
 
         assert kinds.find("broken") is None and kinds.find("myshop") and kinds.find("zdk")
-        with pytest.raises(ProviderError, match="broken:1: title"):
+        with pytest.raises(ProviderError, match=r"broken\.toml:1: title"):
             providers.balance(account, outbound.Client())
     listed = cli("protocols", "list")
     assert listed.code == 0 and "the file of the protocol broken cannot be used" in listed.out
