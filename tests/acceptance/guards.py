@@ -2569,6 +2569,34 @@ GUARDS = [
         'return "", 60.0',
         f"tests/{DESCRIBED}/test_speaker.py",
     ),
+    Guard(
+        "a protocol whose samples fail is not added",
+        "gateway/commands/protocols.py",
+        "if different := [each for each in ran if each.differences]:",
+        "if different := []:",
+        "tests/gateway/commands/test_protocols.py",
+    ),
+    Guard(
+        "a protocol that was added takes the name of none that ships",
+        "gateway/commands/protocols.py",
+        '    if name in kinds.shipped():\n        raise Problem(f"{name} comes',
+        '    if False:\n        raise Problem(f"{name} comes',
+        "tests/gateway/commands/test_protocols.py",
+    ),
+    Guard(
+        "a stored protocol that is replaced is used by every process",
+        "gateway/providers/kinds.py",
+        "if known and now < known.read_at + STORED_SECONDS:",
+        "if known:",
+        "tests/gateway/commands/test_protocols.py",
+    ),
+    Guard(
+        "a catalogue changes no route unless it is applied",
+        "gateway/commands/importing.py",
+        "        if apply:\n",
+        "        if True:\n",
+        "tests/gateway/commands/test_importing.py",
+    ),
 ]
 
 
