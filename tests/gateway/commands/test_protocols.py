@@ -269,3 +269,26 @@ def test_a_protocol_shows_what_it_needs_and_can_do(cli: Run) -> None:
     assert details["traits"]["ask_buys"] is True and details["currency"] == "IDR"
     assert "protocol nope not found" in cli("protocols", "show", "nope").problem
     assert "has no file" in cli("protocols", "show", "znet", "--file").problem
+
+
+def test_its_provider_can_be_called_and_routes_say_what_they_lack(
+    cli: Run, shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The protocol is looked for whenever it is needed, and not only while a command has the database open."""
+    monkeypatch.setattr(kinds, "STORED_SECONDS", 0.0)
+    cli("protocols", "add", str(shop))
+    options = ("--adapter", "myshop", "--base-url", "http://127.0.0.1:1", "--callback", "none")
+    assert cli("providers", "add", "shop", *options, stdin='{"api_key": "k-1"}').code == 0
+
+    assert "no question about the balance" in cli("providers", "test", "shop").problem
+    assert "no catalogue" in cli("routes", "import", "shop").problem
+    lacking = cli("routes", "add", "*", "*", "shop", "--param", "itm=60")
+    assert lacking.code == 0
+    assert "refuses orders without --param item" in lacking.err
+    assert "has no use for --param itm" in lacking.err
+    assert cli("routes", "add", "*", "*", "shop", "--param", "item=60").err == ""
+
+
+def test_a_protocol_that_nobody_knows_is_refused(cli: Run) -> None:
+    refused = cli("providers", "add", "shop", "--adapter", "nope", "--base-url", "https://s.example")
+    assert refused.code == 2 and "'nope' is not known" in refused.err and "zdk" in refused.err
