@@ -262,7 +262,7 @@ GUARDS = [
     Guard(
         "what a panel answers repeats no credential of ours",
         "gateway/providers/__init__.py",
-        "with masking.knowing(known(provider, *arguments)):",
+        "with masking.knowing(known(provider, *tasks)):",
         "with masking.knowing(masking.Known()):",
         PROVIDER_TEXTS,
     ),
@@ -402,9 +402,9 @@ GUARDS = [
     ),
     Guard(
         "a last check that could not go out ends nothing",
-        "gateway/fulfilment/checking.py",
-        "        return claimed.next_check_seconds\n    except UnknownReference",
-        "        still_open = True\n    except UnknownReference",
+        "gateway/fulfilment/asking.py",
+        "        if isinstance(error, NotTried):\n",
+        "        if False:\n",
         OWN_TROUBLE,
     ),
     Guard(
@@ -675,7 +675,7 @@ GUARDS = [
     Guard(
         "a provider that refuses a resend is asked",
         "gateway/fulfilment/dispatching.py",
-        "    if claimed.may_be_known and not _is_denied(worker, claimed, account):\n        return None\n",
+        "    if claimed.may_be_known and not _is_denied(worker, claimed, account, error):\n        return None\n",
         "",
         DISPATCHING,
     ),
@@ -703,13 +703,13 @@ GUARDS = [
     Guard(
         "nothing is sent without a permit",
         "gateway/fulfilment/dispatching.py",
-        "    with worker.permits.one_call(assigned.provider):\n",
+        "    with worker.one_call(assigned.provider):\n",
         "    with ExitStack():\n",
         DISPATCHING,
     ),
     Guard(
         "an order whose time is up is not sent again",
-        "gateway/fulfilment/checking.py",
+        "gateway/fulfilment/asking.py",
         " or claimed.expired:\n        return False",
         ":\n        return False",
         CHECKING,
@@ -987,15 +987,15 @@ GUARDS = [
     Guard(
         "a missing code is asked for",
         "models/settle.sql",
-        "d.kind = 'completed' AND NOT d.from_has_code AND (d.codes IS NULL OR d.unreadable_code)",
+        "kind = 'completed' AND NOT from_has_code AND (codes IS NULL OR unreadable_code)",
         "false",
         CODE_ASKS,
     ),
     Guard(
         "a code beside one that cannot be read does not hide it",
         "models/settle.sql",
-        "(d.codes IS NULL OR d.unreadable_code)",
-        "d.codes IS NULL",
+        "(codes IS NULL OR unreadable_code)",
+        "codes IS NULL",
         CODE_ASKS,
     ),
     Guard(
@@ -1135,8 +1135,8 @@ GUARDS = [
     Guard(
         "an open order is never dismissed out of sight",
         "models/resolving.py",
-        "SET attention = CASE WHEN seen.waits_for_person THEN 'manual' END,",
-        "SET attention = NULL,",
+        "            WHEN seen.waits_for_person THEN 'manual'\n",
+        "",
         "tests/models/test_resolving.py",
     ),
     Guard(
@@ -1268,7 +1268,7 @@ GUARDS = [
     Guard(
         "an order that waits for a person is not dismissed out of sight",
         "models/resolving.py",
-        " AND NOT (seen.waits_for_person AND seen.attention = 'manual')",
+        "\n        AND NOT (seen.waits_for_person AND seen.attention IN ('manual', 'cannot_ask'))",
         "",
         RESOLVING,
     ),
@@ -1515,9 +1515,9 @@ GUARDS = [
     ),
     Guard(
         "another system's order that is given up keeps its word",
-        "gateway/fulfilment/checking.py",
-        "if not (claimed.expired and claimed.is_theirs and is_open(outcome.status)):",
-        "if True:",
+        "gateway/fulfilment/asking.py",
+        "{one.id for one, said in outcomes if one.expired and one.is_theirs and is_open(said.status)}",
+        "set[str]()",
         OTHERS,
     ),
     Guard(
@@ -1735,7 +1735,7 @@ GUARDS = [
     Guard(
         "a query that is not signed is not read",
         "gateway/callbacks/reading.py",
-        "if request.query and not VERIFIERS[provider.callback].covers_query:",
+        "if request.query and not verifier_of(provider).covers_query:",
         "if False:",
         "tests/gateway/web/test_callback_kinds.py",
     ),
@@ -1777,8 +1777,10 @@ GUARDS = [
     Guard(
         "an outcome is not taken for a ping",
         "gateway/callbacks/reading.py",
-        "        said = _read(provider, fields)\n",
-        """        said = _read(provider, {} if fields.get("type") == PING else fields)\n""",
+        "        said = _read(provider, fields, request.body)\n    except UnreadableCallback as error:\n        if",
+        """        said = _read(provider, {} if fields.get("type") == PING else fields, request.body)
+    except UnreadableCallback as error:
+        if""",
         "tests/gateway/web/test_callback_formats.py",
     ),
     Guard(
@@ -1862,15 +1864,15 @@ GUARDS = [
     Guard(
         "a check is claimed by one",
         "models/claims.py",
-        """WHERE o.id = %(id)s AND o."nextCheckAt" <= now() AND o."externalStatus" <> 'not_sent'""",
-        """WHERE o.id = %(id)s AND o."externalStatus" <> 'not_sent'""",
+        """_IS_DUE = f\"""o."nextCheckAt" <= now() AND o.""",
+        """_IS_DUE = f\"""o.""",
         PLAN,
     ),
     Guard(
         "the next plan is written before asking",
         "models/claims.py",
-        """"checkRequestedAt" = NULL,\n        "nextCheckAt" = CASE""",
-        """"checkRequestedAt" = NULL,\n        "nextCheckAt" = CASE WHEN true THEN o."nextCheckAt\"""",
+        """            WHEN NOT {IS_OPEN} THEN NULL\n            WHEN {IS_EXPIRED} THEN""",
+        """            WHEN true THEN o."nextCheckAt"\n            WHEN {IS_EXPIRED} THEN""",
         PLAN,
     ),
     Guard(
@@ -1947,7 +1949,7 @@ GUARDS = [
     Guard(
         "a provider that cannot be used delays no timeout",
         "gateway/fulfilment/checking.py",
-        "        _cannot_ask(worker, order_id)\n",
+        "        _cannot_use(worker, order_id)\n",
         "",
         CHECKING,
     ),
@@ -1981,7 +1983,7 @@ GUARDS = [
     ),
     Guard(
         "what a provider that is paused denies is not sent to it again",
-        "gateway/fulfilment/checking.py",
+        "gateway/fulfilment/asking.py",
         "    if is_paused or claimed",
         "    if claimed",
         PASSING_OVER,
