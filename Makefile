@@ -64,6 +64,7 @@ soak: .venv ## run real processes with faults for a long time
 	$(BIN)/python -m pytest tests/acceptance/buildpack.py
 	$(BIN)/python -m tests.acceptance.soak $(ARGS)
 	$(BIN)/python -m tests.acceptance.stall
+	$(BIN)/python -m tests.acceptance.demos
 	$(BIN)/python -m tests.acceptance.account_run
 	$(BIN)/python -m tests.acceptance.upgrade
 	$(BIN)/python -m tests.acceptance.beside

@@ -44,7 +44,9 @@ def simulator(
     settle_after: float = typer.Option(2.0, help="Seconds from an order to its outcome."),
     answer_delay: float = typer.Option(0.0, help="Seconds before each answer."),
     default_behaviour: str = typer.Option("callback", help="Words of the table above, for every order."),
-    balance: str = typer.Option("100000", help="The dealer's balance."),
+    balance: str | None = typer.Option(
+        None, help="The dealer's balance; without it 100000, or enough for as many orders."
+    ),
     quiet: bool = typer.Option(False, "--quiet", help="Do not print what happens."),
 ) -> None:
     zone = ZoneInfo(settings.load_or_exit(require=()).timezone)
@@ -61,7 +63,7 @@ def simulator(
             settle_after_seconds=settle_after,
             answer_delay_seconds=answer_delay,
             default_behaviour=default_behaviour,
-            balance=Decimal(balance),
+            balance=None if balance is None else Decimal(balance),
             echo=None if quiet else say,
             zone=zone,
         )

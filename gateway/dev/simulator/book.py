@@ -185,7 +185,8 @@ class Book:
             order = self._orders.get(referans)
             if order is None:
                 order = self._orders[referans] = Order(referans, player, behaviour, phone, **more)
-                self._numbered[order.own] = order
+                if order.own:
+                    self._numbered[order.own] = order
             order.requests_seen += 1
             order.sent_at.append(self._clock())
             return order

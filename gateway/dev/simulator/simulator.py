@@ -28,6 +28,8 @@ from gateway.dev.simulator.timers import Timers
 
 #: Default dealer code and password.
 KOD, SIFRE = "sandbox", "sandbox"
+#: Enough for any test, in TRY and in orders.
+MANY = Decimal(100_000)
 #: The protocol that is code.
 ZNET = "znet"
 #: Default port on the command line.
@@ -61,7 +63,7 @@ class Simulator:
         settle_after_seconds: float = 2.0,
         answer_delay_seconds: float = 0.0,
         default_behaviour: str = "callback",
-        balance: Decimal = Decimal(100000),
+        balance: Decimal | None = None,
         echo: Printer | None = print,
         zone: tzinfo | None = None,
     ) -> None:
@@ -70,10 +72,10 @@ class Simulator:
         self._answer_delay_seconds = answer_delay_seconds
         self._server: Server | None = None
         self._timers = Timers()
-        self.book = Book(balance)
+        is_described = protocol != ZNET
+        self.book = Book(_opening(protocol) if balance is None else balance)
         self._courier = Courier(self.book, self._timers, self._echo)
         self._protocol = protocol
-        is_described = protocol != ZNET
         if is_described and load(protocol).at_once:
             settle_after_seconds = 0.0
         fulfilment = Fulfilment(
@@ -167,6 +169,11 @@ def serve(host: str = "127.0.0.1", port: int = PORT, **options: Any) -> None:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _opening(protocol: str) -> Decimal:
+    """The balance to begin with, if none is given; of a sheet's protocol it is enough for as many orders."""
+    return MANY if protocol == ZNET else MANY * load(protocol).price
 
 
 def _shown(target: Receiving | None) -> str:

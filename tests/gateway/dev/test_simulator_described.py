@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
@@ -182,11 +183,12 @@ def test_a_fault_of_one_is_a_fault_of_the_whole_answer() -> None:
 
 def test_part_of_an_order_is_delivered_and_the_rest_given_back() -> None:
     with provider("turkpin", "partial") as simulator:
+        before = simulator.book.balance
         text = send(simulator, "turkpin").text
         assert text.count("<code>") == 1
         [order] = simulator.book.orders()
         assert (order.state, order.quantity, order.price) == (State.PARTIAL, 2, Decimal("9.90"))
-        assert simulator.book.balance == 100000 - order.price
+        assert simulator.book.balance == before - order.price
 
 
 def test_a_word_that_a_protocol_cannot_say_is_said_so() -> None:
@@ -332,3 +334,12 @@ def test_the_second_step_brings_the_codes() -> None:
         keys = requests.get(address, headers=headers, timeout=5).json()
         assert [key["serial"] for key in keys] == [code.code for code in simulator.book.orders()[0].codes]
         assert len(keys) == 2
+
+
+@pytest.mark.parametrize("protocol", NAMES)
+def test_sends_at_the_same_time_are_counted_one_by_one(protocol: str) -> None:
+    with provider(protocol, "after=60") as simulator, ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: send(simulator, protocol), range(16)))
+        bought = 16 if sheet.load(protocol).repeated in ("buys", "never") else 1
+        assert sum(simulator.book.purchases().values()) == bought
+        assert all(answer.text and answer.status_code != 501 for answer in answers)

@@ -7,7 +7,7 @@ from decimal import Decimal
 from gateway.dev.simulator import behaviours
 from gateway.dev.simulator.answers import WRONG_ADDRESS, Answer, spoiled
 from gateway.dev.simulator.behaviours import Behaviour, Fault
-from gateway.dev.simulator.book import DELIVERED, BalanceTooLow, Book, Code, Order, State
+from gateway.dev.simulator.book import DELIVERED, BalanceTooLow, Book, Code, Order, SentBefore, State
 from gateway.dev.simulator.described import reading
 from gateway.dev.simulator.described.reading import Read
 from gateway.dev.simulator.described.sheet import Lines, Reply, Sample, Sheet, load, samples
@@ -63,7 +63,7 @@ class Store:
         self.book = book
         self._base = base
         self._words = words
-        self.booked = booked
+        self._booked = booked
         self._refused = refused
         self._echo = echo
         self._numbers = itertools.count(self.sheet.first_number)
@@ -193,8 +193,9 @@ class Store:
         except BalanceTooLow:
             self.book.refused(order)
             return "no_balance"
-        if order.times_booked == 1:
-            self.booked(order)
+        except SentBefore:  # by a send at the same time
+            return "used" if self.sheet.repeated == "used" else order.state.value
+        self._booked(order)
         return order.state.value
 
     def _asked(self, call: Read, order: Order | None) -> Answer:
