@@ -138,7 +138,7 @@ class Mended(Znet):
     STATES: ClassVar[dict[str, ExternalStatus]] = {"9": ExternalStatus.COMPLETED}
 
     @staticmethod
-    def read_callback(fields: Any) -> Outcome:
+    def read_callback(fields: Any, text: str = "") -> Outcome:
         if fields.get("durum") in Mended.STATES:
             return Outcome(
                 Mended.STATES[fields["durum"]],

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway import providers
-from gateway.fulfilment import checking, dispatching
+from gateway.fulfilment import checking, dispatching, probing
 from gateway.fulfilment.permits import SPARE_SECONDS
 from gateway.fulfilment.worker import BOOKKEEPING_SECONDS, DISPATCH, Worker
 from models import plans, provider, provider_health, resolving, stuck
@@ -36,6 +36,7 @@ from tests.gateway.fulfilment.orders import (
     Queue,
     age,
     events,
+    go_down,
     place,
     put,
     row,
@@ -453,6 +454,13 @@ class TestCannotAsk:
         check(worker, order)
         assert (status(order), list(shop.bought.values())) == ("sent", [1])
 
+    def test_one_that_never_reached_it_fails_when_its_time_is_up(self, worker: Worker, opens: Opens) -> None:
+        opens(NUMBERED)
+        database.rows("UPDATE referans.providers SET base_url = 'http://127.0.0.1:1'")
+        order = dispatched(worker)
+        check(worker, order, DAY)
+        assert (status(order), row(order)["failureReason"]) == ("failed", "timeout")
+
     def test_one_that_was_accepted_is_asked_about_by_its_number(self, worker: Worker, opens: Opens) -> None:
         shop = opens(NUMBERED)
         order = dispatched(worker)
@@ -662,3 +670,25 @@ def test_an_order_says_where_to_call_back(worker_for: Any, opens: Opens) -> None
     worker = worker_for(callback_url=lambda account: f"https://shop.example/callbacks/{account.id}")
     dispatched(worker)
     assert shop.calls[0][1]["back"] == f"https://shop.example/callbacks/{SANDBOX}"
+
+
+def test_a_further_step_that_is_not_reached_leaves_the_order_in_doubt(worker: Worker, opens: Opens) -> None:
+    """The first call was made: the order is asked about, and neither sent again nor sent elsewhere."""
+    step = '\n[steps.more]\nurl = "http://127.0.0.1:1/more"\nrules = [{ http = 200, means = "completed" }]\n'
+    shop = opens(PLAIN.replace('means = "sent"', 'means = "sent"\nthen = "more"') + step)
+    backup = opens(PLAIN, provider_id=BACKUP)
+    order = dispatched(worker)
+    assert (status(order), row(order)["mayBeKnown"], backup.calls) == ("pending", True, [])
+    check(worker, order)
+    assert (status(order), list(shop.bought.values()), backup.calls) == ("processing", [1], [])
+
+
+def test_a_provider_without_a_question_for_the_balance_is_not_up_because_of_that(
+    worker: Worker, opens: Opens
+) -> None:
+    shop = opens(PLAIN)
+    go_down()
+    database.rows("UPDATE referans.provider_health SET probe_at = now()")
+    probing.probe(worker, SANDBOX)
+    health = provider_health.health(SANDBOX)
+    assert health and health.down and not shop.calls
