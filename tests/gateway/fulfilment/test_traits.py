@@ -291,7 +291,8 @@ class TestAskingBuys:
         check(worker, order)
         assert (status(order), row(order)["providerId"], backup.bought) == ("sent", SANDBOX, {})
 
-    def test_nothing_asks_at_its_timeout(self, worker: Worker, shop: Shop) -> None:
+    def test_nothing_asks_at_its_timeout(self, worker: Worker, opens: Opens) -> None:
+        shop = opens(BUYING.replace('ask_within = "1h"', ""))
         order = dispatched(worker)
         check(worker, order, DAY)
         assert (status(order), row(order)["failureReason"]) == ("failed", "timeout")
