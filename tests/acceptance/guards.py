@@ -1865,8 +1865,8 @@ GUARDS = [
     Guard(
         "a check is claimed by one",
         "models/claims.py",
-        """_IS_DUE = f\"""o."nextCheckAt" <= now() AND o.""",
-        """_IS_DUE = f\"""o.""",
+        """o."nextCheckAt" <= now() AND {_MAY_BE_CHECKED} RETURNING""",
+        """{_MAY_BE_CHECKED} RETURNING""",
         PLAN,
     ),
     Guard(
@@ -2665,8 +2665,8 @@ GUARDS = [
     Guard(
         "an order is in one question only",
         "models/claims.py",
-        "LIMIT %(limit)s FOR UPDATE OF o SKIP LOCKED",
-        "LIMIT %(limit)s",
+        "LIMIT %(limit)s - 1 FOR UPDATE OF o SKIP LOCKED",
+        "LIMIT %(limit)s - 1",
         TOGETHER,
     ),
     Guard(
