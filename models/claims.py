@@ -579,7 +579,7 @@ WITH named AS (
 ), others AS (
     SELECT o.id FROM product_orders AS o
     WHERE o.id <> %(id)s::uuid AND o."nextCheckAt" IS NOT NULL AND {_GOES_TOGETHER}
-    ORDER BY o."nextCheckAt", o.id LIMIT %(limit)s - 1 FOR UPDATE OF o SKIP LOCKED
+    ORDER BY o."nextCheckAt", o.id LIMIT %(limit)s - (SELECT count(*) FROM named) FOR UPDATE OF o SKIP LOCKED
 ), claimed AS (
     {_TAKE} WHERE o.id = ANY (ARRAY(SELECT named.id FROM named UNION ALL SELECT others.id FROM others)) RETURNING o.*
 ) {_CHECK}

@@ -2665,8 +2665,8 @@ GUARDS = [
     Guard(
         "an order is in one question only",
         "models/claims.py",
-        "LIMIT %(limit)s - 1 FOR UPDATE OF o SKIP LOCKED",
-        "LIMIT %(limit)s - 1",
+        "(SELECT count(*) FROM named) FOR UPDATE OF o SKIP LOCKED",
+        "(SELECT count(*) FROM named)",
         TOGETHER,
     ),
     Guard(
