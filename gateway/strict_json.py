@@ -31,5 +31,9 @@ def _refuse_constant(name: str) -> Any:
     raise NotJson(f"is not JSON: it contains {name}")
 
 
-#: Made once; `json.loads` would make one for every text.
-DECODER = json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=_unique)
+def decoder(**options: Any) -> json.JSONDecoder:
+    """A strict decoder with `options` of its own. Made once; `json.loads` would make one for every text."""
+    return json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=_unique, **options)
+
+
+DECODER = decoder()

@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
+from gateway.dev.simulator.described import writing
+from gateway.providers.described import patterns as described
 from models import masking
 from tests import patterns
 from tests.growth import is_linear
@@ -15,6 +17,10 @@ FOUND, MADE_AT_RUN_TIME = patterns.find()
 #: Of those that are made at run time: how, from a text of that size.
 MADE: dict[str, Callable[[str], object]] = {
     "models.masking._finding": lambda text: masking.strike_credentials(text, ("aaaab", "ab", "a" * 200)),
+    "gateway.providers.described.patterns.__init__": lambda text: described.Pattern("^a(.*)b$").search(text),
+    "gateway.dev.simulator.described.writing._put": lambda text: writing._put(
+        text, {"aab": "x", "aaaab": "y"}
+    ),
     "models.masking._without_code": lambda text: masking.strike_codes(text, ["aab", "aaaab", "1-1-1-1-1-2"]),
 }
 #: Characters of texts that are short, and the seconds of processor time that they take at most: a hundred times what

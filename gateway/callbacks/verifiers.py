@@ -341,14 +341,17 @@ class OfProtocol(Verifier):
         """For help texts, and for providers whose protocol has no scheme, both are None: nothing is accepted."""
         self._protocol = protocol
         self._scheme = scheme
-        self._token = Token() if scheme and scheme.token else None
+        #: The kind that it is, if it is one that any protocol may have.
+        self._kind = _kind_of(scheme) if scheme else None
         named = scheme.equals.names() if scheme and scheme.equals else frozenset()
-        self.has_secret = self._token is not None or f"credentials.{CALLBACK_SECRET}" in named
+        self.has_secret = self._kind is not None or f"credentials.{CALLBACK_SECRET}" in named
         self.covers_query = scheme is not None and "body" not in named
+        if self._kind:
+            self.covers_query = self._kind.covers_query
 
     def verify(self, provider: Provider, request: CallbackRequest, now: datetime) -> str | None:
-        if self._token:
-            return self._token.verify(provider, request, now)
+        if self._kind:
+            return self._kind.verify(provider, request, now)
         if self._protocol is None:
             raise BadSignature(f"the protocol {provider.adapter} has no signature of its own")
         event_id = described.verify(self._protocol, provider, self._presented(request), now)
@@ -368,8 +371,8 @@ class OfProtocol(Verifier):
     def sign(
         self, provider: Provider, headers: Mapping[str, str], body: bytes, now: datetime
     ) -> dict[str, str]:
-        if self._token:
-            return self._token.sign(provider, headers, body, now)
+        if self._kind:
+            return self._kind.sign(provider, headers, body, now)
         if self._protocol is None:
             raise ValueError(f"the protocol {provider.adapter} has no signature of its own")
         path = f"/callbacks/{provider.id}"
@@ -377,24 +380,33 @@ class OfProtocol(Verifier):
         name, value = described.signature(self._protocol, provider, self._presented(request))
         return {**headers, name: value}
 
+    def new_secret(self) -> str:
+        return self._kind.new_secret() if self._kind else super().new_secret()
+
     def check_secret(self, secret: str) -> None:
-        if self._token:
-            return self._token.check_secret(secret)
+        if self._kind:
+            return self._kind.check_secret(secret)
         return super().check_secret(secret)
 
     def url(self, provider: Provider, public_url: str) -> str:
-        return self._token.url(provider, public_url) if self._token else super().url(provider, public_url)
+        return self._kind.url(provider, public_url) if self._kind else super().url(provider, public_url)
 
     def instructions(
         self, provider: Provider, public_url: str, new_secret: str | None = None
     ) -> Instructions | None:
-        if self._token:
-            return self._token.instructions(provider, public_url, new_secret)
+        if self._kind:
+            return self._kind.instructions(provider, public_url, new_secret)
         return super().instructions(provider, public_url, new_secret)
 
     def _headers(self, provider: Provider) -> dict[str, str]:
         header = self._scheme.header if self._scheme else None
         return {header: f"as the document of {provider.adapter} says"} if header else {}
+
+
+def _kind_of(scheme: Verify) -> Verifier | None:
+    if scheme.standard_webhooks:
+        return StandardWebhooks()
+    return Token() if scheme.token else None
 
 
 def _present(headers: Mapping[str, str], name: str) -> str:

@@ -222,6 +222,7 @@ ERRORS = {
     "NoAnswer": "no_answer",
     "QuestionRefused": "nothing_learned",
     "UnknownReference": "unknown",
+    "CannotAsk": "cannot_ask",
 }
 
 

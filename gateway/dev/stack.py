@@ -16,6 +16,7 @@ from gateway.dev.ports import HOST, loopback
 from gateway.dev.processes import Processes
 from gateway.dev.restarts import ChildEnded
 from gateway.dev.servers import EmbeddedPostgres, EmbeddedValkey
+from gateway.dev.simulator import ZNET
 from gateway.settings import Settings
 
 #: The directory of the code, with the configuration of gunicorn.
@@ -28,6 +29,8 @@ COMMANDS = {
 }
 #: Id of the provider that is the simulator.
 PROVIDER = "sandbox"
+#: FIRST_CHECK_DELAY beside a provider whose orders may only be found done by a check.
+FIRST_CHECK_DELAY = "4"
 #: Longest wait until the web process says that everything is ready, in seconds.
 READY_TIMEOUT_SECONDS = 60.0
 PAUSE_SECONDS = 0.2
@@ -72,8 +75,8 @@ def start_servers(given: Mapping[str, str], plan: Plan, held: ExitStack, say: Sa
     return started
 
 
-def environment(given: Mapping[str, str], plan: Plan) -> dict[str, str]:
-    """The variables of every process: those `given`, completed for development."""
+def environment(given: Mapping[str, str], plan: Plan, protocol: str = ZNET) -> dict[str, str]:
+    """The variables of every process: those `given`, completed for development with a provider of this protocol."""
     hosts = [f"[{host}]" if ":" in host else host for host in loopback()]
     made = {
         "LOG_FORMAT": "console",
@@ -85,6 +88,8 @@ def environment(given: Mapping[str, str], plan: Plan) -> dict[str, str]:
         made["ENCRYPTION_KEYS"] = kept(
             plan.directory / "encryption_keys", lambda: Fernet.generate_key().decode()
         )
+    if protocol != ZNET:
+        made["FIRST_CHECK_DELAY"] = FIRST_CHECK_DELAY
     # Dramatiq and periodiq write a few lines before our log takes over, in the zone TZ.
     zone = given.get("TIMEZONE") or Settings.model_fields["timezone"].default
     wanted = {name: value for name, value in given.items() if value}
@@ -92,10 +97,11 @@ def environment(given: Mapping[str, str], plan: Plan) -> dict[str, str]:
 
 
 def start_processes(
-    processes: Processes, plan: Plan, environ: Mapping[str, str], callback_secret: str
+    processes: Processes, plan: Plan, environ: Mapping[str, str], callback_secret: str, protocol: str = ZNET
 ) -> None:
     """Start the simulator and the processes of the Procfile. Raises FileNotFoundError."""
     simulator = [sys.executable, "-m", "gateway", "simulator", "--port", str(plan.simulator_port)]
+    simulator += ["--protocol", protocol]
     simulator += ["--callback-url", f"http://{HOST}:{plan.port}/callbacks/{PROVIDER}"]
     processes.start(
         "simulator", simulator, {**environ, "SIMULATOR_CALLBACK_SECRET": callback_secret}, cwd=ROOT

@@ -49,6 +49,7 @@ class Guard:
     tests: str
 
 
+DESCRIBED = "gateway/providers/described"
 PLAN, SETTLE = "tests/models/test_claims.py", "tests/models/test_settle.py"
 INBOX, PLACING = "tests/models/test_inbox.py", "tests/models/test_placing.py"
 CALLBACKS = "tests/gateway/web/test_callbacks.py"
@@ -2643,23 +2644,16 @@ GUARDS = [
     ),
     Guard(
         "a line that is missing teaches nothing",
-        "gateway/providers/described/speaker.py",
-        """        nothing = QuestionRefused("the answer has no line about the order")\n""",
-        """        nothing = UnknownReference("the answer has no line about the order")\n""",
-        TOGETHER,
-    ),
-    Guard(
-        "an answer without lines teaches nothing",
-        "gateway/providers/described/speaker.py",
-        "            if isinstance(error, UnknownReference):  # said of no line, it teaches nothing\n",
-        "            if False:\n",
+        "gateway/providers/described/answers.py",
+        "    return None if line is None else first(answer, line, described, values, expects)",
+        '    return first(answer, line or {"state": "unknown"}, described, values, expects)',
         TOGETHER,
     ),
     Guard(
         "a line that names an order twice teaches nothing",
-        "gateway/providers/described/protocol.py",
-        "{name: line for name, line in found.items() if name not in twice}",
-        "found",
+        "gateway/providers/described/answers.py",
+        "return found[0] if len(found) == 1 else None",
+        "return found[0] if found else None",
         TOGETHER,
     ),
     Guard(
@@ -2709,13 +2703,6 @@ GUARDS = [
         "models/settle.sql",
         "o.id IS NOT NULL THEN 'failed' ELSE i.said END AS status",
         "false THEN 'failed' ELSE i.said END AS status",
-        TRAITS,
-    ),
-    Guard(
-        "a further step that is not reached is no order that is not reached",
-        "gateway/providers/described/speaker.py",
-        "            return self._call(step, values)\n        except NotReached as error:",
-        "            return self._call(step, values)\n        except ZeroDivisionError as error:",
         TRAITS,
     ),
     Guard(
@@ -2770,8 +2757,8 @@ GUARDS = [
     Guard(
         "a signature that does not cover the state is a reason to ask",
         "gateway/providers/described/protocol.py",
-        "if meant.means is Means.ASK or (verify is not None and not verify.covers_state):",
-        "if meant.means is Means.ASK:",
+        "covers_state = said.verify is None or said.verify.covers_state",
+        "covers_state = True",
         PROTOCOL_CALLBACKS,
     ),
     Guard(
@@ -2780,6 +2767,76 @@ GUARDS = [
         "AND COALESCE(o.attention NOT IN ('manual', 'cannot_ask'), true) AND {MAY_ASK})",
         "AND COALESCE(o.attention NOT IN ('manual', 'cannot_ask'), true))",
         PROTOCOL_CALLBACKS,
+    ),
+    Guard(
+        "an answer that no rule of a file knows is no refusal",
+        f"{DESCRIBED}/outcomes.py",
+        'return _unread(answer) or InDoubt(f"no rule matches the answer: {answer.text}")',
+        "return _unread(answer) or Refused(answer.text)",
+        f"tests/{DESCRIBED}/test_answers.py",
+    ),
+    Guard(
+        "an answer that no rule of a file knows makes no order unknown",
+        f"{DESCRIBED}/outcomes.py",
+        'QuestionRefused("nothing in the answer is about the order", answer.text)',
+        "UnknownReference(answer.text)",
+        f"tests/{DESCRIBED}/test_answers.py",
+    ),
+    Guard(
+        "a further step that cannot be made refuses no booked order",
+        f"{DESCRIBED}/speaker.py",
+        "except (ProviderError, BadValue):",
+        "except ProviderError:",
+        f"tests/{DESCRIBED}/test_speaker.py",
+    ),
+    Guard(
+        "the line of another order says nothing",
+        f"{DESCRIBED}/answers.py",
+        "place.text_in(each) == wanted",
+        "place.text_in(each)",
+        f"tests/{DESCRIBED}/test_answers.py",
+    ),
+    Guard(
+        "an answer about several orders makes none unknown",
+        f"{DESCRIBED}/protocol.py",
+        "return meant if meant is not None and meant.means in OF_ALL else None",
+        "return meant",
+        f"tests/{DESCRIBED}/test_speaker.py",
+    ),
+    Guard(
+        "what a customer wrote stays one part of a path",
+        f"{DESCRIBED}/requests.py",
+        'return quote(value, safe="")',
+        "return value",
+        f"tests/{DESCRIBED}/test_requests.py",
+    ),
+    Guard(
+        "a pattern of a file cannot take for ever",
+        f"{DESCRIBED}/patterns.py",
+        "if is_repeated and operation in (*_REPEATS, codes.BRANCH):",
+        "if False:",
+        f"tests/{DESCRIBED}/test_patterns.py",
+    ),
+    Guard(
+        "what looks like a code is no receipt",
+        f"{DESCRIBED}/answers.py",
+        'return found, (parts if otherwise == "receipt" else with_words)',
+        "return found, with_words",
+        f"tests/{DESCRIBED}/test_answers.py",
+    ),
+    Guard(
+        "an empty secret signs no callback of a protocol",
+        f"{DESCRIBED}/callbacks.py",
+        'for secret in provider.secrets() if needs_secret else [""]:',
+        'for secret in provider.secrets() or [""]:',
+        f"tests/{DESCRIBED}/test_callbacks.py",
+    ),
+    Guard(
+        "without a token nothing is sent",
+        f"{DESCRIBED}/speaker.py",
+        'raise NotReached(f"no token: the service answered HTTP {answer.http}")',
+        'return "", 60.0',
+        f"tests/{DESCRIBED}/test_speaker.py",
     ),
 ]
 

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from gateway.providers.described import answers
 from gateway.providers.described.protocol import Protocol
 from gateway.providers.described.schema import Verify
 from gateway.providers.described.templates import BadValue
-from gateway.signatures import TOLERANCE_SECONDS, BadSignature
+from gateway.signatures import TOLERANCE_SECONDS, BadSignature, verify_standard_webhook
 from models.provider import CALLBACK_SECRET, Provider
 
 
@@ -30,19 +29,21 @@ class Presented:
 
 def verify(protocol: Protocol, provider: Provider, presented: Presented, now: datetime) -> str | None:
     """The id of the event, if the protocol has one. Raises BadSignature."""
-    described = protocol.file.callback
-    if described is None or described.verify is None or described.verify.equals is None:
+    callback = protocol.file.callback
+    described = callback.verify if callback else None
+    if callback is None or described is None or described.token:
         raise BadSignature(f"the protocol {protocol.name} has no signature of its own")
-    shown = _shown(described.verify, presented)
+    if described.standard_webhooks:
+        return verify_standard_webhook(provider.secrets(), presented.headers, presented.body, now)
+    shown = _shown(described, presented)
     if not shown:
         raise BadSignature("the signature is missing")
     values = _values(presented)
-    _check_moment(described.verify, values, now)
-    if not any(
-        _matches(expected, shown) for expected in _expected(protocol, provider, described.verify, values)
-    ):
+    _check_moment(described, values, now)
+    if not any(_matches(each, shown) for each in _expected(protocol, provider, described, values)):
         raise BadSignature("the signature does not match")
-    return presented.headers.get(described.event_header.lower()) if described.event_header else None
+    in_header = presented.headers.get((callback.event_header or "").lower())
+    return in_header or (callback.event.text_in(presented.fields) if callback.event else "") or None
 
 
 def signature(protocol: Protocol, provider: Provider, presented: Presented) -> tuple[str, str]:
@@ -50,13 +51,14 @@ def signature(protocol: Protocol, provider: Provider, presented: Presented) -> t
     described = protocol.file.callback.verify if protocol.file.callback else None
     if described is None or described.header is None:
         raise ValueError(f"the protocol {protocol.name} does not sign with a header")
-    [expected, *_] = _expected(protocol, provider, described, _values(presented))
-    return described.header, described.prefix + expected
+    for expected in _expected(protocol, provider, described, _values(presented)):
+        return described.header, described.prefix + expected
+    raise ValueError(f"{provider.id} has no {CALLBACK_SECRET}")
 
 
 def _shown(described: Verify, presented: Presented) -> str:
     if described.field is not None:
-        return answers.text_at(described.field, presented.fields)
+        return described.field.text_in(presented.fields)
     return presented.headers.get((described.header or "").lower(), "").strip().removeprefix(described.prefix)
 
 
@@ -74,16 +76,15 @@ def _values(presented: Presented) -> dict[str, Any]:
 def _expected(protocol: Protocol, provider: Provider, described: Verify, values: dict[str, Any]) -> list[str]:
     """What is right under each secret. One that is empty signs nothing."""
     assert described.equals is not None
-    credentials = protocol.credentials(provider)
+    needs_secret = f"credentials.{CALLBACK_SECRET}" in described.equals.names()
     found = []
-    for secret in provider.secrets() or [""]:
+    for secret in provider.secrets() if needs_secret else [""]:
+        credentials = protocol.credentials(provider) | {CALLBACK_SECRET: secret}
         try:
-            made = described.equals.fill({**values, "credentials": credentials | {CALLBACK_SECRET: secret}})
+            found.append(described.equals.fill({**values, "credentials": credentials}))
         except BadValue:
             continue
-        if made and (secret or f"credentials.{CALLBACK_SECRET}" not in described.equals.names()):
-            found.append(made)
-    return found
+    return [each for each in found if each]
 
 
 def _matches(expected: str, shown: str) -> bool:

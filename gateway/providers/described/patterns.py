@@ -1,11 +1,12 @@
 """Regular expressions of protocol files, which meet text from outside. Pure.
 
-They take time in proportion to the text: google-re2 guarantees it where it is installed; and a pattern that Python's
-own engine could need longer for is refused, so that a file works the same everywhere.
+google-re2, where it is installed, takes time in proportion to the text; Python's own engine does not. So a pattern
+that it could need long for is refused, and only what both engines read alike is taken: a file works everywhere or
+nowhere.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from re import _constants as codes  # type: ignore[attr-defined]
 from re import _parser as parser  # type: ignore[attr-defined]
 from typing import Any
@@ -17,13 +18,30 @@ except ImportError:  # it has no wheel for this Python
 
 #: Characters of a pattern.
 MAX_PATTERN = 1_000
-#: Characters of the text that is searched; what follows is not read.
-MAX_TEXT = 20_000
-#: Repetitions without a bound that one pattern may have, one behind the other: the time grows with their power.
-MOST_UNBOUNDED = 4
+#: Characters of the text that is searched; a longer one does not match: its end may say what changes its meaning.
+MAX_TEXT = 2_000
+#: Times that something may be repeated by a number; google-re2 takes no more.
+MAX_TIMES = 1_000
+#: Ways in which the parts of a pattern can share a text among them. Python's engine tries them all in about a second.
+MAX_WAYS = 1_000_000_000
+#: Turkish letters whose small and capital forms other languages pair differently.
+TURKISH_I = str.maketrans("İı", "ii")
 
-_REPEATS = (codes.MAX_REPEAT, codes.MIN_REPEAT, codes.POSSESSIVE_REPEAT)
+_REPEATS = (codes.MAX_REPEAT, codes.MIN_REPEAT)
 _LOOKS = (codes.ASSERT, codes.ASSERT_NOT, codes.GROUPREF, codes.GROUPREF_EXISTS)
+_KNOWN = (
+    *_REPEATS,
+    codes.LITERAL,
+    codes.NOT_LITERAL,
+    codes.ANY,
+    codes.IN,
+    codes.BRANCH,
+    codes.SUBPATTERN,
+    codes.AT,
+)
+
+
+FLAGS = "sets flags, which protocol files do not take"
 
 
 class BadPattern(ValueError):
@@ -31,59 +49,90 @@ class BadPattern(ValueError):
 
 
 class Pattern:
-    """A regular expression, matched without regard to case."""
+    """A regular expression. Texts are searched in small letters, so it is written in small letters."""
 
     def __init__(self, text: str) -> None:
         if len(text) > MAX_PATTERN:
             raise BadPattern(f"is longer than {MAX_PATTERN} characters")
         try:
-            _check(parser.parse(text))
-            self._python = re.compile(text, re.IGNORECASE)
-            self._linear = re2.compile(f"(?i){text}") if re2 else None
+            parsed = parser.parse(text, re.ASCII)
+            compiled = re.compile(text, re.ASCII)
         except (re.error, OverflowError, RecursionError) as error:
             raise BadPattern(f"is not a valid regular expression: {error}") from None
-        except Exception as error:  # google-re2 has an error class of its own
-            if isinstance(error, BadPattern):
-                raise
-            raise BadPattern(f"is not a regular expression of linear time: {error}") from None
-        self.groups = frozenset(self._python.groupindex)
+        if compiled.flags != re.ASCII:
+            raise BadPattern(FLAGS)
+        _check(parsed)
+        self.groups = compiled.groupindex
+        self._compiled = re2.compile(text) if re2 else compiled
 
     def search(self, text: str) -> Mapping[str, str] | None:
         """The named groups of the first match that are not empty; None without a match."""
-        found = (self._linear or self._python).search(text[:MAX_TEXT])
+        text = text.strip()
+        found = self._compiled.search(fold(text)) if len(text) <= MAX_TEXT else None
         if found is None:
             return None
-        return {name: value.strip() for name, value in found.groupdict().items() if value and value.strip()}
+        spans = {name: found.span(number) for name, number in self.groups.items()}
+        said = {name: text[start:end].strip() for name, (start, end) in spans.items() if start >= 0}
+        return {name: value for name, value in said.items() if value}
 
 
-def _check(parsed: Any) -> None:
-    """Raises BadPattern for what could backtrack without end, or needs an engine that could."""
-    if _unbounded(parsed, within=False) > MOST_UNBOUNDED:
+def fold(text: str) -> str:
+    """`text` in small letters, as long as it was."""
+    return text.translate(TURKISH_I).lower()
+
+
+def _check(parsed: Sequence[Any]) -> None:
+    """Raises BadPattern for what could take long, and for what the two engines could read differently."""
+    is_anchored = bool(parsed) and parsed[0] == (codes.AT, codes.AT_BEGINNING)
+    if _ways(parsed) * (1 if is_anchored else MAX_TEXT) > MAX_WAYS:
         raise BadPattern(
-            f"has more than {MOST_UNBOUNDED} repetitions without a bound, such as `.*`; give them one: {{0,200}}"
+            "has too many repetitions that can share a text among them; begin it with `^`, or bound them: `.{0,80}`"
         )
 
 
-def _unbounded(items: Iterable[Any], *, within: bool) -> int:
-    """How many repetitions without a bound there are, none within another."""
-    count = 0
+def _ways(items: Iterable[Any], *, is_repeated: bool = False) -> int:
+    """In how many ways the repetitions can share a text. What is repeated has none, and no alternatives."""
+    ways = 1
     for operation, argument in items:
         if operation in _LOOKS:
             raise BadPattern("looks around, or refers back to a group, which protocol files do not take")
+        if operation not in _KNOWN or argument in (codes.AT_END_STRING, codes.AT_BEGINNING_STRING):
+            raise BadPattern("uses a part of regular expressions that protocol files do not take")
+        if is_repeated and operation in (*_REPEATS, codes.BRANCH):
+            raise BadPattern(
+                "has a repetition or an alternative within a repetition, which can take for ever"
+            )
         if operation in _REPEATS:
-            _, most, repeated = argument
-            is_open = most is codes.MAXREPEAT or most > MOST_TIMES
-            if is_open and within:
-                raise BadPattern(
-                    "has a repetition within a repetition, which can take for ever; give the inner one a bound"
-                )
-            count += is_open + _unbounded(repeated, within=within or most > 1)
+            ways *= _repetitions(*argument)
         elif operation is codes.BRANCH:
-            count += max(_unbounded(each, within=within) for each in argument[1])
-        elif operation in (codes.SUBPATTERN, codes.ATOMIC_GROUP):
-            count += _unbounded(argument[-1] if operation is codes.SUBPATTERN else argument, within=within)
-    return count
+            ways *= sum(_ways(each) for each in argument[1])
+        elif operation is codes.SUBPATTERN:
+            ways *= _ways(_plain(*argument), is_repeated=is_repeated)
+        else:
+            _check_letters(operation, argument)
+    return ways
 
 
-#: A repetition of more than so many times counts as one without a bound.
-MOST_TIMES = 200
+def _repetitions(least: int, most: Any, repeated: Sequence[Any]) -> int:
+    is_open = most is codes.MAXREPEAT
+    if least > MAX_TIMES or (not is_open and most > MAX_TIMES):
+        raise BadPattern(f"repeats something more than {MAX_TIMES} times")
+    inner = _ways(repeated, is_repeated=is_open or most > 1)
+    return inner * (MAX_TEXT if is_open else most - least + 1)
+
+
+def _plain(group: int | None, added: int, removed: int, items: Sequence[Any]) -> Sequence[Any]:
+    if added or removed:
+        raise BadPattern(FLAGS)
+    return items
+
+
+def _check_letters(operation: Any, argument: Any) -> None:
+    """A capital would never match."""
+    parts = argument if operation is codes.IN else [(operation, argument)]
+    for kind, value in parts:
+        letters = (
+            value if kind is codes.RANGE else [value] if kind in (codes.LITERAL, codes.NOT_LITERAL) else []
+        )
+        if any(fold(chr(each)) != chr(each) for each in letters):
+            raise BadPattern("has a capital letter; texts are searched in small letters, so write it small")

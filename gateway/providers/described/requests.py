@@ -7,12 +7,14 @@ can never become another field, or another element.
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 from urllib.parse import quote, urlencode
 from xml.etree import ElementTree
 
-from gateway.providers.described.schema import Request, Value
-from gateway.providers.described.templates import BadValue, Template, Values
+from gateway.providers.described.schema import FieldName, Request, Value
+from gateway.providers.described.templates import BadValue, Values
+from models import texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,102 +29,97 @@ class Call:
     body: bytes | None
 
 
-class _InPath(Mapping[str, Any]):
-    """Values as they stand in a path: what is put between two slashes has none of its own."""
-
-    def __init__(self, values: Mapping[str, Any]) -> None:
-        self._values = values
-
-    def __getitem__(self, name: str) -> Any:
-        value = self._values[name]
-        return (
-            _InPath(value)
-            if isinstance(value, Mapping)
-            else value
-            if value is None
-            else quote(str(value), safe="")
-        )
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-
 def build(request: Request, values: Values) -> Call:
     """The call that the file describes. Raises BadValue."""
-    if request.url is not None:
-        path = request.url.fill(values)
-    elif request.path is not None:
-        path = request.path.fill(_InPath(values))
-    else:
-        raise BadValue("the file says no path")
-    headers = _flat(request.headers, values)
-    if any("\r" in value or "\n" in value for value in headers.values()):
-        raise BadValue("a header would have a line end")
+    path = (
+        request.path.fill(values, _in_path)
+        if request.path
+        else request.url.fill(values)
+        if request.url
+        else ""
+    )
+    headers = dict(_flat(request.headers, values))
+    if not all(each.isprintable() and each.isascii() for each in headers.values()):
+        raise BadValue("a header would have characters that headers cannot have")
     body, kind = _body(request, values)
     if kind and not any(name.lower() == "content-type" for name in headers):
         headers["Content-Type"] = kind
-    return Call(request.method, path, _flat(request.query, values), headers, body)
+    return Call(request.method, path, dict(_flat(request.query, values)), headers, body)
+
+
+def _in_path(value: str) -> str:
+    """What stands between two slashes has none of its own, and does not lead out."""
+    if value in ("", ".", ".."):
+        raise BadValue("a part of the path would be empty, or dots alone")
+    return quote(value, safe="")
 
 
 def _body(request: Request, values: Values) -> tuple[bytes | None, str | None]:
     if request.body is not None:
         made = json.dumps(_plain(request.body, values), ensure_ascii=False, separators=(",", ":"))
         return made.encode(), "application/json"
-    form = dict(_flat(request.form, values)) if request.form is not None else {}
+    form = dict(_flat(request.form or {}, values))
     if request.xml is not None:
         document = _xml(request.xml, values)
         if request.xml_field is None:
             return document.encode(), "application/xml"
         form[request.xml_field] = document
-    if request.form is None and not form:
+    if request.form is None and request.xml is None:
         return None, None
     return urlencode(form).encode(), "application/x-www-form-urlencoded"
 
 
-def _flat(pairs: Mapping[Any, Any], values: Values) -> dict[str, str]:
-    """Names and texts; without those that may be left out and are empty."""
-    found = {}
-    for (name, may_be_left_out), value in pairs.items():
-        text = value.fill(values) if isinstance(value, Value) else _word(value)
-        if text or not may_be_left_out:
-            found[name.fill(values)] = text
-    return found
+def _present(table: Mapping[FieldName, Any], values: Values) -> Iterator[tuple[str, Any]]:
+    """Names and what stands under them, without those that may be left out and are empty."""
+    for name, each in table.items():
+        if not (name.may_be_left_out and _is_empty(each, values)):
+            yield name.name.fill(values), each
 
 
-def _word(value: Any) -> str:
-    return json.dumps(value) if isinstance(value, bool | dict | list) else str(value)
+def _is_empty(each: Any, values: Values) -> bool:
+    """Whether nothing is put into it; a table is empty if all that it holds is."""
+    if isinstance(each, Mapping):
+        return all(_is_empty(within, values) for within in each.values())
+    return isinstance(each, Value) and not each.fill(values)
+
+
+def _flat(table: Mapping[FieldName, Any], values: Values) -> Iterator[tuple[str, str]]:
+    return ((name, _text(each, values)) for name, each in _present(table, values))
+
+
+def _text(each: Any, values: Values) -> str:
+    """A value where only texts stand."""
+    if isinstance(each, Value):
+        return each.fill(values)
+    return each if isinstance(each, str) else json.dumps(each)
 
 
 def _plain(tree: Any, values: Values) -> Any:
     """The tree with its values filled in, as JSON has them."""
     if isinstance(tree, Value):
-        return tree.plain(values)
-    if isinstance(tree, list):
-        return [_plain(each, values) for each in tree]
-    if not isinstance(tree, Mapping):
-        return tree
-    return {
-        name.fill(values): _plain(each, values)
-        for (name, may_be_left_out), each in tree.items()
-        if not (may_be_left_out and isinstance(each, Value) and not each.fill(values))
-    }
+        return _number(tree.fill(values)) if tree.number else tree.fill(values)
+    if isinstance(tree, Mapping):
+        return {name: _plain(each, values) for name, each in _present(tree, values)}
+    return [_plain(each, values) for each in tree] if isinstance(tree, list) else tree
 
 
-def _xml(tree: Mapping[tuple[Template, bool], Any], values: Values) -> str:
-    [((name, _), content)] = tree.items()
-    root = ElementTree.Element(name.fill(values))
+def _number(text: str) -> int | float:
+    """Only what is an amount, so that no number takes long to write out, and none is infinite."""
+    if texts.NUMBER.fullmatch(text) is None or len(text) > texts.MAX_NUMBER:
+        raise BadValue("number: the value is not one")
+    return int(text) if text.lstrip("+-").isdecimal() else float(Decimal(text))
+
+
+def _xml(tree: Mapping[FieldName, Any], values: Values) -> str:
+    [(name, content)] = _present(tree, values)
+    root = ElementTree.Element(name)
     _fill_element(root, content, values)
     return ElementTree.tostring(root, encoding="unicode", short_empty_elements=False)
 
 
-def _fill_element(element: Any, content: Any, values: Values) -> None:
+def _fill_element(element: ElementTree.Element, content: Any, values: Values) -> None:
     if not isinstance(content, Mapping):
-        element.text = content.fill(values) if isinstance(content, Value) else _word(content)
+        element.text = texts.visible(_text(content, values))
         return
-    for (name, may_be_left_out), each in content.items():
-        if may_be_left_out and isinstance(each, Value) and not each.fill(values):
-            continue
-        _fill_element(ElementTree.SubElement(element, name.fill(values)), each, values)
+    for name, each in _present(content, values):
+        _fill_element(ElementTree.SubElement(element, name), each, values)

@@ -3,7 +3,8 @@
 import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -20,13 +21,13 @@ from gateway.providers.base import (
     Refused,
     Task,
     Traces,
-    UnknownReference,
 )
 from gateway.providers.described import answers
 from gateway.providers.described.answers import Answer, Meant
-from gateway.providers.described.protocol import Protocol, merged
+from gateway.providers.described.outcomes import STATUSES, WAIT_DIGITS
+from gateway.providers.described.protocol import Protocol
 from gateway.providers.described.requests import Call
-from gateway.providers.described.schema import Catalogue, Means, Operation, Request
+from gateway.providers.described.schema import Catalogue, Check, Lines, Many, Means, Operation
 from gateway.providers.described.templates import BadValue
 from models.outcome import Outcome
 from models.provider import Provider
@@ -42,25 +43,26 @@ TOKEN_MARGIN_SECONDS, TOKEN_SECONDS = 60.0, 600.0
 
 
 class Tokens:
-    """Tokens of all providers of a process, each asked for once while it is valid."""
+    """Tokens of all providers of a process. While one is asked for, the account's other calls wait for it."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
         self._lock = threading.Lock()
-        self._known: dict[tuple[Any, ...], tuple[str, float]] = {}
+        self._asking: dict[Hashable, threading.Lock] = {}
+        self._known: dict[Hashable, tuple[str, float]] = {}
 
-    def get(self, account: tuple[Any, ...]) -> str | None:
-        """The token of an account, if there is a valid one."""
+    def get(self, account: Hashable, ask: Callable[[], tuple[str, float]]) -> str:
+        """A valid token. `ask` gives a new one and the seconds for which it is valid; its errors are raised."""
         with self._lock:
+            asking = self._asking.setdefault(account, threading.Lock())
+        with asking:
             token, ends_at = self._known.get(account, ("", 0.0))
-        return token if ends_at > self._monotonic() else None
+            if self._monotonic() >= ends_at:
+                token, seconds = ask()
+                self._known[account] = token, self._monotonic() + max(0.0, seconds - TOKEN_MARGIN_SECONDS)
+        return token
 
-    def keep(self, account: tuple[Any, ...], token: str, seconds: float) -> None:
-        """Keep a new one."""
-        with self._lock:
-            self._known[account] = token, self._monotonic() + max(0.0, seconds - TOKEN_MARGIN_SECONDS)
-
-    def forget(self, account: tuple[Any, ...], token: str) -> None:
+    def forget(self, account: Hashable, token: str) -> None:
         """This token is not valid any more; a newer one stays."""
         with self._lock:
             if self._known.get(account, ("", 0.0))[0] == token:
@@ -89,38 +91,41 @@ class Speaker:
         self._now = now
         #: When the operation under way must end, by the monotonic clock: all of its calls together.
         self._ends_at = math.inf
-        self._account = (provider.id, *sorted(provider.credentials.items()))
+        self._account = (provider.id, provider.base_url, *sorted(provider.credentials.items()))
 
     def send(self, task: Task) -> Outcome:
         """Send the order. Raises Refused, NotNow, InDoubt, NotReached, NoAnswer."""
-        protocol, operation = self._protocol, self._protocol.file.send
         self._refuse_what_cannot_be(task)
-        self._begin(operation)
+        self._begin(self._protocol.file.send)
         try:
-            meant, answer = self._ask(operation, self._values(task), task.expects)
+            meant, answer = self._ask(self._protocol.file.send, self._values(task), task.expects)
         except BadValue as error:
             raise Refused(f"not sent: {error}", About.CUSTOMER, is_certain=False) from None
-        return protocol.sent(meant, answer, task, self._provider)
+        return self._protocol.sent(meant, answer, task, self._provider)
 
     def check(self, tasks: Sequence[Task]) -> list[Outcome | ProviderError]:
         """Ask about orders, in one call if they are several; what was learned of each, in their order."""
-        operation = self._protocol.file.check or (
-            self._protocol.file.send if self._protocol.traits.ask_buys else None
-        )
+        sends_again = self._protocol.file.send if self._protocol.traits.ask_buys else None
+        operation = self._protocol.file.check or sends_again
         if operation is None:
             return [CannotAsk("the protocol has no question about an order") for _ in tasks]
         askable = [task for task in tasks if self._can_ask(task)]
+        learned: dict[str, Outcome | ProviderError] = {
+            task.referans: CannotAsk("the provider's own number is not known")
+            for task in tasks
+            if task not in askable
+        }
+        failed: ProviderError = QuestionRefused(
+            "the provider's own number, by which several are asked about, is not known"
+        )
         self._begin(operation)
         try:
-            learned = self._learn(operation, askable)
+            learned |= self._learn(operation, askable)
         except ProviderError as error:
-            learned = {task.referans: error for task in askable}
+            failed = error
         except BadValue as error:
-            refused = QuestionRefused(f"not asked: {error}")
-            learned = {task.referans: refused for task in askable}
-        unasked = CannotAsk("the provider's own number is not known")
-        nothing = QuestionRefused("the answer has no line about the order")
-        return [learned.get(task.referans, nothing) if task in askable else unasked for task in tasks]
+            failed = QuestionRefused(f"not asked: {error}")
+        return [learned.get(task.referans, failed) for task in tasks]
 
     def balance(self) -> Balance:
         """Raises QuestionRefused, NotReached, NoAnswer."""
@@ -159,34 +164,34 @@ class Speaker:
         traces = self._protocol.traits.traces
         return traces is Traces.REFERENCE or (traces is Traces.OWN_NUMBER and bool(task.external_order_id))
 
-    def _learn(self, operation: Operation, tasks: Sequence[Task]) -> dict[str, Outcome | ProviderError]:
-        """What was learned of those that the answer speaks of, by referans. Raises ProviderError, BadValue."""
-        protocol, check = self._protocol, self._protocol.file.check
-        many = check.many if check and len(tasks) > 1 else None
+    def _learn(
+        self, operation: Operation, tasks: Sequence[Task]
+    ) -> Iterator[tuple[str, Outcome | ProviderError]]:
+        """What was learned of each that the answer speaks of, by referans. Raises ProviderError, BadValue."""
+        many = operation.many if isinstance(operation, Check) and len(tasks) > 1 else None
         if many is None:
-            return {task.referans: self._checked(operation, task) for task in tasks}
+            for task in tasks:
+                yield task.referans, self._learn_one(operation, task)
+            return
         named = [task for task in tasks if many.by == "reference" or task.external_order_id]
-        values = self._values(*named)
-        answer = self._call(operation, values, many)
-        whole = protocol.read(operation, answer, values, "auto")
-        if whole is not None and whole.means not in (Means.OK,):
-            error = protocol.checked(whole, answer, named[0], self._provider)
-            if isinstance(error, UnknownReference):  # said of no line, it teaches nothing
-                return {}
-            if isinstance(error, ProviderError):
-                return {task.referans: error for task in named}
-        found = protocol.lines(operation, many.lines, answer, named, values)
-        return {
-            task.referans: protocol.checked(found[task.referans], answer, task, self._provider)
-            for task in named
-            if task.referans in found
-        }
+        yield from self._learn_many(operation, many, named)  # type: ignore[arg-type]
 
-    def _checked(self, operation: Operation, task: Task) -> Outcome | ProviderError:
-        meant, answer = self._ask(operation, self._values(task), task.expects)
-        if not self._protocol.traits.ask_buys:
-            return self._protocol.checked(meant, answer, task, self._provider)
-        try:  # it was a send
+    def _learn_many(
+        self, check: Check, many: Many, tasks: Sequence[Task]
+    ) -> Iterator[tuple[str, Outcome | ProviderError]]:
+        protocol, lines = self._protocol, many.lines or check.lines or Lines()
+        values = self._values(*tasks)
+        answer = self._call(check, values, many)
+        of_all = protocol.of_all(check, answer, values)
+        for task in tasks:
+            meant = of_all or protocol.of_line(check, lines, answer, task, values)
+            yield task.referans, protocol.checked(meant, answer, task, self._provider)
+
+    def _learn_one(self, operation: Operation, task: Task) -> Outcome | ProviderError:
+        try:
+            meant, answer = self._ask(operation, self._values(task), task.expects)
+            if not self._protocol.traits.ask_buys:
+                return self._protocol.checked(meant, answer, task, self._provider)
             return self._protocol.sent(meant, answer, task, self._provider)
         except ProviderError as error:
             return error
@@ -195,76 +200,69 @@ class Speaker:
         return self._protocol.values(self._provider, *tasks, now=self._now() if self._now else None)
 
     def _ask(self, operation: Operation, values: dict[str, Any], expects: str) -> tuple[Meant | None, Answer]:
-        """What the answer means, after the further steps that its rules name. Raises NotReached, NoAnswer, BadValue."""
+        """What the answer means, after the further steps that its rules name. Raises NotReached, NoAnswer, BadValue.
+
+        A further step that teaches nothing takes nothing away from what was learned before it.
+        """
         answer = self._call(operation, values)
         meant = self._protocol.read(operation, answer, values, expects)
         for _ in range(MOST_STEPS):
             if meant is None or meant.rule.then is None:
                 break
             step = self._protocol.file.steps[meant.rule.then]
-            values |= {name: value for name, value in meant.parts.items() if name in ("own", "reference")}
-            answer = self._further(step, values)
-            found = self._protocol.read(step, answer, values, expects)
-            meant = merged(meant, found) if found else None
+            values |= {name: said for name, said in meant.parts.items() if name == "own"}
+            try:
+                further = self._call(step, values)
+            except (ProviderError, BadValue):
+                break
+            found = self._protocol.read(step, further, values, expects)
+            if found is None or found.means not in STATUSES:
+                break
+            meant, answer = replace(found, parts={**meant.parts, **found.parts}), further
         return meant, answer
 
-    def _further(self, step: Operation, values: dict[str, Any]) -> Answer:
-        """The answer to a further step. If it is not reached, the first call was made all the same."""
-        try:
-            return self._call(step, values)
-        except NotReached as error:
-            raise NoAnswer(f"the first call was answered, a further one was not: {error}") from None
-
-    def _call(self, operation: Operation, values: dict[str, Any], many: Request | None = None) -> Answer:
+    def _call(self, operation: Operation, values: dict[str, Any], many: Many | None = None) -> Answer:
         """The answer to one call; with a new token once more if the one in use has ended."""
         answer = self._call_once(operation, values, many)
-        if self._protocol.file.token is None or operation is self._protocol.file.token:
-            return answer
-        meant = self._protocol.read(operation, answer, values, "auto")
-        if meant is None or meant.means is not Means.TOKEN_EXPIRED:
-            return answer
-        self._tokens.forget(self._account, values["token"])
-        return self._call_once(operation, values, many)
+        if self._protocol.file.token is not None:
+            meant = self._protocol.read(operation, answer, values)
+            if meant is not None and meant.means is Means.TOKEN_EXPIRED:
+                self._tokens.forget(self._account, values["token"])
+                return self._call_once(operation, values, many)
+        return answer
 
-    def _call_once(self, operation: Operation, values: dict[str, Any], many: Request | None) -> Answer:
-        if self._protocol.file.token is not None and operation is not self._protocol.file.token:
-            values["token"] = self._token(values)
-        call = self._protocol.build(operation, values, many)
-        response = self._request(call, operation)
-        return answers.parse(operation.answer, response.status, response.body)
+    def _call_once(self, operation: Operation, values: dict[str, Any], many: Many | None) -> Answer:
+        if (service := self._protocol.file.token) is not None:
+            values["token"] = self._tokens.get(self._account, lambda: self._new_token(service, values))
+        return self._request(operation, self._protocol.build(operation, values, many))
 
-    def _request(self, call: Call, operation: Operation) -> outbound.Response:
-        url = call.path if "://" in call.path else f"{self._provider.base_url.rstrip('/')}{call.path}"
-        size = CATALOGUE_BYTES if isinstance(operation, Catalogue) else ANSWER_BYTES
+    def _request(self, operation: Operation, call: Call) -> Answer:
+        url = call.path if operation.url else f"{self._provider.base_url.rstrip('/')}{call.path}"
         try:
-            return self._client.request(
+            response = self._client.request(
                 call.method,
                 url,
                 params=call.query,
                 headers=call.headers,
                 body=call.body,
-                max_bytes=size,
+                max_bytes=CATALOGUE_BYTES if isinstance(operation, Catalogue) else ANSWER_BYTES,
                 timeout_seconds=max(self._ends_at - time.monotonic(), SHORTEST_SECONDS),
             )
         except outbound.Unreachable as error:
             raise NotReached(str(error)) from None
         except outbound.OutboundError as error:
             raise NoAnswer(str(error)) from None
+        return answers.parse(operation.answer, response.status, response.body, response.headers)
 
-    def _token(self, values: dict[str, Any]) -> str:
-        """A valid token; asked for if none is kept. Raises NotReached: without one nothing was sent."""
-        if known := self._tokens.get(self._account):
-            return known
-        operation = self._protocol.file.token
-        assert operation is not None
+    def _new_token(self, service: Operation, values: dict[str, Any]) -> tuple[str, float]:
+        """A token, and its seconds. Raises NotReached: without one, nothing was sent."""
         try:
-            answer = self._call_once(operation, values, None)
+            answer = self._request(service, self._protocol.build(service, values))
         except ProviderError as error:
             raise NotReached(f"no token: {error}") from None
-        meant = self._protocol.read(operation, answer, values, "auto")
+        meant = self._protocol.read(service, answer, values)
         token = meant.parts.get("token") if meant and meant.means is Means.OK else None
-        if not token:
+        if not meant or not token:
             raise NotReached(f"no token: the service answered HTTP {answer.http}")
-        said = meant.parts.get("expires_in", "") if meant else ""
-        self._tokens.keep(self._account, token, float(said) if said.isdecimal() else TOKEN_SECONDS)
-        return token
+        said = meant.parts.get("expires_in", "")
+        return token, float(said) if said.isdecimal() and len(said) <= WAIT_DIGITS + 3 else TOKEN_SECONDS

@@ -11,7 +11,7 @@ import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -69,8 +69,7 @@ def _text(value: Value) -> str:
 
 def _date(value: Value, argument: str) -> str:
     pattern, _, zone = argument.rpartition(":")
-    moment = datetime.fromisoformat(_text(value)) if value else datetime.now(UTC)
-    return moment.astimezone(ZoneInfo(zone)).strftime(pattern)
+    return datetime.fromisoformat(_text(value)).astimezone(ZoneInfo(zone)).strftime(pattern)
 
 
 def _base64url(value: Value, argument: str) -> str:
@@ -78,7 +77,15 @@ def _base64url(value: Value, argument: str) -> str:
 
 
 def _phone(value: Value, argument: str) -> str:
-    return players.phone(_text(value)) or ""
+    number = players.phone(_text(value))
+    if number is None and value:
+        raise BadValue("phone: the value is not a phone number")
+    return number or ""
+
+
+def _ending(value: Value, argument: str) -> str:
+    text = _text(value).rstrip("/")
+    return text if text.endswith(argument) else text + argument
 
 
 def _hashed(name: str) -> Callable[[Value, str], bytes]:
@@ -109,9 +116,21 @@ FILTERS: dict[str, Callable[[Value, str], Value]] = {
     "lower": lambda value, argument: _text(value).lower(),
     "upper": lambda value, argument: _text(value).upper(),
     "first": lambda value, argument: _text(value)[: int(argument)],
+    "without": lambda value, argument: _text(value).removeprefix(argument),
+    "after": lambda value, argument: argument + _text(value),
+    "ending": _ending,
 }
 #: Filters whose argument names a value.
 SIGNING = frozenset({"hmac_sha1", "hmac_sha256", "hmac_sha512"})
+#: Filters that need an argument, with an example of each.
+ARGUMENTS = {
+    **dict.fromkeys(SIGNING, "credentials.secret"),
+    "date": "%Y%m%d:UTC",
+    "first": "12",
+    "without": "90",
+    "after": "Basic ",
+    "ending": "/oauth/token",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +139,7 @@ class _Place:
     filters: tuple[tuple[str, str], ...]
 
     def fill(self, values: Values) -> str:
-        value = _filtered(_look_up(values, self.name), self.filters, values)
-        return _text(value)
+        return _text(_filtered(_look_up(values, self.name), self.filters, values))
 
 
 class Template:
@@ -130,6 +148,7 @@ class Template:
     def __init__(self, text: str) -> None:
         if len(text) > MAX_TEMPLATE:
             raise BadTemplate(f"is longer than {MAX_TEMPLATE} characters")
+        self.text = text
         self._parts: list[str | _Place] = []
         end = 0
         for found in PLACE.finditer(text):
@@ -150,9 +169,9 @@ class Template:
         if text:
             self._parts.append(text)
 
-    def fill(self, values: Values) -> str:
-        """The text. Raises BadValue."""
-        return "".join(part if isinstance(part, str) else part.fill(values) for part in self._parts)
+    def fill(self, values: Values, encode: Callable[[str], str] = str) -> str:
+        """The text; what is put into its places is encoded. Raises BadValue."""
+        return "".join(part if isinstance(part, str) else encode(part.fill(values)) for part in self._parts)
 
 
 def parse_filters(given: Sequence[str]) -> tuple[tuple[str, str], ...]:
@@ -162,24 +181,23 @@ def parse_filters(given: Sequence[str]) -> tuple[tuple[str, str], ...]:
         name, _, argument = each.partition(":")
         if name not in FILTERS:
             raise BadTemplate(f"has the unknown filter `{name}`; known filters: {', '.join(FILTERS)}")
-        if name == "date":
-            _check_date(argument)
-        if name == "first" and not (argument.isdecimal() and len(argument) < 5):
-            raise BadTemplate("`first` takes a number of characters, such as |first:12")
-        if name in SIGNING and not argument:
-            raise BadTemplate(f"`{name}` takes the name of a secret, such as |{name}:credentials.secret")
+        if bool(argument) != (name in ARGUMENTS) or not _is_right(name, argument):
+            takes = f"such as `{name}:{ARGUMENTS[name]}`" if name in ARGUMENTS else "none"
+            raise BadTemplate(f"has the filter `{name}` with a wrong argument; it takes {takes}")
         found.append((name, argument))
     return tuple(found)
 
 
-def _check_date(argument: str) -> None:
-    pattern, _, zone = argument.rpartition(":")
-    try:
-        ZoneInfo(zone)
-    except (ValueError, OSError):
-        raise BadTemplate("`date` takes a format and a zone, such as |date:%Y%m%d:UTC") from None
-    if not pattern:
-        raise BadTemplate("`date` takes a format and a zone, such as |date:%Y%m%d:UTC")
+def _is_right(name: str, argument: str) -> bool:
+    if name == "first":
+        return argument.isdecimal() and len(argument) < 5
+    if name == "date":
+        pattern, _, zone = argument.rpartition(":")
+        try:
+            return bool(ZoneInfo(zone) and pattern)
+        except (KeyError, ValueError, OSError):
+            return False
+    return True
 
 
 def apply(filters: Sequence[tuple[str, str]], text: str, values: Values) -> str:

@@ -79,7 +79,7 @@ def test_a_line_that_is_missing_teaches_nothing(worker: Worker, shop: Shop, text
         put(orders[0], nextCheckAt=row(orders[1])["createdAt"], externalStatus="sent", status="pending")
     found = row(orders[1])
     assert (found["externalStatus"], found["unknownCount"], found["providerId"]) == ("sent", 0, SANDBOX)
-    assert "no line about the order" in events(orders[1])[-1]
+    assert "nothing in the answer is about the order" in events(orders[1])[-1]
 
 
 def test_a_line_that_names_an_order_twice_teaches_nothing(worker: Worker, shop: Shop) -> None:

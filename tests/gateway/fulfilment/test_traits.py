@@ -673,13 +673,13 @@ def test_an_order_says_where_to_call_back(worker_for: Any, opens: Opens) -> None
     assert shop.calls[0][1]["back"] == f"https://shop.example/callbacks/{SANDBOX}"
 
 
-def test_a_further_step_that_is_not_reached_leaves_the_order_in_doubt(worker: Worker, opens: Opens) -> None:
-    """The first call was made: the order is asked about, and neither sent again nor sent elsewhere."""
+def test_a_further_step_that_is_not_reached_takes_nothing_back(worker: Worker, opens: Opens) -> None:
+    """The first call was made: the order is neither sent again nor sent elsewhere."""
     step = '\n[steps.more]\nurl = "http://127.0.0.1:1/more"\nrules = [{ http = 200, means = "completed" }]\n'
     shop = opens(PLAIN.replace('means = "sent"', 'means = "sent"\nthen = "more"') + step)
     backup = opens(PLAIN, provider_id=BACKUP)
     order = dispatched(worker)
-    assert (status(order), row(order)["mayBeKnown"], backup.calls) == ("pending", True, [])
+    assert (status(order), row(order)["providerId"]) == ("sent", SANDBOX)
     check(worker, order)
     assert (status(order), list(shop.bought.values()), backup.calls) == ("processing", [1], [])
 

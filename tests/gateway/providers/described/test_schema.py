@@ -1,0 +1,169 @@
+"""A protocol file that cannot work says in which file, on which line and at which key."""
+
+import pytest
+
+from gateway.providers.described import schema
+from gateway.providers.described.located import line_of
+from tests.gateway.providers.parties import DESCRIBED, load
+
+GOOD = """title = "T"
+source = "S"
+credentials = ["key"]
+params = ["product"]
+
+[traits]
+traces = "reference"
+
+[send]
+path = "/send"
+headers = { X-Key = "{credentials.key}" }
+
+[send.query]
+product = "{params.product}"
+
+[[send.rules]]
+where = { status = "ok" }
+means = "sent"
+
+[[send.rules]]
+means = "in_doubt"
+
+[check]
+path = "/check"
+rules = [
+    { where = { a = "b" }, means = "failed" },
+    { means = "nothing_learned" },
+]
+"""
+#: What is changed, into what, and what is said.
+BAD = [
+    ('title = "T"', "", "f.toml:1: title: is missing"),
+    ('title = "T"', 'titel = "T"', "f.toml:1: title: is missing\nf.toml:1: titel: is not known"),
+    ('source = "S"', "source = 5", "f.toml:2: source: input should be a valid string"),
+    ('traces = "reference"', 'traces = "memory"', "f.toml:7: traits.traces: must be one of reference,"),
+    ('traces = "reference"', "ask_buys = true", "f.toml:6: traits.traces: is missing"),
+    (
+        'traces = "reference"',
+        'traces = "reference"\nask_within = 90',
+        "f.toml:8: traits.ask_within: must be a duration",
+    ),
+    (
+        'traces = "reference"',
+        'traces = "reference"\nmax_check = 0',
+        "f.toml:8: traits.max_check: input should be greater",
+    ),
+    ('path = "/send"', "", "f.toml:9: send: says either `path` or `url`"),
+    ('path = "/send"', 'path = "/{send"', "f.toml:10: send.path: has a `{` outside of a place"),
+    ('path = "/send"', 'path = "/{key}"', "f.toml:10: send.path: names the unknown value `key`"),
+    (
+        "{credentials.key}",
+        "{credentials.kye}",
+        "f.toml:11: send.headers.X-Key: names the unknown value `credentials.kye`",
+    ),
+    ("{credentials.key}", "{credentials.key|md6}", "f.toml:11: send.headers: has the unknown filter `md6`"),
+    (
+        'product = "{params.product}"',
+        'product = { text = "{params.product}", as = "md5" }',
+        "f.toml:13: send.query: must be a list of filters",
+    ),
+    (
+        'product = "{params.product}"',
+        '"{params.prod}" = "1"',
+        "f.toml:14: send.query.{params.prod}: names the unknown value `params.prod`",
+    ),
+    (
+        'where = { status = "ok" }',
+        "where = { 'a[' = 1 }",
+        "f.toml:17: send.rules.0.where: is not a path (JMESPath)",
+    ),
+    ('where = { status = "ok" }', 'where = "ok"', "f.toml:17: send.rules.0.where: must be a table"),
+    ('where = { status = "ok" }', "text = '(a+)+'", "f.toml:17: send.rules.0.text: has a repetition"),
+    (
+        'where = { status = "ok" }',
+        "text = '(?P<codes>a)'",
+        "f.toml:16: send.rules.0: has the group `codes`, which is not a part",
+    ),
+    ('where = { status = "ok" }', "http = 99", "f.toml:17: send.rules.0.http: must be a status such as 200"),
+    ('means = "sent"', 'means = "send"', "f.toml:18: send.rules.0.means: must be one of sent,"),
+    (
+        'means = "sent"',
+        'means = "sent"\nabout = "money"',
+        "f.toml:19: send.rules.0.about: must be one of order,",
+    ),
+    (
+        'means = "sent"',
+        'means = "sent"\nthen = "cards"',
+        "f.toml:19: send.rules.0.then: names the unknown step `cards`",
+    ),
+    ('means = "in_doubt"', "", "f.toml:20: send.rules.1.means: is missing"),
+    ('means = "nothing_learned" }', 'mean = "x" }', "f.toml:25: check.rules.1.means: is missing"),
+    (
+        'params = ["product"]',
+        'params = ["pro duct", "product"]',
+        "f.toml:4: params.0: string should match pattern",
+    ),
+    (
+        'params = ["product"]',
+        'params = ["product"]\ndefaults = { "params.x" = "1" }',
+        "f.toml:5: defaults.params.x: is not a credential",
+    ),
+    ("[check]", '[catalogue]\npath = "/list"\n[check]', "f.toml:23: catalogue.packages: is missing"),
+    (
+        "[check]",
+        "[callback]\nrules = []\nverify = { token = true, standard_webhooks = true }\n[check]",
+        "f.toml:25: callback.verify: says one of",
+    ),
+    (
+        "[send.query]",
+        "[send.json]\na = 1\n[send.form]",
+        "f.toml:9: send: a request has either `json`, or `form` or `xml`",
+    ),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "said"), BAD, ids=[f"{old} → {new}" for old, new, _ in BAD])
+def test_a_mistake_is_named(old: str, new: str, said: str) -> None:
+    assert old in GOOD
+    with pytest.raises(schema.BadFile) as error:
+        schema.load(GOOD.replace(old, new), "f.toml")
+    assert str(error.value).startswith(said)
+
+
+def test_a_file_without_mistakes() -> None:
+    assert schema.load(GOOD, "f.toml").params == ("product",)
+
+
+def test_every_mistake_is_told_at_once() -> None:
+    bad = GOOD.replace('means = "sent"', 'means = "x"').replace('title = "T"', "title = 1")
+    with pytest.raises(schema.BadFile) as error:
+        schema.load(bad, "f.toml")
+    assert [each.partition(": ")[0] for each in str(error.value).splitlines()] == ["f.toml:1", "f.toml:18"]
+
+
+def test_what_is_not_toml() -> None:
+    with pytest.raises(schema.BadFile, match=r"f\.toml: is not valid TOML: .*line 2"):
+        schema.load('title = "T"\nsource = x\n', "f.toml")
+
+
+def test_a_file_that_is_too_large() -> None:
+    with pytest.raises(schema.BadFile, match=r"f\.toml: is larger than 128 KiB"):
+        schema.load("#" * (schema.MAX_FILE + 1), "f.toml")
+
+
+@pytest.mark.parametrize("name", DESCRIBED)
+def test_what_ships_says_where_its_facts_come_from(name: str) -> None:
+    file = load(name).file
+    assert file.title and file.source
+    assert file.rules or file.send.rules
+
+
+@pytest.mark.parametrize(
+    ("keys", "line"),
+    [
+        (("title",), 1), (("send",), 9), (("send", "rules"), 16), (("send", "rules", 1), 20),
+        (("send", "rules", 1, "means"), 21), (("check", "rules"), 25), (("nowhere",), 1),
+        (("send", "nowhere"), 9), (("send", "function-before[f()]", "path"), 10),
+    ],
+)  # fmt: skip
+def test_the_line_of_a_key(keys: tuple[str | int, ...], line: int) -> None:
+    assert line_of(GOOD, keys) == line
