@@ -25,6 +25,8 @@ from models.tenants import PROVIDER_IS_OPEN
 ASKS = 2
 #: How often an order that completed without a code is asked for it, if its route does not say that it has one.
 CODE_ASKS = 4
+#: Orders whose checks are planned so many seconds apart are asked about together.
+SAME_MOMENT_SECONDS = 0.5
 #: Characters of a refusal on the timeline, so that the ids of both providers stand beside it.
 MAX_REASON = texts.TIMELINE - 200
 
@@ -539,8 +541,9 @@ _TAKE = f"""
                     CASE WHEN %(buys)s::boolean THEN now() + make_interval(secs => %(grace)s) END),
                 {SENT_AT} + make_interval(secs => %(order_timeout)s)) END
 """
-#: In SQL, of the order `o`: its check is due. While a call is under way that may buy, no other one begins.
-_IS_DUE = f"""o."nextCheckAt" <= now() AND o."externalStatus" <> 'not_sent'
+#: In SQL, of the order `o`: its check may be made once it is due. While a call is under way that may buy, no other one
+#: begins.
+_MAY_BE_CHECKED = f"""o."externalStatus" <> 'not_sent'
       AND ({IS_OURS} OR {IS_AT_PROVIDER})
       AND (NOT %(buys)s::boolean OR o."sendingUntil" IS NULL OR o."sendingUntil" <= now())
       AND ({IS_OPEN} OR o."codeAsks" IS NULL) AND {WITH_PROVIDER} AND (
@@ -558,18 +561,28 @@ SELECT {TASK}, EXTRACT(EPOCH FROM o."nextCheckAt" - now())::float8 AS next_check
 FROM claimed AS o
 """
 CLAIM_CHECK = Prepared(f"""
-WITH claimed AS ({_TAKE} WHERE o.id = %(id)s AND {_IS_DUE} RETURNING o.*) {_CHECK}
+WITH claimed AS (
+    {_TAKE} WHERE o.id = %(id)s AND o."nextCheckAt" <= now() AND {_MAY_BE_CHECKED} RETURNING o.*
+) {_CHECK}
 """)
+#: In SQL, of the order `o`: it can be asked about together with others, now. Those that are due within a moment are due
+#: at the same one: clocks differ, and so do the statements that planned them. One that is to be sent again needs no
+#: question.
+_GOES_TOGETHER = f"""o."nextCheckAt" <= now() + make_interval(secs => {SAME_MOMENT_SECONDS}) AND {_MAY_BE_CHECKED}
+      AND {IS_OPEN} AND {MAY_ASK} AND (o."externalOrderId" IS NOT NULL OR NOT %(many_need_number)s::boolean)
+      AND (o."externalStatus" <> 'pending' OR o."unknownCount" < %(asks)s)"""
 #: Uses idx_orders_planned: its cost follows the number of orders that are due. What others hold is skipped, so that
-#: each order is in one question only. One that is to be sent again needs no question.
+#: each order is in one question only.
 CLAIM_CHECKS = Prepared(f"""
-WITH due AS (
+WITH named AS (
+    SELECT o.id FROM product_orders AS o WHERE o.id = %(id)s::uuid AND {_GOES_TOGETHER} FOR UPDATE OF o SKIP LOCKED
+), others AS (
     SELECT o.id FROM product_orders AS o
-    WHERE o."nextCheckAt" IS NOT NULL AND {_IS_DUE} AND {IS_OPEN} AND {MAY_ASK}
-      AND (o."externalOrderId" IS NOT NULL OR NOT %(many_need_number)s::boolean)
-      AND (o."externalStatus" <> 'pending' OR o."unknownCount" < %(asks)s)
-    ORDER BY o.id = %(id)s::uuid DESC, o."nextCheckAt", o.id LIMIT %(limit)s FOR UPDATE OF o SKIP LOCKED
-), claimed AS ({_TAKE} WHERE o.id = ANY (ARRAY(SELECT due.id FROM due)) RETURNING o.*) {_CHECK}
+    WHERE o.id <> %(id)s::uuid AND o."nextCheckAt" IS NOT NULL AND {_GOES_TOGETHER}
+    ORDER BY o."nextCheckAt", o.id LIMIT %(limit)s - (SELECT count(*) FROM named) FOR UPDATE OF o SKIP LOCKED
+), claimed AS (
+    {_TAKE} WHERE o.id = ANY (ARRAY(SELECT named.id FROM named UNION ALL SELECT others.id FROM others)) RETURNING o.*
+) {_CHECK}
 """)
 PUT_OFF_CHECKS = Prepared(f"""
 UPDATE product_orders AS o SET
