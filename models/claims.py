@@ -594,7 +594,7 @@ WITH put_off AS (
                 %(shortest)s::float8,
                 EXTRACT(EPOCH FROM now() - COALESCE(o."resentAt", o."createdAt"))::float8)))),
             COALESCE(o."resentAt", o."createdAt") + make_interval(secs => %(order_timeout)s))
-    WHERE o.id = %(id)s AND o."externalStatus" = 'pending' AND NOT o."mayBeKnown" AND {SAME_SEND} AND {MAY_BE_SENT}
+    WHERE o.id = %(id)s AND o."externalStatus" = 'pending' AND NOT o."mayBeKnown" AND {MAY_BE_SENT} AND {SAME_SEND}
     RETURNING o.*
 ), told AS (
     INSERT INTO referans.order_events (order_id, source, "from", "to", message, whole)

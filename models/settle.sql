@@ -312,7 +312,8 @@ decided AS (
             WHEN brings_only_known AND NOT brings_serials THEN 'duplicate'
             WHEN brings_only_known OR brings_all_known AND fits THEN 'applied'
             ELSE 'conflict'
-        END AS result
+        END AS result,
+        kind = 'completed' AND NOT from_has_code AND (codes IS NULL OR unreadable_code) AS misses_code
     FROM compared AS c
 ),
 inbox AS (
@@ -382,8 +383,7 @@ named AS (
             AND d.from_attention IS DISTINCT FROM 'timed_out' AND (d.result = 'applied' OR d.source = 'callback') AS replans,
         -- Completed without its code, or with one that cannot be read: the provider is asked for it, first at once; a
         -- check or the answer to the send that brought no code counts as the first time.
-        d.kind = 'completed' AND NOT d.from_has_code AND (d.codes IS NULL OR d.unreadable_code)
-            AND d.expects <> 'no-code'
+        d.misses_code AND d.expects <> 'no-code'
             AND d.code_ask_seconds IS NOT NULL
             AND d.may_ask_for_code
             AND (d.result = 'applied'
@@ -394,8 +394,8 @@ named AS (
                 WHERE o.id = d.order_id
             )) AS awaits_code,
         -- The same where asking may buy: nobody is asked.
-        d.result = 'applied' AND d.kind = 'completed' AND NOT d.from_has_code AND (d.codes IS NULL OR d.unreadable_code)
-            AND d.expects = 'code' AND NOT d.may_ask_for_code AND NOT d.is_decision AS lacks_code,
+        d.result = 'applied' AND d.misses_code AND d.expects = 'code' AND NOT d.may_ask_for_code
+            AND NOT d.is_decision AS lacks_code,
         d.result = 'applied' AND d.kind = 'completed' AND d.is_partial AND NOT d.is_decision AS is_part
     FROM decided AS d
     LEFT JOIN inbox ON inbox.provider_id = d.provider_id AND inbox.dedupe_key = d.dedupe_key

@@ -14,6 +14,7 @@ from gateway.callbacks.requests import CallbackRequest
 from gateway.callbacks.verifiers import verifier_of
 from gateway.providers import kinds, traits
 from gateway.providers.base import AskNow, Kind, Reply, UnreadableCallback, known
+from gateway.providers.described.kind import Described
 from models import masking
 from models.outcome import Arrival
 from models.provider import CallbackFormat, Provider
@@ -146,8 +147,14 @@ def _nothing(provider: Provider) -> Received:
 
 
 def _read(provider: Provider, fields: Mapping[str, Any], body: bytes) -> _Said:
-    """By the provider's format. Where none was chosen (by an earlier version), whichever can be read."""
-    if provider.callback_format is CallbackFormat.PROTOCOL:
+    """By the provider's format. Where none was chosen (by an earlier version), whichever can be read.
+
+    A protocol that is described came after the choice.
+    """
+    chosen = provider.callback_format
+    if chosen is None and isinstance(kinds.find(provider.adapter), Described):
+        chosen = CallbackFormat.PROTOCOL
+    if chosen is CallbackFormat.PROTOCOL:
         return _read_protocol(provider, fields, body)
     try:
         return _Said(neutral.read(fields), None, neutral.is_list(fields))

@@ -49,6 +49,7 @@ class Guard:
     tests: str
 
 
+DESCRIBED = "gateway/providers/described"
 PLAN, SETTLE = "tests/models/test_claims.py", "tests/models/test_settle.py"
 INBOX, PLACING = "tests/models/test_inbox.py", "tests/models/test_placing.py"
 CALLBACKS = "tests/gateway/web/test_callbacks.py"
@@ -261,7 +262,7 @@ GUARDS = [
     Guard(
         "what a panel answers repeats no credential of ours",
         "gateway/providers/__init__.py",
-        "with masking.knowing(known(provider, *arguments)):",
+        "with masking.knowing(known(provider, *tasks)):",
         "with masking.knowing(masking.Known()):",
         PROVIDER_TEXTS,
     ),
@@ -401,9 +402,9 @@ GUARDS = [
     ),
     Guard(
         "a last check that could not go out ends nothing",
-        "gateway/fulfilment/checking.py",
-        "        return claimed.next_check_seconds\n    except UnknownReference",
-        "        still_open = True\n    except UnknownReference",
+        "gateway/fulfilment/asking.py",
+        "        if isinstance(error, NotTried):\n",
+        "        if False:\n",
         OWN_TROUBLE,
     ),
     Guard(
@@ -674,7 +675,7 @@ GUARDS = [
     Guard(
         "a provider that refuses a resend is asked",
         "gateway/fulfilment/dispatching.py",
-        "    if claimed.may_be_known and not _is_denied(worker, claimed, account):\n        return None\n",
+        "    if claimed.may_be_known and not _is_denied(worker, claimed, account, error):\n        return None\n",
         "",
         DISPATCHING,
     ),
@@ -702,13 +703,13 @@ GUARDS = [
     Guard(
         "nothing is sent without a permit",
         "gateway/fulfilment/dispatching.py",
-        "    with worker.permits.one_call(assigned.provider):\n",
+        "    with worker.one_call(assigned.provider):\n",
         "    with ExitStack():\n",
         DISPATCHING,
     ),
     Guard(
         "an order whose time is up is not sent again",
-        "gateway/fulfilment/checking.py",
+        "gateway/fulfilment/asking.py",
         " or claimed.expired:\n        return False",
         ":\n        return False",
         CHECKING,
@@ -986,15 +987,15 @@ GUARDS = [
     Guard(
         "a missing code is asked for",
         "models/settle.sql",
-        "d.kind = 'completed' AND NOT d.from_has_code AND (d.codes IS NULL OR d.unreadable_code)",
+        "kind = 'completed' AND NOT from_has_code AND (codes IS NULL OR unreadable_code)",
         "false",
         CODE_ASKS,
     ),
     Guard(
         "a code beside one that cannot be read does not hide it",
         "models/settle.sql",
-        "(d.codes IS NULL OR d.unreadable_code)",
-        "d.codes IS NULL",
+        "(codes IS NULL OR unreadable_code)",
+        "codes IS NULL",
         CODE_ASKS,
     ),
     Guard(
@@ -1134,8 +1135,8 @@ GUARDS = [
     Guard(
         "an open order is never dismissed out of sight",
         "models/resolving.py",
-        "SET attention = CASE WHEN seen.waits_for_person THEN 'manual' END,",
-        "SET attention = NULL,",
+        "            WHEN seen.waits_for_person THEN 'manual'\n",
+        "",
         "tests/models/test_resolving.py",
     ),
     Guard(
@@ -1267,7 +1268,7 @@ GUARDS = [
     Guard(
         "an order that waits for a person is not dismissed out of sight",
         "models/resolving.py",
-        " AND NOT (seen.waits_for_person AND seen.attention = 'manual')",
+        "\n        AND NOT (seen.waits_for_person AND seen.attention IN ('manual', 'cannot_ask'))",
         "",
         RESOLVING,
     ),
@@ -1514,9 +1515,9 @@ GUARDS = [
     ),
     Guard(
         "another system's order that is given up keeps its word",
-        "gateway/fulfilment/checking.py",
-        "if not (claimed.expired and claimed.is_theirs and is_open(outcome.status)):",
-        "if True:",
+        "gateway/fulfilment/asking.py",
+        "{one.id for one, said in outcomes if one.expired and one.is_theirs and is_open(said.status)}",
+        "set[str]()",
         OTHERS,
     ),
     Guard(
@@ -1734,7 +1735,7 @@ GUARDS = [
     Guard(
         "a query that is not signed is not read",
         "gateway/callbacks/reading.py",
-        "if request.query and not VERIFIERS[provider.callback].covers_query:",
+        "if request.query and not verifier_of(provider).covers_query:",
         "if False:",
         "tests/gateway/web/test_callback_kinds.py",
     ),
@@ -1776,8 +1777,10 @@ GUARDS = [
     Guard(
         "an outcome is not taken for a ping",
         "gateway/callbacks/reading.py",
-        "        said = _read(provider, fields)\n",
-        """        said = _read(provider, {} if fields.get("type") == PING else fields)\n""",
+        "        said = _read(provider, fields, request.body)\n    except UnreadableCallback as error:\n        if",
+        """        said = _read(provider, {} if fields.get("type") == PING else fields, request.body)
+    except UnreadableCallback as error:
+        if""",
         "tests/gateway/web/test_callback_formats.py",
     ),
     Guard(
@@ -1861,15 +1864,15 @@ GUARDS = [
     Guard(
         "a check is claimed by one",
         "models/claims.py",
-        """WHERE o.id = %(id)s AND o."nextCheckAt" <= now() AND o."externalStatus" <> 'not_sent'""",
-        """WHERE o.id = %(id)s AND o."externalStatus" <> 'not_sent'""",
+        """_IS_DUE = f\"""o."nextCheckAt" <= now() AND o.""",
+        """_IS_DUE = f\"""o.""",
         PLAN,
     ),
     Guard(
         "the next plan is written before asking",
         "models/claims.py",
-        """"checkRequestedAt" = NULL,\n        "nextCheckAt" = CASE""",
-        """"checkRequestedAt" = NULL,\n        "nextCheckAt" = CASE WHEN true THEN o."nextCheckAt\"""",
+        """            WHEN NOT {IS_OPEN} THEN NULL\n            WHEN {IS_EXPIRED} THEN""",
+        """            WHEN true THEN o."nextCheckAt"\n            WHEN {IS_EXPIRED} THEN""",
         PLAN,
     ),
     Guard(
@@ -1946,7 +1949,7 @@ GUARDS = [
     Guard(
         "a provider that cannot be used delays no timeout",
         "gateway/fulfilment/checking.py",
-        "        _cannot_ask(worker, order_id)\n",
+        "        _cannot_use(worker, order_id)\n",
         "",
         CHECKING,
     ),
@@ -1980,7 +1983,7 @@ GUARDS = [
     ),
     Guard(
         "what a provider that is paused denies is not sent to it again",
-        "gateway/fulfilment/checking.py",
+        "gateway/fulfilment/asking.py",
         "    if is_paused or claimed",
         "    if claimed",
         PASSING_OVER,
@@ -2495,6 +2498,76 @@ GUARDS = [
         " WHERE tenant_id IS NULL'",
         "'",
         OF_TENANTS,
+    ),
+    Guard(
+        "an answer that no rule of a file knows is no refusal",
+        f"{DESCRIBED}/outcomes.py",
+        'return _unread(answer) or InDoubt(f"no rule matches the answer: {answer.text}")',
+        "return _unread(answer) or Refused(answer.text)",
+        f"tests/{DESCRIBED}/test_answers.py",
+    ),
+    Guard(
+        "an answer that no rule of a file knows makes no order unknown",
+        f"{DESCRIBED}/outcomes.py",
+        'QuestionRefused("nothing in the answer is about the order", answer.text)',
+        "UnknownReference(answer.text)",
+        f"tests/{DESCRIBED}/test_answers.py",
+    ),
+    Guard(
+        "a further step that cannot be made refuses no booked order",
+        f"{DESCRIBED}/speaker.py",
+        "except (ProviderError, BadValue):",
+        "except ProviderError:",
+        f"tests/{DESCRIBED}/test_speaker.py",
+    ),
+    Guard(
+        "the line of another order says nothing",
+        f"{DESCRIBED}/answers.py",
+        "place.text_in(each) == wanted",
+        "place.text_in(each)",
+        f"tests/{DESCRIBED}/test_answers.py",
+    ),
+    Guard(
+        "an answer about several orders makes none unknown",
+        f"{DESCRIBED}/protocol.py",
+        "return meant if meant is not None and meant.means in OF_ALL else None",
+        "return meant",
+        f"tests/{DESCRIBED}/test_speaker.py",
+    ),
+    Guard(
+        "what a customer wrote stays one part of a path",
+        f"{DESCRIBED}/requests.py",
+        'return quote(value, safe="")',
+        "return value",
+        f"tests/{DESCRIBED}/test_requests.py",
+    ),
+    Guard(
+        "a pattern of a file cannot take for ever",
+        f"{DESCRIBED}/patterns.py",
+        "if is_repeated and operation in (*_REPEATS, codes.BRANCH):",
+        "if False:",
+        f"tests/{DESCRIBED}/test_patterns.py",
+    ),
+    Guard(
+        "what looks like a code is no receipt",
+        f"{DESCRIBED}/answers.py",
+        'return found, (parts if otherwise == "receipt" else with_words)',
+        "return found, with_words",
+        f"tests/{DESCRIBED}/test_answers.py",
+    ),
+    Guard(
+        "an empty secret signs no callback of a protocol",
+        f"{DESCRIBED}/callbacks.py",
+        'for secret in provider.secrets() if needs_secret else [""]:',
+        'for secret in provider.secrets() or [""]:',
+        f"tests/{DESCRIBED}/test_callbacks.py",
+    ),
+    Guard(
+        "without a token nothing is sent",
+        f"{DESCRIBED}/speaker.py",
+        'raise NotReached(f"no token: the service answered HTTP {answer.http}")',
+        'return "", 60.0',
+        f"tests/{DESCRIBED}/test_speaker.py",
     ),
 ]
 

