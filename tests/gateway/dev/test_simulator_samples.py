@@ -36,7 +36,8 @@ ASKED = [
 
 @pytest.mark.parametrize(("protocol", "sample"), ASKED)
 def test_a_sample_is_answered_in_its_shape(protocol: str, sample: Sample) -> None:
-    with Simulator(protocol=protocol, default_behaviour=words_for(protocol, sample), echo=None) as simulator:
+    words = f"poll+{words_for(protocol, sample)}"  # the samples' own address is nobody's
+    with Simulator(protocol=protocol, default_behaviour=words, echo=None) as simulator:
         own = place(simulator, protocol, sample) if is_known(protocol, sample) else ""
         answer = ask(simulator, sample, own)
 
@@ -64,7 +65,7 @@ def is_known(protocol: str, sample: Sample) -> bool:
 
 @pytest.mark.parametrize("protocol", [name for name in sheet.names() if sheet.samples(name)])
 def test_every_answer_of_a_sheet_can_be_written(protocol: str) -> None:
-    with Simulator(protocol=protocol, echo=None) as simulator:
+    with Simulator(protocol=protocol, default_behaviour="poll", echo=None) as simulator:
         store = simulator.face
         assert isinstance(store, Store)
         for sample in sheet.samples(protocol):
