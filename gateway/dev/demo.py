@@ -85,7 +85,8 @@ def show_one_order(
     if pin:
         say(f"The PIN arrived {seconds:.1f} s after the order was placed: {pin}")
     else:
-        say(f"Completed {seconds:.1f} s after the order was placed, with the receipt {order['receipt']}")
+        receipt = f", with the receipt {order['receipt']}" if order["receipt"] else ", without a code"
+        say(f"Completed {seconds:.1f} s after the order was placed{receipt}")
 
 
 def let_next_orders(simulator_url: str, words: str) -> None:

@@ -14,7 +14,7 @@ POST /sim/balance {"deposit": "50"}               money comes in
 POST /sim/balance {"purchase": "25.50"}           something else buys on the dealer's account
 POST /sim/settle  {"referans", "state": "completed"|"failed"|"reversed"|"processing", "pin"?, "message"?}
                   <referans> is what the provider knows the order by: the reference as it came, or its own number
-POST /sim/reset                                   deletes orders, plans and faults
+POST /sim/reset                                   deletes orders, plans, words and faults
 """
 
 import json
@@ -177,12 +177,16 @@ class Control:
         self._fulfilment.settle(order, state, _text(asked, "pin"), _text(asked, "message"))
         return order.as_dict()
 
-    def _reset(self, asked: dict[str, Any]) -> Any:
+    def reset(self) -> None:
+        """Delete orders, plans, words and faults."""
         self._timers.clear()
         self._words.clear()
         self._book.reset()
         self.set_fault(None)
         self._echo("reset", "deleted every order")
+
+    def _reset(self, asked: dict[str, Any]) -> Any:
+        self.reset()
         return {"status": "ok"}
 
     def _find(self, referans: str) -> Order:

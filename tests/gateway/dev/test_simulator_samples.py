@@ -2,25 +2,25 @@
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import requests
 from defusedxml import ElementTree
 
-from gateway.dev.simulator import Simulator
+from gateway.dev.simulator import Simulator, State
 from gateway.dev.simulator.described import sheet
 from gateway.dev.simulator.described.sheet import Sample
 from gateway.dev.simulator.described.store import Store
 from gateway.dev.simulator.described.writing import fill
 from tests.gateway.dev.receiving import wait_until
 
-#: Seconds for which an order is in work here.
-WAITING = 600.0
+Providing = Callable[[str, str], Simulator]
 #: What an order does that stands as the answer to a question says, by what is expected of the answer.
 STANDING = {
-    "processing": f"after={WAITING}",
-    "sent": f"after={WAITING}",
+    "processing": "after=600",
+    "sent": "after=600",
     "completed": "after=0",
     "failed": "after=0+fail=wrong_player_id",
     "partial": "after=0+partial",
@@ -35,10 +35,11 @@ ASKED = [
 
 
 @pytest.mark.parametrize(("protocol", "sample"), ASKED)
-def test_a_sample_is_answered_in_its_shape(protocol: str, sample: Sample) -> None:
-    with Simulator(protocol=protocol, default_behaviour=words_for(protocol, sample), echo=None) as simulator:
-        own = place(simulator, protocol, sample) if is_known(protocol, sample) else ""
-        answer = ask(simulator, sample, own)
+def test_a_sample_is_answered_in_its_shape(provider: Providing, protocol: str, sample: Sample) -> None:
+    words = f"poll+{words_for(protocol, sample)}"  # the samples' own address is nobody's
+    simulator = provider(protocol, words)
+    own = place(simulator, protocol, sample) if is_known(protocol, sample) else ""
+    answer = ask(simulator, sample, own)
 
     assert sample.response is not None
     assert answer.status_code == sample.response["status"], answer.text
@@ -62,9 +63,9 @@ def is_known(protocol: str, sample: Sample) -> bool:
     return sample.op == "check" and sample.name not in unknown and not is_line
 
 
-@pytest.mark.parametrize("protocol", [name for name in sheet.names() if sheet.samples(name)])
+@pytest.mark.parametrize("protocol", sheet.names())
 def test_every_answer_of_a_sheet_can_be_written(protocol: str) -> None:
-    with Simulator(protocol=protocol, echo=None) as simulator:
+    with Simulator(protocol=protocol, default_behaviour="poll", echo=None) as simulator:
         store = simulator.face
         assert isinstance(store, Store)
         for sample in sheet.samples(protocol):
@@ -90,7 +91,8 @@ def place(simulator: Simulator, protocol: str, asked: Sample) -> str:
         simulator, next((each for each in sends if each.task["quantity"] == asked.task["quantity"]), sends[0])
     )
     [order] = simulator.book.orders()
-    wait_until(lambda: order.behaviour.after_seconds == WAITING or not len(simulator._timers))
+    if order.behaviour.reverse_after_seconds is not None:
+        wait_until(lambda: order.state is State.REVERSED)
     return order.own
 
 
