@@ -70,6 +70,7 @@ soak: .venv ## run real processes with faults for a long time
 	$(BIN)/python -m tests.acceptance.beside
 	$(BIN)/python -m tests.acceptance.floods
 	$(BIN)/python -m tests.acceptance.fuzz
+	$(BIN)/python -m tests.acceptance.described
 
 floods: .venv ## let crowds of slow and greedy clients come over the web, beside others
 	$(BIN)/python -m tests.acceptance.floods $(ARGS)

@@ -66,7 +66,7 @@ workers = settings.web_concurrency
 # Why greenlets: docs/decisions/0004-gevent-serves.md
 worker_class = serving.Worker
 # Connections per process, idle ones included. When nearly all are taken, the longest idle ones are closed.
-worker_connections = serving.connections(1000)
+worker_connections = serving.connections()
 # Connections that wait to be accepted; beyond that the kernel drops them, and they come again after a second.
 backlog = 2048
 

@@ -1,6 +1,7 @@
 """What surrounds every message and every worker process."""
 
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -10,6 +11,8 @@ from dramatiq.middleware import Middleware
 from periodiq import PeriodiqMiddleware
 
 from gateway import log
+from gateway.fulfilment.notifying import Notifier
+from gateway.posting import TRY_SECONDS
 from models import sweep_run
 from models.db import database
 
@@ -18,6 +21,8 @@ logger = log.get(__name__)
 #: Longest time between two looks at whether the scheduler is alive, no hint was lost, and no order is to be followed,
 #: in seconds.
 WATCH_SECONDS = 15
+#: Seconds for the calls that are under way when a worker ends: no try takes longer, and a platform kills after 30.
+FAREWELL_SECONDS = TRY_SECONDS + 3
 #: Probes that one worker process has under way at once, at most.
 MOST_PROBES = 4
 
@@ -116,6 +121,28 @@ class ProviderWatch(Middleware):
             _guarded(partial(self._probe, provider_id), "provider_watch_failed")
         finally:
             self._probed.discard(provider_id)
+
+
+class Notifying(Middleware):
+    """Runs the notifier for as long as the worker runs; what it has under way then ends first."""
+
+    def __init__(self, notifier: Notifier, *, farewell_seconds: float = FAREWELL_SECONDS) -> None:
+        self._notifier = notifier
+        self._farewell_seconds = farewell_seconds
+        self._thread: threading.Thread | None = None
+        self._stopped_at = 0.0
+
+    def after_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
+        self._thread = threading.Thread(target=self._notifier.run, name="notifier", daemon=True)
+        self._thread.start()
+
+    def before_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
+        self._notifier.stop()
+        self._stopped_at = time.monotonic()
+
+    def after_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
+        if self._thread:
+            self._thread.join(max(0.0, self._stopped_at + self._farewell_seconds - time.monotonic()))
 
 
 def _guarded(work: Callable[[], object], action: str = "sweep_watch_failed") -> None:

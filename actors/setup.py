@@ -11,6 +11,7 @@ from gateway import settings as settings_module
 from gateway.broker import Hints, make_broker
 from gateway.callbacks.verifiers import verifier_of
 from gateway.fulfilment import following, probing, recovery
+from gateway.fulfilment.notifying import Notifier
 from gateway.fulfilment.permits import Permits
 from gateway.fulfilment.worker import Worker
 from models import sweep_run
@@ -38,6 +39,8 @@ broker = make_broker(
 )
 dramatiq.set_broker(broker)
 
+#: Delivers what the storefront is to be told, in threads of its own.
+notifier = Notifier(settings)
 #: Shared by all threads.
 worker = Worker(
     settings=settings,
@@ -45,7 +48,9 @@ worker = Worker(
     permits=Permits(broker.client, call_seconds=settings.call_timeout),
     hints=Hints(broker, longest_delay_seconds=settings.sweep_period_seconds),
     callback_url=lambda provider: verifier_of(provider).url(provider, settings.public_url),
+    tell=notifier.wake,
 )
+broker.add_middleware(middleware.Notifying(notifier))
 broker.add_middleware(
     middleware.SweepWatch(
         settings.sweep_period_seconds + sweep_run.GRACE_SECONDS,

@@ -4,8 +4,8 @@ import dramatiq
 from periodiq import cron
 
 from actors.queue import retried_when_busy, worth_retrying
-from actors.setup import settings, worker
-from gateway.broker import QUEUES
+from actors.setup import notifier, settings, worker
+from gateway.broker import NOTIFY, QUEUES
 from gateway.fulfilment import checking, dispatching, sweeping
 
 
@@ -21,6 +21,12 @@ def dispatch_order(order_id: str) -> None:
 def check_order_status(order_id: str) -> None:
     """Ask the order's provider for it."""
     checking.check(worker, order_id)
+
+
+@dramatiq.actor(queue_name=QUEUES[NOTIFY], priority=0, max_retries=0)
+def deliver_notifications() -> None:
+    """Have this process look at what is to be delivered; it does so in threads of its own."""
+    notifier.wake()
 
 
 @dramatiq.actor(

@@ -12,7 +12,9 @@ from gateway.commands import (
     dev,
     doctor,
     keys,
+    listen,
     migrate,
+    notifications,
     orders,
     protocols,
     providers,
@@ -45,6 +47,8 @@ app.add_typer(routes.app, name="routes")
 app.add_typer(stock.app, name="stock")
 app.add_typer(orders.app, name="orders")
 app.add_typer(callbacks.app, name="callbacks")
+app.add_typer(notifications.app, name="notifications")
+app.command()(listen.listen)
 app.command()(sweep.sweep)
 app.command()(doctor.doctor)
 

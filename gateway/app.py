@@ -1,8 +1,13 @@
 """What gunicorn loads: settings from the environment, models handed their database, the app. Connects nothing."""
 
+import sys
+
+from gunicorn.arbiter import Arbiter
+
 from gateway import broker, log, sentry, serving
 from gateway import settings as settings_module
-from gateway.web import create_app
+from gateway.web import create_app, seen
+from gateway.web.waiting import Waiting
 from models.db import binding
 from models.db.database import Shares
 
@@ -14,7 +19,22 @@ SHARES = Shares(requests=2, lists=1)
 settings = settings_module.load_or_exit()
 log.configure(settings)
 sentry.configure(settings)
+if not serving.is_ours():
+    print(
+        "error: gunicorn does not use the gateway's gunicorn.conf.py, and could answer nothing: start it in the"
+        " directory with that file, or name the file with --config",
+        file=sys.stderr,
+    )
+    raise SystemExit(Arbiter.APP_LOAD_ERROR)  # with another status gunicorn would try again, for ever
 binding.bind_from(settings, pool_size=POOL_SIZE, name="referans-web", shares=SHARES)
 broker.install(broker.Bell(broker.make_broker(settings, strict=True)))
 
-app = create_app(settings, broker.make_client(settings, strict=True), pause=serving.until_idle)
+waiting = Waiting(
+    seen.changed,
+    most=int(serving.connections() * serving.WAITING_SHARE),
+    is_gone=serving.has_hung_up,
+)
+serving.at_the_end(waiting.end)
+app = create_app(
+    settings, broker.make_client(settings, strict=True), pause=serving.until_idle, waiting=waiting
+)

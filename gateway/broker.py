@@ -23,6 +23,7 @@ from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.retry import Retry
 
 from gateway import log
+from gateway.background import Rounds
 from gateway.settings import Settings
 from models.readiness import Obstacle
 
@@ -32,9 +33,14 @@ logger = log.get(__name__)
 QUEUES = {
     "dispatch_order": "dispatch",
     "check_order_status": "checks",
+    "deliver_notifications": "notifications",
     "sweep": "maintenance",
     "record_scheduler_tick": "maintenance",
 }
+#: The actor that has what is in the outbox delivered.
+NOTIFY = "deliver_notifications"
+#: Seconds for which hints to it are gathered: one is as good as many, and each costs a process of the web some time.
+NOTIFY_SECONDS = 0.02
 NAMESPACE = "referans"
 #: Beginning of a worker's id among the heartbeats; `doctor` counts no others.
 WORKER_PREFIX = "worker-"
@@ -183,6 +189,17 @@ class Hints:
                 error=str(error),
             )
 
+    def tell(self) -> None:
+        """Have a worker look at what is to be delivered; never raises redis.RedisError."""
+        try:
+            self._broker.enqueue(message(NOTIFY))
+        except redis.RedisError as error:
+            logger.warning(
+                "Workers were not told of notifications; they will find them.",
+                action="enqueue_failed",
+                error=str(error),
+            )
+
     def waiting(self, actor_name: str) -> int:
         """How many messages wait for an actor, delayed ones not counted. Raises redis.RedisError."""
         return queue_lengths(self._broker.client)[QUEUES[actor_name]]
@@ -212,15 +229,35 @@ class Bell:
         self._unfinished = 0
         self._thread: threading.Thread | None = None
         self._failing = False
+        self._is_told = False
+        self._telling = Rounds("bell-notify", self._take_told, self._tell, delay_seconds=NOTIFY_SECONDS)
 
-    def ring(self, actor_name: str, *order_ids: str) -> None:
-        """A hint for each order. Never blocks and never raises."""
+    def ring(self, actor_name: str, *order_ids: str | None) -> None:
+        """A hint for each order, or (None) for none in particular. Never blocks and never raises."""
         try:
             for order_id in order_ids:
-                self._put(message(actor_name, order_id))
+                self._put(message(actor_name, *([order_id] if order_id else [])))
             self._start()
         except Exception as error:
             self._report(error)
+
+    def notify(self) -> None:
+        """A hint that something is to be delivered; many at the same time are one. Never blocks and never raises."""
+        if self._is_told:
+            return
+        self._is_told = True
+        try:
+            self._telling.begin()
+        except Exception as error:
+            self._is_told = False
+            self._report(error)
+
+    def _take_told(self) -> bool:
+        told, self._is_told = self._is_told, False
+        return told
+
+    def _tell(self, _: bool) -> None:
+        self.ring(NOTIFY, None)
 
     def _put(self, message: dramatiq.Message[Any]) -> None:
         self._count(1)
@@ -232,8 +269,11 @@ class Bell:
 
     def drain(self, timeout_seconds: float) -> bool:
         """Wait until every hint was sent or given up; False if some are left after `timeout_seconds`."""
+        deadline = time.monotonic() + timeout_seconds
+        told = self._telling.drain(timeout_seconds)
         with self._done:
-            return self._done.wait_for(lambda: not self._unfinished, timeout_seconds)
+            left = max(0.0, deadline - time.monotonic())
+            return self._done.wait_for(lambda: not self._unfinished, left) and told
 
     def _count(self, change: int) -> None:
         with self._done:
@@ -291,6 +331,12 @@ def wake(actor_name: str, *order_ids: str) -> None:
         logger.debug("No bell is installed; the sweep will find it.", action="wake_skipped", actor=actor_name)
     else:
         _bell.ring(actor_name, *order_ids)
+
+
+def wake_notifier() -> None:
+    """Hint to workers that the storefront is to be told of something. Best effort, like `wake`."""
+    if _bell is not None:
+        _bell.notify()
 
 
 def drain(timeout_seconds: float) -> bool:

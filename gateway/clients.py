@@ -105,6 +105,15 @@ class Client:
         if self.awaited is self._crowd.turn:
             self._waiting.throw(TimeoutError)
 
+    def has_hung_up(self) -> bool:
+        """Whether the client has closed its connection, or its half of it; nothing is taken from what it has sent."""
+        try:
+            return not self._sock._sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
     def head_is_complete(self) -> None:
         """Begin to wait for the rest of the request."""
         self._seconds = REQUEST_SECONDS

@@ -120,9 +120,8 @@ class Client:
     def _call(
         self, method: str, url: str, max_bytes: int, timeout_seconds: float | None = None, **arguments: Any
     ) -> Response:
-        deadline_seconds = timeout_seconds or self.deadline_seconds
         connect, read = self._timeouts
-        _call.begin(deadline_seconds, max_bytes + MAX_FRAME_BYTES)
+        call.begin(timeout_seconds or self.deadline_seconds, max_bytes + MAX_FRAME_BYTES)
         if not hasattr(self._local, "session"):
             self._local.session = _new_session(self._pool_size)
         try:
@@ -136,18 +135,8 @@ class Client:
             ) as answer:
                 return Response(answer.status_code, answer.headers, _read(answer, max_bytes))
         except (OSError, failures.HTTPError, http.client.HTTPException) as error:
-            kind = LocalFault if _is_local(error) else NoAnswer if _call.sent else Unreachable
-            raise kind(f"{_shown(url)}: {self._described(error)}") from None
-
-    def _described(self, error: Exception) -> str:
-        """What went wrong, in our own words: the library's messages quote the whole URL."""
-        if _call.remaining_bytes < 0:
-            return "the answer has no end within its bound"
-        if _call.remaining_seconds() <= 0:
-            return f"no whole answer within {_call.seconds:.3g} s"
-        cause = error.args[0] if error.args and isinstance(error.args[0], Exception) else error
-        cause = getattr(cause, "reason", None) or cause
-        return next((words for kind, words in WORDS if isinstance(cause, kind)), type(cause).__name__)
+            kind = LocalFault if is_local(error) else NoAnswer if call.sent else Unreachable
+            raise kind(f"{_shown(url)}: {described(error)}") from None
 
 
 #: What may come of the network. Any other error of the system, such as certificates that are missing, is ours.
@@ -162,6 +151,7 @@ WORDS: tuple[tuple[type[Exception], str], ...] = (
     (failures.ConnectTimeoutError, "no connection in time"),
     (failures.ReadTimeoutError, "no answer in time"),
     (failures.SSLError, "no TLS connection (is its certificate right?)"),
+    (ssl.SSLError, "no TLS connection (is its certificate right?)"),
     (failures.ProtocolError, "the connection was cut"),
     (requests.exceptions.InvalidURL, "the URL is not valid"),
     (requests.exceptions.MissingSchema, "the URL is not valid"),
@@ -169,7 +159,19 @@ WORDS: tuple[tuple[type[Exception], str], ...] = (
 )
 
 
-def _is_local(error: BaseException) -> bool:
+def described(error: Exception) -> str:
+    """What went wrong with the thread's own call, in our words: the library's messages quote the whole URL."""
+    if call.remaining_bytes < 0:
+        return "the answer has no end within its bound"
+    if call.remaining_seconds() <= 0:
+        return f"no whole answer within {call.seconds:.3g} s"
+    cause = error.args[0] if error.args and isinstance(error.args[0], Exception) else error
+    reason = getattr(cause, "reason", None)
+    cause = reason if isinstance(reason, Exception) else cause
+    return next((words for kind, words in WORDS if isinstance(cause, kind)), type(cause).__name__)
+
+
+def is_local(error: BaseException) -> bool:
     """Whether the cause is on this machine: its resources, its certificates, or a header of ours that is not valid."""
     if isinstance(error, requests.exceptions.InvalidHeader) or not isinstance(error, NETWORK_ERRORS):
         return True
@@ -215,12 +217,15 @@ class _Call(threading.local):
     sent: bool = False
     #: Calls of this thread of which anything was.
     calls_sent: int = 0
+    #: Whether a connection was made for it, and whether anything came back.
+    connected: bool = False
+    received: bool = False
 
     def begin(self, deadline_seconds: float, max_bytes: int) -> None:
         self.seconds = deadline_seconds
         self.deadline = time.monotonic() + deadline_seconds
         self.remaining_bytes = max_bytes
-        self.sent = False
+        self.sent = self.connected = self.received = False
 
     def remaining_seconds(self) -> float:
         return self.deadline - time.monotonic()
@@ -230,12 +235,12 @@ class _Call(threading.local):
             raise TimeoutError("past the deadline")
 
 
-_call = _Call()
+call = _Call()
 
 
 def calls_sent() -> int:
     """How many calls of this thread, so far, have handed anything to the network."""
-    return _call.calls_sent
+    return call.calls_sent
 
 
 class _Bounded(io.RawIOBase):
@@ -255,12 +260,13 @@ class _Bounded(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        _call.check()
-        self._socket.settimeout(min(self._silence_seconds, max(_call.remaining_seconds(), 0.001)))
+        call.check()
+        self._socket.settimeout(min(self._silence_seconds, max(call.remaining_seconds(), 0.001)))
         count: int | None = self._raw.readinto(buffer)
         self.ended = count == 0
-        _call.remaining_bytes -= count or 0
-        if _call.remaining_bytes < 0:
+        call.remaining_bytes -= count or 0
+        call.received |= bool(count)
+        if call.remaining_bytes < 0:
             raise ConnectionError("past the bound")
         return count
 
@@ -287,12 +293,16 @@ class _Watched(urllib3.connection.HTTPConnection):
 
     response_class = _BoundedResponse
 
+    def connect(self) -> None:
+        super().connect()
+        call.connected = True
+
     def send(self, data: Any) -> None:
         if self.sock is None:
             self.connect()
-        _call.check()
-        if not _call.sent:
-            _call.sent, _call.calls_sent = True, _call.calls_sent + 1
+        call.check()
+        if not call.sent:
+            call.sent, call.calls_sent = True, call.calls_sent + 1
         super().send(data)
 
 
@@ -300,18 +310,18 @@ class _WatchedTls(_Watched, urllib3.connection.HTTPSConnection):
     pass
 
 
-class _Pool(urllib3.HTTPConnectionPool):
+class Pool(urllib3.HTTPConnectionPool):
     ConnectionCls = _Watched
 
 
-class _TlsPool(urllib3.HTTPSConnectionPool):
+class TlsPool(urllib3.HTTPSConnectionPool):
     ConnectionCls = _WatchedTls
 
 
 class _Adapter(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+        self.poolmanager.pool_classes_by_scheme = {"http": Pool, "https": TlsPool}
 
 
 class _Session(requests.Session):

@@ -7,7 +7,7 @@ import re
 import resource
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from email.utils import formatdate
 from functools import lru_cache
@@ -26,6 +26,10 @@ from psycopg2 import extensions
 
 from gateway.clients import MAX_REQUEST_BYTES, Client, Crowd
 
+#: Connections per process, idle ones included.
+CONNECTIONS = 1000
+#: Share of them that may wait for an order; the rest is for what is answered at once.
+WAITING_SHARE = 0.6
 #: Largest head that is read, in bytes; gunicorn's own limits allow half a megabyte.
 MAX_HEAD_BYTES = 32 * 1024
 #: Share of the connections of a process that may be idle or slow; the rest is for those that come meanwhile.
@@ -177,6 +181,12 @@ class Worker(ggevent.GeventWorker):  # type: ignore[misc]
         super().patch()
         extensions.set_wait_callback(wait_for_postgres)
 
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """SIGTERM: end what would keep the process. In a greenlet of its own, since a signal comes at any time."""
+        super().handle_exit(sig, frame)
+        for each in _AT_THE_END:
+            gevent.spawn(each)
+
     def timeout_ctx(self) -> Any:
         """No timeout here: each wait for a client has its own."""
         return nullcontext()
@@ -211,7 +221,27 @@ class Worker(ggevent.GeventWorker):  # type: ignore[misc]
                 client.end_if_idle()
 
 
-def connections(wanted: int) -> int:
+#: What is done as soon as a process is told to end.
+_AT_THE_END: list[Callable[[], object]] = []
+
+
+def at_the_end(do: Callable[[], object]) -> None:
+    """Have this done as soon as the process is told to end; requests under way are answered after it."""
+    _AT_THE_END.append(do)
+
+
+def has_hung_up(env: Mapping[str, Any]) -> bool:
+    """Whether the client of a request has hung up; `env` is the request's WSGI environment."""
+    client = env.get("gunicorn.socket")
+    return isinstance(client, Client) and client.has_hung_up()
+
+
+def is_ours() -> bool:
+    """Whether this process is served by `Worker`, as gunicorn.conf.py says; gunicorn reads that where it is started."""
+    return bool(extensions.get_wait_callback() is wait_for_postgres)
+
+
+def connections(wanted: int = CONNECTIONS) -> int:
     """How many connections a process may have, `wanted` if it may open as many files; raises that limit if it can."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = wanted + OTHER_FILES

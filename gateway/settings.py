@@ -38,8 +38,8 @@ MAKE_KEY = "python -c 'from cryptography.fernet import Fernet; print(Fernet.gene
 BEFORE_OPTIONS = re.compile(r"[^:]*://(?:[^@/]*@)?[^?]*")
 #: An option whose name is one at all.
 OPTION = re.compile(r"[A-Za-z][A-Za-z0-9_]*=[^=]*")
-#: Checked, but without effect, because this version sends no notifications.
-WITHOUT_EFFECT = ("NOTIFY_URL", "NOTIFY_SECRET", "NOTIFY_WITH_PIN", "NOTIFY_ALLOW_PRIVATE")
+#: The command that prints a new secret for NOTIFY_SECRET.
+MAKE_WHSEC = "python -c 'import base64, os; print(\"whsec_\" + base64.b64encode(os.urandom(32)).decode())'"
 
 
 class SettingsError(ValueError):
@@ -109,11 +109,15 @@ def _fernet_keys(value: Any) -> Any:
     return keys
 
 
-def _webhook_secret(secret: SecretStr) -> SecretStr:
-    text = secret.get_secret_value()
-    if not text.startswith("whsec_") or not base64.b64decode(text.removeprefix("whsec_"), validate=True):
-        raise ValueError("not a webhook secret")
-    return secret
+def _webhook_secrets(value: Any) -> Any:
+    """Those of Standard Webhooks, separated by commas."""
+    secrets = [each.strip() for each in value.split(",") if each.strip()] if isinstance(value, str) else value
+    if not secrets:
+        raise ValueError("no secret")
+    for each in secrets:
+        if not each.startswith("whsec_") or not base64.b64decode(each.removeprefix("whsec_"), validate=True):
+            raise ValueError("not a webhook secret")
+    return secrets
 
 
 def _path(prefix: str) -> str:
@@ -267,16 +271,28 @@ class Settings(BaseModel):
     ] = "*/5 * * * *"
     sweep_batch: Annotated[int, _count(1, 10_000)] = 100
     callback_retention: Seconds = 2592000
+    #: Time in which a second order for the same package and player is taken for the same order sent twice.
+    resend_guard: Annotated[
+        float,
+        Field(ge=0, le=MOST_SECONDS, allow_inf_nan=False, description="seconds, 0 or more; 0 is off"),
+    ] = 0
     notify_url: Annotated[
         str | None,
         AfterValidator(_url),
         Field(description="a URL that begins with http:// or https://"),
     ] = None
-    notify_secret: Annotated[SecretStr, AfterValidator(_webhook_secret)] | None = Field(
-        default=None, description="whsec_ followed by base64"
-    )
+    #: Each of them signs every notification, so that a receiver may know any one of them.
+    notify_secret: Annotated[
+        tuple[SecretStr, ...],
+        BeforeValidator(_webhook_secrets),
+        Field(description="comma-separated secrets: whsec_ followed by base64"),
+    ] = ()
+    #: Whether codes are sent with notifications, over https or within the machine.
     notify_with_pin: Switch = False
+    #: Whether a `notifyUrl` may lead to a private address; NOTIFY_URL always may.
     notify_allow_private: Switch = False
+    #: How long notifications that have ended are kept, with their deliveries.
+    notify_retention: Seconds = 7776000
     #: Entries of `X-Forwarded-For`, counted from its end, that are written by our own proxies.
     trusted_proxies: Annotated[int, _count(0, 20)] = 0
     #: Requests of one API key, over all processes.
@@ -343,6 +359,11 @@ def load(environ: Mapping[str, str] = os.environ, require: Sequence[str] = REQUI
             f"ENCRYPTION_KEYS is not set: it takes {_takes('encryption_keys')}; make one with {MAKE_KEY}, or set"
             " ALLOW_PLAINTEXT=1 to store PINs and credentials in clear"
         )
+    if require and found.notify_url and not found.notify_secret:
+        raise SettingsError(
+            f"NOTIFY_SECRET is not set, and NOTIFY_URL is: notifications are never sent unsigned; it takes"
+            f" {_takes('notify_secret')}; make one with {MAKE_WHSEC}"
+        )
     return found
 
 
@@ -361,8 +382,6 @@ def notes(environ: Mapping[str, str] = os.environ) -> list[str]:
     _, ignored = _split_options(environ.get("DATABASE_URL", "").strip())
     if ignored:
         found.append(f"ignored in DATABASE_URL: {', '.join(ignored)}")
-    if unused := [name for name in WITHOUT_EFFECT if environ.get(name, "").strip()]:
-        found.append(f"without effect, because this version sends no notifications: {', '.join(unused)}")
     return found
 
 

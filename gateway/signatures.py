@@ -27,12 +27,18 @@ def sign_standard_webhook(secret: str, webhook_id: str, timestamp: datetime, bod
 
     Source: the Standard Webhooks specification; signed content is `{id}.{timestamp}.{body}`.
     """
-    at = timestamp.astimezone(UTC)
-    signature = Webhook(secret).sign(webhook_id, at, body.decode())
+    return sign_with_each([secret], webhook_id, timestamp, body)
+
+
+def sign_with_each(
+    secrets: Sequence[str], webhook_id: str, timestamp: datetime, body: bytes
+) -> dict[str, str]:
+    """The same with a signature for each secret, one of which the receiver knows while they are rotated."""
+    at, text = timestamp.astimezone(UTC), body.decode()
     return {
         "webhook-id": webhook_id,
         "webhook-timestamp": str(int(at.timestamp())),
-        "webhook-signature": signature,
+        "webhook-signature": " ".join(Webhook(secret).sign(webhook_id, at, text) for secret in secrets),
     }
 
 

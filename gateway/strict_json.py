@@ -9,15 +9,19 @@ class NotJson(ValueError):
 
 
 def loads(text: bytes) -> Any:
-    """The value in `text`: UTF-8, no name twice in an object, no NaN. Raises NotJson."""
+    """The value in `text`: UTF-8, no name twice in an object, no NaN. Raises NotJson, with the place where it ends."""
     try:
         return DECODER.decode(text.decode("utf-8-sig"))
     except NotJson:
         raise
     except UnicodeDecodeError:
         raise NotJson("is not UTF-8") from None
-    except (ValueError, RecursionError):
-        raise NotJson("is not JSON") from None
+    except json.JSONDecodeError as error:
+        raise NotJson(f"is not JSON: see line {error.lineno}, column {error.colno}") from None
+    except RecursionError:
+        raise NotJson("is not JSON that can be read: it is nested too deeply") from None
+    except ValueError:
+        raise NotJson("is not JSON that can be read: a number in it has too many digits") from None
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -29,7 +29,7 @@ ALTER TABLE referans.api_keys ADD COLUMN IF NOT EXISTS tenant_id uuid;
 ALTER TABLE referans.providers ADD COLUMN IF NOT EXISTS tenant_id uuid;
 ALTER TABLE referans.routes ADD COLUMN IF NOT EXISTS tenant_id uuid;
 CREATE UNIQUE INDEX IF NOT EXISTS idx_routes_unique ON referans.routes
-    (product_id, package_id, provider_id, COALESCE(tenant_id, '00000000-0000-0000-0000-000000000000'));
+    (product_id, package_id, provider_id, COALESCE(tenant_id::text, ''));
 ALTER TABLE referans.routes DROP CONSTRAINT IF EXISTS routes_product_id_package_id_provider_id_key;
 DO $$
 DECLARE

@@ -17,7 +17,7 @@ CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_orders_unfollowed ON product_orders 
         'approved', 'success', 'failed', 'cancelled', 'canceled', 'rejected', 'reject', 'reversed')
     AND COALESCE(provider_referans, "externalOrderId") IS NOT NULL
     AND ("adoptedAt" IS NULL OR "adoptedAt" < "sentAt")
-    AND (attention IS NULL OR attention = 'timed_out' AND "attentionAt" < "sentAt");
+    AND (attention IS NULL OR "attentionAt" < "sentAt");
 DROP INDEX CONCURRENTLY IF EXISTS idx_orders_unplanned;
 """
 #: A build that was cut short leaves an index that is there but not used; it must go before IF NOT EXISTS sees it.

@@ -11,15 +11,16 @@ while a former send has delivered it: a person decides that conflict first.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from models import masking, texts, timeline
 from models.db import database, receiver
 from models.db.prepared import Prepared
 from models.order import CODES, TELL
-from models.route import HAS_NO_CODES, Route
-from models.status import IS_AT_PROVIDER, IS_DECIDED, IS_OPEN, IS_OURS, REFERENCE
-from models.tenants import PROVIDER_IS_OPEN
+from models.route import HAS_NO_CODES, Limit, Route, limit_of
+from models.status import GRAVE, IS_AT_PROVIDER, IS_DECIDED, IS_OPEN, IS_OURS, REFERENCE, WORD
+from models.tenants import PROVIDER_IS_OPEN, is_open_to
 
 #: How often a provider must say that it does not know an order in doubt before it is sent again.
 ASKS = 2
@@ -71,8 +72,14 @@ class ClaimedOrder:
     external_order_id: str | None
     user_identifier: str | None
     extra_field: str | None
+    #: Further inputs, by name.
+    fields: dict[str, str] | None
     quantity: int | None
-    created_at: datetime
+    #: What it may cost, all of its quantity together.
+    max_cost_amount: Decimal | None
+    max_cost_currency: str | None
+    #: None: another system has not said it.
+    created_at: datetime | None
     #: From the route: whether its orders bring a code.
     expects: str | None
     #: From the route: what the product is called at the provider.
@@ -93,6 +100,10 @@ class ClaimedOrder:
     #: What it was delivered already, sealed, as in `models.order.Order`.
     pin_code: str | None = field(repr=False)
     codes: list[dict[str, Any]] | None = field(repr=False)
+
+    def limit(self) -> Limit | None:
+        """What the next provider may cost at most."""
+        return limit_of(self.max_cost_amount, self.max_cost_currency, self.quantity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -433,7 +444,8 @@ IS_UNREACHED = """(o."externalStatus" = 'pending' AND NOT o."mayBeKnown" AND o."
 TASK = f"""
     o.id::text AS id, o."providerId" AS provider_id, {REFERENCE} AS provider_referans,
     o."externalOrderId" AS external_order_id,
-    o."userIdentifier" AS user_identifier, o."extraField" AS extra_field, o.quantity, o."createdAt" AS created_at,
+    o."userIdentifier" AS user_identifier, o."extraField" AS extra_field, o."inputFields" AS fields, o.quantity,
+    o."maxCostAmount" AS max_cost_amount, o."maxCostCurrency" AS max_cost_currency, o."createdAt" AS created_at,
     o.expects, o."routeParams" AS route_params, o."fieldMap" AS field_map,
     o."externalStatus" AS external_status, o."tenantId"::text AS tenant_id, o."productId"::text AS product_id,
     o."packageId"::text AS package_id,
@@ -443,6 +455,8 @@ TASK = f"""
 """
 #: In SQL, of the order `o`: it is sent by the gateway, and no other hand has decided it.
 MAY_BE_SENT = f"({IS_OURS} AND NOT {IS_DECIDED})"
+#: In SQL, of the order `o`: the provider that the claim gives it to, and its stock, are not another tenant's.
+NEXT_IS_OPEN = is_open_to('o."tenantId"', "%(provider)s::text", "%(params)s::jsonb")
 #: In SQL, of the order `o`: since when it waits for its outcome. Another system may not have said when it was sent.
 SENT_AT = """COALESCE(o."sentAt", o."claimedAt", o."createdAt")"""
 #: In SQL, of the order `o`: its time is up.
@@ -486,7 +500,7 @@ WITH former AS (
         "sendingUntil" = now() + make_interval(secs => %(grace)s), "mayBeKnown" = false, "lastCallbackAt" = NULL
     WHERE o.id = %(id)s AND o."externalStatus" = 'pending' AND o."providerId" = %(former)s
       AND (%(refused)s::boolean OR NOT o."mayBeKnown") AND (NOT %(is_waiting)s::boolean OR {IS_UNREACHED})
-      AND {SAME_REFERANS} AND {MAY_BE_SENT}
+      AND {SAME_REFERANS} AND {MAY_BE_SENT} AND {NEXT_IS_OPEN}
     RETURNING o.*
 ), kept AS (
     INSERT INTO referans.former_references AS f (referans, provider_id, external_order_id, order_id)
@@ -543,7 +557,7 @@ _TAKE = f"""
 """
 #: In SQL, of the order `o`: its check may be made once it is due. While a call is under way that may buy, no other one
 #: begins.
-_MAY_BE_CHECKED = f"""o."externalStatus" <> 'not_sent'
+_MAY_BE_CHECKED = f"""{WORD} <> 'not_sent'
       AND ({IS_OURS} OR {IS_AT_PROVIDER})
       AND (NOT %(buys)s::boolean OR o."sendingUntil" IS NULL OR o."sendingUntil" <= now())
       AND ({IS_OPEN} OR o."codeAsks" IS NULL) AND {WITH_PROVIDER} AND (
@@ -570,7 +584,7 @@ WITH claimed AS (
 #: question.
 _GOES_TOGETHER = f"""o."nextCheckAt" <= now() + make_interval(secs => {SAME_MOMENT_SECONDS}) AND {_MAY_BE_CHECKED}
       AND {IS_OPEN} AND {MAY_ASK} AND (o."externalOrderId" IS NOT NULL OR NOT %(many_need_number)s::boolean)
-      AND (o."externalStatus" <> 'pending' OR o."unknownCount" < %(asks)s)"""
+      AND (o."externalStatus" IS DISTINCT FROM 'pending' OR o."unknownCount" < %(asks)s)"""
 #: Uses idx_orders_planned: its cost follows the number of orders that are due. What others hold is skipped, so that
 #: each order is in one question only.
 CLAIM_CHECKS = Prepared(f"""
@@ -595,7 +609,7 @@ UPDATE product_orders AS o SET
         ELSE now() + make_interval(secs => %(delay)s)
     END
 WHERE o.id = ANY (%(ids)s::uuid[]) AND o."nextCheckAt" IS NOT NULL AND {WITH_PROVIDER}
-  AND o."externalStatus" <> 'not_sent'
+  AND {WORD} <> 'not_sent'
 """)
 #: It waits as one that was never sent, so that it goes to another provider where its own is down by then.
 PUT_OFF_SEND = Prepared(f"""
@@ -618,8 +632,8 @@ SELECT EXTRACT(EPOCH FROM o."nextCheckAt" - now())::float8 AS wait FROM put_off 
 CANNOT_ASK = Prepared(f"""
 WITH left_to_person AS (
     UPDATE product_orders AS o SET "nextCheckAt" = NULL, "checkRequestedAt" = NULL, "sendingUntil" = NULL,
-        "mayBeKnown" = true, attention = COALESCE(o.attention, 'cannot_ask'),
-        "attentionAt" = COALESCE(o."attentionAt", now())
+        "mayBeKnown" = true, attention = COALESCE({GRAVE}, 'cannot_ask'),
+        "attentionAt" = CASE WHEN {GRAVE} IS NULL THEN now() ELSE o."attentionAt" END
     WHERE o.id = %(id)s AND {IS_OPEN} AND o."externalStatus" <> 'not_sent' AND {SAME_SEND} AND {IS_OURS}
       AND (%(is_mine)s::boolean OR o."sendingUntil" IS NULL OR o."sendingUntil" <= now())
       AND NOT {MAY_ASK} AND NOT {IS_UNREACHED}
@@ -638,8 +652,8 @@ UPDATE product_orders AS o SET "sendingUntil" = NULL WHERE o.id = %(id)s AND {IS
 LEAVE_WITHOUT_CODE = f"""
 WITH left_alone AS (
     UPDATE product_orders AS o SET "codeAsks" = NULL, "nextCheckAt" = NULL, "checkRequestedAt" = NULL,
-        attention = CASE WHEN o.expects = 'code' THEN COALESCE(o.attention, 'no_code') ELSE o.attention END,
-        "attentionAt" = CASE WHEN o.expects = 'code' THEN COALESCE(o."attentionAt", now()) ELSE o."attentionAt" END
+        attention = CASE WHEN o.expects = 'code' THEN COALESCE({GRAVE}, 'no_code') ELSE o.attention END,
+        "attentionAt" = CASE WHEN o.expects = 'code' AND {GRAVE} IS NULL THEN now() ELSE o."attentionAt" END
     WHERE o.id = %(id)s AND o."codeAsks" IS NOT NULL AND o."nextCheckAt" <= now() RETURNING o.*
 ), told AS (
     INSERT INTO referans.order_events (order_id, source, "from", "to", message)
@@ -678,8 +692,8 @@ WITH due AS (
         "checkRequestedAt" = NULL,
         "codeAsks" = CASE WHEN NOT p.given_up THEN p.asks + 1 END,
         "nextCheckAt" = CASE WHEN NOT p.given_up THEN now() + make_interval(secs => p.delay) END,
-        "attentionAt" = CASE WHEN p.given_up AND o.attention IS NULL THEN now() ELSE o."attentionAt" END,
-        attention = CASE WHEN p.given_up THEN COALESCE(o.attention, 'no_code') ELSE o.attention END
+        "attentionAt" = CASE WHEN p.given_up AND {GRAVE} IS NULL THEN now() ELSE o."attentionAt" END,
+        attention = CASE WHEN p.given_up THEN COALESCE({GRAVE}, 'no_code') ELSE o.attention END
     FROM planned AS p WHERE o.id = p.id
     RETURNING o.*, p.is_last, p.given_up
 ), told AS (
@@ -710,7 +724,7 @@ UPDATE product_orders AS o SET
         OR o."unknownAt" + make_interval(secs => %(gap)s) <= now() THEN 1 ELSE 0 END,
     "unknownAt" = CASE WHEN o."unknownAt" IS NULL
         OR o."unknownAt" + make_interval(secs => %(gap)s) <= now() THEN now() ELSE o."unknownAt" END
-WHERE o.id = %(id)s AND {IS_OPEN} AND o."externalStatus" <> 'not_sent'
+WHERE o.id = %(id)s AND {IS_OPEN} AND {WORD} <> 'not_sent'
   AND (o."sendingUntil" IS NULL OR o."sendingUntil" <= now()) AND {SAME_SEND}
 RETURNING "unknownCount"
 """)

@@ -1,16 +1,28 @@
 """Finding orders by what a person has in hand. Their `attention` is the computed one, too."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from gateway.inputs import is_storable
 from models.db import database
 from models.db.prepared import Prepared
 from models.order import Order
+from models.status import READ, ExternalStatus, kind_in_sql
 from models.stuck import PROVIDER, SHOWN, Limits
 from models.tenants import EVERYTHING, IS_SEEN, View
 
 #: Digits of the largest "orderNo", a PostgreSQL integer.
 MAX_ORDER_NO = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Further inputs by name, what the customer pays, and what the order may cost; each None if it was not said."""
+
+    fields: dict[str, str] | None
+    price: str | None
+    max_cost: str | None
 
 
 def by_id(order_id: str, view: View, limits: Limits) -> Order | None:
@@ -20,6 +32,23 @@ def by_id(order_id: str, view: View, limits: Limits) -> Order | None:
     except ValueError:
         return None
     return database.load_one(Order, BY_ID, limits.parameters() | view.parameters() | {"id": known_as})
+
+
+def changed(waited_for: Sequence[tuple[str, ExternalStatus | None]]) -> list[int]:
+    """Which orders, given by their ids, read as another word than the one that is known, by position; one statement.
+
+    Without a known word, those that are final.
+    """
+    given = [
+        {"position": position, "id": order_id, "known": known}
+        for position, (order_id, known) in enumerate(waited_for)
+    ]
+    return [row["position"] for row in database.rows(CHANGED, database.arrays(given))] if given else []
+
+
+def given(order_id: str) -> Given:
+    """What the storefront said of an order beside what the order shows."""
+    return database.load(Given, GIVEN, (order_id,))[0]
 
 
 def by_anything(text: str, limits: Limits, limit: int) -> list[Order]:
@@ -37,6 +66,18 @@ def by_anything(text: str, limits: Limits, limit: int) -> list[Order]:
     return database.load(Order, BY_ANYTHING, limits.parameters() | values)
 
 
+#: Without a known word, an order that is final; else one that reads as another word.
+CHANGED = Prepared(f"""
+SELECT w.position
+FROM unnest(%(position)s::int[], %(id)s::uuid[], %(known)s::text[]) AS w (position, id, known)
+JOIN product_orders AS o ON o.id = w.id
+WHERE CASE WHEN w.known IS NULL THEN {kind_in_sql(READ)} <> 'open' ELSE {READ} <> w.known END
+""")
+GIVEN = """
+SELECT o."inputFields" AS fields, o."priceAmount" || ' ' || o."priceCurrency" AS price,
+    o."maxCostAmount" || ' ' || o."maxCostCurrency" AS max_cost
+FROM product_orders AS o WHERE o.id = %s
+"""
 BY_ID = Prepared(f"SELECT {SHOWN} FROM product_orders AS o {PROVIDER} WHERE o.id = %(id)s AND {IS_SEEN}")
 #: Each part rides an index of its own. The newest of each are enough: of all, the newest are returned.
 _NEWEST = 'ORDER BY o."createdAt" DESC, o.id DESC LIMIT %(limit)s'

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from models.db.prepared import Prepared
 from models.masking import Known, ProviderText
 from models.outcome import Arrival, as_json, order_owner, owner
 from models.route import HAS_NO_CODES
-from models.status import IS_OURS, LOWERED, READ, Result, kind_in_sql, rank_in_sql
+from models.status import GRAVE, IS_OURS, LOWERED, READ, Result, kind_in_sql, rank_in_sql
 
 #: Outcomes in one statement; its joins grow with the square.
 MAX_BATCH = 100
@@ -32,11 +33,14 @@ class Order:
     order_no: int | None
     #: The shop that it belongs to.
     tenant_id: str | None
+    #: The storefront's own number for it.
+    reference: str | None
     product_id: str | None
     package_id: str | None
     quantity: int | None
     user_identifier: str | None
     extra_field: str | None
+    metadata: dict[str, str] | None
     status: str
     #: The word of ours that the column's reads as (`status.read`).
     external_status: str
@@ -79,11 +83,13 @@ COLUMNS = f"""
     o.id::text AS id,
     o."orderNo" AS order_no,
     o."tenantId"::text AS tenant_id,
+    o."orderUuid" AS reference,
     o."productId"::text AS product_id,
     o."packageId"::text AS package_id,
     o.quantity,
     o."userIdentifier" AS user_identifier,
     o."extraField" AS extra_field,
+    o.metadata,
     o.status,
     {READ} AS external_status,
     o."providerId" AS provider_id,
@@ -210,7 +216,7 @@ def settle(arrivals: Sequence[Arrival], *, order_timeout_seconds: float) -> list
             "pin_limit": policy.limit,
             "has_receiver": receiver.has_default(),
         }
-        for row in database.rows(SETTLE, values):
+        for row in database.rows(SETTLE if receiver.tells() else SETTLE_UNTOLD, values):
             position = row.pop("position")
             if row["result"] == WANTS_PLAIN:
                 fields[position] = parameters(position, arrivals[position], with_plain=True)
@@ -315,14 +321,14 @@ def parameters(position: int, arrival: Arrival, *, with_plain: bool = False) -> 
         "unreadable_code": outcome.unreadable_code,
         "is_partial": outcome.is_partial,
         "receipt": outcome.receipt,
-        "message": outcome.message,
+        "message": outcome.shown_message(),
         "note": texts.clean(arrival.note or outcome.message or "", texts.TIMELINE) or None,
         "whole": sealed.seal(whole, whole_of) if whole else None,
         "by": arrival.by,
         "attention": arrival.attention.value if arrival.attention else None,
         "cost": outcome.cost,
         "currency": outcome.currency,
-        "failure_reason": arrival.failure_reason.value,
+        "failure_reason": (outcome.failure_reason or arrival.failure_reason).value,
         "next_check_seconds": arrival.next_check_seconds,
         "code_ask_seconds": arrival.code_ask_seconds,
         "may_ask_for_code": arrival.may_ask_for_code,
@@ -379,7 +385,8 @@ CROSS JOIN LATERAL (
 ORDER BY given.position, o."providerId" = given.provider_id DESC, o."createdAt" DESC
 """)
 FIND = Prepared(f"SELECT {COLUMNS} FROM product_orders AS o WHERE o.id = %s")
-SETTLE = sql.read(
+_SETTLE = partial(
+    sql.read,
     "settle.sql",
     rank=rank_in_sql("given.said"),
     kind=kind_in_sql("given.said"),
@@ -389,7 +396,19 @@ SETTLE = sql.read(
     has_code=HAS_CODE,
     has_no_codes=HAS_NO_CODES,
     version=VERSION,
+    grave=GRAVE,
     timeline=str(texts.TIMELINE),
     last_message=str(texts.LAST_MESSAGE),
-    tell=TELL.format(kind="n.tells", source="moved AS o JOIN telling AS n ON n.order_id = o.id"),
 )
+SETTLE = _SETTLE(
+    returned="o.*",
+    telling=",\n"
+    + sql.read(
+        "telling.sql",
+        tell=TELL.format(kind="n.tells", source="moved AS o JOIN telling AS n ON n.order_id = o.id"),
+    ),
+    is_told="told.order_id IS NOT NULL AND NOT n.seen_before",
+    join_told="LEFT JOIN told ON told.order_id = n.order_id",
+)
+#: The same where no notification can go out: to tell nothing costs nothing.
+SETTLE_UNTOLD = _SETTLE(returned='o.id, o."externalStatus"', telling="", is_told="false", join_told="")

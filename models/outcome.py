@@ -1,7 +1,7 @@
 """What a provider said about an order, in our words, and how it reached us."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from enum import StrEnum
 
@@ -10,6 +10,8 @@ from models.codes import Code
 from models.db import database
 from models.status import Attention, ExternalStatus, FailureReason, Source
 
+#: What the storefront reads where our account was refused; the provider's words stand on the timeline.
+ACCOUNT_MESSAGE = "The provider cannot take orders at present."
 #: Characters of a receipt.
 MAX_RECEIPT = 1_000
 #: Characters that "costCurrency" stores.
@@ -46,6 +48,8 @@ class Outcome:
     remaining: Decimal | None = None
     #: Fewer pieces were delivered than were ordered.
     is_partial: bool = False
+    #: Of a failure: what its words say that it is about, if they do.
+    failure_reason: FailureReason | None = None
 
     def __post_init__(self) -> None:
         if self.message is not None:
@@ -69,6 +73,10 @@ class Outcome:
     def secrets(self) -> list[str]:
         """Every secret text of its codes."""
         return [text for code in self.codes for text in code.secrets()]
+
+    def shown_message(self) -> str | None:
+        """Its message for the storefront: what a provider says of our account with it is no matter of that."""
+        return ACCOUNT_MESSAGE if self.failure_reason is FailureReason.ACCOUNT else self.message
 
     def whole_message(self) -> str | None:
         """Its message with the codes that are in it, to be kept sealed."""
@@ -110,7 +118,7 @@ class Arrival:
     code_ask_seconds: float | None = None
     #: False where asking may buy: an order that completes without the code that it should have needs a person then.
     may_ask_for_code: bool = True
-    #: Why the order failed, if this outcome fails it.
+    #: Why the order failed, if this outcome fails it and does not say so itself.
     failure_reason: FailureReason = FailureReason.PROVIDER
     #: For the timeline, in place of the provider's message. The words of a provider in it are a `masking.ProviderText`.
     note: str | None = None
@@ -147,14 +155,24 @@ def as_json(outcome: Outcome) -> str:
         "receipt": outcome.receipt,
         "is_partial": outcome.is_partial,
         "message": outcome.whole_message(),
+        "failure_reason": outcome.failure_reason,
     }
     return database.as_json({name: value for name, value in said.items() if value})
 
 
 def from_json(text: str) -> Outcome:
-    """The outcome that `as_json` wrote, in this version or an earlier one, which had a single `pin`."""
-    said = json.loads(text)
+    """The outcome that `as_json` wrote, in this version or an earlier one, which had a single `pin`.
+
+    What a later version says more is left out.
+    """
+    said = {name: value for name, value in json.loads(text).items() if name in _KEPT}
     codes = [Code(**each) for each in said.pop("codes", [])]
     if pin := said.pop("pin", None):
         codes.append(Code(pin))
+    if reason := said.pop("failure_reason", None):
+        said["failure_reason"] = FailureReason(reason)
     return Outcome(**said | {"status": ExternalStatus(said["status"]), "codes": tuple(codes)})
+
+
+#: What may stand in the JSON of an outcome.
+_KEPT = {"pin", *(each.name for each in fields(Outcome))}

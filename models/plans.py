@@ -14,6 +14,7 @@ from models.db.prepared import Prepared
 from models.order import CODES, TELL, Order
 from models.status import (
     FINAL_WORDS,
+    GRAVE,
     IS_AT_PROVIDER,
     IS_DECIDED,
     IS_OPEN,
@@ -110,6 +111,8 @@ def why_unasked(order: Order, asking: Asking = USUAL) -> str:
     """Why no check of the order can be planned, and what to do, as a clause."""
     if order.attention == Attention.MANUAL:
         return f"a person completes it: gateway orders complete {order.id}"
+    if order.provider_id and database.row(FIND_PROVIDER, (order.provider_id,)) is None:
+        return f"its provider {order.provider_id} is not configured here; see: gateway providers list"
     if order.external_status != ExternalStatus.NOT_SENT and asking.buys:
         return "asking its provider may buy it again, and it is final or too old for that"
     if order.external_status != ExternalStatus.NOT_SENT and asking != USUAL:
@@ -138,8 +141,8 @@ def drop_ended(limit: int) -> int:
 def adopt(first_check_seconds: float, limit: int) -> list[Adopted]:
     """Follow up to `limit` orders that another system sent to one of our providers, longest sent first of each.
 
-    The first check of each is planned `first_check_seconds` after it was sent. Of one that was sent longer ago than the
-    timeout, it is the last one, too (`claims.claim_check`).
+    The first check of each is planned `first_check_seconds` after it was sent, by our clock if theirs runs ahead. It is
+    the last one, too, of one that was sent longer ago than the timeout (`claims.claim_check`).
     """
     return database.load(Adopted, ADOPT, {"first": first_check_seconds, "limit": limit})
 
@@ -179,10 +182,12 @@ WHERE o.id = %(id)s AND o."nextCheckAt" <= now() AND (o."codeAsks" IS NOT NULL O
   AND {SENT_AT} + make_interval(secs => %(order_timeout)s) > now())
 RETURNING o.id
 """)
-#: In SQL, of the order `o`: its provider can be asked for it.
-CAN_BE_ASKED = f"""(({IS_AT_PROVIDER} OR {IS_OURS} AND o."externalStatus" <> 'not_sent' AND o."providerId" IS NOT NULL
+#: In SQL, of the order `o`: its provider can be asked for it. Of another system's, one that is configured here.
+CAN_BE_ASKED = f"""(({IS_AT_PROVIDER} AND EXISTS (SELECT FROM referans.providers AS p WHERE p.id = o."providerId")
+    OR {IS_OURS} AND o."externalStatus" <> 'not_sent' AND o."providerId" IS NOT NULL
     AND o.provider_referans IS NOT NULL AND COALESCE(o."sentAt", o."claimedAt") IS NOT NULL)
     AND COALESCE(o.attention NOT IN ('manual', 'cannot_ask'), true) AND {MAY_ASK})"""
+FIND_PROVIDER = "SELECT p.id FROM referans.providers AS p WHERE p.id = %s"
 #: Of several requests at the same instant one plans: the others wait for its row, and then see it.
 REQUEST_CHECK = f"""
 WITH planned AS (
@@ -194,23 +199,24 @@ WITH planned AS (
 SELECT CASE WHEN EXISTS (SELECT FROM planned) THEN 'planned' ELSE 'same' END AS requested
 FROM product_orders AS o WHERE o.id = %(id)s AND {CAN_BE_ASKED}
 """
-FIND_NAMED = Prepared("""
+#: Of several orders with one number, that of settle.sql: ours, else an open one, else the newest.
+_FIRST = f'ORDER BY {IS_OURS} DESC, {IS_OPEN} DESC, o."createdAt" DESC LIMIT 1'
+FIND_NAMED = Prepared(f"""
 SELECT found.id::text AS id FROM (
     (SELECT o.id FROM product_orders AS o
-    WHERE o.provider_referans = %(referans)s::text AND o."providerId" = %(provider)s::text
-    ORDER BY o."createdAt" DESC LIMIT 1)
+    WHERE o.provider_referans = %(referans)s::text AND o."providerId" = %(provider)s::text {_FIRST})
     UNION ALL
     (SELECT o.id FROM product_orders AS o
     WHERE o."externalOrderId" = COALESCE(%(number)s::text, %(referans)s::text)
-        AND o."providerId" = %(provider)s::text
-    ORDER BY o."createdAt" DESC LIMIT 1)
+        AND o."providerId" = %(provider)s::text {_FIRST})
 ) AS found LIMIT 1
 """)
 LEAVE_TO_PERSON = f"""
 WITH left_to_person AS (
     UPDATE product_orders AS o SET "nextCheckAt" = NULL, "checkRequestedAt" = NULL,
-        attention = COALESCE(o.attention, 'manual'), "attentionAt" = COALESCE(o."attentionAt", now())
-    WHERE o.id = %(id)s AND {IS_OPEN} AND o."externalStatus" NOT IN ('not_sent', 'pending') RETURNING o.*
+        attention = COALESCE({GRAVE}, 'manual'),
+        "attentionAt" = CASE WHEN {GRAVE} IS NULL THEN now() ELSE o."attentionAt" END
+    WHERE o.id = %(id)s AND {IS_OPEN} AND {WORD} NOT IN ('not_sent', 'pending') RETURNING o.*
 ), told AS (
     {TELL.format(kind="'order.attention'", source="left_to_person AS o")} AND o."attentionAt" = now()
 )
@@ -224,14 +230,15 @@ UPDATE product_orders SET "nextCheckAt" = NULL, "adoptedAt" = NULL WHERE id IN (
 RETURNING id
 """
 #: In SQL, of the order `o`: another system has sent it, waits for its outcome, and has not decided it; and it is not
-#: followed here since. One that needs a person is left to people, and one that was timed out once is not followed again
-#: unless it was sent again. It is the condition of idx_orders_unfollowed.
+#: followed here since. One that needs a person is left to people unless it was sent again since. It is the condition of
+#: idx_orders_unfollowed.
 UNFOLLOWED = f"""(o."nextCheckAt" IS NULL AND o.status = 'pending'
     AND {WORD} NOT IN ({", ".join(f"'{word}'" for word in ("not_sent", *FINAL_WORDS))})
     AND {REFERENCE} IS NOT NULL
     AND (o."adoptedAt" IS NULL OR o."adoptedAt" < o."sentAt")
-    AND (o.attention IS NULL OR o.attention = '{Attention.TIMED_OUT}' AND o."attentionAt" < o."sentAt"))"""
+    AND (o.attention IS NULL OR o."attentionAt" < o."sentAt"))"""
 #: Its cost follows the number of orders that wait to be followed. Skips what others hold, and so waits for nothing.
+#: That it was sent again since is not believed of a time that is still to come: it would be so for ever.
 #: What is known of an earlier send means nothing for this one, nor do codes if "pinCode" was emptied.
 ADOPT = Prepared(f"""
 WITH found AS (
@@ -239,12 +246,14 @@ WITH found AS (
     FROM referans.providers AS p
     CROSS JOIN LATERAL (
         SELECT o.id FROM product_orders AS o WHERE o."providerId" = p.id AND {UNFOLLOWED}
+            AND (o."sentAt" <= now() OR o."adoptedAt" IS NULL AND o.attention IS NULL)
         ORDER BY o."sentAt" LIMIT %(limit)s FOR UPDATE OF o SKIP LOCKED
     ) AS o
     LIMIT %(limit)s
 ), adopted AS (
     UPDATE product_orders AS o SET
-        "nextCheckAt" = GREATEST(now(), {SENT_AT} + make_interval(secs => %(first)s)), "adoptedAt" = now(),
+        "nextCheckAt" = GREATEST(now(), LEAST(now(), {SENT_AT}) + make_interval(secs => %(first)s)),
+        "adoptedAt" = now(),
         "checkCount" = 0, "unknownCount" = 0, "unknownAt" = NULL, "lastCallbackAt" = NULL, "codeAsks" = NULL,
         "failureReason" = NULL, late = false, attention = NULL, "attentionAt" = NULL,
         codes = {CODES}

@@ -30,7 +30,7 @@ class Provider:
     """One account with one provider."""
 
     id: str
-    #: Which protocol it speaks: a name of `gateway.providers.ADAPTERS`.
+    #: Which protocol it speaks: a name that `gateway.providers.kinds` finds.
     adapter: str
     base_url: str
     #: How its callbacks are verified: a name of `gateway.callbacks.verifiers.VERIFIERS`.
@@ -150,6 +150,11 @@ def ids() -> frozenset[str]:
     return frozenset(row["id"] for row in database.rows("SELECT id FROM referans.providers"))
 
 
+def adapters() -> list[str]:
+    """The protocols of all configured providers."""
+    return [row["adapter"] for row in database.rows("SELECT DISTINCT adapter FROM referans.providers")]
+
+
 def base_urls() -> dict[str, str]:
     """Where each provider is called, by its id."""
     return {
@@ -262,7 +267,7 @@ SELECT {", ".join(f"p.{name}" for name in NAMES)},
     o."externalStatus" AS status, COALESCE(o."nextCheckAt" <= now(), false) AS is_due, {provider_health.COLUMNS}
 FROM product_orders AS o JOIN referans.providers AS p ON p.id = o."providerId"
     LEFT JOIN referans.provider_health AS h ON h.provider_id = p.id
-WHERE o.id = %s AND (o."externalStatus" <> 'not_sent' OR {tenants.PROVIDER_IS_OPEN})
+WHERE o.id = %s AND (o."externalStatus" IS DISTINCT FROM 'not_sent' OR {tenants.PROVIDER_IS_OPEN})
 """)
 CANDIDATE = Prepared(f"""
 SELECT {", ".join(f"p.{name}" for name in NAMES)}, {provider_health.COLUMNS}

@@ -169,6 +169,8 @@ IS_DOWN = f"(h.down_since IS NOT NULL OR h.failures >= {BREAKER_THRESHOLD})"
 IS_BLOCKED = f"COALESCE({IS_DOWN} OR h.paused_at IS NOT NULL, false)"
 #: In SQL, of the health `h`: the gateway has paused it itself.
 _IS_OWN_PAUSE = f"(h.paused_at IS NOT NULL AND h.paused_by = '{GATEWAY}')"
+#: In SQL, of the health `h`, or of none: our balance there is not used up, as far as is known.
+HAS_BALANCE = "COALESCE(NOT h.lacks_balance AND h.balance IS DISTINCT FROM 0, true)"
 #: The fields of a Health, in SQL, of the health `h`, or of none.
 COLUMNS = f"""
     COALESCE(h.failures, 0) AS failures,
@@ -180,7 +182,7 @@ COLUMNS = f"""
     h.paused_at,
     h.paused_by,
     h.pause_reason,
-    COALESCE(NOT h.lacks_balance AND h.balance IS DISTINCT FROM 0, true) AS has_balance,
+    {HAS_BALANCE} AS has_balance,
     COALESCE(h.account_refusals, 0) AS account_refusals
 """
 HEALTH = Prepared(f"SELECT {COLUMNS} FROM referans.provider_health AS h WHERE h.provider_id = %s")

@@ -1,11 +1,13 @@
 """Whether the database takes our writes, and whether our encryption keys open what it holds."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import peewee
 
 from models import provider
-from models.db import database, sealed
+from models.db import database, expected, rights, sealed
+from models.db.rights import Lack
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,9 @@ def obstacle() -> Obstacle | None:
         if database.sqlstate(error) == database.NOT_PERMITTED:
             return _not_permitted()
         raise
-    return None
+    pool = database.database.obj
+    lacks = list(rights.to_run(pool, expected.home(pool)))
+    return _partly_permitted(lacks) if lacks else None
 
 
 def write_and_undo() -> None:
@@ -66,6 +70,15 @@ def _not_permitted() -> Obstacle:
         f" otherwise GRANT it to {role} again"
     )
     return Obstacle("writing is not permitted", f"the role {role} lacks the right: {rights}", cure)
+
+
+def _partly_permitted(lacks: Sequence[Lack]) -> Obstacle:
+    """The role writes some columns of the orders table, or writes it as long as the row is given its number."""
+    role = database.rows("SELECT current_user AS role")[0]["role"]
+    said, cures = ", ".join(each.what for each in lacks), "; ".join(each.cure for each in lacks if each.cure)
+    return Obstacle(
+        "writing is not permitted", f"the role {role} {said}", f"an administrator can give it: {cures}"
+    )
 
 
 #: What placing an order, its callbacks and its checks write, of no row: PostgreSQL checks the rights all the same, and

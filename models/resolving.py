@@ -7,6 +7,7 @@ that of two who decide at the same instant one does. Every decision stands on th
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from models import order, route, texts, timeline
@@ -15,7 +16,7 @@ from models.db import database, sealed
 from models.order import CODES, COLUMNS, COST_AMOUNT, HAS_CODE, VERSION, Order, open_codes
 from models.outcome import Arrival, Outcome, from_json, owner
 from models.placing import new_referans, with_fresh_references
-from models.route import Route
+from models.route import Route, limit_of
 from models.status import (
     IS_DECIDED,
     IS_OPEN,
@@ -81,6 +82,8 @@ class _Seen(Order):
     """An order as a decision finds it."""
 
     version: str
+    max_cost_amount: Decimal | None
+    max_cost_currency: str | None
     tried_providers: list[str]
     is_ours: bool
     #: Whether it was ever given to a provider.
@@ -358,7 +361,17 @@ def _has_present_send(seen: _Seen) -> bool:
 def _route(seen: _Seen, provider_id: str | None) -> Route:
     """Raises NotPossible."""
     product, package = seen.product_id or "", seen.package_id or ""
-    found = route.next_for(product, package, [], tenant_id=seen.tenant_id, only=provider_id)
+    limit = limit_of(seen.max_cost_amount, seen.max_cost_currency, seen.quantity)
+    found = route.next_for(product, package, [], tenant_id=seen.tenant_id, only=provider_id, limit=limit)
+    if (
+        found is None
+        and limit
+        and route.next_for(product, package, [], tenant_id=seen.tenant_id, only=provider_id)
+    ):
+        raise NotPossible(
+            f"order {seen.id} may cost {limit.amount} {limit.currency} at most, and no provider that it may go to is"
+            " known to cost so little; see: gateway routes list"
+        )
     if found is None and provider_id:
         raise NoSuchRoute(
             f"no route leads from product {product}, package {package} to {provider_id};"
@@ -370,7 +383,8 @@ def _route(seen: _Seen, provider_id: str | None) -> Route:
 
 
 _LOOK = f"""
-SELECT {COLUMNS}, {VERSION} AS version, o."triedProviders" AS tried_providers,
+SELECT {COLUMNS}, {VERSION} AS version, o."maxCostAmount" AS max_cost_amount,
+    o."maxCostCurrency" AS max_cost_currency, o."triedProviders" AS tried_providers,
     {IS_OURS} AS is_ours,
     COALESCE(o."claimedAt", o."sentAt") IS NOT NULL AS was_claimed,
     o."mayBeKnown" IS FALSE AND o."sendingUntil" IS NULL AS never_reached,

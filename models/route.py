@@ -7,6 +7,7 @@ from decimal import Decimal
 from models import tenants
 from models.db import database
 from models.db.prepared import Prepared
+from models.provider_health import HAS_BALANCE, IS_BLOCKED
 from models.status import Expects
 
 #: Orders of a route that all ended without a code, after which its next ones are asked for it once only.
@@ -53,6 +54,34 @@ class Cost:
     currency: str
 
 
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """What an order may cost, all of its quantity together."""
+
+    amount: Decimal
+    currency: str
+    quantity: int
+
+
+def limit_of(amount: Decimal | None, currency: str | None, quantity: int | None) -> Limit | None:
+    """The limit that an order's columns say."""
+    return None if amount is None or currency is None else Limit(amount, currency, quantity or 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A route as a storefront may know it."""
+
+    #: The protocol of its provider; None if that is not configured.
+    adapter: str | None
+    field_map: dict[str, str]
+    #: What one item costs, and in which currency; None if nobody has said.
+    cost: Decimal | None
+    currency: str | None
+    #: Whether its provider takes orders now.
+    takes_orders: bool
+
+
 def add(
     product_id: str,
     package_id: str,
@@ -97,13 +126,19 @@ def every() -> list[ListedRoute]:
 
 
 def next_for(
-    product_id: str, package_id: str, tried: list[str], *, tenant_id: str | None, only: str | None = None
+    product_id: str,
+    package_id: str,
+    tried: list[str],
+    *,
+    tenant_id: str | None,
+    only: str | None = None,
+    limit: Limit | None = None,
 ) -> Route | None:
     """The route to use for an order of this tenant, or to use next when the providers in `tried` have refused.
 
     The most specific wins (those of the tenant, then those of none; of either, product and package, then product, then
     package, then any), then the lowest priority, then the first added. `only`: of those to this provider. What belongs
-    to another tenant is never used.
+    to another tenant is never used, nor what costs more than `limit` or has no cost that is known.
     """
     values = {
         "product": product_id,
@@ -111,8 +146,16 @@ def next_for(
         "tried": tried,
         "tenant": tenant_id,
         "only": only,
+        "max_cost": limit and limit.amount,
+        "max_cost_currency": limit and limit.currency,
+        "quantity": limit and limit.quantity,
     }
     return database.load_one(Route, NEXT_ROUTE, values)
+
+
+def offers(product_id: str, package_id: str, *, tenant_id: str | None) -> list[Offer]:
+    """The routes that an order of this tenant may take, the first to be asked first."""
+    return database.load(Offer, OFFERS, {"product": product_id, "package": package_id, "tenant": tenant_id})
 
 
 #: In SQL, of the order `o`: the last HISTORY orders of its route that have ended all ended without a code. One that is
@@ -136,7 +179,7 @@ HAS_NO_CODES = f"""(
 LISTED = """provider_id, params, expects, field_map, product_id, package_id, priority, position, cost, currency,
     tenant_id::text AS tenant_id"""
 #: In SQL: the tenant of a route in the unique index, in which NULL would not equal NULL.
-_UNIQUE_TENANT = "COALESCE(tenant_id, '00000000-0000-0000-0000-000000000000')"
+_UNIQUE_TENANT = "COALESCE(tenant_id::text, '')"
 ADD = f"""
 INSERT INTO referans.routes AS r (product_id, package_id, provider_id, params, expects, field_map, priority, cost,
     currency, tenant_id, position)
@@ -159,7 +202,7 @@ DELETE FROM referans.routes
 WHERE product_id = %s AND package_id = %s AND provider_id = %s AND tenant_id IS NOT DISTINCT FROM %s::uuid RETURNING id
 """
 #: Routes of one product and package, the first to be asked first. `id` where two were added at the same instant.
-IN_TURN = "priority, position, id"
+IN_TURN = "r.priority, r.position, r.id"
 EVERY = f"""
 SELECT {LISTED} FROM referans.routes AS r
 ORDER BY r.tenant_id IS NULL, r.tenant_id, product_id = '*', package_id = '*', product_id, package_id, {IN_TURN}
@@ -167,11 +210,18 @@ ORDER BY r.tenant_id IS NULL, r.tenant_id, product_id = '*', package_id = '*', p
 #: In SQL, of the route `r`: an order of `tenant`, or of none, may use it.
 MAY_USE = f"""({tenants.may_use("r.tenant_id", "{tenant}")}
     AND {tenants.is_open_to("{tenant}", "r.provider_id", "r.params")})"""
+#: In SQL, of the route `r`: it is for an order of this SQL product, package and tenant.
+IS_FOR = f"""r.product_id IN ({{product}}, '*') AND r.package_id IN ({{package}}, '*') AND {MAY_USE}"""
+#: In SQL, of the route `r`: so many items cost no more than this there; without a limit, whatever they cost.
+IS_AFFORDABLE = """({max_cost} IS NULL
+    OR r.cost * COALESCE({quantity}, 1) <= {max_cost} AND r.currency = {max_cost_currency})"""
+#: Routes of one order, the first to be asked first.
+_MOST_SPECIFIC_FIRST = f"ORDER BY r.tenant_id IS NULL, r.product_id = '*', r.package_id = '*', {IN_TURN}"
 #: The first route for an SQL product, package and tenant.
 FIRST_ROUTE = f"""
 SELECT r.provider_id, r.params, r.expects, r.field_map FROM referans.routes AS r
-WHERE r.product_id IN ({{product}}, '*') AND r.package_id IN ({{package}}, '*') AND {{usable}} AND {MAY_USE}
-ORDER BY r.tenant_id IS NULL, r.product_id = '*', r.package_id = '*', {IN_TURN} LIMIT 1
+WHERE {IS_FOR} AND {{usable}}
+{_MOST_SPECIFIC_FIRST} LIMIT 1
 """
 NEXT_ROUTE = Prepared(
     FIRST_ROUTE.format(
@@ -179,6 +229,20 @@ NEXT_ROUTE = Prepared(
         package="%(package)s::text",
         tenant="%(tenant)s::uuid",
         usable="r.provider_id <> ALL (%(tried)s::text[])"
-        " AND (%(only)s::text IS NULL OR r.provider_id = %(only)s::text)",
+        " AND (%(only)s::text IS NULL OR r.provider_id = %(only)s::text) AND "
+        + IS_AFFORDABLE.format(
+            max_cost="%(max_cost)s::numeric",
+            max_cost_currency="%(max_cost_currency)s::text",
+            quantity="%(quantity)s::int",
+        ),
     )
 )
+OFFERS = f"""
+SELECT p.adapter, r.field_map, r.cost, r.currency,
+    p.id IS NOT NULL AND NOT {IS_BLOCKED} AND {HAS_BALANCE} AS takes_orders
+FROM referans.routes AS r
+LEFT JOIN referans.providers AS p ON p.id = r.provider_id
+LEFT JOIN referans.provider_health AS h ON h.provider_id = r.provider_id
+WHERE {IS_FOR.format(product="%(product)s::text", package="%(package)s::text", tenant="%(tenant)s::uuid")}
+{_MOST_SPECIFIC_FIRST}
+"""

@@ -91,9 +91,10 @@ WITH incoming AS (
         raw_of
     )
 ),
--- The order that each arrival is about: by its id, by our reference, or by the provider's own number. A provider that
--- had the order before still speaks of it: it refused it and the order went on, or a person had the order sent again,
--- under another reference (`is_given_up`).
+-- The order that each arrival is about: by its id, by our reference, or by the provider's own number. Other systems may
+-- have several with one reference, even with one of ours: then it is ours, else an open one, else the newest. A provider
+-- that had the order before still speaks of it: it refused it and the order went on, or a person had the order sent
+-- again, under another reference (`is_given_up`).
 matched AS (
     SELECT i.position, i.known_id AS id, false AS is_given_up
     FROM incoming AS i
@@ -107,7 +108,7 @@ matched AS (
             FROM product_orders AS o
             WHERE o.provider_referans = i.referans
                 AND (o."providerId" = i.provider_id OR i.provider_id = ANY (o."triedProviders"))
-            ORDER BY o."providerId" = i.provider_id DESC, o."createdAt" DESC
+            ORDER BY o."providerId" = i.provider_id DESC, {is_ours} DESC, {from_kind} = 'open' DESC, o."createdAt" DESC
             LIMIT 1
         )
         UNION ALL
@@ -121,7 +122,7 @@ matched AS (
             FROM product_orders AS o
             WHERE o."externalOrderId" = i.referans AND o.provider_referans IS NULL
                 AND o."providerId" = i.provider_id
-            ORDER BY o."createdAt" DESC
+            ORDER BY {is_ours} DESC, {from_kind} = 'open' DESC, o."createdAt" DESC
             LIMIT 1
         )
         LIMIT 1
@@ -135,7 +136,7 @@ matched AS (
             SELECT o.id, false AS is_given_up
             FROM product_orders AS o
             WHERE o."externalOrderId" = i.external_order_id AND o."providerId" = i.provider_id
-            ORDER BY o."createdAt" DESC
+            ORDER BY {is_ours} DESC, {from_kind} = 'open' DESC, o."createdAt" DESC
             LIMIT 1
         )
         UNION ALL
@@ -425,8 +426,8 @@ moved AS (
             WHEN n.fills_codes AND o.attention = 'no_code' THEN NULL
             WHEN n.ends AND o.attention IN ('manual', 'timed_out', 'cannot_ask') THEN NULL
             WHEN n.applies AND n.by_provider AND o.attention = 'cannot_ask' THEN NULL
-            WHEN n.times_out THEN COALESCE(o.attention, 'timed_out')
-            WHEN n.applies AND NOT n.ends THEN COALESCE(o.attention, n.attention)
+            WHEN n.times_out THEN COALESCE({grave}, 'timed_out')
+            WHEN n.applies AND NOT n.ends THEN COALESCE({grave}, n.attention, o.attention)
             ELSE o.attention
         END,
         "attentionAt" = CASE
@@ -437,8 +438,8 @@ moved AS (
             WHEN o.attention = 'no_code' AND n.fills_codes THEN NULL
             WHEN o.attention IN ('manual', 'timed_out', 'cannot_ask') AND n.ends THEN NULL
             WHEN o.attention = 'cannot_ask' AND n.applies AND n.by_provider THEN NULL
-            WHEN n.times_out THEN COALESCE(o."attentionAt", now())
-            WHEN n.applies AND NOT n.ends AND o.attention IS NULL AND n.attention IS NOT NULL THEN now()
+            WHEN n.times_out AND {grave} IS NULL THEN now()
+            WHEN n.applies AND NOT n.ends AND {grave} IS NULL AND n.attention IS NOT NULL THEN now()
             ELSE o."attentionAt"
         END,
         -- A person's codes come first, whatever is there.
@@ -548,10 +549,11 @@ moved AS (
             WHEN n.reverses THEN COALESCE(o."reversedAt", now())
             WHEN NOT n.applies THEN o."reversedAt"
         END,
-        "durationMs" = COALESCE(o."durationMs", CASE WHEN n.completes THEN LEAST(
+        -- Another system's clock may run ahead.
+        "durationMs" = COALESCE(o."durationMs", CASE WHEN n.completes THEN GREATEST(0, LEAST(
             2147483647,
             1000 * EXTRACT(EPOCH FROM now() - COALESCE(o."sentAt", o."claimedAt", now()))
-        )::int END),
+        ))::int END),
         "codeAsks" = CASE
             WHEN n.awaits_code AND n.source = 'callback' THEN 0
             WHEN n.awaits_code THEN COALESCE(o."codeAsks", 1)
@@ -571,7 +573,7 @@ moved AS (
         END
     FROM named AS n
     WHERE o.id = n.order_id AND NOT n.seen_before AND n.result <> 'wants_plain'
-    RETURNING o.*
+    RETURNING {returned}
 ),
 recorded AS (
     INSERT INTO referans.order_events (order_id, source, "from", "to", message, result, detail, "by", whole)
@@ -595,24 +597,7 @@ recorded AS (
     FROM named AS n
     JOIN moved ON moved.id = n.order_id
     ORDER BY n.position
-),
--- What the storefront is told of each order: its end, a code that came later, or that a person is needed.
-telling AS (
-    SELECT
-        n.order_id,
-        CASE
-            WHEN n.ends AND n.kind <> n.from_kind THEN 'order.' || n.kind
-            WHEN n.fills_codes AND (n.from_has_code IS NOT TRUE OR NOT n.brings_only_known OR n.brings_serials)
-            THEN 'order.pin_updated'
-            WHEN moved.attention IS DISTINCT FROM n.from_attention AND moved.attention IS NOT NULL THEN 'order.attention'
-        END AS tells
-    FROM named AS n
-    JOIN moved ON moved.id = n.order_id
-),
-told AS (
-    {tell}
-    RETURNING order_id
-)
+){telling}
 SELECT
     n.position,
     CASE WHEN n.seen_before THEN 'duplicate' ELSE n.result END AS result,
@@ -621,7 +606,7 @@ SELECT
     COALESCE(moved."externalStatus", n.from_status) AS went_to,
     n.is_late AND NOT n.seen_before AS late,
     CASE WHEN n.awaits_code AND NOT n.seen_before THEN n.code_ask_seconds END AS ask_in_seconds,
-    told.order_id IS NOT NULL AND NOT n.seen_before AS told
+    {is_told} AS told
 FROM named AS n
 LEFT JOIN moved ON moved.id = n.order_id
-LEFT JOIN told ON told.order_id = n.order_id
+{join_told}

@@ -114,6 +114,8 @@ class Attention(StrEnum):
     OVERDUE = "overdue"
     #: Its checks by backoff are used up, and it is asked about slowly.
     NO_ANSWER = "no_answer"
+    #: What the storefront was to be told of it could not be delivered.
+    NOTIFICATION_DEAD = "notification_dead"
 
 
 #: What the column `attention` may hold.
@@ -125,7 +127,12 @@ KEPT = (
     Attention.PARTIAL,
     Attention.TIMED_OUT,
     Attention.MANUAL,
+    Attention.NOTIFICATION_DEAD,
 )
+
+
+#: In SQL, of the order `o`: its `attention`, unless that gives way to any other.
+GRAVE = f"NULLIF(o.attention, '{Attention.NOTIFICATION_DEAD}')"
 
 
 class Source(StrEnum):

@@ -13,8 +13,8 @@ from models.db import database
 from models.order import COLUMNS, Order
 from models.plans import IS_PLANNED
 from models.provider_health import IS_BLOCKED, IS_DOWN
-from models.route import MAY_USE
-from models.status import IS_OPEN, Attention
+from models.route import IS_AFFORDABLE, MAY_USE
+from models.status import GRAVE, IS_OPEN, IS_OURS, Attention
 
 #: Seconds that an order may be in doubt before it counts as stuck.
 IN_DOUBT_SECONDS = 300
@@ -58,6 +58,8 @@ class StuckOrder(Order):
     #: Seconds by which its plan is overdue; negative if it is not, None without a plan.
     overdue_seconds: float | None
     check_count: int
+    #: The gateway placed it.
+    is_ours: bool
     #: The provider that it is routed to is configured.
     has_provider: bool
     #: No provider has it: it was not sent, or has never reached one.
@@ -84,7 +86,13 @@ class StuckOrder(Order):
             "conflict": self._contradiction,
             "attention": self.attention,
         }
-        return WHY.get(str(self.attention), UNKNOWN).format(**facts)
+        why = ELSEWHERE if self.is_elsewhere else WHY.get(str(self.attention), UNKNOWN)
+        return why.format(**facts)
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Another system has sent it to a provider that is not configured here."""
+        return self.attention == Attention.NO_PROVIDER and not (self.is_ours or self.has_provider)
 
     @property
     def _contradiction(self) -> str:
@@ -117,7 +125,12 @@ WHY: dict[str, str] = {
     Attention.PROVIDER_DOWN: "waits for {provider}, which {is}",
     Attention.OVERDUE: "its next step is overdue by {late}: a sweep has missed it",
     Attention.NO_ANSWER: "no outcome after {checks} checks; {provider} is asked slowly now",
+    Attention.NOTIFICATION_DEAD: "the storefront could not be told of it, and is not told again by itself",
 }
+#: Of an order of another system, in place of NO_PROVIDER.
+ELSEWHERE = (
+    "another system has sent it to {provider}, which is not configured here, so nobody here asks about it"
+)
 #: Of a kind that another version has set.
 UNKNOWN = "{attention}; its timeline says more"
 
@@ -164,6 +177,9 @@ PROVIDER = """
 LEFT JOIN referans.providers AS p ON p.id = o."providerId"
 LEFT JOIN referans.provider_health AS h ON h.provider_id = o."providerId"
 """
+_MAY_COST = IS_AFFORDABLE.format(
+    max_cost='o."maxCostAmount"', max_cost_currency='o."maxCostCurrency"', quantity="o.quantity"
+)
 #: In SQL: another provider of the order's route, which has not refused it, is configured and … .
 _HAS_OTHER = f"""EXISTS (
     SELECT FROM referans.routes AS r JOIN referans.providers AS other ON other.id = r.provider_id
@@ -171,7 +187,7 @@ _HAS_OTHER = f"""EXISTS (
     WHERE r.product_id IN (o."productId"::text, '*') AND r.package_id IN (o."packageId"::text, '*')
       AND r.provider_id IS DISTINCT FROM o."providerId"
       AND r.provider_id <> ALL (COALESCE(o."triedProviders", ARRAY[]::text[]))
-      AND {MAY_USE.format(tenant='o."tenantId"')} AND {{condition}}
+      AND {MAY_USE.format(tenant='o."tenantId"')} AND {_MAY_COST} AND {{condition}}
 )"""
 _HAS_AVAILABLE = _HAS_OTHER.format(condition=f"NOT {IS_BLOCKED}")
 _HAS_BLOCKED = _HAS_OTHER.format(condition=IS_BLOCKED)
@@ -189,18 +205,19 @@ _IS_HELD = f"""(
 _IS_NOWHERE = """(NOT COALESCE(o."mayBeKnown", true) AND o."sendingUntil" IS NULL)"""
 #: In SQL, of the order `o` joined with PROVIDER: why it needs a person, or NULL. Takes `Limits.parameters`.
 KIND = f"""CASE
-    WHEN o.attention IS NOT NULL THEN o.attention
-    WHEN o."nextCheckAt" IS NULL OR NOT {IS_PLANNED} THEN NULL
+    WHEN {GRAVE} IS NOT NULL THEN o.attention
+    WHEN o."nextCheckAt" IS NULL OR NOT {IS_PLANNED} THEN o.attention
     WHEN o."externalStatus" IN ('pending', 'queued') AND NOT {_IS_NOWHERE}
         AND o."claimedAt" < now() - make_interval(secs => {IN_DOUBT_SECONDS}) THEN '{Attention.IN_DOUBT}'
     WHEN {_IS_HELD} AND ({IS_BLOCKED} OR {_HAS_BLOCKED}) THEN '{Attention.PROVIDER_DOWN}'
-    WHEN {_IS_HELD} OR o."externalStatus" <> 'not_sent' AND p.id IS NULL AND {IS_OPEN}
+    WHEN {_IS_HELD} OR o."externalStatus" IS DISTINCT FROM 'not_sent' AND p.id IS NULL AND {IS_OPEN}
     THEN '{Attention.NO_PROVIDER}'
-    WHEN o."externalStatus" <> 'not_sent' AND COALESCE({IS_DOWN}, false)
+    WHEN o."externalStatus" IS DISTINCT FROM 'not_sent' AND COALESCE({IS_DOWN}, false)
         OR o."externalStatus" = 'pending' AND {_IS_NOWHERE} AND {IS_BLOCKED} THEN '{Attention.PROVIDER_DOWN}'
     WHEN o."nextCheckAt" < now() - make_interval(secs => %(period)s) THEN '{Attention.OVERDUE}'
-    WHEN o."externalStatus" <> 'not_sent' AND o."checkCount" >= %(max_checks)s AND {IS_OPEN}
+    WHEN o."externalStatus" IS DISTINCT FROM 'not_sent' AND o."checkCount" >= %(max_checks)s AND {IS_OPEN}
     THEN '{Attention.NO_ANSWER}'
+    ELSE o.attention
 END"""
 #: The fields of an Order as people see it: `attention` is KIND. The order `o` is joined with PROVIDER.
 SHOWN = COLUMNS.replace("o.attention", f"{KIND} AS attention")
@@ -232,7 +249,7 @@ _DETAILS = f"""
 SELECT {COLUMNS.replace("o.attention", "chosen.kind AS attention")}, chosen.since,
     EXTRACT(EPOCH FROM now() - chosen.since)::float8 AS waits_seconds,
     EXTRACT(EPOCH FROM now() - o."nextCheckAt")::float8 AS overdue_seconds, COALESCE(o."checkCount", 0) AS check_count,
-    p.id IS NOT NULL AS has_provider,
+    {IS_OURS} AS is_ours, p.id IS NOT NULL AS has_provider,
     o."externalStatus" = 'not_sent' OR o."externalStatus" = 'pending' AND {_IS_NOWHERE} AS is_nowhere,
     COALESCE({IS_DOWN}, false) AS is_down, h.last_error AS provider_error, h.paused_by, h.pause_reason, (
         SELECT e.message FROM referans.order_events AS e WHERE e.order_id = o.id AND e.result = 'conflict'

@@ -25,7 +25,7 @@ IN_CLEAR = {"ALLOW_PLAINTEXT": "1"}
 UNLIMITED = {"RATE_LIMIT": "1000000000/second"}
 #: What `emptied_database_url` empties, each before what it refers to.
 TABLES = """referans.order_events, referans.notifications, referans.deliveries, referans.receivers,
-    referans.former_references, referans.callback_events, referans.idempotency_keys,
+    referans.former_references, referans.callback_events, referans.idempotency_keys, referans.repeat_guards,
     referans.stock_codes, product_orders, referans.api_keys, referans.routes, referans.provider_health,
     referans.provider_counts, referans.balance_readings, referans.balance_chains, referans.balance_gaps,
     referans.sweeps, referans.heartbeats, referans.sealing_progress, referans.protocols,

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from gateway.commands.printing import counted
+from models import stuck
 from models.order import Order, count_codes
+from models.others import Hands
 from models.provider_health import GATEWAY
-from models.status import Attention, ExternalStatus, FailureReason
+from models.status import Attention, ExternalStatus, FailureReason, is_open
 from models.stuck import StuckOrder
 
 
@@ -20,6 +22,9 @@ class Only(StrEnum):
     SICK = "sick"
     #: Its provider is paused.
     PAUSED = "paused"
+    #: Another system has sent it to a provider that is not configured here; and anywhere else.
+    ELSEWHERE = "elsewhere"
+    HERE = "here"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,11 @@ class Step:
 _ASK = Step("ask its provider now", "gateway orders check {id}")
 _COMPLETE = Step("if delivered, with its code", "gateway orders complete {id} --reason …")
 _FAIL = Step("if it will never be delivered", "gateway orders fail {id} --reason …")
+_FOLLOW = Step(
+    "to have it followed, with the URL of its panel",
+    "gateway providers add {provider} --adapter znet --base-url https://… --callback token",
+    Only.ELSEWHERE,
+)
 #: By kind, the first thing to do first.
 NEXT: dict[str, tuple[Step, ...]] = {
     Attention.CONFLICT: (
@@ -83,7 +93,8 @@ NEXT: dict[str, tuple[Step, ...]] = {
         _FAIL,
     ),
     Attention.NO_PROVIDER: (
-        Step("see what is wrong", "gateway doctor"),
+        Step("see what is wrong", "gateway doctor", Only.HERE),
+        _FOLLOW,
         Step("give it a provider", "gateway routes add {product} {package} PROVIDER", only=Only.UNSENT),
         _COMPLETE,
         _FAIL,
@@ -99,6 +110,11 @@ NEXT: dict[str, tuple[Step, ...]] = {
         Step("find what was missed, now", "gateway sweep"),
     ),
     Attention.NO_ANSWER: (_ASK, _COMPLETE, _FAIL),
+    Attention.NOTIFICATION_DEAD: (
+        Step("see what its receiver answers", "gateway notifications list --dead --order {id}"),
+        Step("once that is mended", "gateway notifications redeliver --order {id}"),
+        Step("if the storefront knows of it", "gateway orders dismiss {id} --reason …"),
+    ),
 }
 #: Of a kind that another version has set.
 OTHERWISE = (Step("see what happened", "gateway orders show {id}"),)
@@ -116,8 +132,10 @@ FAILED: dict[str, str] = {
 }
 
 
-def why(order: Order) -> str:
+def why(order: Order, hands: Hands) -> str:
     """How an order that needs no person is doing, in a sentence without its full stop."""
+    if theirs := _theirs(order, hands):
+        return theirs[0]
     provider, codes = order.provider_id or "-", count_codes(order)
     match order.external_status:
         case ExternalStatus.COMPLETED:
@@ -125,8 +143,7 @@ def why(order: Order) -> str:
             many = counted(codes, "code") if codes else "no code"
             return f"{provider} delivered it, with {many}{receipt}"
         case ExternalStatus.FAILED:
-            reason = FAILED.get(str(order.failure_reason), "see its timeline")
-            return f"it failed: {reason.format(provider=provider)}"
+            return _failed(order)
         case ExternalStatus.REVERSED:
             return f"{provider} took it back after it was delivered"
         case ExternalStatus.NOT_SENT:
@@ -134,26 +151,61 @@ def why(order: Order) -> str:
     return f"it is on its way: {provider} has not said yet how it ended"
 
 
-def otherwise(order: Order) -> list[Step]:
+def _failed(order: Order) -> str:
+    reason = FAILED.get(str(order.failure_reason), "see its timeline")
+    return f"it failed: {reason.format(provider=order.provider_id or '-')}"
+
+
+def otherwise(order: Order, hands: Hands) -> list[Step]:
     """What to do about an order that needs no person."""
+    if theirs := _theirs(order, hands):
+        return _filled(theirs[1], order)
+    return _filled(_by_status(order), order)
+
+
+def _by_status(order: Order) -> list[Step]:
     match order.external_status:
         case ExternalStatus.COMPLETED if count_codes(order):
-            steps = [Step("see what was delivered", "gateway orders pin {id}")]
+            return [Step("see what was delivered", "gateway orders pin {id}")]
         case ExternalStatus.COMPLETED:
-            steps = [Step("if it should have a code", "gateway orders check {id}")]
+            return [Step("if it should have a code", "gateway orders check {id}")]
         case ExternalStatus.FAILED:
             again = " --may-buy-twice" if order.failure_reason == FailureReason.TIMEOUT else ""
             look = "if its panel does not list {referans}" if again else "to try again"
-            steps = [Step(look, f"gateway orders resend {{id}}{again} --reason …")]
-            if order.failure_reason == FailureReason.ACCOUNT:
-                steps.insert(0, Step("see what it refuses", "gateway doctor"))
+            resend = Step(look, f"gateway orders resend {{id}}{again} --reason …")
+            is_account = order.failure_reason == FailureReason.ACCOUNT
+            return [*([Step("see what it refuses", "gateway doctor")] if is_account else []), resend]
         case ExternalStatus.REVERSED:
-            steps = [Step("see what was taken back", "gateway orders pin {id}")]
+            return [Step("see what was taken back", "gateway orders pin {id}")]
         case ExternalStatus.NOT_SENT:
-            steps = [Step("if that takes longer than a minute", "gateway doctor")]
-        case _:
-            steps = [_ASK]
-    return _filled(steps, order)
+            return [Step("if that takes longer than a minute", "gateway doctor")]
+    return [_ASK]
+
+
+def _theirs(order: Order, hands: Hands) -> tuple[str, list[Step]] | None:
+    """How an order that another system placed is doing, and what to do, where that differs from one of ours."""
+    if hands.is_ours:
+        return None
+    if order.external_status == ExternalStatus.NOT_SENT:
+        return (
+            f"another system placed it, sends it itself, and has not yet; its status there is {order.status}",
+            [],
+        )
+    if order.external_status == ExternalStatus.FAILED:
+        # Only the system that placed it may send it again.
+        return _failed(order) if order.failure_reason else "it failed, as the system says that placed it", []
+    is_asked = hands.has_provider and hands.has_reference
+    return _unasked(order, hands) if is_open(order.external_status) and not is_asked else None
+
+
+def _unasked(order: Order, hands: Hands) -> tuple[str, list[Step]]:
+    """The same of one that is open, and that nobody can be asked about from here."""
+    if order.provider_id is None:
+        return "another system has it in hand and names no provider, so nobody here asks about it", []
+    if not hands.has_provider:
+        return stuck.ELSEWHERE.format(provider=order.provider_id), [_FOLLOW]
+    nameless = f"another system has sent it to {order.provider_id}, but without a reference by which to ask"
+    return f"{nameless}: provider_referans is empty", []
 
 
 def next_steps(order: StuckOrder) -> list[Step]:
@@ -163,6 +215,8 @@ def next_steps(order: StuckOrder) -> list[Step]:
         Only.UNSENT: order.is_nowhere,
         Only.SICK: order.paused_by in (None, GATEWAY),
         Only.PAUSED: order.paused_by is not None,
+        Only.ELSEWHERE: order.is_elsewhere,
+        Only.HERE: not order.is_elsewhere,
     }
     return _filled([step for step in NEXT.get(str(order.attention), OTHERWISE) if holds[step.only]], order)
 

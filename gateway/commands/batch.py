@@ -117,11 +117,20 @@ class Waker:
 
     def wake(self, actor_name: str, order_id: str) -> bool:
         """True if a worker was told."""
+        if self._opened():
+            broker.wake(actor_name, order_id)
+        return self._opened() and broker.drain(BELL_SECONDS)
+
+    def wake_notifier(self) -> bool:
+        """True if a worker was told that the storefront is to be told of something."""
+        if self._opened():
+            broker.wake_notifier()
+        return self._opened() and broker.drain(BELL_SECONDS)
+
+    def _opened(self) -> bool:
         if self._is_up is None:
             self._is_up = self._open()
-        if self._is_up:
-            broker.wake(actor_name, order_id)
-        return self._is_up and broker.drain(BELL_SECONDS)
+        return self._is_up
 
     def _open(self) -> bool:
         if not self.settings.redis_url.get_secret_value():

@@ -10,6 +10,7 @@ import typer
 
 from gateway import outbound
 from gateway.commands import durations, masking, printing, replaying, sending
+from gateway.commands.batch import Waker
 from gateway.commands.context import Problem, find_order, find_provider, gateway
 from gateway.commands.replaying import Replay, Replayed
 from gateway.settings import Settings
@@ -163,6 +164,8 @@ def replay(
             if not json:
                 became = f"{one.before} → {one.after}" if one.changed else one.after
                 printing.say(f"{one.id:>8}  {one.provider_id}  {one.reference or '-'}  {became}: {one.note}")
+        if not dry_run:
+            Waker(settings).wake_notifier()
     _sum_up(done, dry_run, json)
     if any(one.failed for one in done):
         raise typer.Exit(1)

@@ -260,7 +260,10 @@ def decide(
             }
             return Done(now, f"order {now.id} {_became(decision)}; {_follows(now, needs, woken)}", fields)
 
-        Batch(settings, chosen(ids, all_stuck, settings, yes), json).run(work)
+        try:
+            Batch(settings, chosen(ids, all_stuck, settings, yes), json).run(work)
+        finally:
+            waker.wake_notifier()
 
 
 def _became(decision: Decision) -> str:

@@ -6,7 +6,7 @@ import shlex
 import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 from zoneinfo import ZoneInfo
 
 import typer
@@ -40,7 +40,16 @@ PAUSE_SECONDS = 0.3
 CALLED_BACK, POLLED = "callback+after=1", "poll+after=1"
 ENDINGS = (CALLED_BACK, POLLED)
 #: Variables with which other commands reach this system, and show the same times.
-SHARED = ("DATABASE_URL", "DATABASE_SCHEMA", "REDIS_URL", "ENCRYPTION_KEYS", "PUBLIC_URL", "TIMEZONE")
+SHARED = (
+    "DATABASE_URL",
+    "DATABASE_SCHEMA",
+    "REDIS_URL",
+    "ENCRYPTION_KEYS",
+    "PUBLIC_URL",
+    "TIMEZONE",
+    "NOTIFY_URL",
+    "NOTIFY_SECRET",
+)
 
 
 PROTOCOLS = (simulator.ZNET, *simulator.protocols())
@@ -66,14 +75,18 @@ def dev(
     simulator_port: int = typer.Option(
         simulator.PORT, envvar="SIMULATOR_PORT", min=1, max=65535, help="Port of the provider simulator."
     ),
+    storefront_port: int = typer.Option(
+        8080, envvar="STOREFRONT_PORT", min=1, max=65535, help="Port of the example storefront."
+    ),
     parent: int | None = typer.Option(
         None, hidden=True, help="Stop when this process, which started this one, ends; `make` passes itself."
     ),
 ) -> None:
     """Run the whole system on this machine, and show one order from start to end.
 
-    Starts web, worker, scheduler and a simulated provider, and PostgreSQL and Valkey unless DATABASE_URL and
-    REDIS_URL are set. Then it stays up; Ctrl-C stops every process. A process that ends is started again.
+    Starts web, worker, scheduler, a simulated provider and an example storefront, and PostgreSQL and Valkey unless
+    DATABASE_URL and REDIS_URL are set. Then it stays up; Ctrl-C stops every process. A process that ends is started
+    again.
 
     With --provider it is one that speaks another protocol. Its orders are shown as they end by callback, where the
     protocol has callbacks, and by check.
@@ -89,7 +102,8 @@ def dev(
             if parent:
                 parents.follow(parent)
             choice = Choice(evade=demo, advice=again, say=say)
-            _run(plans.make(directory, port, simulator_port, choice), demo, provider, held)
+            plan = plans.make(directory, port, simulator_port, storefront_port, choice)
+            _run(plan, demo, provider, held)
     except Stopped:
         raise typer.Exit(1 if demo else 0) from None
     except (Taken, ServerError, ChildEnded, NotReady, DemoFailed, OSError) as error:
@@ -102,16 +116,17 @@ def _run(plan: Plan, demo: bool, protocol: str, held: ExitStack) -> None:
         environ = stack.environment(os.environ, plan, protocol)
         environ |= stack.start_servers(os.environ, plan, held, say)
         settings = settings_module.load_or_exit(environ)
-        secret, key = _prepare(plan, settings, protocol)
+        made = _prepare(plan, settings, protocol)
         lines = [f"{name}={shlex.quote(environ[name])}" for name in SHARED if name in environ]
         stack.write_private(plan.environment_file, "\n".join(lines))
         processes = held.enter_context(_demo_processes(plan, held) if demo else Processes())
-        say("Starting simulator, web, worker and scheduler …")
-        stack.start_processes(processes, plan, environ, secret, protocol)
+        say("Starting simulator, web, worker, scheduler and storefront …")
+        stack.start_processes(processes, plan, environ, made.callback_secret, made.storefront_key, protocol)
         stack.wait_until_ready(plan, processes)
         restarts = Restarts(processes)
-        _introduce(plan, key)
-        shop, zone = Storefront(plan.url, key), ZoneInfo(settings.timezone)
+        _introduce(plan, made.key)
+        shop = Storefront(plan.url, made.key, is_told_at=plan.told_at(environ))
+        zone = ZoneInfo(settings.timezone)
         for words in ENDINGS if protocol != simulator.ZNET else ("",):
             if words != CALLED_BACK or simulator.calls_back(protocol):
                 _show_order(shop, restarts, zone, demo, plan.simulator_url, words)
@@ -129,14 +144,25 @@ def _run(plan: Plan, demo: bool, protocol: str, held: ExitStack) -> None:
             say("Stopping every process …")
 
 
-def _prepare(plan: Plan, settings: Settings, protocol: str) -> tuple[str, str]:
-    """Migrate, add the sandbox and a key; returns the sandbox's callback secret, and the key."""
+class Secrets(NamedTuple):
+    """What was made for this system."""
+
+    callback_secret: str
+    key: str
+    storefront_key: str
+
+
+def _prepare(plan: Plan, settings: Settings, protocol: str) -> Secrets:
+    """Migrate, add the sandbox and the keys."""
     url = settings.database_url.get_secret_value()
     migrate.wait_for_database(url, migrate.PATIENCE_SECONDS)
     migrate.apply(url, settings.database_schema)
     with bound(settings, pool_size=1), explained(), database.session():
-        secret = sandbox.add_provider(plan.simulator_url, protocol)
-        return secret, sandbox.development_key(plan.key_file)
+        return Secrets(
+            sandbox.add_provider(plan.simulator_url, protocol),
+            sandbox.key(plan.key_file, *sandbox.DEVELOPMENT),
+            sandbox.key(plan.storefront_key_file, *sandbox.STOREFRONT),
+        )
 
 
 def _demo_processes(plan: Plan, held: ExitStack) -> Processes:
@@ -155,6 +181,8 @@ def _introduce(plan: Plan, key: str) -> None:
 Referans is running.
   Order API   {plan.url}/orders
   Health      {plan.url}/health/ready
+  Its pages   {plan.url}/docs
+  Storefront  {plan.storefront_url}
   Simulator   {plan.simulator_url}/sim/orders
   API key     {key}
 

@@ -25,7 +25,10 @@ MARK = 9
 #: Checks that are told in the line of another one: that of the server which answers, but takes no writes.
 SAID_BY = {"database writes": "database", "broker writes": "broker"}
 #: Checks without a line of their own if they find nothing, or cannot be asked.
-DETAILS = ("codes", "worker keys", "gaps", "stocks", "last hour", "unknown orders")
+DETAILS = (
+    *("codes", "worker keys", "gaps", "stocks", "last hour"),
+    *("notifications", "unknown orders", "orders of others"),
+)
 
 
 def doctor(
@@ -84,7 +87,9 @@ def _checks(settings: Settings, call: bool) -> list[Check]:
         Check("gaps", partial(provider_probes.gaps, settings), stored),
         Check("stocks", partial(provider_probes.stocks, settings), stored),
         Check("last hour", partial(provider_probes.last_hour, settings), stored),
+        Check("notifications", partial(order_probes.notifications, settings), stored),
         Check("unknown orders", partial(order_probes.denied_orders, settings), stored),
+        Check("orders of others", partial(order_probes.orders_of_others, settings), stored),
         Check("stuck orders", partial(order_probes.stuck_orders, settings), stored),
     ]
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 #: `gateway` in front of one of its commands; in backticks it is a name and not to be pasted.
 COMMAND = re.compile(
-    r"(?<![\w./`-])gateway(?= (?:migrate|dev|simulator|keys|providers|routes|orders|callbacks|stock|sweep|doctor)\b)"
+    r"(?<![\w./`-])gateway(?= (?:migrate|dev|simulator|keys|providers|routes|orders|callbacks|notifications|listen"
+    r"|stock|sweep|doctor)\b)"
 )
 
 

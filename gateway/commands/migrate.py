@@ -70,15 +70,21 @@ def _explained() -> Iterator[None]:
 
 
 def wait_for_database(url: str, patience_seconds: float) -> None:
-    """Return once the database answers. Raises Problem, with the reason, after `patience_seconds`."""
+    """Return once the database lets us in. Raises Problem, with the reason, after `patience_seconds`.
+
+    Each reason is told once: most go by themselves, and a wrong password does not.
+    """
     deadline = time.monotonic() + patience_seconds
     pool = database.connect(url, pool_size=1, name="referans-migrate")
+    told = ""
     while reason := _why_away(pool):
         if time.monotonic() >= deadline:
             raise Problem(
-                f"no answer from the database for {patience_seconds:g} s: {reason}; check DATABASE_URL"
+                f"no connection to the database within {patience_seconds:g} s: {reason}; check DATABASE_URL"
             )
-        note(f"waiting for the database: {reason}")
+        if reason != told:
+            note(f"waiting for the database: {reason}")
+        told = reason
         time.sleep(PAUSE_SECONDS)
     pool.close_all()
 

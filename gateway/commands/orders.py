@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from datetime import datetime
 from itertools import groupby
 from typing import Any
 
@@ -15,7 +16,7 @@ from gateway.commands.context import find_orders, gateway
 from gateway.commands.invocation import as_typed
 from gateway.commands.options import tenant as read_tenant
 from gateway.settings import Settings
-from models import listing, stuck, timeline
+from models import listing, lookup, others, stuck, timeline
 from models.listing import Filter
 from models.order import Order, count_codes
 from models.status import Attention, ExternalStatus
@@ -76,8 +77,9 @@ def list_(
         found = stuck.orders(Limits.of(settings), limit, attention, provider_id, tenant_id)
     if json:
         return printing.as_json([_shown(order) | explained(order) for order in found])
+    said = ""
     for order in found:
-        _say_stuck(order, settings)
+        said = _say_stuck(order, settings, said)
     _sum_up(found, limit)
 
 
@@ -102,11 +104,18 @@ def _list(found: Sequence[Order], settings: Settings, json: bool) -> None:
     )
 
 
-def _say_stuck(order: StuckOrder, settings: Settings) -> None:
+def _say_stuck(order: StuckOrder, settings: Settings, before: str) -> str:
+    """Print an order, and its advice unless `before` had the same, apart from the order's id; returns the advice."""
     since = printing.at(order.since, settings.timezone)
     about = (order.id, order.external_status, order.provider_id or "-", f"since {since}")
     printing.say("  ".join((f"{order.attention:<13}", *about)))
-    _say_advice(order.why, advice.next_steps(order))
+    steps = advice.next_steps(order)
+    said = repr((order.attention, order.why, steps)).replace(order.id, "ID")
+    if said == before:
+        printing.say("  the same as above, with this id")
+    else:
+        _say_advice(order.why, steps)
+    return said
 
 
 def _say_advice(why: str, steps: list[Step]) -> None:
@@ -132,7 +141,7 @@ def explained(order: StuckOrder | None) -> dict[str, Any]:
 
 #: What a stuck order has more than an order; `why` says it.
 _DETAILS = (
-    *("waits_seconds", "overdue_seconds", "check_count", "has_provider", "is_nowhere"),
+    *("waits_seconds", "overdue_seconds", "check_count", "is_ours", "has_provider", "is_nowhere"),
     *("is_down", "provider_error", "paused_by", "pause_reason"),
 )
 
@@ -162,21 +171,21 @@ def show(
     """
     with gateway() as settings:
         limits = Limits.of(settings)
-        found, *others = find_orders(order_id, limits, OTHERS + 1)
+        found, *further = find_orders(order_id, limits, OTHERS + 1)
+        given = asdict(lookup.given(found.id))
         events = timeline.events(found.id)
-        needs = stuck.find(found.id, limits)
+        needs, hands = stuck.find(found.id, limits), others.hands(found.id)
     if json:
         rows = [printing.event(each) for each in events]
-        named = {"others": [_shown(each) for each in others]}
-        return printing.as_json({**_shown(found), **explained(needs), "events": rows} | named)
-    for name, value in _shown(found).items():
-        if value not in (None, ""):
-            moment = printing.at(value, settings.timezone) if hasattr(value, "astimezone") else value
-            printing.say(f"{printing.camel(name):<18} {moment}")
+        named = {"others": [_shown(each) for each in further]}
+        return printing.as_json({**_shown(found), **given, **explained(needs), "events": rows} | named)
+    for name, value in {**_shown(found), **given}.items():
+        if value not in (None, "", {}):
+            printing.say(f"{printing.camel(name):<18} {_plain(value, settings.timezone)}")
     printing.say("")
-    steps = advice.next_steps(needs) if needs else advice.otherwise(found)
+    steps = advice.next_steps(needs) if needs else advice.otherwise(found, hands)
     _say_advice(
-        needs.why if needs else advice.why(found),
+        needs.why if needs else advice.why(found, hands),
         [step for step in steps if not step.command.startswith("gateway orders show")],
     )
     printing.say("")
@@ -186,11 +195,20 @@ def show(
         empty="Its timeline is empty.",
         fold=["What happened"],
     )
-    if others:
+    if further:
         printing.say("")
-        many = f"the {OTHERS} newest of them" if len(others) == OTHERS else str(len(others))
+        many = f"the {OTHERS} newest of them" if len(further) == OTHERS else str(len(further))
         printing.say(f"Other orders that {order_id} names ({many}):")
-        _list(others, settings, json=False)
+        _list(further, settings, json=False)
+
+
+def _plain(value: object, timezone: str) -> object:
+    """For a person: a time in `timezone`, and what has names as `name=value`."""
+    if isinstance(value, datetime):
+        return printing.at(value, timezone)
+    if isinstance(value, dict):
+        return " ".join(f"{name}={each}" for name, each in value.items())
+    return value
 
 
 def _rows(events: list[timeline.Event], timezone: str) -> Iterator[tuple[object, ...]]:

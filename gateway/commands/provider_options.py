@@ -39,11 +39,14 @@ def _base_url(value: str | None) -> str | None:
 
 def is_in_clear(base_url: str) -> bool:
     """Whether calls to it can be read on their way: http:// to another machine."""
-    parts = inputs.http_url(base_url)
-    host = (parts.hostname or "").removesuffix(".")
+    return inputs.http_url(base_url).scheme == "http" and not is_local(base_url)
+
+
+def is_local(url: str) -> bool:
+    """Whether it leads to this machine only."""
+    host = (inputs.http_url(url).hostname or "").removesuffix(".")
     address = inputs.host_address(host)
-    is_local = address.is_loopback if address else host == "localhost" or host.endswith(".localhost")
-    return parts.scheme == "http" and not is_local
+    return address.is_loopback if address else host == "localhost" or host.endswith(".localhost")
 
 
 def networks(values: Sequence[str]) -> tuple[str, ...] | None:

@@ -18,8 +18,9 @@ from gateway.commands.accounts import Wanted
 from gateway.commands.context import Problem, change_provider, check_tenant, find_provider, gateway
 from gateway.providers import kinds
 from gateway.providers.base import Kind, ProviderError
-from models import provider, provider_health, standing, tenants
+from models import others, provider, provider_health, standing, tenants
 from models.balances import Told, begin_asking, keep_asked
+from models.others import Unfollowed
 from models.provider import CALLBACK_SECRET, Provider
 
 app = typer.Typer(help="Providers: the accounts that orders are given to.", no_args_is_help=True)
@@ -28,6 +29,8 @@ for command in (rotating.rotate, operating.pause, operating.resume, operating.re
 
 #: The state of a provider that cannot be used.
 UNREADABLE = "its credentials cannot be read; see: gateway doctor"
+#: Providers that a note names, at most.
+PROVIDERS = 3
 #: What an id may look like, since it is part of the callback URL.
 ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
@@ -172,8 +175,22 @@ def add(
         else:
             _, added = change_provider(provider_id, make, renews=True)
         provider_health.look_again(provider_id)
+        unfollowed = others.unfollowed() if known is None else []
     showing.warn(settings, added, has_new_url=True)
+    _say_unfollowed(provider_id, unfollowed)
     showing.saved(added, settings, _shown_once(added, fresh_secret), json)
+
+
+def _say_unfollowed(provider_id: str, unfollowed: list[Unfollowed]) -> None:
+    """Tell on standard error which other ids another system's orders name: this one may be mistyped."""
+    if unfollowed:
+        named = ", ".join(
+            f"{others.bounded(each.count)} {each.provider_id}" for each in unfollowed[:PROVIDERS]
+        )
+        printing.note(
+            f'Orders of another system in "providerId" {provider_id} are followed from now on. Of those of the last'
+            f" day, these name providers that are not configured here: {named}"
+        )
 
 
 def _check_orders_of_others(before: Provider | None, after: Provider) -> None:

@@ -1,5 +1,7 @@
 """`gateway routes`: which provider gets the orders for a product and package."""
 
+import difflib
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from decimal import Decimal
@@ -12,7 +14,6 @@ from gateway.commands.context import Problem, check_tenant, gateway, no_provider
 from gateway.commands.options import NONE, Given, amount, or_none, tenant
 from gateway.commands.options import currency as read_currency
 from gateway.providers import kinds, players
-from gateway.providers.described.kind import Described
 from models import provider, provider_health, route, stock
 from models.provider import Provider
 from models.route import Cost, ListedRoute
@@ -67,8 +68,9 @@ def add(
         "--map",
         metavar="FIELD=TEMPLATE",
         help="What a field of the provider is filled with, such as oyuncu_bilgi={extraField}; repeatable, and all of"
-        f" them are given each time. A template contains text and {_NAMES}. At first, and with `{NONE}`, the"
-        " protocol's own way applies.",
+        f" them are given each time. A template contains text and {_NAMES}; any other name is one that orders bring in"
+        " `fields`, and one that ends in ? may be missing: {zone?}. At first, and with "
+        f"`{NONE}`, the protocol's own way applies.",
     ),
     expects: Expects | None = typer.Option(
         None,
@@ -103,6 +105,7 @@ def add(
     Example: gateway routes add pubg 60uc bayi --priority 1 --cost 31.40 --currency TRY
     Example: gateway routes add pubg 60uc bayi --param oyun=1 --param kupur=60 \\
       --map 'oyuncu_bilgi={extraField}' --map 'musteri_tel={userIdentifier}' --expects no-code
+    Example: gateway routes add mlbb 86 bayi --param oyun=4 --map 'oyuncu_bilgi={userIdentifier} {zone}'
     Example: gateway routes add pubg '*' bayi --tenant 5f0c2b9e-63c1-4d1c-9a39-0d0f5c1b7a11
     """
     params = _pairs(param, "--param", "NAME=VALUE")
@@ -129,7 +132,7 @@ def add(
             tenant_id=owner,
         )
         provider_health.look_again(provider_id)
-        _check_params(account, added.params)
+        _say_params(account, added)
     if json:
         return printing.as_json(_row(added))
     printing.say(f"Orders{_of(owner)} for product {product}, package {package} go to {provider_id}.")
@@ -152,6 +155,25 @@ def _check_tenants(account: Provider, params: Mapping[str, str], owner: str | No
                 f"{each.id} belongs to tenant {each.tenant_id}, and so do the routes to it:"
                 f" --tenant {each.tenant_id}"
             )
+
+
+def _say_params(account: Provider, added: ListedRoute) -> None:
+    """Tell on standard error which parameters a route lacks, so that every order by it fails, and which have no use."""
+    protocol = kinds.find(account.adapter)
+    if protocol is None:
+        return
+    if missing := [name for name in protocol.PARAMS if not added.params.get(name)]:
+        given = " ".join(f"--param {name}=…" for name in (*added.params, *missing))
+        to_set = (
+            f"gateway routes add {shlex.quote(added.product_id)} {shlex.quote(added.package_id)} {account.id}"
+        )
+        printing.note(
+            f"{account.id} ({account.adapter}) refuses each order of this route until it has"
+            f" {' and '.join(missing)}: {to_set} {given}"
+        )
+    unknown = sorted(added.params.keys() - {*protocol.PARAMS, *protocol.OPTIONAL_PARAMS})
+    if unknown and protocol.HAS_SERVICE:
+        printing.note(f"{account.adapter} has no use for --param {' and '.join(unknown)}")
 
 
 def _of(tenant_id: str | None) -> str:
@@ -187,17 +209,6 @@ def _pair(text: str, option: str, form: str) -> tuple[str, str]:
     return name, value
 
 
-def _check_params(account: Provider, params: Mapping[str, str]) -> None:
-    """Warn of what the protocol would refuse each order for, and of names that it does not know."""
-    protocol = kinds.find(account.adapter)
-    if not isinstance(protocol, Described):
-        return
-    if missing := [name for name in protocol.PARAMS if not params.get(name)]:
-        printing.note(f"{account.id} refuses orders without --param {' and '.join(missing)}")
-    if unknown := sorted(params.keys() - {*protocol.PARAMS, *protocol.OPTIONAL_PARAMS}):
-        printing.note(f"{account.adapter} has no use for --param {' and '.join(unknown)}")
-
-
 def _check_map(account: Provider, field_map: Mapping[str, str]) -> None:
     """Raises typer.BadParameter."""
     protocol = kinds.find(account.adapter)
@@ -206,12 +217,27 @@ def _check_map(account: Provider, field_map: Mapping[str, str]) -> None:
         if name not in fields:
             takes = ", ".join(fields) or "no field"
             raise typer.BadParameter(f"{account.adapter} takes {takes}, not {name!r}", param_hint="--map")
+        inputs = [each for each in players.names_in(template) if _is_input(each)]
         try:
-            players.check_template(template)
+            players.check_template(template, inputs)
         except ValueError as error:
             raise typer.BadParameter(f"{name}: {error}", param_hint="--map") from None
+        for each in inputs:
+            must = (
+                "must"
+                if protocol and name in protocol.NEEDS and each in players.needed_in(template)
+                else "may"
+            )
+            printing.note(f"orders of this route {must} bring `{each}` in `fields`")
         if not players.names_in(template):
             printing.note(f"{name} will be the same in every order: {template}")
+
+
+def _is_input(name: str) -> bool:
+    """Whether orders bring it in `fields`; what is almost the name of another field is a slip."""
+    known = [each.casefold() for each in players.NAMES]
+    is_slip = difflib.get_close_matches(name.replace("_", "").casefold(), known, n=1, cutoff=0.8)
+    return name not in players.NAMES and not is_slip and players.INPUT_NAME.fullmatch(name) is not None
 
 
 @app.command()

@@ -8,7 +8,7 @@ from typing import Any
 from gateway.callbacks.verifiers import Instructions, verifier_of
 from gateway.commands import accounts, printing
 from gateway.commands.options import NONE
-from gateway.commands.provider_options import is_in_clear
+from gateway.commands.provider_options import is_in_clear, is_local
 from gateway.providers import kinds
 from gateway.settings import Settings
 from models.provider import Provider
@@ -44,8 +44,14 @@ def saved(account: Provider, settings: Settings, new_secret: str | None, json: b
     callbacks(settings, account, new_secret)
     protocol = kinds.find(account.adapter)
     test = f"gateway providers test {account.id}; " if protocol and protocol.HAS_SERVICE else ""
+    printing.say(f"Next: {test}{route_to(account)}")
+
+
+def route_to(account: Provider) -> str:
+    """The command that adds a route to a provider, with every parameter that its protocol needs."""
+    protocol = kinds.find(account.adapter)
     params = "".join(f" --param {name}=…" for name in protocol.PARAMS) if protocol else ""
-    printing.say(f"Next: {test}gateway routes add '*' '*' {account.id}{params}")
+    return f"gateway routes add PRODUCT PACKAGE {account.id}{params}"
 
 
 def changes(
@@ -68,6 +74,11 @@ def callbacks(settings: Settings, account: Provider, new_secret: str | None) -> 
     """Print what the provider must be told of its callbacks."""
     if instructions := _instructions(settings, account, new_secret):
         printing.say(f"Callback URL for the provider: {instructions.url}")
+        if is_local(settings.public_url) and not is_local(account.base_url):
+            printing.note(
+                f"Only this machine can call {settings.public_url}: set PUBLIC_URL, and give the provider that"
+                " address in its place."
+            )
         for name, value in instructions.headers.items():
             printing.say(f"  with the header {name}: {value}")
     if new_secret:

@@ -19,6 +19,9 @@ TEXTS = {
     "unmatched_settled": "callbacks settled whose order has appeared",
     "adopted": "orders of another system followed",
     "enqueued": "orders handed to workers",
+    "notifications_due": "notifications that are due",
+    "notifications_dead": "notifications given up, as their receiver is disabled",
+    "notifications_deleted": "old notifications deleted",
     "callbacks_deleted": "old callbacks deleted",
     "idempotency_keys_deleted": "old idempotency keys deleted",
     "balances_asked": "providers asked for our balance",
@@ -50,11 +53,13 @@ def sweep(json: bool = typer.Option(False, "--json", help="Print JSON.")) -> Non
 
 def _sweep(settings: Settings) -> Swept | None:
     with closing(broker.make_broker(settings, strict=True)) as queue:
+        hints = broker.Hints(queue, longest_delay_seconds=settings.sweep_period_seconds)
         worker = Worker(
             settings=settings,
             client=outbound.Client(deadline_seconds=settings.call_timeout),
             permits=Permits(queue.client, call_seconds=settings.call_timeout),
-            hints=broker.Hints(queue, longest_delay_seconds=settings.sweep_period_seconds),
+            hints=hints,
+            tell=hints.tell,
         )
         swept = sweeping.sweep(worker, "command line", _progress)
     if sys.stderr.isatty():

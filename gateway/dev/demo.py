@@ -12,6 +12,8 @@ import requests
 ORDER = {"productId": "pubg", "packageId": "60uc", "userIdentifier": "5123456789"}
 #: Longest wait for the PIN, in seconds; the simulator takes about two.
 TIMEOUT_SECONDS = 60.0
+#: Longest wait for the notification after that, in seconds.
+TOLD_SECONDS = 10.0
 #: Seconds between two requests for its timeline.
 PAUSE_SECONDS = 0.4
 #: externalStatus of an order that has ended.
@@ -25,10 +27,11 @@ class DemoFailed(RuntimeError):
 
 
 class Storefront:
-    """A client of the order API."""
+    """A client of the order API, which hears of outcomes at `is_told_at`."""
 
-    def __init__(self, url: str, key: str) -> None:
+    def __init__(self, url: str, key: str, *, is_told_at: str | None = None) -> None:
         self._url = url
+        self._is_told_at = is_told_at
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.headers["Authorization"] = f"Bearer {key}"
@@ -47,6 +50,18 @@ class Storefront:
         """Its timeline, oldest first."""
         answer = self._json("GET", f"/orders/{order_id}/events", 200)
         return list(answer["data"] if isinstance(answer, dict) else answer)
+
+    def was_told(self, order_id: str) -> dict[str, Any] | None:
+        """The first notification of it that has arrived."""
+        if self._is_told_at is None:
+            return None
+        arrived = self._session.get(f"{self._is_told_at}/{order_id}", timeout=10).json()
+        return arrived[0] if arrived else None
+
+    @property
+    def hears(self) -> bool:
+        """Whether notifications come to where they can be seen."""
+        return self._is_told_at is not None
 
     def _json(self, method: str, path: str, expected: int, **options: Any) -> Any:
         try:
@@ -87,6 +102,17 @@ def show_one_order(
     else:
         receipt = f", with the receipt {order['receipt']}" if order["receipt"] else ", without a code"
         say(f"Completed {seconds:.1f} s after the order was placed{receipt}")
+    if storefront.hears:
+        say(_what_was_told(storefront, placed["id"], watch, time.monotonic() + TOLD_SECONDS))
+
+
+def _what_was_told(storefront: Storefront, order_id: str, watch: Callable[[], None], deadline: float) -> str:
+    while (told := storefront.was_told(order_id)) is None:
+        watch()
+        if time.monotonic() > deadline:
+            return f"No notification of it has reached the example storefront within {TOLD_SECONDS:g} s."
+        time.sleep(PAUSE_SECONDS)
+    return f"The example storefront was told by a notification: {told['type']}"
 
 
 def let_next_orders(simulator_url: str, words: str) -> None:

@@ -1,9 +1,9 @@
 """The directory and the ports of one `gateway dev`."""
 
 import fcntl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gateway.dev.ports import HOST, explain, free_port, loopback, refusal
@@ -25,6 +25,7 @@ class Plan:
     directory: Path
     port: int
     simulator_port: int
+    storefront_port: int
 
     @property
     def url(self) -> str:
@@ -37,6 +38,16 @@ class Plan:
         return f"http://{HOST}:{self.simulator_port}"
 
     @property
+    def storefront_url(self) -> str:
+        """Of the example storefront."""
+        return f"http://{HOST}:{self.storefront_port}"
+
+    def told_at(self, environ: Mapping[str, str]) -> str | None:
+        """Where the example storefront shows what it was told; None if notifications go elsewhere."""
+        where = f"{self.storefront_url}/notifications"
+        return where if environ.get("NOTIFY_URL") == where else None
+
+    @property
     def log(self) -> Path:
         """The output of a demo's processes."""
         return self.directory / "demo.log"
@@ -45,6 +56,16 @@ class Plan:
     def key_file(self) -> Path:
         """The development API key."""
         return self.directory / "api_key"
+
+    @property
+    def storefront_key_file(self) -> Path:
+        """The API key of the example storefront."""
+        return self.directory / "storefront_key"
+
+    @property
+    def notify_secret_file(self) -> Path:
+        """The secret that signs notifications to the example storefront."""
+        return self.directory / "notify_secret"
 
     @property
     def environment_file(self) -> Path:
@@ -76,12 +97,16 @@ class Choice:
     say: Callable[[str], None]
 
 
-def make(directory: Path, port: int, simulator_port: int, choice: Choice) -> Plan:
-    """The plan with these ports, or with free ones instead, as `choice` says. Raises Taken."""
+def make(directory: Path, port: int, simulator_port: int, storefront_port: int, choice: Choice) -> Plan:
+    """The plan with these ports, or with free ones instead, as `choice` says. Raises Taken.
+
+    The example storefront moves to a free port by itself: nothing depends on where it is.
+    """
     return Plan(
         directory,
         _usable(port, "PORT", f"{directory} web", choice),
         _usable(simulator_port, "SIMULATOR_PORT", f"{directory} simulator", choice),
+        _usable(storefront_port, "STOREFRONT_PORT", f"{directory} storefront", replace(choice, evade=True)),
     )
 
 

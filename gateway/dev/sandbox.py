@@ -1,5 +1,6 @@
 """The provider `sandbox`, which is the simulator, and a key to place orders with."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,7 +28,9 @@ MADE_HERE = (
     "callback_format",
     "currency",
 )
-KEY_NAME = "development"
+#: Names and scopes of the keys: of a developer, and of the example storefront.
+DEVELOPMENT = ("development", tuple(Scope))
+STOREFRONT = ("example-storefront", (Scope.ORDERS_WRITE, Scope.ORDERS_READ, Scope.PINS_READ))
 
 
 def add_provider(simulator_url: str, protocol: str = ZNET) -> str:
@@ -80,16 +83,15 @@ def _present() -> Provider | None:
         return None
 
 
-def development_key(path: Path) -> str:
-    """The key kept in the file `path`, with every scope; a new one if that is missing or not valid."""
-    every = frozenset(scope.value for scope in Scope)
-    known = kept(path, _new_key)
+def key(path: Path, name: str, scopes: Sequence[Scope]) -> str:
+    """The API key kept in the file `path`, with these scopes; a new one if that is missing or not valid."""
+
+    def new() -> str:
+        return api_key.create(name, list(scopes))
+
+    known = kept(path, new)
     found = api_key.find(known)
-    if found and found.scopes == every:
+    if found and found.scopes == frozenset(scope.value for scope in scopes):
         return known
-    write_private(path, _new_key())
-    return kept(path, _new_key)
-
-
-def _new_key() -> str:
-    return api_key.create(KEY_NAME, list(Scope))
+    write_private(path, new())
+    return kept(path, new)

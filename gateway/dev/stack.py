@@ -11,6 +11,7 @@ import requests
 from cryptography.fernet import Fernet
 
 import gateway
+from gateway.callbacks.verifiers import StandardWebhooks
 from gateway.dev.plan import Plan
 from gateway.dev.ports import HOST, loopback
 from gateway.dev.processes import Processes
@@ -27,6 +28,10 @@ COMMANDS = {
     "worker": "dramatiq actors --processes 1 --threads 8 --worker-shutdown-timeout 20000",
     "scheduler": "periodiq actors",
 }
+#: The example storefront, which a checkout has, and the client that it uses.
+STOREFRONT, CLIENT = ROOT / "examples/storefront/shop.py", ROOT / "clients/python"
+#: What the gateway's own processes get and the example storefront does not.
+OURS_ALONE = ("DATABASE_URL", "REDIS_URL", "ENCRYPTION_KEYS")
 #: Id of the provider that is the simulator.
 PROVIDER = "sandbox"
 #: FIRST_CHECK_DELAY beside a provider whose orders may only be found done by a check.
@@ -81,6 +86,8 @@ def environment(given: Mapping[str, str], plan: Plan, protocol: str = ZNET) -> d
     made = {
         "LOG_FORMAT": "console",
         "PUBLIC_URL": plan.url,
+        # Whoever develops a storefront has its receiver on this machine; nobody else reaches the order API.
+        "NOTIFY_ALLOW_PRIVATE": "1",
         # Not 0.0.0.0, as in production: other machines have no business here.
         "GUNICORN_CMD_ARGS": " ".join(f"--bind {host}:{plan.port}" for host in hosts),
     }
@@ -88,6 +95,10 @@ def environment(given: Mapping[str, str], plan: Plan, protocol: str = ZNET) -> d
         made["ENCRYPTION_KEYS"] = kept(
             plan.directory / "encryption_keys", lambda: Fernet.generate_key().decode()
         )
+    if STOREFRONT.exists():
+        made["NOTIFY_URL"] = f"{plan.storefront_url}/notifications"
+    if not given.get("NOTIFY_SECRET"):
+        made["NOTIFY_SECRET"] = kept(plan.notify_secret_file, StandardWebhooks().new_secret)
     if protocol != ZNET:
         made["FIRST_CHECK_DELAY"] = FIRST_CHECK_DELAY
     # Dramatiq and periodiq write a few lines before our log takes over, in the zone TZ.
@@ -97,9 +108,14 @@ def environment(given: Mapping[str, str], plan: Plan, protocol: str = ZNET) -> d
 
 
 def start_processes(
-    processes: Processes, plan: Plan, environ: Mapping[str, str], callback_secret: str, protocol: str = ZNET
+    processes: Processes,
+    plan: Plan,
+    environ: Mapping[str, str],
+    callback_secret: str,
+    storefront_key: str,
+    protocol: str = ZNET,
 ) -> None:
-    """Start the simulator and the processes of the Procfile. Raises FileNotFoundError."""
+    """Start the simulator, the processes of the Procfile and the example storefront. Raises FileNotFoundError."""
     simulator = [sys.executable, "-m", "gateway", "simulator", "--port", str(plan.simulator_port)]
     simulator += ["--protocol", protocol]
     simulator += ["--callback-url", f"http://{HOST}:{plan.port}/callbacks/{PROVIDER}"]
@@ -109,6 +125,12 @@ def start_processes(
     for name, command in COMMANDS.items():
         program, *arguments = command.split()
         processes.start(name, [str(Path(sys.executable).parent / program), *arguments], environ, cwd=ROOT)
+    if STOREFRONT.exists():
+        env = {name: value for name, value in environ.items() if name not in OURS_ALONE}
+        env |= {"GATEWAY_URL": plan.url, "GATEWAY_KEY": storefront_key, "PORT": str(plan.storefront_port)}
+        processes.start(
+            "storefront", [sys.executable, str(STOREFRONT)], {**env, "PYTHONPATH": str(CLIENT)}, cwd=ROOT
+        )
 
 
 def wait_until_ready(
@@ -116,7 +138,8 @@ def wait_until_ready(
 ) -> None:
     """Return once simulator and web are ready. Raises ChildEnded if a process ends before that; NotReady."""
     deadline = time.monotonic() + timeout_seconds
-    ready = (f"{plan.simulator_url}/sim/health", f"{plan.url}/health/ready")
+    ready = [f"{plan.simulator_url}/sim/health", f"{plan.url}/health/ready"]
+    ready += [plan.storefront_url] if STOREFRONT.exists() else []
     while reason := "".join(map(_why_not_ready, ready)):
         for process in processes.ended():
             raise ChildEnded(process, "before everything was ready")

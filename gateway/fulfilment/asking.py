@@ -38,6 +38,7 @@ def ask_for_code(worker: Worker, claimed: ClaimedCodeAsk, assigned: Assigned) ->
     log.bind(provider_id=assigned.provider.id)
     if claimed.given_up:
         logger.warning("The order completed without its code.", action="no_code")
+        worker.tell()
         return None
     is_answered = False
     [learned] = _asked_provider(worker, [claimed], assigned)
@@ -190,7 +191,7 @@ def _unasked(worker: Worker, claimed: ClaimedCheck, assigned: Assigned) -> float
     An order whose answer was lost, or whose time is up, needs a person if the provider cannot say what became of it.
     """
     if (claimed.expired or _is_lost(claimed, assigned.provider)) and is_left_to_person(
-        claimed, assigned.provider
+        worker, claimed, assigned.provider
     ):
         return None
     if claimed.expired:
@@ -207,15 +208,18 @@ def _is_lost(claimed: ClaimedCheck, account: Provider) -> bool:
     return is_in_doubt or providers.traits(account.adapter).traces is Traces.OWN_NUMBER
 
 
-def is_left_to_person(claimed: ClaimedCheck, account: Provider) -> bool:
+def is_left_to_person(worker: Worker, claimed: ClaimedCheck, account: Provider) -> bool:
     """Whether the order is left to a person, since its provider cannot be asked for it."""
     if providers.traits(account.adapter).can_always_ask or claimed.is_theirs:
         return False
     note = f"{account.id} may have it, and cannot be asked for it: a person is needed"
     with database.session():
-        return claims.cannot_ask(
+        is_left = claims.cannot_ask(
             claimed.id, note, account.id, claimed.provider_referans, providers.asking(account.adapter)
         )
+    if is_left:
+        worker.tell()
+    return is_left
 
 
 def _asked(claimed: ClaimedOrder) -> str:

@@ -47,18 +47,21 @@ def _is_not_to_be_asked(worker: Worker, order_id: str, assigned: Assigned) -> bo
     """Whether there is nothing to ask now: no check is due, or what is due needs no question, or has to wait."""
     if not assigned.is_due:
         return True
-    if providers.needs_person(assigned.provider) and _is_left_to_person(order_id):
+    if providers.needs_person(assigned.provider) and _is_left_to_person(worker, order_id):
         return True
     if not assigned.health.takes_orders and (
         _is_unsent_still(worker, order_id, assigned) or _waits_for_pause(worker, order_id, assigned)
     ):
         return True
-    return not is_open(assigned.status) and _is_left_without_code(order_id, assigned)
+    return not is_open(assigned.status) and _is_left_without_code(worker, order_id, assigned)
 
 
-def _is_left_to_person(order_id: str) -> bool:
+def _is_left_to_person(worker: Worker, order_id: str) -> bool:
     with database.session():
-        return plans.leave_to_person(order_id)
+        is_left = plans.leave_to_person(order_id)
+    if is_left:
+        worker.tell()
+    return is_left
 
 
 def _is_unsent_still(worker: Worker, order_id: str, assigned: Assigned) -> bool:
@@ -143,12 +146,15 @@ def _claim_code_ask(worker: Worker, order_id: str, account: Provider | None) -> 
     )
 
 
-def _is_left_without_code(order_id: str, assigned: Assigned) -> bool:
+def _is_left_without_code(worker: Worker, order_id: str, assigned: Assigned) -> bool:
     """Whether a completed order waited for its code, and its provider is not asked because asking may buy."""
     if not providers.traits(assigned.provider.adapter).ask_buys:
         return False
     with database.session():
-        return claims.leave_without_code(order_id)
+        is_left = claims.leave_without_code(order_id)
+    if is_left:
+        worker.tell()
+    return is_left
 
 
 def _cannot_use(worker: Worker, order_id: str) -> None:
@@ -167,5 +173,5 @@ def _cannot_use(worker: Worker, order_id: str) -> None:
         if code_ask and code_ask.is_last:
             claims.end_code_asks(order_id)
         account = provider.outline(claimed.provider_id) if claimed and claimed.expired else None
-    if claimed and claimed.expired and not (account and asking.is_left_to_person(claimed, account)):
+    if claimed and claimed.expired and not (account and asking.is_left_to_person(worker, claimed, account)):
         asking.expire(worker, [claimed], f"its provider {claimed.provider_id} could not be asked")

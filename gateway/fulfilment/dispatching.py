@@ -11,6 +11,7 @@ from gateway.fulfilment import balances, breaker, routing
 from gateway.fulfilment.permits import BUSY_SECONDS, Busy
 from gateway.fulfilment.worker import Worker
 from gateway.providers.base import (
+    FAILURE_REASONS,
     About,
     NoAnswer,
     NotNow,
@@ -21,27 +22,18 @@ from gateway.providers.base import (
     Task,
     UnknownReference,
 )
-from models import claims, inbox, masking, order, provider, provider_health, timeline, unsent
+from models import claims, inbox, order, provider, provider_health, timeline, unsent
 from models.claims import ClaimedOrder
 from models.db import database
 from models.outcome import Arrival, Outcome, owner
 from models.provider import Assigned, Candidate, Provider
 from models.provider_counts import Counted
-from models.status import Attention, Expects, ExternalStatus, FailureReason, Source, is_open
+from models.status import Attention, Expects, ExternalStatus, Source, is_open
 
 logger = log.get(__name__)
 
-#: Why an order failed that was refused, by what the refusal is about.
-FAILURE_REASONS = {
-    About.ORDER: FailureReason.PROVIDER,
-    About.PRODUCT: FailureReason.PRODUCT,
-    About.CUSTOMER: FailureReason.CUSTOMER,
-    About.ACCOUNT: FailureReason.ACCOUNT,
-}
 #: Seconds until a send is tried again at the earliest, whatever its provider says.
 SHORTEST_WAIT_SECONDS = 1.0
-#: What the storefront reads where our account was refused; the provider's words stand on the timeline.
-ACCOUNT_MESSAGE = "The provider cannot take orders at present."
 
 
 def dispatch(worker: Worker, order_id: str) -> None:
@@ -149,6 +141,7 @@ def task_of(worker: Worker, claimed: ClaimedOrder, account: Provider) -> Task:
         referans=claimed.provider_referans,
         user_identifier=claimed.user_identifier or "",
         extra_field=claimed.extra_field,
+        fields=claimed.fields or {},
         quantity=claimed.quantity or 1,
         external_order_id=claimed.external_order_id,
         params=claimed.route_params or {},
@@ -242,13 +235,16 @@ def _refused(
     with database.session():
         following = None if is_final else _claim_for_next(worker, claimed, account, reason)
         if following is None:
-            said = masking.ours(ACCOUNT_MESSAGE) if error.about is About.ACCOUNT else reason
             failed = Arrival(
                 provider_id,
                 Source.DISPATCH,
-                Outcome(ExternalStatus.FAILED, claimed.provider_referans, message=said),
+                Outcome(
+                    ExternalStatus.FAILED,
+                    claimed.provider_referans,
+                    message=reason,
+                    failure_reason=FAILURE_REASONS[error.about],
+                ),
                 order_id=claimed.id,
-                failure_reason=FAILURE_REASONS[error.about],
                 note=reason.within(f"{provider_id} refused: "),
             )
             worker.settle([failed])
@@ -407,7 +403,7 @@ def _leave_unsent(worker: Worker, claimed: ClaimedOrder, account: Candidate, del
 
 def _in_doubt(worker: Worker, claimed: ClaimedOrder, account: Candidate, error: ProviderError) -> None:
     never_reached = isinstance(error, NotReached | NotTried | NotNow)
-    if not never_reached and _is_left_to_person(claimed, account, error):
+    if not never_reached and _is_left_to_person(worker, claimed, account, error):
         return
     intent = "not reached, will send again" if never_reached else "no clear answer to the send, will ask"
     if isinstance(error, NotTried):
@@ -428,7 +424,9 @@ def _in_doubt(worker: Worker, claimed: ClaimedOrder, account: Candidate, error: 
     worker.hints.check_later(claimed.id, backoff_min)
 
 
-def _is_left_to_person(claimed: ClaimedOrder, account: Candidate, error: ProviderError) -> bool:
+def _is_left_to_person(
+    worker: Worker, claimed: ClaimedOrder, account: Candidate, error: ProviderError
+) -> bool:
     """Whether the provider cannot be asked for the order whose answer was lost: it is neither sent again nor fails."""
     asking, provider_id = providers.asking(account.provider.adapter), account.provider.id
     if providers.traits(account.provider.adapter).can_always_ask:
@@ -440,4 +438,5 @@ def _is_left_to_person(claimed: ClaimedOrder, account: Candidate, error: Provide
         )
     if is_left:
         logger.warning("The order needs a person.", action="cannot_ask", error=str(error))
+        worker.tell()
     return is_left

@@ -45,10 +45,12 @@ def first_usable(worker: Worker, claimed: ClaimedOrder, tried: list[str]) -> tup
 def configured(worker: Worker, claimed: ClaimedOrder, tried: list[str]) -> Iterator[tuple[Route, Candidate]]:
     """The routes of the order's package, in their order, whose provider is not in `tried` and can be used.
 
-    Whether it takes orders now is not asked. Needs an open session. Raises sealed.NoKeyOpens.
+    None that costs more than the order may. Whether one takes orders now is not asked. Needs an open session. Raises
+    sealed.NoKeyOpens.
     """
     product, package = claimed.product_id or "", claimed.package_id or ""
-    while found := route.next_for(product, package, tried, tenant_id=claimed.tenant_id):
+    limit = claimed.limit()
+    while found := route.next_for(product, package, tried, tenant_id=claimed.tenant_id, limit=limit):
         if usable := candidate(worker, found.provider_id):
             yield found, usable
         tried = [*tried, found.provider_id]

@@ -8,7 +8,7 @@ import peewee
 from gateway import log
 from gateway.fulfilment import balances, following
 from gateway.fulfilment.worker import CHECK, DISPATCH, Worker
-from models import idempotency, inbox, plans, sweep_run
+from models import idempotency, inbox, outbox, placing, plans, sweep_run
 from models.db import database, sealed
 from models.outcome import Arrival
 from models.plans import DueOrder
@@ -122,12 +122,31 @@ def _enqueue_due(worker: Worker) -> Iterator[int]:
         yield len(hints)
 
 
+def _tell_notifiers(worker: Worker) -> Iterator[int]:
+    """Have a worker deliver what is due; how much that is."""
+    if due := outbox.count_due():
+        worker.tell()
+    yield due
+
+
+def _bury_notifications(worker: Worker) -> Iterator[int]:
+    while buried := outbox.bury_disabled(worker.settings.sweep_batch):
+        yield buried
+
+
+def _purge_notifications(worker: Worker) -> Iterator[int]:
+    while purged := outbox.purge(worker.settings.notify_retention, worker.settings.sweep_batch):
+        yield purged
+
+
 def _purge_callbacks(worker: Worker) -> Iterator[int]:
     while purged := inbox.purge(worker.settings.callback_retention, worker.settings.sweep_batch):
         yield purged
 
 
 def _forget_keys(worker: Worker) -> Iterator[int]:
+    while placing.forget_guards(worker.settings.sweep_batch):
+        pass
     while forgotten := idempotency.forget(IDEMPOTENCY_SECONDS, worker.settings.sweep_batch):
         yield forgotten
 
@@ -137,6 +156,9 @@ STEPS: dict[str, Step] = {
     "unmatched_settled": _settle_unmatched,
     "adopted": following.plan_checks,
     "enqueued": _enqueue_due,
+    "notifications_due": _tell_notifiers,
+    "notifications_dead": _bury_notifications,
+    "notifications_deleted": _purge_notifications,
     "callbacks_deleted": _purge_callbacks,
     "idempotency_keys_deleted": _forget_keys,
     "balances_asked": balances.ask_due,

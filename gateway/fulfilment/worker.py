@@ -52,6 +52,8 @@ class Worker:
     hints: Hints
     counts: Counts = field(default_factory=Counts)
     uniform: Callable[[float, float], float] = random.uniform
+    #: Called once a notification was written: something is to be delivered.
+    tell: Callable[[], None] = lambda: None
     #: Seconds from any fixed moment.
     monotonic: Callable[[], float] = time.monotonic
     #: Seconds since 1970.
@@ -111,4 +113,7 @@ class Worker:
 
     def settle(self, arrivals: Sequence[Arrival]) -> list[order.Settled]:
         """Apply outcomes to their orders; see `models.order.settle`. Needs an open session."""
-        return order.settle(arrivals, order_timeout_seconds=self.settings.order_timeout)
+        settled = order.settle(arrivals, order_timeout_seconds=self.settings.order_timeout)
+        if any(one.told for one in settled):
+            self.tell()
+        return settled

@@ -24,6 +24,7 @@ from models import masking
 from models import provider as accounts
 from models.claims import USUAL, Asking
 from models.outcome import Outcome
+from models.placing import Terms, terms_in_json
 from models.provider import Provider
 
 logger = log.get(__name__)
@@ -88,9 +89,15 @@ def asking_of(provider_id: str | None) -> Asking:
     return asking(account.adapter) if account else USUAL
 
 
-def max_quantity(adapter_name: str) -> int | None:
-    """How many pieces one order may have at a provider of this protocol; None: any number."""
-    return traits(adapter_name).max_quantity
+def terms() -> str:
+    """What the protocols of the configured providers ask of an order, as `placing.place` takes it.
+
+    Of a protocol that cannot be used nothing is said. Needs an open session.
+    """
+    found = ((name, kinds.find(name)) for name in accounts.adapters())
+    return terms_in_json(
+        {name: Terms(kind.TRAITS.max_quantity, kind.NEEDS) for name, kind in found if kind is not None}
+    )
 
 
 def send(provider: Provider, client: outbound.Client, task: Task) -> Outcome:

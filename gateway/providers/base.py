@@ -16,6 +16,7 @@ from models import masking, texts
 from models.masking import Known
 from models.outcome import Outcome
 from models.provider import Provider
+from models.status import FailureReason
 
 
 class ProviderError(Exception):
@@ -42,6 +43,15 @@ class About(StrEnum):
     CUSTOMER = "customer"
     #: Our account: the provider refuses everything until that is put right.
     ACCOUNT = "account"
+
+
+#: Why an order failed that was refused, by what the refusal is about.
+FAILURE_REASONS = {
+    About.ORDER: FailureReason.PROVIDER,
+    About.PRODUCT: FailureReason.PRODUCT,
+    About.CUSTOMER: FailureReason.CUSTOMER,
+    About.ACCOUNT: FailureReason.ACCOUNT,
+}
 
 
 class Refused(ProviderError):
@@ -172,6 +182,8 @@ class Task:
     referans: str
     user_identifier: str = ""
     extra_field: str | None = None
+    #: Further inputs of the order, by name.
+    fields: Mapping[str, str] = field(default_factory=dict)
     quantity: int = 1
     external_order_id: str | None = None
     #: Of the route: the names that this provider has for the product.
@@ -184,15 +196,17 @@ class Task:
     created_at: datetime | None = None
     #: What the route says of codes: auto, code or no-code.
     expects: str = "auto"
-    #: Further named inputs of the order.
-    fields: Mapping[str, str] = field(default_factory=dict)
     #: Where the provider is to call back; empty if it does not.
     callback_url: str = ""
 
     def numbers(self) -> list[str]:
         """What an answer may repeat of the order: its numbers and names are no codes, whatever they look like."""
         named = (self.referans, self.user_identifier, self.extra_field, self.external_order_id)
-        return [*filter(None, named), *map(str, self.params.values())]
+        return [*filter(None, (*named, *self.fields.values())), *map(str, self.params.values())]
+
+    def inputs(self) -> dict[str, str | None]:
+        """What the templates of a route may name."""
+        return {**self.fields, "userIdentifier": self.user_identifier, "extraField": self.extra_field}
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,6 +294,8 @@ class Kind(Protocol):
     OPTIONAL_PARAMS: tuple[str, ...]
     #: Names of its fields that a route may fill by templates (`gateway routes add … --map FIELD=TEMPLATE`).
     FIELDS: tuple[str, ...]
+    #: Those of FIELDS that may not be empty.
+    NEEDS: tuple[str, ...]
     #: The answer to a callback in this protocol's own format; None for JSON.
     ACKNOWLEDGEMENT: Reply | None
     #: What the core must know of it.

@@ -64,11 +64,6 @@ def get(name: str) -> Kind:
     return found
 
 
-def forget() -> None:
-    """Read the files anew when they are asked for."""
-    _shipped.cache_clear()
-
-
 @lru_cache(maxsize=200)
 def _shipped(name: str) -> Described | str | None:
     """The protocol that a shipped file describes, or why it cannot be used; None if there is no such file."""

@@ -31,6 +31,7 @@ class Manual:
     PARAMS: ClassVar[tuple[str, ...]] = ()
     OPTIONAL_PARAMS: ClassVar[tuple[str, ...]] = ()
     FIELDS: ClassVar[tuple[str, ...]] = ()
+    NEEDS: ClassVar[tuple[str, ...]] = ()
     ACKNOWLEDGEMENT: ClassVar[Reply | None] = None
     TRAITS: ClassVar[Traits] = Traits(max_quantity=None)
 

@@ -17,7 +17,11 @@ MAX_TEMPLATE = 500
 #: What people put between the digits of a phone: blanks, dashes, dots, brackets.
 SEPARATORS = re.compile(r"[\s.．()（）\[\]{}\-\u2010-\u2015\u2212\ufe58\ufe63\uff0d]+")
 PHONE = re.compile(r"[0-9]{9,15}")
+#: A field in a template. One whose name ends in `?` may be missing in an order; any other one must be there, if the
+#: provider needs what the template fills (`models.placing.NEEDED_NAME`).
 FIELD = re.compile(r"\{([^{}]*)\}")
+#: What a field may be called that orders bring in `fields`.
+INPUT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 
 
 def phone(text: str) -> str | None:
@@ -64,13 +68,18 @@ def mapped_fields(field_map: Mapping[str, str], fields: Mapping[str, str | None]
 
 def fill(template: str, fields: Mapping[str, str | None]) -> str:
     """`template` with each `{name}` replaced by that field as `player` writes it; a missing field is empty."""
-    filled = FIELD.sub(lambda found: player(fields.get(found[1]) or ""), template)
+    filled = FIELD.sub(lambda found: player(fields.get(found[1].removesuffix("?")) or ""), template)
     return " ".join(filled.split())
 
 
 def names_in(template: str) -> list[str]:
     """The fields that `template` names, in order, each once."""
-    return list(dict.fromkeys(FIELD.findall(template)))
+    return list(dict.fromkeys(name.removesuffix("?") for name in FIELD.findall(template)))
+
+
+def needed_in(template: str) -> list[str]:
+    """Those of `names_in` that must be in an order."""
+    return list(dict.fromkeys(name for name in FIELD.findall(template) if not name.endswith("?")))
 
 
 def check_template(template: str, further_names: Collection[str] = ()) -> None:

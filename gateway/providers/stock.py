@@ -49,6 +49,7 @@ class Stock:
     PARAMS: ClassVar[tuple[str, ...]] = ()
     OPTIONAL_PARAMS: ClassVar[tuple[str, ...]] = (stock.STOCK,)
     FIELDS: ClassVar[tuple[str, ...]] = ()
+    NEEDS: ClassVar[tuple[str, ...]] = ()
     ACKNOWLEDGEMENT: ClassVar[Reply | None] = None
     TRAITS: ClassVar[Traits] = Traits(max_quantity=None)
 

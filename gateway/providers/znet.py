@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from gateway import inputs, outbound
 from gateway.providers import players, refusals
 from gateway.providers.base import (
+    FAILURE_REASONS,
     About,
     Balance,
     InDoubt,
@@ -31,7 +32,7 @@ from gateway.providers.base import (
 from models import codes, masking, texts
 from models.outcome import Outcome
 from models.provider import Provider
-from models.status import ExternalStatus
+from models.status import ExternalStatus, FailureReason
 
 CURRENCY = "TRY"
 #: `durum` of a callback and the state of pin_kontrol.
@@ -130,6 +131,7 @@ class Znet:
     PARAMS: ClassVar[tuple[str, ...]] = ("oyun", "kupur")
     OPTIONAL_PARAMS: ClassVar[tuple[str, ...]] = ()
     FIELDS: ClassVar[tuple[str, ...]] = ("oyuncu_bilgi", "musteri_tel")
+    NEEDS: ClassVar[tuple[str, ...]] = ("oyuncu_bilgi",)
     ACKNOWLEDGEMENT: ClassVar[Reply | None] = Reply("OK")
     TRAITS: ClassVar[Traits] = Traits()
 
@@ -196,7 +198,14 @@ class Znet:
             raise UnreadableCallback("`durum` must be 1, 2 or 3")
         message = _text(fields.get("aciklama")) or None
         found = codes.read(fields.get("pin"))
-        return Outcome(status, referans, codes=found.codes, unreadable_code=found.unreadable, message=message)
+        return Outcome(
+            status,
+            referans,
+            codes=found.codes,
+            unreadable_code=found.unreadable,
+            message=message,
+            failure_reason=_failure_reason(status, message),
+        )
 
     @staticmethod
     def write_callback(outcome: Outcome) -> Mapping[str, str]:
@@ -255,12 +264,12 @@ def _decoded(body: bytes) -> str:
 
 def _order_fields(task: Task) -> dict[str, str]:
     """The parameters of pin_ekle. Raises Refused where the panel could not take the order."""
-    missing = [name for name in ("oyun", "kupur") if not task.params.get(name)]
+    missing = [name for name in Znet.PARAMS if not task.params.get(name)]
     if missing:
         raise Refused(
             f"not sent: the route lacks {' and '.join(missing)}; set it with `gateway routes add … --param`"
         )
-    if task.quantity != 1:
+    if task.quantity != Znet.TRAITS.max_quantity:
         raise Refused(f"not sent: znet panels take one item per order, not {task.quantity}")
     player, phone = _player_and_phone(task)
     if not player:
@@ -281,8 +290,7 @@ def _order_fields(task: Task) -> dict[str, str]:
 
 def _player_and_phone(task: Task) -> tuple[str, str]:
     if task.field_map:
-        fields = {"userIdentifier": task.user_identifier, "extraField": task.extra_field}
-        return players.mapped_fields(task.field_map, fields)
+        return players.mapped_fields(task.field_map, task.inputs())
     return players.default_fields(task.user_identifier, task.extra_field)
 
 
@@ -353,8 +361,24 @@ def _state(task: Task, answer: str, fields: list[str]) -> Outcome:
     found = codes.read(fields[1]) if status is ExternalStatus.COMPLETED else codes.Codes()
     message = fields[2] if len(fields) > 2 else None
     return Outcome(
-        status, task.referans, codes=found.codes, unreadable_code=found.unreadable, message=message
+        status,
+        task.referans,
+        codes=found.codes,
+        unreadable_code=found.unreadable,
+        message=message,
+        failure_reason=_failure_reason(status, message),
     )
+
+
+def _failure_reason(status: ExternalStatus, message: str | None) -> FailureReason | None:
+    """What the words of a failure are about, where they leave no doubt: "bakiye" may be the refund.
+
+    Of a long text nothing is known: its end may change what it means.
+    """
+    if status is not ExternalStatus.FAILED or not message or len(message) > MAX_REASON:
+        return None
+    means = refusals.meaning(fold(texts.clean(message, MAX_REASON)))
+    return FAILURE_REASONS[means.about] if means.is_certain and means.about is not About.ORDER else None
 
 
 def _package(line: Mapping[str, Any]) -> Package:

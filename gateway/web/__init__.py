@@ -8,6 +8,7 @@ import falcon
 
 from gateway.counting import Counts
 from gateway.settings import Settings
+from gateway.web import docs, openapi, seen
 from gateway.web.auth import Access, Keys
 from gateway.web.callbacks import Callbacks
 from gateway.web.deciding import Resend, Resolve
@@ -17,6 +18,8 @@ from gateway.web.limits import Limits
 from gateway.web.metrics import Metrics
 from gateway.web.middleware import RequestLog, Sessions
 from gateway.web.orders import Cancel, Check, Events, Order, Orders
+from gateway.web.routes import Routes
+from gateway.web.waiting import Waiting
 
 
 def create_app(
@@ -27,14 +30,17 @@ def create_app(
     counts: Counts | None = None,
     limits: Limits | None = None,
     keys: Keys | None = None,
+    waiting: Waiting | None = None,
 ) -> falcon.App[Any, Any]:
     """The application. The caller has bound the models; no request but those for health and metrics waits for Redis.
 
     `pause` lets other requests of this process run, so that more of them can join a batch before it starts. `counts`
-    counts the callbacks that are refused, `limits` how often whom is answered, and `keys` knows who may ask.
+    counts the callbacks that are refused, `limits` how often whom is answered, `keys` knows who may ask, and `waiting`
+    has the requests that wait for an order.
     """
     limits = limits or Limits(settings, redis_client)
     keys = keys or Keys(limits)
+    waiting = Waiting(seen.changed) if waiting is None else waiting
     middleware: list[Any] = [RequestLog(), Access(keys), Sessions()]
     app: falcon.App[Any, Any] = falcon.App(middleware=middleware)
     app.req_options.strip_url_path_trailing_slash = True
@@ -43,18 +49,25 @@ def create_app(
 
     for prefix in ("", settings.order_api_prefix):
         app.add_route(f"{prefix}/orders", Orders(keys, settings, pause))
-        app.add_route(f"{prefix}/orders/{{order_id}}", Order(keys, settings))
+        app.add_route(f"{prefix}/orders/{{order_id}}", Order(keys, settings, waiting))
         app.add_route(f"{prefix}/orders/{{order_id}}/events", Events(keys, settings))
         app.add_route(f"{prefix}/orders/{{order_id}}/check", Check(keys, settings))
-        app.add_route(f"{prefix}/orders/{{order_id}}/cancel", Cancel(keys, settings))
-        app.add_route(f"{prefix}/orders/{{order_id}}/resolve", Resolve(keys, settings))
+        app.add_route(f"{prefix}/orders/{{order_id}}/cancel", Cancel(keys, settings, waiting))
+        app.add_route(f"{prefix}/orders/{{order_id}}/resolve", Resolve(keys, settings, waiting))
         app.add_route(f"{prefix}/orders/{{order_id}}/resend", Resend(keys, settings))
 
-    callbacks = Callbacks(settings, pause, counts or Counts(), limits)
+    app.add_route("/routes/{product_id}/{package_id}", Routes(keys))
+
+    callbacks = Callbacks(settings, pause, counts or Counts(), limits, waiting)
     app.add_route("/callbacks/{provider_id}", callbacks)
     app.add_route("/callbacks/{provider_id}/{token}", callbacks)
 
     app.add_route("/health/live", Live())
     app.add_route("/health/ready", Ready(redis_client))
     app.add_route("/metrics", Metrics(keys, settings, redis_client))
+
+    document = openapi.document(settings.order_api_prefix)
+    app.add_route("/openapi.json", openapi.OpenApi(document))
+    app.add_route("/docs", docs.Page(document))
+    app.add_route("/docs/problems/{slug}", docs.ProblemPage())
     return app

@@ -8,9 +8,11 @@ import falcon
 
 from gateway import log
 from gateway.background import Rounds
+from gateway.web import problems
 from gateway.web.cache import Snapshot
 from gateway.web.errors import Problem
 from gateway.web.limits import Limits
+from gateway.web.problems import ProblemType
 from models import api_key
 from models.api_key import ApiKey, Scope
 from models.db import database
@@ -41,13 +43,12 @@ class Keys:
         With `survives_outage`, a key that was valid when it was last read counts while the database is away; nobody can
         revoke one then.
         """
-        scheme, _, presented = (req.get_header("Authorization") or "").partition(" ")
-        if scheme.lower() != "bearer" or not presented.strip():
-            raise _unauthorized(_how_to_send(req))
-        found = self._find(req, presented.strip(), survives_outage)
-        if isinstance(found, str):
+        presented = _presented(req)
+        try:
+            found = self._find(req, presented, survives_outage)
+        except Problem:
             self._limits.failure_from(req)
-            raise _unauthorized(found)
+            raise
         log.bind(caller=found.name)
         self._limits.request_of_key(found.id)
         if not found.is_used_today:
@@ -61,22 +62,27 @@ class Keys:
         """
         found: ApiKey = req.context.key
         if not found.scopes.intersection(scopes):
-            raise Problem(403, f"this key does not have the scope {' or '.join(scopes)}")
+            raise Problem(problems.MISSING_SCOPE, f"this key does not have the scope {' or '.join(scopes)}")
         return found
+
+    def confirm(self, req: falcon.Request) -> None:
+        """Raises a 401 if the key of a request that has waited is not valid any more."""
+        self._find(req, _presented(req), survives_outage=False)
 
     def require_whole(self, req: falcon.Request, *scopes: Scope) -> ApiKey:
         """`require`, for what is about all tenants together. Raises a 403 for a key of one of them."""
         found = self.require(req, *scopes)
         if found.tenant_id is not None:
-            raise Problem(403, "this key belongs to a tenant, and this is about all of them")
+            detail = "this key belongs to a tenant, and this is about all of them"
+            raise Problem(problems.NOT_FOR_TENANTS, detail)
         return found
 
     def drain(self, timeout_seconds: float) -> bool:
         """Wait until nothing is read or written in the background; False if that takes longer."""
         return self._known.drain(timeout_seconds) and self._uses.drain(timeout_seconds)
 
-    def _find(self, req: falcon.Request, presented: str, survives_outage: bool) -> ApiKey | str:
-        """The key, or why it is not accepted."""
+    def _find(self, req: falcon.Request, presented: str, survives_outage: bool) -> ApiKey:
+        """The key. Raises a 401 that says why it is not accepted."""
         try:
             read_at, known = self._known.get(CACHE_SECONDS)
             if (found := api_key.known_by(presented, known)) is None:
@@ -90,9 +96,11 @@ class Keys:
                 raise
             read_at = last[0]
         if found is None:
-            return "the API key is not valid"
+            raise _unauthorized(problems.INVALID_KEY, "the API key is not valid")
         if found.expires_at and (found.expires_in_seconds or 0) <= time.monotonic() - read_at:
-            return f"the API key expired at {found.expires_at:%Y-%m-%d %H:%M} UTC; its owner must make another one"
+            at = f"{found.expires_at:%Y-%m-%d %H:%M} UTC"
+            detail = f"the API key expired at {at}; its owner must make another one"
+            raise _unauthorized(problems.EXPIRED_KEY, detail)
         return found
 
 
@@ -154,11 +162,32 @@ class Access:
             req.context.key = self._keys.identify(req, survives_outage=survives_outage)
 
 
-def _how_to_send(req: falcon.Request) -> str:
-    """Clients of the older storefront's API send their key in a header of its own."""
-    sent = ", not as X-API-Token" if req.get_header("X-API-Token") else ""
-    return f"send an API key as Authorization: Bearer KEY{sent}"
+#: How a key is sent.
+HOW = "send an API key as Authorization: Bearer KEY"
+#: Headers in which other APIs, the older storefront's too, take a key.
+OTHER_HEADERS = ("X-API-Token", "X-API-Key", "API-Key")
 
 
-def _unauthorized(detail: str) -> Problem:
-    return Problem(401, detail, WWW_Authenticate="Bearer")
+def _presented(req: falcon.Request) -> str:
+    """The key that a request brings. Raises a 401 that says how it is sent."""
+    given = (req.get_header("Authorization") or "").strip()
+    scheme, _, presented = given.partition(" ")
+    if scheme.lower() == "bearer" and presented.strip():
+        return presented.strip()
+    if not given:
+        elsewhere = next((name for name in OTHER_HEADERS if req.get_header(name)), None)
+        if elsewhere is None:
+            raise _unauthorized(problems.MISSING_KEY, HOW)
+        why = f"{HOW}, not as {elsewhere}"
+    elif scheme.lower() == "bearer":
+        raise _unauthorized(problems.MISSING_KEY, f"no key follows the word Bearer; {HOW}")
+    elif not presented:
+        why = f"the word Bearer is missing in front of the key; {HOW}"
+    else:
+        known = scheme.capitalize() if scheme.lower() in ("basic", "digest") else "this scheme"
+        why = f"{known} is not taken here; {HOW}"
+    raise _unauthorized(problems.WRONG_AUTHORIZATION, why)
+
+
+def _unauthorized(kind: ProblemType, detail: str) -> Problem:
+    return Problem(kind, detail, WWW_Authenticate="Bearer")

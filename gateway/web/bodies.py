@@ -5,6 +5,7 @@ from typing import Any
 import falcon
 
 from gateway import strict_json
+from gateway.web import problems
 from gateway.web.errors import Problem
 
 #: Bytes of the largest body accepted.
@@ -18,13 +19,13 @@ def read(req: falcon.Request) -> bytes:
     try:
         body = req.bounded_stream.read(MAX_BYTES + 1) if req.content_length is not None else _chunked(req)
     except TimeoutError:
-        raise Problem(408, "the body did not arrive in time") from None
+        raise Problem(problems.BODY_TIMEOUT, "the body did not arrive in time") from None
     except OSError:
-        raise Problem(400, "the body did not arrive whole") from None
+        raise Problem(problems.INCOMPLETE_BODY, "the body did not arrive whole") from None
     if len(body) > MAX_BYTES:
         raise _too_large()
     if len(body) < (req.content_length or 0):
-        raise Problem(400, "the body ended before its Content-Length")
+        raise Problem(problems.INCOMPLETE_BODY, "the body ended before its Content-Length")
     return bytes(body)
 
 
@@ -37,21 +38,21 @@ def _chunked(req: falcon.Request) -> bytes:
     except OSError:
         raise
     except Exception:  # each server raises its own error for malformed chunks
-        raise Problem(400, "the chunked body is malformed") from None
+        raise Problem(problems.INCOMPLETE_BODY, "the chunked body is malformed") from None
 
 
 def _too_large() -> Problem:
-    return Problem(413, f"the body is larger than {MAX_BYTES} bytes")
+    return Problem(problems.BODY_TOO_LARGE, f"the body is larger than {MAX_BYTES} bytes")
 
 
 def read_json(req: falcon.Request) -> dict[str, Any]:
     """The body in `req.context`, as a JSON object. Raises a 400 or 415."""
     if (req.content_type or "application/json").partition(";")[0].strip().lower() != "application/json":
-        raise Problem(415, "send JSON: Content-Type: application/json")
+        raise Problem(problems.UNSUPPORTED_MEDIA_TYPE, "send JSON: Content-Type: application/json")
     try:
         value = strict_json.loads(req.context.body)
     except strict_json.NotJson as error:
-        raise Problem(400, f"the body {error}") from None
+        raise Problem(problems.INVALID_JSON, f"the body {error}") from None
     if not isinstance(value, dict):
-        raise Problem(400, "the body must be a JSON object")
+        raise Problem(problems.INVALID_JSON, "the body must be a JSON object")
     return value

@@ -14,11 +14,13 @@ from gateway.counting import Counts
 from gateway.providers.base import AskNow, Reply, UnreadableCallback
 from gateway.settings import Settings
 from gateway.signatures import BadSignature
+from gateway.web import problems
 from gateway.web.addresses import client_address
 from gateway.web.batching import Batcher
 from gateway.web.cache import Cache, Snapshot
 from gateway.web.errors import Problem
 from gateway.web.limits import Limits
+from gateway.web.waiting import Waiting
 from models import inbox, order, plans, provider
 from models.db import database
 from models.db.database import Use
@@ -56,9 +58,17 @@ class Callbacks:
     needs_body = True
     needs_key = False
 
-    def __init__(self, settings: Settings, pause: Callable[[], None], counts: Counts, limits: Limits) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        pause: Callable[[], None],
+        counts: Counts,
+        limits: Limits,
+        waiting: Waiting,
+    ) -> None:
         self._settings = settings
         self._limits = limits
+        self._waiting = waiting
         self._providers = Cache(provider.find, CACHE_SECONDS)
         self._ids = Snapshot(provider.ids, CACHE_SECONDS)
         self._counts = counts
@@ -81,10 +91,13 @@ class Callbacks:
         if received.is_list:
             self._keep(account, received.invalid)
         settled = self._batcher.run(received.arrivals)
+        self._waiting.tell(one.order_id for one in settled)
         broker.wake(
             "check_order_status",
             *(one.order_id for one in settled if one.order_id and one.ask_in_seconds is not None),
         )
+        if any(one.told for one in settled):
+            broker.wake_notifier()
         _log(settled)
         _answer(resp, received, settled)
 
@@ -126,7 +139,7 @@ class Callbacks:
             found = self._providers.get(provider_id, max_age_seconds)
         if found is None:
             self._limits.count_failure(req)
-            raise Problem(404, "provider not found")
+            raise Problem(problems.PROVIDER_NOT_FOUND, "provider not found")
         return found
 
     def _exists(self, req: falcon.Request, provider_id: str) -> bool:
@@ -141,13 +154,16 @@ class Callbacks:
             self._limits.failure_from(req)
             self._count_refused(account, error)
             challenge = verifier_of(account).challenge
-            raise Problem(401, str(error), WWW_Authenticate=challenge) from None
+            raise Problem(problems.INVALID_SIGNATURE, str(error), WWW_Authenticate=challenge) from None
         except NotAllowed as error:
             self._count_refused(account, error)
-            raise Problem(403, "callbacks for this provider are not accepted from your address") from None
+            detail = "callbacks for this provider are not accepted from your address"
+            raise Problem(problems.ADDRESS_NOT_ALLOWED, detail) from None
         except reading.Unreadable as error:
             self._keep(account, [error])
-            raise Problem(400, f"{error}; the callback is kept in the inbox") from None
+            raise Problem(
+                problems.UNREADABLE_CALLBACK, f"{error}; the callback is kept in the inbox"
+            ) from None
 
     def _count_refused(self, account: Provider, error: Exception) -> None:
         """It is not stored, only counted: anybody may send it."""
@@ -159,7 +175,7 @@ class Callbacks:
         try:
             query = forms.parse(req.query_string.encode("latin-1", "replace")) if req.query_string else {}
         except UnreadableCallback as error:
-            raise Problem(400, str(error)) from None
+            raise Problem(problems.UNREADABLE_CALLBACK, str(error)) from None
         request = CallbackRequest(req.method, token, query, req.headers_lower, req.context.body, req.path)
         try:
             return self._read_as(account, req, request)

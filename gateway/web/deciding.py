@@ -6,10 +6,11 @@ from contextlib import contextmanager
 import falcon
 
 from gateway.settings import Settings
-from gateway.web import bodies, schemas
+from gateway.web import bodies, problems, schemas
 from gateway.web.auth import Keys
 from gateway.web.errors import FieldError, Problem
 from gateway.web.seen import Seen
+from gateway.web.waiting import Waiting
 from models.api_key import Scope
 from models.resolving import NoSuchRoute, NotPossible
 
@@ -19,9 +20,10 @@ class Resolve:
 
     needs_database = True
 
-    def __init__(self, keys: Keys, settings: Settings) -> None:
+    def __init__(self, keys: Keys, settings: Settings, waiting: Waiting) -> None:
         self._keys = keys
         self._settings = settings
+        self._waiting = waiting
 
     def on_post(self, req: falcon.Request, resp: falcon.Response, order_id: str) -> None:
         seen = Seen(self._keys.require(req, Scope.OPS), self._settings)
@@ -29,6 +31,7 @@ class Resolve:
         found = seen.find(order_id)
         with _told_what_is_not_possible():
             decided = seen.resolve(found, wanted)
+        self._waiting.tell([decided.id])
         resp.media = seen.show(decided)
 
 
@@ -57,7 +60,9 @@ def _told_what_is_not_possible() -> Iterator[None]:
         yield
     except NoSuchRoute as error:
         raise Problem(
-            422, str(error), [FieldError("/providerId", "has no route from this package")]
+            problems.NO_ROUTE_TO_PROVIDER,
+            str(error),
+            [FieldError("/providerId", "has no route from this package")],
         ) from None
     except NotPossible as error:
-        raise Problem(409, str(error)) from None
+        raise Problem(problems.DECISION_NOT_POSSIBLE, str(error)) from None

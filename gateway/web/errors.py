@@ -1,7 +1,7 @@
 """Every error as a problem of RFC 9457: `application/problem+json`."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -10,11 +10,18 @@ import falcon
 import peewee
 
 from gateway import log
+from gateway.web import problems
+from gateway.web.problems import ProblemType
 from models.db import database, sealed
 
 logger = log.get(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+#: What to say of a request for which there is nothing here.
+NOT_SERVED = {
+    404: "nothing is served under this path; orders are under /orders, and /docs lists all calls",
+    405: "this path does not take this method; the header Allow lists those that it takes",
+}
 #: `Retry-After` while the database is unavailable, in seconds.
 RETRY_AFTER_SECONDS = 5
 
@@ -30,15 +37,23 @@ class FieldError:
 class Problem(falcon.HTTPError):
     """An error whose answer says what is wrong and, for invalid input, where.
 
-    `headers` have `_` for `-` in their names; one that is None is left out.
+    `members` are further members of the answer. `headers` have `_` for `-` in their names; one that is None is left
+    out.
     """
 
     def __init__(
-        self, status: int, detail: str, errors: Sequence[FieldError] = (), **headers: str | None
+        self,
+        kind: ProblemType,
+        detail: str,
+        errors: Sequence[FieldError] = (),
+        members: Mapping[str, str] | None = None,
+        **headers: str | None,
     ) -> None:
         named = {name.replace("_", "-"): value for name, value in headers.items() if value is not None}
-        super().__init__(status, title=HTTPStatus(status).phrase, description=detail, headers=named)
+        super().__init__(kind.status, title=kind.title, description=detail, headers=named)
+        self.kind = kind
         self.errors = errors
+        self.members = members or {}
 
 
 def handle_errors(app: falcon.App[Any, Any]) -> None:
@@ -55,17 +70,28 @@ def handle_errors(app: falcon.App[Any, Any]) -> None:
 
 def _serialize(req: falcon.Request, resp: falcon.Response, error: falcon.HTTPError) -> None:
     status = error.status_code
+    kind = error.kind if isinstance(error, Problem) else _of_falcon(status)
     problem: dict[str, Any] = {
-        "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
+        "type": kind.type,
+        "title": kind.title,
         "status": status,
-        "detail": error.description or HTTPStatus(status).description or HTTPStatus(status).phrase,
+        "detail": error.description
+        or NOT_SERVED.get(status)
+        or HTTPStatus(status).description
+        or HTTPStatus(status).phrase,
     }
-    errors = getattr(error, "errors", ())
-    if errors:
-        problem["errors"] = [{"pointer": one.pointer, "detail": one.detail} for one in errors]
+    if isinstance(error, Problem):
+        problem |= error.members
+        if error.errors:
+            problem["errors"] = [{"pointer": one.pointer, "detail": one.detail} for one in error.errors]
     resp.content_type = MEDIA_TYPE
     resp.data = json.dumps(problem, ensure_ascii=False).encode()
+
+
+def _of_falcon(status: int) -> ProblemType:
+    """The kind of an error that Falcon raises itself."""
+    other = problems.BAD_REQUEST if status < HTTPStatus.INTERNAL_SERVER_ERROR else problems.INTERNAL_ERROR
+    return problems.OF_STATUS.get(status, other)
 
 
 def _unavailable(
@@ -75,13 +101,13 @@ def _unavailable(
     is_busy = isinstance(error, database.Unavailable)
     why = "every database connection for this is in use" if is_busy else "the database is unavailable"
     detail = f"{why}; try again, with the same Idempotency-Key if there was one"
-    raise Problem(503, detail, Retry_After=str(RETRY_AFTER_SECONDS)) from None
+    raise Problem(problems.DATABASE_UNAVAILABLE, detail, Retry_After=str(RETRY_AFTER_SECONDS)) from None
 
 
 def _too_slow(req: falcon.Request, resp: falcon.Response, error: Exception, params: dict[str, Any]) -> None:
     logger.warning("A list took too long.", action="list_too_slow", error=str(error))
     detail = f"{error}; narrow it, for example with `createdAfter` and `createdBefore`, or try again"
-    raise Problem(503, detail, Retry_After=str(RETRY_AFTER_SECONDS)) from None
+    raise Problem(problems.LIST_TOO_SLOW, detail, Retry_After=str(RETRY_AFTER_SECONDS)) from None
 
 
 def _refused(req: falcon.Request, resp: falcon.Response, error: Exception, params: dict[str, Any]) -> None:
@@ -94,10 +120,11 @@ def _unsealable(
     req: falcon.Request, resp: falcon.Response, error: sealed.Unsealable, params: dict[str, Any]
 ) -> None:
     logger.error("A sealed value cannot be opened.", action="unsealable", error=str(error))
-    raise Problem(500, f"{error}; for the operator: {error.cure}") from None
+    raise Problem(problems.UNREADABLE_VALUE, f"{error}; for the operator: {error.cure}") from None
 
 
 def _unexpected(req: falcon.Request, resp: falcon.Response, error: Exception, params: dict[str, Any]) -> None:
     logger.exception("A request failed.", action="request_failed", exc_info=error)
     request_id = req.context.get("request_id")
-    raise Problem(500, f"internal error; the log has the details under request {request_id}") from None
+    detail = f"internal error; the log has the details under request {request_id}"
+    raise Problem(problems.INTERNAL_ERROR, detail) from None

@@ -26,6 +26,8 @@ class Live:
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         resp.media = {"status": OK}
 
+    on_head = on_get
+
 
 class Ready:
     """Whether an order could be placed and handed to a worker; a 503 names what is down.
@@ -49,6 +51,8 @@ class Ready:
         wrong = [name for name, said in found.items() if said not in (OK, UNKNOWN)]
         resp.status = falcon.HTTP_503 if wrong else falcon.HTTP_200
         resp.media = {"status": f"down: {', '.join(wrong)}" if wrong else OK} | found
+
+    on_head = on_get
 
     def _queued(self) -> Mapping[str, str]:
         return {"broker": _told("broker", broker.obstacle(self._redis))}

@@ -21,8 +21,10 @@ from gateway import log
 from gateway.background import Rounds
 from gateway.broker import NAMESPACE
 from gateway.settings import Rate, Settings
+from gateway.web import problems
 from gateway.web.addresses import client_network
 from gateway.web.errors import Problem
+from gateway.web.problems import ProblemType
 
 logger = log.get(__name__)
 
@@ -234,7 +236,11 @@ class Limits:
         wait_seconds = self._of_keys.take(str(key_id))
         self._sharing.begin()
         if wait_seconds > 0:
-            _refuse(f"this key has made its {self._of_keys.rate} requests", wait_seconds)
+            _refuse(
+                problems.TOO_MANY_REQUESTS,
+                f"this key has made its {self._of_keys.rate} requests",
+                wait_seconds,
+            )
 
     def failure_from(self, req: falcon.Request) -> None:
         """Count a key, a signature or a sign-in that was wrong. Raises a 429 in place of the caller's own answer.
@@ -243,7 +249,11 @@ class Limits:
         """
         wait_seconds = self.count_failure(req)
         if wait_seconds > 0:
-            _refuse("too many wrong keys or signatures came from your address", wait_seconds)
+            _refuse(
+                problems.TOO_MANY_FAILURES,
+                "too many wrong keys or signatures came from your address",
+                wait_seconds,
+            )
 
     def count_failure(self, req: falcon.Request) -> float:
         """Count it, and let the caller answer; the seconds until its address may fail again, or 0."""
@@ -264,6 +274,6 @@ class Limits:
         return self._sharing.drain(timeout_seconds)
 
 
-def _refuse(why: str, wait_seconds: float) -> NoReturn:
+def _refuse(kind: ProblemType, why: str, wait_seconds: float) -> NoReturn:
     seconds = max(1, math.ceil(wait_seconds))
-    raise Problem(429, f"{why}; try again in {seconds} s", Retry_After=str(seconds))
+    raise Problem(kind, f"{why}; try again in {seconds} s", Retry_After=str(seconds))

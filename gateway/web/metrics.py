@@ -14,11 +14,12 @@ from prometheus_client.registry import Collector
 from gateway import broker
 from gateway.settings import Settings
 from gateway.web.auth import Keys
-from models import balances, denied, gauges, provider_counts, readiness, stock, stuck
+from models import balances, denied, gauges, outbox, provider_counts, readiness, stock, stuck
 from models.api_key import Scope
 from models.db import database
 from models.db.database import Use
 from models.gauges import ProviderGauge
+from models.outbox import Standing
 from models.provider_counts import Counted
 from models.status import Attention
 from models.stuck import Limits
@@ -64,7 +65,7 @@ CONFLICTS: Labelled = (
 )
 DENIED: Labelled = (
     "referans_provider_orders_unknown",
-    "Orders that it has accepted and says it does not know.",
+    "Orders that were sent to it and that it says it does not know.",
     "provider",
 )
 GAPS: Labelled = (
@@ -72,6 +73,23 @@ GAPS: Labelled = (
     "Times that its balance fell by what is no purchase of ours, which no person has acknowledged.",
     "provider",
 )
+#: What is told of the outbox.
+NOTIFICATIONS: dict[str, tuple[str, Callable[[Standing], float]]] = {
+    "referans_notifications_waiting": ("Notifications to be delivered.", lambda one: one.waiting),
+    "referans_notifications_oldest_seconds": (
+        "Age of the oldest notification that waits, in seconds.",
+        lambda one: one.oldest_waiting_seconds or 0.0,
+    ),
+    "referans_notifications_dead": ("Notifications that were given up.", lambda one: one.dead),
+    "referans_receivers_failing": (
+        "Receivers of notifications whose last answer was a failure.",
+        lambda one: one.failing_receivers,
+    ),
+    "referans_receivers_disabled": (
+        "Receivers that get nothing until a person enables them.",
+        lambda one: one.disabled_receivers,
+    ),
+}
 STOCK: Labelled = ("referans_stock_available", "Codes of our own that can be sold.", "stock")
 STOCK_LOW: Labelled = ("referans_stock_low", "Whether fewer are left than its providers want.", "stock")
 
@@ -93,6 +111,8 @@ class Metrics:
         self._keys.require_whole(req, Scope.OPS)
         resp.content_type = CONTENT_TYPE_LATEST
         resp.data = self._latest()
+
+    on_head = on_get
 
     def _latest(self) -> bytes:
         with self._lock:  # of several requests, one reads
@@ -127,6 +147,7 @@ class _Gauges(Collector):
                     *_of_orders(self._limits),
                     *_of_providers(),
                     *_of_stocks(),
+                    *_of_notifications(),
                 ]
         except database.UNAVAILABLE:
             return []
@@ -178,6 +199,12 @@ def _of_stocks() -> Iterator[Metric]:
     levels = stock.levels()
     yield _labelled(STOCK, {level.name: level.available for level in levels})
     yield _labelled(STOCK_LOW, {level.name: int(level.is_low) for level in levels})
+
+
+def _of_notifications() -> Iterator[Metric]:
+    standing = outbox.standing()
+    for name, (text, value) in NOTIFICATIONS.items():
+        yield _single(name, text, value(standing))
 
 
 def _single(name: str, text: str, value: float) -> Metric:

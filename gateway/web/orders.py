@@ -4,32 +4,32 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import falcon
 import peewee
 
-from gateway import broker
+from gateway import broker, providers
 from gateway.settings import Settings
-from gateway.web import bodies, schemas
+from gateway.web import bodies, problems, refusals, schemas
 from gateway.web.auth import Keys
 from gateway.web.batching import Batcher
 from gateway.web.cache import Snapshot
-from gateway.web.errors import FieldError, Problem
+from gateway.web.errors import Problem
 from gateway.web.seen import Seen
+from gateway.web.waiting import Waiting
 from models import idempotency, placing, tenants
 from models.api_key import Scope
 from models.db import database
+from models.db.database import Use
 from models.listing import Filter
-from models.placing import KeyReused, NoRoute, NoTenant, Placement, Repeated
+from models.placing import NoTenant, NotPlaced, Placement, Repeated
 
-NO_ROUTE = "no route leads from this package to a provider; add one with `gateway routes add`"
-NO_TENANT = (
-    "on this table every order belongs to a tenant, and this key belongs to none; create one with a tenant:"
-    " `gateway keys create NAME --tenant T`"
-)
 IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 #: Seconds after which the table is asked again whether orders must belong to a tenant.
 TENANCY_SECONDS = 60.0
+#: Seconds until a provider with a protocol that no other has is seen, and a changed protocol file.
+TERMS_SECONDS = 2.0
 #: The column of an order's tenant.
 TENANT_COLUMN = "tenantId"
 #: The SQLSTATE of a reference to a row that does not exist.
@@ -50,7 +50,7 @@ class Answer:
 
 
 #: What becomes of a placement.
-Reply = Answer | NoRoute | NoTenant | KeyReused
+Reply = Answer | NotPlaced
 
 
 class Orders:
@@ -64,14 +64,16 @@ class Orders:
     def __init__(self, keys: Keys, settings: Settings, pause: Callable[[], None]) -> None:
         self._keys = keys
         self._settings = settings
+        self._notify_rules = schemas.NotifyRules.of(settings)
         self._needs_tenant = Snapshot(tenants.is_required, TENANCY_SECONDS)
+        self._terms = Snapshot(providers.terms, TERMS_SECONDS)
         self._batcher = Batcher(
             self._place_now, placing.MAX_BATCH, may_repeat=database.was_undone, pause=pause
         )
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         key = self._keys.require(req, Scope.ORDERS_WRITE)
-        new = schemas.read_order(bodies.read_json(req))
+        new = schemas.read_order(bodies.read_json(req), self._notify_rules)
         answer = self._place(Placement(new, key.id, key.name, key.tenant_id, _idempotency_key(req)))
         if not answer.is_new:
             resp.set_header("Idempotency-Replayed", "true")
@@ -87,8 +89,10 @@ class Orders:
         following = schemas.cursor_after(found.end) if found.end else None
         resp.media = {"data": [schemas.show_order(one) for one in found.orders], "nextCursor": following}
 
+    on_head = on_get
+
     def _place(self, placement: Placement) -> Answer:
-        """Raises a 422."""
+        """Raises a 409 or 422."""
         try:
             [placed] = self._place_soon(placement)
         except peewee.DataError as error:
@@ -97,30 +101,27 @@ class Orders:
             detail = (
                 "this storefront's product and package ids are UUIDs; `productId` and `packageId` are not"
             )
-            raise Problem(422, detail) from None
+            raise Problem(problems.UNKNOWN_PRODUCT, detail) from None
         except peewee.IntegrityError as error:
-            raise self._explained(error) or error from None
-        if isinstance(placed, NoTenant):
-            raise Problem(422, NO_TENANT)
-        if isinstance(placed, NoRoute):
-            raise Problem(422, NO_ROUTE, [FieldError("/packageId", "has no route")])
-        if isinstance(placed, KeyReused):
-            raise Problem(422, str(placed))
+            raise self._explained(error, placement) or error from None
+        if isinstance(placed, NotPlaced):
+            raise refusals.problem_of(placed, placement.new)
         return placed
 
-    def _explained(self, error: peewee.IntegrityError) -> Problem | None:
+    def _explained(self, error: peewee.IntegrityError, placement: Placement) -> Problem | None:
         """What the table has refused; None if it is not known."""
         state = database.sqlstate(error)
         if state == NOT_NULL_VIOLATION and database.column(error) == TENANT_COLUMN:
             self._needs_tenant.get(0)  # it was altered
-            return Problem(422, NO_TENANT)
+            return refusals.problem_of(NoTenant(), placement.new)
         if state != FOREIGN_KEY_VIOLATION:
             return None
         with database.session():
             is_tenant = tenants.is_reference(database.constraint(error))
         if is_tenant:
-            return Problem(422, "this storefront has no such tenant any more; take a key of one that it has")
-        return Problem(422, "this storefront has no such product or package")
+            detail = "this storefront has no such tenant any more; take a key of one that it has"
+            return Problem(problems.UNKNOWN_TENANT, detail)
+        return Problem(problems.UNKNOWN_PRODUCT, "this storefront has no such product or package")
 
     def _place_soon(self, placement: Placement) -> list[Reply]:
         """In a batch, or alone if it must wait for its idempotency key, so that no other order waits for it."""
@@ -148,6 +149,8 @@ class Orders:
         with placing.place(
             placements,
             wake_seconds=self._settings.first_check_delay,
+            guard_seconds=self._settings.resend_guard,
+            terms=self._terms.get(),
             needs_tenant=needs_tenant,
             impatient=impatient,
         ) as placed:
@@ -163,7 +166,7 @@ class Orders:
 
 
 def _answer(placed: placing.Result) -> Reply:
-    if isinstance(placed, (NoRoute, NoTenant, KeyReused)):
+    if isinstance(placed, NotPlaced):
         return placed
     if isinstance(placed, Repeated):
         return Answer(json.loads(placed.answer)["id"], placed.answer, is_new=False)
@@ -171,23 +174,53 @@ def _answer(placed: placing.Result) -> Reply:
 
 
 class Order:
-    """One order."""
+    """One order, now or as soon as it has changed. While a request waits it holds no connection."""
 
-    needs_database = True
+    needs_body = True
     #: What the older storefront's API had under this name is a list here.
     OLD_LIST = "me"
 
-    def __init__(self, keys: Keys, settings: Settings) -> None:
+    def __init__(self, keys: Keys, settings: Settings, waiting: Waiting) -> None:
         self._keys = keys
         self._settings = settings
+        self._waiting = waiting
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, order_id: str) -> None:
         key = self._keys.require(req, Scope.ORDERS_READ)
         if order_id == self.OLD_LIST:
             orders = req.path.rstrip("/").removesuffix(f"/{self.OLD_LIST}")
-            raise Problem(404, f"no order has this id; to list orders, use GET {orders}?userIdentifier=…")
+            detail = f"no order has this id; to list orders, use GET {orders}?userIdentifier=…"
+            raise Problem(problems.ORDER_NOT_FOUND, detail)
+        query = schemas.read_query(schemas.GetOrder, req.params)
         seen = Seen(key, self._settings)
-        resp.media = seen.show(seen.find(order_id))
+        with database.session(Use.REQUEST):
+            found = seen.find(order_id)
+            if not query.wait or query.is_answered_by(found.external_status):
+                resp.media = seen.show(found)
+                return
+        resp.media = self._when_changed(req, seen, found.id, query)
+
+    on_head = on_get
+
+    def _when_changed(
+        self, req: falcon.Request, seen: Seen, order_id: str, query: schemas.GetOrder
+    ) -> dict[str, Any]:
+        """The order once it differs, or once the wait is over. Raises a 401 if the key was revoked meanwhile, a 503.
+
+        A database that is away meanwhile is waited for, too.
+        """
+        with self._waiting.place(order_id, query.came_from, query.wait or 0, req.env) as place:
+            while True:
+                is_over = not place.wait()
+                try:
+                    with database.session(Use.REQUEST):
+                        self._keys.confirm(req)
+                        found = seen.find(order_id)
+                        if is_over or query.is_answered_by(found.external_status):
+                            return seen.show(found)
+                except database.UNAVAILABLE:
+                    if is_over:
+                        raise
 
 
 class Events:
@@ -207,6 +240,8 @@ class Events:
         following = schemas.cursor_after_event(events[-1]) if more_follow else None
         shown = [schemas.show_event(event, found.sent_at) for event in events]
         resp.media = {"data": shown, "nextCursor": following}
+
+    on_head = on_get
 
 
 class Check:
@@ -231,17 +266,25 @@ class Cancel:
 
     needs_database = True
 
-    def __init__(self, keys: Keys, settings: Settings) -> None:
+    def __init__(self, keys: Keys, settings: Settings, waiting: Waiting) -> None:
         self._keys = keys
         self._settings = settings
+        self._waiting = waiting
 
     def on_post(self, req: falcon.Request, resp: falcon.Response, order_id: str) -> None:
         seen = Seen(self._keys.require(req, Scope.ORDERS_WRITE), self._settings)
-        resp.media = schemas.show_order(seen.cancel(seen.find(order_id)))
+        cancelled = seen.cancel(seen.find(order_id))
+        self._waiting.tell([cancelled.id])
+        resp.media = schemas.show_order(cancelled)
 
 
 def _idempotency_key(req: falcon.Request) -> str | None:
+    """Raises a 400, also for a key in a header that would protect nothing."""
+    if req.get_header("X-Idempotency-Key") is not None:
+        detail = "the header is called Idempotency-Key, not X-Idempotency-Key"
+        raise Problem(problems.INVALID_IDEMPOTENCY_KEY, detail)
     given = req.get_header("Idempotency-Key")
     if given is not None and not IDEMPOTENCY_KEY.fullmatch(given):
-        raise Problem(400, "Idempotency-Key must be 1 to 255 visible ASCII characters")
+        detail = "Idempotency-Key must be 1 to 255 visible ASCII characters"
+        raise Problem(problems.INVALID_IDEMPOTENCY_KEY, detail)
     return given

@@ -1,22 +1,40 @@
 """What the order API accepts and shows."""
 
 import base64
+import difflib
 import json
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, TypeVar
+from decimal import Decimal
+from typing import Annotated, Any, Literal, Self, TypeVar
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+)
 from pydantic.alias_generators import to_camel
+from pydantic_core import ErrorDetails
 
-from gateway.inputs import storable
+from gateway import shown
+from gateway.inputs import exact, storable
+from gateway.public_addresses import check_url
+from gateway.settings import Settings
+from gateway.web import problems
 from gateway.web.errors import FieldError, Problem
-from models import codes, status
+from gateway.web.problems import ProblemType
+from models import codes, status, texts
 from models.codes import Code
 from models.listing import Place
-from models.order import Order
-from models.placing import NewOrder
+from models.placing import Money, NewOrder
+from models.route import Offer
 from models.timeline import Event
 
 #: Orders on a page of the list, unless `limit` is given.
@@ -26,6 +44,20 @@ MAX_LIMIT = 100
 MAX_EVENT_ID = 2**63 - 1
 #: Errors listed in one answer, so that it stays small.
 MAX_ERRORS = 20
+#: Strings in `metadata`, and inputs in `fields`.
+MAX_ENTRIES = 20
+#: Characters of a name in `metadata` or `fields`, and of a value in `metadata`.
+MAX_NAME, MAX_METADATA = 40, 200
+#: The largest quantity of an order.
+MAX_QUANTITY = 1000
+#: Characters of a reference.
+MAX_REFERENCE = 64
+#: Longest time that a request may wait for an order, in seconds.
+MAX_WAIT_SECONDS = 60
+#: An amount of money, and the code of its currency.
+AMOUNT, CURRENCY = r"^[0-9]{1,8}(\.[0-9]{1,6})?$", r"^[A-Z][A-Z0-9]{2,9}$"
+#: How alike an unknown name and a known one must be, from 0 to 1, for the known one to be suggested.
+ALIKE = 0.8
 
 
 def _utc(at: datetime) -> datetime:
@@ -44,12 +76,17 @@ def _iso_8601(value: Any) -> datetime:
         raise ValueError("must be a time in ISO 8601, such as 2025-01-31T00:00:00Z") from None
 
 
-def _no_notifications(value: Any) -> None:
-    """Raises ValueError: a storefront that waits for a notification must hear that none will come."""
-    if value is not None:
+def _notify_url(value: str | None, info: ValidationInfo) -> str | None:
+    """Raises ValueError, also where nothing could be sent: a storefront that waits for it must hear that."""
+    if value is None:
+        return None
+    rules: NotifyRules = info.context or NotifyRules()
+    if not rules.is_signed:
         raise ValueError(
-            "notifications are not sent by this version; leave the field out and ask for the order"
+            "this gateway sends no notifications: they are signed, and it has no NOTIFY_SECRET;"
+            " leave the field out and ask for the order"
         )
+    return check_url(value, allow_private=rules.allow_private)
 
 
 def read_cursor(value: Any) -> Place:
@@ -74,7 +111,8 @@ def read_event_cursor(value: Any) -> int:
 
 Text = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(storable)]
 OptionalText = Annotated[str, Field(max_length=255), AfterValidator(storable)] | None
-Time = Annotated[datetime, BeforeValidator(_iso_8601)]
+OptionalUrl = Annotated[str, AfterValidator(storable)] | None
+Time = Annotated[datetime, BeforeValidator(_iso_8601, json_schema_input_type=datetime)]
 
 
 #: The body of a call.
@@ -83,19 +121,145 @@ Body = TypeVar("Body", bound=BaseModel)
 Query = TypeVar("Query", bound=BaseModel)
 
 
+@dataclass(frozen=True, slots=True)
+class NotifyRules:
+    """What a `notifyUrl` may be."""
+
+    #: There is a secret that signs notifications.
+    is_signed: bool = False
+    #: It may lead to a private address.
+    allow_private: bool = False
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """By these settings."""
+        return cls(bool(settings.notify_secret), settings.notify_allow_private)
+
+
 class _Input(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, alias_generator=to_camel, frozen=True)
+
+
+def _reference(value: str) -> str:
+    """Raises ValueError."""
+    if texts.visible(value) != value or any(character.isspace() for character in value):
+        raise ValueError("must consist of visible characters, without blanks")
+    return value
+
+
+def _input_name(name: str) -> str:
+    """Raises ValueError."""
+    if name in FIELDS_OF_THEIR_OWN:
+        raise ValueError("is a field of the order itself; it stands beside `fields`, not in it")
+    return name
+
+
+#: What is said of a value, by pydantic's type of error; its own words are for programmers of Python.
+IN_WORDS = {
+    "missing": "is required",
+    "string_type": "must be a string",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "finite_number": "must be a number",
+    "bool_type": "must be true or false",
+    "dict_type": "must be an object",
+    "model_type": "must be an object",
+    "greater_than_equal": "must be {ge:g} or more",
+    "less_than_equal": "must be {le:g} or less",
+    "string_too_short": "must not be empty",
+    "string_too_long": "must have at most {max_length} characters",
+    "too_long": "must have at most {max_length} entries",
+    "literal_error": "must be {expected}",
+    "enum": "must be {expected}",
+}
+#: The same, of what has to have a certain form.
+EXAMPLES = {
+    AMOUNT: 'must be a decimal in a string, such as "12.50"',
+    CURRENCY: "must be a code in capital letters, such as TRY",
+}
+#: What a route may ask for that is no part of `fields`.
+FIELDS_OF_THEIR_OWN = ("userIdentifier", "extraField")
+Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME), AfterValidator(storable)]
+Metadata = Annotated[str, Field(max_length=MAX_METADATA), AfterValidator(storable)]
+InputName = Annotated[Name, AfterValidator(_input_name)]
+InputValue = Annotated[str, Field(max_length=255), AfterValidator(storable)]
+
+
+class Amount(_Input):
+    """An amount of money."""
+
+    amount: Annotated[str, Field(pattern=AMOUNT, description="A decimal, such as 12.50.")]
+    currency: Annotated[str, Field(pattern=CURRENCY, description="Its code, such as TRY.")]
+
+    def money(self) -> Money:
+        """The same as a number."""
+        return Money(Decimal(self.amount), self.currency)
 
 
 class PlaceOrder(_Input):
     """The body of `POST /orders`."""
 
-    product_id: Text
-    package_id: Text
-    user_identifier: OptionalText = None
-    extra_field: OptionalText = None
-    quantity: Annotated[int, Field(ge=1, le=1000)] = 1
-    notify_url: Annotated[None, BeforeValidator(_no_notifications)] = None
+    product_id: Annotated[Text, Field(description="The product, as the storefront calls it.")]
+    package_id: Annotated[Text, Field(description="The package of the product.")]
+    user_identifier: Annotated[
+        OptionalText, Field(description="The player or the account that gets it, if it needs one.")
+    ] = None
+    extra_field: Annotated[
+        OptionalText, Field(description="A second input, such as a server or a phone number.")
+    ] = None
+    fields: Annotated[
+        dict[InputName, InputValue],
+        Field(
+            max_length=MAX_ENTRIES,
+            description="Further inputs by name, as `GET /routes/{productId}/{packageId}` lists them.",
+        ),
+    ] = {}
+    quantity: Annotated[
+        int, Field(ge=1, le=MAX_QUANTITY, description="How many of it."), BeforeValidator(exact)
+    ] = 1
+    reference: Annotated[
+        Annotated[str, Field(min_length=1, max_length=MAX_REFERENCE), AfterValidator(_reference)] | None,
+        Field(description="The storefront's own number for the order, unique in its tenant."),
+    ] = None
+    metadata: Annotated[
+        dict[Name, Metadata],
+        Field(
+            max_length=MAX_ENTRIES, description="Whatever the storefront wants to find in the order again."
+        ),
+    ] = {}
+    price: Annotated[Amount | None, Field(description="What the customer pays; for margins only.")] = None
+    max_cost: Annotated[
+        Amount | None,
+        Field(description="What the whole order may cost; a provider that is dearer does not get it."),
+    ] = None
+    allow_repeat: Annotated[
+        bool, Field(description="Place it even if the same player has just got the same package.")
+    ] = False
+    notify_url: Annotated[
+        OptionalUrl,
+        Field(description="Where to send notifications of it, in place of the gateway's `NOTIFY_URL`."),
+        AfterValidator(_notify_url),
+    ] = None
+
+    def order(self) -> NewOrder:
+        """The order that is described."""
+        return NewOrder(
+            product_id=self.product_id,
+            package_id=self.package_id,
+            user_identifier=self.user_identifier,
+            extra_field=self.extra_field,
+            quantity=self.quantity,
+            notify_url=self.notify_url,
+            fields=self.fields,
+            reference=self.reference,
+            metadata=self.metadata,
+            price=self.price.money() if self.price else None,
+            max_cost=self.max_cost.money() if self.max_cost else None,
+            allow_repeat=self.allow_repeat,
+        )
 
 
 def _says_something(value: str) -> str:
@@ -103,6 +267,15 @@ def _says_something(value: str) -> str:
     if not any(character.isalnum() for character in value):
         raise ValueError("must say why, in words")
     return value.strip()
+
+
+class GivenCode(_Input):
+    """A code in a body."""
+
+    code: str
+    pin: str | None = None
+    serial: str | None = None
+    expires_at: str | None = None
 
 
 #: The fields of a code in a body.
@@ -138,11 +311,21 @@ Why = Annotated[str, Field(max_length=500), AfterValidator(storable), AfterValid
 class ResolveOrder(_Input):
     """The body of `POST /orders/{id}/resolve`."""
 
-    reason: Why
-    external_status: Literal["completed", "failed", "reversed"] | None = None
-    accept: bool = False
-    pin_code: Annotated[tuple[Code, ...], BeforeValidator(_pin_code)] = ()
-    codes: Annotated[tuple[Code, ...], BeforeValidator(_listed_codes)] = ()
+    reason: Annotated[Why, Field(description="Why, in words; it stands on the timeline.")]
+    external_status: Annotated[
+        Literal["completed", "failed", "reversed"] | None, Field(description="What the order becomes.")
+    ] = None
+    accept: Annotated[bool, Field(description="Take the outcome that was kept as a conflict.")] = False
+    pin_code: Annotated[
+        tuple[Code, ...],
+        BeforeValidator(_pin_code, json_schema_input_type=str | None),
+        Field(description="Of a completed order: its code, where it is one text."),
+    ] = ()
+    codes: Annotated[
+        tuple[Code, ...],
+        BeforeValidator(_listed_codes, json_schema_input_type=list[GivenCode] | None),
+        Field(description="Of a completed order: its codes."),
+    ] = ()
 
     def all_codes(self) -> list[Code]:
         """`pinCode` first; a code that stands in `codes` too counts once."""
@@ -163,9 +346,13 @@ class ResolveOrder(_Input):
 class ResendOrder(_Input):
     """The body of `POST /orders/{id}/resend`."""
 
-    reason: Why
-    provider_id: Text | None = None
-    may_buy_twice: bool = False
+    reason: Annotated[Why, Field(description="Why, in words; it stands on the timeline.")]
+    provider_id: Annotated[
+        Text | None, Field(description="The provider that gets it; none: the first of its routes.")
+    ] = None
+    may_buy_twice: Annotated[
+        bool, Field(description="Send it even where a provider may have delivered it already.")
+    ] = False
 
 
 class ListOrders(BaseModel):
@@ -173,14 +360,55 @@ class ListOrders(BaseModel):
 
     model_config = ConfigDict(extra="forbid", alias_generator=to_camel, frozen=True)
 
-    external_status: status.ExternalStatus | None = None
-    provider_id: Text | None = None
-    user_identifier: Text | None = None
-    reference: Text | None = None
-    created_after: Time | None = None
-    created_before: Time | None = None
-    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] = DEFAULT_LIMIT
-    cursor: Annotated[Place | None, BeforeValidator(read_cursor)] = None
+    external_status: Annotated[
+        status.ExternalStatus | None, Field(description="Only those in this state.")
+    ] = None
+    provider_id: Annotated[
+        Text | None, Field(description="Only those that this provider has or had last.")
+    ] = None
+    user_identifier: Annotated[Text | None, Field(description="Only those for this player.")] = None
+    reference: Annotated[
+        Text | None, Field(description="Only the one with this number of the storefront.")
+    ] = None
+    created_after: Annotated[Time | None, Field(description="Only those placed at this time or later.")] = (
+        None
+    )
+    created_before: Annotated[Time | None, Field(description="Only those placed before this time.")] = None
+    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT, description="Orders on a page.")] = DEFAULT_LIMIT
+    cursor: Annotated[
+        Place | None,
+        BeforeValidator(read_cursor, json_schema_input_type=str),
+        Field(description="Where the page begins: `nextCursor` of the page before, unchanged."),
+    ] = None
+
+
+class GetOrder(BaseModel):
+    """The query of `GET /orders/{id}`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    wait: Annotated[
+        float | None,
+        Field(
+            ge=0,
+            le=MAX_WAIT_SECONDS,
+            allow_inf_nan=False,
+            description="Seconds to wait for `externalStatus` to become another than `from`.",
+        ),
+    ] = None
+    came_from: Annotated[
+        status.ExternalStatus | None,
+        Field(
+            alias="from",
+            description="The `externalStatus` that is known already; none: any that is not final.",
+        ),
+    ] = None
+
+    def is_answered_by(self, external_status: str) -> bool:
+        """Whether an order that is so need not be waited for."""
+        if self.came_from is None:
+            return not status.is_open(external_status)
+        return external_status != self.came_from
 
 
 class ListEvents(BaseModel):
@@ -189,23 +417,27 @@ class ListEvents(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     #: Most timelines are one page.
-    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] = MAX_LIMIT
-    cursor: Annotated[int, BeforeValidator(read_event_cursor)] = 0
+    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT, description="Events on a page.")] = MAX_LIMIT
+    cursor: Annotated[
+        int,
+        BeforeValidator(read_event_cursor, json_schema_input_type=str),
+        Field(description="Where the page begins: `nextCursor` of the page before, unchanged."),
+    ] = 0
 
 
-def read_order(body: Mapping[str, Any]) -> NewOrder:
+def read_order(body: Mapping[str, Any], rules: NotifyRules) -> NewOrder:
     """The order that a body describes. Raises a 422 that says what is wrong, and where."""
     try:
-        return NewOrder(**PlaceOrder.model_validate(body).model_dump())
+        return PlaceOrder.model_validate(body, context=rules).order()
     except ValidationError as error:
-        raise Problem(422, "the order is not valid", _field_errors(error)) from None
+        raise _invalid(problems.INVALID_ORDER, "the order is not valid", error, PlaceOrder) from None
 
 
 def read_resolution(body: Mapping[str, Any]) -> ResolveOrder:
     """What a person decides. Raises a 422 that says what is wrong, and where."""
     found = _read(ResolveOrder, body)
     if faults := found.faults():
-        raise Problem(422, "the decision contradicts itself", faults)
+        raise Problem(problems.INVALID_DECISION, "the decision contradicts itself", faults)
     return found
 
 
@@ -218,7 +450,7 @@ def _read(kind: type[Body], body: Mapping[str, Any]) -> Body:
     try:
         return kind.model_validate(body)
     except ValidationError as error:
-        raise Problem(422, "the decision is not valid", _field_errors(error)) from None
+        raise _invalid(problems.INVALID_DECISION, "the decision is not valid", error, kind) from None
 
 
 def read_query(kind: type[Query], params: Mapping[str, Any]) -> Query:
@@ -226,21 +458,55 @@ def read_query(kind: type[Query], params: Mapping[str, Any]) -> Query:
     try:
         return kind.model_validate(params)
     except ValidationError as error:
-        raise Problem(400, "the query is not valid", _field_errors(error)) from None
+        raise _invalid(problems.INVALID_QUERY, "the query is not valid", error, kind) from None
 
 
-def _field_errors(error: ValidationError) -> list[FieldError]:
-    found = error.errors(include_url=False, include_input=False, include_context=False)
-    words = {"Extra inputs are not permitted": "is not a field of this request"}
+def _invalid(kind: ProblemType, detail: str, error: ValidationError, model: type[BaseModel]) -> Problem:
+    return Problem(kind, detail, _field_errors(error, model)[:MAX_ERRORS])
+
+
+def _field_errors(error: ValidationError, model: type[BaseModel]) -> list[FieldError]:
+    """One for each field: of one that has another name, not also that it is missing under its own."""
+    found = error.errors(include_url=False, include_input=False)
+    known = [each.alias or name for name, each in model.model_fields.items()]
+    meant: dict[tuple[int | str, ...], str | None] = {
+        one["loc"]: _alike(str(one["loc"][0]), known)
+        for one in found
+        if one["type"] == "extra_forbidden" and len(one["loc"]) == 1
+    }
     return [
-        FieldError(_pointer(one["loc"]), words.get(one["msg"], one["msg"].removeprefix("Value error, ")))
-        for one in found[:MAX_ERRORS]
+        FieldError(_pointer(one["loc"]), _in_words(one, meant.get(one["loc"])))
+        for one in found
+        if one["type"] != "missing" or one["loc"][0] not in meant.values()
     ]
 
 
+def _in_words(fault: ErrorDetails, meant: str | None) -> str:
+    """What is wrong with a field, without its value."""
+    if fault["type"] == "extra_forbidden":
+        return "is not a field of this request" + (f"; did you mean `{meant}`?" if meant else "")
+    limits = fault.get("ctx", {})
+    if limits.get("pattern") in EXAMPLES:
+        return EXAMPLES[limits["pattern"]]
+    words = IN_WORDS.get(fault["type"])
+    return words.format(**limits) if words else fault["msg"].removeprefix("Value error, ")
+
+
+def _alike(name: str, known: Sequence[str]) -> str | None:
+    """The known name that was probably meant: `productId` by `product_id`, `ProductID` and `produktId`."""
+    plain = {_plain_name(each): each for each in known}
+    found = difflib.get_close_matches(_plain_name(name[: 2 * MAX_NAME]), plain, n=1, cutoff=ALIKE)
+    return plain[found[0]] if found else None
+
+
+def _plain_name(name: str) -> str:
+    return re.sub(r"[_\W]", "", name).casefold()
+
+
 def _pointer(location: tuple[int | str, ...]) -> str:
-    """A JSON pointer (RFC 6901)."""
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1")[:255] for part in location)
+    """A JSON pointer (RFC 6901). Of a name that is wrong, pydantic says so behind it."""
+    parts = location[:-1] if len(location) > 2 and location[-1] == "[key]" else location
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1")[:255] for part in parts)
 
 
 def cursor_after(place: Place) -> str:
@@ -257,57 +523,32 @@ def _cursor(place: Any) -> str:
     return base64.urlsafe_b64encode(json.dumps(place).encode()).decode().rstrip("=")
 
 
-#: The fields of an order that the API shows, in the order of the contract; `pin_code` and `codes`
-#: only to keys that may read them.
-FIELDS = (
-    "id",
-    "order_no",
-    "tenant_id",
-    "product_id",
-    "package_id",
-    "quantity",
-    "user_identifier",
-    "extra_field",
-    "status",
-    "external_status",
-    "failure_reason",
-    "attention",
-    "provider_id",
-    "provider_referans",
-    "external_order_id",
-    "pin_code",
-    "codes",
-    "receipt",
-    "cost",
-    "last_message",
-    "created_at",
-    "sent_at",
-    "last_sync_at",
-    "completed_at",
-    "reversed_at",
-    "duration_ms",
-)
-#: The fields of an order that the API does not show, or shows within another one. A new field stands in one of the two.
-HIDDEN = ("notify_url", "cost_amount", "cost_currency")
-#: (field, name in the API) of what is shown.
-NAMES = tuple((field, to_camel(field)) for field in FIELDS)
+#: The order as the API shows it.
+show_order = shown.show_order
 
 
-def show_order(order: Order, codes: Sequence[Code] | None = None) -> dict[str, Any]:
-    """The order as the API shows it; with `pinCode` and `codes` only if the codes (or an empty list) are given."""
-    shown = {name: _plain(getattr(order, field, None)) for field, name in NAMES}
-    if order.cost_amount is not None:
-        shown["cost"] = {"amount": str(order.cost_amount), "currency": order.cost_currency}
-    if codes is None:
-        del shown["pinCode"], shown["codes"]
-    else:
-        shown |= {"pinCode": codes[0].code if codes else None, "codes": [_show_code(each) for each in codes]}
-    return shown
+#: What the inputs are that every order has.
+DESCRIPTIONS = {
+    "userIdentifier": "The player or the account that gets it.",
+    "extraField": "A second input, such as a server or a phone number.",
+}
+#: What any other one is.
+FURTHER_INPUT = "A further input of this package; it stands in `fields`."
 
 
-def _show_code(code: Code) -> dict[str, str]:
-    named = {"code": code.code, "pin": code.pin, "serial": code.serial, "expiresAt": code.expires_at}
-    return {name: value for name, value in named.items() if value is not None}
+def show_route(offers: Sequence[Offer], inputs: Mapping[str, bool], most: int) -> dict[str, Any]:
+    """What an order needs that may take these routes, the first one first; `inputs` by name, whether each is needed."""
+    first = offers[0]
+    cost = None if first.cost is None else {"amount": str(first.cost), "currency": first.currency}
+    return {
+        "fields": [
+            {"name": name, "required": required, "description": DESCRIPTIONS.get(name, FURTHER_INPUT)}
+            for name, required in inputs.items()
+        ],
+        "quantity": most,
+        "cost": cost,
+        "available": any(offer.takes_orders for offer in offers),
+    }
 
 
 def show_event(event: Event, sent_at: datetime | None) -> dict[str, Any]:
@@ -317,7 +558,7 @@ def show_event(event: Event, sent_at: datetime | None) -> dict[str, Any]:
     """
     was_sent = sent_at is not None and sent_at <= event.at
     return {
-        "at": _plain(event.at),
+        "at": shown.plain(event.at),
         "source": event.source,
         "from": _status(event.came_from, was_sent),
         "to": _status(event.went_to, was_sent),
@@ -328,9 +569,3 @@ def show_event(event: Event, sent_at: datetime | None) -> dict[str, Any]:
 
 def _status(word: str | None, was_sent: bool) -> str | None:
     return None if word is None else status.read(word, was_sent=was_sent).value
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-    return value

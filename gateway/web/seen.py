@@ -4,19 +4,21 @@ The only way from a request to stored orders: other modules of gateway.web may n
 by their ids (tests/gateway/web/test_tenants.py). What takes an `Order` gets one that the key sees.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from gateway import broker, log, providers
 from gateway.settings import Settings
-from gateway.web import schemas
+from gateway.web import problems, schemas
 from gateway.web.errors import Problem
 from models import listing, lookup, order, plans, resolving, timeline, unsent
 from models.api_key import ApiKey, Scope
+from models.claims import Asking
 from models.codes import Code
 from models.listing import Filter, Page
 from models.order import Order
 from models.plans import Requested
-from models.status import ExternalStatus, Source
+from models.status import Attention, ExternalStatus, Source
 from models.stuck import Limits
 from models.tenants import View
 from models.timeline import Event
@@ -40,7 +42,10 @@ class Seen:
         """The order with this id. Raises a 404: the same for another tenant's order as for one that does not exist."""
         found = lookup.by_id(order_id, self._view, self._limits)
         if found is None:
-            raise Problem(404, "no order has this id")
+            raise Problem(
+                problems.ORDER_NOT_FOUND,
+                "no order has this id; GET /orders?reference=… finds one by your own number for it",
+            )
         log.bind(order_id=found.id)
         return found
 
@@ -71,7 +76,7 @@ class Seen:
         asking = providers.asking_of(found.provider_id)
         requested = plans.request_check(found.id, asking)
         if requested is None:
-            raise Problem(409, plans.why_unasked(found, asking))
+            raise Problem(problems.CANNOT_CHECK, _why_not_checked(found, asking))
         if requested is Requested.PLANNED:
             name = self._key.name
             timeline.record(found.id, Source.API, f"check requested with key {name}", by=name)
@@ -81,16 +86,16 @@ class Seen:
         """The order, cancelled. Raises a 409 if it was sent."""
         timeout = self._settings.order_timeout
         if not unsent.cancel(found.id, self._key.name, order_timeout_seconds=timeout):
-            raise Problem(409, _why_not_cancelled(self.find(found.id)))
+            raise Problem(problems.CANNOT_CANCEL, _why_not_cancelled(self.find(found.id)))
+        broker.wake_notifier()
         return self.find(found.id)
 
     def resolve(self, found: Order, wanted: schemas.ResolveOrder) -> Order:
         """The order as a person has decided it. Raises resolving.NotPossible."""
         by, reason = self._key.name, wanted.reason
-        if wanted.accept:
-            resolving.accept(found.id, by=by, reason=reason)
-            return self.find(found.id)
-        match wanted.external_status:
+        match "accept" if wanted.accept else wanted.external_status:
+            case "accept":
+                resolving.accept(found.id, by=by, reason=reason)
             case "completed":
                 resolving.complete(found.id, wanted.all_codes(), by=by, reason=reason)
             case "failed":
@@ -99,6 +104,7 @@ class Seen:
                 resolving.reverse(found.id, by=by, reason=reason)
             case None:
                 resolving.dismiss(found.id, by=by, reason=reason)
+        broker.wake_notifier()
         return self.find(found.id)
 
     def resend(self, found: Order, wanted: schemas.ResendOrder) -> Order:
@@ -124,6 +130,20 @@ class Seen:
         name = self._key.name
         note = f"codes read with key {name}"
         timeline.record_once(found.id, Source.API, note, name, within_seconds=READING_SECONDS)
+
+
+def changed(waited_for: Sequence[tuple[str, ExternalStatus | None]]) -> list[int]:
+    """Of orders that keys of this process have found, the positions of those that are not any more as they were.
+
+    See `lookup.changed`. It tells nothing of them; who waits for one finds it again, as the key sees it.
+    """
+    return lookup.changed(waited_for)
+
+
+def _why_not_checked(found: Order, asking: Asking) -> str:
+    if found.attention == Attention.MANUAL:
+        return "a person fulfils the order, so that no provider can be asked about it"
+    return plans.why_unasked(found, asking)
 
 
 def _why_not_cancelled(found: Order) -> str:

@@ -24,6 +24,7 @@ def bind_from(
         schema=schema,
         seal_pins=seal_pins,
         has_receiver=settings.notify_url is not None,
+        tells=settings.notify_url is not None or settings.notify_secret is not None,
     )
 
 
@@ -37,16 +38,17 @@ def bind(
     schema: str = SCHEMA,
     seal_pins: SealPins = SealPins.AUTO,
     has_receiver: bool = False,
+    tells: bool = True,
 ) -> database.Pool:
     """Use the database at `url`, and seal and unseal with `encryption_keys` (the first one seals).
 
     The gateway's own tables are those of `schema`. With `has_receiver`, notifications are written of orders without a
-    `notifyUrl`, too.
+    `notifyUrl`, too; without `tells`, of none.
     Returns the pool, of at most `pool_size` connections; none is opened yet. `name` shows in pg_stat_activity.
     """
     pool = database.connect(url, pool_size=pool_size, shares=shares, name=name, schema=schema)
     database.bind(pool)
     sealed.bind(encryption_keys)
     pins.bind(seal_pins)
-    receiver.bind(has_receiver)
+    receiver.bind(has_receiver, tells=tells)
     return pool

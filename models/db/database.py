@@ -348,6 +348,17 @@ def load(kind: type[Row], sql: str, parameters: Mapping[str, Any] | Sequence[Any
     return [kind(*each) for each in found]
 
 
+def load_beside(
+    kind: type[Row], sql: str, parameters: Mapping[str, Any], further: str
+) -> list[tuple[Row, Any]]:
+    """`load`, and of each row the value of one `further` column, which is the last one."""
+    names, found = _execute(sql, parameters)
+    expected = (*kind.__dataclass_fields__, further)
+    if names != expected:
+        raise TypeError(f"{kind.__name__} has, with {further}, {expected}, the statement returns {names}")
+    return [(kind(*each[:-1]), each[-1]) for each in found]
+
+
 def load_list(kind: type[Row], sql: str, parameters: Mapping[str, Any]) -> list[Row]:
     """`load`, for a list: with a statement timeout of its own, in the same round trip. Raises TooSlow."""
     try:

@@ -102,7 +102,8 @@ def _tell_of_others(pool: database.Pool, before: State, echo: Echo) -> None:
 
 
 def _is_in_schema(pool: database.Pool, table: str) -> bool:
-    return bool(pool.execute_sql("SELECT to_regclass(%s)", (f"{quoted(pool.schema)}.{table}",)).fetchone()[0])
+    named = "SELECT FROM pg_class WHERE relname = %s AND relnamespace = to_regnamespace(%s)"
+    return bool(pool.execute_sql(named, (table, quoted(pool.schema))).rowcount)
 
 
 def _refuse_other_columns(before: State, step: Step, table: str) -> None:
@@ -143,8 +144,16 @@ def _apply(pool: database.Pool, step: Step, echo: Echo) -> str:
 
 
 def _settle(pool: database.Pool, echo: Echo) -> None:
-    """What is decided once, and the column for codes."""
+    """What is decided once, the column for codes, and what the role lacks if it is to run the gateway, too."""
     installation.decide(pool)
+    _widen(pool, echo)
+    for lack in rights.to_run(pool, expected.home(pool)):
+        echo(
+            f"note: this role {lack.what}; if it is to run the gateway, an administrator gives it: {lack.cure}"
+        )
+
+
+def _widen(pool: database.Pool, echo: Echo) -> None:
     limit, users = pin_column.limit(pool), pin_column.users(pool)
     if limit is None:
         return

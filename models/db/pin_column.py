@@ -14,8 +14,14 @@ def limit(pool: database.Pool) -> int | None:
 
 
 def users(pool: database.Pool) -> list[str]:
-    """What forbids to widen it: views and rules that use the column."""
-    return [name for (name,) in pool.execute_sql(USERS, (expected.home(pool), ORDERS)).fetchall()]
+    """What forbids to widen it: views, triggers, generated columns, policies, … that use the column.
+
+    Each on one line, since a script has them in a comment.
+    """
+    return [
+        " ".join(name.split())
+        for (name,) in pool.execute_sql(USERS, (expected.home(pool), ORDERS)).fetchall()
+    ]
 
 
 def widening(home: str) -> str:
@@ -36,14 +42,23 @@ JOIN pg_class AS c ON c.oid = a.attrelid
 JOIN pg_namespace AS n ON n.oid = c.relnamespace
 WHERE n.nspname = %s AND c.relname = %s AND a.attname = 'pinCode' AND NOT a.attisdropped AND a.atttypmod > 4
 """
+#: Defaults of the column itself, constraints and indexes are altered with it.
 USERS = """
-SELECT DISTINCT 'the view ' || quote_ident(view.relname)
+SELECT DISTINCT CASE
+    WHEN view.relkind IN ('v', 'm') THEN 'the view ' || quote_ident(view.relname)
+    WHEN computed.oid IS NOT NULL THEN 'the generated column ' || quote_ident(made.attname)
+    ELSE 'the ' || pg_describe_object(uses.classid, uses.objid, uses.objsubid)
+END
 FROM pg_depend AS uses
-JOIN pg_rewrite AS rule ON rule.oid = uses.objid
-JOIN pg_class AS view ON view.oid = rule.ev_class
-JOIN pg_class AS c ON c.oid = uses.refobjid
+JOIN pg_class AS c ON c.oid = uses.refobjid AND uses.refclassid = 'pg_class'::regclass
 JOIN pg_namespace AS n ON n.oid = c.relnamespace
 JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = uses.refobjsubid
-WHERE uses.classid = 'pg_rewrite'::regclass AND n.nspname = %s AND c.relname = %s AND a.attname = 'pinCode'
+LEFT JOIN pg_rewrite AS rule ON uses.classid = 'pg_rewrite'::regclass AND rule.oid = uses.objid
+LEFT JOIN pg_class AS view ON view.oid = rule.ev_class
+LEFT JOIN pg_attrdef AS computed ON uses.classid = 'pg_attrdef'::regclass AND computed.oid = uses.objid
+LEFT JOIN pg_attribute AS made ON made.attrelid = computed.adrelid AND made.attnum = computed.adnum
+WHERE n.nspname = %s AND c.relname = %s AND a.attname = 'pinCode'
+    AND uses.classid NOT IN ('pg_class'::regclass, 'pg_constraint'::regclass, 'pg_statistic_ext'::regclass)
+    AND computed.adnum IS DISTINCT FROM a.attnum
 ORDER BY 1
 """

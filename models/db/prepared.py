@@ -13,6 +13,15 @@ PLACE = re.compile(
 class Prepared(str):
     """SQL that is prepared; it is used with `database.rows` like any other."""
 
+    #: What is set for its transaction, in the same round trip.
+    setting = ""
+
+    def within(self, setting: str) -> "Prepared":
+        """The same statement, with `setting` (as SET LOCAL takes it) until the end of its transaction."""
+        within = Prepared(self)
+        within.setting = f"SET LOCAL {setting}; "
+        return within
+
     @cached_property
     def name(self) -> str:
         """Its name in PostgreSQL. It depends on the text, so that two versions of the code never share one."""
@@ -26,7 +35,7 @@ class Prepared(str):
     @cached_property
     def execute(self) -> str:
         """The statement that runs it; it takes the values that the SQL itself would take."""
-        return self._parts[1]
+        return self.setting + self._parts[1]
 
     @cached_property
     def _parts(self) -> tuple[str, str]:

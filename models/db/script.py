@@ -59,7 +59,8 @@ def write(pool: database.Pool, role: str | None = None) -> str:
     own, on_orders = _split([step for step in lacking.steps if step.is_atomic])
     ending = [*on_orders, *_decided(pool, lacking.steps, home), *_widened(pool, home)]
     if role:
-        ending += rights.grants(pool, home, role)
+        own += rights.grants(pool, home, role)
+        ending.append(rights.grant_on_orders(home, quoted(role)))
     parts = [*moved, *_transaction([*([] if moved else begin), *own, *ending])]
     for step in lacking.steps:
         if not step.is_atomic:

@@ -27,6 +27,7 @@ COPIED = (
     "actors",
     "models",
     "migrations",
+    "clients",
     "tests",
     "setup.cfg",
     "pyproject.toml",
@@ -52,7 +53,11 @@ class Guard:
 DESCRIBED = "gateway/providers/described"
 PLAN, SETTLE = "tests/models/test_claims.py", "tests/models/test_settle.py"
 INBOX, PLACING = "tests/models/test_inbox.py", "tests/models/test_placing.py"
+RULES, WAITING = "tests/models/test_placing_rules.py", "tests/gateway/web/test_waiting.py"
+STOREFRONT, COSTS = "tests/gateway/web/test_storefront_api.py", "tests/gateway/fulfilment/test_costs.py"
 CALLBACKS = "tests/gateway/web/test_callbacks.py"
+NOTIFYING = "tests/gateway/fulfilment/test_notifying.py"
+CLIENTS = "tests/clients/test_clients.py"
 LIMITS, ACCESS = "tests/gateway/web/test_limits.py", "tests/gateway/web/test_access.py"
 SETTINGS, RESEALING = "tests/gateway/test_settings.py", "tests/models/test_resealing.py"
 LOGGED = (
@@ -412,7 +417,7 @@ GUARDS = [
     Guard(
         "a fault of this machine is no fault of a provider",
         "gateway/outbound.py",
-        "kind = LocalFault if _is_local(error) else NoAnswer",
+        "kind = LocalFault if is_local(error) else NoAnswer",
         "kind = NoAnswer",
         OWN_TROUBLE,
     ),
@@ -656,7 +661,7 @@ GUARDS = [
     Guard(
         "a reference that is taken is drawn again",
         "models/placing.py",
-        "if database.constraint(error) != REFERENCE_INDEX:",
+        "if database.sqlstate(error) != UNIQUE_VIOLATION:",
         "if True:",
         PLACING,
     ),
@@ -670,8 +675,8 @@ GUARDS = [
     Guard(
         "a provider that cannot be used is passed over",
         "gateway/fulfilment/routing.py",
-        "    while found := route.next_for(product, package, tried, tenant_id=claimed.tenant_id):",
-        "    if found := route.next_for(product, package, tried, tenant_id=claimed.tenant_id):",
+        "    while found := route.next_for(product, package, tried, tenant_id",
+        "    if found := route.next_for(product, package, tried, tenant_id",
         DISPATCHING,
     ),
     Guard(
@@ -754,7 +759,7 @@ GUARDS = [
     Guard(
         "a request that waits for a key delays no other",
         "models/placing.py",
-        "if keyed and impatient:",
+        "if impatient and (keyed or any(names)):",
         "if False:",
         "tests/gateway/web/test_idempotency.py",
     ),
@@ -1073,8 +1078,8 @@ GUARDS = [
     Guard(
         "a code that never comes needs a person",
         "models/claims.py",
-        "attention = CASE WHEN p.given_up THEN COALESCE(o.attention, 'no_code')",
-        "attention = CASE WHEN false THEN COALESCE(o.attention, 'no_code')",
+        "attention = CASE WHEN p.given_up THEN COALESCE({GRAVE}, 'no_code')",
+        "attention = CASE WHEN false THEN COALESCE({GRAVE}, 'no_code')",
         CODE_ASKS,
     ),
     Guard(
@@ -1104,6 +1109,132 @@ GUARDS = [
         "REFERANS_DIGITS = 15",
         "REFERANS_DIGITS = 18",
         PLACING,
+    ),
+    Guard(
+        "a reference of the storefront is one order",
+        "migrations/0030_reference_index.py",
+        "CREATE UNIQUE INDEX",
+        "CREATE INDEX",
+        RULES,
+    ),
+    Guard(
+        "a reference that is used is told",
+        "models/place.sql",
+        "            WHEN used.id IS NOT NULL THEN 'reference_used'\n",
+        "",
+        RULES,
+    ),
+    Guard(
+        "a reference twice at once is one order",
+        "models/placing.py",
+        "if not taken.intersection(names[position]):",
+        "if True:",
+        RULES,
+    ),
+    Guard(
+        "a batch that takes turns is one commit",
+        "models/placing.py",
+        "if keyed or takes_turns else nullcontext()",
+        "if keyed else nullcontext()",
+        RULES,
+    ),
+    Guard(
+        "a repeated key is answered before anything else is looked at",
+        "models/placing.py",
+        "    if placement.key not in known:\n",
+        "    if placement.key not in known or refusal:\n",
+        f"{RULES} {STOREFRONT}",
+    ),
+    Guard(
+        "a key in another header protects nothing",
+        "gateway/web/orders.py",
+        'if req.get_header("X-Idempotency-Key") is not None:',
+        "if False:",
+        STOREFRONT,
+    ),
+    Guard(
+        "the same order sent twice is told",
+        "models/place.sql",
+        "            WHEN recent.id IS NOT NULL THEN 'sent_twice'\n",
+        "",
+        RULES,
+    ),
+    Guard(
+        "the same order sent to two processes is one",
+        "models/place.sql",
+        "    WHERE i.is_guarded\n    ORDER BY key\n",
+        "    WHERE false\n    ORDER BY key\n",
+        RULES,
+    ),
+    Guard(
+        "a dearer provider gets no order",
+        "models/route.py",
+        "OR r.cost * COALESCE({quantity}, 1) <= {max_cost} AND",
+        "OR",
+        RULES,
+    ),
+    Guard(
+        "a cost in another currency is not known",
+        "models/route.py",
+        " AND r.currency = {max_cost_currency})",
+        ")",
+        RULES,
+    ),
+    Guard(
+        "rerouting keeps to what an order may cost",
+        "gateway/fulfilment/routing.py",
+        "tenant_id=claimed.tenant_id, limit=limit)",
+        "tenant_id=claimed.tenant_id)",
+        COSTS,
+    ),
+    Guard(
+        "a person resends to no dearer provider",
+        "models/resolving.py",
+        "only=provider_id, limit=limit)",
+        "only=provider_id)",
+        COSTS,
+    ),
+    Guard(
+        "more than a provider takes at once is refused at once",
+        "models/placing.py",
+        "i.quantity <= COALESCE({_MOST}, i.quantity))",
+        "i.quantity <= COALESCE({_MOST} * 1000, i.quantity))",
+        RULES,
+    ),
+    Guard(
+        "what a route needs is in the order",
+        "models/place.sql",
+        "            WHEN missing.names IS NOT NULL THEN 'missing_fields'\n",
+        "",
+        RULES,
+    ),
+    Guard(
+        "what a provider says of our account is not shown",
+        "models/outcome.py",
+        "return ACCOUNT_MESSAGE if self.failure_reason is FailureReason.ACCOUNT else self.message",
+        "return self.message",
+        "tests/models/test_outcome.py",
+    ),
+    Guard(
+        "a key that is revoked while it waits gets no answer",
+        "gateway/web/orders.py",
+        "                        self._keys.confirm(req)\n",
+        "",
+        WAITING,
+    ),
+    Guard(
+        "who waits is told at the end of the process",
+        "gateway/web/waiting.py",
+        "        for place in self._all():\n            place.end()\n",
+        "",
+        WAITING,
+    ),
+    Guard(
+        "trouble with the database ends no wait",
+        "gateway/web/waiting.py",
+        "        except Exception as error:\n            if not self._is_failing",
+        "        except LookupError as error:\n            if not self._is_failing",
+        WAITING,
     ),
     Guard(
         "a reference is unique among our orders",
@@ -1377,14 +1508,14 @@ GUARDS = [
     Guard(
         "an order that waits for a person is planned by nobody",
         "models/plans.py",
-        '\n    AND (o.attention IS NULL OR o.attention = \'{Attention.TIMED_OUT}\' AND o."attentionAt" < o."sentAt"))',
+        '\n    AND (o.attention IS NULL OR o."attentionAt" < o."sentAt"))',
         ")",
         MANUAL,
     ),
     Guard(
         "an order that waits for a person does not time out",
         "gateway/fulfilment/checking.py",
-        "if providers.needs_person(assigned.provider) and _is_left_to_person(order_id):",
+        "if providers.needs_person(assigned.provider) and _is_left_to_person(worker, order_id):",
         "if False:",
         MANUAL,
     ),
@@ -1441,7 +1572,7 @@ GUARDS = [
     Guard(
         "an order that timed out elsewhere needs a person",
         "models/settle.sql",
-        "            WHEN n.times_out THEN COALESCE(o.attention, 'timed_out')\n",
+        "            WHEN n.times_out THEN COALESCE({grave}, 'timed_out')\n",
         "",
         OTHERS_TIMED_OUT,
     ),
@@ -1514,6 +1645,64 @@ GUARDS = [
         """"adoptedAt" = CASE WHEN n.ends THEN NULL ELSE o."adoptedAt" END""",
         """"adoptedAt" = o."adoptedAt\"""",
         OTHERS,
+    ),
+    Guard(
+        "another system's order that was sent again is followed again",
+        "models/plans.py",
+        'AND (o.attention IS NULL OR o."attentionAt" < o."sentAt")',
+        "AND o.attention IS NULL",
+        OTHERS_FOLLOWED,
+    ),
+    Guard(
+        "a conflict is not forgotten for a clock that runs ahead",
+        "models/plans.py",
+        """
+            AND (o."sentAt" <= now() OR o."adoptedAt" IS NULL AND o.attention IS NULL)""",
+        "",
+        OTHERS_FOLLOWED,
+    ),
+    Guard(
+        "a copy of an order takes no callback for it",
+        "models/settle.sql",
+        """i.provider_id DESC, {is_ours} DESC, {from_kind} = 'open' DESC,""",
+        "i.provider_id DESC,",
+        OTHERS,
+    ),
+    Guard(
+        "an ended order takes no callback for an open one",
+        "models/settle.sql",
+        """            ORDER BY {is_ours} DESC, {from_kind} = 'open' DESC, o."createdAt" DESC
+            LIMIT 1
+        )
+        LIMIT 1""",
+        """            ORDER BY o."createdAt" DESC
+            LIMIT 1
+        )
+        LIMIT 1""",
+        OTHERS,
+    ),
+    Guard(
+        "a person's statement makes no role a superuser",
+        "models/db/rights.py",
+        """    if owner in standing.superusers:
+        return None
+""",
+        "",
+        "tests/models/db/test_beside.py",
+    ),
+    Guard(
+        "a role that may not write every column is told",
+        "models/readiness.py",
+        "return _partly_permitted(lacks) if lacks else None",
+        "return None",
+        "tests/models/test_readiness.py",
+    ),
+    Guard(
+        "a column that something uses is not widened by a script",
+        "models/db/script.py",
+        "if users else [pin_column.widening(home)]",
+        "if False else [pin_column.widening(home)]",
+        "tests/models/db/test_beside.py",
     ),
     Guard(
         "another system's order that is given up keeps its word",
@@ -1772,8 +1961,8 @@ GUARDS = [
     Guard(
         "a panel's code that cannot be read is asked for",
         "gateway/providers/znet.py",
-        "Outcome(status, referans, codes=found.codes, unreadable_code=found.unreadable, message=message)",
-        "Outcome(status, referans, codes=found.codes, message=message)",
+        "            unreadable_code=found.unreadable,\n            message=message,\n",
+        "            message=message,\n",
         "tests/gateway/web/test_callback_codes.py",
     ),
     Guard(
@@ -1866,8 +2055,8 @@ GUARDS = [
     Guard(
         "a check is claimed by one",
         "models/claims.py",
-        """_IS_DUE = f\"""o."nextCheckAt" <= now() AND o.""",
-        """_IS_DUE = f\"""o.""",
+        """WHERE o.id = %(id)s AND o."nextCheckAt" <= now() AND {_MAY_BE_CHECKED}""",
+        """WHERE o.id = %(id)s AND {_MAY_BE_CHECKED}""",
         PLAN,
     ),
     Guard(
@@ -2208,15 +2397,16 @@ GUARDS = [
     Guard(
         "an address past its failures is refused",
         "gateway/web/limits.py",
-        '            _refuse("too many wrong keys or signatures came from your address", wait_seconds)\n',
-        "            pass\n",
+        "        if wait_seconds > 0:\n            _refuse(\n                problems.TOO_MANY_FAILURES",
+        "        if False:\n            _refuse(\n                problems.TOO_MANY_FAILURES",
         LIMITS,
     ),
     Guard(
         "what is right is never refused for the failures of others",
         "gateway/web/auth.py",
-        "        if isinstance(found, str):\n            self._limits",
-        "        if isinstance(found, str) or self._limits.is_failing(req):\n            self._limits",
+        "            found = self._find(req, presented, survives_outage)\n",
+        "            found = self._find(req, presented, survives_outage)\n"
+        "            if self._limits.is_failing(req):\n                self._limits.failure_from(req)\n",
         LIMITS,
     ),
     Guard(
@@ -2481,6 +2671,13 @@ GUARDS = [
         OF_TENANTS,
     ),
     Guard(
+        "a refused order goes on to no provider that was given to another tenant",
+        "models/claims.py",
+        " AND {NEXT_IS_OPEN}",
+        "",
+        OF_TENANTS,
+    ),
+    Guard(
         "stock of one tenant is sold to no other",
         "models/tenants.py",
         " OR owned.adapter = '{ADAPTER}' AND owned.id = {params} ->> '{STOCK}'",
@@ -2673,7 +2870,7 @@ GUARDS = [
     Guard(
         "asking does not buy for a code that was planned",
         "gateway/fulfilment/checking.py",
-        "    return not is_open(assigned.status) and _is_left_without_code(order_id, assigned)\n",
+        "    return not is_open(assigned.status) and _is_left_without_code(worker, order_id, assigned)\n",
         "    return False\n",
         TRAITS,
     ),
@@ -2701,7 +2898,7 @@ GUARDS = [
     Guard(
         "a lost answer that cannot be asked about waits for a person",
         "gateway/fulfilment/dispatching.py",
-        "    if not never_reached and _is_left_to_person(claimed, account, error):\n        return\n",
+        "    if not never_reached and _is_left_to_person(worker, claimed, account, error):\n        return\n",
         "",
         TRAITS,
     ),
@@ -2764,8 +2961,8 @@ GUARDS = [
     Guard(
         "an order is in one question only",
         "models/claims.py",
-        "LIMIT %(limit)s FOR UPDATE OF o SKIP LOCKED",
-        "LIMIT %(limit)s",
+        "LIMIT %(limit)s - (SELECT count(*) FROM named) FOR UPDATE OF o SKIP LOCKED",
+        "LIMIT %(limit)s - (SELECT count(*) FROM named)",
         TOGETHER,
     ),
     Guard(
@@ -2879,6 +3076,139 @@ GUARDS = [
         "AND COALESCE(o.attention NOT IN ('manual', 'cannot_ask'), true) AND {MAY_ASK})",
         "AND COALESCE(o.attention NOT IN ('manual', 'cannot_ask'), true))",
         PROTOCOL_CALLBACKS,
+    ),
+    Guard(
+        "of one order the later notification waits for the earlier one",
+        "models/outbox.py",
+        "earlier.state = 'waiting' AND earlier.id < n.id)",
+        "earlier.state = 'waiting' AND earlier.id < n.id AND false)",
+        NOTIFYING,
+    ),
+    Guard(
+        "what one process tries no other one tries",
+        "models/outbox.py",
+        "UPDATE referans.notifications AS n SET next_try_at = now() + make_interval(secs => {CLAIM_SECONDS})",
+        "UPDATE referans.notifications AS n SET next_try_at = now() - make_interval(secs => {CLAIM_SECONDS})",
+        f"{NOTIFYING}::test_what_a_killed_process_had_claimed_is_tried_again",
+    ),
+    Guard(
+        "the failure of a claim that has ended changes no plan",
+        "models/outbox.py",
+        "(g.became = 'delivered' OR n.next_try_at = g.claim)",
+        "(g.became = 'delivered' OR true)",
+        NOTIFYING,
+    ),
+    Guard(
+        "a process that stood still sends nothing that another may have",
+        "gateway/fulfilment/notifying.py",
+        "if began - job.began > outbox.CLAIM_SECONDS / 2:",
+        "if began - job.began > 100 * outbox.CLAIM_SECONDS:",
+        NOTIFYING,
+    ),
+    Guard(
+        "a receiver that hangs gets few calls",
+        "models/outbox.py",
+        "WHEN r.receiver IS NULL OR r.failures > 0 OR r.slow THEN {FEW_CALLS}",
+        "WHEN r.receiver IS NULL OR r.failures > 0 OR r.slow THEN {MOST_CALLS}",
+        f"{NOTIFYING}::test_a_receiver_that_hangs_delays_no_other",
+    ),
+    Guard(
+        "receivers that begin to hang leave room for others",
+        "models/outbox.py",
+        "LIMIT ceil(%(room)s::int / 2.0)",
+        "LIMIT %(room)s::int",
+        f"{NOTIFYING}::test_several_that_begin_to_hang_leave_room_for_others",
+    ),
+    Guard(
+        "a hint that comes while notifications are sent makes it look again",
+        "gateway/fulfilment/notifying.py",
+        "        self._news.put(None)\n",
+        "        pass\n",
+        f"{NOTIFYING}::test_a_hint_while_it_works_makes_it_look_again",
+    ),
+    Guard(
+        "the client in Python places with a key of its own",
+        "clients/python/referans_client/__init__.py",
+        'json=body, headers={"Idempotency-Key": key}',
+        "json=body",
+        f"{CLIENTS}::test_an_order_whose_answer_gets_lost_is_placed_once",
+    ),
+    Guard(
+        "the client in TypeScript places with a key of its own",
+        "clients/typescript/referans.ts",
+        '{ body, headers: { "Idempotency-Key": key } }',
+        "{ body }",
+        f"{CLIENTS}::test_the_client_in_typescript_passes_its_own_tests",
+    ),
+    Guard(
+        "the client in Python repeats only what is safe",
+        "clients/python/referans_client/__init__.py",
+        "tries = TRIES if is_safe else 1",
+        "tries = TRIES",
+        f"{CLIENTS}::test_what_is_not_safe_to_repeat_is_not_repeated",
+    ),
+    Guard(
+        "the client in Python takes no notification with a wrong signature",
+        "clients/python/referans_client/__init__.py",
+        "if not any(hmac.compare_digest(",
+        "if not signatures and not any(hmac.compare_digest(",
+        f"{CLIENTS}::test_a_notification_that_was_changed_is_refused",
+    ),
+    Guard(
+        "the client in TypeScript takes no notification with a wrong signature",
+        "clients/typescript/referans.ts",
+        'if (await crypto.subtle.verify("HMAC", key, signature, signed))',
+        "if (signature.length)",
+        f"{CLIENTS}::test_the_client_in_typescript_passes_its_own_tests",
+    ),
+    Guard(
+        "nothing is sent unsigned",
+        "gateway/fulfilment/notifying.py",
+        "if not room or not self._secrets:",
+        "if not room:",
+        NOTIFYING,
+    ),
+    Guard(
+        "what others choose leads to no address of ours",
+        "gateway/public_addresses.py",
+        'if not all(is_public(ip_address(each.partition("%")[0])) for each in addresses):',
+        "if not addresses:",
+        f"{NOTIFYING} tests/gateway/test_public_addresses.py",
+    ),
+    Guard(
+        "the connection goes to an address that was checked",
+        "gateway/posting.py",
+        "pool = self._pool(parts.scheme, host, port, address)",
+        "pool = self._pool(parts.scheme, host, port, host)",
+        "tests/gateway/test_posting.py",
+    ),
+    Guard(
+        "a literal that is not public is refused in a notifyUrl",
+        "gateway/public_addresses.py",
+        "if literal is not None and not is_public(literal) and not allow_private:",
+        "if False:",
+        "tests/gateway/web/test_notify_url.py",
+    ),
+    Guard(
+        "only 2xx says that a notification has come",
+        "gateway/fulfilment/retries.py",
+        "return 200 <= status < 300",
+        "return 200 <= status < 400",
+        f"{NOTIFYING} tests/gateway/fulfilment/test_retries.py",
+    ),
+    Guard(
+        "codes are sent only where nobody on the way can read them",
+        "gateway/fulfilment/messages.py",
+        'return parts.scheme == "https" or',
+        "return True or",
+        "tests/gateway/fulfilment/test_messages.py",
+    ),
+    Guard(
+        "a receiver's answer is kept without codes",
+        "gateway/fulfilment/notifying.py",
+        "return str(masking.mask(text, ANSWER,",
+        "return text or str(masking.mask(text, ANSWER,",
+        f"{NOTIFYING}::test_an_answer_is_kept_without_codes",
     ),
 ]
 

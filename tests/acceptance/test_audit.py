@@ -10,7 +10,8 @@ import pytest
 from gateway.dev.simulator import Order, State
 from gateway.dev.simulator.behaviours import parse
 from tests.acceptance.storm import audit, plan
-from tests.acceptance.storm.books import Books, Case, Event
+from tests.acceptance.storm.books import Books, Case, Event, Notification
+from tests.acceptance.storm.receivers import Heard
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 PIN = "ABCD-1234"
@@ -80,11 +81,29 @@ def row(**columns: Any) -> dict[str, Any]:
     return right | columns
 
 
+def notification(status: str, number: int = 1) -> Notification:
+    return Notification(f"msg_{number}", f"order.{status}", status, "delivered")
+
+
+def heard(each: Notification, at_seconds: float, *, accepted: bool = True, **fields: Any) -> Heard:
+    """A call that told the storefront of it."""
+    made = Heard(each.webhook_id, each.kind, "id", each.status, at_seconds, at_seconds + 0.1, accepted)
+    return replace(made, **fields)
+
+
 def offences(
-    columns: dict[str, Any], entries: dict[str, Order], events: Sequence[Event], unreachable: bool = False
+    columns: dict[str, Any],
+    entries: dict[str, Order],
+    events: Sequence[Event],
+    unreachable: bool = False,
+    outbox: Sequence[Notification] | None = None,
+    calls: Sequence[Heard] | None = None,
 ) -> list[str]:
+    """Unless said otherwise, the storefront was told of the order's present state."""
     away = ((BEGAN.timestamp() + 90, BEGAN.timestamp() + 200),) if unreachable else ()
-    case = Case(row(**columns), entries, list(events))
+    outbox = [notification(row(**columns)["externalStatus"])] if outbox is None else outbox
+    calls = [heard(each, 5.0) for each in outbox] if calls is None else calls
+    case = Case(row(**columns), entries, list(events), list(outbox), list(calls))
     return list(audit.offences_of(case, Books({}, ORDER_TIMEOUT_SECONDS, away)))
 
 
@@ -295,3 +314,36 @@ def test_a_code_may_be_missing_only_where_the_questions_are_used_up(
     columns = {"pinCode": None, "productId": product, "attention": attention}
     found = offences(columns, {"sandbox": without}, [*PLACED, COMPLETED, *polls])
     assert found == ([] if is_right else [audit.WRONG_STATE])
+
+
+END, BACK = notification("completed", 1), notification("reversed", 2)
+
+
+@pytest.mark.parametrize(
+    ("outbox", "calls", "expected"),
+    [
+        ([END, BACK], [heard(END, 5), heard(BACK, 6)], []),
+        ([END, BACK], [heard(END, 5, accepted=False), heard(END, 6), heard(END, 7), heard(BACK, 8)], []),
+        ([END, BACK], [heard(END, 5), heard(BACK, 6), heard(END, 7), heard(BACK, 8)], []),
+        ([END, BACK], [heard(END, 5)], [audit.NOT_TOLD]),
+        ([END, BACK], [heard(END, 5), heard(BACK, 6, accepted=False)], [audit.NOT_TOLD]),
+        ([END, BACK], [heard(BACK, 6)], [audit.NOT_TOLD, audit.TOLD_OUT_OF_ORDER]),
+        ([END, BACK], [heard(BACK, 5), heard(END, 6)], [audit.TOLD_OUT_OF_ORDER]),
+        (
+            [END, BACK],
+            [heard(END, 5, accepted=False), heard(BACK, 6), heard(END, 7)],
+            [audit.TOLD_OUT_OF_ORDER],
+        ),
+        ([END], [heard(END, 5), heard(BACK, 6)], [audit.TOLD_UNTRUE]),
+        ([BACK], [heard(BACK, 5), heard(BACK, 6, status="failed")], [audit.TOLD_UNTRUE]),
+        ([], [], [audit.NOT_TOLD]),
+    ],
+)
+def test_what_the_storefront_has_heard_is_compared(
+    outbox: list[Notification], calls: list[Heard], expected: list[str]
+) -> None:
+    book = told(told(entry(State.REVERSED, "reverse"), "completed", 200, PIN), "reversed")
+    found = offences(
+        REVERSED, {"sandbox": book}, [*PLACED, COMPLETED, TAKEN_BACK], outbox=outbox, calls=calls
+    )
+    assert found == expected

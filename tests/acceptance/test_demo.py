@@ -47,6 +47,8 @@ class Dev:
             str(self.port),
             "--simulator-port",
             str(free_port()),
+            "--storefront-port",
+            str(free_port()),
         ]
         environ = {name: value for name, value in os.environ.items() if name not in SERVERS}
         self._start([sys.executable, "-m", "gateway", "dev", *words, *options], environ)
@@ -54,7 +56,11 @@ class Dev:
     def make_run(self) -> None:
         """`make run` itself, in the directory, with the virtual environment that runs this test."""
         environ = {name: value for name, value in os.environ.items() if name not in SERVERS}
-        environ |= {"PORT": str(self.port), "SIMULATOR_PORT": str(free_port())}
+        environ |= {
+            "PORT": str(self.port),
+            "SIMULATOR_PORT": str(free_port()),
+            "STOREFRONT_PORT": str(free_port()),
+        }
         installed = f"{sys.prefix}/.installed"
         here = ["-C", str(self.directory), "-f", str(ROOT / "Makefile")]
         self._start(["make", *here, f"VENV={sys.prefix}", "-o", installed, "run"], environ)
@@ -130,6 +136,7 @@ def test_the_demo_ends_well_once_the_order_has_its_pin(dev: Dev, monkeypatch: py
     found = [dev.output.find(step) for step in steps]
     assert found == sorted(found) and -1 not in found, dev.output
     assert re.search(r"The PIN arrived .* after the order was placed: \S+", dev.output)
+    assert "The example storefront was told by a notification: order.completed" in dev.output
     assert f"http://127.0.0.1:{dev.port}/orders" in dev.output
     for step in steps:
         assert re.search(rf"^  \d\d:\d\d:\d\d \+0545  {step}", dev.output, re.MULTILINE), dev.output

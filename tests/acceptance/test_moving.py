@@ -7,8 +7,11 @@ import shutil
 import subprocess
 import uuid
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,6 +30,8 @@ from tests.waiting import wait_until
 
 TEXT = (ROOT / "docs/moving.md").read_text()
 BLOCK = re.compile(r"^```console(?P<kind> way-back)?\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+#: What the shop's own code does from step 5 on.
+PYTHON = re.findall(r"^```python\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)[0]
 #: What a test cannot wait for; nothing else differs from what an administrator has.
 PACE = {"FIRST_CHECK_DELAY": "1", "BACKOFF_MIN": "1", "WEB_CONCURRENCY": "1", "LOG_LEVEL": "warning"}
 #: Commands that say whether all is well, and cannot before the scheduler has ticked: with what they show by then.
@@ -182,18 +187,75 @@ def test_each_step_can_be_pasted_and_so_can_the_way_back(
             ).geturl(),
             "REDIS_URL": redis_url,
             "PUBLIC_URL": f"http://127.0.0.1:{port}",
+            "PORT": str(port),
             "PANEL_URL": simulator.url,
             "CREDENTIAL_KOD": credentials["kod"],
             "CREDENTIAL_SIFRE": credentials["sifre"],
         }
         named = {name.partition("=")[0] for line in VALUES for name in shlex.split(line, comments=True)[1:]}
         assert named == set(given)
-        terminal = Terminal(tmp_path, given | PACE | {"PORT": str(port)})
+        terminal = Terminal(tmp_path, given | PACE)
         try:
             _move(terminal, empty_database_url, given["PUBLIC_URL"])
             _move_back(terminal, empty_database_url)
         finally:
             terminal.close()
+
+
+#: What the gateway, or a proxy in front of it, answers one call after the other; 0 cuts the connection.
+ANSWERS = [
+    ([201], "placed"),
+    ([0, 503, 201], "placed"),
+    ([429, 201], "placed"),
+    ([502, 504, 500], "ask later"),
+    ([0, 0, 0], "ask later"),
+    ([422], "given back"),
+    ([503, 422], "given back"),
+    ([503, 401, 401], "ask later"),
+]
+
+
+@pytest.mark.parametrize(("answers", "expected"), ANSWERS)
+def test_the_code_for_the_shop_gives_money_back_only_where_nothing_was_placed(
+    answers: list[int], expected: str
+) -> None:
+    left = list(answers)
+
+    class Gateway(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            if status := left.pop(0):
+                self.send_response(status)
+                self.end_headers()
+                self.wfile.write(b'{"id": "an id"}')
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    done: list[str] = []
+    wallet = SimpleNamespace(
+        take=lambda *_: None,
+        give_back=lambda *_: done.append("given back"),
+        name=lambda *_: done.append("placed"),
+    )
+    orders = SimpleNamespace(filter=lambda **_: SimpleNamespace(update=lambda **_: 1))
+    with ThreadingHTTPServer(("127.0.0.1", 0), Gateway) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        names: dict[str, Any] = {
+            "requests": requests,
+            "time": SimpleNamespace(sleep=lambda _: None),
+            "transaction": SimpleNamespace(atomic=nullcontext),
+            "wallet": wallet,
+            "ask_later": lambda _: done.append("ask later"),
+            "ProductOrder": SimpleNamespace(objects=orders),
+            "GATEWAY": f"http://127.0.0.1:{server.server_port}",
+            "KEYS": {"a tenant": "a key"},
+        }
+        exec(PYTHON, names)  # noqa: S102 - it is ours, and this is what it is for
+        [package] = names["HANDED_OVER"]
+        names["place"](1817, SimpleNamespace(id="user", tenant_id="a tenant"), PRODUCT, package, "player", 25)
+        server.shutdown()
+    assert (done, left) == ([expected], [])
 
 
 def _move(terminal: Terminal, admin_url: str, url: str) -> None:

@@ -4,6 +4,7 @@ import itertools
 import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -97,6 +98,30 @@ def test_a_request_under_way_is_answered(database_url: str, redis_url: str, tmp_
         asking.join()
         ending.join()
         assert answers == [202]
+
+
+def test_who_waits_for_an_order_gets_its_present_state_at_once(
+    database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    with running(database_url, redis_url, tmp_path) as system, ThreadPoolExecutor(8) as threads:
+        order = system.place("player+poll+after=60")
+        wait_until(lambda: system.orders()[order]["externalStatus"] == "sent", 10)
+
+        def wait(_: int) -> tuple[str, float]:
+            url = f"{system.url}/orders/{order}?wait=60"
+            answer = requests.get(url, headers=system.authorization, timeout=70)
+            return answer.json()["externalStatus"], time.monotonic()
+
+        asked = [threads.submit(wait, number) for number in range(8)]
+        time.sleep(1)  # for all of them to be waiting; none has an answer
+        assert not any(each.done() for each in asked)
+        began = time.monotonic()
+        assert system.terminate("web") == 0
+        took_seconds = time.monotonic() - began
+        found = [each.result(10) for each in asked]
+        assert {answer for answer, _ in found} == {"sent"}
+        assert max(at for _, at in found) - began < 2
+        assert took_seconds < 10
 
 
 def _waits_for_a_lock(database_url: str) -> bool:

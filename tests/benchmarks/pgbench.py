@@ -12,7 +12,7 @@ from models.codes import Code
 from models.db.prepared import PLACE as VALUE
 from models.order import SETTLE, parameters
 from models.outcome import Arrival, Outcome
-from models.placing import PLACE
+from models.placing import PLACE_PLAIN
 from models.status import ExternalStatus, Source
 from tests import factories
 from tests.benchmarks.stage import Stage
@@ -40,6 +40,7 @@ def settle(stage: Stage, count: int) -> float:
         "own_in_clear": "false",
         "theirs_in_clear": "true",
         "pin_limit": "NULL",
+        "has_receiver": "false",
     }
     return _run(stage, "settle", _script(SETTLE, values), each)
 
@@ -57,14 +58,20 @@ def place(stage: Stage, count: int) -> float:
         "quantity": "ARRAY[1]",
         "user_identifier": "ARRAY['player']",
         "extra_field": "ARRAY[NULL]",
+        "said": "ARRAY[NULL]",
         "notify_url": "ARRAY[NULL]",
         "note": "ARRAY['placed with key benchmark']",
         "key_id": "ARRAY[1]",
         "key": "ARRAY[NULL]",
         "fingerprint": "ARRAY[NULL]",
         "wake": "60",
+        "guard": "0",
+        "traits": "'{}'",
+        "tenant": "ARRAY[NULL]",
+        "by": "ARRAY['benchmark']",
+        "needs_tenant": "false",
     }
-    return _run(stage, "place", _script(PLACE, values), count // CLIENTS)
+    return _run(stage, "place", _script(PLACE_PLAIN, values), count // CLIENTS)
 
 
 def _script(statement: str, values: dict[str, str]) -> str:

@@ -11,7 +11,7 @@ import psutil
 from tests.benchmarks import pgbench
 from tests.benchmarks.load import Answers, Load
 from tests.benchmarks.report import OURS, Report
-from tests.benchmarks.stage import Stage
+from tests.benchmarks.stage import SECRET, Stage
 
 CONNECTIONS = 32
 BIN = Path(sys.executable).parent
@@ -47,9 +47,12 @@ FASTAPI_ASYNCPG, DJANGO_CELERY, PGBENCH = (
     "Django + Celery",
     "pgbench, the same statement",
 )
-PEERS = {OURS: REFERANS, FASTAPI_ASYNCPG: FASTAPI, DJANGO_CELERY: DJANGO}
+#: Ours, with NOTIFY_URL set: each settled order is a notification too. No worker runs that would deliver it.
+WITH_RECEIVER = "with a receiver set"
+PEERS = {OURS: REFERANS, WITH_RECEIVER: REFERANS, FASTAPI_ASYNCPG: FASTAPI, DJANGO_CELERY: DJANGO}
+RECEIVER = {"NOTIFY_URL": "https://shop.example/hook", "NOTIFY_SECRET": SECRET}
 #: Requests of one round, more for the faster contestants.
-REQUESTS = {OURS: 24_000, FASTAPI_ASYNCPG: 10_000, DJANGO_CELERY: 3_000}
+REQUESTS = {OURS: 24_000, WITH_RECEIVER: 24_000, FASTAPI_ASYNCPG: 10_000, DJANGO_CELERY: 3_000}
 #: Requests before that, until every connection has prepared its statements.
 WARM_UP = 1_000
 BURST = 10_000
@@ -74,6 +77,7 @@ def rates(stage: Stage, report: Report, rounds: int) -> None:
             for name in (OURS, DJANGO_CELERY):
                 _orders(stage, report, name)
     report.want_ratio(CALLBACKS, PGBENCH, at_least=0.5)
+    report.want_ratio(CALLBACKS, WITH_RECEIVER, at_most=1 / 0.9)
     report.want_ratio(CALLBACKS, FASTAPI_ASYNCPG, at_least=2)
     report.want_ratio(CALLBACKS, DJANGO_CELERY, at_least=10)
     report.want_ratio(ORDERS, PGBENCH, at_least=0.4)
@@ -83,7 +87,8 @@ def rates(stage: Stage, report: Report, rounds: int) -> None:
 @contextmanager
 def _loaded(stage: Stage, name: str) -> Iterator[tuple[int, Load]]:
     """A server that is warm."""
-    with stage.web(name, PEERS[name], WEB_CONCURRENCY="2", LOG_LEVEL="info") as port:
+    settings = RECEIVER if name == WITH_RECEIVER else {}
+    with stage.web(name, PEERS[name], WEB_CONCURRENCY="2", LOG_LEVEL="info", **settings) as port:
         time.sleep(1)  # for the second process: only one has to answer to count as up
         load = Load(port, CONNECTIONS)
         try:

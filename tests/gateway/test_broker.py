@@ -114,7 +114,30 @@ def test_a_ring_is_a_message_for_the_actor(bell: Bell, client: redis.Redis) -> N
     assert (check["actor_name"], check["args"]) == ("check_order_status", ["order-2"])
     assert broker.queue_lengths(client) == {
         "checks": 1, "checks.DQ": 0, "dispatch": 1, "dispatch.DQ": 0, "maintenance": 0, "maintenance.DQ": 0,
+        "notifications": 0, "notifications.DQ": 0,
     }  # fmt: skip
+
+
+def test_many_hints_at_notifications_are_one_and_the_next_is_another(bell: Bell, client: redis.Redis) -> None:
+    for expected in (1, 2):
+        for _ in range(1000):
+            bell.notify()
+        assert bell.drain(10)
+        found = messages(client, "notifications")
+        assert len(found) <= 2 * expected  # the first may be on its way before the last one comes
+        assert {(each["actor_name"], *each["args"]) for each in found} == {("deliver_notifications",)}
+    assert len(found) >= 2
+
+
+def test_without_redis_a_hint_at_notifications_is_lost_and_nothing_is_raised(
+    elsewhere: Elsewhere, no_server: str, lines: io.StringIO
+) -> None:
+    bell = elsewhere(no_server)
+    bell.notify()
+    assert bell.drain(10)
+    assert actions(lines) == ["wake_failed"]
+    bell.notify()
+    assert bell.drain(10)
 
 
 def test_a_worker_gets_what_was_rung(settings: Settings, bell: Bell) -> None:

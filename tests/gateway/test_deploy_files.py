@@ -136,6 +136,11 @@ def test_the_processes_of_a_small_plan_fit_twenty_database_connections() -> None
     assert processes * web + worker + max(commands) + 1 <= 20
 
 
+def test_the_number_of_web_processes_tells_what_each_of_them_opens() -> None:
+    web = constant("gateway/app.py", "POOL_SIZE")
+    assert f"at most {web} database connections" in written()["env"]["WEB_CONCURRENCY"]["description"]
+
+
 def test_it_runs_the_processes_of_the_procfile() -> None:
     assert set(written()["formation"]) == set(COMMANDS)
 

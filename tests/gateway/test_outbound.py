@@ -473,16 +473,18 @@ def took_less_than(seconds: float) -> Iterator[None]:
     assert time.monotonic() - began < seconds
 
 
-def self_signed(directory: Path) -> ssl.SSLContext:
-    """A server's TLS, with a certificate for 127.0.0.1 that it issued to itself."""
+def self_signed(directory: Path, *names: str) -> ssl.SSLContext:
+    """A server's TLS, with a certificate for 127.0.0.1, or for these names, that it issued to itself."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
     now = datetime.now(UTC)
+    own = [x509.DNSName(each) for each in names] or [x509.IPAddress(ip_address("127.0.0.1"))]
+    subjects: list[x509.GeneralName] = list(own)
     certificate = (
         x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.SubjectAlternativeName(subjects), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())
     )

@@ -1,7 +1,10 @@
 """How gunicorn serves: connections in turns, request lines, addresses, files, and a psycopg2 that yields."""
 
+import os
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
+from pathlib import Path
 from resource import RLIM_INFINITY as UNLIMITED
 from types import SimpleNamespace
 from typing import Any
@@ -22,6 +25,8 @@ from psycopg2 import extensions
 from gateway import serving
 from gateway.clients import Client, Crowd
 from gateway.serving import KERNEL_BYTES, Listener
+from tests.acceptance.system import BIN, ROOT, free_port
+from tests.conftest import IN_CLEAR
 
 #: Seconds until a greenlet that should be done is given up.
 PATIENCE_SECONDS = 5
@@ -377,3 +382,16 @@ class _Line:
                 sink.sendall(data)
         with suppress(OSError):
             sink.shutdown(socket.SHUT_WR)
+
+
+def test_a_web_that_is_started_without_its_configuration_says_so_and_ends(tmp_path: Path) -> None:
+    given = {"DATABASE_URL": "postgres://127.0.0.1:9/nowhere", "REDIS_URL": "redis://127.0.0.1:9", **IN_CLEAR}
+    env = {**os.environ, **given, "PORT": str(free_port()), "PYTHONPATH": str(ROOT)}
+    command = [str(BIN / "gunicorn"), "--bind", f"127.0.0.1:{env['PORT']}", "gateway.app:app"]
+
+    ended = subprocess.run(
+        command, cwd=tmp_path, env=env, timeout=30, capture_output=True, text=True, check=False
+    )
+
+    assert ended.returncode != 0
+    assert "gunicorn does not use the gateway's gunicorn.conf.py" in ended.stdout + ended.stderr

@@ -149,12 +149,18 @@ def test_a_question_mark_in_a_password_begins_no_options() -> None:
     assert notes(environ) == ["ignored in DATABASE_URL: pgbouncer"]
 
 
-def test_what_has_no_effect_yet_is_named() -> None:
-    secret = "whsec_" + base64.b64encode(b"0" * 24).decode()
-    environ = SERVERS | {"NOTIFY_URL": "https://shop.example", "NOTIFY_SECRET": secret, "NOTIFY_WITH_PIN": ""}
-    assert load(environ).notify_url == "https://shop.example"
-    [note] = notes(environ)
-    assert note.endswith("sends no notifications: NOTIFY_URL, NOTIFY_SECRET")
+WEBHOOK_SECRETS = ["whsec_" + base64.b64encode(each * 24).decode() for each in (b"0", b"1")]
+
+
+def test_notifications_are_signed_with_every_secret() -> None:
+    settings = given(NOTIFY_URL="https://shop.example", NOTIFY_SECRET=" , ".join(WEBHOOK_SECRETS))
+    assert [each.get_secret_value() for each in settings.notify_secret] == WEBHOOK_SECRETS
+
+
+def test_notifications_are_never_sent_unsigned() -> None:
+    message = refusal(NOTIFY_URL="https://shop.example")
+    assert message.startswith("NOTIFY_SECRET is not set")
+    assert "whsec_" in message
 
 
 def test_what_is_not_required_may_be_missing() -> None:
@@ -183,7 +189,7 @@ def test_the_public_address_follows_the_port() -> None:
         ("BACKOFF_MIN", "0.05"),
         ("BACKOFF_MAX", "30"),
         ("SWEEP_CRON", "*  * * * *"),
-        ("NOTIFY_URL", "https://shop.example/hook?x=1"),
+        ("NOTIFY_RETENTION", "60"),
         ("NOTIFY_SECRET", "whsec_" + base64.b64encode(b"0" * 24).decode()),
         ("NOTIFY_WITH_PIN", "1"),
         ("TIMEZONE", "Europe/Istanbul"),
@@ -237,7 +243,10 @@ BAD = [
         ("NOTIFY_URL", bad)
         for bad in ("shop.example", "ftp://h", "https://h h", "http://?x", "http://h:port")
     ],
-    *[("NOTIFY_SECRET", bad) for bad in ("whsec_", "whsec_!!", "c2VjcmV0", "whsec_ключ")],
+    *[
+        ("NOTIFY_SECRET", bad)
+        for bad in ("whsec_", "whsec_!!", "c2VjcmV0", "whsec_ключ", ",", "whsec_c2Vj,c2Vj")
+    ],
     *[(name, "maybe") for name in ("NOTIFY_WITH_PIN", "NOTIFY_ALLOW_PRIVATE", "REDIS_TLS_VERIFY")],
     *[("TIMEZONE", bad) for bad in ("Mars/Base", "../etc/passwd", "/etc/localtime", "Asia")],
     ("LOG_FORMAT", "xml"),

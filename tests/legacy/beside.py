@@ -75,7 +75,10 @@ def change(order_id: str, assignments: str) -> None:
 
 def age(order_id: str, seconds: float) -> None:
     """Let the order be `seconds` older."""
-    names = ("createdAt", "sentAt", "claimedAt", "nextCheckAt", "lastCallbackAt", "unknownAt", "adoptedAt")
+    names = (
+        *("createdAt", "sentAt", "claimedAt", "nextCheckAt", "lastCallbackAt", "unknownAt", "adoptedAt"),
+        "attentionAt",
+    )
     moved = ", ".join(f'"{name}" = "{name}" - {seconds} * interval \'1 s\'' for name in names)
     change(order_id, moved)
 

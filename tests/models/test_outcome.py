@@ -9,8 +9,8 @@ import pytest
 from models import claims, route, texts, timeline
 from models.codes import Code
 from models.db import database
-from models.outcome import MAX_RECEIPT, Outcome, as_json, from_json
-from models.status import ExternalStatus, Source
+from models.outcome import ACCOUNT_MESSAGE, MAX_RECEIPT, Outcome, as_json, from_json
+from models.status import ExternalStatus, FailureReason, Source
 from tests import factories
 
 SENT, COMPLETED, FAILED = ExternalStatus.SENT, ExternalStatus.COMPLETED, ExternalStatus.FAILED
@@ -31,6 +31,7 @@ WHOLE = Outcome(
     remaining=Decimal("980.88"),
     currency="TRY",
     is_partial=True,
+    failure_reason=FailureReason.PRODUCT,
 )
 
 COSTS = [
@@ -154,6 +155,29 @@ def test_an_outcome_is_read_as_it_was_written_but_for_its_cost_which_has_columns
 def test_the_outcome_of_that_test_has_every_field() -> None:
     assert [field.name for field in fields(Outcome) if not getattr(WHOLE, field.name)] == []
     assert [field.name for field in fields(Code) if not getattr(WHOLE.codes[0], field.name)] == []
+
+
+def test_what_a_later_version_says_of_an_outcome_is_left_out() -> None:
+    assert from_json('{"status": "failed", "mood": "grim"}') == Outcome(FAILED)
+
+
+@pytest.mark.parametrize(
+    ("reason", "shown"),
+    [
+        (FailureReason.ACCOUNT, ACCOUNT_MESSAGE),
+        (FailureReason.PRODUCT, "bakiye: -120 TL"),
+        (None, "bakiye: -120 TL"),
+    ],
+)
+def test_what_a_provider_says_of_our_account_is_for_the_timeline_alone(
+    db: None, reason: FailureReason | None, shown: str
+) -> None:
+    order = factories.sent()
+    outcome = Outcome(FAILED, order["provider_referans"], message="bakiye: -120 TL", failure_reason=reason)
+    factories.settle(factories.Arrival(factories.SANDBOX, Source.POLL, outcome, order_id=order["id"]))
+    assert factories.column(order, "lastMessage") == shown == factories.column(order, "providerMessage")
+    assert factories.column(order, "failureReason") == (reason or FailureReason.PROVIDER)
+    assert timeline.events(order["id"])[-1].message == "bakiye: -120 TL"
 
 
 def test_an_outcome_that_an_earlier_version_kept_is_read() -> None:

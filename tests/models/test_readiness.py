@@ -6,9 +6,10 @@ from urllib.parse import urlsplit
 import pytest
 
 from models import readiness
-from models.db import binding, database, sealed
+from models.db import binding, database, migrate, sealed
 from tests import factories
 from tests.conftest import KEY
+from tests.models.db import psql
 from tests.refusing import execute, limited_role, read_only
 
 
@@ -48,6 +49,40 @@ class TestWrites:
         with factories.bound(role_url):
             found = readiness.obstacle()
         assert found and found.cause.endswith("lacks the right: USAGE on the schema referans")
+
+    @pytest.mark.parametrize(
+        ("taken", "says"),
+        [
+            (
+                'INSERT ("fieldMap"), UPDATE ("fieldMap") ON product_orders',
+                'may not write "fieldMap" of product',
+            ),
+            (
+                'UPDATE (codes, "adoptedAt") ON product_orders',
+                'may not write "adoptedAt", "codes" of product',
+            ),
+            (
+                "USAGE ON SEQUENCE product_orders_order_no_seq",
+                "may not take numbers from public.product_orders_o",
+            ),
+        ],
+    )
+    def test_a_role_that_may_write_part_of_an_order_is_told_what_it_lacks(
+        self, empty_database_url: str, stranger_url: str, taken: str, says: str
+    ) -> None:
+        """Its rights are on single columns: on none that a script without --role has added since."""
+        role = urlsplit(stranger_url).username
+        assert psql.by_hand(empty_database_url, migrate.sql(stranger_url, role=role)) == (0, "")
+        execute(empty_database_url, f"REVOKE {taken} FROM {role}")
+        with factories.bound(stranger_url):
+            found = readiness.obstacle()
+        assert found and says in found.cause and found.short == "writing is not permitted"
+        lines: list[str] = []
+        assert migrate.migrate(stranger_url, echo=lines.append) == []
+        assert len(lines) == 1 and says in lines[0]
+        execute(empty_database_url, found.cure.partition("give it: ")[2])
+        with factories.bound(stranger_url):
+            assert readiness.obstacle() is None
 
     def test_a_database_that_is_read_only_is_named_with_who_made_it_so(self, database_url: str) -> None:
         with read_only(database_url), factories.bound(database_url):

@@ -98,16 +98,18 @@ def test_the_most_specific_route_wins(first: int) -> None:
     assert route_of(OTHER_TENANT) == route_of(None) == f"p{of_none}"
 
 
-def test_a_provider_has_a_route_for_each_tenant() -> None:
-    for tenant_id, parameter in ((None, "general"), (TENANT, "own"), (OTHER_TENANT, "other")):
+@pytest.mark.parametrize("other", [OTHER_TENANT, str(uuid.UUID(int=0)), str(uuid.UUID(int=2**128 - 1))])
+def test_a_provider_has_a_route_for_each_tenant(other: str) -> None:
+    """Whatever UUID a tenant is."""
+    for tenant_id, parameter in ((None, "general"), (TENANT, "own"), (other, "other")):
         route.add("*", "*", factories.SANDBOX, {"oyun": parameter}, tenant_id=tenant_id)
         route.add("*", "*", factories.SANDBOX, priority=3, tenant_id=tenant_id)
     assert [each.priority for each in route.every()] == [3, 3, 3]
     found = {each.tenant_id: each.params["oyun"] for each in route.every()}
-    assert found == {None: "general", TENANT: "own", OTHER_TENANT: "other"}
+    assert found == {None: "general", TENANT: "own", other: "other"}
     assert route.remove("*", "*", factories.SANDBOX, TENANT)
     assert not route.remove("*", "*", factories.SANDBOX, TENANT)
-    assert {each.tenant_id for each in route.every()} == {None, OTHER_TENANT}
+    assert {each.tenant_id for each in route.every()} == {None, other}
 
 
 # --- which provider
@@ -145,6 +147,23 @@ def test_an_order_in_doubt_is_not_sent_again_to_a_provider_of_another_tenant() -
     assert provider.of_order(order["id"]) is not None, "it may have it, so it is asked"
     add(factories.SANDBOX)
     assert claims.claim_resend(order["id"], 60) is not None
+
+
+@pytest.mark.parametrize("name", SHOPS)
+def test_a_refused_order_does_not_go_on_to_a_provider_that_was_just_given_to_another_tenant(
+    name: str,
+) -> None:
+    """Between the choice of its route and the claim."""
+    route.add("*", "*", factories.SANDBOX)
+    add("next")
+    route.add("*", "*", "next")
+    order = factories.place(tenant_id=SHOPS[name])
+    assert claims.claim_dispatch(order["id"], 60)
+    chosen = route.next_for("game", "60", [factories.SANDBOX], tenant_id=SHOPS[name])
+    assert chosen
+    add("next", TENANT)
+    claimed = claims.claim_next_provider(order["id"], factories.SANDBOX, chosen, "no stock", 60)
+    assert (claimed is not None) == (name == "one")
 
 
 def test_orders_of_others_are_not_taken_up_for_a_provider_of_a_tenant() -> None:

@@ -3,6 +3,8 @@
 from typing import Any
 
 from gateway.providers.base import (
+    FAILURE_REASONS,
+    About,
     Balance,
     CannotAsk,
     InDoubt,
@@ -19,7 +21,7 @@ from gateway.providers.described.places import Path
 from gateway.providers.described.schema import Means, Packages
 from models import texts
 from models.outcome import Outcome
-from models.status import ExternalStatus
+from models.status import ExternalStatus, FailureReason
 
 #: The statuses that meanings are.
 STATUSES = {
@@ -54,7 +56,12 @@ def outcome(meant: Meant, referans: str | None, currency: str | None, quantity: 
         currency=parts.get("currency") or currency,
         remaining=texts.clean_money(parts.get("remaining", "")),
         is_partial=meant.means is Means.PARTIAL and is_delivered,
+        failure_reason=_failure_reason(status, meant.rule.about),
     )
+
+
+def _failure_reason(status: ExternalStatus, about: About) -> FailureReason | None:
+    return FAILURE_REASONS[about] if status is ExternalStatus.FAILED and about is not About.ORDER else None
 
 
 def not_sent(meant: Meant | None, answer: Answer) -> ProviderError:

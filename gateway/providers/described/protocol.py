@@ -1,6 +1,6 @@
 """A protocol that a file describes: what calls it makes, and what answers and callbacks mean. Makes no call itself."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,7 +29,9 @@ from gateway.providers.described.schema import (
     Operation,
     ProtocolFile,
     Request,
+    Value,
 )
+from gateway.providers.described.templates import Template
 from models.outcome import Outcome
 from models.provider import CALLBACK_SECRET, Provider
 
@@ -58,6 +60,8 @@ class Protocol:
             each for each in (*file.params, *file.optional_params) if each not in self.PARAMS
         )
         self.FIELDS = tuple(file.fields)
+        always_sent = frozenset(name for part in _parts(file.send) for name in _always_sent(part))
+        self.NEEDS = tuple(each for each in self.FIELDS if f"fields.{each}" in always_sent)
         reply = file.callback.reply if file.callback else None
         self.ACKNOWLEDGEMENT = Reply(reply.body, reply.status, reply.type) if reply else None
         self.traits = _traits(file)
@@ -109,9 +113,10 @@ class Protocol:
             "callback_url": task.callback_url,
             "params": self._defaults("params.") | {name: str(value) for name, value in task.params.items()},
         }
-        of_order = {"userIdentifier": task.user_identifier, "extraField": task.extra_field, **task.fields}
         made["fields"] = {
-            name: players.fill(task.field_map[name], of_order) if name in task.field_map else usual.fill(made)
+            name: players.fill(task.field_map[name], task.inputs())
+            if name in task.field_map
+            else usual.fill(made)
             for name, usual in self.file.fields.items()
         }
         return made
@@ -211,6 +216,25 @@ def _traits(file: ProtocolFile) -> Traits:
         timeout_seconds=max(filter(None, timeouts), default=None),
         max_quantity=said.max_quantity,
     )
+
+
+def _parts(request: Request) -> tuple[Any, ...]:
+    """Where values are put."""
+    return request.path, request.url, request.query, request.headers, request.form, request.body, request.xml
+
+
+def _always_sent(part: Any) -> Iterator[str]:
+    """The values that a part of a request puts into every order; not those that are left out if they are empty."""
+    if isinstance(part, Template):
+        yield from part.names
+    elif isinstance(part, Value):
+        yield from part.names()
+    elif isinstance(part, Mapping):
+        for name, each in part.items():
+            yield from () if name.may_be_left_out else _always_sent(each)
+    elif isinstance(part, list):
+        for each in part:
+            yield from _always_sent(each)
 
 
 def _moment(at: datetime | None) -> str:

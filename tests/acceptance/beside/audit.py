@@ -158,13 +158,22 @@ def _ends_right(case: Case) -> bool:
     if decision:
         return row["status"] == decision and _is_left_or_ends(case, decision)
     if case.end == "reversed":
-        return case.status == "reversed" and row["status"] != "rejected"
+        end = "failed" if _failed_first(case) else "reversed"
+        return case.status == end and (row["status"] == "rejected") == _failed_first(case)
     if case.end:
         return (case.status, row["status"]) == (
             case.end,
             "approved" if case.end == "completed" else "rejected",
         )
     return row["status"] == "pending" and case.status in _words(case)
+
+
+def _failed_first(case: Case) -> bool:
+    """Whether an order that was taken back has failed: a check asks only then, where no callback told of the delivery.
+
+    The panel has one word for both.
+    """
+    return case.status == "failed"
 
 
 def _is_left_or_ends(case: Case, decision: str) -> bool:
@@ -191,7 +200,7 @@ def _attentions(case: Case) -> set[str | None]:
     if case.is_ours or not case.is_known or case.decision == "taken out":
         return {None}
     if case.end == "reversed":  # a conflict where the panel's two callbacks have overtaken each other
-        return {"reversed", "conflict"}
+        return {"reversed", "conflict", *([None] if _failed_first(case) else [])}
     contradicts = {"approved": "failed", "rejected": "completed"}.get(case.decision or "")
     if contradicts and case.end == contradicts and _hears(case):
         return {"conflict"}

@@ -221,7 +221,7 @@ def _text(data: bytes) -> str:
 def _of_the_api() -> Iterator[Parser]:
     refused = (Problem, strict_json.NotJson, falcon.HTTPError)
     kinds = {
-        "orders": schemas.read_order,
+        "orders": partial(schemas.read_order, rules=schemas.NotifyRules(is_signed=True)),
         "decisions": schemas.read_resolution,
         "resends": schemas.read_resend,
     }

@@ -89,7 +89,11 @@ ORDERS = [
             "packageId": "60",
             "userIdentifier": "player",
             "extraField": "05321234567",
-            "quantity": 2,
+            "quantity": 1,
+            "metadata": {"cart": "1"},
+            "fields": {"zone": "7"},
+            "price": {"amount": "9.90", "currency": "USD"},
+            "allowRepeat": True,
         },
         {"productId": "game", "packageId": "60", "userIdentifier": "لاعب 💥", "notifyUrl": None},
         {

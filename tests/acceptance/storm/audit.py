@@ -27,6 +27,9 @@ EXPIRED_UNASKED = "expired without a last check"
 CALLBACK_REFUSED = "callback not understood"
 CALLBACK_LOST = "callback not on the timeline"
 WRONG_REFERENCE = "reference not of 15 digits"
+NOT_TOLD = "not told in its last state"
+TOLD_OUT_OF_ORDER = "told out of order"
+TOLD_UNTRUE = "told what was not committed"
 OFFENCES = (
     LOST,
     SENT_TWICE,
@@ -40,6 +43,9 @@ OFFENCES = (
     CALLBACK_REFUSED,
     CALLBACK_LOST,
     WRONG_REFERENCE,
+    NOT_TOLD,
+    TOLD_OUT_OF_ORDER,
+    TOLD_UNTRUE,
 )
 REFERENCE = re.compile(r"[1-9][0-9]{14}")
 
@@ -89,6 +95,13 @@ class Audit:
         """How many orders need a person, by the reason."""
         return Counter(case.row["attention"] for case in self.books.cases.values() if case.row["attention"])
 
+    def told(self) -> tuple[int, int]:
+        """How many notifications the storefront has taken, and how many tries failed."""
+        heard = [each for case in self.books.cases.values() for each in case.heard]
+        return len({each.webhook_id for each in heard if each.accepted}), sum(
+            not each.accepted for each in heard
+        )
+
     def timed_out(self) -> int:
         """How many orders failed by timeout and stayed so."""
         return sum(case.row["failureReason"] == "timeout" for case in self.books.cases.values())
@@ -123,6 +136,9 @@ def offences_of(case: Case, books: Books) -> Iterator[str]:
         EXPIRED_UNASKED: not _expired_unasked(case, books),
         CALLBACK_REFUSED: not _refuses_callbacks(case),
         CALLBACK_LOST: not _loses_callbacks(case),
+        NOT_TOLD: case.status not in FINAL or _told(case),
+        TOLD_OUT_OF_ORDER: _told_in_order(case),
+        TOLD_UNTRUE: _told_only_what_is(case),
         WRONG_REFERENCE: bool(REFERENCE.fullmatch(case.row["provider_referans"])),
     }
     yield from (name for name, is_kept in holds.items() if not is_kept)
@@ -235,6 +251,37 @@ def _loses_callbacks(case: Case) -> bool:
         if was_delivered(call) and call["status"] != "HEAD"
     }
     return sum(event.source == "callback" for event in case.events) < len(told)
+
+
+def _told(case: Case) -> bool:
+    """The storefront has taken everything that it was to be told, the order's present state among it."""
+    taken = {each.webhook_id for each in case.heard if each.accepted}
+    states = {each.status for each in case.heard if each.accepted}
+    return case.status in states and all(each.webhook_id in taken for each in case.outbox)
+
+
+def _told_in_order(case: Case) -> bool:
+    """None was sent before the one in front of it was taken."""
+    first_sent: dict[str, float] = {}
+    first_taken: dict[str, float] = {}
+    for each in case.heard:
+        first_sent.setdefault(each.webhook_id, each.came_at)
+        if each.accepted:
+            first_taken.setdefault(each.webhook_id, each.answered_at)
+    return all(
+        first_taken.get(one.webhook_id, math.inf) <= first_sent.get(other.webhook_id, math.inf)
+        for one, other in pairwise(case.outbox)
+    )
+
+
+def _told_only_what_is(case: Case) -> bool:
+    """Every call is of a notification that is stored, and says what that says; its order was in that state."""
+    stored = {each.webhook_id: (each.kind, each.status) for each in case.outbox}
+    states = {event.after for event in case.events}
+    return all(
+        stored.get(each.webhook_id) == (each.kind, each.status) and each.status in states
+        for each in case.heard
+    )
 
 
 def _timeline_holds(case: Case) -> bool:

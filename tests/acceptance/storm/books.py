@@ -16,6 +16,7 @@ from models import claims, codes
 from models.codes import Code
 from models.status import Attention, FailureReason
 from tests.acceptance.storm.plan import CODE, TOP_UP
+from tests.acceptance.storm.receivers import Heard
 from tests.acceptance.storm.stage import PACE, Stage
 
 FINAL = ("completed", "failed", "reversed")
@@ -29,6 +30,8 @@ BY_HAND = "BY-HAND"
 DISMISSED, NO_CODE_CAME = "dismissed: ", "completed, but asking has not brought its code"
 #: Why an order fails that was never taken: what the last provider's refusal was about.
 REFUSALS = (FailureReason.PROVIDER, FailureReason.PRODUCT, FailureReason.ACCOUNT)
+#: Why one fails that was taken: what the panel's words were about, if it gave any.
+FAILURES = (FailureReason.PROVIDER, FailureReason.CUSTOMER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,16 @@ class Event:
 
     def __str__(self) -> str:
         return f"{self.at:%H:%M:%S.%f} {self.source:9} {self.before} -> {self.after}: {self.message}"
+
+
+class Notification(NamedTuple):
+    """What the storefront was to be told."""
+
+    webhook_id: str
+    kind: str
+    #: The order's, as it was then.
+    status: str
+    state: str
 
 
 class Ending(NamedTuple):
@@ -75,6 +88,9 @@ class Case:
     #: What each provider that was ever asked for it says, by the provider's id.
     entries: Mapping[str, Order]
     events: list[Event] = field(default_factory=list)
+    #: What the storefront was to be told, oldest first, and what it has heard, as it came.
+    outbox: list[Notification] = field(default_factory=list)
+    heard: list[Heard] = field(default_factory=list)
 
     @property
     def present(self) -> Order | None:
@@ -150,7 +166,7 @@ class Case:
             return self._completed(entry) | refused
         if entry.state is State.REVERSED:
             return self._reversed(entry)
-        reasons = (FailureReason.PROVIDER,) if entry.state is State.FAILED else REFUSALS
+        reasons = FAILURES if entry.state is State.FAILED else REFUSALS
         is_failed = entry.state is State.FAILED or entry.times_refused
         return {Ending("failed", reason) for reason in reasons} if is_failed else set()
 
@@ -201,7 +217,8 @@ class Case:
         late = (
             self.row["failureReason"] == FailureReason.TIMEOUT and not deciding and self.is_completed_there()
         )
-        return self.status not in FINAL or self.row["nextCheckAt"] is not None or deciding or late
+        untold = any(each.state == "waiting" for each in self.outbox)
+        return self.status not in FINAL or self.row["nextCheckAt"] is not None or deciding or late or untold
 
     def is_completed_there(self) -> bool:
         """Whether the provider that has it has delivered."""
@@ -291,7 +308,24 @@ def read(stage: Stage) -> Books:
         timelines: dict[str, list[Event]] = defaultdict(list)
         for row in cursor.fetchall():
             timelines[row.pop("key")].append(Event(*row.values()))
-    cases = {row["key"]: Case(row, _entries(providers, row), timelines[row["key"]]) for row in rows}
+        cursor.execute(
+            "SELECT order_id::text AS key, 'msg_' || replace(webhook_id::text, '-', ''), type,"
+            " payload ->> 'external_status' AS status, state FROM referans.notifications ORDER BY id"
+        )
+        outbox: dict[str, list[Notification]] = defaultdict(list)
+        for row in cursor.fetchall():
+            outbox[row.pop("key")].append(Notification(*row.values()))
+    heard = stage.receivers.of_orders()
+    cases = {
+        row["key"]: Case(
+            row,
+            _entries(providers, row),
+            timelines[row["key"]],
+            outbox[row["key"]],
+            heard.get(row["key"], []),
+        )
+        for row in rows
+    }
     return Books(cases, stage.order_timeout_seconds, tuple(stage.unanswered))
 
 

@@ -18,6 +18,7 @@ import redis
 from models.status import Attention
 from tests.acceptance import disk
 from tests.acceptance.storm.books import BY_HAND
+from tests.acceptance.storm.receivers import COUNT, HANGING, WAYS
 from tests.acceptance.storm.stage import BALANCE, PACE, RESTART_SECONDS, Stage
 from tests.acceptance.system import free_port, web_answers
 from tests.factories import SANDBOX
@@ -279,6 +280,26 @@ def _operator_replays(stage: Stage, chance: float) -> Script:
     yield from _command(stage, "callbacks", "replay", "--since", "2m")
 
 
+def _receiver_fails(stage: Stage, chance: float) -> Script:
+    """One receiver of notifications, in one way; or all of them in the same way."""
+    ways = list(WAYS)
+    way = ways[int(chance * 97) % len(ways)]
+    numbers = range(COUNT) if chance < 0.2 else [int(chance * COUNT)]
+    for number in numbers:
+        stage.receivers.fail(number, way)
+    yield 1.5 + 2 * chance
+    for number in numbers:
+        stage.receivers.mend(number)
+
+
+def _receiver_hangs(stage: Stage, chance: float) -> Script:
+    """Longer than a try, or not as long."""
+    number = int(chance * COUNT)
+    stage.receivers.fail(number, HANGING)
+    yield 3 + 14 * chance
+    stage.receivers.mend(number)
+
+
 def _command(stage: Stage, *command: str) -> Script:
     """A command of the operator, which must succeed."""
     name = stage.start_operator(*command)
@@ -357,5 +378,7 @@ FAULTS = {
     "an operator checks": _fault(_operator_checks, "web", "postgres"),
     "an operator replays": _fault(_operator_replays, "postgres"),
     "an operator decides": _fault(_operator_decides, "web", "postgres"),
+    "receiver fails": _fault(_receiver_fails, "receiver"),
+    "receiver hangs": _fault(_receiver_hangs, "receiver"),
     "deployment": _fault(_deployment, "web", "worker"),
 }

@@ -19,6 +19,8 @@ from models.status import Expects
 from tests import factories
 from tests.acceptance import disk
 from tests.acceptance.storm import plan
+from tests.acceptance.storm.receivers import SECRET as SECRET_OF_RECEIVERS
+from tests.acceptance.storm.receivers import Receivers
 from tests.acceptance.system import BIN, SCHEDULER, SECRET, WEB, WORKER, System, free_port, with_sitecustomize
 
 CLOCK = Path(__file__).parent / "clock"
@@ -56,8 +58,10 @@ class Stage:
         valkey: EmbeddedValkey,
         system: System,
         providers: Mapping[str, Simulator],
+        receivers: Receivers,
         order_timeout_seconds: float,
     ) -> None:
+        self.receivers = receivers
         self.postgres, self.valkey, self.system = postgres, valkey, system
         self.simulator, self.providers = system.simulator, providers
         self.order_timeout_seconds = order_timeout_seconds
@@ -182,15 +186,21 @@ def built(directory: Path, *, order_timeout_seconds: float, **env: str) -> Itera
         _simulator(**credentials) as simulator,
         _simulator(**credentials | {"kod": BACKUP}) as backup,
         _simulator(**credentials | {"kod": PHP}) as php,
+        Receivers() as receivers,
     ):
         migrate(postgres.url, echo=lambda line: None)
         disk.install(postgres.url)
         timeout = {"ORDER_TIMEOUT": f"{order_timeout_seconds:g}"}
-        system = System(postgres.url, valkey.url, logs, simulator, **PACE, **timeout, **env)
+        told = {
+            "NOTIFY_URL": receivers.urls[0],
+            "NOTIFY_SECRET": SECRET_OF_RECEIVERS,
+            "NOTIFY_ALLOW_PRIVATE": "1",
+        }
+        system = System(postgres.url, valkey.url, logs, simulator, **PACE, **timeout, **told, **env)
         system.add_second_provider(BACKUP, backup.url, kod=BACKUP)
         _add_routes(postgres.url, php.url)
         providers = {factories.SANDBOX: simulator, BACKUP: backup, PHP: php}
-        stage = Stage(postgres, valkey, system, providers, order_timeout_seconds)
+        stage = Stage(postgres, valkey, system, providers, receivers, order_timeout_seconds)
         try:
             stage.call_back()
             stage.raise_curtain()

@@ -20,9 +20,19 @@ REPEATED = 0.05
 
 
 class Storefront:
-    """Places every order of a plan at its time. `url()` is where the router leads just now."""
+    """Places every order of a plan at its time. `url()` is where the router leads just now.
 
-    def __init__(self, plan: Plan, url: Callable[[], str], headers: Mapping[str, str]) -> None:
+    `notify_url` says where the order of a number wants to be told of.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        url: Callable[[], str],
+        headers: Mapping[str, str],
+        notify_url: Callable[[int], str | None],
+    ) -> None:
+        self._notify_url = notify_url
         self._orders = iter(plan.orders)
         self._seed = plan.seed
         self._url, self._headers = url, headers
@@ -84,6 +94,8 @@ class Storefront:
     def _try(self, session: requests.Session, order: PlannedOrder) -> requests.Response | None:
         """None where the order may have been accepted or not."""
         body = {"productId": order.product, "packageId": "60", "userIdentifier": order.user}
+        if url := self._notify_url(order.number):
+            body["notifyUrl"] = url
         headers = {"Idempotency-Key": f"storm-{self._seed}-{order.number}"}
         try:
             return session.post(f"{self._url()}/orders", json=body, headers=headers, timeout=TRY_SECONDS)

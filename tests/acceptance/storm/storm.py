@@ -26,7 +26,9 @@ class Storm:
 
     def __init__(self, plan: Plan, stage: Stage, echo: Callable[[str], None]) -> None:
         self._plan, self._stage, self._echo = plan, stage, echo
-        self._storefront = Storefront(plan, lambda: stage.system.url, stage.system.authorization)
+        self._storefront = Storefront(
+            plan, lambda: stage.system.url, stage.system.authorization, stage.receivers.url_of
+        )
         self._weather = Weather(stage, list(plan.faults), self._say)
         self._sweep, self._progress, self._look = (
             Every(seconds) for seconds in (SWEEP_SECONDS, PROGRESS_SECONDS, 1.0)
@@ -49,7 +51,11 @@ class Storm:
             books=books.read(self._stage),
             accepted=dict(self._storefront.accepted),
             retries=self._storefront.retries,
-            complaints=[*self._storefront.complaints, *self._stage.complaints],
+            complaints=[
+                *self._storefront.complaints,
+                *self._stage.complaints,
+                *self._stage.receivers.complaints,
+            ],
             injected=self._weather.injected,
             stormed_seconds=stormed_seconds,
             took_seconds=self._seconds(),

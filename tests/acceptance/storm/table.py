@@ -33,6 +33,8 @@ def _lines(audit: Audit) -> Iterator[tuple[str, str]]:
     yield "completed late, after the timeout", f"{audit.late()}"
     for name, orders in audit.offences.items():
         yield name, f"{len(orders)}"
+    taken, failed = audit.told()
+    yield "notifications taken by the storefront", f"{taken} ({failed} tries refused or cut)"
     attentions = audit.attentions()
     yield "attention raised", f"{attentions.total()}"
     for kind, count in sorted(attentions.items()):

@@ -30,7 +30,7 @@ def _has_privileged_ports() -> bool:
 
 @pytest.fixture
 def here(tmp_path: Path) -> Plan:
-    return Plan(tmp_path, 8000, 8900)
+    return Plan(tmp_path, 8000, 8900, 8080)
 
 
 def test_it_starts_what_the_procfile_starts() -> None:
@@ -46,6 +46,9 @@ def test_what_is_in_the_environment_wins(here: Plan) -> None:
         "PUBLIC_URL": "https://g.example",
         "GUNICORN_CMD_ARGS": "--bind 0.0.0.0:1",
         "TIMEZONE": "Asia/Kolkata",
+        "NOTIFY_URL": "https://shop.example/notifications",
+        "NOTIFY_SECRET": "whsec_dGhhdCBvZiB0aGUgc2hvcA==",
+        "NOTIFY_ALLOW_PRIVATE": "0",
     }
     assert stack.environment(given | {"PORT": "1", "TZ": "UTC"}, here) == {
         **given,
@@ -57,9 +60,9 @@ def test_what_is_in_the_environment_wins(here: Plan) -> None:
 def test_encryption_keys_are_kept_between_runs_for_this_user_only(here: Plan) -> None:
     first = stack.environment({}, here)
     assert stack.environment({}, here) == first
-    (kept,) = here.directory.iterdir()
-    assert kept.stat().st_mode & 0o077 == 0
-    assert first["LOG_FORMAT"] == "console"
+    assert {file.name for file in here.directory.iterdir()} == {"encryption_keys", "notify_secret"}
+    assert all(file.stat().st_mode & 0o077 == 0 for file in here.directory.iterdir())
+    assert (first["LOG_FORMAT"], first["NOTIFY_ALLOW_PRIVATE"]) == ("console", "1")
 
 
 def test_servers_of_the_environment_are_used_and_none_is_started(here: Plan) -> None:
@@ -86,9 +89,9 @@ def test_a_port_is_taken_by_whatever_listens_on_it(tmp_path: Path, address: str)
     with socket.create_server((address, 0), family=family) as listener:
         port = listener.getsockname()[1]
         with pytest.raises(Taken, match=f"^port {port} is taken; choose another: PORT=[0-9]+$") as refused:
-            plan.make(tmp_path, port, 0, Choice(False, ADVICE, print))
+            plan.make(tmp_path, port, 0, 0, Choice(False, ADVICE, print))
         other = int(str(refused.value).rpartition("=")[2])
-        assert plan.make(tmp_path, other, 0, Choice(False, ADVICE, print)).port == other
+        assert plan.make(tmp_path, other, 0, 0, Choice(False, ADVICE, print)).port == other
 
 
 def test_the_simulators_port_is_looked_at_as_well(tmp_path: Path) -> None:
@@ -96,8 +99,8 @@ def test_the_simulators_port_is_looked_at_as_well(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         with pytest.raises(Taken, match="SIMULATOR_PORT="):
-            plan.make(tmp_path, 0, port, Choice(False, ADVICE, print))
-        made = plan.make(tmp_path, 0, port, Choice(True, ADVICE, said.append))
+            plan.make(tmp_path, 0, port, 0, Choice(False, ADVICE, print))
+        made = plan.make(tmp_path, 0, port, 0, Choice(True, ADVICE, said.append))
     assert made.simulator_port != port
     assert said == [f"Port {port} is taken; using {made.simulator_port} instead."]
 
@@ -138,14 +141,14 @@ def test_the_sandbox_keeps_its_secret_when_it_moves(models: Models) -> None:
 def test_the_development_key_is_kept_until_it_is_revoked(models: Models, tmp_path: Path) -> None:
     path = tmp_path / "api_key"
     with models():
-        first = sandbox.development_key(path)
-        assert sandbox.development_key(path) == first
+        first = sandbox.key(path, *sandbox.DEVELOPMENT)
+        assert sandbox.key(path, *sandbox.DEVELOPMENT) == first
         found = api_key.find(first)
         assert found is not None and found.scopes == frozenset(Scope)
 
         api_key.revoke(found.id)
 
-        second = sandbox.development_key(path)
+        second = sandbox.key(path, *sandbox.DEVELOPMENT)
         assert second != first and api_key.find(second) is not None
     assert path.stat().st_mode & 0o077 == 0
 

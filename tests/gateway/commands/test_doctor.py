@@ -63,9 +63,15 @@ def test_all_is_well(well: Run) -> None:
     assert (plain.code, found.code) == (0, 0)
     names = ["settings", "database", "migrations", "pooler", "encryption", "codes", "broker"]
     names += ["workers", "scheduler", "sweep"]
-    assert list(report(found)) == [*names, "provider box", "callback formats", "stuck orders"]
+    assert list(report(found)) == [
+        *names,
+        "provider box",
+        "callback formats",
+        "notifications",
+        "stuck orders",
+    ]
     assert {status for status, _, _ in report(found).values()} == {"ok"}
-    assert [line.split()[0] for line in plain.out.splitlines()] == ["ok"] * 13
+    assert [line.split()[0] for line in plain.out.splitlines()] == ["ok"] * 14
 
 
 @pytest.mark.parametrize(
@@ -109,14 +115,13 @@ def test_settings_without_effect_are_named(
 ) -> None:
     options = "&" if "?" in database_url else "?"
     monkeypatch.setenv("DATABASE_URL", f"{database_url}{options}pgbouncer=true&schema=public\n")
-    monkeypatch.setenv("NOTIFY_URL", "https://shop.example/hook")
 
     asked = well("doctor", "--json")
 
     assert asked.code == 0
     status, detail, _ = report(asked)["settings"]
     assert status == "warning"
-    assert "ignored in DATABASE_URL: pgbouncer, schema" in detail and "NOTIFY_URL" in detail
+    assert "ignored in DATABASE_URL: pgbouncer, schema" in detail
     assert report(asked)["database"][0] == report(asked)["migrations"][0] == "ok"
 
 
@@ -247,3 +252,40 @@ def test_a_bad_setting_is_the_only_line(run: Run, monkeypatch: pytest.MonkeyPatc
     examined = run("doctor", "--json")
     assert (examined.code, list(report(examined))) == (1, ["settings"])
     assert "MAX_CHECKS" in report(examined)["settings"][1]
+
+
+def test_orders_of_another_system_at_a_provider_that_is_missing_are_named(
+    well: Run, cli: Run, models: Models
+) -> None:
+    with models():
+        for provider_id, age, word in (
+            ("box", "1 min", "sent"),
+            ("znet-b", "1 min", "queued"),
+            ("znet-b", "2 min", "sent"),
+            ("znet-c", "3 days", "sent"),
+            ("znet-d", "1 min", "completed"),
+            ("znet-e", "1 min", "Unknown"),
+        ):
+            database.rows(THEIRS, (provider_id, word, age))
+    said = report(well("doctor", "--json"))["orders of others"]
+    assert said[:2] == (
+        "ok",
+        "not followed, of the last day: 2 of provider znet-b, 1 of provider znet-e;"
+        " to follow them: gateway providers add, with that id",
+    )
+    added = cli(
+        *("providers", "add", "zent-b", "--adapter", "znet", "--base-url", "https://b.example"),
+        *("--callback", "token"),
+        stdin='{"kod": "1", "sifre": "2"}',
+    )
+    assert "not configured here: 2 znet-b, 1 znet-e" in added.err
+    for missing in ("znet-b", "znet-e"):
+        with models():
+            provider.save(Provider(missing, "znet", "https://b.example", "token", ACCOUNT))
+    assert "orders of others" not in report(well("doctor", "--json"))
+
+
+THEIRS = """
+INSERT INTO product_orders ("providerId", "externalStatus", provider_referans, "sentAt", status)
+VALUES (%s, %s, 'DJ-' || gen_random_uuid(), now() - %s::interval, 'pending') RETURNING id
+"""

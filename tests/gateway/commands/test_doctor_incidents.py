@@ -296,5 +296,5 @@ class TestOrders:
         found = examined()
         assert set(found) == {"provider sandbox: unknown orders"}
         line = found["provider sandbox: unknown orders"]
-        assert line.detail.endswith(f"1 order that it has accepted: {order['provider_referans']}")
+        assert line.detail.endswith(f"1 order sent to it: {order['provider_referans']}")
         assert line.next and f"gateway orders show {order['provider_referans']}" in line.next

@@ -39,12 +39,13 @@ def test_the_script_is_printed_and_not_applied(
 def test_it_waits_for_a_database_and_gives_up_in_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://127.0.0.1:9/nowhere")
     monkeypatch.setattr(migrate, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(migrate, "PAUSE_SECONDS", 0.05)
 
     refused = run("migrate")
 
     waiting, last = refused.err.splitlines()
     assert (refused.code, waiting.partition(":")[0]) == (1, "waiting for the database")
-    assert last.startswith("error: no answer from the database for 0.2 s")
+    assert last.startswith("error: no connection to the database within 0.2 s")
 
 
 def test_a_role_with_few_rights_is_told_what_an_administrator_runs(

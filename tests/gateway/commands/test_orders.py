@@ -3,6 +3,7 @@
 import json
 import re
 from contextlib import closing
+from decimal import Decimal
 from typing import Any
 
 import psycopg2
@@ -14,6 +15,7 @@ from models import provider_health, timeline
 from models.codes import Code
 from models.db import database
 from models.outcome import Outcome
+from models.placing import Money
 from models.status import ExternalStatus, Source
 from tests import factories
 
@@ -105,6 +107,20 @@ def test_what_others_wrote_does_not_reach_the_terminal(cli: Run, desk: Desk) -> 
     for out in (shown.out, as_json.out):
         assert not set(out) & set("\x07\x1b\r\x85\x9b\u2028\u202e")
     assert json.loads(as_json.out)["userIdentifier"] == HOSTILE
+
+
+def test_what_the_storefront_gave_is_shown(cli: Run, desk: Desk) -> None:
+    with desk.models():
+        price = Money(Decimal("9.90"), "USD")
+        given = {"fields": {"zone": "7", "server": "EU"}, "metadata": {"cart_id": "1"}, "price": price}
+        found = factories.place(reference="CART-1", **given)
+    shown = cli("orders", "show", "CART-1").out
+    for name, value in {"reference": "CART-1", "price": "9.90 USD", "metadata": "cart_id=1"}.items():
+        assert re.search(rf"^{name} +{value}$", shown, re.MULTILINE)
+    assert re.search(r"^fields +(?:zone=7 server=EU|server=EU zone=7)$", shown, re.MULTILINE)
+    as_json = json.loads(cli("orders", "show", found["id"], "--json").out)
+    assert (as_json["fields"], as_json["metadata"]) == (given["fields"], given["metadata"])
+    assert (as_json["price"], as_json["maxCost"]) == ("9.90 USD", None)
 
 
 def test_events_that_say_the_same_are_not_all_shown(cli: Run, desk: Desk) -> None:
@@ -204,6 +220,19 @@ def test_an_order_that_needs_a_person_shows_why_and_what_to_do(cli: Run, desk: D
     assert json.loads(cli("orders", "list", "--attention", "in_doubt", "--json").out) == []
 
 
+def test_advice_that_is_the_same_but_for_the_id_is_printed_once(cli: Run, desk: Desk) -> None:
+    waiting, asked = [desk.placed() for _ in range(3)], [desk.sent() for _ in range(2)]
+    desk.break_provider()
+
+    listed = cli("orders", "list", "--stuck").out
+
+    assert listed.count("  waits for bayi, which is down") == 2
+    assert listed.count("  the same as above, with this id\n") == 3
+    assert all(f"provider_down  {each['id']}" in listed for each in (*waiting, *asked))
+    as_json = json.loads(cli("orders", "list", "--stuck", "--json").out)
+    assert all(each["next"] for each in as_json)
+
+
 def test_only_what_was_not_sent_is_to_be_given_to_another_provider(cli: Run, desk: Desk) -> None:
     waiting, asked = desk.placed(), desk.sent()
     desk.break_provider()
@@ -301,6 +330,73 @@ def test_what_is_advised_depends_on_what_is_wrong_with_the_provider(cli: Run, de
         provider_health.answered("bayi")
         provider_health.pause("bayi", "wrong prices", "mona")
     assert advised(unsent) == {"providers resume", "orders resend"}
+
+
+#: An order of another system: what makes it one, and that nothing is planned for it.
+THEIRS = '"placedByGateway" = false, "routeParams" = NULL, "nextCheckAt" = NULL, '
+
+
+@pytest.mark.parametrize(
+    ("columns", "why", "command"),
+    [
+        (
+            "\"externalStatus\" = 'not_sent'",
+            "sends it itself, and has not yet; its status there is pending",
+            None,
+        ),
+        ("\"externalStatus\" = 'failed'", "it failed, as the system says that placed it", None),
+        (
+            "\"externalStatus\" = 'failed', \"failureReason\" = 'provider'",
+            "it failed: bayi refused or cancelled it",
+            None,
+        ),
+        (
+            "\"externalStatus\" = 'sent', \"providerId\" = 'znet-b'",
+            "to znet-b, which is not configured here, so nobody here asks about it",
+            "gateway providers add znet-b --adapter",
+        ),
+        ('"externalStatus" = \'queued\', "providerId" = NULL', "names no provider", None),
+        ("\"externalStatus\" = 'queued', provider_referans = NULL", "provider_referans is empty", None),
+        (
+            "\"externalStatus\" = 'processing'",
+            "it is on its way: bayi has not said yet",
+            "gateway orders check ",
+        ),
+    ],
+)
+def test_of_an_order_of_another_system_nothing_is_promised_that_is_not_done_here(
+    cli: Run, desk: Desk, columns: str, why: str, command: str | None
+) -> None:
+    found = desk.placed()
+    desk.change(found, THEIRS + columns)
+
+    shown = cli("orders", "show", found["id"]).out
+
+    assert why in shown and "about to be sent" not in shown and "orders resend" not in shown
+    assert (command in shown) if command else ("  - " not in shown)
+
+
+def test_an_order_followed_at_a_provider_that_is_gone_says_how_it_is_followed_again(
+    cli: Run, desk: Desk
+) -> None:
+    found = desk.placed()
+    desk.change(found, THEIRS + "\"externalStatus\" = 'sent', \"providerId\" = 'znet-b'")
+    desk.change(found, '"nextCheckAt" = now(), "adoptedAt" = now()')
+
+    [as_json] = json.loads(cli("orders", "list", "--attention", "no_provider", "--json").out)
+
+    assert "another system has sent it to znet-b, which is not configured here" in as_json["why"]
+    assert as_json["next"][0].startswith("gateway providers add znet-b ")
+    assert "gateway doctor" not in as_json["next"]
+
+
+def test_no_check_is_promised_where_the_provider_is_not_configured(cli: Run, desk: Desk) -> None:
+    found = desk.sent()
+    desk.change(found, THEIRS + "\"externalStatus\" = 'sent', \"providerId\" = 'znet-b'")
+
+    problem = cli("orders", "check", found["id"]).problem
+
+    assert "its provider znet-b is not configured here" in problem
 
 
 def test_an_order_on_its_way_is_not_stuck(cli: Run, desk: Desk) -> None:

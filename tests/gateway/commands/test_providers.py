@@ -42,6 +42,7 @@ def test_credentials_are_sealed_with_the_encryption_keys(
     cli: Run, models: Models, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ENCRYPTION_KEYS", Fernet.generate_key().decode())
+    monkeypatch.setenv("PUBLIC_URL", "https://gateway.example")
     assert add(cli, *SIGNED).err == ""
 
     monkeypatch.delenv("ENCRYPTION_KEYS")
@@ -302,3 +303,23 @@ def test_at_a_terminal_credentials_are_asked_for_and_not_echoed(cli: Run, models
         found = provider.find("bayi")
     assert found is not None
     assert (found.credentials["kod"], found.credentials["sifre"]) == ("4711", "geheim")
+
+
+@pytest.mark.parametrize(
+    ("public_url", "base_url", "is_told"),
+    [
+        ("", "https://b.example", True),
+        ("http://127.0.0.1:8000", "https://b.example", True),
+        ("https://gateway.example", "https://b.example", False),
+        ("", "http://127.0.0.1:8900", False),
+    ],
+)
+def test_a_callback_url_that_the_provider_cannot_call_is_told(
+    cli: Run, monkeypatch: pytest.MonkeyPatch, public_url: str, base_url: str, is_told: bool
+) -> None:
+    monkeypatch.setenv("PUBLIC_URL", public_url)
+    options = ("--adapter", "znet", "--base-url", base_url, "--callback", "token")
+
+    added = cli("providers", "add", "panel", *options, stdin='{"kod": "1", "sifre": "2"}')
+
+    assert added.code == 0 and ("set PUBLIC_URL" in added.err) == is_told

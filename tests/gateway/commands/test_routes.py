@@ -224,3 +224,22 @@ def test_what_a_route_expects_is_one_of_three(routed: Run) -> None:
 
 def test_a_param_is_a_name_and_a_value(routed: Run) -> None:
     assert routed("routes", "add", "*", "*", "first", "--param", "oyun").code == 2
+
+
+def test_a_route_that_lacks_what_every_order_needs_says_so(routed: Run) -> None:
+    assert routed("routes", "add", "pubg", "60uc", "first", "--param", "oyun=1").err == (
+        "first (znet) refuses each order of this route until it has kupur:"
+        " gateway routes add pubg 60uc first --param oyun=… --param kupur=…\n"
+    )
+    whole = routed("routes", "add", "pubg", "60uc", "first", "--param", "oyun=1", "--param", "kupur=60")
+    kept = routed("routes", "add", "pubg", "60uc", "first", "--priority", "1")
+    assert (whole.err, kept.err) == ("", "")
+
+
+def test_a_new_provider_names_the_route_with_what_its_protocol_needs(cli: Run) -> None:
+    options = ("--adapter", "znet", "--base-url", "https://b.example", "--callback", "token")
+    added = cli("providers", "add", "first", *options, stdin='{"kod": "1", "sifre": "2"}')
+    own = cli("providers", "add", "own", "--adapter", "stock")
+
+    assert "gateway routes add PRODUCT PACKAGE first --param oyun=… --param kupur=…\n" in added.out
+    assert own.out.endswith("Next: gateway routes add PRODUCT PACKAGE own\n")

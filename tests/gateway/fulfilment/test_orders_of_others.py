@@ -524,12 +524,53 @@ class TestFollowed:
     def test_anew_once_it_is_sent_again(self, worker: Worker, simulator: Simulator) -> None:
         order_id = followed(worker)
         call_back(worker, order_id, FAILED)
+        beside.age(order_id, 60)
         beside.change(
             order_id,
-            """ "externalStatus" = 'sent', "sentAt" = now() + interval '1 s', provider_referans = '123456789012345'""",
+            """ "externalStatus" = 'sent', "sentAt" = now(), provider_referans = '123456789012345' """,
         )
         assert following.take_up(worker) == 1
         assert call_back(worker, order_id, COMPLETED, "PIN-1").result == "applied"
+
+    @pytest.mark.parametrize("kind", ["conflict", "reversed", "timed_out"])
+    def test_anew_once_it_is_sent_again_whatever_its_last_send_needed_a_person_for(
+        self, worker: Worker, simulator: Simulator, kind: str
+    ) -> None:
+        order_id = followed(worker)
+        if kind == "timed_out":
+            _a_timeout(worker, simulator, order_id)
+        else:
+            call_back(worker, order_id, COMPLETED, "PIN-1")
+            call_back(worker, order_id, REVERSED if kind == "reversed" else FAILED)
+        assert row(order_id)["attention"] == kind
+        beside.change(order_id, """ "externalStatus" = 'sent', "pinCode" = NULL """)
+        assert following.take_up(worker) == 0
+        beside.age(order_id, 60)
+        beside.change(order_id, """ "sentAt" = now(), provider_referans = '123456789012345' """)
+        assert following.take_up(worker) == 1
+        assert call_back(worker, order_id, COMPLETED, "PIN-2").result == "applied"
+        assert (codes_of(order_id), row(order_id)["attention"]) == (["PIN-2"], None)
+
+    @pytest.mark.parametrize("ahead", ["3 hours", "30 days", "20 years"])
+    def test_by_our_clock_where_theirs_runs_ahead(
+        self, worker: Worker, simulator: Simulator, ahead: str
+    ) -> None:
+        order_id = sent(worker)
+        beside.change(order_id, f"\"sentAt\" = now() + interval '{ahead}'")
+        assert following.take_up(worker) == 1
+        assert seconds_until_check(order_id) == pytest.approx(60, abs=5)
+        decide(simulator, order_id, State.COMPLETED, "PIN-1")
+        factories.put({"id": order_id}, nextCheckAt=datetime.now(UTC))
+        checking.check(worker, order_id)
+        assert (status(order_id), row(order_id)["durationMs"]) == ("completed", 0)
+
+    def test_once_and_not_again_and_again_where_their_clock_runs_ahead(self, worker: Worker) -> None:
+        order_id = sent(worker, pinCode="PIN-TYPED")
+        beside.change(order_id, "\"sentAt\" = now() + interval '3 hours'")
+        assert following.take_up(worker) == 1
+        assert call_back(worker, order_id, COMPLETED, "PIN-1").result == "conflict"
+        assert (row(order_id)["nextCheckAt"], following.take_up(worker)) == (None, 0)
+        assert row(order_id)["attention"] == "conflict"
 
     @pytest.mark.parametrize(("state", "end"), [(State.COMPLETED, COMPLETED), (State.FAILED, FAILED)])
     def test_anew_if_a_question_of_the_storefront_that_failed_has_written_over_its_end(
@@ -557,6 +598,38 @@ class TestFollowed:
         found = database.rows(f"EXPLAIN {plans.ADOPT}", {"first": 60, "limit": 100})
         explained = " ".join(str(each) for each in found)
         assert "idx_orders_unfollowed" in explained and "Seq Scan on product_orders" not in explained
+
+
+class TestSameReference:
+    """The other system has several orders with one reference, such as copies of one."""
+
+    @pytest.mark.parametrize("column", ["provider_referans", "externalOrderId"])
+    @pytest.mark.parametrize("ended", [("failed", "rejected"), ("completed", "approved")])
+    @pytest.mark.parametrize("newer", ["the open one", "the other"])
+    def test_a_callback_is_for_the_one_that_is_open(
+        self, worker: Worker, column: str, ended: tuple[str, str], newer: str
+    ) -> None:
+        known_as = {"provider_referans": None} | {column: "820000000017"}
+        waits = sent(worker, **known_as)
+        other = beside.insert(externalStatus=ended[0], status=ended[1], **known_as)
+        beside.age(other if newer == "the open one" else waits, 3600)
+        settled = call_back(worker, waits, COMPLETED, "PIN-1")
+        assert (settled.order_id, settled.result) == (waits, "applied")
+
+    def test_a_reference_of_ours_is_ours(self, worker: Worker) -> None:
+        placed = factories.place_new(beside.new(), beside.SHOP)["id"]
+        dispatching.dispatch(worker, placed)
+        copied = beside.insert(provider_referans=row(placed)["provider_referans"])
+        assert call_back(worker, placed, COMPLETED, "PIN-1").order_id == placed
+        assert (status(placed), status(copied)) == ("completed", "sent")
+
+
+def test_a_check_is_not_requested_where_no_provider_can_be_asked(worker: Worker) -> None:
+    order_id = beside.insert(providerId="barakat")
+    assert plans.request_check(order_id) is None
+    assert (row(order_id)["nextCheckAt"], stuck.counts(LIMITS)) == (None, {})
+    found = order.find(order_id)
+    assert found and "not configured here" in plans.why_unasked(found)
 
 
 LIMITS = Limits(sweep_period_seconds=300, max_checks=20, first_check_delay_seconds=60)

@@ -10,8 +10,9 @@ from gateway.dev.simulator import Simulator
 from gateway.dev.simulator.book import State
 from gateway.fulfilment import checking, dispatching
 from gateway.fulfilment.worker import Worker
-from models import listing, lookup, provider, provider_health, resolving, route, stuck
+from models import listing, lookup, outbox, provider, provider_health, resolving, route, stuck
 from models.db import database
+from models.outbox import Became, Tried
 from models.outcome import Arrival, Outcome
 from models.provider import Provider
 from models.status import KEPT, Attention, ExternalStatus, Source
@@ -169,6 +170,17 @@ def no_answer(worker: Worker, simulator: Simulator) -> str:
     return order
 
 
+def notification_dead(worker: Worker, simulator: Simulator) -> str:
+    order = completed(worker, simulator)
+    database.rows(
+        "INSERT INTO referans.notifications (order_id, type, receiver, payload) VALUES (%s, 'order.x', 'x', '{}')",
+        (order,),
+    )
+    [due] = outbox.claim(1, [], has_default=True)
+    outbox.record([Tried(due, Became.DEAD, 1, error="HTTP 410")])
+    return order
+
+
 #: How each comes about. A kind without an entry fails below.
 MADE: dict[Attention, Callable[[Worker, Simulator], str]] = {
     Attention.CONFLICT: conflict,
@@ -183,6 +195,7 @@ MADE: dict[Attention, Callable[[Worker, Simulator], str]] = {
     Attention.PROVIDER_DOWN: provider_down,
     Attention.OVERDUE: overdue,
     Attention.NO_ANSWER: no_answer,
+    Attention.NOTIFICATION_DEAD: notification_dead,
 }
 
 

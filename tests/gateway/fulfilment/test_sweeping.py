@@ -12,10 +12,11 @@ from gateway import broker
 from gateway.fulfilment import dispatching, sweeping
 from gateway.fulfilment.worker import CHECK, DISPATCH, Worker
 from gateway.settings import load
-from models import api_key, gauges, sweep_run
+from models import api_key, gauges, outbox, sweep_run, unsent
 from models.api_key import Scope
 from models.codes import Code
-from models.db import database
+from models.db import database, receiver
+from models.outbox import Became, Tried
 from models.outcome import Arrival, Outcome
 from models.status import ExternalStatus, Source
 from models.sweep_run import Sweep
@@ -284,3 +285,37 @@ def test_its_progress_and_its_counts_are_told(worker: Worker) -> None:
     assert swept and swept.counts["enqueued"] == 1 and swept.error is None
     assert told.count(("enqueued", 1)) == 2
     assert {step for step, _ in told} == set(sweeping.STEPS)
+
+
+class TestNotifications:
+    @pytest.fixture
+    def order(self, worker: Worker) -> Iterator[str]:
+        """One of which the storefront is to be told."""
+        receiver.bind(True)
+        order = place()
+        cancelled = unsent.cancel(order, "tests", order_timeout_seconds=60)
+        receiver.bind(False)
+        assert cancelled
+        yield order
+
+    def test_workers_hear_that_some_are_due(self, worker_for: WorkerFor, order: str) -> None:
+        told: list[int] = []
+        worker = worker_for(tell=lambda: told.append(1))
+        assert (sweep(worker).counts["notifications_due"], told) == (1, [1])
+        outbox.claim(10, [], has_default=True)
+        assert (sweep(worker).counts["notifications_due"], told) == (0, [1])
+
+    def test_those_of_a_disabled_receiver_are_given_up(self, worker: Worker, order: str) -> None:
+        database.rows("INSERT INTO referans.receivers (receiver, disabled_at) VALUES ('NOTIFY_URL', now())")
+        assert sweep(worker).counts["notifications_dead"] == 1
+        assert row(order)["attention"] == "notification_dead"
+
+    def test_those_past_their_retention_are_deleted_once_they_have_ended(
+        self, worker_for: WorkerFor, order: str
+    ) -> None:
+        worker = worker_for({"NOTIFY_RETENTION": "60"})
+        database.rows("UPDATE referans.notifications SET created_at = now() - interval '61 seconds'")
+        assert sweep(worker).counts["notifications_deleted"] == 0
+        [due] = outbox.claim(10, [], has_default=True)
+        outbox.record([Tried(due, Became.DELIVERED, 1, 200)])
+        assert sweep(worker).counts["notifications_deleted"] == 1

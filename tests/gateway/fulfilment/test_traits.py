@@ -629,7 +629,7 @@ class TestRefusals:
 
     def test_a_quantity_that_the_provider_does_not_take(self, worker: Worker, opens: Opens) -> None:
         shop = opens(PLAIN)
-        assert providers.max_quantity(f"tried_{SANDBOX}") == 5
+        assert providers.traits(f"tried_{SANDBOX}").max_quantity == 5
         assert status(dispatched(worker, quantity=6)) == "failed"
         assert not shop.calls
 

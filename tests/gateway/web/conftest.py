@@ -6,7 +6,7 @@ from typing import Any
 
 import falcon
 import pytest
-from falcon.testing import TestClient
+from falcon.testing import Result, TestClient
 
 from gateway import broker
 from gateway.counting import Counts
@@ -19,11 +19,27 @@ from models.api_key import Scope
 from models.db import binding, database, sealed
 from tests import factories
 from tests.conftest import KEY, UNLIMITED
+from tests.gateway.web import contract
 
 #: Connections of the application under test; a test sees at once where a request keeps one.
 POOL_SIZE = 4
 
-Client = TestClient
+
+class Client(TestClient):
+    """Holds each answer against the document at `/openapi.json`."""
+
+    def simulate_request(self, *args: Any, **kwargs: Any) -> Result:
+        answer: Result = super().simulate_request(*args, **kwargs)
+        contract.current().check(
+            args[0] if args else kwargs.get("method", "GET"), _path(args, kwargs), answer
+        )
+        return answer
+
+
+def _path(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    return str(args[1] if len(args) > 1 else kwargs.get("path", "/"))
+
+
 ClientFor = Callable[..., Client]
 
 
@@ -72,7 +88,7 @@ def app(settings: Settings, pool: database.Pool) -> Iterator[falcon.App[Any, Any
 @pytest.fixture
 def anonymous(app: falcon.App[Any, Any]) -> Client:
     """A client without a key, as providers are."""
-    return TestClient(app)
+    return Client(app)
 
 
 @pytest.fixture
@@ -81,7 +97,7 @@ def client_for(app: falcon.App[Any, Any]) -> ClientFor:
 
     def make(*scopes: Scope, tenant_id: str | None = None) -> Client:
         key = api_key.create("storefront", list(scopes), tenant_id=tenant_id)
-        return TestClient(app, headers={"Authorization": f"Bearer {key}"})
+        return Client(app, headers={"Authorization": f"Bearer {key}"})
 
     return make
 

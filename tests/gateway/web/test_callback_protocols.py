@@ -12,7 +12,6 @@ import pytest
 import redis
 from falcon.testing import Result
 
-from gateway import providers
 from models import timeline
 from models.db import database
 from models.status import ExternalStatus
@@ -304,7 +303,3 @@ class TestCheckNow:
             factories.age(order, 3601)
         answer = client.simulate_post(f"/orders/{order['id']}/check")
         assert answer.status_code == 409 and "may buy it again" in answer.json["detail"]
-
-
-def test_the_number_of_pieces_is_known_by_the_name_of_the_protocol() -> None:
-    assert [providers.max_quantity(name) for name in ("znet", "stock", "zdk")] == [1, None, 1000]

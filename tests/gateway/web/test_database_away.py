@@ -1,5 +1,7 @@
 """While the database is away nothing gets a 2xx; as soon as it is back everything works, and nothing was lost."""
 
+import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +17,7 @@ from models.db.migrate import migrate
 from tests import factories
 from tests.gateway.web import calls
 from tests.gateway.web.conftest import Client
+from tests.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +63,37 @@ def test_an_outage(server: EmbeddedPostgres, anonymous: Client, key: str) -> Non
     assert calls.call_back(anonymous, said, webhook_id="1").json == {"result": "applied"}
     placed = anonymous.simulate_post("/orders", json=calls.BODY, headers=headers)
     assert placed.status_code == 201 and "idempotency-replayed" not in placed.headers
+
+
+def test_who_waits_for_an_order_is_answered_after_the_outage(
+    server: EmbeddedPostgres, anonymous: Client, key: str
+) -> None:
+    headers = {"Authorization": f"Bearer {key}"}
+    order = factories.sent()
+    said = calls.neutral(order["provider_referans"], pin_code="PIN-1")
+    with ThreadPoolExecutor(1) as threads:
+        asked = threads.submit(anonymous.simulate_get, f"/orders/{order['id']}?wait=30", headers=headers)
+        wait_until(lambda: "waiting requests" in [thread.name for thread in threading.enumerate()])
+        server.stop()
+        time.sleep(0.5)
+        assert not asked.done()
+        server.start()
+        wait_until(lambda: calls.call_back(anonymous, said, webhook_id="1").status_code == 200)
+        answer = asked.result(20)
+    assert (answer.status_code, answer.json["pinCode"]) == (200, "PIN-1")
+
+
+def test_a_wait_that_ends_within_the_outage_is_a_503(
+    server: EmbeddedPostgres, anonymous: Client, key: str
+) -> None:
+    headers = {"Authorization": f"Bearer {key}"}
+    order = factories.sent()
+    with ThreadPoolExecutor(1) as threads:
+        asked = threads.submit(anonymous.simulate_get, f"/orders/{order['id']}?wait=1", headers=headers)
+        wait_until(lambda: "waiting requests" in [thread.name for thread in threading.enumerate()])
+        server.stop()
+        unavailable(asked.result(20))
+    server.start()
 
 
 def test_the_first_request_after_a_restart_succeeds(

@@ -50,8 +50,8 @@ def test_a_fault_gives_its_connection_back(broken: TestClient, pool: database.Po
 
 
 def test_what_falcon_refuses_itself_is_a_problem_too(broken: TestClient) -> None:
-    calls.problem(broken.simulate_get("/nowhere"), 404)
-    calls.problem(broken.simulate_post("/broken"), 405)
+    assert "orders are under /orders" in calls.problem(broken.simulate_get("/nowhere"), 404)["detail"]
+    assert "the header Allow" in calls.problem(broken.simulate_post("/broken"), 405)["detail"]
 
 
 def test_a_method_of_falcons_own_is_a_problem_with_an_id_and_a_log_line(broken: TestClient) -> None:

@@ -64,7 +64,7 @@ def test_another_body_under_the_same_key_is_refused(client: Client) -> None:
 
 def test_keys_of_different_callers_do_not_meet(client_for: ClientFor) -> None:
     one, other = client_for(Scope.ORDERS_WRITE), client_for(Scope.ORDERS_WRITE)
-    assert post(one, "k").json["id"] != post(other, "k", quantity=3).json["id"]
+    assert post(one, "k").json["id"] != post(other, "k", userIdentifier="another").json["id"]
 
 
 def test_requests_at_the_same_instant_place_one_order(client: Client) -> None:

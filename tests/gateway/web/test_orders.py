@@ -20,8 +20,8 @@ from tests.gateway.web.conftest import Client
 from tests.waiting import wait_until
 
 #: The contract's order, word for word; SECRET ones are there for keys that may read them.
-FIELDS = ["id", "orderNo", "tenantId", "productId", "packageId", "quantity", "userIdentifier", "extraField"]
-FIELDS += ["status", "externalStatus", "failureReason", "attention"]
+FIELDS = ["id", "orderNo", "tenantId", "reference", "productId", "packageId", "quantity", "userIdentifier"]
+FIELDS += ["extraField", "metadata", "status", "externalStatus", "failureReason", "attention"]
 FIELDS += ["providerId", "providerReferans", "externalOrderId", "pinCode", "codes", "receipt", "cost"]
 FIELDS += ["lastMessage"]
 FIELDS += ["createdAt", "sentAt", "lastSyncAt", "completedAt", "reversedAt", "durationMs"]
@@ -30,14 +30,16 @@ PUBLIC = [name for name in FIELDS if name not in SECRET]
 
 
 def test_a_placed_order_is_shown_in_full(client: Client) -> None:
-    answer = client.simulate_post("/orders", json=calls.BODY | {"extraField": "TR", "quantity": 2})
+    given = {"extraField": "TR", "reference": "CART-1", "metadata": {"cart": "7"}}
+    answer = client.simulate_post("/orders", json=calls.BODY | given)
     assert answer.status_code == 201
     assert list(answer.json) == PUBLIC
     shown = answer.json
     assert (shown["status"], shown["externalStatus"]) == ("pending", "not_sent")
     empty = ("failureReason", "attention", "receipt", "cost", "reversedAt")
     assert [shown[name] for name in empty] == [None] * len(empty)
-    assert (shown["extraField"], shown["quantity"], shown["providerId"]) == ("TR", 2, factories.SANDBOX)
+    assert (shown["quantity"], shown["providerId"]) == (1, factories.SANDBOX)
+    assert {name: shown[name] for name in given} == given
     assert shown["providerReferans"].isdecimal() and len(shown["providerReferans"]) == 15
     assert shown["createdAt"].endswith("Z") and datetime.fromisoformat(shown["createdAt"])
 
@@ -383,7 +385,7 @@ def test_an_order_that_a_person_fulfils_cannot_be_checked(client: Client) -> Non
     factories.put(order, attention="manual", nextCheckAt=None)
     answer = client.simulate_post(f"/orders/{order['id']}/check")
     calls.problem(answer, 409)
-    assert answer.json["detail"] == f"a person completes it: gateway orders complete {order['id']}"
+    assert answer.json["detail"] == "a person fulfils the order, so that no provider can be asked about it"
     assert factories.column(order, "nextCheckAt") is None
 
 

@@ -4,8 +4,9 @@ import json
 import os
 import re
 import signal
+import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,19 @@ import pytest
 import requests
 
 from gateway.dev.ports import refusal
+from models.db import database
 from tests import factories
 from tests.gateway.web import calls
-from tests.gateway.web.served import PANEL, PATIENCE_SECONDS, REQUEST_SECONDS, TOKEN, WALLED, Web, served
+from tests.gateway.web.served import (
+    HOST,
+    PANEL,
+    PATIENCE_SECONDS,
+    REQUEST_SECONDS,
+    TOKEN,
+    WALLED,
+    Web,
+    served,
+)
 from tests.waiting import wait_until
 
 #: Seconds that are not "fast"; Redis alone would be waited for longer.
@@ -474,3 +485,73 @@ def test_what_no_route_takes_is_logged_by_its_first_segment(web: Web) -> None:
 
 def test_every_line_of_the_log_is_json(web: Web) -> None:
     assert all(json.loads(line)["event"] for line in web.log().splitlines() if line)
+
+
+# --- waiting
+
+
+class Waiters:
+    """Clients that have asked for an order and wait for it, each on a connection of its own."""
+
+    def __init__(self, web: Web, order_ids: Sequence[str], seconds: float = 60) -> None:
+        self.connections = []
+        for order_id in order_ids:
+            connection = socket.create_connection((HOST, web.port), PATIENCE_SECONDS)
+            head = f"GET /orders/{order_id}?wait={seconds:g} HTTP/1.1\r\nHost: x\r\n"
+            connection.sendall(f"{head}Authorization: Bearer {web.key}\r\nConnection: close\r\n\r\n".encode())
+            self.connections.append(connection)
+
+    def answers(self) -> list[dict[str, Any]]:
+        """What each is answered."""
+        return [json.loads(self._read(each).partition(b"\r\n\r\n")[2]) for each in self.connections]
+
+    def close(self) -> None:
+        for each in self.connections:
+            each.close()
+
+    @staticmethod
+    def _read(connection: socket.socket) -> bytes:
+        found = b""
+        while received := connection.recv(65536):
+            found += received
+        return found
+
+
+def test_five_hundred_wait_and_everything_else_goes_on(web: Web) -> None:
+    with factories.bound(web.postgres.url, pool_size=1):
+        orders = [factories.sent(f"waiter{number}")["id"] for number in range(500)]
+    waiters = Waiters(web, orders)
+    try:
+        began = time.monotonic()
+        order = web.place().json()
+        assert web.order(order["id"])["externalStatus"] == "not_sent"
+        assert web.call_back(said(order)).status_code == 200
+        assert time.monotonic() - began < PATIENCE_SECONDS
+        with factories.bound(web.postgres.url, pool_size=1):
+            changed = "UPDATE product_orders SET \"externalStatus\" = 'completed' WHERE id = ANY (%s::uuid[])"
+            database.rows(changed, (orders,))
+        found = waiters.answers()
+    finally:
+        waiters.close()
+    assert [each["id"] for each in found] == orders
+    assert {each["externalStatus"] for each in found} == {"completed"}
+
+
+def test_a_waiting_client_that_hangs_up_is_forgotten(web: Web) -> None:
+    with factories.bound(web.postgres.url, pool_size=1):
+        order = factories.sent("hangs up")["id"]
+    waiters = Waiters(web, [order])
+    time.sleep(0.3)
+    waiters.close()
+    wait_until(lambda: any(order in line and "Answered" in line for line in web.log().splitlines()), 5)
+
+
+def test_half_a_connection_is_answered_with_the_present_state(web: Web) -> None:
+    """Nobody can tell it from one that was closed."""
+    with factories.bound(web.postgres.url, pool_size=1):
+        order = factories.sent("half")["id"]
+    began = time.monotonic()
+    request = f"GET /orders/{order}?wait=60 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {web.key}\r\n\r\n"
+    answer = web.talk(request.encode())
+    assert status(answer) == 200 and b'"externalStatus": "sent"' in answer
+    assert time.monotonic() - began < 5

@@ -5,6 +5,7 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -13,8 +14,10 @@ import falcon.inspect
 import pytest
 
 import gateway.web
+from models import route
 from models.api_key import Scope
 from models.db import database
+from models.route import Cost
 from tests import factories
 from tests.factories import NO_ORDER
 from tests.gateway.web import calls
@@ -54,6 +57,7 @@ OTHERS = {
     ("GET", "/orders"): "test_a_list_has_what_the_key_sees",
     ("POST", "/orders"): "test_an_order_belongs_to_the_tenant_of_its_key",
     ("GET", "/metrics"): "test_figures_of_all_tenants_are_for_keys_of_none",
+    ("GET", "/routes/{product_id}/{package_id}"): "test_a_route_is_what_an_order_of_the_key_would_take",
 }
 #: What wants no key: it tells nothing of any order but, to its provider, what became of a callback.
 WITHOUT_KEY = {
@@ -65,8 +69,18 @@ WITHOUT_KEY = {
     ("POST", "/callbacks/{provider_id}/{token}"),
     ("GET", "/health/live"),
     ("GET", "/health/ready"),
+    ("GET", "/openapi.json"),
+    ("GET", "/docs"),
+    ("GET", "/docs/problems/{slug}"),
 }
 KEYED = {*OF_ORDER, *OTHERS}
+
+
+def with_heads(calls: set[tuple[str, str]]) -> set[tuple[str, str]]:
+    """What is read is answered to a HEAD too, to the same keys."""
+    return calls | {("HEAD", path) for method, path in calls if method == "GET"}
+
+
 EVERY_KEY_AND_ORDER = pytest.mark.parametrize(
     ("key_of", "order_of"), list(itertools.product(TENANTS, TENANTS))
 )
@@ -82,9 +96,11 @@ def of_the_app(client: Client) -> dict[tuple[str, str], Any]:
     """Every method and URL of the application, with its resource."""
     app = client.app
     found = {}
-    for route in falcon.inspect.inspect_routes(app):
-        resource = app._router.find(route.path)[0]
-        found |= {(each.method, route.path): resource for each in route.methods if not each.internal}
+    for each_route in falcon.inspect.inspect_routes(app):
+        resource = app._router.find(each_route.path)[0]
+        found |= {
+            (each.method, each_route.path): resource for each in each_route.methods if not each.internal
+        }
     return found
 
 
@@ -94,13 +110,13 @@ def test_every_url_has_its_place_in_the_table(client: Client) -> None:
         (method, f"{prefix}{path}") for method, path in KEYED for prefix in PREFIXES if "orders" in path
     }
     others = {each for each in KEYED if "orders" not in each[1]}
-    assert set(of_the_app(client)) == orders | others | WITHOUT_KEY
+    assert set(of_the_app(client)) == with_heads(orders | others | WITHOUT_KEY)
     assert set(OTHERS.values()) <= set(globals())
 
 
 def test_what_wants_no_key_is_in_the_table(client: Client) -> None:
     free = {each for each, resource in of_the_app(client).items() if not getattr(resource, "needs_key", True)}
-    assert free == WITHOUT_KEY
+    assert free == with_heads(WITHOUT_KEY)
 
 
 def stored() -> list[Any]:
@@ -168,7 +184,7 @@ def orders(pool: object) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {name: [] for name in TENANTS}
     for _, name in itertools.product(range(3), TENANTS):
         order = factories.sent("player", TENANTS[name])
-        factories.put(order, orderUuid="CART-1")
+        factories.put(order, orderUuid="CART-1", placedByGateway=None)  # ours have each of them once
         found[name].append(order["id"])
     return found
 
@@ -233,6 +249,9 @@ def owned() -> Any:
     return altered('ALTER "tenantId" SET NOT NULL', 'ALTER "tenantId" DROP NOT NULL')
 
 
+NO_TENANT = "here every order belongs to a tenant, and this key belongs to none; use a key of the tenant"
+
+
 def refused(client: Client) -> str:
     answer = client.simulate_post("/orders", json=calls.BODY)
     return str(calls.problem(answer, 422)["detail"])
@@ -242,9 +261,9 @@ def test_where_orders_must_belong_to_a_tenant_a_key_of_none_places_none(
     client_of: Callable[[str], Client],
 ) -> None:
     with owned():
-        assert "keys create NAME --tenant" in refused(client_of("none"))
+        assert refused(client_of("none")) == NO_TENANT
         assert calls.place(client_of("one"))["tenantId"] == factories.TENANT
-        assert "keys create NAME --tenant" in refused(client_of("none"))
+        assert refused(client_of("none")) == NO_TENANT
     assert len(walk(client_of("none"))) == 1
 
 
@@ -255,14 +274,11 @@ def test_the_same_where_the_table_is_altered_later(client_of: Callable[[str], Cl
     factories.put(first.json, tenantId=factories.TENANT)
     with owned():
         for _ in range(2):
-            assert "keys create NAME --tenant" in refused(client)
+            assert refused(client) == NO_TENANT
         again = client.simulate_post("/orders", json=calls.BODY, headers=headers)
         assert (again.status_code, again.text) == (201, first.text)
-        assert "keys create NAME --tenant" in str(
-            calls.problem(
-                client.simulate_post("/orders", json=calls.BODY, headers={"Idempotency-Key": "cart-2"}), 422
-            )
-        )
+        other = client.simulate_post("/orders", json=calls.BODY, headers={"Idempotency-Key": "cart-2"})
+        assert calls.problem(other, 422)["detail"] == NO_TENANT
     assert len(walk(client)) == 1
 
 
@@ -284,6 +300,36 @@ def test_a_tenant_that_is_gone_is_told_apart_from_a_product(client_of: Callable[
             assert "no such tenant" in refused(client_of("two"))
     finally:
         database.rows("DROP TABLE tenant")
+
+
+# --- routes
+
+
+def test_a_route_is_what_an_order_of_the_key_would_take(client_of: Callable[[str], Client]) -> None:
+    route.add("game", "60", factories.SANDBOX, {}, cost=Cost(Decimal("31.40"), "TRY"))
+    mine = {"cost": Cost(Decimal("9"), "USD"), "tenant_id": factories.TENANT}
+    route.add("*", "*", factories.SANDBOX, {}, **mine)
+    route.add("game", "61", factories.SANDBOX, {}, **mine)
+    database.rows("DELETE FROM referans.routes WHERE product_id = '*' AND tenant_id IS NULL")
+
+    def costs(package: str) -> list[Any]:
+        answers = [client_of(name).simulate_get(f"/routes/game/{package}") for name in TENANTS]
+        return [
+            answer.json["cost"]["amount"] if answer.status_code == 200 else answer.status_code
+            for answer in answers
+        ]
+
+    assert costs("60") == ["9", "31.40", "31.40"]
+    assert costs("61") == ["9", 404, 404]
+
+
+def test_a_reference_is_each_tenants_own(client_of: Callable[[str], Client]) -> None:
+    body = calls.BODY | {"reference": "CART-1"}
+    placed = [client_of(name).simulate_post("/orders", json=body).json["id"] for name in TENANTS]
+    assert len(set(placed)) == len(TENANTS)
+    for name, first in zip(TENANTS, placed, strict=True):
+        again = client_of(name).simulate_post("/orders", json=body)
+        assert calls.problem(again, 409)["orderId"] == first
 
 
 # --- what is about all

@@ -1,15 +1,15 @@
 """Migrations beside another system: its database, its rights, its views; and what was recorded but is not there."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
 import pytest
 
-from models.db import database, migrate, pin_column, state
+from models.db import database, migrate, pin_column, script, state
 from models.db.expected import columns, own_tables
 from tests import factories
-from tests.models.db import before
+from tests.models.db import before, psql
 from tests.models.db.conftest import LEGACY, shape
 from tests.models.db.test_migrate import connected, quiet, run_legacy_queries
 from tests.refusing import execute
@@ -53,22 +53,89 @@ def test_the_older_storefronts_database_gets_columns_and_indexes_only(legacy_dat
     run_legacy_queries(legacy_database_url)
 
 
-def test_a_view_that_uses_the_column_for_codes_keeps_it_as_it_is(legacy_database_url: str) -> None:
-    execute(legacy_database_url, 'CREATE VIEW "ofShop" AS SELECT id, "pinCode" FROM product_orders')
+#: What may use the column for codes: how it is made, dropped, and named. With each the column cannot be widened.
+USERS = {
+    "view": (
+        'CREATE VIEW "ofShop" AS SELECT "pinCode" FROM product_orders',
+        'DROP VIEW "ofShop"',
+        'view "ofShop"',
+    ),
+    "materialized view": (
+        'CREATE MATERIALIZED VIEW kept AS SELECT "pinCode" FROM product_orders',
+        "DROP MATERIALIZED VIEW kept",
+        "view kept",
+    ),
+    "trigger": (
+        """CREATE FUNCTION told() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+        CREATE TRIGGER tells AFTER UPDATE OF "pinCode" ON product_orders FOR EACH ROW EXECUTE FUNCTION told()""",
+        "DROP TRIGGER tells ON product_orders",
+        "trigger tells on table product_orders",
+    ),
+    "generated column": (
+        'ALTER TABLE product_orders ADD "hasPin" boolean GENERATED ALWAYS AS ("pinCode" IS NOT NULL) STORED',
+        'ALTER TABLE product_orders DROP "hasPin"',
+        'generated column "hasPin"',
+    ),
+    "policy": (
+        'CREATE POLICY hidden ON product_orders USING ("pinCode" IS NULL)',
+        "DROP POLICY hidden ON product_orders",
+        "policy hidden on table product_orders",
+    ),
+    "rule": (
+        """CREATE RULE hidden AS ON UPDATE TO product_orders WHERE NEW."pinCode" = '' DO ALSO NOTHING""",
+        "DROP RULE hidden ON product_orders",
+        "rule hidden on table product_orders",
+    ),
+    "a name of two lines": (
+        'CREATE VIEW "of\nDROP TABLE tenant;" AS SELECT "pinCode" FROM product_orders',
+        'DROP VIEW "of\nDROP TABLE tenant;"',
+        'view "of DROP TABLE tenant;"',
+    ),
+}
+
+
+@pytest.mark.parametrize("user", USERS)
+@pytest.mark.parametrize("way", [None, psql.WAYS[-1]])
+def test_what_uses_the_column_for_codes_keeps_it_as_it_is(
+    user: str, way: Callable[[str, str], tuple[int, str]] | None, legacy_database_url: str
+) -> None:
+    make, drop, name = USERS[user]
+    execute(legacy_database_url, make)
+    because = f"because the {name} uses the column"
+    said = f'"pinCode" takes 120 characters, {because}: longer codes stand in `codes` only'
     lines: list[str] = []
 
-    migrate.migrate(legacy_database_url, echo=lines.append)
+    text = migrate.sql(legacy_database_url, role="postgres")
+    assert f"-- {said}\n" in text
+    if way:
+        assert way(legacy_database_url, text) == (0, "")
+        assert migrate.sql(legacy_database_url) == script.NOTHING
+    else:
+        assert migrate.migrate(legacy_database_url, echo=lines.append)
+    assert migrate.migrate(legacy_database_url, echo=lines.append) == []
 
-    because = 'because the view "ofShop" uses the column'
-    said = f'"pinCode" takes 120 characters, {because}: longer codes stand in `codes` only'
     assert lines[-1] == said
-    assert said in migrate.sql(legacy_database_url, role="anyone")
-    execute(legacy_database_url, 'DROP VIEW "ofShop"')
+    execute(legacy_database_url, drop)
     migrate.migrate(legacy_database_url, echo=quiet)
     pool = database.connect(legacy_database_url, pool_size=1)
     with pool.connection_context():
         assert pin_column.limit(pool) is None
     pool.close_all()
+
+
+@pytest.mark.parametrize(
+    "used",
+    [
+        'CREATE INDEX of_codes ON product_orders (lower("pinCode")) WHERE "pinCode" IS NOT NULL',
+        'ALTER TABLE product_orders ADD CHECK (length("pinCode") < 121)',
+        """ALTER TABLE product_orders ALTER "pinCode" SET DEFAULT ''""",
+    ],
+)
+def test_what_changes_with_the_column_does_not(used: str, legacy_database_url: str) -> None:
+    execute(legacy_database_url, used)
+    lines: list[str] = []
+    migrate.migrate(legacy_database_url, echo=lines.append)
+    assert not any("pinCode" in line for line in lines)
 
 
 @pytest.mark.parametrize(
@@ -161,8 +228,46 @@ class TestRights:
         with factories.bound(stranger_url):
             factories.add_provider()
 
-    def test_no_statement_makes_it_a_superuser(self, legacy_database_url: str, stranger_url: str) -> None:
+    @pytest.mark.parametrize(
+        "change",
+        [
+            "GRANT {owner} TO {role}; ALTER ROLE {role} NOINHERIT",
+            "CREATE SCHEMA referans; GRANT CREATE ON SCHEMA referans TO {role}",
+            "GRANT CREATE ON SCHEMA public TO {role}",
+        ],
+    )
+    def test_so_they_are_where_it_has_a_part_of_the_rights(
+        self, owned: str, stranger_url: str, change: str
+    ) -> None:
+        """A role that does not inherit; one that may create where it may use nothing."""
+        with connected(owned) as cursor:
+            cursor.execute(
+                "SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = 'product_orders'::regclass"
+            )
+            owner = cursor.fetchone()[0]
+        execute(owned, change.format(owner=owner, role=urlsplit(stranger_url).username))
+        self.test_the_statements_that_it_names_are_enough(owned, stranger_url)
+
+    @pytest.mark.parametrize("made", ["by the storefront", "by the version before", "by a script"])
+    def test_no_statement_makes_it_a_superuser(
+        self, made: str, empty_database_url: str, stranger_url: str
+    ) -> None:
+        role = urlsplit(stranger_url).username
+        if made == "by the storefront":
+            execute(empty_database_url, LEGACY)
+        elif made == "by the version before":
+            before.migrate(empty_database_url)
+        else:
+            execute(empty_database_url, LEGACY)
+            assert psql.by_hand(empty_database_url, migrate.sql(stranger_url, role=role)) == (0, "")
+            execute(empty_database_url, "DELETE FROM referans.schema_migration WHERE name = '0024_tenants'")
+
         with pytest.raises(migrate.NotPermitted) as raised:
             migrate.migrate(stranger_url, echo=quiet)
-        assert "does not own product_orders, which belongs to postgres" in str(raised.value)
-        assert "GRANT postgres" not in str(raised.value)
+
+        said = str(raised.value)
+        assert "which belong to postgres" in said or "which belongs to postgres" in said
+        assert "GRANT" not in said and "run: gateway migrate" not in said
+        assert f"gateway migrate --sql --role {role} | psql" in said
+        assert psql.by_hand(empty_database_url, migrate.sql(stranger_url, role=role)) == (0, "")
+        assert migrate.migrate(stranger_url, echo=quiet) == []

@@ -87,8 +87,9 @@ def test_a_script_that_stopped_at_an_index_is_printed_again_from_there(
     assert migrate.sql(empty_database_url) == script.NOTHING
 
 
-def test_it_is_one_transaction_but_for_the_indexes(empty_database_url: str) -> None:
-    sent = [each.strip() for each in psql.statements(migrate.sql(empty_database_url))]
+@pytest.mark.parametrize("role", [None, "shop"])
+def test_it_is_one_transaction_but_for_the_indexes(role: str | None, legacy_database_url: str) -> None:
+    sent = [each.strip() for each in psql.statements(migrate.sql(legacy_database_url, role=role))]
     begin, commit = sent.index("BEGIN;"), sent.index("COMMIT;")
     assert (sent.count("BEGIN;"), sent.count("COMMIT;")) == (1, 1)
     after = [each for each in sent[commit + 1 :] if "INDEX CONCURRENTLY" not in each]

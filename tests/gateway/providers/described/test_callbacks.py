@@ -15,7 +15,8 @@ from gateway.providers.described.protocol import Protocol
 from gateway.signatures import BadSignature
 from models.outcome import Outcome
 from models.provider import Provider
-from models.status import ExternalStatus
+from models.status import ExternalStatus, FailureReason
+from tests.gateway.providers.parties import load
 
 NOW = datetime(2026, 3, 14, 9, 26, 53, tzinfo=UTC)
 FILE = """
@@ -166,3 +167,18 @@ def test_a_protocol_without_callbacks() -> None:
         silent.callback({"s": "done"})
     with pytest.raises(BadSignature):
         callbacks.verify(silent, provider(), callback({}), NOW)
+
+
+@pytest.mark.parametrize(
+    ("reason", "read"),
+    [
+        ("customer", FailureReason.CUSTOMER),
+        ("product", FailureReason.PRODUCT),
+        ("account", None),
+        (None, None),
+    ],
+)
+def test_a_failure_may_say_what_it_is_about(reason: str | None, read: FailureReason | None) -> None:
+    data = {"reference": "482915736401852", "externalStatus": "failed", "failureReason": reason}
+    _, outcome = load("referans").callback({"type": "order.failed", "data": data})
+    assert isinstance(outcome, Outcome) and outcome.failure_reason is read
