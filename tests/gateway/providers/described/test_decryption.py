@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from gateway.providers.described.decryption import decrypt
 from gateway.providers.described.schema import Decryption
-from gateway.providers.described.templates import BadValue
+from gateway.providers.described.templates import BadValue, Made
 
 KEY, IV = "k" * 32, "i" * 16
 TWICE = Decryption.model_validate({"key": "{credentials.key}", "iv": "{credentials.iv}", "base64": 2})
-VALUES = {"credentials": {"key": KEY, "iv": IV}}
+VALUES = {"credentials.key": KEY, "credentials.iv": IV}
 
 
 def sealed(text: bytes, key: str = KEY) -> str:
@@ -53,4 +53,6 @@ def test_what_cannot_be_opened(text: str) -> None:
 @pytest.mark.parametrize("credentials", [{}, {"key": "short", "iv": IV}, {"key": KEY, "iv": "short"}])
 def test_secrets_that_do_not_fit(credentials: dict[str, str]) -> None:
     with pytest.raises(BadValue, match="are the provider's credentials for it right"):
-        decrypt(TWICE, sealed(b"A1"), {"credentials": credentials})
+        decrypt(
+            TWICE, sealed(b"A1"), Made({f"credentials.{name}": value for name, value in credentials.items()})
+        )

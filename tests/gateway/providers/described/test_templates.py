@@ -7,14 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.providers.described import templates
-from gateway.providers.described.templates import BadTemplate, BadValue, Template
+from gateway.providers.described.templates import BadTemplate, BadValue, Made, Template
 
-VALUES = {
-    "referans": "482915736401852",
-    "created_at": datetime(2026, 3, 14, 23, 30, tzinfo=UTC).isoformat(),
-    "user": "Ali {extra}|x",
-    "credentials": {"secret": "s3cr3t", "pass": "p"},
-}
+VALUES = Made(
+    {
+        "referans": "482915736401852",
+        "created_at": datetime(2026, 3, 14, 23, 30, tzinfo=UTC).isoformat(),
+        "user": "Ali {extra}|x",
+        "credentials.secret": "s3cr3t",
+        "credentials.pass": "p",
+    }
+)
 
 
 @pytest.mark.parametrize(
