@@ -14,7 +14,7 @@ from gateway import log, strict_json
 from gateway.providers.described import decryption
 from gateway.providers.described.places import Number, single, word
 from gateway.providers.described.schema import Callback, Codes, Lines, Means, Operation, Read, Rule
-from gateway.providers.described.templates import BadValue, Values
+from gateway.providers.described.templates import BadValue, Made
 from models import codes as delivered
 from models import masking
 
@@ -82,7 +82,7 @@ def _tree(element: Any, depth: int) -> Any:
     return {name: each[0] if len(each) == 1 else each for name, each in found.items()}
 
 
-def meaning(operation: Operation, answer: Answer, values: Values, expects: str = "auto") -> Meant | None:
+def meaning(operation: Operation, answer: Answer, values: Made, expects: str = "auto") -> Meant | None:
     """What the answer says about the order of `values`; None if no rule fits, or it has no line about the order."""
     whole = first(operation, answer, answer.tree, values, expects)
     if operation.lines is None or whole is None or whole.means is not Means.OK:
@@ -91,7 +91,7 @@ def meaning(operation: Operation, answer: Answer, values: Values, expects: str =
 
 
 def of_line(
-    lines: Lines, answer: Answer, values: Values, expects: str, *, is_single: bool = False
+    lines: Lines, answer: Answer, values: Made, expects: str, *, is_single: bool = False
 ) -> Meant | None:
     """What the line about the order says; None if there is none, or no rule fits.
 
@@ -115,7 +115,7 @@ def of_line(
 
 
 def first(
-    described: Operation | Lines | Callback, answer: Answer, tree: Any, values: Values, expects: str = "auto"
+    described: Operation | Lines | Callback, answer: Answer, tree: Any, values: Made, expects: str = "auto"
 ) -> Meant | None:
     """What the first rule says that fits; None if none does. `tree` is what paths begin at."""
     words: dict[str, str] = {}
@@ -138,7 +138,7 @@ def _fits(rule: Rule, answer: Answer, tree: Any, words: dict[str, str]) -> Mappi
         return None
     if rule.where and tree is None:
         return None
-    for path, wanted in rule.where:
+    for path, wanted in rule.where.items():
         if path.text not in words:
             words[path.text] = word(path.find(tree))
         if words[path.text] not in wanted:
@@ -154,7 +154,7 @@ def _delivery(
     tree: Any,
     parts: Mapping[str, str],
     groups: Mapping[str, str],
-    values: Values,
+    values: Made,
     expects: str,
 ) -> Meant:
     found, is_sealed = _entries(codes, tree, values) if codes and "code" not in groups else ([], False)
@@ -182,7 +182,7 @@ def _words_or_codes(
     return [], with_words
 
 
-def _entries(codes: Codes, tree: Any, values: Values) -> tuple[Sequence[Mapping[str, Any]], bool]:
+def _entries(codes: Codes, tree: Any, values: Made) -> tuple[Sequence[Mapping[str, Any]], bool]:
     """The codes as objects of code, pin, serial and expires_at, and whether one cannot be decrypted."""
     listed = codes.each.find(tree) if codes.each else tree
     found: list[Mapping[str, Any]] = []

@@ -70,21 +70,24 @@ def signature(protocol: Protocol, provider: Provider, presented: Presented) -> t
 
 def _values(protocol: Protocol, provider: Provider, presented: Presented) -> Made:
     """What the template may name; `-` in the name of a header is written `_`."""
-    of_protocol = protocol.values(provider)
+    of_provider = protocol.values(provider)
 
-    def make(name: str) -> str:
-        group, _, key = name.partition(".")
-        if group == "header":
-            return presented.header(key.replace("_", "-"))
-        if group != "field":
-            return str(of_protocol[name])
+    def field(name: str) -> object:
         found: Any = presented.fields
-        for part in key.split("."):
+        for part in name.split("."):
             found = found.get(part) if isinstance(found, Mapping) else None
-        return "" if found is None else str(found)
+        return found
 
-    body = presented.body.decode(errors="surrogateescape")
-    return Made({"method": presented.method, "path": presented.path, "body": body}, make)
+    return Made(
+        {
+            "credentials": lambda name: of_provider[f"credentials.{name}"],
+            "method": lambda _: presented.method,
+            "path": lambda _: presented.path,
+            "body": lambda _: presented.body.decode(errors="surrogateescape"),
+            "header": lambda name: presented.header(name.replace("_", "-")),
+            "field": field,
+        }
+    )
 
 
 def _expected(equals: Value, provider: Provider, values: Made) -> Iterator[str]:

@@ -26,7 +26,6 @@ from gateway.providers.base import (
 )
 from gateway.providers.described import answers, requests, templates
 from gateway.providers.described.answers import Answer, Meant
-from gateway.providers.described.places import Path
 from gateway.providers.described.schema import Catalogue, Means, ProtocolFile
 from gateway.providers.described.templates import Made
 from models import texts
@@ -45,17 +44,6 @@ STATUSES = {
 }
 #: Digits of the longest wait that is kept to, in seconds.
 WAIT_DIGITS = 6
-#: Values that templates name, of an order.
-OF_TASK: dict[str, Callable[[Task], str]] = {
-    "referans": lambda task: task.referans,
-    "own": lambda task: task.external_order_id or "",
-    "user": lambda task: players.player(task.user_identifier),
-    "extra": lambda task: players.player(task.extra_field or ""),
-    "phone": lambda task: players.phone(task.extra_field or "") or "",
-    "quantity": lambda task: str(task.quantity),
-    "created_at": lambda task: task.created_at.isoformat() if task.created_at else "",
-    "callback_url": lambda task: task.callback_url,
-}
 
 
 class Protocol:
@@ -68,10 +56,8 @@ class Protocol:
         self.name = name
         self.file = file
         self.CURRENCY = file.currency
-        self.CREDENTIALS = tuple(each for each in file.credentials if each != CALLBACK_SECRET)
-        self.OPTIONAL_CREDENTIALS = tuple(
-            each for each in file.optional_credentials if each != CALLBACK_SECRET
-        )
+        self.CREDENTIALS = _but_of_callbacks(file.credentials)
+        self.OPTIONAL_CREDENTIALS = _but_of_callbacks(file.optional_credentials)
         self.PARAMS = tuple(each for each in file.params if f"params.{each}" not in file.defaults)
         given = (*file.params, *file.optional_params)
         self.OPTIONAL_PARAMS = tuple(each for each in given if each not in self.PARAMS)
@@ -91,7 +77,9 @@ class Protocol:
 
     def reference(self, task: Task) -> str:
         """What the provider knows the order by. Raises BadValue."""
-        return self.file.reference.make.fill(Made({}, lambda name: OF_TASK[name](task)))
+        return self.file.reference.make.fill(
+            {"referans": task.referans, "created_at": _moment(task.created_at)}
+        )
 
     def referans(self, reference: str) -> str | None:
         """Our reference in what the provider knows an order by; None if it is not one of ours."""
@@ -103,38 +91,35 @@ class Protocol:
         return (reading.search(reference) or {}).get("referans")
 
     def values(self, provider: Provider, *tasks: Task, now: datetime | None = None) -> Made:
-        """What the templates of calls may name; of several tasks `owns` and `references` are all of them."""
-        made: dict[str, Callable[[], str]] = {
-            "base_url": lambda: provider.base_url.rstrip("/"),
-            "now": (now or datetime.now(UTC)).isoformat,
-            "owns": lambda: ",".join(task.external_order_id or "" for task in tasks),
-            "references": lambda: ",".join(map(self.reference, tasks)),
+        """What the templates of calls may name; of several tasks `owns` and `references` are all of them.
+
+        Each is made when it is named, which may raise BadValue.
+        """
+        task, file = tasks[0] if tasks else Task(""), self.file
+        makers: dict[str, Callable[[str], object]] = {
+            "credentials": lambda name: provider.credentials.get(
+                name, file.defaults.get(f"credentials.{name}")
+            ),
+            "params": lambda name: task.params.get(name, file.defaults.get(f"params.{name}")),
+            "fields": lambda name: (
+                _field(task, name) if name in task.field_map else file.fields[name].fill(values)
+            ),
+            "referans": lambda _: task.referans,
+            "reference": lambda _: self.reference(task),
+            "references": lambda _: ",".join(map(self.reference, tasks)),
+            "own": lambda _: task.external_order_id,
+            "owns": lambda _: ",".join(each.external_order_id or "" for each in tasks),
+            "user": lambda _: players.player(task.user_identifier),
+            "extra": lambda _: players.player(task.extra_field or ""),
+            "phone": lambda _: players.phone(task.extra_field or ""),
+            "quantity": lambda _: task.quantity,
+            "created_at": lambda _: _moment(task.created_at),
+            "callback_url": lambda _: task.callback_url,
+            "base_url": lambda _: provider.base_url.rstrip("/"),
+            "now": lambda _: _moment(now or datetime.now(UTC)),
         }
-
-        def make(name: str) -> str:
-            """Raises BadValue."""
-            group, _, key = name.partition(".")
-            if group == "credentials":
-                return provider.credentials.get(key, self.file.defaults.get(name, ""))
-            if name in made:
-                return made[name]()
-            return self._of_task(name, tasks[0], values) if tasks else ""
-
-        values = Made({}, make)
+        values = Made(makers)
         return values
-
-    def _of_task(self, name: str, task: Task, values: Made) -> str:
-        group, _, key = name.partition(".")
-        if group == "params":
-            return str(task.params.get(key, self.file.defaults.get(name, "")))
-        if group == "fields" and key in task.field_map:
-            given = {"userIdentifier": task.user_identifier, "extraField": task.extra_field, **task.fields}
-            return players.fill(task.field_map[key], given)
-        if group == "fields":
-            return self.file.fields[key].fill(values)
-        if name == "reference":
-            return self.reference(task)
-        return OF_TASK[name](task) if name in OF_TASK else ""
 
     #: The call that an operation of the file makes with these values, and what the answer to it means.
     build = staticmethod(requests.build)
@@ -185,25 +170,33 @@ class Protocol:
         self, catalogue: Catalogue, meant: Meant | None, answer: Answer, provider: Provider
     ) -> list[Package]:
         """Raises QuestionRefused, NotNow, NoAnswer."""
-        said = catalogue.packages
-        listed = said.each.find(answer.tree) if meant and meant.means is Means.OK else None
+        described, currency = catalogue.packages, self.CURRENCY or provider.currency or ""
+        listed = described.each.find(answer.tree) if meant and meant.means is Means.OK else None
         if not isinstance(listed, list):
             raise not_learned(meant, answer)
 
         def package(line: Any) -> Package:
-            def text(place: Path | None) -> str:
-                return place.text_in(line) if place else ""
-
-            price = texts.clean_money(text(said.price))
-            return Package(
-                text(said.id),
-                text(said.name),
-                price / said.price_for if price is not None else None,
-                text(said.currency) or self.CURRENCY or provider.currency or "",
-                {name: text(place) for name, place in said.params.items()},
-            )
+            said = {name: place.text_in(line) for name, place in described.places.items()}
+            price = texts.clean_money(said.get("price", ""))
+            for_one = price / described.price_for if price is not None else None
+            params = {name: place.text_in(line) for name, place in described.params.items()}
+            return Package(said["id"], said["name"], for_one, said.get("currency") or currency, params)
 
         return [package(line) for line in listed]
+
+
+def _but_of_callbacks(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(each for each in names if each != CALLBACK_SECRET)
+
+
+def _moment(at: datetime | None) -> str:
+    return at.isoformat() if at else ""
+
+
+def _field(task: Task, name: str) -> str:
+    """A field that the route fills in its own way."""
+    given = {"userIdentifier": task.user_identifier, "extraField": task.extra_field, **task.fields}
+    return players.fill(task.field_map[name], given)
 
 
 def _money(meant: Meant, part: str) -> Any:

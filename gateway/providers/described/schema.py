@@ -6,7 +6,7 @@ Reading a file compiles it: templates, paths and patterns are ready to be used, 
 import tomllib
 from collections.abc import Mapping
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar
 
 from pydantic import (
@@ -81,10 +81,8 @@ def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _where(value: object) -> Any:
-    if not isinstance(value, Mapping):
-        raise ValueError('must be a table such as { "data.status" = ["done", "success"] }')
-    return [(Path(path), frozenset(map(places.word, _listed(words)))) for path, words in value.items()]
+def _words(value: Any) -> frozenset[str]:
+    return frozenset(map(places.word, _listed(value)))
 
 
 def _statuses(value: object) -> tuple[str, ...]:
@@ -95,21 +93,11 @@ def _statuses(value: object) -> tuple[str, ...]:
     return found
 
 
-def _filters(value: Any) -> Filters:
-    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
-        raise ValueError('must be a list of filters such as ["md5", "hex"]')
-    return Filters(value)
-
-
 def _is_known(name: str, info: ValidationInfo, kind: str = "value") -> str:
     """Raises ValueError for what the file names and does not have; a part that is read alone may name anything."""
     if info.context and name not in info.context[kind]:
         raise ValueError(f"names the unknown {kind} `{name}`")
     return name
-
-
-def _is_step(name: str, info: ValidationInfo) -> str:
-    return _is_known(name, info, "step")
 
 
 def _names_known(named: Named, info: ValidationInfo) -> Named:
@@ -120,7 +108,7 @@ def _names_known(named: Named, info: ValidationInfo) -> Named:
 
 
 Text = Annotated[Template, BeforeValidator(Template), AfterValidator(_names_known)]
-FilterList = Annotated[Filters, BeforeValidator(_filters), AfterValidator(_names_known)]
+FilterList = Annotated[Filters, BeforeValidator(Filters), AfterValidator(_names_known)]
 Place = Annotated[Path, BeforeValidator(Path)]
 Search = Annotated[Pattern, BeforeValidator(Pattern)]
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
@@ -135,7 +123,7 @@ class Value(_Part):
     """A value that is put into a request; in the file its text alone, or a table."""
 
     text: Text
-    filters: Annotated[Filters, BeforeValidator(_filters), AfterValidator(_names_known)] = Field(
+    filters: Annotated[Filters, BeforeValidator(Filters), AfterValidator(_names_known)] = Field(
         Filters(()), alias="as"
     )
     number: bool = False
@@ -189,11 +177,11 @@ class Decryption(_Part):
 
 
 class _Places(_Part):
-    """Where parts of an answer stand, by name."""
+    """Where parts of an answer stand."""
 
     @cached_property
     def places(self) -> dict[str, Path]:
-        """Those that are said, in the order of the fields."""
+        """Those that are said, by the part's name."""
         return {name: place for name, place in self if isinstance(place, Path) and name != "each"}
 
 
@@ -234,7 +222,7 @@ class Rule(_Part):
     """What an answer means for which everything holds that stands here; of several rules the first one counts."""
 
     http: Annotated[tuple[str, ...], BeforeValidator(_statuses)] = ()
-    where: Annotated[list[tuple[Path, frozenset[str]]], BeforeValidator(_where)] = Field(default_factory=list)
+    where: dict[Place, Annotated[frozenset[str], BeforeValidator(_words)]] = Field(default_factory=dict)
     text: Search | None = None
     text_of: Place | None = None
     means: Means
@@ -242,7 +230,7 @@ class Rule(_Part):
     lacks_balance: bool = False
     retry_after: Seconds | None = None
     read: Read | None = None
-    then: Annotated[str, AfterValidator(_is_step)] | None = None
+    then: Annotated[str, AfterValidator(partial(_is_known, kind="step"))] | None = None
 
     @model_validator(mode="after")
     def _groups_are_parts(self) -> Self:
@@ -338,7 +326,7 @@ def _inherit(part: _Part, whole: _Part, names: Any) -> None:
             setattr(part, name, dict(beside.values()))
 
 
-class Packages(_Part):
+class Packages(_Places):
     """How the lines of a catalogue are read."""
 
     each: Place = Path("@")
@@ -485,6 +473,7 @@ def _line(text: str, name: str, said: Mapping[str, Any], error: Mapping[str, Any
     keys = located.present(said, error["loc"])
     missing = error["loc"][-1:] if error["type"] == "missing" else ()
     told = error["msg"].removeprefix("Value error, ")
+    told = told.replace("valid dictionary", "table")
     told = {"Extra inputs are not permitted": "is not known", "Field required": "is missing"}.get(told, told)
     shown = ".".join(map(str, (*keys, *missing))) or "the file"
     return f"{name}:{located.line_of(text, keys)}: {shown}: {told[:1].lower()}{told[1:]}"

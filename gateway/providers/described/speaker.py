@@ -195,21 +195,19 @@ class Speaker:
 
     def _call(self, operation: Operation, values: Made, request: Request | None = None) -> Answer:
         """The answer to one call; with a new token once more if the one in use has ended."""
-        if self._file.token is None:
-            return self._call_once(operation, values, request)
-        answer = self._call_with_token(operation, values, request)
-        meant = answers.first(operation, answer, answer.tree, values)
-        if meant is None or meant.means is not Means.TOKEN_EXPIRED:
-            return answer
-        self._tokens.forget(self._account, values["token"])
-        return self._call_with_token(operation, values, request)
+        if (service := self._file.token) is None:
+            return self._request(request or operation, operation, values)
+        for _ in range(2):
+            values["token"] = self._tokens.get(self._account, lambda: self._new_token(service, values))
+            answer = self._request(request or operation, operation, values)
+            meant = answers.first(operation, answer, answer.tree, values)
+            if meant is None or meant.means is not Means.TOKEN_EXPIRED:
+                break
+            self._tokens.forget(self._account, values["token"])
+        return answer
 
-    def _call_with_token(self, operation: Operation, values: Made, request: Request | None) -> Answer:
-        values["token"] = self._tokens.get(self._account, lambda: self._new_token(values))
-        return self._call_once(operation, values, request)
-
-    def _call_once(self, operation: Operation, values: Made, request: Request | None = None) -> Answer:
-        call = requests.build(request or operation, values)
+    def _request(self, request: Request, operation: Operation, values: Made) -> Answer:
+        call = requests.build(request, values)
         try:
             response = self._client.request(
                 call.method,
@@ -226,14 +224,13 @@ class Speaker:
             raise NoAnswer(str(error)) from None
         return answers.parse(operation.answer, response.status, response.body, response.headers)
 
-    def _new_token(self, values: Made) -> tuple[str, float]:
+    def _new_token(self, service: Operation, values: Made) -> tuple[str, float]:
         """A token, and its seconds. Raises NotReached: without one, nothing was sent."""
-        assert self._file.token is not None
         try:
-            answer = self._call_once(self._file.token, values)
+            answer = self._request(service, service, values)
         except ProviderError as error:
             raise NotReached(f"no token: {error}") from None
-        meant = self._protocol.read(self._file.token, answer, values)
+        meant = self._protocol.read(service, answer, values)
         token = meant.parts.get("token") if meant and meant.means is Means.OK else None
         if not meant or not token:
             raise NotReached(f"no token: the service answered HTTP {answer.http}")

@@ -9,7 +9,7 @@ import hashlib
 import hmac
 import re
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -39,14 +39,15 @@ Values = Mapping[str, Any]
 
 
 class Made(dict[str, Any]):
-    """Values of which each is made when it is named first; by default it is empty."""
+    """Values that are made when they are named first: by the part before the point, of the part behind it."""
 
-    def __init__(self, known: Values, make: Callable[[str], str] = lambda name: "") -> None:
-        super().__init__(known)
-        self._make = make
+    def __init__(self, makers: Mapping[str, Callable[[str], object]]) -> None:
+        self._makers = makers
 
     def __missing__(self, name: str) -> str:
-        self[name] = made = self._make(name)
+        group, _, key = name.partition(".")
+        found = self._makers[group](key) if group in self._makers else None
+        self[name] = made = "" if found is None else str(found)
         return made
 
 
@@ -144,7 +145,9 @@ TAKEN = "2026-03-14T09:26:53+00:00"
 class Filters:
     """Filters, `name` or `name:argument`, from left to right. `names` are the values that they name."""
 
-    def __init__(self, given: Sequence[str]) -> None:
+    def __init__(self, given: object = ()) -> None:
+        if not isinstance(given, list | tuple) or not all(isinstance(each, str) for each in given):
+            raise BadTemplate('must be a list of filters such as ["md5", "hex"]')
         self._steps = [(name, argument) for name, _, argument in (each.partition(":") for each in given)]
         for name, argument in self._steps:
             if name not in FILTERS:

@@ -1,6 +1,7 @@
 """Codes that a provider sends encrypted."""
 
 import base64
+from collections import defaultdict
 
 import pytest
 from cryptography.hazmat.primitives import padding
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from gateway.providers.described.decryption import decrypt
 from gateway.providers.described.schema import Decryption
-from gateway.providers.described.templates import BadValue, Made
+from gateway.providers.described.templates import BadValue
 
 KEY, IV = "k" * 32, "i" * 16
 TWICE = Decryption.model_validate({"key": "{credentials.key}", "iv": "{credentials.iv}", "base64": 2})
@@ -52,7 +53,6 @@ def test_what_cannot_be_opened(text: str) -> None:
 
 @pytest.mark.parametrize("credentials", [{}, {"key": "short", "iv": IV}, {"key": KEY, "iv": "short"}])
 def test_secrets_that_do_not_fit(credentials: dict[str, str]) -> None:
+    values = defaultdict(str, {f"credentials.{name}": value for name, value in credentials.items()})
     with pytest.raises(BadValue, match="are the provider's credentials for it right"):
-        decrypt(
-            TWICE, sealed(b"A1"), Made({f"credentials.{name}": value for name, value in credentials.items()})
-        )
+        decrypt(TWICE, sealed(b"A1"), values)

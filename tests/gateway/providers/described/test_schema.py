@@ -78,9 +78,9 @@ BAD = [
     (
         'where = { status = "ok" }',
         "where = { 'a[' = 1 }",
-        "f.toml:17: send.rules.0.where: is not a path (JMESPath)",
+        "f.toml:17: send.rules.0.where.a[: is not a path (JMESPath)",
     ),
-    ('where = { status = "ok" }', 'where = "ok"', "f.toml:17: send.rules.0.where: must be a table"),
+    ('where = { status = "ok" }', 'where = "ok"', "f.toml:17: send.rules.0.where: input should be a table"),
     ('where = { status = "ok" }', "text = '(a+)+'", "f.toml:17: send.rules.0.text: has a repetition"),
     (
         'where = { status = "ok" }',
