@@ -2757,8 +2757,8 @@ GUARDS = [
     Guard(
         "a line that names an order twice teaches nothing",
         f"{DESCRIBED}/answers.py",
-        "line = found[0] if len(found) == 1 else None",
-        "line = found[0] if found else None",
+        "return found[0] if len(found) == 1 else None",
+        "return found[0] if found else None",
         TOGETHER,
     ),
     Guard(

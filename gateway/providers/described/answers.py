@@ -95,23 +95,23 @@ def of_line(
 ) -> Meant | None:
     """What the line about the order says; None if there is none, or no rule fits.
 
-    If two lines name the order, neither is certain. `is_single` says that the answer is about this order alone.
+    `is_single` says that the answer is about this order alone.
     """
-    listed = lines.each.find(answer.tree) if lines.each else answer.tree
-    if lines.keys:
-        found = (
-            [listed[values[lines.keys]]] if isinstance(listed, dict) and values[lines.keys] in listed else []
-        )
-    else:
-        found = listed if isinstance(listed, list) else [listed]
-        if not (is_single and lines.alone and len(found) == 1):
-            name, place = (
-                ("reference", lines.read.reference) if lines.read.reference else ("own", lines.read.own)
-            )
-            wanted = values[name]
-            found = [each for each in found if place and wanted and place.text_in(each) == wanted]
-    line = found[0] if len(found) == 1 else None
+    line = _line(lines, answer.tree, values, is_single)
     return None if line is None else first(lines, answer, line, values, expects)
+
+
+def _line(lines: Lines, tree: Any, values: Made, is_single: bool) -> Any:
+    """The one line that names the order; if two do, neither is certain."""
+    listed = lines.each.find(tree) if lines.each else tree
+    if lines.keys:
+        return listed.get(values[lines.keys]) if isinstance(listed, dict) else None
+    found = listed if isinstance(listed, list) else [listed]
+    if not (is_single and lines.alone and len(found) == 1):
+        place = lines.read.reference or lines.read.own
+        wanted = values["reference" if lines.read.reference else "own"]
+        found = [each for each in found if place and wanted and place.text_in(each) == wanted]
+    return found[0] if len(found) == 1 else None
 
 
 def first(

@@ -133,15 +133,16 @@ class Speaker:
         named = [task for task in tasks if many.by == "reference" or task.external_order_id]
         unknown = "the provider's own number, by which several are asked about, is not known"
         found: dict[str, Learned] = {task.referans: QuestionRefused(unknown) for task in tasks}
+        if not named:
+            return found
         try:
             self._begin()
-            values = self._protocol.values(self._provider, *named)
-            answer = self._call(check, values, many)
+            answer = self._call(check, self._protocol.values(self._provider, *named), many)
         except ProviderError as error:
             return {task.referans: error for task in tasks}
         except BadValue as error:
             return {task.referans: QuestionRefused(f"not asked: {error}") for task in tasks}
-        whole = answers.first(check, answer, answer.tree, values)
+        whole = answers.first(check, answer, answer.tree, self._protocol.values(self._provider))
         for task in named:
             if whole is not None and whole.means in OF_ALL:
                 meant: Meant | None = whole
