@@ -64,16 +64,9 @@ class Protocol:
         self.FIELDS = tuple(file.fields)
         reply = file.callback.reply if file.callback else None
         self.ACKNOWLEDGEMENT = Reply(reply.body, reply.status, reply.type) if reply else None
-        said, many = file.traits, file.check.many if file.check else None
-        self.TRAITS = self.traits = Traits(
-            traces=said.traces,
-            ask_buys=said.ask_buys,
-            ask_within_seconds=said.ask_within,
-            max_check=said.max_check,
-            many_by_own_number=many is not None and many.by == "own",
-            timeout_seconds=said.timeout,
-            max_quantity=said.max_quantity,
-        )
+        many = file.check.many if file.check else None
+        by_own_number = many is not None and many.by == "own"
+        self.TRAITS = self.traits = Traits(**dict(file.traits), many_by_own_number=by_own_number)
 
     def reference(self, task: Task) -> str:
         """What the provider knows the order by. Raises BadValue."""

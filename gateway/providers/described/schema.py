@@ -159,7 +159,11 @@ def _tree(value: Any, info: ValidationInfo) -> Any:
         return Value.model_validate(_value(value), context=info.context)
     if isinstance(value, Mapping):
         return TABLE.validate_python(value, context=info.context)
-    return LIST.validate_python(value, context=info.context) if isinstance(value, list) else value
+    if isinstance(value, list):
+        return LIST.validate_python(value, context=info.context)
+    if not isinstance(value, bool | int | float):
+        raise ValueError("must be a text in quotes, a number, true, false, a list or a table")
+    return value
 
 
 Filled = Annotated[Value, BeforeValidator(_value)]
@@ -387,13 +391,13 @@ class Callback(_Part):
 
 
 class TraitsPart(_Part):
-    """What the core must know of the protocol; see `base.Traits`."""
+    """What the core must know of the protocol, by the names of `base.Traits`."""
 
     traces: Traces
     ask_buys: bool = False
-    ask_within: Seconds | None = None
+    ask_within_seconds: Seconds | None = Field(None, alias="ask_within")
     max_check: Annotated[int, Field(ge=1, le=1000)] = 1
-    timeout: Seconds | None = None
+    timeout_seconds: Seconds | None = Field(None, alias="timeout")
     max_quantity: Annotated[int, Field(ge=1, le=1000)] = 1
 
 

@@ -38,7 +38,6 @@ MOST_STEPS = 2
 #: Seconds before its end for which a token counts as ended, and for which one counts that does not say how long.
 TOKEN_MARGIN_SECONDS, TOKEN_SECONDS = 60.0, 600.0
 #: What an answer about several orders may say of all of them: that the question was not answered.
-NOTHING_TO_ASK_BY = "nothing is known that the provider can be asked by"
 OF_ALL = frozenset(
     {Means.REFUSED, Means.NOT_NOW, Means.NO_ANSWER, Means.NOTHING_LEARNED, Means.TOKEN_EXPIRED}
 )
@@ -110,7 +109,10 @@ class Speaker:
             found = self._together(check, check.many, askable)
         else:
             found = {task.referans: self._learned(task) for task in askable}
-        return [found.get(task.referans) or CannotAsk(NOTHING_TO_ASK_BY) for task in tasks]
+        return [
+            found.get(task.referans) or CannotAsk("nothing is known that the provider can be asked by")
+            for task in tasks
+        ]
 
     def _can_ask(self, task: Task) -> bool:
         has_question = self._file.check is not None or self._file.traits.ask_buys
@@ -166,7 +168,9 @@ class Speaker:
 
     def _begin(self) -> None:
         """Every call of an operation, those for a token and further steps too, ends within the time of one."""
-        self._ends_at = time.monotonic() + (self._file.traits.timeout or self._client.deadline_seconds)
+        self._ends_at = time.monotonic() + (
+            self._file.traits.timeout_seconds or self._client.deadline_seconds
+        )
 
     def _ask(self, operation: Operation, task: Task | None = None) -> tuple[Meant | None, Answer]:
         """What the answer means, after the further steps that its rules name. Raises NotReached, NoAnswer, BadValue.

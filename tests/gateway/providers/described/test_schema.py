@@ -72,6 +72,11 @@ BAD = [
     ),
     (
         'product = "{params.product}"',
+        "product = 2026-11-26",
+        "f.toml:14: send.query.product: must be a text in quotes, a number",
+    ),
+    (
+        'product = "{params.product}"',
         '"{params.prod}" = "1"',
         "f.toml:14: send.query.{params.prod}: names the unknown value `params.prod`",
     ),
