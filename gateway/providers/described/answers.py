@@ -22,6 +22,10 @@ from models import masking
 MAX_DEPTH = 40
 DECODER = strict_json.decoder(parse_float=Number)
 
+#: Parts of Read, by name; and one code, with what an answer says of it.
+Parts = Mapping[str, str]
+Entry = Mapping[str, Any]
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -41,7 +45,7 @@ class Meant:
     """What an answer says: the rule that fits, and the parts that were read, by the names of Read."""
 
     rule: Rule
-    parts: Mapping[str, str]
+    parts: Parts
     codes: tuple[delivered.Code, ...] = ()
     unreadable_code: bool = False
 
@@ -118,21 +122,34 @@ def first(
     described: Operation | Lines | Callback, answer: Answer, tree: Any, values: Made, expects: str = "auto"
 ) -> Meant | None:
     """What the first rule says that fits; None if none does. `tree` is what paths begin at."""
-    words: dict[str, str] = {}
-    for rule in described.rules:
-        groups = _fits(rule, answer, tree, words)
-        if groups is None:
-            continue
-        places = described.read.places | rule.read.places if rule.read else described.read.places
-        parts = {name: text for name, path in places.items() if (text := path.text_in(tree))}
-        parts |= {name: text for name, text in groups.items() if name in Read.model_fields}
-        if rule.means in (Means.COMPLETED, Means.PARTIAL):
-            return _delivery(rule, described.codes, tree, parts, groups, values, expects)
+    rule, groups = _fitting(described.rules, answer, tree)
+    if rule is None:
+        return None
+    places, codes = described.read.places | (rule.read.places if rule.read else {}), described.codes
+    parts: Parts = {
+        **{name: text for name, path in places.items() if (text := path.text_in(tree))},
+        **{name: text for name, text in groups.items() if name in Read.model_fields},
+    }
+    if rule.means not in (Means.COMPLETED, Means.PARTIAL):
         return Meant(rule, parts)
-    return None
+    found, is_sealed = ([groups], False) if "code" in groups else _entries(codes, tree, values)
+    if codes and codes.otherwise and expects != "code":
+        found, parts = _words_or_codes(found, parts, codes.otherwise, expects)
+    read = delivered.read(found)
+    return Meant(rule, parts, read.codes, read.unreadable or is_sealed)
 
 
-def _fits(rule: Rule, answer: Answer, tree: Any, words: dict[str, str]) -> Mapping[str, str] | None:
+def _fitting(rules: Sequence[Rule], answer: Answer, tree: Any) -> tuple[Rule | None, Parts]:
+    """The first rule of which everything holds, and the groups of its pattern."""
+    words: dict[str, str] = {}
+    for rule in rules:
+        groups = _fits(rule, answer, tree, words)
+        if groups is not None:
+            return rule, groups
+    return None, {}
+
+
+def _fits(rule: Rule, answer: Answer, tree: Any, words: dict[str, str]) -> Parts | None:
     """The groups of its pattern if everything holds that the rule says; else None. `words` are those seen before."""
     if rule.http and not str(answer.http).startswith(rule.http):
         return None
@@ -148,27 +165,9 @@ def _fits(rule: Rule, answer: Answer, tree: Any, words: dict[str, str]) -> Mappi
     return rule.text.search(rule.text_of.text_in(tree) if rule.text_of else answer.text)
 
 
-def _delivery(
-    rule: Rule,
-    codes: Codes | None,
-    tree: Any,
-    parts: Mapping[str, str],
-    groups: Mapping[str, str],
-    values: Made,
-    expects: str,
-) -> Meant:
-    found, is_sealed = _entries(codes, tree, values) if codes and "code" not in groups else ([], False)
-    if "code" in groups:
-        found = [groups]
-    if codes and codes.otherwise and expects != "code":
-        found, parts = _words_or_codes(found, parts, codes.otherwise, expects)
-    read = delivered.read(found)
-    return Meant(rule, parts, read.codes, read.unreadable or is_sealed)
-
-
 def _words_or_codes(
-    found: Sequence[Mapping[str, Any]], parts: Mapping[str, str], otherwise: str, expects: str
-) -> tuple[Sequence[Mapping[str, Any]], Mapping[str, str]]:
+    found: Sequence[Entry], parts: Parts, otherwise: str, expects: str
+) -> tuple[Sequence[Entry], Parts]:
     """The codes, and the parts, of what may be either. A code is never a receipt, which everyone may see.
 
     It is a code if nothing of it would be shown in a message.
@@ -182,10 +181,12 @@ def _words_or_codes(
     return [], with_words
 
 
-def _entries(codes: Codes, tree: Any, values: Made) -> tuple[Sequence[Mapping[str, Any]], bool]:
+def _entries(codes: Codes | None, tree: Any, values: Made) -> tuple[Sequence[Entry], bool]:
     """The codes as objects of code, pin, serial and expires_at, and whether one cannot be decrypted."""
+    if codes is None:
+        return [], False
     listed = codes.each.find(tree) if codes.each else tree
-    found: list[Mapping[str, Any]] = []
+    found: list[Entry] = []
     is_sealed = False
     for line in listed if isinstance(listed, list) else [listed]:
         entry = {name: single(path.find(line)) for name, path in codes.places.items()}

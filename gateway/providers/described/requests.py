@@ -36,13 +36,8 @@ def build(request: Request, values: Values) -> Call:
     body, kind = _body(request, values)
     if kind and not any(name.lower() == "content-type" for name in headers):
         headers["Content-Type"] = kind
-    path = (
-        request.path.fill(values, _in_path)
-        if request.path
-        else request.url.fill(values)
-        if request.url
-        else ""
-    )
+    address, encode = (request.url, str) if request.url else (request.path, _in_path)
+    path = address.fill(values, encode) if address else ""
     return Call(request.method, path, _texts(request.query, values), headers, body)
 
 

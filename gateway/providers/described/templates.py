@@ -61,11 +61,11 @@ def to_uuid(referans: str) -> str:
 def from_uuid(text: str) -> str | None:
     """The reference that `to_uuid` has put in; None for any other text."""
     try:
-        number = uuid.UUID(text).int
+        given = uuid.UUID(text)
+        referans = str(given.int & (1 << UUID_BITS) - 1)
+        return referans if to_uuid(referans) == str(given) else None
     except ValueError:
         return None
-    referans = str(number & (1 << UUID_BITS) - 1)
-    return referans if to_uuid(referans) == str(uuid.UUID(text)) else None
 
 
 def _bytes(value: str | bytes) -> bytes:
