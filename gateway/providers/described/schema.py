@@ -123,9 +123,7 @@ class Value(_Part):
     """A value that is put into a request; in the file its text alone, or a table."""
 
     text: Text
-    filters: Annotated[Filters, BeforeValidator(Filters), AfterValidator(_names_known)] = Field(
-        Filters(()), alias="as"
-    )
+    filters: FilterList = Field(Filters(), alias="as")
     number: bool = False
 
     def fill(self, values: templates.Values) -> str:
@@ -226,7 +224,7 @@ class Rule(_Part):
     """What an answer means for which everything holds that stands here; of several rules the first one counts."""
 
     http: Annotated[tuple[str, ...], BeforeValidator(_statuses)] = ()
-    where: dict[Place, Annotated[frozenset[str], BeforeValidator(_words)]] = Field(default_factory=dict)
+    where: dict[Place, Annotated[frozenset[str], BeforeValidator(_words)]] = {}
     text: Search | None = None
     text_of: Place | None = None
     means: Means
@@ -255,7 +253,7 @@ class Lines(_Part):
     alone: bool = False
     read: Read = Read()
     codes: Codes | None = None
-    rules: list[Rule] = Field(default_factory=list)
+    rules: list[Rule] = []
 
 
 class Request(_Part):
@@ -286,7 +284,7 @@ class Operation(Request):
     answer: Literal["json", "xml", "text"] = "json"
     read: Read = Read()
     codes: Codes | None = None
-    rules: list[Rule] = Field(default_factory=list)
+    rules: list[Rule] = []
     lines: Lines | None = None
 
     @model_validator(mode="after")
@@ -429,7 +427,7 @@ class ProtocolFile(_Part):
     catalogue: Catalogue | None = None
     callback: Callback | None = None
     steps: dict[Name, Operation] = {}
-    rules: list[Rule] = Field(default_factory=list)
+    rules: list[Rule] = []
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -476,8 +474,7 @@ def _line(text: str, name: str, said: Mapping[str, Any], error: Mapping[str, Any
     """Where and what a mistake is; a key that is missing is named, although it leads nowhere."""
     keys = located.present(said, error["loc"])
     missing = error["loc"][-1:] if error["type"] == "missing" else ()
-    told = error["msg"].removeprefix("Value error, ")
-    told = told.replace("valid dictionary", "table")
+    told = error["msg"].removeprefix("Value error, ").replace("valid dictionary", "table")
     told = {"Extra inputs are not permitted": "is not known", "Field required": "is missing"}.get(told, told)
     shown = ".".join(map(str, (*keys, *missing))) or "the file"
     return f"{name}:{located.line_of(text, keys)}: {shown}: {told[:1].lower()}{told[1:]}"
