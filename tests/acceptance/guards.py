@@ -2700,14 +2700,14 @@ GUARDS = [
     ),
     Guard(
         "an answer that no rule of a file knows is no refusal",
-        f"{DESCRIBED}/outcomes.py",
+        f"{DESCRIBED}/protocol.py",
         'return _unread(answer) or InDoubt(f"no rule matches the answer: {answer.text}")',
         "return _unread(answer) or Refused(answer.text)",
         f"tests/{DESCRIBED}/test_answers.py",
     ),
     Guard(
         "an answer that no rule of a file knows makes no order unknown",
-        f"{DESCRIBED}/outcomes.py",
+        f"{DESCRIBED}/protocol.py",
         'QuestionRefused("nothing in the answer is about the order", answer.text)',
         "UnknownReference(answer.text)",
         f"tests/{DESCRIBED}/test_answers.py",
@@ -2728,9 +2728,9 @@ GUARDS = [
     ),
     Guard(
         "an answer about several orders makes none unknown",
-        f"{DESCRIBED}/protocol.py",
-        "return meant if meant is not None and meant.means in OF_ALL else None",
-        "return meant",
+        f"{DESCRIBED}/speaker.py",
+        "if whole is not None and whole.means in OF_ALL:",
+        "if whole is not None:",
         f"tests/{DESCRIBED}/test_speaker.py",
     ),
     Guard(
@@ -2939,16 +2939,16 @@ GUARDS = [
     ),
     Guard(
         "a line that is missing teaches nothing",
-        f"{DESCRIBED}/outcomes.py",
+        f"{DESCRIBED}/protocol.py",
         'QuestionRefused("nothing in the answer is about the order", answer.text)',
         "UnknownReference(answer.text)",
         TOGETHER,
     ),
     Guard(
         "an answer without lines teaches nothing",
-        f"{DESCRIBED}/protocol.py",
-        "return meant if meant is not None and meant.means in OF_ALL else None",
-        "return meant",
+        f"{DESCRIBED}/speaker.py",
+        "if whole is not None and whole.means in OF_ALL:",
+        "if whole is not None:",
         TOGETHER,
     ),
     Guard(

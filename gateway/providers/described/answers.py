@@ -6,15 +6,15 @@ say what that means: never a refusal, and never that the order is unknown.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from defusedxml import DefusedXmlException, ElementTree
 
 from gateway import log, strict_json
 from gateway.providers.described import decryption
-from gateway.providers.described.places import Number, Path, single, word
-from gateway.providers.described.schema import Codes, Lines, Means, Operation, Read, Rule
-from gateway.providers.described.templates import BadValue, Values
+from gateway.providers.described.places import Number, single, word
+from gateway.providers.described.schema import Callback, Codes, Lines, Means, Operation, Read, Rule
+from gateway.providers.described.templates import BadValue, Made
 from models import codes as delivered
 from models import masking
 
@@ -25,17 +25,6 @@ DECODER = strict_json.decoder(parse_float=Number)
 #: Parts of Read, by name; and one code, with what an answer says of it.
 Parts = Mapping[str, str]
 Entry = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Meant:
-    """What an answer says: what it means, and the parts that were read."""
-
-    means: Means
-    rule: Rule
-    parts: Parts
-    codes: tuple[delivered.Code, ...] = ()
-    unreadable_code: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +40,20 @@ class Answer:
     retry_after: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Meant:
+    """What an answer says: the rule that fits, and the parts that were read, by the names of Read."""
+
+    rule: Rule
+    parts: Parts
+    codes: tuple[delivered.Code, ...] = ()
+    unreadable_code: bool = False
+
+    @property
+    def means(self) -> Means:
+        return self.rule.means
+
+
 def parse(kind: str, http: int, body: bytes, headers: Mapping[str, str] | None = None) -> Answer:
     """The answer, read as the file says."""
     text, later = _decoded(body), (headers or {}).get("Retry-After", "")
@@ -62,8 +65,7 @@ def parse(kind: str, http: int, body: bytes, headers: Mapping[str, str] | None =
             return Answer(http, text, True, {root.tag: _tree(root, MAX_DEPTH)}, later)
     except (ValueError, LookupError, RecursionError, ElementTree.ParseError, DefusedXmlException):
         return Answer(http, text, False, None, later)
-    is_text = bool(text.strip()) and not text.lstrip().startswith("<")
-    return Answer(http, text, is_text, None, later)
+    return Answer(http, text, bool(text.strip()) and not text.lstrip().startswith("<"), None, later)
 
 
 def _decoded(body: bytes) -> str:
@@ -84,103 +86,80 @@ def _tree(element: Any, depth: int) -> Any:
     return {name: each[0] if len(each) == 1 else each for name, each in found.items()}
 
 
-class Described(Protocol):
-    """What a file says of an answer, of a line in it, or of a callback."""
-
-    @property
-    def rules(self) -> Sequence[Rule]: ...
-    @property
-    def read(self) -> Read: ...
-    @property
-    def codes(self) -> Codes | None: ...
-
-
-def meaning(
-    answer: Answer, operation: Operation, of_all_calls: Sequence[Rule], values: Values, expects: str
-) -> Meant | None:
-    """What the answer says about an order; None if no rule fits, or it has no line about the order.
-
-    The order's names are in `values`.
-    """
-    whole = first(answer, answer.tree, operation, values, expects, before=of_all_calls)
+def meaning(operation: Operation, answer: Answer, values: Made, expects: str = "auto") -> Meant | None:
+    """What the answer says about the order of `values`; None if no rule fits, or it has no line about the order."""
+    whole = first(operation, answer, answer.tree, values, expects)
     if operation.lines is None or whole is None or whole.means is not Means.OK:
         return whole
-    return of_line(answer, operation, operation.lines, values, expects, may_be_alone=operation.lines.alone)
+    return of_line(operation.lines, answer, values, expects, is_single=True)
 
 
 def of_line(
-    answer: Answer,
-    operation: Operation,
-    lines: Lines,
-    values: Values,
-    expects: str,
-    *,
-    may_be_alone: bool = False,
+    lines: Lines, answer: Answer, values: Made, expects: str, *, is_single: bool = False
 ) -> Meant | None:
-    """What the line about an order says; None if there is none, or no rule fits."""
-    described = lines.completed(operation)
-    line = _line(described, answer.tree, values, may_be_alone=may_be_alone)
-    return None if line is None else first(answer, line, described, values, expects)
+    """What the line about the order says; None if there is none, or no rule fits.
+
+    `is_single` says that the answer is about this order alone.
+    """
+    line = _line(lines, answer.tree, values, is_single)
+    return None if line is None else first(lines, answer, line, values, expects)
 
 
-def _line(lines: Lines, tree: Any, values: Values, *, may_be_alone: bool) -> Any:
+def _line(lines: Lines, tree: Any, values: Made, is_single: bool) -> Any:
     """The one line that names the order; if two do, neither is certain."""
-    listed = tree if lines.each is None else lines.each.find(tree)
-    if lines.keys is not None:
+    listed = lines.each.find(tree) if lines.each else tree
+    if lines.keys:
         return listed.get(values[lines.keys]) if isinstance(listed, dict) else None
-    candidates = listed if isinstance(listed, list) else [] if listed is None else [listed]
-    if may_be_alone and len(candidates) == 1:
-        return candidates[0]
-    name, place = ("reference", lines.read.reference) if lines.read.reference else ("own", lines.read.own)
-    wanted = values[name]
-    found = [each for each in candidates if place and wanted and place.text_in(each) == wanted]
+    found = listed if isinstance(listed, list) else [listed]
+    if not (is_single and lines.alone and len(found) == 1):
+        place = lines.read.reference or lines.read.own
+        wanted = values["reference" if lines.read.reference else "own"]
+        found = [each for each in found if place and wanted and place.text_in(each) == wanted]
     return found[0] if len(found) == 1 else None
 
 
 def first(
-    answer: Answer,
-    tree: Any,
-    described: Described,
-    values: Values,
-    expects: str = "auto",
-    *,
-    before: Sequence[Rule] = (),
+    described: Operation | Lines | Callback, answer: Answer, tree: Any, values: Made, expects: str = "auto"
 ) -> Meant | None:
     """What the first rule says that fits; None if none does. `tree` is what paths begin at."""
-    for rule in (*before, *described.rules):
-        groups = _fits(rule, answer, tree)
-        if groups is not None:
-            read = described.read.beside(rule.read)
-            parts = {name: text for name, path in read.said() if (text := path.text_in(tree))}
-            parts |= {name: text for name, text in groups.items() if name in Read.model_fields}
-            if rule.means in (Means.COMPLETED, Means.PARTIAL):
-                return _delivery(rule, rule.codes or described.codes, tree, parts, groups, values, expects)
-            return Meant(rule.means, rule, parts)
-    return None
-
-
-def _delivery(
-    rule: Rule,
-    codes: Codes | None,
-    tree: Any,
-    parts: Parts,
-    groups: Parts,
-    values: Values,
-    expects: str,
-) -> Meant:
+    rule, groups = _fitting(described.rules, answer, tree)
+    if rule is None:
+        return None
+    places, codes = described.read.places | (rule.read.places if rule.read else {}), described.codes
+    parts: Parts = {
+        **{name: text for name, path in places.items() if (text := path.text_in(tree))},
+        **{name: text for name, text in groups.items() if name in Read.model_fields},
+    }
+    if rule.means not in (Means.COMPLETED, Means.PARTIAL):
+        return Meant(rule, parts)
     found, is_sealed = ([groups], False) if "code" in groups else _entries(codes, tree, values)
     if codes and codes.otherwise and expects != "code":
         found, parts = _words_or_codes(found, parts, codes.otherwise, expects)
     read = delivered.read(found)
-    return Meant(rule.means, rule, parts, read.codes, read.unreadable or is_sealed)
+    return Meant(rule, parts, read.codes, read.unreadable or is_sealed)
 
 
-def _fits(rule: Rule, answer: Answer, tree: Any) -> Mapping[str, str] | None:
-    """The groups of its pattern if everything holds that the rule says; else None."""
+def _fitting(rules: Sequence[Rule], answer: Answer, tree: Any) -> tuple[Rule | None, Parts]:
+    """The first rule of which everything holds, and the groups of its pattern."""
+    words: dict[str, str] = {}
+    for rule in rules:
+        groups = _fits(rule, answer, tree, words)
+        if groups is not None:
+            return rule, groups
+    return None, {}
+
+
+def _fits(rule: Rule, answer: Answer, tree: Any, words: dict[str, str]) -> Parts | None:
+    """The groups of its pattern if everything holds that the rule says; else None. `words` are those seen before."""
     if rule.http and not str(answer.http).startswith(rule.http):
         return None
-    if rule.where and (tree is None or not all(word(path.find(tree)) in words for path, words in rule.where)):
+    if rule.where and tree is None:
         return None
+    for path, wanted in rule.where.items():
+        if path.text not in words:
+            words[path.text] = word(path.find(tree))
+        if words[path.text] not in wanted:
+            return None
     if rule.text is None:
         return {}
     return rule.text.search(rule.text_of.text_in(tree) if rule.text_of else answer.text)
@@ -189,22 +168,20 @@ def _fits(rule: Rule, answer: Answer, tree: Any) -> Mapping[str, str] | None:
 def _words_or_codes(
     found: Sequence[Entry], parts: Parts, otherwise: str, expects: str
 ) -> tuple[Sequence[Entry], Parts]:
-    """The codes, and the parts, of what may be either. A code is never a receipt, which everyone may see."""
-    said = [each.get("code") for each in found]
-    if not said or not all(isinstance(each, str) for each in said):
+    """The codes, and the parts, of what may be either. A code is never a receipt, which everyone may see.
+
+    It is a code if nothing of it would be shown in a message.
+    """
+    said = [each["code"] for each in found if isinstance(each.get("code"), str)]
+    if not said or len(said) < len(found):
         return found, parts
-    with_words = {otherwise: " ".join(map(str, said)), **parts}
-    if expects == "auto" and all(_looks_like_code(str(each)) for each in said):
+    with_words = {otherwise: " ".join(said), **parts}
+    if expects == "auto" and all(masking.mask(each) == log.MASKED for each in said):
         return found, (parts if otherwise == "receipt" else with_words)
     return [], with_words
 
 
-def _looks_like_code(text: str) -> bool:
-    """Whether nothing of it would be shown in a message."""
-    return masking.mask(text) == log.MASKED
-
-
-def _entries(codes: Codes | None, tree: Any, values: Values) -> tuple[Sequence[Entry], bool]:
+def _entries(codes: Codes | None, tree: Any, values: Made) -> tuple[Sequence[Entry], bool]:
     """The codes as objects of code, pin, serial and expires_at, and whether one cannot be decrypted."""
     if codes is None:
         return [], False
@@ -212,7 +189,7 @@ def _entries(codes: Codes | None, tree: Any, values: Values) -> tuple[Sequence[E
     found: list[Entry] = []
     is_sealed = False
     for line in listed if isinstance(listed, list) else [listed]:
-        entry = {name: single(path.find(line)) for name, path in _parts(codes) if path is not None}
+        entry = {name: single(path.find(line)) for name, path in codes.places.items()}
         if codes.decrypt and entry.get("code"):
             try:
                 entry["code"] = decryption.decrypt(codes.decrypt, str(entry["code"]), values)
@@ -222,12 +199,3 @@ def _entries(codes: Codes | None, tree: Any, values: Values) -> tuple[Sequence[E
         if any(value is not None and delivered.clean(str(value)) for value in entry.values()):
             found.append({name: value for name, value in entry.items() if value is not None})
     return found, is_sealed
-
-
-def _parts(codes: Codes) -> Sequence[tuple[str, Path | None]]:
-    return (
-        ("code", codes.code),
-        ("pin", codes.pin),
-        ("serial", codes.serial),
-        ("expires_at", codes.expires_at),
-    )

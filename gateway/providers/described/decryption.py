@@ -1,7 +1,6 @@
 """Codes that a provider sends encrypted. Pure."""
 
 import base64
-import binascii
 
 from cryptography.hazmat.primitives import padding
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -17,11 +16,12 @@ def decrypt(described: Decryption, text: str, values: Values) -> str:
         for _ in range(described.base64):
             sealed = base64.b64decode(sealed, validate=True)
         key, iv = described.key.fill(values).encode(), described.iv.fill(values).encode()
-        reader = Cipher(algorithms.AES(key), modes.CBC(iv)).decryptor()
-        unpadder = padding.PKCS7(128).unpadder()
+        reader, unpadder = (
+            Cipher(algorithms.AES(key), modes.CBC(iv)).decryptor(),
+            padding.PKCS7(128).unpadder(),
+        )
         padded = reader.update(sealed) + reader.finalize()
         return (unpadder.update(padded) + unpadder.finalize()).decode()
-    except (ValueError, binascii.Error):
-        raise BadValue(
-            "decrypt: the code cannot be opened; are the provider's credentials for it right?"
-        ) from None
+    except ValueError:
+        told = "decrypt: the code cannot be opened; are the provider's credentials for it right?"
+        raise BadValue(told) from None

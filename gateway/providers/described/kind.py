@@ -6,7 +6,6 @@ from typing import Any
 from gateway import outbound
 from gateway.providers.base import Said
 from gateway.providers.described.protocol import Protocol
-from gateway.providers.described.schema import ProtocolFile
 from gateway.providers.described.speaker import Speaker
 from models.outcome import Outcome
 from models.provider import Provider
@@ -15,16 +14,11 @@ from models.provider import Provider
 class Described(Protocol):
     """What a protocol file describes; called with a provider and a client, it gives the adapter."""
 
-    def __init__(self, name: str, file: ProtocolFile) -> None:
-        super().__init__(name, file)
-        self.TRAITS = self.traits
-
     def __call__(self, provider: Provider, client: outbound.Client) -> Speaker:
         return Speaker(self, provider, client)
 
     def read_callback(self, fields: Mapping[str, Any], text: str = "") -> Said:
-        _, said = self.callback(fields, text)
-        return said
+        return self.callback(fields, text)[1]
 
     def write_callback(self, outcome: Outcome) -> Mapping[str, str]:
         raise ValueError(f"a callback in the format of {self.name} cannot be made here")

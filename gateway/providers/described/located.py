@@ -10,14 +10,11 @@ Key = str | int
 
 
 def line_of(text: str, keys: Sequence[Key]) -> int:
-    """The line on which the key at the end of `keys` begins, or the last of them that the text has."""
-    lines = text.split("\n")
-    found = _steps(tomllib.loads(text), keys)
-
-    def has_it(count: int) -> bool:
-        return _steps(_beginning(lines, count)[1], keys) == found
-
-    end = bisect_left(range(len(lines)), True, key=has_it)
+    """The line on which the last of `keys` begins that the text has."""
+    lines, found = text.split("\n"), present(tomllib.loads(text), keys)
+    end = bisect_left(
+        range(len(lines)), True, key=lambda count: present(_beginning(lines, count)[1], keys) == found
+    )
     return _beginning(lines, end - 1)[0] + 1
 
 
@@ -31,13 +28,13 @@ def _beginning(lines: Sequence[str], count: int) -> tuple[int, Any]:
     return 0, {}
 
 
-def _steps(tree: Any, keys: Sequence[Key]) -> int:
-    """How many of the keys lead to something; pydantic names parts of types among them, which lead nowhere."""
-    steps = 0
+def present(tree: Any, keys: Sequence[Key]) -> list[Key]:
+    """Those of the keys that lead to something; pydantic names parts of types among them, which lead nowhere."""
+    found = []
     for key in keys:
         try:
             tree = tree[key]
         except (KeyError, IndexError, TypeError):
             continue
-        steps += 1
-    return steps
+        found.append(key)
+    return found

@@ -6,7 +6,7 @@ nowhere.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from re import _constants as codes  # type: ignore[attr-defined]
 from re import _parser as parser  # type: ignore[attr-defined]
 from typing import Any
@@ -29,19 +29,8 @@ TURKISH_I = str.maketrans("İı", "ii")
 
 _REPEATS = (codes.MAX_REPEAT, codes.MIN_REPEAT)
 _LOOKS = (codes.ASSERT, codes.ASSERT_NOT, codes.GROUPREF, codes.GROUPREF_EXISTS)
-_KNOWN = (
-    *_REPEATS,
-    codes.LITERAL,
-    codes.NOT_LITERAL,
-    codes.ANY,
-    codes.IN,
-    codes.BRANCH,
-    codes.SUBPATTERN,
-    codes.AT,
-)
-
-
-FLAGS = "sets flags, which protocol files do not take"
+_LETTERS = (codes.LITERAL, codes.NOT_LITERAL, codes.IN)
+_ENDS = (codes.AT, codes.AT_END_STRING), (codes.AT, codes.AT_BEGINNING_STRING)
 
 
 class BadPattern(ValueError):
@@ -51,17 +40,21 @@ class BadPattern(ValueError):
 class Pattern:
     """A regular expression. Texts are searched in small letters, so it is written in small letters."""
 
-    def __init__(self, text: str) -> None:
-        if len(text) > MAX_PATTERN:
-            raise BadPattern(f"is longer than {MAX_PATTERN} characters")
+    def __init__(self, text: object) -> None:
+        if not isinstance(text, str) or len(text) > MAX_PATTERN:
+            raise BadPattern(f"must be a regular expression in quotes of at most {MAX_PATTERN} characters")
         try:
             parsed = parser.parse(text, re.ASCII)
             compiled = re.compile(text, re.ASCII)
         except (re.error, OverflowError, RecursionError) as error:
             raise BadPattern(f"is not a valid regular expression: {error}") from None
         if compiled.flags != re.ASCII:
-            raise BadPattern(FLAGS)
-        _check(parsed)
+            raise BadPattern("sets flags, which protocol files do not take")
+        is_anchored = bool(parsed) and parsed[0] == (codes.AT, codes.AT_BEGINNING)
+        if _ways(parsed) * (1 if is_anchored else MAX_TEXT) > MAX_WAYS:
+            raise BadPattern(
+                "has too many repetitions that can share a text among them; begin it with `^`, or bound them: `.{0,80}`"
+            )
         self.groups = compiled.groupindex
         self._compiled = re2.compile(text) if re2 else compiled
 
@@ -81,23 +74,13 @@ def fold(text: str) -> str:
     return text.translate(TURKISH_I).lower()
 
 
-def _check(parsed: Sequence[Any]) -> None:
-    """Raises BadPattern for what could take long, and for what the two engines could read differently."""
-    is_anchored = bool(parsed) and parsed[0] == (codes.AT, codes.AT_BEGINNING)
-    if _ways(parsed) * (1 if is_anchored else MAX_TEXT) > MAX_WAYS:
-        raise BadPattern(
-            "has too many repetitions that can share a text among them; begin it with `^`, or bound them: `.{0,80}`"
-        )
-
-
 def _ways(items: Iterable[Any], *, is_repeated: bool = False) -> int:
-    """In how many ways the repetitions can share a text. What is repeated has none, and no alternatives."""
+    """In how many ways the repetitions can share a text. What is repeated has none, and no alternatives.
+
+    Raises BadPattern also for what the two engines could read differently, and for what would never match.
+    """
     ways = 1
     for operation, argument in items:
-        if operation in _LOOKS:
-            raise BadPattern("looks around, or refers back to a group, which protocol files do not take")
-        if operation not in _KNOWN or argument in (codes.AT_END_STRING, codes.AT_BEGINNING_STRING):
-            raise BadPattern("uses a part of regular expressions that protocol files do not take")
         if is_repeated and operation in (*_REPEATS, codes.BRANCH):
             raise BadPattern(
                 "has a repetition or an alternative within a repetition, which can take for ever"
@@ -105,34 +88,32 @@ def _ways(items: Iterable[Any], *, is_repeated: bool = False) -> int:
         if operation in _REPEATS:
             ways *= _repetitions(*argument)
         elif operation is codes.BRANCH:
-            ways *= sum(_ways(each) for each in argument[1])
+            ways *= sum(map(_ways, argument[1]))
         elif operation is codes.SUBPATTERN:
-            ways *= _ways(_plain(*argument), is_repeated=is_repeated)
+            _, added, removed, within = argument
+            if added or removed:
+                raise BadPattern("sets flags, which protocol files do not take")
+            ways *= _ways(within, is_repeated=is_repeated)
         else:
-            _check_letters(operation, argument)
+            _check_one(operation, argument)
     return ways
 
 
-def _repetitions(least: int, most: Any, repeated: Sequence[Any]) -> int:
+def _repetitions(least: int, most: Any, repeated: Iterable[Any]) -> int:
     is_open = most is codes.MAXREPEAT
-    if least > MAX_TIMES or (not is_open and most > MAX_TIMES):
+    if max(least, 0 if is_open else most) > MAX_TIMES:
         raise BadPattern(f"repeats something more than {MAX_TIMES} times")
     inner = _ways(repeated, is_repeated=is_open or most > 1)
     return inner * (MAX_TEXT if is_open else most - least + 1)
 
 
-def _plain(group: int | None, added: int, removed: int, items: Sequence[Any]) -> Sequence[Any]:
-    if added or removed:
-        raise BadPattern(FLAGS)
-    return items
-
-
-def _check_letters(operation: Any, argument: Any) -> None:
-    """A capital would never match."""
-    parts = argument if operation is codes.IN else [(operation, argument)]
-    for kind, value in parts:
-        letters = (
-            value if kind is codes.RANGE else [value] if kind in (codes.LITERAL, codes.NOT_LITERAL) else []
-        )
+def _check_one(operation: Any, argument: Any) -> None:
+    """Raises BadPattern for what is neither a place nor a letter that a text in small letters can have."""
+    if operation in _LOOKS:
+        raise BadPattern("looks around, or refers back to a group, which protocol files do not take")
+    if operation not in (*_LETTERS, codes.ANY, codes.AT) or (operation, argument) in _ENDS:
+        raise BadPattern("uses a part of regular expressions that protocol files do not take")
+    for kind, value in argument if operation is codes.IN else [(operation, argument)]:
+        letters = value if kind is codes.RANGE else [value] if kind in _LETTERS else []
         if any(fold(chr(each)) != chr(each) for each in letters):
             raise BadPattern("has a capital letter; texts are searched in small letters, so write it small")

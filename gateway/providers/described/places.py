@@ -5,12 +5,14 @@ from typing import Any
 
 import jmespath
 from jmespath.exceptions import JMESPathError
+from jmespath.visitor import TreeInterpreter
 
 from gateway.inputs import exact
 from models import texts
 
-#: A path of names alone, which takes a tenth of the time when it is walked here.
+#: A path of names alone, as most are, takes a tenth of the time when it is walked here.
 NAMES = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
+_INTERPRETER = TreeInterpreter()
 
 
 class BadPath(ValueError):
@@ -20,12 +22,12 @@ class BadPath(ValueError):
 class Number(float):
     """A number of JSON with a point or an exponent, which keeps the digits that were sent."""
 
+    text: str
+
     def __new__(cls, text: str) -> "Number":
         made = super().__new__(cls, text)
         made.text = text
         return made
-
-    text: str
 
     def __str__(self) -> str:
         return self.text
@@ -34,28 +36,25 @@ class Number(float):
 class Path:
     """A place in the answer, as JMESPath. XML is read like JSON: elements are names, repeated ones are lists."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: object) -> None:
+        if not isinstance(text, str):
+            raise BadPath("must be a path in quotes")
         self.text = text
         self._names = text.split(".") if NAMES.fullmatch(text) else None
         try:
-            self._compiled = jmespath.compile(text)
+            self._parsed = jmespath.compile(text).parsed
         except JMESPathError as error:
             raise BadPath(f"is not a path (JMESPath): {str(error).splitlines()[0]}") from None
 
     def find(self, tree: Any) -> Any:
-        """What stands there; None if nothing does."""
+        """What stands there; None if nothing does, or if a function of the path does not take what does."""
         if self._names is not None:
             for name in self._names:
                 tree = tree.get(name) if isinstance(tree, dict) else None
             return tree
         try:
-            return self._compiled.search(tree)
-        except (
-            JMESPathError,
-            ArithmeticError,
-            TypeError,
-            ValueError,
-        ):  # a function does not take what is there
+            return _INTERPRETER.visit(self._parsed, tree)
+        except (JMESPathError, ArithmeticError, TypeError, ValueError):
             return None
 
     def text_in(self, tree: Any) -> str:

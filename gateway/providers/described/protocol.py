@@ -1,44 +1,51 @@
-"""A protocol that a file describes: what calls it makes, and what answers and callbacks mean. Makes no call itself."""
+"""A protocol that a file describes: what calls it makes, and what comes of answers and callbacks. It calls nobody."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from gateway.providers import players
 from gateway.providers.base import (
+    FAILURE_REASONS,
+    About,
     AskNow,
     Balance,
     CannotAsk,
+    InDoubt,
+    Learned,
+    NoAnswer,
+    NotNow,
     Package,
     ProviderError,
     QuestionRefused,
+    Refused,
     Reply,
+    Said,
     Task,
     Traits,
+    UnknownReference,
     UnreadableCallback,
 )
-from gateway.providers.described import answers, outcomes, requests, templates
+from gateway.providers.described import answers, requests, templates
 from gateway.providers.described.answers import Answer, Meant
-from gateway.providers.described.requests import Call
-from gateway.providers.described.schema import (
-    Catalogue,
-    Check,
-    Lines,
-    Many,
-    Means,
-    Operation,
-    ProtocolFile,
-    Request,
-    Value,
-)
-from gateway.providers.described.templates import Template
+from gateway.providers.described.schema import Catalogue, Means, ProtocolFile, Request, Value
+from gateway.providers.described.templates import Made, Template
+from models import texts
 from models.outcome import Outcome
 from models.provider import CALLBACK_SECRET, Provider
+from models.status import ExternalStatus, FailureReason
 
-#: What an answer about several orders may say of all of them: that the question was not answered.
-OF_ALL = frozenset(
-    {Means.REFUSED, Means.NOT_NOW, Means.NO_ANSWER, Means.NOTHING_LEARNED, Means.TOKEN_EXPIRED}
-)
+#: The statuses that meanings are.
+STATUSES = {
+    Means.SENT: ExternalStatus.SENT,
+    Means.PROCESSING: ExternalStatus.PROCESSING,
+    Means.COMPLETED: ExternalStatus.COMPLETED,
+    Means.PARTIAL: ExternalStatus.COMPLETED,
+    Means.FAILED: ExternalStatus.FAILED,
+    Means.REVERSED: ExternalStatus.REVERSED,
+}
+#: Digits of the longest wait that is kept to, in seconds.
+WAIT_DIGITS = 6
 
 
 class Protocol:
@@ -51,20 +58,19 @@ class Protocol:
         self.name = name
         self.file = file
         self.CURRENCY = file.currency
-        self.CREDENTIALS = tuple(each for each in file.credentials if each != CALLBACK_SECRET)
-        self.OPTIONAL_CREDENTIALS = tuple(
-            each for each in file.optional_credentials if each != CALLBACK_SECRET
-        )
+        self.CREDENTIALS = _but_of_callbacks(file.credentials)
+        self.OPTIONAL_CREDENTIALS = _but_of_callbacks(file.optional_credentials)
         self.PARAMS = tuple(each for each in file.params if f"params.{each}" not in file.defaults)
-        self.OPTIONAL_PARAMS = tuple(
-            each for each in (*file.params, *file.optional_params) if each not in self.PARAMS
-        )
+        given = (*file.params, *file.optional_params)
+        self.OPTIONAL_PARAMS = tuple(each for each in given if each not in self.PARAMS)
         self.FIELDS = tuple(file.fields)
         always_sent = frozenset(name for part in _parts(file.send) for name in _always_sent(part))
         self.NEEDS = tuple(each for each in self.FIELDS if f"fields.{each}" in always_sent)
         reply = file.callback.reply if file.callback else None
         self.ACKNOWLEDGEMENT = Reply(reply.body, reply.status, reply.type) if reply else None
-        self.traits = _traits(file)
+        many = file.check.many if file.check else None
+        by_own_number = many is not None and many.by == "own"
+        self.TRAITS = self.traits = Traits(**dict(file.traits), many_by_own_number=by_own_number)
 
     def reference(self, task: Task) -> str:
         """What the provider knows the order by. Raises BadValue."""
@@ -81,79 +87,49 @@ class Protocol:
             return templates.from_uuid(reference)
         return (reading.search(reference) or {}).get("referans")
 
-    def credentials(self, provider: Provider) -> dict[str, str]:
-        """The provider's credentials, with the file's values for those that are not given."""
-        return self._defaults("credentials.") | dict(provider.credentials)
+    def values(self, provider: Provider, *tasks: Task, now: datetime | None = None) -> Made:
+        """What the templates of calls may name; of several tasks `owns` and `references` are all of them.
 
-    def _defaults(self, group: str) -> dict[str, str]:
-        said = self.file.defaults.items()
-        return {name.removeprefix(group): value for name, value in said if name.startswith(group)}
-
-    def values(self, provider: Provider, *tasks: Task, now: datetime | None = None) -> dict[str, Any]:
-        """What the templates of calls may name; of several tasks also `owns` and `references`. Raises BadValue."""
-        made: dict[str, Any] = {
-            "credentials": self.credentials(provider),
-            "base_url": provider.base_url.rstrip("/"),
-            "now": _moment(now or datetime.now(UTC)),
+        Each is made when it is named, which may raise BadValue.
+        """
+        task, file = tasks[0] if tasks else Task(""), self.file
+        makers: dict[str, Callable[[str], object]] = {
+            "credentials": lambda name: provider.credentials.get(
+                name, file.defaults.get(f"credentials.{name}")
+            ),
+            "params": lambda name: task.params.get(name, file.defaults.get(f"params.{name}")),
+            "fields": lambda name: (
+                players.fill(task.field_map[name], task.inputs())
+                if name in task.field_map
+                else file.fields[name].fill(values)
+            ),
+            "referans": lambda _: task.referans,
+            "reference": lambda _: self.reference(task),
+            "references": lambda _: ",".join(map(self.reference, tasks)),
+            "own": lambda _: task.external_order_id,
+            "owns": lambda _: ",".join(each.external_order_id or "" for each in tasks),
+            "user": lambda _: players.player(task.user_identifier),
+            "extra": lambda _: players.player(task.extra_field or ""),
+            "phone": lambda _: players.phone(task.extra_field or ""),
+            "quantity": lambda _: task.quantity,
+            "created_at": lambda _: _moment(task.created_at),
+            "callback_url": lambda _: task.callback_url,
+            "base_url": lambda _: provider.base_url.rstrip("/"),
+            "now": lambda _: _moment(now or datetime.now(UTC)),
         }
-        if tasks:
-            made |= self._values_of(tasks[0])
-            made["owns"] = ",".join(each.external_order_id or "" for each in tasks)
-            made["references"] = ",".join([made["reference"], *map(self.reference, tasks[1:])])
-        return made
+        values = Made(makers)
+        return values
 
-    def _values_of(self, task: Task) -> dict[str, Any]:
-        made: dict[str, Any] = self.names(task) | {
-            "referans": task.referans,
-            "user": players.player(task.user_identifier),
-            "extra": players.player(task.extra_field or ""),
-            "phone": players.phone(task.extra_field or "") or "",
-            "quantity": task.quantity,
-            "created_at": _moment(task.created_at),
-            "callback_url": task.callback_url,
-            "params": self._defaults("params.") | {name: str(value) for name, value in task.params.items()},
-        }
-        made["fields"] = {
-            name: players.fill(task.field_map[name], task.inputs())
-            if name in task.field_map
-            else usual.fill(made)
-            for name, usual in self.file.fields.items()
-        }
-        return made
+    #: The call that an operation of the file makes with these values, and what the answer to it means.
+    build = staticmethod(requests.build)
+    read = staticmethod(answers.meaning)
 
-    def names(self, task: Task) -> dict[str, Any]:
-        """What an answer names the order by. Raises BadValue."""
-        return {"reference": self.reference(task), "own": task.external_order_id}
-
-    def build(self, operation: Operation, values: templates.Values, many: Many | None = None) -> Call:
-        """The call; for several orders with what differs from one. Raises BadValue."""
-        return requests.build(_for_many(operation, many) if many else operation, values)
-
-    def read(
-        self, operation: Operation, answer: Answer, values: templates.Values, expects: str = "auto"
-    ) -> Meant | None:
-        """What an answer means; None if no rule matches it."""
-        return answers.meaning(answer, operation, self.file.rules, values, expects)
-
-    def of_all(self, check: Check, answer: Answer, values: templates.Values) -> Meant | None:
-        """What the answer about several orders says of the question itself; None if nothing."""
-        meant = answers.first(answer, answer.tree, check, values, before=self.file.rules)
-        return meant if meant is not None and meant.means in OF_ALL else None
-
-    def of_line(
-        self, check: Check, lines: Lines, answer: Answer, task: Task, values: templates.Values
-    ) -> Meant | None:
-        """What the answer about several orders says of one; None if nothing for certain."""
-        return answers.of_line(answer, check, lines, {**values, **self.names(task)}, task.expects)
-
-    def callback(
-        self, fields: Mapping[str, Any], text: str = ""
-    ) -> tuple[Meant | None, Outcome | AskNow | None]:
+    def callback(self, fields: Mapping[str, Any], text: str = "") -> tuple[Meant | None, Said]:
         """What a callback says, and what comes of it; None for one about nothing. Raises UnreadableCallback."""
         said = self.file.callback
         if said is None:
             raise UnreadableCallback(f"the protocol {self.name} has no callbacks")
-        meant = answers.first(Answer(200, text, True, fields), fields, said, {})
+        meant = answers.first(said, Answer(200, text, True, fields), fields, Made({}))
         if meant is None:
             raise UnreadableCallback("the state of the order is not known to the protocol")
         if meant.means is Means.PING:
@@ -163,59 +139,57 @@ class Protocol:
         if referans is None and own is None:
             raise UnreadableCallback("the reference is missing, or is not one of ours")
         covers_state = said.verify is None or said.verify.covers_state
-        outcome = outcomes.outcome(meant, referans, self.CURRENCY, quantity=None) if covers_state else None
+        outcome = _outcome(meant, referans, self.CURRENCY, quantity=None) if covers_state else None
         return meant, outcome or AskNow(referans, own)
 
     def sent(self, meant: Meant | None, answer: Answer, task: Task, provider: Provider) -> Outcome:
         """What the answer to a send says. Raises Refused, NotNow, InDoubt, NoAnswer."""
-        if outcome := self._outcome(meant, task, provider):
-            return outcome
-        raise outcomes.not_sent(meant, answer)
+        outcome = _outcome(meant, task.referans, self.CURRENCY or provider.currency, task.quantity)
+        if outcome is None:
+            raise not_sent(meant, answer)
+        return outcome
 
-    def checked(
-        self, meant: Meant | None, answer: Answer, task: Task, provider: Provider
-    ) -> Outcome | ProviderError:
+    def checked(self, meant: Meant | None, answer: Answer, task: Task, provider: Provider) -> Learned:
         """What the answer to a check says of an order."""
-        if outcome := self._outcome(meant, task, provider):
-            return outcome
-        error = outcomes.not_learned(meant, answer)
-        if isinstance(error, CannotAsk) and task.external_order_id:
+        outcome = _outcome(meant, task.referans, self.CURRENCY or provider.currency, task.quantity)
+        learned = outcome or not_learned(meant, answer)
+        if isinstance(learned, CannotAsk) and task.external_order_id:
             return QuestionRefused("the provider does not find the order by our reference", answer.text)
-        return error
-
-    def _outcome(self, meant: Meant | None, task: Task, provider: Provider) -> Outcome | None:
-        if meant is None:
-            return None
-        return outcomes.outcome(meant, task.referans, self.currency(provider), task.quantity)
+        return learned
 
     def balance(self, meant: Meant | None, answer: Answer, provider: Provider) -> Balance:
         """Raises QuestionRefused, NotNow, NoAnswer."""
-        return outcomes.balance(meant, answer, self.currency(provider))
+        amount = _money(meant, "amount") if meant and meant.means is Means.OK else None
+        if meant is None or amount is None:
+            raise not_learned(meant, answer)
+        currency = meant.parts.get("currency") or self.CURRENCY or provider.currency or ""
+        return Balance(amount, currency, meant.parts.get("message"))
 
     def packages(
-        self, operation: Catalogue, meant: Meant | None, answer: Answer, provider: Provider
+        self, catalogue: Catalogue, meant: Meant | None, answer: Answer, provider: Provider
     ) -> list[Package]:
         """Raises QuestionRefused, NotNow, NoAnswer."""
-        return outcomes.packages(operation.packages, meant, answer, self.currency(provider))
+        described, currency = catalogue.packages, self.CURRENCY or provider.currency or ""
+        listed = described.each.find(answer.tree) if meant and meant.means is Means.OK else None
+        if not isinstance(listed, list):
+            raise not_learned(meant, answer)
 
-    def currency(self, provider: Provider) -> str | None:
-        """The currency of amounts that say none."""
-        return self.CURRENCY or provider.currency
+        def package(line: Any) -> Package:
+            said = {name: place.text_in(line) for name, place in described.places.items()}
+            price = texts.clean_money(said.get("price", ""))
+            for_one = price / described.price_for if price is not None else None
+            params = {name: place.text_in(line) for name, place in described.params.items()}
+            return Package(said["id"], said["name"], for_one, said.get("currency") or currency, params)
+
+        return [package(line) for line in listed]
 
 
-def _traits(file: ProtocolFile) -> Traits:
-    said, many = file.traits, file.check.many if file.check else None
-    calls = (file.send, file.check, file.balance, file.catalogue, *file.steps.values())
-    timeouts = (said.timeout, *(each.timeout for each in calls if each))
-    return Traits(
-        traces=said.traces,
-        ask_buys=said.ask_buys,
-        ask_within_seconds=said.ask_within,
-        max_check=said.max_check,
-        many_by_own_number=many is not None and many.by == "own",
-        timeout_seconds=max(filter(None, timeouts), default=None),
-        max_quantity=said.max_quantity,
-    )
+def _but_of_callbacks(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(each for each in names if each != CALLBACK_SECRET)
+
+
+def _moment(at: datetime | None) -> str:
+    return at.isoformat() if at else ""
 
 
 def _parts(request: Request) -> tuple[Any, ...]:
@@ -237,21 +211,74 @@ def _always_sent(part: Any) -> Iterator[str]:
             yield from _always_sent(each)
 
 
-def _moment(at: datetime | None) -> str:
-    return at.isoformat() if at else ""
+def _money(meant: Meant, part: str) -> Any:
+    return texts.clean_money(meant.parts[part]) if part in meant.parts else None
 
 
-def _for_many(operation: Operation, many: Many) -> Request:
-    """The call about several orders: tables are put beside those of the call about one."""
-    said: dict[str, Any] = {
-        name: getattr(many, name) for name in many.model_fields_set & Request.model_fields.keys()
-    }
-    for name in ("query", "headers", "form", "body"):
-        of_one = getattr(operation, name)
-        if name in said and of_one:
-            beside = {
-                each.said.removesuffix("?"): (each, value)
-                for each, value in (*of_one.items(), *said[name].items())
-            }
-            said[name] = dict(beside.values())
-    return operation.model_copy(update=said)
+def _outcome(
+    meant: Meant | None, referans: str | None, currency: str | None, quantity: int | None
+) -> Outcome | None:
+    """The outcome that an answer says; None if it says none. A part of a single piece is nothing."""
+    status = STATUSES.get(meant.means) if meant else None
+    if meant is None or status is None:
+        return None
+    is_part = meant.means is Means.PARTIAL
+    if is_part and quantity == 1:
+        status = ExternalStatus.FAILED
+    is_delivered, parts = status is ExternalStatus.COMPLETED, meant.parts
+    return Outcome(
+        status,
+        referans,
+        parts.get("own"),
+        codes=meant.codes if is_delivered else (),
+        unreadable_code=meant.unreadable_code and is_delivered,
+        receipt=parts.get("receipt"),
+        message=parts.get("message"),
+        cost=_money(meant, "cost"),
+        currency=parts.get("currency") or currency,
+        remaining=_money(meant, "remaining"),
+        is_partial=is_part and is_delivered,
+        failure_reason=_failure_reason(status, meant.rule.about),
+    )
+
+
+def _failure_reason(status: ExternalStatus, about: About) -> FailureReason | None:
+    return FAILURE_REASONS[about] if status is ExternalStatus.FAILED and about is not About.ORDER else None
+
+
+def not_sent(meant: Meant | None, answer: Answer) -> ProviderError:
+    """What the answer to a send means that says no outcome. Without a rule it is never a refusal."""
+    if meant is None:
+        return _unread(answer) or InDoubt(f"no rule matches the answer: {answer.text}")
+    said = meant.parts.get("message") or answer.text
+    if meant.means is Means.REFUSED:
+        return Refused(said, meant.rule.about, lacks_balance=meant.rule.lacks_balance)
+    return _either(meant, answer, said) or InDoubt(said)
+
+
+def not_learned(meant: Meant | None, answer: Answer) -> ProviderError:
+    """What the answer to a question means that says no outcome. Without a rule nothing was learned."""
+    if meant is None:
+        return _unread(answer) or QuestionRefused("nothing in the answer is about the order", answer.text)
+    said = meant.parts.get("message") or answer.text
+    if meant.means is Means.UNKNOWN:
+        return UnknownReference(said)
+    if meant.means is Means.CANNOT_ASK:
+        return CannotAsk(said)
+    about = meant.rule.about if meant.means is Means.REFUSED else None
+    return _either(meant, answer, said) or QuestionRefused(said, about=about)
+
+
+def _either(meant: Meant, answer: Answer, said: str) -> ProviderError | None:
+    """What means the same of a send and of a question."""
+    if meant.means in (Means.NOT_NOW, Means.TOKEN_EXPIRED):
+        wait = meant.parts.get("retry_after") or answer.retry_after
+        is_number = wait.isdecimal() and len(wait) <= WAIT_DIGITS
+        return NotNow(said, float(wait) if is_number else meant.rule.retry_after)
+    return NoAnswer(f"HTTP {answer.http}", answer.text) if meant.means is Means.NO_ANSWER else None
+
+
+def _unread(answer: Answer) -> NoAnswer | None:
+    if answer.http >= 500 or not answer.is_readable:
+        return NoAnswer(f"HTTP {answer.http}, and no answer of the protocol", answer.text)
+    return None

@@ -1,21 +1,47 @@
-"""What a protocol file may say. Reading one compiles it: its templates, paths and patterns are ready to be used."""
+"""What a protocol file may say; docs/protocols.md, "Every key", explains each key.
+
+Reading a file compiles it: templates, paths and patterns are ready to be used, and what a part inherits is in it.
+"""
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from functools import cached_property, partial
+from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
 
 from gateway.providers.base import About, Traces
 from gateway.providers.described import located, places, templates
 from gateway.providers.described.patterns import Pattern
 from gateway.providers.described.places import Path
-from gateway.providers.described.templates import Template
+from gateway.providers.described.templates import Filters, Template
 from models.provider import CALLBACK_SECRET
 
 #: Bytes of a protocol file.
 MAX_FILE = 128 * 1024
+#: What templates may name, beside `credentials.…`, `params.…` and `fields.…`: of an order, of several, and of a call.
+VALUES = frozenset(
+    {
+        *("referans", "reference", "own", "user", "extra", "phone", "quantity", "created_at", "callback_url"),
+        *("references", "owns", "base_url", "now", "token", "method", "path", "body"),
+    }
+)
+#: What names values.
+Named = TypeVar("Named", Template, Filters)
+#: Seconds of the units of a duration.
+UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 class BadFile(ValueError):
@@ -23,174 +49,150 @@ class BadFile(ValueError):
 
 
 class Means(StrEnum):
-    """What an answer or a callback means."""
+    """What an answer or a callback means; docs/protocols.md, "Meanings", says what comes of each."""
 
-    #: Taken, with the provider now.
     SENT = "sent"
     PROCESSING = "processing"
     COMPLETED = "completed"
-    #: Delivered in part; of a single item: not delivered.
     PARTIAL = "partial"
-    #: Taken, and failed at the provider.
     FAILED = "failed"
-    #: Delivered, then taken back.
     REVERSED = "reversed"
-    #: Not booked; `about` says what it is about.
     REFUSED = "refused"
-    #: Not booked; the same call again later.
     NOT_NOW = "not_now"
-    #: It may be booked, or is: to be asked about.
     IN_DOUBT = "in_doubt"
-    #: There was no readable answer.
     NO_ANSWER = "no_answer"
-    #: The provider does not know the order.
     UNKNOWN = "unknown"
-    #: The question was not answered.
     NOTHING_LEARNED = "nothing_learned"
-    #: Unless the provider's own number is known, asking again would teach nothing either: a person has to look.
     CANNOT_ASK = "cannot_ask"
-    #: The whole answer is as it should be; what it says of the order stands in `lines`, or further parts.
     OK = "ok"
-    #: A callback that is only a reason to ask.
     ASK = "ask"
-    #: A callback about nothing.
     PING = "ping"
-    #: The token is not valid any more; nothing was booked.
     TOKEN_EXPIRED = "token_expired"  # noqa: S105
 
 
-def _compiled(kind: type[Any], what: str) -> BeforeValidator:
-    def compile_text(value: Any) -> Any:
-        if not isinstance(value, str):
-            raise ValueError(f"must be {what} in quotes")
-        return kind(value)
-
-    return BeforeValidator(compile_text)
-
-
-def _one_of(kind: type[StrEnum]) -> BeforeValidator:
-    def choose(value: Any) -> Any:
-        if value not in list(kind):
-            raise ValueError(f"must be one of {', '.join(kind)}")
-        return kind(value)
-
-    return BeforeValidator(choose)
-
-
-def _seconds(value: Any) -> float:
+def _seconds(value: object) -> float:
     """`90d`, `12h`, `5m` or `30s`."""
-    units = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-    if not isinstance(value, str) or not value[:-1].isdecimal() or value[-1:] not in units:
+    if not isinstance(value, str) or not value[:-1].isdecimal() or value[-1:] not in UNITS:
         raise ValueError("must be a duration in quotes, such as 90d, 12h, 5m or 30s")
-    return float(int(value[:-1]) * units[value[-1]])
+    return int(value[:-1]) * UNITS[value[-1]]
 
 
-def _filters(value: Any) -> Any:
-    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
-        raise ValueError('must be a list of filters such as ["md5", "hex"]')
-    return templates.parse_filters(value)
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
-def _words(value: Any) -> tuple[str, ...]:
-    return tuple(map(places.word, value if isinstance(value, list) else [value]))
+def _words(value: Any) -> frozenset[str]:
+    return frozenset(map(places.word, _listed(value)))
 
 
-def _where(value: Any) -> Any:
-    if not isinstance(value, Mapping):
-        raise ValueError('must be a table such as { "data.status" = ["done", "success"] }')
-    return tuple((Path(path), _words(words)) for path, words in value.items())
-
-
-def _statuses(value: Any) -> tuple[str, ...]:
+def _statuses(value: object) -> tuple[str, ...]:
     """The beginnings of the HTTP statuses that are meant."""
-    found = tuple(str(each).removesuffix("xx") for each in (value if isinstance(value, list) else [value]))
+    found = tuple(str(each).removesuffix("xx") for each in _listed(value))
     if not all(each.isdecimal() and len(each) in (1, 3) for each in found):
         raise ValueError('must be a status such as 200 or "5xx", or a list of these')
     return found
 
 
-_LISTED = BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)
-Text = Annotated[Template, _compiled(Template, "a template")]
-Place = Annotated[Path, _compiled(Path, "a path")]
-Search = Annotated[Pattern, _compiled(Pattern, "a regular expression")]
+def _is_known(name: str, info: ValidationInfo, kind: str = "value") -> str:
+    """Raises ValueError for what the file names and does not have; a part that is read alone may name anything."""
+    if info.context and name not in info.context[kind]:
+        raise ValueError(f"names the unknown {kind} `{name}`")
+    return name
+
+
+def _names_known(named: Named, info: ValidationInfo) -> Named:
+    for name in sorted(named.names):
+        if not name.startswith(("header.", "field.")):
+            _is_known(name, info)
+    return named
+
+
+Text = Annotated[Template, BeforeValidator(Template), AfterValidator(_names_known)]
+FilterList = Annotated[Filters, BeforeValidator(Filters), AfterValidator(_names_known)]
+Place = Annotated[Path, BeforeValidator(Path)]
+Search = Annotated[Pattern, BeforeValidator(Pattern)]
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
-Names = Annotated[tuple[Name, ...], _LISTED]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
 
 
 class Value(_Part):
-    """A value that is put into a request: a template, its filters, and what JSON makes of it."""
+    """A value that is put into a request; in the file its text alone, or a table."""
 
     text: Text
-    filters: Annotated[tuple[tuple[str, str], ...], BeforeValidator(_filters)] = Field((), alias="as")
-    #: In JSON: a number, if it is one.
+    filters: FilterList = Field(Filters(), alias="as")
     number: bool = False
 
     def fill(self, values: templates.Values) -> str:
         """As text. Raises templates.BadValue."""
-        return templates.apply(self.filters, self.text.fill(values), values)
+        return self.filters.apply(self.text.fill(values), values)
 
     def names(self) -> frozenset[str]:
         """The values that it names."""
-        signing = (argument for name, argument in self.filters if name in templates.SIGNING)
-        return self.text.names | frozenset(signing)
-
-
-def _value(value: Any) -> Any:
-    return {"text": value} if isinstance(value, str) else value
-
-
-def _tree(value: Any) -> Any:
-    """A table of JSON or XML: texts are templates, tables with `text` are values, everything else is what it is."""
-    if isinstance(value, str) or (isinstance(value, Mapping) and "text" in value):
-        try:
-            return Value.model_validate(_value(value))
-        except ValidationError as error:
-            raise ValueError(_said(error.errors(include_url=False)[0])) from None
-    if isinstance(value, Mapping):
-        return {FieldName.read(name): _tree(each) for name, each in value.items()}
-    return [_tree(each) for each in value] if isinstance(value, list) else value
+        return self.text.names | self.filters.names
 
 
 class FieldName(NamedTuple):
-    """The name of a field in a request, which may have places."""
+    """The name of a field in a request, which may have places; one that ends with `?` may be left out."""
 
-    name: Template
-    #: Whether the field is left out if its value is empty; written `name?`.
+    text: Template
     may_be_left_out: bool
-    #: As the file has it.
-    said: str
 
     @classmethod
-    def read(cls, said: str) -> "FieldName":
+    def read(cls, said: str, info: ValidationInfo) -> "FieldName":
         """Raises templates.BadTemplate."""
-        return cls(Template(said.removesuffix("?")), said.endswith("?"), said)
+        return cls(_names_known(Template(said.removesuffix("?")), info), said.endswith("?"))
 
 
-def _table(value: Any) -> Any:
-    if not isinstance(value, Mapping):
-        raise ValueError("must be a table")
-    return _tree(value)
+def _value(value: object) -> object:
+    return {"text": value} if isinstance(value, str) else value
+
+
+def _tree(value: Any, info: ValidationInfo) -> Any:
+    """What stands in a table: texts and tables with `text` are values; everything else is what it is."""
+    if isinstance(value, str) or (isinstance(value, Mapping) and "text" in value):
+        return Value.model_validate(_value(value), context=info.context)
+    if isinstance(value, Mapping):
+        return TABLE.validate_python(value, context=info.context)
+    if isinstance(value, list):
+        return LIST.validate_python(value, context=info.context)
+    if not isinstance(value, bool | int | float):
+        raise ValueError("must be a text in quotes, a number, true, false, a list or a table")
+    return value
 
 
 Filled = Annotated[Value, BeforeValidator(_value)]
-Pairs = Annotated[Mapping[FieldName, Any], BeforeValidator(_table)]
+Tree = Annotated[Any, PlainValidator(_tree)]
+Table = dict[Annotated[FieldName, PlainValidator(FieldName.read)], Tree]
+TABLE, LIST = TypeAdapter(Table), TypeAdapter(list[Tree])
 
 
 class Decryption(_Part):
-    """AES in CBC mode with PKCS#7 padding; the text is base64, as often as `base64` says."""
+    """AES in CBC mode with PKCS#7 padding."""
 
     key: Filled
     iv: Filled
     base64: Annotated[int, Field(ge=1, le=3)] = 1
 
 
-class Codes(_Part):
-    """Where codes stand: `each` is the list of them, and the other paths are within one of it."""
+class _Places(_Part):
+    """Where parts of an answer stand."""
+
+    @cached_property
+    def places(self) -> dict[str, Path]:
+        """Those that are said, by the part's name."""
+        return {name: place for name, place in self if isinstance(place, Path) and name != "each"}
+
+
+class Codes(_Places):
+    """Where codes stand: in each entry of a list, or once.
+
+    What may be words `otherwise` is a code on a route with `--expects code` and, unless the route says `no-code`, where
+    it looks like one.
+    """
 
     each: Place | None = None
     code: Place | None = None
@@ -198,12 +200,10 @@ class Codes(_Part):
     serial: Place | None = None
     expires_at: Place | None = None
     decrypt: Decryption | None = None
-    #: What stands there may be words instead. It is a code on a route with `--expects code` and, unless the route says
-    #: `no-code`, where it looks like one; elsewhere it is this.
     otherwise: Literal["message", "receipt"] | None = None
 
 
-class Read(_Part):
+class Read(_Places):
     """Where the parts of an answer stand."""
 
     reference: Place | None = None
@@ -211,43 +211,28 @@ class Read(_Part):
     cost: Place | None = None
     currency: Place | None = None
     remaining: Place | None = None
-    #: Pieces that were not delivered.
     remains: Place | None = None
     message: Place | None = None
     receipt: Place | None = None
     retry_after: Place | None = None
-    #: Of balance.
     amount: Place | None = None
-    #: Of a token: the token, and the seconds for which it is valid.
     token: Place | None = None
     expires_in: Place | None = None
-
-    def beside(self, other: "Read | None") -> "Read":
-        """This one, with what `other` says in its places."""
-        return self.model_copy(update=dict(other.said())) if other else self
-
-    def said(self) -> Iterator[tuple[str, Path]]:
-        """The places that it names."""
-        return ((name, place) for name, place in self if place is not None)
 
 
 class Rule(_Part):
     """What an answer means for which everything holds that stands here; of several rules the first one counts."""
 
     http: Annotated[tuple[str, ...], BeforeValidator(_statuses)] = ()
-    where: Annotated[tuple[tuple[Path, tuple[str, ...]], ...], BeforeValidator(_where)] = ()
-    #: Searched in the text of the answer, or in what stands at `text_of`. Its named groups are read like parts of
-    #: Read, and like those of Codes.
+    where: dict[Place, Annotated[frozenset[str], BeforeValidator(_words)]] = {}
     text: Search | None = None
     text_of: Place | None = None
-    means: Annotated[Means, _one_of(Means)]
-    about: Annotated[About, _one_of(About)] = About.ORDER
+    means: Means
+    about: About = About.ORDER
     lacks_balance: bool = False
     retry_after: Seconds | None = None
     read: Read | None = None
-    codes: Codes | None = None
-    #: A further step that is made to know more. If its answer says nothing, this rule holds.
-    then: Name | None = None
+    then: Annotated[str, AfterValidator(partial(_is_known, kind="step"))] | None = None
 
     @model_validator(mode="after")
     def _groups_are_parts(self) -> Self:
@@ -257,45 +242,31 @@ class Rule(_Part):
         return self
 
 
-Rules = Annotated[tuple[Rule, ...], _LISTED]
-
-
 class Lines(_Part):
     """An answer about several orders, or with others beside the one asked about: where each order's line stands.
 
-    What is said here holds within a line; what is not said is as for the whole answer.
+    What is not said here is as for the whole answer.
     """
 
     each: Place | None = None
-    #: Each name in `each` is an order's, and its value the line. Elsewhere `read` says where a line names its order.
     keys: Literal["own", "reference"] | None = None
-    #: A single line of an answer about a single order is its line, whatever it names.
     alone: bool = False
-    read: Read = Field(default_factory=Read)
+    read: Read = Read()
     codes: Codes | None = None
-    rules: Rules = ()
-
-    def completed(self, of_answer: "Operation") -> Self:
-        """With what the whole answer has, where nothing is said."""
-        missing = {name: getattr(of_answer, name) for name in ("read", "codes", "rules")}
-        return self.model_copy(
-            update={name: each for name, each in missing.items() if name not in self.model_fields_set}
-        )
+    rules: list[Rule] = []
 
 
 class Request(_Part):
     """How a call is made."""
 
     method: Literal["GET", "POST", "PUT"] = "GET"
-    #: In place of base URL and `path`, for a service elsewhere.
-    url: Text | None = None
     path: Text | None = None
-    query: Pairs = Field(default_factory=dict)
-    headers: Pairs = Field(default_factory=dict)
-    form: Pairs | None = None
-    body: Pairs | None = Field(None, alias="json")
-    xml: Pairs | None = None
-    #: The field of the form in which the XML stands.
+    url: Text | None = None
+    query: Table = {}
+    headers: Table = {}
+    form: Table | None = None
+    body: Table | None = Field(None, alias="json")
+    xml: Table | None = None
     xml_field: Name | None = None
 
     @model_validator(mode="after")
@@ -311,23 +282,23 @@ class Operation(Request):
     """One call, and what its answer means."""
 
     answer: Literal["json", "xml", "text"] = "json"
-    read: Read = Field(default_factory=Read)
+    read: Read = Read()
     codes: Codes | None = None
-    rules: Rules = ()
+    rules: list[Rule] = []
     lines: Lines | None = None
-    timeout: Seconds | None = None
 
     @model_validator(mode="after")
-    def _has_an_address(self) -> Self:
+    def _complete(self) -> Self:
         if (self.path is None) == (self.url is None):
             raise ValueError("says either `path` or `url`")
+        if self.lines:
+            _inherit(self.lines, self, ("read", "codes", "rules"))
         return self
 
 
 class Many(Request):
     """How several orders are asked about in one call; what is not said here is as for one."""
 
-    #: What each of them must have.
     by: Literal["own", "reference"]
     lines: Lines | None = None
 
@@ -337,19 +308,36 @@ class Check(Operation):
 
     many: Many | None = None
 
+    @model_validator(mode="after")
+    def _many_is_like_one(self) -> Self:
+        if self.many:
+            self.many.lines = self.many.lines or self.lines or Lines()
+            _inherit(self.many.lines, self, ("read", "codes", "rules"))
+            _inherit(self.many, self, Request.model_fields)
+        return self
 
-class Packages(_Part):
+
+def _inherit(part: _Part, whole: _Part, names: Any) -> None:
+    """What the part does not say is as in the whole; of tables, each field that it does not say."""
+    for name in names:
+        said, of_whole = getattr(part, name), getattr(whole, name)
+        if name not in part.model_fields_set:
+            setattr(part, name, of_whole)
+        elif isinstance(said, dict) and of_whole:
+            beside = {field.text.text: (field, value) for field, value in (*of_whole.items(), *said.items())}
+            setattr(part, name, dict(beside.values()))
+
+
+class Packages(_Places):
     """How the lines of a catalogue are read."""
 
-    each: Place = Field(default_factory=lambda: Path("@"))
+    each: Place = Path("@")
     id: Place
     name: Place
     price: Place | None = None
-    #: What `price` is for, in pieces.
     price_for: Annotated[int, Field(ge=1)] = 1
     currency: Place | None = None
-    #: The parameters of a route to it.
-    params: Mapping[str, Place] = Field(default_factory=dict)
+    params: dict[str, Place] = {}
 
 
 class Catalogue(Operation):
@@ -362,17 +350,12 @@ class Verify(_Part):
     """How a callback shows that it comes from the provider: a value of it is the one that we make."""
 
     header: str | None = None
-    #: Or a field of its body.
     field: Place | None = None
     prefix: str = ""
     equals: Filled | None = None
-    #: Or a secret is the last part of the path.
     token: bool = False
-    #: Or it is signed as www.standardwebhooks.com specifies.
     standard_webhooks: bool = False
-    #: Whether a callback that was seen cannot be made into another one, of another state.
     covers_state: bool = True
-    #: A moment in Unix seconds that is signed too; older ones are refused.
     timestamp: Filled | None = None
 
     @model_validator(mode="after")
@@ -397,31 +380,29 @@ class Callback(_Part):
     """Callbacks in the protocol's own format."""
 
     verify: Verify | None = None
-    #: What makes an event known again: a header, or a field.
     event_header: str | None = None
     event: Place | None = None
-    read: Read = Field(default_factory=Read)
+    read: Read = Read()
     codes: Codes | None = None
-    rules: Rules
+    rules: list[Rule]
     reply: Reply | None = None
 
 
 class TraitsPart(_Part):
-    """What the core must know of the protocol; see `base.Traits`."""
+    """What the core must know of the protocol, by the names of `base.Traits`."""
 
-    traces: Annotated[Traces, _one_of(Traces)]
+    traces: Traces
     ask_buys: bool = False
-    ask_within: Seconds | None = None
+    ask_within_seconds: Seconds | None = Field(None, alias="ask_within")
     max_check: Annotated[int, Field(ge=1, le=1000)] = 1
-    timeout: Seconds | None = None
+    timeout_seconds: Seconds | None = Field(None, alias="timeout")
     max_quantity: Annotated[int, Field(ge=1, le=1000)] = 1
 
 
 class Reference(_Part):
-    """What the provider knows an order by: `make` writes it, `read` finds our reference in it again."""
+    """What the provider knows an order by."""
 
-    make: Text = Field(default_factory=lambda: Template("{referans}"))
-    #: `uuid`, or a pattern with a group `referans`.
+    make: Text = Template("{referans}")
     read: Literal["uuid"] | Search | None = None
 
 
@@ -431,56 +412,33 @@ class ProtocolFile(_Part):
     title: str
     source: str
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] | None = None
-    #: Credentials that must be given, and those that may be.
-    credentials: Names = ()
-    optional_credentials: Names = ()
-    #: Parameters that a route must have, and those that it may have.
-    params: Names = ()
-    optional_params: Names = ()
-    #: Values of credentials and parameters that are not given, such as "credentials.auth_url".
-    defaults: Mapping[str, str] = Field(default_factory=dict)
-    #: Fields of the protocol that a route may fill in its own way, each with what fills it elsewhere.
-    fields: Mapping[Name, Text] = Field(default_factory=dict)
+    credentials: tuple[Name, ...] = ()
+    optional_credentials: tuple[Name, ...] = ()
+    params: tuple[Name, ...] = ()
+    optional_params: tuple[Name, ...] = ()
+    defaults: dict[Annotated[str, AfterValidator(_is_known)], str] = {}
+    fields: dict[Name, Text] = {}
     traits: TraitsPart
-    reference: Reference = Field(default_factory=Reference)
+    reference: Reference = Reference()
     token: Operation | None = None
     send: Operation
     check: Check | None = None
     balance: Operation | None = None
     catalogue: Catalogue | None = None
     callback: Callback | None = None
-    #: Further steps, by the name that `then` of a rule gives.
-    steps: Mapping[Name, Operation] = Field(default_factory=dict)
-    #: What is so of the answers to all calls; tried before the rules of each.
-    rules: Rules = ()
+    steps: dict[Name, Operation] = {}
+    rules: list[Rule] = []
 
     @model_validator(mode="after")
-    def _traits_fit(self) -> Self:
+    def _whole(self) -> Self:
         if self.traits.ask_buys and self.check is not None:
             raise ValueError("with `ask_buys` the question is `send`, and there is no `check`")
         if self.traits.max_check > 1 and (self.check is None or self.check.many is None):
             raise ValueError("with `max_check` there is a `check.many`, which asks about several")
+        named = (self.token, self.send, self.check, self.balance, self.catalogue)
+        for each in (*filter(None, named), *self.steps.values()):
+            each.rules = [*self.rules, *each.rules]
         return self
-
-
-#: What templates may name, beside `credentials.…`, `params.…` and `fields.…`.
-VALUES = frozenset(
-    {
-        *(
-            "referans",
-            "reference",
-            "references",
-            "own",
-            "owns",
-            "user",
-            "extra",
-            "phone",
-            "quantity",
-            "created_at",
-        ),
-        *("callback_url", "base_url", "now", "token", "method", "path", "body"),
-    }
-)
 
 
 def load(text: str, name: str) -> ProtocolFile:
@@ -488,62 +446,35 @@ def load(text: str, name: str) -> ProtocolFile:
     if len(text.encode()) > MAX_FILE:
         raise BadFile(f"{name}: is larger than {MAX_FILE // 1024} KiB")
     try:
-        file = ProtocolFile.model_validate(tomllib.loads(text))
+        said = tomllib.loads(text)
+        return ProtocolFile.model_validate(said, context=_context(said))
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise BadFile(f"{name}: is not valid TOML: {error}") from None
     except ValidationError as error:
-        found = [(one["loc"], _said(one)) for one in error.errors(include_url=False)]
-    else:
-        found = [*_strangers(file)]
-    if found:
-        raise BadFile("\n".join(_line(text, name, keys, said) for keys, said in found))
-    return file
+        found = [_line(text, name, said, each) for each in error.errors(include_url=False)]
+        raise BadFile("\n".join(found)) from None
 
 
-def _line(text: str, name: str, keys: tuple[located.Key, ...], said: str) -> str:
-    shown = ".".join(str(each) for each in keys if "function-" not in str(each))
-    return f"{name}:{located.line_of(text, keys)}: {shown or 'the file'}: {said}"
+def _context(said: Mapping[str, Any]) -> dict[str, set[str]]:
+    """What a file gives, by kind: values that templates may name, and steps."""
 
+    def names(*keys: str) -> list[Any]:
+        return [each for name in keys if isinstance(said.get(name), list | dict) for each in said[name]]
 
-def _said(error: Mapping[str, Any]) -> str:
-    said = error["msg"].removeprefix("Value error, ")
-    said = {"Extra inputs are not permitted": "is not known", "Field required": "is missing"}.get(said, said)
-    return f"{said[:1].lower()}{said[1:]}"
-
-
-def _strangers(file: ProtocolFile) -> Iterator[tuple[tuple[located.Key, ...], str]]:
-    """What the file names and nothing gives: values of templates, and steps."""
-    given = {
-        *VALUES,
-        f"credentials.{CALLBACK_SECRET}",
-        *(f"credentials.{each}" for each in (*file.credentials, *file.optional_credentials)),
-        *(f"params.{each}" for each in (*file.params, *file.optional_params)),
-        *(f"fields.{each}" for each in file.fields),
+    of_group = {
+        "credentials": [CALLBACK_SECRET, *names("credentials", "optional_credentials")],
+        "params": names("params", "optional_params"),
+        "fields": names("fields"),
     }
-    if unknown := sorted(file.defaults.keys() - given):
-        yield ("defaults", unknown[0]), "is not a credential or a parameter of the file"
-    for keys, part in _parts(file, ()):
-        if isinstance(part, Template | Value):
-            names = part.names() if isinstance(part, Value) else part.names
-            for each in sorted(names - given):
-                if not each.startswith(("header.", "field.")):
-                    yield keys, f"names the unknown value `{each}`"
-        elif isinstance(part, Rule) and part.then is not None and part.then not in file.steps:
-            yield (*keys, "then"), f"names the unknown step `{part.then}`"
+    given = {f"{group}.{each}" for group, found in of_group.items() for each in found}
+    return {"value": {*VALUES, *given}, "step": {*names("steps")}}
 
 
-def _parts(part: Any, keys: tuple[located.Key, ...]) -> Iterator[tuple[tuple[located.Key, ...], Any]]:
-    """Each part of a file, with the keys that lead to it."""
-    yield keys, part
-    within: Iterator[tuple[Any, Any]] = iter(())
-    if isinstance(part, BaseModel) and not isinstance(part, Value):
-        aliases = {name: field.alias or name for name, field in type(part).model_fields.items()}
-        within = ((aliases[name], each) for name, each in part)
-    elif isinstance(part, Mapping):
-        within = iter(part.items())
-    elif isinstance(part, list | tuple) and not isinstance(part, FieldName):
-        within = iter(enumerate(part))
-    for name, each in within:
-        if isinstance(name, FieldName):
-            yield (*keys, name.said), name.name
-        yield from _parts(each, (*keys, name.said if isinstance(name, FieldName) else name))
+def _line(text: str, name: str, said: Mapping[str, Any], error: Mapping[str, Any]) -> str:
+    """Where and what a mistake is; a key that is missing is named, although it leads nowhere."""
+    keys = located.present(said, error["loc"])
+    missing = error["loc"][-1:] if error["type"] == "missing" else ()
+    told = error["msg"].removeprefix("Value error, ").replace("valid dictionary", "table")
+    told = {"Extra inputs are not permitted": "is not known", "Field required": "is missing"}.get(told, told)
+    shown = ".".join(map(str, (*keys, *missing))) or "the file"
+    return f"{name}:{located.line_of(text, keys)}: {shown}: {told[:1].lower()}{told[1:]}"

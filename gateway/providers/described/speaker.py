@@ -3,16 +3,15 @@
 import math
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
-from datetime import datetime
-from typing import Any
 
 from gateway import outbound
 from gateway.providers.base import (
     About,
     Balance,
     CannotAsk,
+    Learned,
     NoAnswer,
     NotReached,
     Package,
@@ -22,13 +21,11 @@ from gateway.providers.base import (
     Task,
     Traces,
 )
-from gateway.providers.described import answers
+from gateway.providers.described import answers, requests
 from gateway.providers.described.answers import Answer, Meant
-from gateway.providers.described.outcomes import STATUSES, WAIT_DIGITS
-from gateway.providers.described.protocol import Protocol
-from gateway.providers.described.requests import Call
-from gateway.providers.described.schema import Catalogue, Check, Lines, Many, Means, Operation
-from gateway.providers.described.templates import BadValue
+from gateway.providers.described.protocol import STATUSES, WAIT_DIGITS, Protocol
+from gateway.providers.described.schema import Catalogue, Check, Many, Means, Operation, Request
+from gateway.providers.described.templates import BadValue, Made
 from models.outcome import Outcome
 from models.provider import Provider
 
@@ -40,6 +37,10 @@ SHORTEST_SECONDS = 0.001
 MOST_STEPS = 2
 #: Seconds before its end for which a token counts as ended, and for which one counts that does not say how long.
 TOKEN_MARGIN_SECONDS, TOKEN_SECONDS = 60.0, 600.0
+#: What an answer about several orders may say of all of them: that the question was not answered.
+OF_ALL = frozenset(
+    {Means.REFUSED, Means.NOT_NOW, Means.NO_ANSWER, Means.NOTHING_LEARNED, Means.TOKEN_EXPIRED}
+)
 
 
 class Tokens:
@@ -76,141 +77,117 @@ class Speaker:
     """An adapter (see `base.Adapter`) for one provider."""
 
     def __init__(
-        self,
-        protocol: Protocol,
-        provider: Provider,
-        client: outbound.Client,
-        *,
-        tokens: Tokens = TOKENS,
-        now: Callable[[], datetime] | None = None,
+        self, protocol: Protocol, provider: Provider, client: outbound.Client, *, tokens: Tokens = TOKENS
     ) -> None:
-        self._protocol = protocol
+        self._protocol, self._file = protocol, protocol.file
         self._provider = provider
         self._client = client
         self._tokens = tokens
-        self._now = now
         #: When the operation under way must end, by the monotonic clock: all of its calls together.
         self._ends_at = math.inf
         self._account = (provider.id, provider.base_url, *sorted(provider.credentials.items()))
 
     def send(self, task: Task) -> Outcome:
         """Send the order. Raises Refused, NotNow, InDoubt, NotReached, NoAnswer."""
-        self._refuse_what_cannot_be(task)
-        self._begin(self._protocol.file.send)
+        if missing := [name for name in self._protocol.PARAMS if not task.params.get(name)]:
+            lacks = f"the route lacks {' and '.join(missing)}; set it with `gateway routes add … --param`"
+            raise Refused(f"not sent: {lacks}")
+        most = self._file.traits.max_quantity
+        if task.quantity > most:
+            raise Refused(f"not sent: the provider takes at most {most} in one order, not {task.quantity}")
         try:
-            meant, answer = self._ask(self._protocol.file.send, self._values(task), task.expects)
+            meant, answer = self._ask(self._file.send, task)
         except BadValue as error:
             raise Refused(f"not sent: {error}", About.CUSTOMER, is_certain=False) from None
         return self._protocol.sent(meant, answer, task, self._provider)
 
-    def check(self, tasks: Sequence[Task]) -> list[Outcome | ProviderError]:
+    def check(self, tasks: Sequence[Task]) -> list[Learned]:
         """Ask about orders, in one call if they are several; what was learned of each, in their order."""
-        sends_again = self._protocol.file.send if self._protocol.traits.ask_buys else None
-        operation = self._protocol.file.check or sends_again
-        if operation is None:
-            return [CannotAsk("the protocol has no question about an order") for _ in tasks]
         askable = [task for task in tasks if self._can_ask(task)]
-        learned: dict[str, Outcome | ProviderError] = {
-            task.referans: CannotAsk("the provider's own number is not known")
+        check = self._file.check
+        if check and check.many and len(askable) > 1:
+            found = self._together(check, check.many, askable)
+        else:
+            found = {task.referans: self._learned(task) for task in askable}
+        return [
+            found.get(task.referans) or CannotAsk("nothing is known that the provider can be asked by")
             for task in tasks
-            if task not in askable
-        }
-        failed: ProviderError = QuestionRefused(
-            "the provider's own number, by which several are asked about, is not known"
-        )
-        self._begin(operation)
+        ]
+
+    def _can_ask(self, task: Task) -> bool:
+        has_question = self._file.check is not None or self._file.traits.ask_buys
+        traces = self._file.traits.traces
+        by_number = traces is Traces.OWN_NUMBER and bool(task.external_order_id)
+        return has_question and (traces is Traces.REFERENCE or by_number)
+
+    def _learned(self, task: Task) -> Learned:
         try:
-            learned |= self._learn(operation, askable)
+            if self._file.check is None:
+                return self._protocol.sent(*self._ask(self._file.send, task), task, self._provider)
+            return self._protocol.checked(*self._ask(self._file.check, task), task, self._provider)
         except ProviderError as error:
-            failed = error
+            return error
         except BadValue as error:
-            failed = QuestionRefused(f"not asked: {error}")
-        return [learned.get(task.referans, failed) for task in tasks]
+            return QuestionRefused(f"not asked: {error}")
+
+    def _together(self, check: Check, many: Many, tasks: Sequence[Task]) -> dict[str, Learned]:
+        """What one answer says of each, by its referans; of one that it does not speak of, nothing was learned."""
+        named = [task for task in tasks if many.by == "reference" or task.external_order_id]
+        unknown = "the provider's own number, by which several are asked about, is not known"
+        found: dict[str, Learned] = {task.referans: QuestionRefused(unknown) for task in tasks}
+        if not named:
+            return found
+        try:
+            self._begin()
+            answer = self._call(check, self._protocol.values(self._provider, *named), many)
+        except ProviderError as error:
+            return {task.referans: error for task in tasks}
+        except BadValue as error:
+            return {task.referans: QuestionRefused(f"not asked: {error}") for task in tasks}
+        whole = answers.first(check, answer, answer.tree, self._protocol.values(self._provider))
+        for task in named:
+            if whole is not None and whole.means in OF_ALL:
+                meant: Meant | None = whole
+            else:
+                of_task = self._protocol.values(self._provider, task)
+                meant = answers.of_line(many.lines, answer, of_task, task.expects) if many.lines else None
+            found[task.referans] = self._protocol.checked(meant, answer, task, self._provider)
+        return found
 
     def balance(self) -> Balance:
         """Raises QuestionRefused, NotReached, NoAnswer."""
-        operation = self._protocol.file.balance
-        if operation is None:
+        if self._file.balance is None:
             raise QuestionRefused("the protocol has no question about the balance")
-        self._begin(operation)
-        meant, answer = self._ask(operation, self._values(), "auto")
-        return self._protocol.balance(meant, answer, self._provider)
+        return self._protocol.balance(*self._ask(self._file.balance), self._provider)
 
     def catalogue(self) -> list[Package]:
         """Raises QuestionRefused, NotReached, NoAnswer."""
-        operation = self._protocol.file.catalogue
-        if operation is None:
+        if self._file.catalogue is None:
             raise QuestionRefused("the protocol has no catalogue")
-        self._begin(operation)
-        meant, answer = self._ask(operation, self._values(), "auto")
-        return self._protocol.packages(operation, meant, answer, self._provider)
+        return self._protocol.packages(self._file.catalogue, *self._ask(self._file.catalogue), self._provider)
 
-    def _begin(self, operation: Operation) -> None:
+    def _begin(self) -> None:
         """Every call of an operation, those for a token and further steps too, ends within the time of one."""
-        seconds = operation.timeout or self._protocol.file.traits.timeout or self._client.deadline_seconds
-        self._ends_at = time.monotonic() + seconds
+        self._ends_at = time.monotonic() + (
+            self._file.traits.timeout_seconds or self._client.deadline_seconds
+        )
 
-    def _refuse_what_cannot_be(self, task: Task) -> None:
-        """Raises Refused where nothing should be sent."""
-        if missing := [name for name in self._protocol.PARAMS if not task.params.get(name)]:
-            raise Refused(
-                f"not sent: the route lacks {' and '.join(missing)}; set it with `gateway routes add … --param`"
-            )
-        most = self._protocol.traits.max_quantity
-        if most is not None and task.quantity > most:
-            raise Refused(f"not sent: the provider takes at most {most} in one order, not {task.quantity}")
-
-    def _can_ask(self, task: Task) -> bool:
-        traces = self._protocol.traits.traces
-        return traces is Traces.REFERENCE or (traces is Traces.OWN_NUMBER and bool(task.external_order_id))
-
-    def _learn(
-        self, operation: Operation, tasks: Sequence[Task]
-    ) -> Iterator[tuple[str, Outcome | ProviderError]]:
-        """What was learned of each that the answer speaks of, by referans. Raises ProviderError, BadValue."""
-        many = operation.many if isinstance(operation, Check) and len(tasks) > 1 else None
-        if many is None:
-            for task in tasks:
-                yield task.referans, self._learn_one(operation, task)
-            return
-        named = [task for task in tasks if many.by == "reference" or task.external_order_id]
-        yield from self._learn_many(operation, many, named)  # type: ignore[arg-type]
-
-    def _learn_many(
-        self, check: Check, many: Many, tasks: Sequence[Task]
-    ) -> Iterator[tuple[str, Outcome | ProviderError]]:
-        protocol, lines = self._protocol, many.lines or check.lines or Lines()
-        values = self._values(*tasks)
-        answer = self._call(check, values, many)
-        of_all = protocol.of_all(check, answer, values)
-        for task in tasks:
-            meant = of_all or protocol.of_line(check, lines, answer, task, values)
-            yield task.referans, protocol.checked(meant, answer, task, self._provider)
-
-    def _learn_one(self, operation: Operation, task: Task) -> Outcome | ProviderError:
-        try:
-            meant, answer = self._ask(operation, self._values(task), task.expects)
-            if not self._protocol.traits.ask_buys:
-                return self._protocol.checked(meant, answer, task, self._provider)
-            return self._protocol.sent(meant, answer, task, self._provider)
-        except ProviderError as error:
-            return error
-
-    def _values(self, *tasks: Task) -> dict[str, Any]:
-        return self._protocol.values(self._provider, *tasks, now=self._now() if self._now else None)
-
-    def _ask(self, operation: Operation, values: dict[str, Any], expects: str) -> tuple[Meant | None, Answer]:
+    def _ask(self, operation: Operation, task: Task | None = None) -> tuple[Meant | None, Answer]:
         """What the answer means, after the further steps that its rules name. Raises NotReached, NoAnswer, BadValue.
 
         A further step that teaches nothing takes nothing away from what was learned before it.
         """
+        self._begin()
+        expects = task.expects if task else "auto"
+        values = self._protocol.values(self._provider, *([task] if task else []))
         answer = self._call(operation, values)
         meant = self._protocol.read(operation, answer, values, expects)
         for _ in range(MOST_STEPS):
             if meant is None or meant.rule.then is None:
                 break
-            step = self._protocol.file.steps[meant.rule.then]
-            values |= {name: said for name, said in meant.parts.items() if name == "own"}
+            step = self._file.steps[meant.rule.then]
+            if "own" in meant.parts:
+                values["own"] = meant.parts["own"]
             try:
                 further = self._call(step, values)
             except (ProviderError, BadValue):
@@ -221,27 +198,25 @@ class Speaker:
             meant, answer = replace(found, parts={**meant.parts, **found.parts}), further
         return meant, answer
 
-    def _call(self, operation: Operation, values: dict[str, Any], many: Many | None = None) -> Answer:
+    def _call(self, operation: Operation, values: Made, request: Request | None = None) -> Answer:
         """The answer to one call; with a new token once more if the one in use has ended."""
-        answer = self._call_once(operation, values, many)
-        if self._protocol.file.token is not None:
-            meant = self._protocol.read(operation, answer, values)
-            if meant is not None and meant.means is Means.TOKEN_EXPIRED:
-                self._tokens.forget(self._account, values["token"])
-                return self._call_once(operation, values, many)
+        if (service := self._file.token) is None:
+            return self._request(request or operation, operation, values)
+        for _ in range(2):
+            values["token"] = self._tokens.get(self._account, lambda: self._new_token(service, values))
+            answer = self._request(request or operation, operation, values)
+            meant = answers.first(operation, answer, answer.tree, values)
+            if meant is None or meant.means is not Means.TOKEN_EXPIRED:
+                break
+            self._tokens.forget(self._account, values["token"])
         return answer
 
-    def _call_once(self, operation: Operation, values: dict[str, Any], many: Many | None) -> Answer:
-        if (service := self._protocol.file.token) is not None:
-            values["token"] = self._tokens.get(self._account, lambda: self._new_token(service, values))
-        return self._request(operation, self._protocol.build(operation, values, many))
-
-    def _request(self, operation: Operation, call: Call) -> Answer:
-        url = call.path if operation.url else f"{self._provider.base_url.rstrip('/')}{call.path}"
+    def _request(self, request: Request, operation: Operation, values: Made) -> Answer:
+        call = requests.build(request, values)
         try:
             response = self._client.request(
                 call.method,
-                url,
+                call.path if operation.url else f"{self._provider.base_url.rstrip('/')}{call.path}",
                 params=call.query,
                 headers=call.headers,
                 body=call.body,
@@ -254,10 +229,10 @@ class Speaker:
             raise NoAnswer(str(error)) from None
         return answers.parse(operation.answer, response.status, response.body, response.headers)
 
-    def _new_token(self, service: Operation, values: dict[str, Any]) -> tuple[str, float]:
+    def _new_token(self, service: Operation, values: Made) -> tuple[str, float]:
         """A token, and its seconds. Raises NotReached: without one, nothing was sent."""
         try:
-            answer = self._request(service, self._protocol.build(service, values))
+            answer = self._request(service, service, values)
         except ProviderError as error:
             raise NotReached(f"no token: {error}") from None
         meant = self._protocol.read(service, answer, values)

@@ -17,7 +17,7 @@ from gateway.providers.base import (
     Refused,
     UnknownReference,
 )
-from gateway.providers.described import answers, outcomes
+from gateway.providers.described import answers, protocol
 from gateway.providers.described.answers import Answer, Meant, parse
 from gateway.providers.described.places import Path, word
 from gateway.providers.described.schema import Means, Operation
@@ -25,7 +25,7 @@ from models import masking
 from models.masking import Known
 
 HTML = b"<!DOCTYPE html><title>502</title>"
-ORDER = {"reference": "r1", "own": None}
+ORDER = {"reference": "r1", "own": ""}
 
 
 def operation(**described: Any) -> Operation:
@@ -35,7 +35,7 @@ def operation(**described: Any) -> Operation:
 def meant(body: object, http: int = 200, expects: str = "auto", **described: Any) -> Meant | None:
     text = body if isinstance(body, bytes) else json.dumps(body).encode()
     said = operation(**described)
-    return answers.meaning(parse(said.answer, http, text), said, (), ORDER, expects)
+    return answers.meaning(said, parse(said.answer, http, text), ORDER, expects)
 
 
 def rule(means: str, **said: Any) -> dict[str, Any]:
@@ -89,14 +89,14 @@ def test_a_condition_holds_or_not(said: dict[str, Any]) -> None:
 )
 def test_what_no_rule_says_is_never_a_refusal_and_never_unknown(body: object, http: int) -> None:
     answer = parse("json", http, json.dumps(body).encode())
-    assert isinstance(outcomes.not_sent(None, answer), InDoubt | NoAnswer)
-    assert isinstance(outcomes.not_learned(None, answer), QuestionRefused | NoAnswer)
+    assert isinstance(protocol.not_sent(None, answer), InDoubt | NoAnswer)
+    assert isinstance(protocol.not_learned(None, answer), QuestionRefused | NoAnswer)
 
 
 @given(st.binary(max_size=300), st.sampled_from(["json", "xml", "text"]))
 def test_any_bytes_can_be_read(body: bytes, kind: str) -> None:
     answer = parse(kind, 200, body)
-    assert not isinstance(outcomes.not_sent(None, answer), Refused)
+    assert not isinstance(protocol.not_sent(None, answer), Refused)
 
 
 @pytest.mark.parametrize(
@@ -124,8 +124,8 @@ def test_any_bytes_can_be_read(body: bytes, kind: str) -> None:
 def test_what_cannot_be_read_is_no_answer(kind: str, body: bytes) -> None:
     answer = parse(kind, 200, body)
     assert not answer.is_readable and answer.tree is None
-    assert isinstance(outcomes.not_sent(None, answer), NoAnswer)
-    assert isinstance(outcomes.not_learned(None, answer), NoAnswer)
+    assert isinstance(protocol.not_sent(None, answer), NoAnswer)
+    assert isinstance(protocol.not_learned(None, answer), NoAnswer)
 
 
 def test_a_deep_xml_is_read_to_some_depth() -> None:
@@ -310,22 +310,22 @@ def test_a_line_that_stands_alone() -> None:
 
 def test_what_errors_say() -> None:
     answer = Answer(429, "x", True, {}, "17")
-    [described] = operation(rules=[rule("not_now", retry_after="30s")]).rules
-    said = outcomes.not_sent(Meant(Means.NOT_NOW, described, {}), answer)
+    [described, unknown] = operation(rules=[rule("not_now", retry_after="30s"), rule("unknown")]).rules
+    said = protocol.not_sent(Meant(described, {}), answer)
     assert isinstance(said, NotNow) and said.retry_after_seconds == 17
-    said = outcomes.not_learned(Meant(Means.NOT_NOW, described, {"retry_after": "soon"}), answer)
+    said = protocol.not_learned(Meant(described, {"retry_after": "soon"}), answer)
     assert isinstance(said, NotNow) and said.retry_after_seconds == 30
-    assert isinstance(outcomes.not_learned(Meant(Means.UNKNOWN, described, {}), answer), UnknownReference)
-    assert isinstance(outcomes.not_sent(Meant(Means.UNKNOWN, described, {}), answer), InDoubt)
+    assert isinstance(protocol.not_learned(Meant(unknown, {}), answer), UnknownReference)
+    assert isinstance(protocol.not_sent(Meant(unknown, {}), answer), InDoubt)
 
 
-@pytest.mark.parametrize("means", [each for each in Means if each not in outcomes.STATUSES])
+@pytest.mark.parametrize("means", [each for each in Means if each not in protocol.STATUSES])
 def test_a_meaning_that_is_no_outcome_is_an_error(means: Means) -> None:
     """Only REFUSED refuses a send, and only UNKNOWN makes an order unknown."""
     [described] = operation(rules=[rule(means.value)]).rules
-    answer, found = Answer(200, "x", True, {}), Meant(means, described, {})
-    sent: ProviderError = outcomes.not_sent(found, answer)
-    learned: ProviderError = outcomes.not_learned(found, answer)
+    answer, found = Answer(200, "x", True, {}), Meant(described, {})
+    sent: ProviderError = protocol.not_sent(found, answer)
+    learned: ProviderError = protocol.not_learned(found, answer)
     assert isinstance(sent, Refused) is (means is Means.REFUSED)
     assert isinstance(learned, UnknownReference) is (means is Means.UNKNOWN)
     assert not isinstance(learned, Refused)

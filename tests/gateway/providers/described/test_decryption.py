@@ -1,6 +1,7 @@
 """Codes that a provider sends encrypted."""
 
 import base64
+from collections import defaultdict
 
 import pytest
 from cryptography.hazmat.primitives import padding
@@ -14,7 +15,7 @@ from gateway.providers.described.templates import BadValue
 
 KEY, IV = "k" * 32, "i" * 16
 TWICE = Decryption.model_validate({"key": "{credentials.key}", "iv": "{credentials.iv}", "base64": 2})
-VALUES = {"credentials": {"key": KEY, "iv": IV}}
+VALUES = {"credentials.key": KEY, "credentials.iv": IV}
 
 
 def sealed(text: bytes, key: str = KEY) -> str:
@@ -52,5 +53,6 @@ def test_what_cannot_be_opened(text: str) -> None:
 
 @pytest.mark.parametrize("credentials", [{}, {"key": "short", "iv": IV}, {"key": KEY, "iv": "short"}])
 def test_secrets_that_do_not_fit(credentials: dict[str, str]) -> None:
+    values = defaultdict(str, {f"credentials.{name}": value for name, value in credentials.items()})
     with pytest.raises(BadValue, match="are the provider's credentials for it right"):
-        decrypt(TWICE, sealed(b"A1"), {"credentials": credentials})
+        decrypt(TWICE, sealed(b"A1"), values)

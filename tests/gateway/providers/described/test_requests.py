@@ -24,7 +24,7 @@ NASTY = [
 
 def made(values: dict[str, Any] | None = None, **described: Any) -> Call:
     request = Request.model_validate({"path": "/p", **described})
-    return build(request, {"user": "u", "credentials": {"key": "k"}, **(values or {})})
+    return build(request, {"user": "u", "credentials.key": "k", **(values or {})})
 
 
 @pytest.mark.parametrize("user", NASTY)

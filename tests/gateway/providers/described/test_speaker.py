@@ -249,6 +249,18 @@ def test_an_error_about_several_is_each_ones_and_makes_none_unknown(
     assert [type(each) for each in learned] == [kind] * 3
 
 
+def test_several_of_which_none_has_a_number_are_not_asked_about(server: Server) -> None:
+    learned = speaker(server, by="own").check(TASKS)
+    assert [type(each) for each in learned] == [QuestionRefused] * 3 and not server.calls
+
+
+def test_a_question_needs_only_what_it_names(server: Server) -> None:
+    """A player that the provider could not take is no reason not to ask about the order."""
+    server.says = {"/check": {"data": [{"ref": "100", "s": "done"}]}}
+    [learned] = speaker(server).check([replace(TASKS[0], user_identifier="Ali", params={})])
+    assert isinstance(learned, Outcome) and learned.status is ExternalStatus.COMPLETED
+
+
 def test_one_that_is_unknown(server: Server) -> None:
     server.says = {"/check": {"s": "unknown"}}
     [learned] = speaker(server).check(TASKS[:1])

@@ -1,5 +1,6 @@
 """Texts with places, and their filters."""
 
+from collections import defaultdict
 from datetime import UTC, datetime
 
 import pytest
@@ -9,12 +10,16 @@ from hypothesis import strategies as st
 from gateway.providers.described import templates
 from gateway.providers.described.templates import BadTemplate, BadValue, Template
 
-VALUES = {
-    "referans": "482915736401852",
-    "created_at": datetime(2026, 3, 14, 23, 30, tzinfo=UTC).isoformat(),
-    "user": "Ali {extra}|x",
-    "credentials": {"secret": "s3cr3t", "pass": "p"},
-}
+VALUES = defaultdict(
+    str,
+    {
+        "referans": "482915736401852",
+        "created_at": datetime(2026, 3, 14, 23, 30, tzinfo=UTC).isoformat(),
+        "user": "Ali {extra}|x",
+        "credentials.secret": "s3cr3t",
+        "credentials.pass": "p",
+    },
+)
 
 
 @pytest.mark.parametrize(
