@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from models import placing, route
+from models import choosing, placing, route
 from models.route import Route
 from models.status import Expects
 from tests import factories
@@ -28,7 +28,7 @@ def test_a_route_carries_what_the_provider_calls_the_package(routed: Run, models
 
     assert added.code == 0
     with models():
-        found = route.next_for("pubg", "60uc", [], tenant_id=None)
+        found = choosing.next_for("pubg", "60uc", [], tenant_id=None)
     assert found == Route("first", {"oyun": "1", "oyun_adi": "a=b"})
 
 
@@ -57,7 +57,7 @@ def test_a_route_says_how_fields_are_filled_and_whether_a_code_comes(routed: Run
 
     assert (added.code, json.loads(added.out)["fieldMap"]) == (0, field_map)
     with models():
-        assert route.next_for("pubg", "60uc", [], tenant_id=None) == Route(
+        assert choosing.next_for("pubg", "60uc", [], tenant_id=None) == Route(
             "first", {}, Expects.NO_CODE, field_map
         )
     listed = routed("routes", "list").out
@@ -122,6 +122,8 @@ def test_a_route_shows_all_that_it_says(routed: Run) -> None:
             "expects",
             "priority",
             "position",
+            "strategy",
+            "weight",
             "cost",
             "tenantId",
         )
@@ -138,9 +140,9 @@ def test_the_most_specific_route_wins_then_the_lower_priority_then_the_older(
     def turns() -> list[str]:
         with models():
             placed = factories.place_new(placing.NewOrder("pubg", "60uc", "5123456789"))
-            first = route.next_for("pubg", "60uc", [], tenant_id=None)
+            first = choosing.next_for("pubg", "60uc", [], tenant_id=None)
             assert first and factories.column(placed, "providerId") == first.provider_id
-            second = route.next_for("pubg", "60uc", [first.provider_id], tenant_id=None)
+            second = choosing.next_for("pubg", "60uc", [first.provider_id], tenant_id=None)
             assert second
             return [first.provider_id, second.provider_id]
 
