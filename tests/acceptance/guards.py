@@ -676,8 +676,8 @@ GUARDS = [
     Guard(
         "a provider that cannot be used is passed over",
         "gateway/fulfilment/routing.py",
-        "    while found := choosing.next_for(product, package, tried, tenant_id",
-        "    if found := choosing.next_for(product, package, tried, tenant_id",
+        "    while found := choosing.next_for(",
+        "    if found := choosing.next_for(",
         DISPATCHING,
     ),
     Guard(
@@ -1184,8 +1184,8 @@ GUARDS = [
     Guard(
         "rerouting keeps to what an order may cost",
         "gateway/fulfilment/routing.py",
-        "tenant_id=claimed.tenant_id, limit=limit)",
-        "tenant_id=claimed.tenant_id)",
+        "order_id=claimed.id, limit=limit",
+        "order_id=claimed.id",
         COSTS,
     ),
     Guard(
@@ -1219,8 +1219,8 @@ GUARDS = [
     Guard(
         "a person resends to no dearer provider",
         "models/resolving.py",
-        "only=provider_id, limit=limit)",
-        "only=provider_id)",
+        "only=provider_id, limit=limit",
+        "only=provider_id",
         COSTS,
     ),
     Guard(
