@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from gateway import providers
 from gateway.commands import importing, printing
 from gateway.commands.context import Problem, check_tenant, gateway, no_provider
 from gateway.commands.options import NONE, Given, amount, or_none, tenant
@@ -207,8 +208,8 @@ def _say_strategy(added: ListedRoute, weight: int | None) -> None:
         if weight is not None:
             printing.note("--weight counts once the strategy is `share`: --strategy share")
         return
-    providers = ", ".join(each.provider_id for each in together)
-    printing.note(f"strategy {added.strategy} of priority {added.priority}: {providers}")
+    named = ", ".join(each.provider_id for each in together)
+    printing.note(f"strategy {added.strategy} of priority {added.priority}: {named}")
     if added.strategy == Strategy.CHEAPEST:
         if unknown := [each.provider_id for each in together if each.cost is None]:
             printing.note(
@@ -240,8 +241,7 @@ def _cost(account: Provider, cost: Given[Decimal] | None, currency: str | None) 
         if currency:
             raise typer.BadParameter("is the currency of --cost, which is missing", param_hint="--currency")
         return None
-    protocol = kinds.find(account.adapter)
-    known = currency or account.currency or (protocol.CURRENCY if protocol else None)
+    known = currency or providers.currency(account)
     if not known:
         raise typer.BadParameter(
             f"is required with --cost: the currency of {account.id} is not known", param_hint="--currency"

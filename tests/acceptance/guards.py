@@ -1189,6 +1189,13 @@ GUARDS = [
         COSTS,
     ),
     Guard(
+        "a ceiling is never sent in another currency",
+        "gateway/fulfilment/dispatching.py",
+        "limit=limit if limit and limit.currency == providers.currency(account) else None",
+        "limit=limit",
+        COSTS,
+    ),
+    Guard(
         "the dearer route is not chosen",
         "models/choosing.py",
         "WHEN 'cheapest' THEN r.price::float8",

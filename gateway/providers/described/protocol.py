@@ -111,6 +111,7 @@ class Protocol:
             "quantity": task.quantity,
             "created_at": _moment(task.created_at),
             "callback_url": task.callback_url,
+            **task.ceilings(),
             "params": self._defaults("params.") | {name: str(value) for name, value in task.params.items()},
         }
         made["fields"] = {

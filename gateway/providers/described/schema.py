@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from gateway.providers.base import About, Traces
+from gateway.providers.base import CEILINGS, About, Traces
 from gateway.providers.described import located, places, templates
 from gateway.providers.described.patterns import Pattern
 from gateway.providers.described.places import Path
@@ -479,6 +479,7 @@ VALUES = frozenset(
             "created_at",
         ),
         *("callback_url", "base_url", "now", "token", "method", "path", "body"),
+        *CEILINGS,
     }
 )
 
