@@ -10,11 +10,11 @@ ALTER TABLE referans.routes
     ADD COLUMN IF NOT EXISTS weight integer NOT NULL DEFAULT 1;
 CREATE TABLE IF NOT EXISTS referans.catalogue_watches (
     provider_id text PRIMARY KEY REFERENCES referans.providers (id) ON DELETE CASCADE,
+    since timestamptz NOT NULL DEFAULT now(),
     known text[] NOT NULL DEFAULT '{}',
     next_at timestamptz NOT NULL DEFAULT now(),
     looked_at timestamptz,
-    attention text,
-    attention_at timestamptz
+    attention text
 );
 """
 
