@@ -113,7 +113,8 @@ def _stored(name: str) -> Described | str:
 
 
 def forget() -> None:
-    """Ask the database again for each of its protocols, as tests that change databases must."""
+    """Read the files anew when they are asked for, and those of the database, as tests that change them must."""
+    _shipped.cache_clear()
     _known.clear()
 
 

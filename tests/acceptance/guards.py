@@ -3107,6 +3107,13 @@ GUARDS = [
         PROTOCOL_CALLBACKS,
     ),
     Guard(
+        "what a protocol in a file asks of an order is asked before it is stored",
+        "gateway/providers/__init__.py",
+        "{name: Terms(kind.TRAITS.max_quantity, kind.NEEDS) for name, kind in found if kind is not None}",
+        "{}",
+        "tests/gateway/web/test_storefront_api.py::test_what_a_protocol_in_a_file_asks_of_an_order_is_known_at_once",
+    ),
+    Guard(
         "check now does not buy",
         "models/plans.py",
         "AND COALESCE(o.attention NOT IN ('manual', 'cannot_ask'), true) AND {MAY_ASK})",

@@ -56,7 +56,7 @@ def test_its_fields_may_be_filled_by_a_route(cli: Run, models: Models) -> None:
 
 def test_every_protocol_that_ships_is_offered(cli: Run) -> None:
     shown = " ".join(cli("providers", "add", "--help").out.split())
-    assert all(name in shown for name in kinds.names())
+    assert all(name in shown for name in kinds.shipped())
 
 
 def test_a_file_that_cannot_be_used_breaks_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,7 +65,7 @@ def test_a_file_that_cannot_be_used_breaks_no_other(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(kinds, "SHIPPED", tmp_path)
     kinds.forget()
     try:
-        assert kinds.names() == ["znet", "stock", "manual", "broken", "zdk"]
+        assert kinds.shipped() == ["znet", "stock", "manual", "broken", "zdk"]
         assert kinds.find("zdk") and kinds.find("broken") is None
         with pytest.raises(kinds.Unusable, match="protocol broken cannot be used"):
             kinds.get("broken")
