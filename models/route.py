@@ -155,12 +155,12 @@ def remove(product_id: str, package_id: str, provider_id: str, tenant_id: str | 
 
 
 def every() -> list[ListedRoute]:
-    """All routes, in the order in which they are tried."""
+    """All routes, in the order in which they are tried; of those that share orders, the one with most of them first."""
     return database.load(ListedRoute, EVERY)
 
 
 def offers(product_id: str, package_id: str, *, tenant_id: str | None) -> list[Offer]:
-    """The routes that an order of this tenant may take, the first to be asked first."""
+    """The routes that an order of this tenant may take, the likeliest to be asked first."""
     return database.load(Offer, OFFERS, {"product": product_id, "package": package_id, "tenant": tenant_id})
 
 
@@ -226,8 +226,12 @@ REMOVE = """
 DELETE FROM referans.routes
 WHERE product_id = %s AND package_id = %s AND provider_id = %s AND tenant_id IS NOT DISTINCT FROM %s::uuid RETURNING id
 """
-#: Routes of one product and package, the first to be asked first; `id` where two were added at the same instant.
-IN_TURN = "r.priority, r.position, r.id"
+#: Routes of one product, package and tenant, the likeliest to be asked first; `id` where two were added at the same
+#: instant. Of each order `models.choosing` says which is first.
+IN_TURN = """r.priority,
+    CASE WHEN r.strategy = 'cheapest' THEN r.currency IS DISTINCT FROM first_value(r.currency) OVER (
+        PARTITION BY r.product_id, r.package_id, r.tenant_id, r.priority ORDER BY r.cost IS NULL, r.position, r.id) END,
+    CASE r.strategy WHEN 'cheapest' THEN r.cost WHEN 'share' THEN -r.weight END, r.position, r.id"""
 EVERY = f"""
 SELECT {LISTED} FROM referans.routes AS r
 ORDER BY r.tenant_id IS NULL, r.tenant_id, product_id = '*', package_id = '*', product_id, package_id, {IN_TURN}
@@ -240,7 +244,7 @@ IS_FOR = f"""r.product_id IN ({{product}}, '*') AND r.package_id IN ({{package}}
 #: In SQL, of the route `r`: so many items cost no more than this there; without a limit, whatever they cost.
 IS_AFFORDABLE = """({max_cost} IS NULL
     OR r.cost * COALESCE({quantity}, 1) <= {max_cost} AND r.currency = {max_cost_currency})"""
-#: Routes of one order, the first to be asked first, where no strategy decides.
+#: Routes of one order, the likeliest to be asked first.
 _MOST_SPECIFIC_FIRST = f"ORDER BY r.tenant_id IS NULL, r.product_id = '*', r.package_id = '*', {IN_TURN}"
 OFFERS = f"""
 SELECT p.adapter, r.field_map, r.cost, r.currency,

@@ -333,7 +333,7 @@ def remove(
 
 @app.command("list")
 def list_(json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
-    """List the routes, in the order in which they are tried; those with a strategy change places from order to order.
+    """List the routes, in the order in which they are tried; those that share orders by their weight.
 
     Example: gateway routes list
     """

@@ -179,3 +179,21 @@ def test_a_route_that_a_process_of_the_version_before_adds_comes_after_those_wit
         (factories.SANDBOX,),
     )
     assert place()[0] == "p1"
+
+
+@pytest.mark.parametrize(
+    ("strategy", "costs", "weights", "listed"),
+    [
+        (Strategy.CHEAPEST, [None, ("3", "TRY"), ("1", "USD"), ("2", "TRY")], [], ["p3", "p1", "p2", "p0"]),
+        (Strategy.SHARE, [None, ("3", "TRY"), None], [1, 3, 2], ["p1", "p2", "p0"]),
+        (Strategy.ORDER, [("3", "TRY"), ("1", "TRY")], [1, 3], ["p0", "p1"]),
+    ],
+)
+def test_routes_are_listed_and_offered_as_they_are_tried(
+    strategy: Strategy, costs: list[Known], weights: list[int], listed: list[str]
+) -> None:
+    lead(strategy, *costs, weights=weights)
+    assert [each.provider_id for each in route.every()] == listed
+    known = {f"p{number}": cost and Decimal(cost[0]) for number, cost in enumerate(costs)}
+    offered = [each.cost for each in route.offers("game", "60", tenant_id=None)]
+    assert offered == [known[each] for each in listed]

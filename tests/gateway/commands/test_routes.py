@@ -158,6 +158,27 @@ def test_the_most_specific_route_wins_then_the_lower_priority_then_the_older(
     ]
 
 
+def test_a_strategy_is_set_for_all_and_told_with_what_it_cannot_go_by(routed: Run) -> None:
+    routed("routes", "add", "pubg", "60uc", "first", "--cost", "31", "--currency", "TRY")
+    routed("routes", "add", "pubg", "60uc", "second", "--cost", "1", "--currency", "USD")
+    assert (
+        "once the strategy is `share`"
+        in routed("routes", "add", "pubg", "60uc", "second", "--weight", "3").err
+    )
+    told = routed("routes", "add", "pubg", "60uc", "first", "--strategy", "cheapest")
+    assert "strategy cheapest of priority 0: first, second" in told.err
+    assert "costs in TRY and USD are not compared" in told.err
+    assert "strategy: cheapest" in told.out
+
+    lacking = routed("routes", "add", "pubg", "60uc", "second", "--cost", "none")
+    assert "no --cost: second; until an order was completed there, it is asked last" in lacking.err
+    routed("routes", "add", "pubg", "60uc", "first", "--strategy", "share")
+    shared = {each["providerId"]: (each["strategy"], each["weight"]) for each in listed(routed)}
+    assert shared == {"first": ("share", 1), "second": ("share", 3)}
+    assert "share 3" in routed("routes", "list").out
+    assert routed("routes", "add", "pubg", "60uc", "first", "--weight", "0").code == 2
+
+
 def test_a_route_is_removed_alone_and_what_is_left_is_told(routed: Run, models: Models) -> None:
     routed("routes", "add", "pubg", "60uc", "first")
     routed("routes", "add", "pubg", "60uc", "second")
