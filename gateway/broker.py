@@ -36,6 +36,7 @@ QUEUES = {
     "deliver_notifications": "notifications",
     "sweep": "maintenance",
     "record_scheduler_tick": "maintenance",
+    "watch_catalogues": "maintenance",
 }
 #: The actor that has what is in the outbox delivered.
 NOTIFY = "deliver_notifications"

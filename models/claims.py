@@ -152,9 +152,7 @@ def claim_next_provider(
     referans: str | None = None,
 ) -> ClaimedOrder | None:
     """Take an order that `refused_by` refused for sending to the next provider of its route."""
-    note = masking.ours(reason).within(
-        f"{refused_by} refused: ", f"; sending to {route.provider_id}", MAX_REASON
-    )
+    note = masking.ours(reason).within(f"{refused_by} refused: ", f"; sending to {route}", MAX_REASON)
     return _claim_move(order_id, refused_by, route, note, grace_seconds, referans, refused=True)
 
 
@@ -172,7 +170,7 @@ def claim_unreached(
 
     With `is_waiting` it was put off to be sent later, else its send has just ended.
     """
-    note = masking.ours(why).within(f"{unreached} ", f"; sending to {route.provider_id}", MAX_REASON)
+    note = masking.ours(why).within(f"{unreached} ", f"; sending to {route}", MAX_REASON)
     return _claim_move(
         order_id, unreached, route, note, grace_seconds, referans, refused=False, is_waiting=is_waiting
     )

@@ -67,6 +67,7 @@ judged AS (
         route.params,
         route.expects,
         route.field_map,
+        route.why,
         missing.names AS missing,
         -- begin conditions
         COALESCE(used.id, recent.id) AS first_id,
@@ -207,10 +208,10 @@ placed AS (
 ),
 told AS (
     INSERT INTO referans.order_events (order_id, source, "to", message, "by")
-    SELECT o.id, 'api', 'not_sent', i.note, i.by
+    SELECT o.id, 'api', 'not_sent', j.note || COALESCE('; ' || j.provider_id || ': ' || j.why, ''), j.by
     FROM placed AS o
-    JOIN incoming AS i ON i.id = o.id
-    ORDER BY i.position
+    JOIN judged AS j ON j.id = o.id
+    ORDER BY j.position
 )
 -- begin conditions
 -- The time is divided into parts as long as the guard, twice, the one begun half a part after the other: two orders

@@ -13,10 +13,11 @@ from typing import Any, TypeVar
 import peewee
 
 from models import idempotency
+from models.choosing import FIRST_ROUTE
 from models.db import database, sql
 from models.idempotency import Key
 from models.order import COLUMNS, Order
-from models.route import FIRST_ROUTE, IS_AFFORDABLE, IS_FOR
+from models.route import IS_AFFORDABLE, IS_FOR
 
 #: Orders placed in one statement.
 MAX_BATCH = 100
@@ -400,6 +401,7 @@ _USABLE = f"{_TAKES} AND " + IS_AFFORDABLE.format(
     max_cost="i.max_cost", max_cost_currency="i.max_cost_currency", quantity="i.quantity"
 )
 _PLACEMENT = {"product": "i.product", "package": "i.package", "tenant": "i.tenant"}
+_CHOICE = {**_PLACEMENT, "order": "i.id", "own_product": "i.product_id", "own_package": "i.package_id"}
 _FRAGMENTS = {
     "is_for": IS_FOR.format(**_PLACEMENT),
     "is_for_refused": IS_FOR.format(product="j.product", package="j.package", tenant="j.tenant"),
@@ -409,12 +411,12 @@ _FRAGMENTS = {
     "needed_name": NEEDED_NAME,
     "columns": COLUMNS,
 }
-PLACE = sql.read("place.sql", route=FIRST_ROUTE.format(**_PLACEMENT, usable=_USABLE), **_FRAGMENTS)
+PLACE = sql.read("place.sql", route=FIRST_ROUTE.format(**_CHOICE, usable=_USABLE), **_FRAGMENTS)
 #: For placements without any conditions: most, and a third of the work.
 PLACE_PLAIN = sql.read(
     "place.sql",
     without="conditions",
-    route=FIRST_ROUTE.format(**_PLACEMENT, usable="true"),
+    route=FIRST_ROUTE.format(**_CHOICE, usable="true"),
     **_FRAGMENTS,
 )
 _IMPATIENTLY = {each: each.within(IMPATIENT) for each in (PLACE, PLACE_PLAIN)}

@@ -10,7 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from models import order, route, texts, timeline
+from models import choosing, order, texts, timeline
 from models.codes import Code
 from models.db import database, sealed
 from models.order import CODES, COLUMNS, COST_AMOUNT, HAS_CODE, VERSION, Order, open_codes
@@ -324,7 +324,7 @@ def _resend(
             "referans": referans,
             "is_new_referans": referans != seen.provider_referans,
             "may_have_it": _has_present_send(seen),
-            "note": _note(f"to be sent again to {target.provider_id}{under}", reason),
+            "note": _note(f"to be sent again to {target}{under}", reason),
             "by": by,
         }
         database.rows(KEEP_FORMER, values)
@@ -362,11 +362,13 @@ def _route(seen: _Seen, provider_id: str | None) -> Route:
     """Raises NotPossible."""
     product, package = seen.product_id or "", seen.package_id or ""
     limit = limit_of(seen.max_cost_amount, seen.max_cost_currency, seen.quantity)
-    found = route.next_for(product, package, [], tenant_id=seen.tenant_id, only=provider_id, limit=limit)
+    found = choosing.next_for(
+        product, package, [], tenant_id=seen.tenant_id, order_id=seen.id, only=provider_id, limit=limit
+    )
     if (
         found is None
         and limit
-        and route.next_for(product, package, [], tenant_id=seen.tenant_id, only=provider_id)
+        and choosing.next_for(product, package, [], tenant_id=seen.tenant_id, only=provider_id)
     ):
         raise NotPossible(
             f"order {seen.id} may cost {limit.amount} {limit.currency} at most, and no provider that it may go to is"

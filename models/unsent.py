@@ -37,7 +37,7 @@ def reroute(order_id: str, unusable: str, route: Route, why: str) -> bool:
         "params": database.as_json(route.params),
         "expects": route.expects,
         "field_map": database.as_json(route.field_map),
-        "note": f"{unusable} {texts.clean(why, MAX_REASON)}; routed to {route.provider_id}",
+        "note": f"{unusable} {texts.clean(why, MAX_REASON)}; routed to {route}",
     }
     return database.row(REROUTE, values) is not None
 

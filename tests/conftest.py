@@ -28,7 +28,7 @@ TABLES = """referans.order_events, referans.notifications, referans.deliveries, 
     referans.former_references, referans.callback_events, referans.idempotency_keys, referans.repeat_guards,
     referans.stock_codes, product_orders, referans.api_keys, referans.routes, referans.provider_health,
     referans.provider_counts, referans.balance_readings, referans.balance_chains, referans.balance_gaps,
-    referans.sweeps, referans.heartbeats, referans.sealing_progress, referans.protocols,
+    referans.sweeps, referans.heartbeats, referans.sealing_progress, referans.protocols, referans.catalogue_watches,
     referans.providers"""
 #: Deletes, since to truncate makes new files of each table and index, which takes several times as long.
 EMPTY = f"""

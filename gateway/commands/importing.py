@@ -6,15 +6,16 @@ from typing import Annotated, Any
 import typer
 
 from gateway import outbound, providers
-from gateway.commands import catalogues, printing
-from gateway.commands.catalogues import Change, Line
+from gateway.commands import printing
 from gateway.commands.context import Problem, find_provider, gateway
+from gateway.fulfilment import catalogues
+from gateway.fulfilment.catalogues import Change, Line
 from gateway.providers import kinds
 from gateway.providers.base import ProviderError
-from models import route
+from models import catalogue_watches, route
 from models.db import database
 from models.provider import Provider
-from models.route import Cost
+from models.route import Cost, ListedRoute
 
 
 def import_(
@@ -23,22 +24,41 @@ def import_(
     ],
     product: Annotated[
         str | None,
-        typer.Option(help="The storefront's product id of new routes (default: the provider's ID)."),
+        typer.Option(
+            help="The storefront's product id that new routes are for (default: the provider's ID, which no storefront"
+            " orders, so that nothing is sold by accident)."
+        ),
     ] = None,
     apply: Annotated[
         bool, typer.Option("--apply", help="Change the routes; without it nothing is changed.")
     ] = False,
+    watch: Annotated[
+        bool | None,
+        typer.Option(
+            "--watch/--no-watch",
+            help="Read the catalogue every day, and tell what has changed; no route is changed by that.",
+        ),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Ask a provider for its catalogue, and show what is new, gone, dearer and cheaper than its routes say.
 
     A route leads to a package if it has its parameters. With --apply the routes get the prices of the catalogue as
-    their --cost, and each package that no route leads to gets one: for the product --product, and the package by the
-    catalogue's number. Routes to what is gone stay until you remove them.
+    their --cost, and each package that no route leads to gets one. Routes to what is gone stay until you remove them.
+
+    A new route is for the product --product, and for the package with the catalogue's number. Name the product as your
+    storefront orders it, and import one product after the other if the catalogue has several. Without --product it is
+    the ID of the provider: such routes keep parameters and prices in one place, but no order goes by them unless your
+    storefront orders that product. To sell a package under names of your own: gateway routes add PRODUCT PACKAGE ID.
+
+    With --watch the workers read the catalogue once a day. What got dearer or cheaper than the routes say, what is gone
+    and what is new since you have last looked stands in `gateway providers list` and `gateway doctor`, until you import
+    again. A catalogue that cannot be read changes nothing. --no-watch ends it.
 
     \b
     Example: gateway routes import bayi
     Example: gateway routes import bayi --product pubg --apply
+    Example: gateway routes import bayi --watch
     """
     with gateway():
         account = find_provider(provider_id)
@@ -48,17 +68,31 @@ def import_(
     except ProviderError as error:
         raise Problem(f"{provider_id}: {error}") from None
     with gateway():
-        leading = [each for each in route.every() if each.provider_id == provider_id]
-        lines = catalogues.compare(account, kind.PARAMS if kind else (), packages, leading)
+        names = kind.PARAMS if kind else ()
+        leading = _leading(provider_id)
+        lines = catalogues.compare(account, names, packages, leading)
         taken = {(each.product_id, each.package_id, each.tenant_id) for each in leading}
         rows = [_row(each, account, product or provider_id, taken) for each in lines]
         if apply:
             with database.database.atomic():
                 for line, row in zip(lines, rows, strict=True):
                     row["applied"] = _apply(line, row, account)
+        if watch is False:
+            catalogue_watches.stop(provider_id)
+        left = catalogues.compare(account, names, packages, _leading(provider_id))
+        known = catalogues.keys(left)
+        is_watched = catalogue_watches.seen(
+            provider_id, known, catalogues.news(left, known), begin=watch is True
+        )
     if json:
         return printing.as_json(rows)
     _print(rows, account, apply)
+    if is_watched:
+        printing.say(f"The catalogue of {provider_id} is watched; to end that: --no-watch.")
+
+
+def _leading(provider_id: str) -> list[ListedRoute]:
+    return [each for each in route.every() if each.provider_id == provider_id]
 
 
 def _row(

@@ -18,7 +18,7 @@ from gateway.commands.accounts import Wanted
 from gateway.commands.context import Problem, change_provider, check_tenant, find_provider, gateway
 from gateway.providers import kinds
 from gateway.providers.base import Kind, ProviderError
-from models import others, provider, provider_health, standing, tenants
+from models import catalogue_watches, others, provider, provider_health, standing, tenants
 from models.balances import Told, begin_asking, keep_asked
 from models.others import Unfollowed
 from models.provider import CALLBACK_SECRET, Provider
@@ -293,6 +293,7 @@ def list_(json: option.Json = False) -> None:
     with gateway() as settings:
         found = [(each, provider_health.health(each.id)) for each in provider.every()]
         standings, unreadable = standing.every(), provider.unreadable()
+        watched = catalogue_watches.every()
     if json:
         return printing.as_json(
             [
@@ -302,12 +303,13 @@ def list_(json: option.Json = False) -> None:
                     **showing.health(health, settings.timezone),
                     **({"state": UNREADABLE} if each.id in unreadable else {}),
                     **showing.standing(standings.get(each.id)),
+                    **showing.watch(watched.get(each.id)),
                 }
                 for each, health in found
             ]
         )
     printing.table(
-        ("ID", "Adapter", "Base URL", "Callback", "Tenant", "Routes", "Balance", "State"),
+        ("ID", "Adapter", "Base URL", "Callback", "Tenant", "Routes", "Balance", "State", "Attention"),
         (
             (
                 each.id,
@@ -318,12 +320,13 @@ def list_(json: option.Json = False) -> None:
                 standings[each.id].routes if each.id in standings else 0,
                 showing.balance(standings.get(each.id), each.low_balance),
                 UNREADABLE if each.id in unreadable else showing.state(health, settings.timezone),
+                showing.watch(watched.get(each.id))["attention"],
             )
             for each, health in found
         ),
         empty="No providers yet. Add one: gateway providers add --help",
-        fold=["State"],
-        optional=["Tenant"],
+        fold=["State", "Attention"],
+        optional=["Tenant", "Attention"],
     )
 
 

@@ -11,6 +11,7 @@ from gateway.commands.options import NONE
 from gateway.commands.provider_options import is_in_clear, is_local
 from gateway.providers import kinds
 from gateway.settings import Settings
+from models.catalogue_watches import Watch
 from models.provider import Provider
 from models.provider_health import Health
 from models.standing import Standing
@@ -139,6 +140,12 @@ def standing(found: Standing | None) -> dict[str, Any]:
             "at": found.balance_at,
         }
     return {"routes": found.routes, "balance": balance}
+
+
+def watch(found: Watch | None) -> dict[str, Any]:
+    """Whether the catalogue is watched, and what a person should look at in it, for `printing.as_json`."""
+    attention = found.attention and f"catalogue: {found.attention}" if found else None
+    return {"catalogue_watched": found is not None, "attention": attention}
 
 
 def balance(found: Standing | None, low: Decimal | None) -> str:

@@ -136,6 +136,7 @@ def _unclear(
 def task_of(worker: Worker, claimed: ClaimedOrder, account: Provider) -> Task:
     """What an adapter needs of a claimed order; `account` is the provider that it is with."""
     references = (claimed.provider_referans, claimed.external_order_id)
+    limit = claimed.limit()
     owners = [owner(claimed.provider_id, each) for each in references]
     return Task(
         referans=claimed.provider_referans,
@@ -150,6 +151,7 @@ def task_of(worker: Worker, claimed: ClaimedOrder, account: Provider) -> Task:
         created_at=claimed.created_at,
         expects=claimed.expects or Expects.AUTO,
         callback_url=worker.callback_url(account),
+        limit=limit if limit and limit.currency == providers.currency(account) else None,
     )
 
 

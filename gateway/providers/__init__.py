@@ -65,6 +65,12 @@ def needs_person(provider: Provider) -> bool:
     return kind is not None and kind.NEEDS_PERSON
 
 
+def currency(provider: Provider) -> str | None:
+    """The currency of the account: what was said of it, else that of its protocol; None if neither says it."""
+    kind = kinds.find(provider.adapter)
+    return provider.currency or (kind.CURRENCY if kind else None)
+
+
 def traits(adapter_name: str) -> Traits:
     """What the core must know of a protocol; of one that cannot be used, what is usual."""
     kind = kinds.find(adapter_name)

@@ -7,7 +7,7 @@ access to the queue or to other orders, nor, but for own stock, to the database.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -16,6 +16,7 @@ from models import masking, texts
 from models.masking import Known
 from models.outcome import Outcome
 from models.provider import Provider
+from models.route import Limit
 from models.status import FailureReason
 
 
@@ -198,6 +199,25 @@ class Task:
     expects: str = "auto"
     #: Where the provider is to call back; empty if it does not.
     callback_url: str = ""
+    #: What it may cost, in the currency of the account; None: anything, or what it may cost is said in another one.
+    limit: Limit | None = None
+
+    def ceilings(self) -> dict[str, str]:
+        """What a template may name of what the order may cost: `max_price` for one piece, `max_cost` for all, and the
+        currency of that; empty where nothing is said.
+
+        The parameters of the route with these names say it, too. Of two prices the lower counts, of two costs the one
+        that the order brings.
+        """
+        said = {name: str(self.params.get(name, "")) for name in CEILINGS}
+        if self.limit is None:
+            return said
+        price = _amount(min(_price(self.limit), _number(said["max_price"]) or _price(self.limit)))
+        return {
+            "max_price": price,
+            "max_cost": _amount(self.limit.amount),
+            "max_cost_currency": self.limit.currency,
+        }
 
     def numbers(self) -> list[str]:
         """What an answer may repeat of the order: its numbers and names are no codes, whatever they look like."""
@@ -207,6 +227,31 @@ class Task:
     def inputs(self) -> dict[str, str | None]:
         """What the templates of a route may name."""
         return {**self.fields, "userIdentifier": self.user_identifier, "extraField": self.extra_field}
+
+
+#: What `Task.ceilings` makes.
+CEILINGS = ("max_price", "max_cost", "max_cost_currency")
+
+
+def _price(limit: Limit) -> Decimal:
+    """What one piece may cost, in cents, or in what the limit is said in if that is finer."""
+    exponent = limit.amount.as_tuple().exponent
+    finest = Decimal(1).scaleb(min(-2, exponent if isinstance(exponent, int) else 0))
+    return (
+        limit.amount if limit.quantity == 1 else (limit.amount / limit.quantity).quantize(finest, ROUND_DOWN)
+    )
+
+
+def _number(text: str) -> Decimal | None:
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
+
+
+def _amount(amount: Decimal) -> str:
+    return format(amount.normalize(), "f")
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,7 @@ PLAN, SETTLE = "tests/models/test_claims.py", "tests/models/test_settle.py"
 INBOX, PLACING = "tests/models/test_inbox.py", "tests/models/test_placing.py"
 RULES, WAITING = "tests/models/test_placing_rules.py", "tests/gateway/web/test_waiting.py"
 STOREFRONT, COSTS = "tests/gateway/web/test_storefront_api.py", "tests/gateway/fulfilment/test_costs.py"
+CHOOSING = "tests/models/test_choosing.py"
 CALLBACKS = "tests/gateway/web/test_callbacks.py"
 NOTIFYING = "tests/gateway/fulfilment/test_notifying.py"
 CLIENTS = "tests/clients/test_clients.py"
@@ -675,8 +676,8 @@ GUARDS = [
     Guard(
         "a provider that cannot be used is passed over",
         "gateway/fulfilment/routing.py",
-        "    while found := route.next_for(product, package, tried, tenant_id",
-        "    if found := route.next_for(product, package, tried, tenant_id",
+        "    while found := choosing.next_for(",
+        "    if found := choosing.next_for(",
         DISPATCHING,
     ),
     Guard(
@@ -1183,15 +1184,50 @@ GUARDS = [
     Guard(
         "rerouting keeps to what an order may cost",
         "gateway/fulfilment/routing.py",
-        "tenant_id=claimed.tenant_id, limit=limit)",
-        "tenant_id=claimed.tenant_id)",
+        "order_id=claimed.id, limit=limit",
+        "order_id=claimed.id",
         COSTS,
+    ),
+    Guard(
+        "a ceiling is never sent in another currency",
+        "gateway/fulfilment/dispatching.py",
+        "limit=limit if limit and limit.currency == providers.currency(account) else None",
+        "limit=limit",
+        COSTS,
+    ),
+    Guard(
+        "the dearer route is not chosen",
+        "models/choosing.py",
+        "WHEN 'cheapest' THEN r.price::float8",
+        "WHEN 'cheapest' THEN NULL::float8",
+        CHOOSING,
+    ),
+    Guard(
+        "costs in two currencies are not compared",
+        "models/choosing.py",
+        "WHEN r.price_currency = r.compared_currency THEN 0 ELSE 1",
+        "ELSE 0",
+        CHOOSING,
+    ),
+    Guard(
+        "orders are shared by weight",
+        "models/choosing.py",
+        "4503599627370496::float8) / r.weight",
+        "4503599627370496::float8)",
+        CHOOSING,
+    ),
+    Guard(
+        "a route goes by the strategy of those beside it",
+        "models/route.py",
+        "SET strategy = agreed.strategy FROM changed, agreed",
+        "SET strategy = r.strategy FROM changed, agreed",
+        CHOOSING,
     ),
     Guard(
         "a person resends to no dearer provider",
         "models/resolving.py",
-        "only=provider_id, limit=limit)",
-        "only=provider_id)",
+        "only=provider_id, limit=limit",
+        "only=provider_id",
         COSTS,
     ),
     Guard(

@@ -11,7 +11,7 @@ import psycopg2
 import pytest
 
 from gateway import providers
-from models import idempotency, placing, route
+from models import choosing, idempotency, placing, route
 from models.db import database
 from models.placing import (
     MissingFields,
@@ -338,7 +338,7 @@ def test_rerouting_picks_only_what_the_order_may_cost() -> None:
 
     def following(limit: Limit | None) -> list[str]:
         tried: list[str] = []
-        while found := route.next_for("game", "60", tried, tenant_id=None, limit=limit):
+        while found := choosing.next_for("game", "60", tried, tenant_id=None, limit=limit):
             tried.append(found.provider_id)
         return tried
 

@@ -114,6 +114,9 @@ class Protocol:
             "quantity": lambda _: task.quantity,
             "created_at": lambda _: _moment(task.created_at),
             "callback_url": lambda _: task.callback_url,
+            "max_price": lambda _: task.ceilings()["max_price"],
+            "max_cost": lambda _: task.ceilings()["max_cost"],
+            "max_cost_currency": lambda _: task.ceilings()["max_cost_currency"],
             "base_url": lambda _: provider.base_url.rstrip("/"),
             "now": lambda _: _moment(now or datetime.now(UTC)),
         }

@@ -22,7 +22,7 @@ from pydantic import (
     model_validator,
 )
 
-from gateway.providers.base import About, Traces
+from gateway.providers.base import CEILINGS, About, Traces
 from gateway.providers.described import located, places, templates
 from gateway.providers.described.patterns import Pattern
 from gateway.providers.described.places import Path
@@ -35,6 +35,7 @@ MAX_FILE = 128 * 1024
 VALUES = frozenset(
     {
         *("referans", "reference", "own", "user", "extra", "phone", "quantity", "created_at", "callback_url"),
+        *CEILINGS,
         *("references", "owns", "base_url", "now", "token", "method", "path", "body"),
     }
 )

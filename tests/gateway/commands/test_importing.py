@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from gateway.commands import catalogues
-from gateway.commands.catalogues import Change
 from gateway.dev.simulator import Simulator
 from gateway.dev.simulator.catalogue import PACKAGES
+from gateway.fulfilment import catalogues
+from gateway.fulfilment.catalogues import Change
 from gateway.providers.base import Package
 from models.provider import Provider
 from models.route import ListedRoute
@@ -129,3 +129,23 @@ def test_a_package_is_known_by_what_every_route_has() -> None:
 def test_a_package_without_parameters_leads_nowhere() -> None:
     new, gone = catalogues.compare(SHOP, ["product"], [package("1", "USD", item="")], [leading("1")])
     assert (new.change, gone.change) == (Change.NEW, Change.GONE)
+
+
+def test_a_catalogue_is_watched_until_a_person_ends_it(dealer: Run) -> None:
+    def listed() -> dict[str, Any]:
+        [found] = json.loads(dealer("providers", "list", "--json").out)
+        return dict(found)
+
+    assert "watched" not in dealer("routes", "import", "bayi").out
+    assert not listed()["catalogueWatched"]
+
+    begun = dealer("routes", "import", "bayi", "--watch")
+    assert "The catalogue of bayi is watched; to end that: --no-watch." in begun.out
+    told = "catalogue: 1 dearer (pubg first 0.01 → 25.50 TRY)"
+    assert (listed()["catalogueWatched"], listed()["attention"]) == (True, told)
+    assert "1 dearer" in dealer("providers", "list").out
+
+    assert "watched" in dealer("routes", "import", "bayi", "--apply").out
+    assert listed()["attention"] is None
+    dealer("routes", "import", "bayi", "--no-watch")
+    assert not listed()["catalogueWatched"]

@@ -1,12 +1,15 @@
 """A provider's catalogue beside the routes to it: what is new, gone, dearer or cheaper. Pure."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from gateway.providers.base import Package
 from models.provider import Provider
 from models.route import Cost, ListedRoute
+
+#: Of each kind of news so many are named.
+MOST_NAMED = 3
 
 
 class Change(StrEnum):
@@ -38,6 +41,25 @@ class Line:
         """Whether the route's cost is to be changed."""
         return self.change in (Change.DEARER, Change.CHEAPER, Change.PRICED)
 
+    @property
+    def key(self) -> str:
+        """What it is known again by, once a person has seen it."""
+        if self.package is None:
+            return f"route {self._route_name} {self.route.tenant_id if self.route else None}"
+        return f"package {self.package.id or sorted(self.package.params.items())}"
+
+    @property
+    def _route_name(self) -> str:
+        return f"{self.route.product_id} {self.route.package_id}" if self.route else ""
+
+    def __str__(self) -> str:
+        """What is new, for a person: `pubg 60uc 31.40 → 33.00 TRY`."""
+        if self.route is None:
+            return f"{self.package.name or self.package.id}" if self.package else ""
+        if not self.is_price or self.price is None:
+            return self._route_name
+        return f"{self._route_name} {self.route.cost} → {self.price.amount} {self.price.currency}"
+
 
 def compare(
     account: Provider, names: Sequence[str], packages: Sequence[Package], routes: Sequence[ListedRoute]
@@ -59,6 +81,28 @@ def compare(
         *lines,
         *(Line(Change.GONE, None, each, None) for number, each in enumerate(routes) if number not in met),
     ]
+
+
+def news(lines: Sequence[Line], known: Collection[str]) -> str | None:
+    """What a person should look at; None if nothing.
+
+    Prices that the routes do not have, until they have them; what is new and what is gone, until a person has seen it
+    (`known` has the keys of what was seen).
+    """
+    seen = set(known)
+    told = []
+    for change in (Change.DEARER, Change.CHEAPER, Change.GONE, Change.NEW):
+        of_it = [line for line in lines if line.change is change and (line.is_price or line.key not in seen)]
+        if of_it:
+            named = ", ".join(map(str, of_it[:MOST_NAMED]))
+            further = f" and {len(of_it) - MOST_NAMED} more" if len(of_it) > MOST_NAMED else ""
+            told.append(f"{len(of_it)} {change} ({named}{further})")
+    return "; ".join(told) or None
+
+
+def keys(lines: Sequence[Line]) -> list[str]:
+    """What of them is known once a person has seen them, for `news`."""
+    return sorted({line.key for line in lines if line.package or line.change is Change.GONE})
 
 
 def _key(params: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
