@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PIP := -m pip --disable-pip-version-check --quiet
+# Tests start hundreds of processes: none shall compile our code again.
+COMPILED := env -u PYTHONDONTWRITEBYTECODE
 # For what is seldom done, in an environment of their own.
 TOOLS := $(VENV)/tools
 PIN := $(TOOLS)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
@@ -28,10 +30,10 @@ demo: .venv ## the same, but exit once an order has its PIN; PROVIDER=zdk shows 
 	@exec $(BIN)/gateway dev --demo $(PROVIDED) --parent $$PPID
 
 test: check ## check the code, then run every test
-	$(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)
+	$(COMPILED) $(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)
 
 coverage: .venv ## run every test and show the lines that no process has run
-	$(BIN)/python -m tests.coverage $(ARGS)
+	REFERANS_LONG_TESTS=1 $(BIN)/python -m tests.coverage $(ARGS)
 
 lint: check audit ## check the code and its dependencies
 
@@ -61,6 +63,8 @@ bench: .venv ## run the benchmarks and print their table
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
 soak: .venv ## run real processes with faults for a long time
+	REFERANS_LONG_TESTS=1 $(BIN)/python -m pytest tests/acceptance/test_demo.py \
+		tests/acceptance/test_killed_at_each_step.py tests/models/test_lifecycle.py tests/models/test_races.py
 	$(BIN)/python -m pytest tests/acceptance/buildpack.py
 	$(BIN)/python -m tests.acceptance.soak $(ARGS)
 	$(BIN)/python -m tests.acceptance.stall

@@ -32,7 +32,7 @@ broker.install(broker.Bell(broker.make_broker(settings, strict=True)))
 waiting = Waiting(
     seen.changed,
     most=int(serving.connections() * serving.WAITING_SHARE),
-    is_gone=serving.has_hung_up,
+    hung_up=serving.hung_up,
 )
 serving.at_the_end(waiting.end)
 app = create_app(

@@ -17,11 +17,13 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3 import exceptions as failures
+from urllib3.util import connection
 
 from gateway import log
 
 #: Seconds that a whole call may take, connecting and reading included; past them nothing is sent any more.
 DEADLINE_SECONDS = 30
+#: Seconds that connecting may take, however many addresses the name of the host has.
 CONNECT_SECONDS = 5
 #: Seconds of silence after which a call is given up.
 READ_SECONDS = 20
@@ -164,7 +166,7 @@ def described(error: Exception) -> str:
     if call.remaining_bytes < 0:
         return "the answer has no end within its bound"
     if call.remaining_seconds() <= 0:
-        return f"no whole answer within {call.seconds:.3g} s"
+        return f"no whole answer within {call.seconds:.3g} s" if call.sent else "no connection in time"
     cause = error.args[0] if error.args and isinstance(error.args[0], Exception) else error
     reason = getattr(cause, "reason", None)
     cause = reason if isinstance(reason, Exception) else cause
@@ -220,15 +222,23 @@ class _Call(threading.local):
     #: Whether a connection was made for it, and whether anything came back.
     connected: bool = False
     received: bool = False
+    #: Where the caller has resolved the name: when connecting ends, and the addresses that are tried after this one.
+    connect_until: float = math.inf
+    further_addresses: int = 0
 
     def begin(self, deadline_seconds: float, max_bytes: int) -> None:
         self.seconds = deadline_seconds
         self.deadline = time.monotonic() + deadline_seconds
         self.remaining_bytes = max_bytes
         self.sent = self.connected = self.received = False
+        self.connect_until, self.further_addresses = math.inf, 0
 
     def remaining_seconds(self) -> float:
         return self.deadline - time.monotonic()
+
+    def seconds_until(self, at: float) -> float:
+        """Seconds until then, or until the call must end; never 0, which sockets take for no limit."""
+        return max(0.001, min(at, self.deadline) - time.monotonic())
 
     def check(self) -> None:
         if self.remaining_seconds() <= 0:
@@ -296,6 +306,31 @@ class _Watched(urllib3.connection.HTTPConnection):
     def connect(self) -> None:
         super().connect()
         call.connected = True
+
+    def _new_conn(self) -> socket.socket:
+        """The addresses of the host share the time for connecting; the library gives each of them all of it."""
+        until = min(time.monotonic() + (self.timeout or CONNECT_SECONDS), call.connect_until)
+        try:
+            found = socket.getaddrinfo(self._dns_host, self.port, type=socket.SOCK_STREAM)
+        except (socket.gaierror, UnicodeError) as error:
+            raise failures.NameResolutionError(self.host, self, socket.gaierror(str(error))) from error
+        addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))
+        failed: OSError = OSError("no address")
+        for tried, address in enumerate(addresses):
+            seconds = call.seconds_until(until) / (len(addresses) - tried + call.further_addresses)
+            try:
+                made = connection.create_connection(
+                    (address, self.port), seconds, socket_options=self.socket_options
+                )
+            except OSError as error:
+                failed = error
+                continue
+            made.settimeout(call.seconds_until(until))
+            return made
+        kind = (
+            failures.ConnectTimeoutError if isinstance(failed, TimeoutError) else failures.NewConnectionError
+        )
+        raise kind(self, f"no connection to {self.host}") from failed
 
     def send(self, data: Any) -> None:
         if self.sock is None:

@@ -9,6 +9,7 @@ import http.client
 import socket
 import ssl
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -26,6 +27,7 @@ from gateway.signatures import sign_basic
 
 #: Seconds that a call may take, its answer included.
 TRY_SECONDS = 15.0
+#: Seconds of it that connecting may take, TLS included, however many addresses the name of the host has.
 CONNECT_SECONDS = 5.0
 #: Bytes of an answer that are read.
 KEPT_BYTES = 4_000
@@ -81,11 +83,14 @@ class Poster:
             raise NotAllowed(str(error)) from None
         except (socket.gaierror, UnicodeError):
             raise Unreachable("the name of the host is not known") from None
-        for address in addresses[:-1]:
+        outbound.call.connect_until = time.monotonic() + CONNECT_SECONDS
+        for further in range(len(addresses) - 1, 0, -1):
+            outbound.call.further_addresses = further
             with suppress(Unreachable):
-                return self._post_to(address, host, port, parts, body, headers)
-            if outbound.call.remaining_seconds() <= 0:
+                return self._post_to(addresses[-further - 1], host, port, parts, body, headers)
+            if time.monotonic() >= min(outbound.call.deadline, outbound.call.connect_until):
                 raise Unreachable("no connection in time")
+        outbound.call.further_addresses = 0
         return self._post_to(addresses[-1], host, port, parts, body, headers)
 
     def _post_to(
@@ -135,7 +140,6 @@ class Poster:
         return Answer(answer.status, answer.headers, beginning)
 
     def _timeout(self) -> urllib3.Timeout:
-        """A connection takes no longer than what is left of the call: a name may have many addresses."""
         left = max(outbound.call.remaining_seconds(), 0.001)
         return urllib3.Timeout(connect=min(CONNECT_SECONDS, left), read=left)
 

@@ -69,11 +69,7 @@ def check_url(text: str, *, allow_private: bool = False) -> str:
         raise ValueError("must not contain a user or a password")
     if "\\" in text:
         raise ValueError("must not contain a backslash")
-    host = ascii_host(parts.hostname or "")
-    # A name that never leads anywhere but to the machine itself (RFC 6761, 6.3): it need not be resolved to know that.
-    if host.rstrip(".").rpartition(".")[2] == "localhost" and not allow_private:
-        raise NotPublic(PRIVATE)
-    literal = host_address(host)
+    literal = host_address(ascii_host(parts.hostname or ""))
     if literal is not None and not is_public(literal) and not allow_private:
         raise NotPublic(PRIVATE)
     return text

@@ -7,7 +7,7 @@ import re
 import resource
 import socket
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from email.utils import formatdate
 from functools import lru_cache
@@ -24,6 +24,7 @@ from gunicorn.http.parser import RequestParser
 from gunicorn.workers import ggevent
 from psycopg2 import extensions
 
+from gateway import clients
 from gateway.clients import MAX_REQUEST_BYTES, Client, Crowd
 
 #: Connections per process, idle ones included.
@@ -230,10 +231,10 @@ def at_the_end(do: Callable[[], object]) -> None:
     _AT_THE_END.append(do)
 
 
-def has_hung_up(env: Mapping[str, Any]) -> bool:
-    """Whether the client of a request has hung up; `env` is the request's WSGI environment."""
-    client = env.get("gunicorn.socket")
-    return isinstance(client, Client) and client.has_hung_up()
+def hung_up(environments: Sequence[Mapping[str, Any]]) -> list[int]:
+    """The positions of the requests, given by their WSGI environments, whose clients have hung up."""
+    sockets = {position: env.get("gunicorn.socket") for position, env in enumerate(environments)}
+    return clients.hung_up({at: each for at, each in sockets.items() if isinstance(each, Client)})
 
 
 def is_ours() -> bool:

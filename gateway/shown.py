@@ -1,13 +1,20 @@
 """An order as the API and the notifications show it."""
 
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from pydantic.alias_generators import to_camel
 
+from gateway.providers import refusals
+from gateway.providers.znet import fold
 from models.codes import Code
 from models.order import Order
+from models.outcome import ACCOUNT_MARK, ACCOUNT_MESSAGE
+from models.status import Source
+from models.timeline import Event
 
 #: The fields of an order that the API shows, in the order of the contract; `pin_code` and `codes`
 #: only to keys that may read them.
@@ -47,10 +54,18 @@ HIDDEN = ("notify_url", "cost_amount", "cost_currency")
 NAMES = tuple((field, to_camel(field)) for field in FIELDS)
 
 
+#: Sources of events that hold no words of a provider.
+OWN_SOURCES = (Source.API, Source.OPERATOR, Source.NOTIFY)
+#: Our words on the timeline behind which those about our account stand, or why a provider is paused.
+OF_ACCOUNT = re.compile(f"({ACCOUNT_MARK}|is paused by [^:]{{0,200}}): .*", re.DOTALL)
+
+
 def show_order(order: Order, codes: Sequence[Code] | None = None) -> dict[str, Any]:
     """The order as the API shows it; with `pinCode` and `codes` only if the codes (or an empty list) are given."""
     shown = {name: plain(getattr(order, field, None)) for field, name in NAMES}
     shown["metadata"] = order.metadata or {}
+    if order.last_message and refusals.is_about_account(fold(order.last_message)):
+        shown["lastMessage"] = ACCOUNT_MESSAGE
     if order.cost_amount is not None:
         shown["cost"] = {"amount": str(order.cost_amount), "currency": order.cost_currency}
     if codes is None:
@@ -58,6 +73,21 @@ def show_order(order: Order, codes: Sequence[Code] | None = None) -> dict[str, A
     else:
         shown |= {"pinCode": codes[0].code if codes else None, "codes": [_show_code(each) for each in codes]}
     return shown
+
+
+def show_to_storefront(event: Event) -> Event:
+    """An event of the timeline without what providers say of our account with them, and why one is paused.
+
+    A storefront is to see neither; people of the gateway see the event as it is.
+    """
+    message = event.message or ""
+    if event.source in OWN_SOURCES or not message:
+        return event
+    if OF_ACCOUNT.search(message):
+        return replace(event, message=OF_ACCOUNT.sub(r"\1", message), whole=None)
+    if refusals.is_about_account(fold(f"{message} {event.whole or ''}")):
+        return replace(event, message=ACCOUNT_MESSAGE, whole=None)
+    return event
 
 
 def _show_code(code: Code) -> dict[str, str]:

@@ -150,9 +150,11 @@ def claim_next_provider(
     reason: str,
     grace_seconds: float,
     referans: str | None = None,
+    *,
+    did: str = "refused",
 ) -> ClaimedOrder | None:
     """Take an order that `refused_by` refused for sending to the next provider of its route."""
-    note = masking.ours(reason).within(f"{refused_by} refused: ", f"; sending to {route}", MAX_REASON)
+    note = masking.ours(reason).within(f"{refused_by} {did}: ", f"; sending to {route}", MAX_REASON)
     return _claim_move(order_id, refused_by, route, note, grace_seconds, referans, refused=True)
 
 

@@ -322,7 +322,7 @@ def parameters(position: int, arrival: Arrival, *, with_plain: bool = False) -> 
         "is_partial": outcome.is_partial,
         "receipt": outcome.receipt,
         "message": outcome.shown_message(),
-        "note": texts.clean(arrival.note or outcome.message or "", texts.TIMELINE) or None,
+        "note": texts.clean(arrival.note or outcome.note() or "", texts.TIMELINE) or None,
         "whole": sealed.seal(whole, whole_of) if whole else None,
         "by": arrival.by,
         "attention": arrival.attention.value if arrival.attention else None,

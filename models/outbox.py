@@ -24,6 +24,8 @@ from models.status import Attention
 
 #: Calls to one receiver at once in one process: while it answers quickly, and while it is new, slow or failing.
 MOST_CALLS, FEW_CALLS = 16, 2
+#: Calls at once in one process to all receivers that the orders of one tenant name (`notifyUrl`).
+MOST_CALLS_OF_TENANT = 16
 #: Seconds of a claim: longer than any try, so that no other process tries the same.
 CLAIM_SECONDS = 45.0
 #: Calls in a row that brought no answer, after which a receiver is only tried now and then.
@@ -77,6 +79,8 @@ class Due:
     #: How often it was tried.
     tries: int
     claimed_until: datetime
+    #: Whose `notifyUrl` it is: the order's tenant, "" for none; None: NOTIFY_URL.
+    tenant: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,14 +185,20 @@ class Standing:
     disabled_receivers: int
 
 
-def claim(room: int, held: Sequence[Held], *, has_default: bool) -> list[Due]:
+def claim(
+    room: int, held: Sequence[Held], *, has_default: bool, of_tenants: Mapping[str, int] | None = None
+) -> list[Due]:
     """Claim notifications that are due, one of each receiver after the other; of each order, the oldest that waits.
 
     At most half of `room`, so that receivers which begin to hang at the same time leave some for others. No receiver
-    gets more than it may have under way, or than half of what the others leave. Without `has_default`, those for
+    gets more than it may have under way, or than half of what the others leave; no tenant more than
+    MOST_CALLS_OF_TENANT, of which `of_tenants` are under way. Without `has_default`, those for
     NOTIFY_URL go on waiting.
     """
+    taken_by_tenants = of_tenants or {}
     values: dict[str, Any] = {
+        "tenants": list(taken_by_tenants),
+        "taken_by_tenants": list(taken_by_tenants.values()),
         "room": room,
         "has_default": has_default,
         "held": [each.receiver for each in held],
@@ -352,9 +362,11 @@ def _conditions(wanted: Filter) -> tuple[str, dict[str, Any]]:
 
 #: The fields of an Order that are times.
 TIMES = tuple(each.name for each in fields(Order) if "datetime" in str(each.type))
+#: In SQL, of the notification `n`: the `tenant` of a Due.
+_TENANT = "CASE WHEN n.url IS NOT NULL THEN COALESCE(n.payload ->> 'tenant_id', '') END"
 #: The fields of a Due, in SQL.
-_DUE = """n.id, n.webhook_id, n.order_id::text AS order_id, n.type, n.created_at, n.url, n.receiver,
-    n.payload::text AS payload, n.tries, n.next_try_at AS claimed_until"""
+_DUE = f"""n.id, n.webhook_id, n.order_id::text AS order_id, n.type, n.created_at, n.url, n.receiver,
+    n.payload::text AS payload, n.tries, n.next_try_at AS claimed_until, {_TENANT} AS tenant"""
 #: In SQL, of the notification `n`: it is due, and no earlier one of its order waits.
 _IS_NEXT = """n.state = 'waiting' AND n.next_try_at <= now() AND NOT EXISTS (
     SELECT FROM referans.notifications AS earlier
@@ -398,16 +410,24 @@ WITH RECURSIVE waiting AS (
       AND (r.paused_until IS NULL OR probed.receiver IS NOT NULL)
       AND (%(has_default)s::boolean OR waiting.receiver <> '{DEFAULT_RECEIVER}')
 ), chosen AS (
-    SELECT turns.id FROM (
-        SELECT found.*, row_number() OVER (PARTITION BY open.receiver ORDER BY found.next_try_at, found.id) AS turn
-        FROM open CROSS JOIN LATERAL (
-            SELECT n.id, n.next_try_at FROM referans.notifications AS n
-            WHERE n.receiver = open.receiver AND {_IS_NEXT}
-            ORDER BY n.next_try_at LIMIT open.places FOR UPDATE OF n SKIP LOCKED
-        ) AS found
-        WHERE open.places > 0
-    ) AS turns
-    ORDER BY turns.turn, turns.next_try_at, turns.id LIMIT ceil(%(room)s::int / 2.0)
+    SELECT shared.id FROM (
+        SELECT turns.*, row_number() OVER (
+            PARTITION BY turns.tenant ORDER BY turns.turn, turns.next_try_at, turns.id) AS turn_of_tenant
+        FROM (
+            SELECT found.*, row_number() OVER (PARTITION BY open.receiver ORDER BY found.next_try_at, found.id) AS turn
+            FROM open CROSS JOIN LATERAL (
+                SELECT n.id, n.next_try_at, {_TENANT} AS tenant FROM referans.notifications AS n
+                WHERE n.receiver = open.receiver AND {_IS_NEXT}
+                ORDER BY n.next_try_at LIMIT open.places FOR UPDATE OF n SKIP LOCKED
+            ) AS found
+            WHERE open.places > 0
+        ) AS turns
+    ) AS shared
+    LEFT JOIN unnest(%(tenants)s::text[], %(taken_by_tenants)s::int[]) AS share (tenant, taken)
+        ON share.tenant = shared.tenant
+    WHERE shared.tenant IS NULL
+        OR shared.turn_of_tenant <= {MOST_CALLS_OF_TENANT} - COALESCE(share.taken, 0)
+    ORDER BY shared.turn, shared.next_try_at, shared.id LIMIT ceil(%(room)s::int / 2.0)
 )
 UPDATE referans.notifications AS n SET next_try_at = now() + make_interval(secs => {CLAIM_SECONDS})
 WHERE n.id = ANY (ARRAY(SELECT chosen.id FROM chosen)) AND {_UNSYNCED} RETURNING {_DUE}

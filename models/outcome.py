@@ -12,6 +12,8 @@ from models.status import Attention, ExternalStatus, FailureReason, Source
 
 #: What the storefront reads where our account was refused; the provider's words stand on the timeline.
 ACCOUNT_MESSAGE = "The provider cannot take orders at present."
+#: On the timeline, in front of a colon and what a provider says of our account with it.
+ACCOUNT_MARK = "refused our account"
 #: Characters of a receipt.
 MAX_RECEIPT = 1_000
 #: Characters that "costCurrency" stores.
@@ -77,6 +79,12 @@ class Outcome:
     def shown_message(self) -> str | None:
         """Its message for the storefront: what a provider says of our account with it is no matter of that."""
         return ACCOUNT_MESSAGE if self.failure_reason is FailureReason.ACCOUNT else self.message
+
+    def note(self) -> str | None:
+        """Its message for the timeline, marked where it is about our account."""
+        if isinstance(self.message, masking.ProviderText) and self.failure_reason is FailureReason.ACCOUNT:
+            return self.message.within(f"{ACCOUNT_MARK}: ")
+        return self.message
 
     def whole_message(self) -> str | None:
         """Its message with the codes that are in it, to be kept sealed."""

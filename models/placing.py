@@ -376,7 +376,9 @@ def _again(placement: Placement, known: Known, refusal: _Refusal | None) -> Resu
         return _REFUSALS[refusal["word"]](refusal) if refusal else NoRoute(NoRoute.__doc__)
     fingerprint, first = known[placement.key]
     if fingerprint != placement.new.fingerprint():
-        return KeyReused("the Idempotency-Key was used before with another body")
+        return KeyReused(
+            "the Idempotency-Key was used before with another body; use a new key for another order"
+        )
     return first
 
 

@@ -28,6 +28,7 @@ from models.status import (
     Result,
     Source,
     kind_of,
+    lowered,
 )
 
 #: A decision plans nothing, so the order timeout plays no part in settling it.
@@ -155,6 +156,18 @@ def fail(order_id: str, *, by: str, reason: str, seen: str | None = None) -> Dec
     """The order has failed. Raises NotPossible."""
     outcome = Outcome(ExternalStatus.FAILED)
     return _decide(_found(order_id, by, seen), outcome, "failed by a person", by, reason)
+
+
+def fail_unless_sent_elsewhere(order_id: str, *, by: str, reason: str) -> Decision:
+    """`fail`, but not an order that another system may still send. Raises NotPossible."""
+    found = _look(order_id)
+    is_decided = lowered(found.status) in ("approved", "rejected")
+    if not found.is_ours and found.external_status == ExternalStatus.NOT_SENT and not is_decided:
+        raise NotPossible(
+            f"order {order_id} was placed by another system, which has not sent it and may still do so whatever stands"
+            " here; reject it there, and it will not be sent"
+        )
+    return fail(order_id, by=by, reason=reason, seen=found.version)
 
 
 def reverse(order_id: str, *, by: str, reason: str, seen: str | None = None) -> Decision:

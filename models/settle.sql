@@ -156,7 +156,7 @@ locked AS (
         o."externalStatus" AS external_status,
         {from_rank} AS rank,
         {from_kind} AS kind,
-        o.status AS decided_by_hand,
+        lower(o.status::text COLLATE "C") AS decided_by_hand,
         {is_ours} AS is_ours,
         o.quantity,
         o.attention,

@@ -188,7 +188,7 @@ IS_OPEN = f"{WORD} NOT IN ({_listed(FINAL_WORDS)})"
 
 #: In SQL, of the order `o`: people of the older storefront have decided it. While it is open, its `status` is `pending`
 #: otherwise.
-IS_DECIDED = "COALESCE(o.status, 'pending') IN ('approved', 'rejected')"
+IS_DECIDED = f"COALESCE({LOWERED.format(word='o.status::text')}, 'pending') IN ('approved', 'rejected')"
 #: In SQL, of the order `o`: the gateway placed it. Placing sets the column; a version before it wrote the route alone.
 IS_OURS = """COALESCE(o."placedByGateway", o."routeParams" IS NOT NULL)"""
 #: In SQL, of the order `o`: what its provider knows it by. Other systems once kept that in the other column.

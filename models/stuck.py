@@ -9,12 +9,12 @@ from datetime import datetime
 from typing import Any, Self
 
 from gateway.settings import Settings
-from models.db import database
-from models.order import COLUMNS, Order
+from models.db import database, receiver
+from models.order import COLUMNS, TELL, Order
 from models.plans import IS_PLANNED
 from models.provider_health import IS_BLOCKED, IS_DOWN
 from models.route import IS_AFFORDABLE, MAY_USE
-from models.status import GRAVE, IS_OPEN, IS_OURS, Attention
+from models.status import GRAVE, IS_OPEN, IS_OURS, KEPT, Attention
 
 #: Seconds that an order may be in doubt before it counts as stuck.
 IN_DOUBT_SECONDS = 300
@@ -172,6 +172,17 @@ def counts(limits: Limits) -> dict[str, int]:
     }
 
 
+def tell(limits: Limits, limit: int) -> int:
+    """Tell the storefront of up to `limit` orders that need a person for a computed reason, once each; how many.
+
+    What was told is found among the notifications. An order that changes meanwhile is looked at again.
+    """
+    if not receiver.tells():
+        return 0
+    values = limits.parameters() | {"limit": limit, "has_receiver": receiver.has_default()}
+    return len(database.rows(TELL_COMPUTED, values))
+
+
 #: Joined to the order `o`: its provider `p` and that one's health `h`.
 PROVIDER = """
 LEFT JOIN referans.providers AS p ON p.id = o."providerId"
@@ -261,6 +272,25 @@ FIND = _DETAILS.format(chosen=f"SELECT found.* FROM ({_BY_ID}) AS found WHERE fo
 STUCK = f"""
 {_DETAILS.format(chosen=_CHOSEN)}
 ORDER BY array_position(%(kinds)s::text[], chosen.kind), chosen.since, chosen.id
+"""
+#: In SQL: the storefront has a receiver for the order `o`, and was not told that it needs a person for {kind}, which is
+#: a computed reason.
+_IS_UNTOLD = f"""{{kind}} = ANY (ARRAY[{", ".join(f"'{each}'" for each in Attention if each not in KEPT)}])
+    AND (o."notifyUrl" IS NOT NULL OR %(has_receiver)s::boolean) AND NOT EXISTS (
+        SELECT FROM referans.notifications AS n
+        WHERE n.order_id = o.id AND n.type = 'order.attention' AND n.payload ->> 'attention' = {{kind}})"""
+#: The lock is what keeps an end that comes at the same time from being told first, and this after it.
+TELL_COMPUTED = f"""
+WITH untold AS (
+    SELECT found.id FROM ({_WAITING}) AS found JOIN product_orders AS o ON o.id = found.id
+    WHERE {_IS_UNTOLD.format(kind="found.kind")} LIMIT %(limit)s
+), locked AS (
+    SELECT o.*, {KIND} AS computed FROM product_orders AS o {PROVIDER}
+    WHERE o.id = ANY (ARRAY(SELECT untold.id FROM untold)) AND {_IS_UNTOLD.format(kind=f"({KIND})")}
+    FOR UPDATE OF o SKIP LOCKED
+)
+{TELL.format(kind="'order.attention'", source="locked AS o").replace("o.attention", "o.computed AS attention")}
+RETURNING order_id
 """
 COUNTS = f"""
 SELECT counted.kind, count(*)::int AS n

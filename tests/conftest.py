@@ -13,9 +13,9 @@ import psycopg2
 import pytest
 import redis
 
-from gateway.dev.servers import EmbeddedPostgres, EmbeddedValkey
+from gateway.dev.servers import EmbeddedValkey
 from models.db.migrate import migrate
-from tests import factories
+from tests import factories, servers, warm
 
 #: A key for tests only.
 KEY = "bm90LWEta2V5LWZvci1hbnl0aGluZy1idXQtdGVzdHM="
@@ -32,14 +32,29 @@ TABLES = """referans.order_events, referans.notifications, referans.deliveries, 
     referans.providers"""
 #: Deletes, since to truncate makes new files of each table and index, which takes several times as long.
 EMPTY = f"""
-DO $$ DECLARE counter record; BEGIN
+DECLARE counter record; BEGIN
     {" ".join(f"DELETE FROM {table.strip()};" for table in TABLES.split(","))}
     FOR counter IN SELECT schemaname, sequencename, start_value FROM pg_sequences WHERE last_value IS NOT NULL LOOP
         PERFORM setval(format('%I.%I', counter.schemaname, counter.sequencename), counter.start_value, false);
     END LOOP;
-END $$"""
+END"""
 #: Logical databases of a Redis server, of which an empty one is chosen.
 REDIS_DATABASES = range(15, -1, -1)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the directory that the workers of xdist share, see `servers`."""
+    if not hasattr(config, "workerinput"):
+        os.environ[servers.RUN] = tempfile.mkdtemp(prefix="referans-run-")
+        Path(os.environ[servers.RUN]).chmod(
+            0o755
+        )  # PostgreSQL runs as another user where the tests run as root
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove it."""
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(os.environ.pop(servers.RUN), ignore_errors=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -76,7 +91,7 @@ def postgres_url(open_directory: Path) -> Iterator[str]:
     if given := os.environ.get("TEST_DATABASE_URL"):
         yield given
         return
-    with EmbeddedPostgres(open_directory / "postgres", durable=False) as server:
+    with servers.postgres(open_directory / "postgres", durable=False) as server:
         yield server.url
 
 
@@ -91,21 +106,22 @@ def template_database(postgres_url: str) -> Iterator[str]:
 @pytest.fixture
 def database_url(postgres_url: str, template_database: str) -> Iterator[str]:
     """A database of this test's own, with the tables."""
-    with _database(postgres_url, f"TEMPLATE {template_database}") as url:
+    with _database(postgres_url, template_database) as url:
         yield url
 
 
 @pytest.fixture(scope="session")
 def shared_database_url(postgres_url: str, template_database: str) -> Iterator[str]:
     """A database with the tables, shared by tests that leave nothing but rows behind."""
-    with _database(postgres_url, f"TEMPLATE {template_database}") as url:
+    with _database(postgres_url, template_database) as url:
+        warm.outlives_tests(_name(url))
         yield url
 
 
 @pytest.fixture
 def emptied_database_url(shared_database_url: str) -> str:
     """The shared database with nothing in its tables: many times faster than a database of the test's own."""
-    _execute(shared_database_url, EMPTY)
+    warm.run(shared_database_url, EMPTY)
     return shared_database_url
 
 
@@ -171,9 +187,13 @@ def own_redis_url(open_directory: Path, tmp_path: Path) -> Iterator[str]:
 
 
 @contextmanager
-def _database(server_url: str, options: str = "") -> Iterator[str]:
+def _database(server_url: str, template: str = "template1") -> Iterator[str]:
     name = f"referans_test_{uuid.uuid4().hex[:12]}"
-    _execute(server_url, f"CREATE DATABASE {name} {options}")
+    with closing(psycopg2.connect(server_url)) as connection, connection.cursor() as cursor:
+        connection.autocommit = True
+        # To write every page to the log takes four times the processor time; before 15 files were always copied.
+        strategy = "STRATEGY FILE_COPY" if connection.server_version >= 15_00_00 else ""
+        cursor.execute(f"CREATE DATABASE {name} TEMPLATE {template} {strategy}")
     try:
         yield urlsplit(server_url)._replace(path=f"/{name}").geturl()
     finally:

@@ -12,6 +12,7 @@ from models.codes import Code
 from models.db import binding, database, sealed
 from models.outcome import Arrival, Outcome
 from models.status import ExternalStatus, Source
+from tests import warm
 
 SANDBOX = "sandbox"
 CREDENTIALS = {
@@ -28,12 +29,14 @@ def bound(
     database_url: str, pool_size: int = 8, *, keys: Sequence[str] = (), schema: str = database.SCHEMA
 ) -> Iterator[None]:
     """The models bound to a database, sealing with `keys`, with a session open in this thread."""
-    pool = binding.bind(database_url, keys, pool_size=pool_size, name="referans-test", schema=schema)
+    pool = warm.fill(
+        binding.bind(database_url, keys, pool_size=pool_size, name="referans-test", schema=schema)
+    )
     try:
         with database.session():
             yield
     finally:
-        pool.close_all()
+        warm.close(pool)
         sealed.bind([])
 
 

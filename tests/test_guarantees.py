@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ _, _, SECTION = (ROOT / "docs/guarantees.md").read_text().partition("## The guar
 ROWS = list(ROW.finditer(SECTION))
 
 
+@cache
 def named_in(file: str) -> set[str]:
     """The names of the tests of a file, in words."""
     tree = ast.parse((ROOT / "tests" / file).read_text())

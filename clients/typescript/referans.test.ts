@@ -94,6 +94,9 @@ test("what is not safe to repeat is not repeated, and silence is an error of its
 
 test("a mistake of the caller is told at once, and not as silence", async () => {
   for (const url of ["127.0.0.1:8000", "localhost:8000", ""]) assert.throws(() => new Client(url, KEY), TypeError);
+  for (const key of ["", " ", "k\u00e9y", "\u043a\u043b\u044e\u0447", "a\nb", "a\0"]) {
+    assert.throws(() => new Client(GATEWAY, key), /^TypeError: the API key must be visible ASCII characters$/);
+  }
   await assert.rejects(client.get(""), TypeError);
   await assert.rejects(client.place("game", "60", player(), "\u011f"), TypeError);
   const placed = await client.place("game", "60", { ...player(), reference: crypto.randomUUID() });

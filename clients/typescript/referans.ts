@@ -142,7 +142,6 @@ export class OrderRefused extends ApiError {}
 
 /** 404. */
 export class NotFound extends ApiError {}
-
 type Options = { body?: unknown; headers?: Record<string, string>; waitSeconds?: number; isSafe?: boolean };
 
 /** Calls the API at `url` with a key. */
@@ -154,7 +153,8 @@ export class Client {
   constructor(url: string, key: string, timeoutSeconds = 10) {
     if (!/^https?:\/\//.test(url)) throw new TypeError("the URL of the gateway must begin with http:// or https://");
     this.#url = url.replace(/\/+$/, "");
-    this.#key = key;
+    this.#key = key.trim();
+    if (!/^[!-~]+$/.test(this.#key)) throw new TypeError("the API key must be visible ASCII characters");
     this.#timeoutSeconds = timeoutSeconds;
   }
 

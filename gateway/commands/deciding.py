@@ -163,10 +163,10 @@ dismiss = _deciding(
     """,
 )
 fail = _deciding(
-    resolving.fail,
+    resolving.fail_unless_sent_elsewhere,
     """Fail orders: nothing was delivered.
 
-    Nothing more is asked or sent.
+    Nothing more is asked or sent. An order of another system that has not sent it is refused: that may still send it.
 
     Example: gateway orders fail 482910573829105 --reason "the panel cancelled it by phone"
     """,

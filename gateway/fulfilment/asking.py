@@ -21,7 +21,7 @@ from models import claims, masking, provider_health, timeline
 from models.claims import ClaimedCheck, ClaimedCodeAsk, ClaimedOrder
 from models.db import database
 from models.order import Settled
-from models.outcome import Arrival, Outcome
+from models.outcome import ACCOUNT_MARK, Arrival, Outcome
 from models.provider import Assigned, Provider
 from models.status import ExternalStatus, FailureReason, Result, Source, is_open
 
@@ -261,7 +261,7 @@ def _learned(
             code_ask_seconds=worker.settings.backoff_min,
             may_ask_for_code=not buys,
             ends_send=buys,
-            note=masking.ours(said.message or "").within(
+            note=masking.ours(said.note() or "").within(
                 f"{_asked(one)}: {said.status}{', ' if said.message else ''}"
             ),
         )
@@ -291,13 +291,9 @@ def _learned_nothing(
     with database.session():
         for one, error in errors:
             checked = "not checked" if isinstance(error, NotTried) else _asked(one)
-            timeline.record(one.id, Source.POLL, error.text.within(f"{checked}, nothing learned: "))
-        about_account = [
-            error
-            for _, error in errors
-            if isinstance(error, QuestionRefused | Refused) and error.about is About.ACCOUNT
-        ]
-        if about_account:
+            about = f", {account.id} {ACCOUNT_MARK}" if _is_about_account(error) else ""
+            timeline.record(one.id, Source.POLL, error.text.within(f"{checked}, nothing learned{about}: "))
+        if about_account := [error for _, error in errors if _is_about_account(error)]:
             provider_health.account_trouble(account.id, str(about_account[0]))
     if failed := [error for _, error in errors if isinstance(error, NoAnswer)]:
         breaker.failed(worker, account.id, failed[0])
@@ -338,6 +334,10 @@ def _send_again(worker: Worker, claimed: ClaimedCheck, assigned: Assigned) -> bo
     if again:
         send(worker, again, assigned)
     return again is not None
+
+
+def _is_about_account(error: ProviderError) -> bool:
+    return isinstance(error, QuestionRefused | Refused) and error.about is About.ACCOUNT
 
 
 def expire(worker: Worker, claimed: Sequence[ClaimedCheck], last_check: str) -> None:

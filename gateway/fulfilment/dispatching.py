@@ -25,7 +25,7 @@ from gateway.providers.base import (
 from models import claims, inbox, order, provider, provider_health, timeline, unsent
 from models.claims import ClaimedOrder
 from models.db import database
-from models.outcome import Arrival, Outcome, owner
+from models.outcome import ACCOUNT_MARK, Arrival, Outcome, owner
 from models.provider import Assigned, Candidate, Provider
 from models.provider_counts import Counted
 from models.status import Attention, Expects, ExternalStatus, Source, is_open
@@ -228,6 +228,7 @@ def _refused(
 ) -> tuple[ClaimedOrder, Candidate] | None:
     """The order claimed for the next provider of its route; without one, or if the customer is at fault, it fails."""
     provider_id, reason = account.provider.id, error.text
+    did = ACCOUNT_MARK if error.about is About.ACCOUNT else "refused"
     log.bind(reason=reason)
     if claimed.may_be_known and not _is_denied(worker, claimed, account, error):
         return None
@@ -235,7 +236,7 @@ def _refused(
         worker.counts.add(provider_id, Counted.ORDER_REFUSED, reason)
     is_final = error.about is About.CUSTOMER and error.is_certain
     with database.session():
-        following = None if is_final else _claim_for_next(worker, claimed, account, reason)
+        following = None if is_final else _claim_for_next(worker, claimed, account, did, reason)
         if following is None:
             failed = Arrival(
                 provider_id,
@@ -247,7 +248,7 @@ def _refused(
                     failure_reason=FAILURE_REASONS[error.about],
                 ),
                 order_id=claimed.id,
-                note=reason.within(f"{provider_id} refused: "),
+                note=reason.within(f"{provider_id} {did}: "),
             )
             worker.settle([failed])
     logger.info("The provider refused the order.", action="refused", about=error.about)
@@ -298,7 +299,7 @@ def _is_denied(worker: Worker, claimed: ClaimedOrder, account: Candidate, error:
 
 
 def _claim_for_next(
-    worker: Worker, claimed: ClaimedOrder, account: Candidate, reason: str
+    worker: Worker, claimed: ClaimedOrder, account: Candidate, did: str, reason: str
 ) -> tuple[ClaimedOrder, Candidate] | None:
     """The order claimed for the next provider of its route, with that provider, or None.
 
@@ -318,6 +319,7 @@ def _claim_for_next(
         reason,
         worker.grace_seconds(following.provider),
         claimed.provider_referans,
+        did=did,
     )
     return (moved, following) if moved else None
 

@@ -2,7 +2,8 @@
 
 One thread claims, hands out and records; others make the calls. What is due is claimed for all receivers at once, as
 many as there are free calls, and results are recorded as they come, so that a receiver which hangs delays no other: it
-has FEW_CALLS at most once a call of it is slow, and never more than half of what the others leave.
+has FEW_CALLS at most once a call of it is slow, and never more than half of what the others leave. All receivers that
+the orders of one tenant name have half of the calls together.
 
 Hints only make it look sooner. What others have planned is found at the latest LOOK_SECONDS after it is due.
 """
@@ -14,7 +15,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -140,7 +141,12 @@ class Notifier:
             heapq.heappop(self._planned)
         began = self._monotonic()  # before: the claim is no younger than this, however long its answer takes
         with database.session():
-            due = outbox.claim(room, self._held(), has_default=self._settings.notify_url is not None)
+            due = outbox.claim(
+                room,
+                self._held(),
+                has_default=self._settings.notify_url is not None,
+                of_tenants=self._held_by_tenants(),
+            )
             now = self._orders(due)
         self._start_callers(len(self._under_way) + len(due))
         for each in due:
@@ -167,6 +173,10 @@ class Notifier:
         return [
             Held(name, count, FEW_CALLS if name in hanging else MOST_CALLS) for name, count in taken.items()
         ]
+
+    def _held_by_tenants(self) -> Counter[str]:
+        tenants = (job.due.tenant for job in self._under_way.values())
+        return Counter(tenant for tenant in tenants if tenant is not None)
 
     def _orders(self, due: Sequence[Due]) -> dict[str, Order]:
         """The orders as they are now, of those whose notifications are sent with their codes."""
@@ -228,18 +238,18 @@ class Notifier:
         self._callers.clear()
 
     def _tried(self, job: _Job) -> Tried:
-        """Never raises: a fault of our own puts the notification off."""
+        """Never raises. A fault of this machine puts the notification off; a bug is a failed try, as it may last."""
         try:
             return self._try(job)
         except LocalFault as error:
-            reason = str(error)
+            logger.warning("A notification is put off.", action="notify_put_off", reason=str(error))
+            return Tried(job.due, Became.PUT_OFF, 0, delay_seconds=OWN_TROUBLE_SECONDS)
         except Exception as error:
             logger.exception(
                 "A notification could not be sent.", action="notify_failed", order_id=job.due.order_id
             )
-            reason = type(error).__name__
-        logger.warning("A notification is put off.", action="notify_put_off", reason=reason)
-        return Tried(job.due, Became.PUT_OFF, 0, delay_seconds=OWN_TROUBLE_SECONDS)
+            tried = self._judged(job.due, None, None, f"internal error: {type(error).__name__}", 0)
+            return replace(tried, is_unanswered=False)  # the receiver was not asked
 
     def _try(self, job: _Job) -> Tried:
         """Raises LocalFault."""
@@ -256,8 +266,10 @@ class Notifier:
             answer = self._poster.post(self._url(due), content, headers, any_address=any_address)
         except OutboundError as failed:
             error = str(failed)[:ERROR]
+        duration_ms = round(1000 * (self._monotonic() - began))
         known = [text for code in codes or () for text in code.secrets()]
-        return self._judged(due, answer, error, round(1000 * (self._monotonic() - began)), told, known)
+        said = _readable(answer, told, known) if answer and answer.body else None
+        return self._judged(due, answer, said, error, duration_ms)
 
     def _codes(self, now: Order | None) -> list[Code] | None:
         """The codes that go with a notification; None where none may. The storefront can still fetch them."""
@@ -270,18 +282,11 @@ class Notifier:
             return None
 
     def _judged(
-        self,
-        due: Due,
-        answer: Answer | None,
-        error: str | None,
-        duration_ms: int,
-        told: Order,
-        secrets: Sequence[str],
+        self, due: Due, answer: Answer | None, said: str | None, error: str | None, duration_ms: int
     ) -> Tried:
         tries = due.tries + 1
         status, headers = (answer.status, answer.headers) if answer else (None, {})
         became, delay_seconds = retries.after(tries, status, headers, datetime.now(UTC), self._uniform)
-        said = _readable(answer, told, secrets) if answer and answer.body else None
         if error is None and became is not Became.DELIVERED:
             error = f"HTTP {status}"
         log_it = logger.info if became is Became.DELIVERED else logger.warning

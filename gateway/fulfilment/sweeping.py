@@ -8,11 +8,12 @@ import peewee
 from gateway import log
 from gateway.fulfilment import balances, following
 from gateway.fulfilment.worker import CHECK, DISPATCH, Worker
-from models import idempotency, inbox, outbox, placing, plans, sweep_run
+from models import idempotency, inbox, outbox, placing, plans, stuck, sweep_run
 from models.db import database, sealed
 from models.outcome import Arrival
 from models.plans import DueOrder
 from models.status import ExternalStatus
+from models.stuck import Limits
 
 logger = log.get(__name__)
 
@@ -122,6 +123,13 @@ def _enqueue_due(worker: Worker) -> Iterator[int]:
         yield len(hints)
 
 
+def _tell_attention(worker: Worker) -> Iterator[int]:
+    """Tell the storefront of orders that have come to need a person."""
+    limits = Limits.of(worker.settings)
+    while told := stuck.tell(limits, worker.settings.sweep_batch):
+        yield told
+
+
 def _tell_notifiers(worker: Worker) -> Iterator[int]:
     """Have a worker deliver what is due; how much that is."""
     if due := outbox.count_due():
@@ -156,6 +164,7 @@ STEPS: dict[str, Step] = {
     "unmatched_settled": _settle_unmatched,
     "adopted": following.plan_checks,
     "enqueued": _enqueue_due,
+    "attention_told": _tell_attention,
     "notifications_due": _tell_notifiers,
     "notifications_dead": _bury_notifications,
     "notifications_deleted": _purge_notifications,

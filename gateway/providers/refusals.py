@@ -57,6 +57,11 @@ PERHAPS_ACCOUNT = re.compile(
 PERHAPS_PASSING = re.compile(r"baglanti|connection|zaman asimi|time ?out|tedarikci|supplier")
 
 
+def is_about_account(said: str) -> bool:
+    """Whether something in these words is about our account: a storefront is not to see them."""
+    return any(pattern.search(said) for pattern in (VENDOR_ACCOUNT, BALANCE, ACCOUNT))
+
+
 def meaning(said: str) -> Meaning:
     """What a refusal is about that says this."""
     lacks_balance = bool(BALANCE.search(said))

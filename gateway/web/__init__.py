@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import falcon
@@ -16,7 +17,7 @@ from gateway.web.errors import handle_errors
 from gateway.web.health import Live, Ready
 from gateway.web.limits import Limits
 from gateway.web.metrics import Metrics
-from gateway.web.middleware import RequestLog, Sessions
+from gateway.web.middleware import Queries, RequestLog, Sessions
 from gateway.web.orders import Cancel, Check, Events, Order, Orders
 from gateway.web.routes import Routes
 from gateway.web.waiting import Waiting
@@ -41,7 +42,7 @@ def create_app(
     limits = limits or Limits(settings, redis_client)
     keys = keys or Keys(limits)
     waiting = Waiting(seen.changed) if waiting is None else waiting
-    middleware: list[Any] = [RequestLog(), Access(keys), Sessions()]
+    middleware: list[Any] = [RequestLog(), Access(keys), Queries(), Sessions()]
     app: falcon.App[Any, Any] = falcon.App(middleware=middleware)
     app.req_options.strip_url_path_trailing_slash = True
     app.req_options.auto_parse_form_urlencoded = False
@@ -66,8 +67,17 @@ def create_app(
     app.add_route("/health/ready", Ready(redis_client))
     app.add_route("/metrics", Metrics(keys, settings, redis_client))
 
-    document = openapi.document(settings.order_api_prefix)
-    app.add_route("/openapi.json", openapi.OpenApi(document))
-    app.add_route("/docs", docs.Page(document))
-    app.add_route("/docs/problems/{slug}", docs.ProblemPage())
+    for path, resource in _descriptions(settings.order_api_prefix).items():
+        app.add_route(path, resource)
     return app
+
+
+@lru_cache(maxsize=4)
+def _descriptions(prefix: str) -> dict[str, Any]:
+    """By path, what describes the application: it never changes, and takes longer to make than all the rest."""
+    document = openapi.document(prefix)
+    return {
+        "/openapi.json": openapi.OpenApi(document),
+        "/docs": docs.Page(document),
+        "/docs/problems/{slug}": docs.ProblemPage(),
+    }

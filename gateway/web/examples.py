@@ -124,7 +124,8 @@ BY_OPERATION: dict[str, tuple[Example, ...]] = {
             409,
             _problem(
                 problems.REFERENCE_USED,
-                "an order with this reference exists: see `orderId`",
+                "order d4b411ef-4b38-458f-ba31-4ebe1d7e772c has this reference already; read it with"
+                " GET /orders/d4b411ef-4b38-458f-ba31-4ebe1d7e772c, or give another order a reference of its own",
                 orderId="d4b411ef-4b38-458f-ba31-4ebe1d7e772c",
             ),
             {"productId": "pubg", "packageId": "60uc", "reference": "cart-1817"},

@@ -9,7 +9,7 @@ from typing import Any
 import falcon
 
 from gateway import log
-from gateway.web import bodies
+from gateway.web import bodies, schemas
 from models.db import database
 from models.db.database import Use
 
@@ -63,6 +63,16 @@ def _shown_path(req: falcon.Request) -> str:
     known = req.context.get("provider_id")  # what is not known as one may be a token without its provider
     token = f"/{log.MASKED}" if "{token}" in req.uri_template else ""
     return f"{CALLBACKS}{known}{token}" if known else log.first_segment(req.path)
+
+
+class Queries:
+    """Refuses parameters where a call with a key takes none; those that take some read them (`takes_query`)."""
+
+    def process_resource(
+        self, req: falcon.Request, resp: falcon.Response, resource: Any, params: dict[str, Any]
+    ) -> None:
+        if "key" in req.context and req.method not in getattr(resource, "takes_query", ()):
+            schemas.read_query(schemas.NoQuery, req.params)
 
 
 class Sessions:

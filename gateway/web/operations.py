@@ -109,8 +109,9 @@ class Operation:
         found |= set(WITH_KEY) if self.scopes else set()
         found |= set(READING) if self.uses_database else set()
         found |= set(WITH_JSON) if self.body else set()
-        found |= {problems.INVALID_QUERY} if self.query else set()
+        found |= {problems.INVALID_QUERY} if self.query or self.scopes else set()
         found |= {problems.ORDER_NOT_FOUND} if "{order_id}" in self.path else set()
+        found |= {problems.NOT_FOUND} if "{" in self.path else set()  # for an id with a slash in it, %2F too
         return [one for one in problems.CATALOGUE.values() if one in found]
 
 
@@ -357,6 +358,5 @@ OPERATIONS: tuple[Operation, ...] = (
         "What a type of problem means, and what to do",
         {200: Reply("The page at which `type` of a problem points.", {HTML: str})},
         uses_database=False,
-        problems=(problems.NOT_FOUND,),
     ),
 )

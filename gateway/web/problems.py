@@ -104,7 +104,7 @@ NOT_FOUND = ProblemType(
     "not-found",
     "Not found",
     404,
-    "The API has no such URL.",
+    "The API has no such URL. An id in a path that contains a slash makes another path of it, also as `%2F`.",
     "Check the path; `/openapi.json` lists every URL.",
 )
 METHOD_NOT_ALLOWED = ProblemType(

@@ -66,15 +66,18 @@ def _(refused: KeyReused) -> Problem:
 
 @_problem.register
 def _(refused: ReferenceUsed) -> Problem:
-    detail = "an order with this reference exists: see `orderId`"
+    detail = (
+        f"order {refused.order_id} has this reference already; read it with GET /orders/{refused.order_id}, or give"
+        " another order a reference of its own"
+    )
     return Problem(problems.REFERENCE_USED, detail, members={"orderId": refused.order_id})
 
 
 @_problem.register
 def _(refused: SentTwice) -> Problem:
     detail = (
-        "the same package was ordered for the same player a moment ago: see `orderId`; if a second one is meant, send"
-        ' `"allowRepeat": true`'
+        f"order {refused.order_id} is for the same player and package, and was placed a moment ago; if a second one is"
+        ' meant, send `"allowRepeat": true`'
     )
     return Problem(problems.REPEATED_ORDER, detail, members={"orderId": refused.order_id})
 

@@ -136,6 +136,10 @@ class NotifyRules:
         return cls(bool(settings.notify_secret), settings.notify_allow_private)
 
 
+#: For an order that was placed under other settings.
+ANY_NOTIFY_URL = NotifyRules(is_signed=True, allow_private=True)
+
+
 class _Input(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, alias_generator=to_camel, frozen=True)
 
@@ -157,16 +161,16 @@ def _input_name(name: str) -> str:
 #: What is said of a value, by pydantic's type of error; its own words are for programmers of Python.
 IN_WORDS = {
     "missing": "is required",
-    "string_type": "must be a string",
-    "int_type": "must be a whole number",
+    "string_type": "must be a string, in quotes",
+    "int_type": "must be a whole number, without quotes",
     "int_parsing": "must be a whole number",
     "int_from_float": "must be a whole number",
     "float_type": "must be a number",
     "float_parsing": "must be a number",
     "finite_number": "must be a number",
-    "bool_type": "must be true or false",
-    "dict_type": "must be an object",
-    "model_type": "must be an object",
+    "bool_type": "must be true or false, without quotes",
+    "dict_type": 'must be an object, such as {{"name": "text"}}',
+    "model_type": 'must be an object, such as {{"amount": "12.50", "currency": "TRY"}}',
     "greater_than_equal": "must be {ge:g} or more",
     "less_than_equal": "must be {le:g} or less",
     "string_too_short": "must not be empty",
@@ -180,6 +184,8 @@ EXAMPLES = {
     AMOUNT: 'must be a decimal in a string, such as "12.50"',
     CURRENCY: "must be a code in capital letters, such as TRY",
 }
+#: The same, of an amount or a currency that is not a string.
+MONEY = {"amount": EXAMPLES[AMOUNT], "currency": EXAMPLES[CURRENCY]}
 #: What a route may ask for that is no part of `fields`.
 FIELDS_OF_THEIR_OWN = ("userIdentifier", "extraField")
 Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME), AfterValidator(storable)]
@@ -382,6 +388,12 @@ class ListOrders(BaseModel):
     ] = None
 
 
+class NoQuery(BaseModel):
+    """The query of a call that takes none."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
 class GetOrder(BaseModel):
     """The query of `GET /orders/{id}`."""
 
@@ -462,10 +474,11 @@ def read_query(kind: type[Query], params: Mapping[str, Any]) -> Query:
 
 
 def _invalid(kind: ProblemType, detail: str, error: ValidationError, model: type[BaseModel]) -> Problem:
-    return Problem(kind, detail, _field_errors(error, model)[:MAX_ERRORS])
+    part = "parameter" if kind is problems.INVALID_QUERY else "field"
+    return Problem(kind, detail, _field_errors(error, model, part)[:MAX_ERRORS])
 
 
-def _field_errors(error: ValidationError, model: type[BaseModel]) -> list[FieldError]:
+def _field_errors(error: ValidationError, model: type[BaseModel], part: str) -> list[FieldError]:
     """One for each field: of one that has another name, not also that it is missing under its own."""
     found = error.errors(include_url=False, include_input=False)
     known = [each.alias or name for name, each in model.model_fields.items()]
@@ -475,19 +488,21 @@ def _field_errors(error: ValidationError, model: type[BaseModel]) -> list[FieldE
         if one["type"] == "extra_forbidden" and len(one["loc"]) == 1
     }
     return [
-        FieldError(_pointer(one["loc"]), _in_words(one, meant.get(one["loc"])))
+        FieldError(_pointer(one["loc"]), _in_words(one, meant.get(one["loc"]), part))
         for one in found
         if one["type"] != "missing" or one["loc"][0] not in meant.values()
     ]
 
 
-def _in_words(fault: ErrorDetails, meant: str | None) -> str:
-    """What is wrong with a field, without its value."""
+def _in_words(fault: ErrorDetails, meant: str | None, part: str) -> str:
+    """What is wrong with a field or a parameter, without its value."""
     if fault["type"] == "extra_forbidden":
-        return "is not a field of this request" + (f"; did you mean `{meant}`?" if meant else "")
+        return f"is not a {part} of this request" + (f"; did you mean `{meant}`?" if meant else "")
     limits = fault.get("ctx", {})
     if limits.get("pattern") in EXAMPLES:
         return EXAMPLES[limits["pattern"]]
+    if fault["type"] == "string_type" and fault["loc"][0] in ("price", "maxCost"):
+        return MONEY[str(fault["loc"][-1])]
     words = IN_WORDS.get(fault["type"])
     return words.format(**limits) if words else fault["msg"].removeprefix("Value error, ")
 

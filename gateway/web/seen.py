@@ -7,7 +7,7 @@ by their ids (tests/gateway/web/test_tenants.py). What takes an `Order` gets one
 from collections.abc import Sequence
 from typing import Any
 
-from gateway import broker, log, providers
+from gateway import broker, log, providers, shown
 from gateway.settings import Settings
 from gateway.web import problems, schemas
 from gateway.web.errors import Problem
@@ -69,6 +69,8 @@ class Seen:
             self._record_reading(found)
         else:
             page = [timeline.masked(event) for event in page]
+        if Scope.OPS not in self._key.scopes:
+            page = [shown.show_to_storefront(event) for event in page]
         return page, len(events) > len(page)
 
     def check(self, found: Order) -> None:

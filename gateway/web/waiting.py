@@ -7,6 +7,7 @@ them at once. Why so: docs/decisions/0008-one-watcher-for-all-who-wait.md
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -23,6 +24,8 @@ logger = log.get(__name__)
 
 #: Requests that may wait in one process, unless it is told how many.
 MOST = 600
+#: One in so many places is kept for those who hold fewer than half of them: no tenant can take them all.
+KEPT_ONE_IN = 10
 #: Seconds between two questions to the database: for one request, and more for each further one.
 PAUSE_SECONDS, PAUSE_PER_REQUEST_SECONDS = 0.1, 0.0003
 #: `Retry-After` where too many wait, in seconds.
@@ -30,17 +33,23 @@ RETRY_AFTER_SECONDS = 2
 
 #: The orders that are waited for, each with the word that is known of it; returns the positions of those that differ.
 Look = Callable[[Sequence[tuple[str, ExternalStatus | None]]], Collection[int]]
-#: Whether the client of a request, given by its WSGI environment, has hung up.
-IsGone = Callable[[Mapping[str, Any]], bool]
+#: Whose clients, of requests given by their WSGI environments, have hung up, by position.
+HungUp = Callable[[Sequence[Mapping[str, Any]]], Collection[int]]
 
 
 class Place:
     """The place of one request."""
 
     def __init__(
-        self, order_id: str, known: ExternalStatus | None, until: float, env: Mapping[str, Any]
+        self,
+        order_id: str,
+        known: ExternalStatus | None,
+        until: float,
+        env: Mapping[str, Any],
+        holder: str,
     ) -> None:
         self.order_id = order_id
+        self.holder = holder
         self.known = known
         self.env = env
         self._until = until
@@ -66,13 +75,14 @@ class Place:
 class Waiting:
     """All requests of a process that wait for an order."""
 
-    def __init__(self, look: Look, *, most: int = MOST, is_gone: IsGone = lambda env: False) -> None:
+    def __init__(self, look: Look, *, most: int = MOST, hung_up: HungUp = lambda environments: ()) -> None:
         self._look = look
         self._most = most
-        self._is_gone = is_gone
+        self._hung_up = hung_up
         self._lock = threading.Lock()
         self._places: dict[str, set[Place]] = {}
         self._count = 0
+        self._held: Counter[str] = Counter()
         self._has_ended = False
         self._is_failing = False
         self._rounds = Rounds("waiting requests", self._all, self._ask, delay_seconds=PAUSE_SECONDS)
@@ -84,13 +94,18 @@ class Waiting:
 
     @contextmanager
     def place(
-        self, order_id: str, known: ExternalStatus | None, seconds: float, env: Mapping[str, Any]
+        self,
+        order_id: str,
+        known: ExternalStatus | None,
+        seconds: float,
+        env: Mapping[str, Any],
+        holder: str,
     ) -> Iterator[Place]:
         """A place for a request that waits until the order's word is not `known`, or final if that is None.
 
-        Raises a 503 if every place is taken.
+        `holder` is the tenant that waits, or the key without one. Raises a 503 if no place is left that it may have.
         """
-        place = Place(order_id, known, time.monotonic() + seconds, env)
+        place = Place(order_id, known, time.monotonic() + seconds, env, holder)
         self._add(place)
         try:
             yield place
@@ -114,10 +129,16 @@ class Waiting:
 
     def _add(self, place: Place) -> None:
         with self._lock:
-            if self._count >= self._most:
-                detail = f"{self._most} requests wait here already; ask again in {RETRY_AFTER_SECONDS} s"
+            held = self._held[place.holder]
+            kept = self._most // KEPT_ONE_IN if held >= self._most / 2 else 0
+            if self._count >= self._most - kept:
+                detail = (
+                    f"{self._count} requests wait here already, {held} of them yours;"
+                    f" ask again in {RETRY_AFTER_SECONDS} s"
+                )
                 raise Problem(problems.TOO_MANY_WAITING, detail, Retry_After=str(RETRY_AFTER_SECONDS))
             self._count += 1
+            self._held[place.holder] += 1
             self._places.setdefault(place.order_id, set()).add(place)
         if self._has_ended:
             place.end()
@@ -126,6 +147,9 @@ class Waiting:
     def _remove(self, place: Place) -> None:
         with self._lock:
             self._count -= 1
+            self._held[place.holder] -= 1
+            if not self._held[place.holder]:
+                del self._held[place.holder]
             places = self._places[place.order_id]
             places.remove(place)
             if not places:
@@ -138,9 +162,8 @@ class Waiting:
     def _ask(self, places: Sequence[Place]) -> None:
         """Wake those whose order has changed. While the database is away, all go on waiting."""
         time.sleep(len(places) * PAUSE_PER_REQUEST_SECONDS)
-        for place in places:
-            if self._is_gone(place.env):
-                place.end()
+        for position in self._hung_up([place.env for place in places]):
+            places[position].end()
         wanted = list({(place.order_id, place.known): None for place in places})
         try:
             with database.session(Use.REQUEST):

@@ -2169,8 +2169,8 @@ GUARDS = [
     Guard(
         "what was answered once is answered again",
         "gateway/web/orders.py",
-        'return Answer(json.loads(placed.answer)["id"], placed.answer, is_new=False)',
-        'return Answer(json.loads(placed.answer)["id"], json.dumps(json.loads(placed.answer)), is_new=False)',
+        'return Answer(json.loads(text)["id"], text, is_new=False)',
+        'return Answer(json.loads(text)["id"], json.dumps(json.loads(text)), is_new=False)',
         "tests/gateway/web/test_idempotency.py",
     ),
     Guard(
@@ -2665,8 +2665,8 @@ GUARDS = [
     Guard(
         "an order of a tenant carries it",
         "gateway/web/orders.py",
-        "key.tenant_id",
-        "None",
+        "key.tenant_id, name",
+        "None, name",
         TENANTS,
     ),
     Guard(
@@ -3168,6 +3168,48 @@ GUARDS = [
         "        self._news.put(None)\n",
         "        pass\n",
         f"{NOTIFYING}::test_a_hint_while_it_works_makes_it_look_again",
+    ),
+    Guard(
+        "no tenant takes every call to receivers",
+        "models/outbox.py",
+        "shared.turn_of_tenant <= {MOST_CALLS_OF_TENANT} - COALESCE(share.taken, 0)",
+        "shared.turn_of_tenant > 0",
+        f"{NOTIFYING}::test_no_tenant_can_take_every_call_with_receivers_that_it_names",
+    ),
+    Guard(
+        "no tenant takes every place of those who wait",
+        "gateway/web/waiting.py",
+        "self._count >= self._most - kept",
+        "self._count >= self._most",
+        "tests/gateway/web/test_waiting.py::test_no_tenant_can_take_every_place",
+    ),
+    Guard(
+        "a bug does not put a notification off for ever",
+        "gateway/fulfilment/notifying.py",
+        "return replace(tried, is_unanswered=False)",
+        "return Tried(job.due, Became.PUT_OFF, 0, delay_seconds=OWN_TROUBLE_SECONDS)",
+        f"{NOTIFYING}::test_a_bug_of_ours_is_a_failed_try_too_and_names_no_value",
+    ),
+    Guard(
+        "that an order needs a person is not told after its end",
+        "models/stuck.py",
+        "FOR UPDATE OF o SKIP LOCKED",
+        "",
+        "tests/gateway/fulfilment/test_stuck.py::test_what_changes_while_it_is_told_is_left_to_the_next_sweep",
+    ),
+    Guard(
+        "what a provider says of our account is for our own people",
+        "gateway/web/seen.py",
+        "if Scope.OPS not in self._key.scopes:",
+        "if not self._key.scopes:",
+        "tests/gateway/web/test_account_words.py",
+    ),
+    Guard(
+        "the addresses of a host share the time for connecting",
+        "gateway/outbound.py",
+        "call.seconds_until(until) / (len(addresses) - tried + call.further_addresses)",
+        "CONNECT_SECONDS",
+        "tests/gateway/test_outbound.py",
     ),
     Guard(
         "the client in Python places with a key of its own",

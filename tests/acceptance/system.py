@@ -20,14 +20,14 @@ import requests
 from gateway.broker import make_broker, message
 from gateway.dev import embedded
 from gateway.dev.child import spawn
-from gateway.dev.servers import EmbeddedPostgres, EmbeddedValkey
+from gateway.dev.servers import EmbeddedValkey
 from gateway.dev.simulator import Simulator
 from gateway.dev.stack import COMMANDS
 from gateway.settings import load
 from models import api_key
 from models.api_key import Scope
 from models.db.migrate import migrate
-from tests import factories
+from tests import factories, servers
 from tests.conftest import IN_CLEAR, UNLIMITED
 from tests.waiting import wait_until
 
@@ -236,7 +236,7 @@ def new_directory(run: str) -> Path:
 def web_alone(directory: Path) -> Iterator[System]:
     """The web with the project's own configuration, on servers of its own."""
     with (
-        EmbeddedPostgres(directory / "postgres") as postgres,
+        servers.postgres(directory / "postgres") as postgres,
         EmbeddedValkey(directory / "valkey", durable=False) as valkey,
     ):
         migrate(postgres.url, echo=lambda line: None)

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 import requests
 
 from gateway.dev.stack import ROOT
+from tests import long, servers
 from tests.waiting import wait_until
 
 #: Marks every process of one run, its children's children included.
@@ -119,6 +121,7 @@ def free_port() -> int:
 def dev(open_directory: Path) -> Iterator[Dev]:
     directory = open_directory / f"dev-{uuid.uuid4().hex[:8]}"
     directory.mkdir(mode=0o755)
+    servers.postgres(directory / "postgres")
     running = Dev(directory)
     yield running
     for process in running.processes():
@@ -128,6 +131,7 @@ def dev(open_directory: Path) -> Iterator[Dev]:
 def test_the_demo_ends_well_once_the_order_has_its_pin(dev: Dev, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TIMEZONE", "Asia/Kathmandu")
     monkeypatch.setenv("TZ", "America/New_York")
+    shutil.rmtree(dev.directory / "postgres")  # it begins with nothing
     dev.start("--demo")
 
     assert dev.finish() == 0, dev.output
@@ -175,6 +179,7 @@ def test_it_stays_up_until_a_signal_and_keeps_everything_for_the_next_time(dev: 
     dev.assert_nothing_is_left()
 
 
+@long.only
 def test_a_killed_process_is_started_again(dev: Dev) -> None:
     dev.start()
     dev.wait_for("Everything stays up")
@@ -211,7 +216,7 @@ def test_a_process_that_cannot_start_ends_everything_and_is_named(
     dev.assert_nothing_is_left()
 
 
-@pytest.mark.parametrize("killed", ["make", "gateway dev"])
+@pytest.mark.parametrize("killed", ["make", pytest.param("gateway dev", marks=long.only)])
 def test_nothing_outlives_make_or_dev_that_is_killed(dev: Dev, killed: str) -> None:
     dev.make_run()
     dev.wait_for("Everything stays up")
@@ -223,13 +228,18 @@ def test_nothing_outlives_make_or_dev_that_is_killed(dev: Dev, killed: str) -> N
     wait_until(lambda: not dev.processes(), 40, what=lambda: f"left: {dev.processes()}")
 
 
-def test_a_demo_moves_away_from_taken_ports_and_run_says_so(dev: Dev) -> None:
+def test_taken_ports_are_named(dev: Dev) -> None:
     with socket.create_server(("127.0.0.1", dev.port)):
         dev.start()
         assert dev.finish() == 1
         assert f"error: port {dev.port} is taken" in dev.output
         assert re.search(r"choose another: \S*gateway dev --port \d+", dev.output), dev.output
+    dev.assert_nothing_is_left()
 
+
+@long.only
+def test_a_demo_moves_away_from_taken_ports(dev: Dev) -> None:
+    with socket.create_server(("127.0.0.1", dev.port)):
         dev.start("--demo")
         assert dev.finish() == 0, dev.output
         assert f"Port {dev.port} is taken; using " in dev.output

@@ -5,7 +5,7 @@ from pathlib import Path
 from tests.acceptance.described import explored
 from tests.acceptance.system import running
 
-SECONDS = 6.0
+SECONDS = 4.0
 
 
 def test_schemathesis_finds_no_answer_that_is_not_described(

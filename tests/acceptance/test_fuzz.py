@@ -8,7 +8,7 @@ import pytest
 from tests.acceptance.fuzz import mutating, parsers, running
 from tests.acceptance.fuzz.running import Parser
 
-INPUTS = 300
+INPUTS = 200
 PARSERS = list(parsers.parsers())
 
 

@@ -15,7 +15,7 @@ from gateway import signatures
 from gateway.broker import NAMESPACE
 from gateway.dev.servers import EmbeddedPostgres, EmbeddedValkey
 from models.db.migrate import migrate
-from tests import factories
+from tests import factories, servers
 from tests.acceptance import disk
 from tests.acceptance.system import SECRET, WORKER, System, execute, running
 from tests.waiting import wait_until
@@ -63,7 +63,7 @@ def _taken(system: System) -> set[str]:
 @pytest.fixture
 def postgres(open_directory: Path, tmp_path: Path) -> Iterator[EmbeddedPostgres]:
     """A database server of this test's own, which keeps what it has committed."""
-    with EmbeddedPostgres(open_directory / tmp_path.name / "postgres") as server:
+    with servers.postgres(open_directory / tmp_path.name / "postgres") as server:
         migrate(server.url, echo=lambda line: None)
         yield server
 

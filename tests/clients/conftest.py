@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.dev.servers import EmbeddedPostgres, EmbeddedValkey
+from gateway.dev.servers import EmbeddedValkey
 from models.db.migrate import migrate
+from tests import servers
 from tests.acceptance.system import running
 from tests.clients import flaky, stripped
 
@@ -31,7 +32,7 @@ def gateway(open_directory: Path) -> Iterator[Gateway]:
     directory = open_directory / f"clients-{uuid.uuid4().hex[:8]}"
     directory.mkdir(mode=0o755)
     with (
-        EmbeddedPostgres(directory / "postgres", durable=False) as postgres,
+        servers.postgres(directory / "postgres", durable=False) as postgres,
         EmbeddedValkey(directory / "valkey", durable=False) as valkey,
     ):
         migrate(postgres.url, echo=lambda line: None)

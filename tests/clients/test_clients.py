@@ -141,6 +141,27 @@ def test_an_address_without_its_scheme_is_told_at_once(url: str) -> None:
         Client(url, "key")
 
 
+@pytest.mark.parametrize("key", ["", " ", "kéy", "ключ", "a\nb", "a\x00", "“key”"])
+def test_a_key_that_no_header_can_carry_is_told_at_once_without_it(key: str) -> None:
+    with pytest.raises(ValueError, match="the API key must be visible ASCII characters") as told:
+        Client("http://127.0.0.1:1", key)
+    assert not key.strip() or key not in str(told.value)
+
+
+@pytest.mark.parametrize("idempotency_key", ["a\nb", "ключ"])
+def test_an_idempotency_key_that_no_header_can_carry_is_no_silence(idempotency_key: str) -> None:
+    with pytest.raises(ValueError):
+        Client("http://127.0.0.1:1", "key").place("game", "60", idempotency_key=idempotency_key)
+
+
+@pytest.mark.parametrize(
+    "retry_after", ["²", "١", "-1", "1.5", "9" * 5000, "Wed, 21 Oct 2065 07:28:00 GMT", "soon", "", None]
+)
+def test_whatever_retry_after_says_a_pause_is_short(retry_after: str | None) -> None:
+    assert 0 < referans_client._pause(1, retry_after) <= referans_client.MAX_PAUSE_SECONDS
+    assert referans_client._pause(1, "0") == 0
+
+
 def test_a_mistake_of_the_caller_is_told_at_once_and_not_as_silence(client: Client, gateway: Gateway) -> None:
     with pytest.raises(ValueError, match="id of the order"):
         client.get("")

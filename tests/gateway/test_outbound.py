@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -21,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from gateway.outbound import Client, LocalFault, NoAnswer, OutboundError, Unreachable, calls_sent
+from gateway.posting import Poster
 
 #: Seconds that a call with a deadline of one may take here, where the machine is busy.
 SOON_SECONDS = 4.0
@@ -157,6 +159,21 @@ def free_port() -> Iterator[int]:
         yield holder.getsockname()[1]
 
 
+@contextmanager
+def full() -> Iterator[int]:
+    """The port of a socket, on every address of this machine, to which no further connection can be made."""
+    with ExitStack() as opened:
+        listener = opened.enter_context(socket.socket())
+        listener.bind(("", 0))
+        listener.listen(0)
+        port = listener.getsockname()[1]
+        for _ in range(4):
+            filler = opened.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(("127.0.0.1", port))
+        yield port
+
+
 def impatient() -> Client:
     return Client(connect_timeout_seconds=0.5, read_timeout_seconds=0.5, deadline_seconds=1)
 
@@ -234,13 +251,31 @@ class TestUnreachable:
             Client().get("http://no-such-host.invalid/")
 
     def test_no_connection_in_time(self) -> None:
-        with socket.create_server(("127.0.0.1", 0), backlog=0) as full, ExitStack() as stack:
-            for _ in range(3):
-                waiting = stack.enter_context(socket.socket())
-                waiting.setblocking(False)
-                waiting.connect_ex(full.getsockname())
-            with pytest.raises(Unreachable, match="no connection in time"):
-                impatient().get(f"http://127.0.0.1:{full.getsockname()[1]}/")
+        with full() as port, pytest.raises(Unreachable, match="no connection in time"):
+            impatient().get(f"http://127.0.0.1:{port}/")
+
+    def test_however_many_addresses_a_name_has(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """None of them answers; they share the time for connecting. Where one does, it is found."""
+        found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"127.0.0.{n}", 0)) for n in range(1, 21)]
+        real = socket.getaddrinfo
+
+        def resolve(host: str, *args: Any, **kwargs: Any) -> Any:
+            return found if host == "shop.example" else real(host, *args, **kwargs)
+
+        monkeypatch.setattr(socket, "getaddrinfo", resolve)
+        with full() as port, took_less_than(2):
+            for call in (
+                lambda: Client(connect_timeout_seconds=0.5).get(f"http://shop.example:{port}/"),
+                lambda: Poster(try_seconds=0.5).post(
+                    f"http://shop.example:{port}/", b"{}", {}, any_address=True
+                ),
+            ):
+                with pytest.raises(Unreachable):
+                    call()
+        with socket.create_server(("127.0.0.20", 0)) as server:  # the others refuse
+            port = server.getsockname()[1]
+            with pytest.raises(NoAnswer):
+                impatient().get(f"http://shop.example:{port}/")
 
     @pytest.mark.parametrize(
         "url", ["ftp://host/", "host/path", "http://", "http://[", "http://ho st/", "http://h:x/"]

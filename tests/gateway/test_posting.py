@@ -1,10 +1,7 @@
 """Posting to addresses that others choose, over real sockets."""
 
-import socket
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,7 +9,7 @@ import pytest
 from gateway.outbound import NoAnswer, Unreachable
 from gateway.posting import KEPT_BYTES, NotAllowed, Poster
 from tests.acceptance.system import free_port
-from tests.gateway.test_outbound import Peer, Serve, Server, self_signed, serve, then_closing
+from tests.gateway.test_outbound import Peer, Serve, Server, full, self_signed, serve, then_closing
 
 __all__ = ["serve"]
 
@@ -21,21 +18,6 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 def ok(peer: Peer) -> None:
     peer.say(OK)
-
-
-@contextmanager
-def full() -> Iterator[int]:
-    """The port of a socket, on every address of this machine, to which no further connection can be made."""
-    with ExitStack() as opened:
-        listener = opened.enter_context(socket.socket())
-        listener.bind(("", 0))
-        listener.listen(0)
-        port = listener.getsockname()[1]
-        for _ in range(4):
-            filler = opened.enter_context(socket.socket())
-            filler.setblocking(False)
-            filler.connect_ex(("127.0.0.1", port))
-        yield port
 
 
 def port_of(server: Server) -> int:

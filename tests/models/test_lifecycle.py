@@ -30,7 +30,7 @@ from models import inbox
 from models.codes import Code
 from models.db import binding, database
 from models.status import KINDS, RANKS, Attention, ExternalStatus, FailureReason, Kind, Source
-from tests import factories
+from tests import factories, long
 from tests.models.shadow import (
     FIRST,
     QUANTITY,
@@ -58,7 +58,7 @@ from tests.waiting import wait_until
 
 NAME = "referans-lifecycle"
 #: Lives that are tried, of up to 25 steps each.
-MAX_EXAMPLES = 200
+MAX_EXAMPLES = long.either(60, 400)
 STATUSES = [status for status in ExternalStatus if status is not ExternalStatus.NOT_SENT]
 PROVIDERS = st.sampled_from([FIRST, FIRST, FIRST, SECOND])
 ONE, TWO = Code("PIN-ONE"), Code("PIN-TWO")

@@ -162,22 +162,22 @@ def test_what_a_later_version_says_of_an_outcome_is_left_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reason", "shown"),
+    ("reason", "shown", "event"),
     [
-        (FailureReason.ACCOUNT, ACCOUNT_MESSAGE),
-        (FailureReason.PRODUCT, "bakiye: -120 TL"),
-        (None, "bakiye: -120 TL"),
+        (FailureReason.ACCOUNT, ACCOUNT_MESSAGE, "refused our account: bakiye: -120 TL"),
+        (FailureReason.PRODUCT, "bakiye: -120 TL", "bakiye: -120 TL"),
+        (None, "bakiye: -120 TL", "bakiye: -120 TL"),
     ],
 )
 def test_what_a_provider_says_of_our_account_is_for_the_timeline_alone(
-    db: None, reason: FailureReason | None, shown: str
+    db: None, reason: FailureReason | None, shown: str, event: str
 ) -> None:
     order = factories.sent()
     outcome = Outcome(FAILED, order["provider_referans"], message="bakiye: -120 TL", failure_reason=reason)
     factories.settle(factories.Arrival(factories.SANDBOX, Source.POLL, outcome, order_id=order["id"]))
     assert factories.column(order, "lastMessage") == shown == factories.column(order, "providerMessage")
     assert factories.column(order, "failureReason") == (reason or FailureReason.PROVIDER)
-    assert timeline.events(order["id"])[-1].message == "bakiye: -120 TL"
+    assert timeline.events(order["id"])[-1].message == event
 
 
 def test_an_outcome_that_an_earlier_version_kept_is_read() -> None:

@@ -9,13 +9,12 @@ import pytest
 from models import resolving
 from models.db import database
 from models.status import ExternalStatus
-from tests import factories
-from tests.models.racing import DISCIPLINES, race, reset
+from tests import factories, long
+from tests.models.racing import DISCIPLINES, RACERS, race, reset
 
-#: Processes, orders in each discipline, and orders in those in which people decide.
-RACERS = 3
-ORDERS = 250
-DECIDED = 1000
+#: Orders in each discipline, and in those in which people decide.
+ORDERS = long.either(100, 500)
+DECIDED = long.either(300, 2000)
 
 #: What three racers may get, sorted; and how the order ends.
 ENDINGS = {

@@ -150,6 +150,8 @@ class Client:
     def __init__(self, url: str, key: str, *, timeout_seconds: float = 10, user_agent: str = "") -> None:
         if not url.startswith(("http://", "https://")):
             raise ValueError("the URL of the gateway must begin with http:// or https://")
+        if not (key.strip().isascii() and key.strip().isprintable() and key.strip()):
+            raise ValueError("the API key must be visible ASCII characters; was it copied whole?")
         self._url = url.rstrip("/")
         self._timeout_seconds = timeout_seconds
         self._session = requests.Session()
@@ -178,10 +180,7 @@ class Client:
         return next(self.list(reference=reference), None)
 
     def wait(self, order_id: str, seconds: float = 60, *, changed_from: str | None = None) -> Order:
-        """The order as soon as it has ended, or as it is after so many seconds.
-
-        With `changed_from` also as soon as its `externalStatus` is another.
-        """
+        """The order once it has ended or is not `changed_from` any more, or as it is after so many seconds."""
         deadline = time.monotonic() + seconds
         while True:
             left = max(0.0, min(WAIT_SECONDS, deadline - time.monotonic()))
@@ -230,10 +229,11 @@ class Client:
                     method, self._url + path, timeout=self._timeout_seconds + wait_seconds, **options
                 )
             except requests.RequestException as error:
+                if isinstance(error, ValueError):  # a URL or a header that cannot be sent
+                    raise
                 if number == tries:
-                    raise NotReached(
-                        f"{method} {self._url}{path} got no answer: {type(error).__name__}"
-                    ) from error
+                    why = type(error).__name__
+                    raise NotReached(f"{method} {self._url}{path} got no answer: {why}") from error
                 time.sleep(_pause(number, None))
                 continue
             if answer.ok:
@@ -277,7 +277,7 @@ def _path(order_id: str) -> str:
 
 def _pause(number: int, retry_after: str | None) -> float:
     """Seconds before the next try."""
-    if retry_after and retry_after.isdigit():
+    if retry_after and retry_after.isascii() and retry_after.isdigit():
         return min(MAX_PAUSE_SECONDS, float(retry_after))
     share = random.uniform(0.5, 1)  # noqa: S311 - so that not all come back at once
     return float(share * min(MAX_PAUSE_SECONDS, 0.25 * 2**number))

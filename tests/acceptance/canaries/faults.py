@@ -140,6 +140,6 @@ def wrong_settings(scene: Scene) -> None:
         {"SENTRY_DSN": f"http://{of_sentry}@:port"},
         {"PUBLIC_URL": f"https://{USER}:{PASSWORD}@shop.example"},
     ):
-        for words in ("doctor", "providers test tok", "orders list", "callbacks list"):
+        for words in ("doctor", "providers test tok", "orders list"):
             scene.run(*words.split(), **environ)
         scene.run("orders", "pin", next(iter(scene.system.orders())), **environ)

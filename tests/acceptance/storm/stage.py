@@ -16,7 +16,7 @@ from gateway.dev.simulator import Simulator
 from models import provider, route
 from models.db.migrate import migrate
 from models.status import Expects
-from tests import factories
+from tests import factories, servers
 from tests.acceptance import disk
 from tests.acceptance.storm import plan
 from tests.acceptance.storm.receivers import SECRET as SECRET_OF_RECEIVERS
@@ -181,7 +181,7 @@ def built(directory: Path, *, order_timeout_seconds: float, **env: str) -> Itera
     (logs := directory / "logs").mkdir(parents=True)
     credentials = {name: factories.CREDENTIALS[name] for name in ("kod", "sifre")}
     with (
-        EmbeddedPostgres(directory / "postgres") as postgres,
+        servers.postgres(directory / "postgres") as postgres,
         EmbeddedValkey(directory / "valkey", durable=False) as valkey,
         _simulator(**credentials) as simulator,
         _simulator(**credentials | {"kod": BACKUP}) as backup,

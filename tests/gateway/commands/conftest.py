@@ -15,6 +15,7 @@ import redis
 from gateway.__main__ import main
 from gateway.dev.simulator import Simulator
 from models.db import binding, database
+from tests import warm
 from tests.conftest import IN_CLEAR
 
 from .desk import Desk, Models
@@ -40,6 +41,12 @@ class Run(Protocol):
     """Runs `gateway …` with this on its standard input, which is not a terminal."""
 
     def __call__(self, *arguments: str, stdin: str | bytes = "") -> Finished: ...
+
+
+@pytest.fixture
+def database_url(emptied_database_url: str) -> str:
+    """A database with the tables in it and nothing in them."""
+    return emptied_database_url
 
 
 @pytest.fixture
@@ -82,7 +89,7 @@ def _exit_code() -> int:
 
 @pytest.fixture
 def cli(run: Run, monkeypatch: pytest.MonkeyPatch, database_url: str) -> Run:
-    """Runs `gateway …` with a database of this test's own, and no queue."""
+    """Runs `gateway …` with an empty database, and no queue."""
     monkeypatch.setenv("DATABASE_URL", database_url)
     return run
 
@@ -93,10 +100,10 @@ def models(database_url: str) -> Models:
 
     @contextmanager
     def bound() -> Iterator[None]:
-        pool = binding.bind(database_url, [], pool_size=1, name="referans-test")
+        pool = warm.fill(binding.bind(database_url, [], pool_size=1, name="referans-test"))
         with database.session():
             yield
-        pool.close_all()
+        warm.close(pool)
 
     return bound
 

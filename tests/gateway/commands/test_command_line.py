@@ -136,7 +136,10 @@ def test_an_error_that_no_command_expects_shows_its_traceback_without_values(
 ) -> None:
     execute(database_url, "ALTER TABLE referans.stock_codes ADD CONSTRAINT refuse CHECK (false) NOT VALID")
 
-    refused = cli("stock", "load", "own", stdin="WXYZ-4821-KLMN-7735\n")
+    try:
+        refused = cli("stock", "load", "own", stdin="WXYZ-4821-KLMN-7735\n")
+    finally:
+        execute(database_url, "ALTER TABLE referans.stock_codes DROP CONSTRAINT refuse")
 
     assert refused.code == 1
     assert "Traceback" in refused.err and 'violates check constraint "refuse"' in refused.err

@@ -107,7 +107,10 @@ class TestTheDatabaseTakesNoWrites:
             " $$ BEGIN RAISE EXCEPTION 'No space left on device' USING ERRCODE = '53100'; END $$;"
             "CREATE TRIGGER refuse BEFORE INSERT ON referans.heartbeats FOR EACH ROW EXECUTE FUNCTION refuse()",
         )
-        line = examined()["database"]
+        try:
+            line = examined()["database"]
+        finally:
+            execute(database_url, "DROP FUNCTION refuse CASCADE")
         assert "No space left on device" in line.detail and line.next and "make room" in line.next
 
 

@@ -20,12 +20,6 @@ ADD = ("providers", "add", "bayi", *PANEL)
 
 
 @pytest.fixture
-def database_url(emptied_database_url: str) -> str:
-    """A database with the tables in it and nothing in them."""
-    return emptied_database_url
-
-
-@pytest.fixture
 def shops(models: Models) -> Any:
     """A table of tenants that orders refer to; it has TENANT."""
     with models():

@@ -79,7 +79,7 @@ class TestAccount:
         assert found["lastMessage"] == "The provider cannot take orders at present."
         said = words.replace("_", " ")
         assert said not in f"{found['lastMessage']}{found['providerMessage']}"
-        assert events(order)[-1] == f"sandbox refused: {said}", "operators read why"
+        assert events(order)[-1] == f"sandbox refused our account: {said}", "operators read why"
         assert (status(following), health().pause_reason) == ("not_sent", said)
         assert booked(simulator, order).requests_seen == 1
 

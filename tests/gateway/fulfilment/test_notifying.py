@@ -115,10 +115,13 @@ def notifier_for(shop: Shop, *, try_seconds: float = 2.0, **variables: str) -> N
 
 
 def ended(
-    status: ExternalStatus = COMPLETED, pin: str | None = "PIN-ONE-1234", url: str | None = None
+    status: ExternalStatus = COMPLETED,
+    pin: str | None = "PIN-ONE-1234",
+    url: str | None = None,
+    tenant_id: str | None = None,
 ) -> dict[str, Any]:
     """An order that has ended, and of which the storefront is to be told."""
-    order = factories.place(notify_url=url)
+    order = factories.place(notify_url=url, tenant_id=tenant_id)
     claims.claim_dispatch(order["id"], grace_seconds=60)
     settle(arrival(order, status, pin if status is COMPLETED else None))
     return order
@@ -225,6 +228,19 @@ def test_after_ten_tries_it_is_dead_and_its_order_needs_a_person(shop: Shop) -> 
     assert [event.source for event in timeline.events(order["id"])][-1] == "notify"
 
 
+def test_a_bug_of_ours_is_a_failed_try_too_and_names_no_value(shop: Shop) -> None:
+    """What was stored cannot be read, and never will be; the receiver itself is not held responsible."""
+    order = ended()
+    database.rows("""UPDATE referans.notifications SET payload = '{"created_at": "PIN-ONE-1234"}'""")
+    for _ in range(12):
+        notifier_for(shop).deliver()
+        make_due()
+    assert (shop.requests, standing()) == ([], [("dead", 10)])
+    assert factories.column(order, "attention") == "notification_dead"
+    assert {each.error for each in outbox.deliveries(1)} == {"internal error: ValueError"}
+    assert database.rows("SELECT 1 FROM referans.receivers WHERE paused_until IS NOT NULL") == []
+
+
 def test_that_it_is_dead_gives_way_to_a_graver_reason_and_is_not_told(shop: Shop) -> None:
     shop.answer = lambda request: 410
     order = ended()
@@ -325,6 +341,20 @@ def claim_beside(held: Counter[str]) -> list[str]:
     """The receivers of what can be claimed beside what is under way."""
     under_way = [Held(name, count, MOST_CALLS) for name, count in held.items()]
     return [each.receiver for each in outbox.claim(CALLS - held.total(), under_way, has_default=True)]
+
+
+def test_no_tenant_can_take_every_call_with_receivers_that_it_names(shop: Shop) -> None:
+    """However many host names its orders have; what goes to NOTIFY_URL is not counted against it."""
+    for number in range(40):
+        ended(url=f"http://hanging-{number}.example")
+    under_way = []
+    while due := outbox.claim(CALLS - len(under_way), [], has_default=True, of_tenants={"": len(under_way)}):
+        under_way += due
+    assert len(under_way) == outbox.MOST_CALLS_OF_TENANT == CALLS / 2
+    other = ended(url="http://shop.example", tenant_id=factories.TENANT)
+    default = ended()
+    due = outbox.claim(CALLS - len(under_way), [], has_default=True, of_tenants={"": len(under_way)})
+    assert {each.order_id for each in due} == {other["id"], default["id"]}
 
 
 def test_without_a_secret_nothing_is_sent_and_it_waits(shop: Shop) -> None:

@@ -712,7 +712,7 @@ class TestTimedOut:
         assert resolving.dismiss(order_id, by="a person", reason="settled there").changed
         assert (following.take_up(worker), stuck.counts(LIMITS)) == (0, {})
 
-    @pytest.mark.parametrize("decided", ["approved", "rejected"])
+    @pytest.mark.parametrize("decided", ["approved", "rejected", "Approved", "REJECTED"])
     def test_one_that_is_decided_meanwhile_needs_nobody(
         self, worker: Worker, simulator: Simulator, decided: str
     ) -> None:
@@ -757,15 +757,34 @@ class TestDecidedByHand:
             "PIN-1",
         }
 
-    @pytest.mark.parametrize("word", ["sent", "unknown", "completed", "failed", "cancelled"])
-    def test_a_delivery_after_it_was_rejected_is_a_conflict(self, worker: Worker, word: str) -> None:
-        order_id = sent(worker, externalStatus=word, status="rejected")
+    @pytest.mark.parametrize(
+        ("word", "status"),
+        [
+            *((word, "rejected") for word in ("sent", "unknown", "completed", "failed", "cancelled")),
+            *(("sent", status) for status in ("Rejected", "REJECTED")),
+        ],
+    )
+    def test_a_delivery_after_it_was_rejected_is_a_conflict(
+        self, worker: Worker, word: str, status: str
+    ) -> None:
+        order_id = sent(worker, externalStatus=word, status=status)
         before = row(order_id)
         settled = call_back(worker, order_id, COMPLETED, "PIN-1", external_order_id="Z-1", **COST)
         after = row(order_id)
         assert settled.result == "conflict" and after["attention"] == "conflict"
         changed = {name for name, value in after.items() if value != before[name]}
         assert changed.isdisjoint(before.keys() - set(OURS) - {"gatewayCostAmount", "gatewayCostCurrency"})
+
+    @pytest.mark.parametrize("status", ["pending", "Rejected"])
+    def test_what_its_system_may_still_send_is_failed_there(self, worker: Worker, status: str) -> None:
+        order_id = sent(worker, externalStatus="not_sent", status=status, sentAt=None)
+        if status == "pending":
+            with pytest.raises(resolving.NotPossible, match="may still do so"):
+                resolving.fail_unless_sent_elsewhere(order_id, by="a person", reason="out of stock")
+            assert row(order_id)["externalStatus"] == "not_sent"
+        else:
+            assert resolving.fail_unless_sent_elsewhere(order_id, by="a person", reason="so").changed
+            assert row(order_id)["externalStatus"] == "failed"
 
 
 class TestPins:

@@ -2,16 +2,18 @@
 
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 
+import psycopg2
 import pytest
 
 from gateway.dev.simulator import Simulator
 from gateway.dev.simulator.book import State
-from gateway.fulfilment import checking, dispatching
+from gateway.fulfilment import checking, dispatching, sweeping
 from gateway.fulfilment.worker import Worker
 from models import listing, lookup, outbox, provider, provider_health, resolving, route, stuck
-from models.db import database
+from models.db import database, receiver
 from models.outbox import Became, Tried
 from models.outcome import Arrival, Outcome
 from models.provider import Provider
@@ -216,6 +218,52 @@ def test_an_order_says_why_it_needs_a_person(brisk: Worker, simulator: Simulator
     assert seen(brisk, order) == kind
     assert (row(order)["attention"] is not None) == (kind in KEPT)
     assert "None" not in why(brisk, order)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in Attention if kind not in KEPT])
+def test_a_reason_that_is_computed_is_told_once_and_the_next_one_too(
+    brisk: Worker, simulator: Simulator, kind: Attention
+) -> None:
+    order = MADE[kind](brisk, simulator)
+    assert sweeping.sweep(brisk).counts["attention_told"] == 0, "there is no receiver"  # type: ignore[union-attr]
+    receiver.bind(True)
+    try:
+        assert [stuck.tell(limits(brisk), 100) for _ in range(2)] == [1, 0]
+        [told] = outbox.made_since(0, 10)
+        assert (told.type, told.order_id, told.url) == ("order.attention", order, None)
+        now = outbox.order_of(told.payload)
+        assert (now.attention, now.external_status) == (kind, status(order))
+        assert row(order)["attention"] is None, "it goes by itself"
+        resolving.fail(order, by="ayşe", reason="decided")
+        assert stuck.tell(limits(brisk), 100) == 0
+        assert [each.type for each in outbox.made_since(0, 10)] == ["order.attention", "order.failed"]
+    finally:
+        receiver.bind(False)
+
+
+@pytest.mark.parametrize("kind", KEPT)
+def test_a_reason_that_stands_is_not_told_again_by_the_sweep(
+    brisk: Worker, simulator: Simulator, kind: Attention
+) -> None:
+    MADE[kind](brisk, simulator)
+    receiver.bind(True)
+    try:
+        assert stuck.tell(limits(brisk), 100) == 0
+    finally:
+        receiver.bind(False)
+
+
+def test_what_changes_while_it_is_told_is_left_to_the_next_sweep(
+    worker: Worker, simulator: Simulator, emptied_database_url: str
+) -> None:
+    """Else its end could be told first, and that it needs a person after it."""
+    order = provider_down(worker, simulator)
+    put(order, notifyUrl="https://shop.example/hook")
+    with closing(psycopg2.connect(emptied_database_url)) as other, other.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM product_orders WHERE id = %s FOR UPDATE", (order,))
+        assert cursor.rowcount == 1
+        assert stuck.tell(limits(worker), 100) == 0
+    assert stuck.tell(limits(worker), 100) == 1
 
 
 @pytest.mark.parametrize("kind", Attention)

@@ -17,7 +17,7 @@ from gateway.web.limits import Limits
 from models import api_key
 from models.api_key import Scope
 from models.db import binding, database, sealed
-from tests import factories
+from tests import factories, warm
 from tests.conftest import KEY, UNLIMITED
 from tests.gateway.web import contract
 
@@ -57,14 +57,12 @@ def settings(database_url: str, redis_url: str) -> Settings:
 @pytest.fixture
 def pool(settings: Settings) -> Iterator[database.Pool]:
     """The models bound to a fresh database that has the provider `sandbox`, with sealing on."""
-    pool = binding.bind_from(settings, pool_size=POOL_SIZE, name="referans-test")
+    pool = warm.fill(binding.bind_from(settings, pool_size=POOL_SIZE, name="referans-test"))
     with database.session():
         factories.add_provider()
     yield pool
     sealed.bind([])
-    if not pool.is_closed():
-        pool.close()
-    pool.close_all()
+    warm.close(pool)
 
 
 @pytest.fixture

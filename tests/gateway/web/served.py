@@ -17,7 +17,7 @@ from gateway.dev.servers import EmbeddedPostgres, EmbeddedValkey
 from models import api_key
 from models.api_key import Scope
 from models.db.migrate import migrate
-from tests import factories
+from tests import factories, servers
 from tests.conftest import IN_CLEAR, UNLIMITED
 from tests.gateway.web import calls
 from tests.waiting import wait_until
@@ -42,7 +42,7 @@ def served(directory: Path) -> Iterator["Web"]:
     directory.mkdir()
     directory.chmod(0o755)  # PostgreSQL runs as another user where the tests run as root
     with (
-        EmbeddedPostgres(directory / "postgres", durable=False) as postgres,
+        servers.postgres(directory / "postgres", durable=False) as postgres,
         EmbeddedValkey(directory / "valkey", durable=False) as valkey,
     ):
         migrate(postgres.url, echo=lambda line: None)

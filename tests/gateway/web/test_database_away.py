@@ -14,7 +14,7 @@ from models import api_key
 from models.api_key import Scope
 from models.db import database
 from models.db.migrate import migrate
-from tests import factories
+from tests import factories, servers
 from tests.gateway.web import calls
 from tests.gateway.web.conftest import Client
 from tests.waiting import wait_until
@@ -23,7 +23,7 @@ from tests.waiting import wait_until
 @pytest.fixture(scope="module")
 def server(open_directory: Path) -> Iterator[EmbeddedPostgres]:
     """A PostgreSQL that these tests may stop."""
-    with EmbeddedPostgres(open_directory / "fragile", durable=False) as server:
+    with servers.postgres(open_directory / "fragile", durable=False) as server:
         migrate(server.url, echo=lambda line: None)
         yield server
 

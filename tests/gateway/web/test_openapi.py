@@ -17,6 +17,7 @@ from pydantic.alias_generators import to_camel
 from gateway import shown
 from gateway.fulfilment import messages
 from gateway.web import answers, examples, operations, problems
+from gateway.web.errors import MEDIA_TYPE
 from gateway.web.operations import OPERATIONS, Operation
 from models import order as models_order
 from models.api_key import Scope
@@ -195,6 +196,22 @@ def test_an_example_is_answered_as_it_says(
         contract.current().validate(
             {"$ref": f"#/components/schemas/{operation.body.__name__}"}, example.body, "its body"
         )
+
+
+@pytest.mark.parametrize(
+    "operation", [one for one in OPERATIONS if "{" in one.path], ids=lambda one: f"{one.method} {one.path}"
+)
+def test_what_an_id_with_a_slash_is_answered_is_described(trusted: Client, operation: Operation) -> None:
+    """Servers decode `%2F` in a path, so that it is another path."""
+    answer = trusted.simulate_request(operation.method, re.sub(r"\{\w+\}", "a%2Fb", operation.path))
+    item = contract.current().document["paths"][
+        FIELD.sub(lambda found: f"{{{to_camel(found[1])}}}", operation.path)
+    ]
+    described = item[operation.method.lower()]["responses"]["404"]["content"][MEDIA_TYPE]["examples"]
+    assert answer.status_code == 404
+    assert "not-found" in described
+    if answer.content:
+        assert answer.json["type"].rpartition("/")[2] in described.keys() & problems.CATALOGUE.keys()
 
 
 def test_every_call_with_json_has_an_example() -> None:

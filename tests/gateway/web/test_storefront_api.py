@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 
 from gateway.settings import Settings
 from gateway.web import answers
+from gateway.web.operations import OPERATIONS, Operation
 from models import provider, provider_health, route
 from models.api_key import Scope
 from models.db import database
@@ -155,7 +156,41 @@ def test_a_name_that_is_almost_one_is_told(client: Client, given: str, meant: st
 
 def test_a_query_is_told_the_same_way(client: Client) -> None:
     answer = client.simulate_get("/orders?external_status=sent")
-    assert errors(answer, 400)["/external_status"].endswith("did you mean `externalStatus`?")
+    told = "is not a parameter of this request; did you mean `externalStatus`?"
+    assert errors(answer, 400) == {"/external_status": told}
+
+
+@pytest.mark.parametrize(
+    "operation", [one for one in OPERATIONS if one.scopes], ids=lambda one: f"{one.method} {one.path}"
+)
+def test_no_call_ignores_a_parameter(client_for: ClientFor, operation: Operation) -> None:
+    path = operation.path.format(order_id=factories.NO_ORDER, product_id="game", package_id="60")
+    asked = client_for(*Scope)
+    body = calls.BODY if operation.body else None
+    for url in (f"{path}?x=1", f"{path}?wiat="):
+        [told] = errors(asked.simulate_request(operation.method, url, json=body), 400).values()
+        assert told.startswith("is not a parameter of this request")
+    assert stored() == 0
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "at", "told"),
+    [
+        ("price", {"amount": 12.5, "currency": "TRY"}, "/price/amount", '"12.50"'),
+        ("maxCost", {"amount": 12, "currency": 1}, "/maxCost/amount", '"12.50"'),
+        ("maxCost", {"amount": 12, "currency": 1}, "/maxCost/currency", "TRY"),
+        ("price", 12.5, "/price", '{"amount": "12.50", "currency": "TRY"}'),
+        ("productId", 60, "/productId", "in quotes"),
+        ("metadata", {"amount": 60}, "/metadata/amount", "in quotes"),
+        ("metadata", "x", "/metadata", '{"name": "text"}'),
+        ("quantity", "2", "/quantity", "without quotes"),
+        ("allowRepeat", "true", "/allowRepeat", "without quotes"),
+    ],
+)
+def test_what_has_the_wrong_type_is_told_how_to_write_it(
+    client: Client, field: str, value: Any, at: str, told: str
+) -> None:
+    assert told in errors(post(client, **{field: value}))[at]
 
 
 @pytest.mark.parametrize(

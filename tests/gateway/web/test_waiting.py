@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from typing import Any
 
 import falcon
@@ -15,6 +15,7 @@ from gateway import broker
 from gateway.settings import Settings
 from gateway.web import create_app, seen, waiting
 from gateway.web.auth import Keys
+from gateway.web.errors import Problem
 from gateway.web.limits import Limits
 from gateway.web.waiting import Waiting
 from models.api_key import Scope
@@ -46,8 +47,8 @@ class Watch:
             raise self.trouble
         return seen.changed(waited_for) if self.looks else []
 
-    def is_gone(self, env: Mapping[str, Any]) -> bool:
-        return env.get("HTTP_X_REQUEST_ID") in self.gone
+    def hung_up(self, environments: Sequence[Mapping[str, Any]]) -> list[int]:
+        return [at for at, env in enumerate(environments) if env.get("HTTP_X_REQUEST_ID") in self.gone]
 
 
 @pytest.fixture
@@ -57,7 +58,7 @@ def watch() -> Watch:
 
 @pytest.fixture
 def waiters(watch: Watch) -> Waiting:
-    return Waiting(watch.look, most=40, is_gone=watch.is_gone)
+    return Waiting(watch.look, most=40, hung_up=watch.hung_up)
 
 
 @pytest.fixture
@@ -313,6 +314,25 @@ def test_where_every_place_is_taken_a_503_says_when_to_come_again(
     assert waiters.drain(SOON_SECONDS) and len(waiters) == 0
 
 
+def test_no_tenant_can_take_every_place(pool: object) -> None:
+    waiters = Waiting(lambda wanted: [], most=20)
+    with ExitStack() as places:
+
+        def take(holder: str, count: int) -> None:
+            for _ in range(count):
+                places.enter_context(waiters.place("1", None, 5, {}, holder))
+
+        take("greedy", 18)
+        with pytest.raises(Problem) as refused:
+            take("greedy", 1)
+        assert "18 of them yours" in str(refused.value.description)
+        take("other", 2)
+        with pytest.raises(Problem):
+            take("other", 1)
+    assert waiters.drain(SOON_SECONDS)
+    assert (len(waiters), waiters._held) == (0, {})
+
+
 def test_trouble_with_the_database_is_no_answer(
     crowd: Crowd, client: TestClient, order: dict[str, Any], watch: Watch
 ) -> None:
@@ -328,7 +348,7 @@ def test_trouble_with_the_database_is_no_answer(
 def test_a_wait_ends_with_the_request(pool: object) -> None:
     """Also where what is done with the place fails."""
     waiters = Waiting(lambda wanted: [])
-    with pytest.raises(LookupError), waiters.place("1", None, 5, {}):
+    with pytest.raises(LookupError), waiters.place("1", None, 5, {}, "a"):
         assert len(waiters) == 1
         raise LookupError
     assert len(waiters) == 0 and waiters.drain(SOON_SECONDS)
