@@ -63,6 +63,8 @@ bench: .venv ## run the benchmarks and print their table
 soak: .venv ## run real processes with faults for a long time
 	$(BIN)/python -m pytest tests/acceptance/buildpack.py
 	$(BIN)/python -m tests.acceptance.soak $(ARGS)
+	$(BIN)/python -m tests.acceptance.soak --protocol zdk --protocol digiflazz --protocol smm_v2 --protocol only_callbacks
+	$(BIN)/python -m tests.acceptance.sharing
 	$(BIN)/python -m tests.acceptance.stall
 	$(BIN)/python -m tests.acceptance.demos
 	$(BIN)/python -m tests.acceptance.account_run

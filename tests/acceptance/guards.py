@@ -2896,6 +2896,13 @@ GUARDS = [
         TRAITS,
     ),
     Guard(
+        "a refusal ends nothing once a callback has said that the order was taken",
+        "gateway/fulfilment/dispatching.py",
+        "                only_if=OnlyIf.UNTAKEN,\n",
+        "",
+        TRAITS,
+    ),
+    Guard(
         "a lost answer that cannot be asked about waits for a person",
         "gateway/fulfilment/dispatching.py",
         "    if not never_reached and _is_left_to_person(worker, claimed, account, error):\n        return\n",
