@@ -134,7 +134,10 @@ class Run:
     @contextmanager
     def system(self, url: str, **env: str) -> Iterator[System]:
         """Workers on a database without orders, and a queue without messages; A is at `url`."""
-        execute(self.postgres.url, "TRUNCATE product_orders, referans.order_events, referans.provider_health")
+        execute(
+            self.postgres.url,
+            "TRUNCATE product_orders, referans.order_events, referans.provider_health CASCADE",
+        )
         with closing(redis.Redis.from_url(self.valkey.url)) as queue:
             queue.flushall()
         with Simulator(echo=None) as unused:

@@ -208,7 +208,7 @@ def _sent_twice(case: Case) -> bool:
     claims = [
         event for event in case.events if event.source == "dispatch" and "sending" in (event.message or "")
     ]
-    firsts = sum(event.before == "not_sent" for event in claims)
+    firsts = sum(event.before == "not_sent" for event in claims) - sum(map(_is_put_off, case.events))
     taken = [entry for entry in case.entries.values() if entry.booked_at and not entry.relented]
     taken_at = min((entry.booked_at for entry in taken if entry.booked_at), default=math.inf)
     after_booking = any(at > taken_at for entry in case.entries.values() for at in entry.sent_at)
@@ -216,6 +216,11 @@ def _sent_twice(case: Case) -> bool:
     if not case.spoken.traits.can_always_ask and _sent_blindly(case):
         return True
     return len(taken) > 1 or after_booking or (requests > 0 and firsts != 1) or requests > len(claims)
+
+
+def _is_put_off(event: Event) -> bool:
+    """Its provider does not take it now, and has not booked it: it waits to be sent as if for the first time."""
+    return event.source == "dispatch" and (event.before, event.after) == ("pending", "not_sent")
 
 
 def _sent_blindly(case: Case) -> bool:
@@ -245,6 +250,10 @@ def _rerouted_without_refusal(case: Case) -> bool:
 
 
 def _refused(case: Case, name: str) -> bool:
+    if case.spoken.is_described and any(
+        (e.message or "").startswith(f"{name} refused: ") for e in case.events
+    ):
+        return True  # one who denies our account has no entry of the order
     return name in case.entries and case.entries[name].times_refused > 0
 
 
@@ -329,7 +338,12 @@ def _timeline_holds(case: Case) -> bool:
     if not moves or moves[0].before is not None or moves[-1].after != case.status:
         return False
     return all(
-        one.after == other.before and (_may_follow(other.before, other.after) or other.source == "operator")
+        one.after == other.before
+        and (
+            _may_follow(other.before, other.after)
+            or other.source == "operator"
+            or (case.spoken.is_described and _is_put_off(other))
+        )
         for one, other in pairwise(moves)
     )
 

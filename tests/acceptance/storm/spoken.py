@@ -31,6 +31,8 @@ OF_EACH_CLASS = {
     "only their number": "smm_v2",
     "nothing": ONLY_CALLBACKS,
 }
+#: Orders that the account can pay for: in every currency an amount that the gateway reads as money.
+ORDERS_PAID = 10_000
 #: Direct top-ups: nothing is delivered but the top-up.
 TOP_UPS = ("smm_v2", "znet_tl")
 #: What an order of a described protocol does (the simulator's words), and its share; after a bar stands what it does
@@ -136,7 +138,10 @@ class Spoken:
 
     def simulator(self, **options: Any) -> Simulator:
         """A provider that speaks it."""
-        return Simulator(protocol=self.protocol, echo=None, settle_after_seconds=1, **options)
+        balance = ORDERS_PAID * sheet.load(self.protocol).price
+        return Simulator(
+            protocol=self.protocol, echo=None, settle_after_seconds=1, balance=balance, **options
+        )
 
     def add(self, provider_id: str, url: str) -> str:
         """Add the account at `url`, with a route for anything; the secret of its callbacks.
