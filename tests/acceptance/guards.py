@@ -731,8 +731,8 @@ GUARDS = [
     Guard(
         "only what was not sent is cancelled",
         "models/settle.sql",
-        "(i.only_if IS NULL OR o.is_unsent AND (i.only_if = 'unsent' OR o.is_overdue))",
-        "(i.only_if IS NULL OR (i.only_if = 'unsent' OR o.is_overdue))",
+        "WHEN 'unsent' THEN o.is_unsent\n",
+        "WHEN 'unsent' THEN true\n",
         f"{PLACING} tests/gateway/web/test_orders.py",
     ),
     Guard(
@@ -2098,8 +2098,8 @@ GUARDS = [
     Guard(
         "an order is given up only when its time is up",
         "models/settle.sql",
-        "(i.only_if = 'unsent' OR o.is_overdue)",
-        "true",
+        "THEN o.is_unsent AND o.is_overdue\n",
+        "THEN o.is_unsent\n",
         PLAN,
     ),
     Guard(

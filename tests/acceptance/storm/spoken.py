@@ -32,7 +32,7 @@ OF_EACH_CLASS = {
     "nothing": ONLY_CALLBACKS,
 }
 #: Orders that the account can pay for: in every currency an amount that the gateway reads as money.
-ORDERS_PAID = 10_000
+ORDERS_PAID = 4_000
 #: Direct top-ups: nothing is delivered but the top-up.
 TOP_UPS = ("smm_v2", "znet_tl")
 #: What an order of a described protocol does (the simulator's words), and its share; after a bar stands what it does
