@@ -67,6 +67,8 @@ soak: .venv ## run real processes with faults for a long time
 		tests/acceptance/test_killed_at_each_step.py tests/models/test_lifecycle.py tests/models/test_races.py
 	$(BIN)/python -m pytest tests/acceptance/buildpack.py
 	$(BIN)/python -m tests.acceptance.soak $(ARGS)
+	$(BIN)/python -m tests.acceptance.soak --protocol zdk --protocol digiflazz --protocol smm_v2 --protocol only_callbacks
+	$(BIN)/python -m tests.acceptance.sharing
 	$(BIN)/python -m tests.acceptance.stall
 	$(BIN)/python -m tests.acceptance.demos
 	$(BIN)/python -m tests.acceptance.account_run

@@ -98,6 +98,8 @@ class OnlyIf(StrEnum):
     UNSENT = "unsent"
     #: It was not sent to any provider, and its time (the order timeout) is up.
     UNSENT_AND_OVERDUE = "unsent_and_overdue"
+    #: Its provider has not said that it has taken it: it is not sent or in work there.
+    UNTAKEN = "untaken"
 
 
 @dataclass(frozen=True, slots=True)

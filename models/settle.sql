@@ -252,7 +252,12 @@ paired AS (
             )
         )
         AND (i.seen IS NULL OR i.seen = o.version)
-        AND (i.only_if IS NULL OR o.is_unsent AND (i.only_if = 'unsent' OR o.is_overdue))
+        AND CASE i.only_if
+            WHEN 'untaken' THEN o.external_status NOT IN ('sent', 'processing')
+            WHEN 'unsent' THEN o.is_unsent
+            WHEN 'unsent_and_overdue' THEN o.is_unsent AND o.is_overdue
+            ELSE true
+        END
 ),
 -- Those whose turn it is, and how their codes compare with the order's.
 compared AS (

@@ -22,13 +22,13 @@ from gateway.providers.base import (
     Task,
     UnknownReference,
 )
-from models import claims, inbox, order, provider, provider_health, timeline, unsent
+from models import claims, inbox, masking, order, provider, provider_health, timeline, unsent
 from models.claims import ClaimedOrder
 from models.db import database
-from models.outcome import ACCOUNT_MARK, Arrival, Outcome, owner
+from models.outcome import ACCOUNT_MARK, Arrival, OnlyIf, Outcome, owner
 from models.provider import Assigned, Candidate, Provider
 from models.provider_counts import Counted
-from models.status import Attention, Expects, ExternalStatus, Source, is_open
+from models.status import Attention, Expects, ExternalStatus, Result, Source, is_open
 
 logger = log.get(__name__)
 
@@ -248,13 +248,24 @@ def _refused(
                     failure_reason=FAILURE_REASONS[error.about],
                 ),
                 order_id=claimed.id,
+                only_if=OnlyIf.UNTAKEN,
                 note=reason.within(f"{provider_id} {did}: "),
             )
-            worker.settle([failed])
+            [settled] = worker.settle([failed])
+            if settled.result is Result.UNMATCHED:
+                _keep_taken(claimed, account, reason)
     logger.info("The provider refused the order.", action="refused", about=error.about)
     if error.about is About.ACCOUNT:
         breaker.account_refused(worker, provider_id, error)
     return following
+
+
+def _keep_taken(claimed: ClaimedOrder, account: Candidate, reason: masking.ProviderText) -> None:
+    """Leave an order as it is that was refused when a callback had said already that the provider has it."""
+    provider_id = account.provider.id
+    note = reason.within(f"{provider_id} refused what it had taken, and the order stays as it is: ")
+    timeline.record(claimed.id, Source.DISPATCH, note)
+    claims.end_ask(claimed.id, provider_id, claimed.provider_referans)
 
 
 def _is_denied(worker: Worker, claimed: ClaimedOrder, account: Candidate, error: Refused) -> bool:

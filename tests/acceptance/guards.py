@@ -732,8 +732,8 @@ GUARDS = [
     Guard(
         "only what was not sent is cancelled",
         "models/settle.sql",
-        "(i.only_if IS NULL OR o.is_unsent AND (i.only_if = 'unsent' OR o.is_overdue))",
-        "(i.only_if IS NULL OR (i.only_if = 'unsent' OR o.is_overdue))",
+        "WHEN 'unsent' THEN o.is_unsent\n",
+        "WHEN 'unsent' THEN true\n",
         f"{PLACING} tests/gateway/web/test_orders.py",
     ),
     Guard(
@@ -2134,8 +2134,8 @@ GUARDS = [
     Guard(
         "an order is given up only when its time is up",
         "models/settle.sql",
-        "(i.only_if = 'unsent' OR o.is_overdue)",
-        "true",
+        "THEN o.is_unsent AND o.is_overdue\n",
+        "THEN o.is_unsent\n",
         PLAN,
     ),
     Guard(
@@ -2929,6 +2929,13 @@ GUARDS = [
         "gateway/fulfilment/asking.py",
         "    if isinstance(error, Refused) and claimed.external_status == ExternalStatus.PENDING:\n",
         "    if isinstance(error, Refused):\n",
+        TRAITS,
+    ),
+    Guard(
+        "a refusal ends nothing once a callback has said that the order was taken",
+        "gateway/fulfilment/dispatching.py",
+        "                only_if=OnlyIf.UNTAKEN,\n",
+        "",
         TRAITS,
     ),
     Guard(

@@ -12,6 +12,7 @@ from gateway.dev.simulator.behaviours import parse
 from tests.acceptance.storm import audit, plan
 from tests.acceptance.storm.books import Books, Case, Event, Notification
 from tests.acceptance.storm.receivers import Heard
+from tests.acceptance.storm.spoken import Spoken
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 PIN = "ABCD-1234"
@@ -347,3 +348,50 @@ def test_what_the_storefront_has_heard_is_compared(
         REVERSED, {"sandbox": book}, [*PLACED, COMPLETED, TAKEN_BACK], outbox=outbox, calls=calls
     )
     assert found == expected
+
+
+LEFT = {"externalStatus": "pending", "status": "pending", "externalOrderId": None, "attention": "cannot_ask"}
+LEFT |= {"pinCode": None, "completedAt": None, "durationMs": None}
+
+
+def bought(times: int = 1, asked_at: float = 3, **fields: Any) -> Order:
+    """An entry of a book, of an order that was asked about by sending it again."""
+    made = entry(**fields)
+    made.times_booked = times
+    made.sent_at.append(BEGAN.timestamp() + asked_at)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("protocol", "columns", "purchases", "events", "expected"),
+    [
+        ("smm_v2", LEFT, [entry(State.PROCESSING, pin="")], PLACED[:2], []),
+        ("smm_v2", LEFT | {"attention": None}, [entry(State.PROCESSING, pin="")], PLACED[:2], [audit.LOST]),
+        ("zdk", LEFT, [entry(State.PROCESSING, pin="")], PLACED[:2], [audit.LOST, audit.WRONG_ATTENTION]),
+        (
+            "smm_v2",
+            LEFT,
+            [entry(State.PROCESSING, pin=""), entry(State.PROCESSING, pin="")],
+            PLACED[:2],
+            [audit.SENT_TWICE, audit.BOUGHT_TWICE],
+        ),
+        ("digiflazz", {}, [bought()], [*PLACED, COMPLETED], []),
+        ("digiflazz", {}, [bought(times=2)], [*PLACED, COMPLETED], [audit.BOUGHT_TWICE]),
+        ("digiflazz", {}, [bought(asked_at=30)], [*PLACED, COMPLETED], [audit.ASKED_AFTER_END]),
+    ],
+)
+def test_of_an_order_at_a_described_protocol(
+    protocol: str, columns: dict[str, Any], purchases: list[Order], events: list[Event], expected: list[str]
+) -> None:
+    told_of = [] if columns else [notification("completed")]
+    calls = [heard(each, 5.0) for each in told_of]
+    case = Case(
+        row(**columns),
+        {"sandbox": purchases[0]},
+        list(events),
+        told_of,
+        calls,
+        spoken=Spoken(protocol),
+        purchases=tuple(purchases),
+    )
+    assert list(audit.offences_of(case, Books({}, ORDER_TIMEOUT_SECONDS, ()))) == expected

@@ -291,6 +291,27 @@ class TestAskingBuys:
         check(worker, order)
         assert (status(order), row(order)["providerId"], backup.bought) == ("sent", SANDBOX, {})
 
+    @pytest.mark.parametrize(
+        ("text", "state"), [(BUYING, "no_stock"), (BUYING, "no_player"), (PLAIN, "no_stock")]
+    )
+    def test_a_refusal_ends_nothing_once_a_callback_has_said_that_the_order_was_accepted(
+        self, worker: Worker, opens: Opens, text: str, state: str
+    ) -> None:
+        """The callback comes while the question about an order in doubt, or its send, is under way."""
+        shop, backup = opens(text, LOST), opens(PLAIN, provider_id=BACKUP)
+        order = dispatched(worker) if text is BUYING else place()
+        outcome = Outcome(ExternalStatus.PROCESSING, row(order)["provider_referans"])
+        accepted = Arrival(SANDBOX, Source.CALLBACK, outcome, dedupe_key="1", raw="{}", next_check_seconds=60)
+        shop.says["/buy"] = [{"state": state}]
+        shop.during["/buy"] = lambda: worker.settle([accepted])
+        if text is BUYING:
+            check(worker, order)
+        else:
+            dispatching.dispatch(worker, order)
+        found = row(order)
+        assert (found["externalStatus"], found["providerId"], backup.bought) == ("processing", SANDBOX, {})
+        assert found["sendingUntil"] is None and found["nextCheckAt"]
+
     def test_nothing_asks_at_its_timeout(self, worker: Worker, shop: Shop) -> None:
         order = dispatched(worker)
         check(worker, order, DAY)
