@@ -253,17 +253,17 @@ def _refused(
             )
             [settled] = worker.settle([failed])
             if settled.result is Result.UNMATCHED:
-                _keep_taken(claimed, account, reason)
+                _keep_taken(claimed, account, did, reason)
     logger.info("The provider refused the order.", action="refused", about=error.about)
     if error.about is About.ACCOUNT:
         breaker.account_refused(worker, provider_id, error)
     return following
 
 
-def _keep_taken(claimed: ClaimedOrder, account: Candidate, reason: masking.ProviderText) -> None:
+def _keep_taken(claimed: ClaimedOrder, account: Candidate, did: str, reason: masking.ProviderText) -> None:
     """Leave an order as it is that was refused when a callback had said already that the provider has it."""
     provider_id = account.provider.id
-    note = reason.within(f"{provider_id} refused what it had taken, and the order stays as it is: ")
+    note = reason.within(f"{provider_id} had taken the order, which stays as it is; then it {did}: ")
     timeline.record(claimed.id, Source.DISPATCH, note)
     claims.end_ask(claimed.id, provider_id, claimed.provider_referans)
 
