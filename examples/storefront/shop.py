@@ -57,6 +57,8 @@ li { margin: 0.6rem 0; overflow-wrap: anywhere; } .code { font: bold 1.3rem ui-m
 """
 SCRIPT = """
 const FINAL = ["completed", "failed", "reversed"];
+const MOST_WAITING = 4;  // of the six connections that a browser has to a server: two stay free for the next order
+let waiting = 0;
 const WORDS = { not_sent: "placed", pending: "being sent", sent: "on its way", processing: "on its way" };
 
 document.getElementById("buy").addEventListener("submit", async (event) => {
@@ -70,15 +72,14 @@ document.getElementById("buy").addEventListener("submit", async (event) => {
     body: JSON.stringify({ package: form.get("package"), player: form.get("player"), number }),
   });
   let order = await answer.json();
-  if (!answer.ok) { line.textContent = order.error; return; }
+  if (!answer.ok) { line.textContent = `${form.get("player")}: ${order.error}`; return; }
   while (show(line, order), !FINAL.includes(order.status)) {
-    try {
-      const next = await fetch(`orders/${order.id}?from=${order.status}`);
-      order = next.ok ? await next.json() : order;
-      if (!next.ok) throw new Error(next.status);
-    } catch {
-      await pause(2000);
-    }
+    const waits = waiting < MOST_WAITING;
+    waiting += waits;
+    const next = await read(`orders/${order.id}?from=${waits ? order.status : "completed"}`);
+    waiting -= waits;
+    if (next === null || !waits) await pause(2000);
+    order = next ?? order;
   }
   // A code may come later, and a delivery may be taken back: the shop is told, and its page asks the shop.
   for (let known = 0, tries = 0; order.status === "completed" && tries < 300; tries++, await pause(2000)) {

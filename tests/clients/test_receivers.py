@@ -171,6 +171,30 @@ def test_the_storefronts_page_says_how_an_order_ended(shop: str) -> None:
     ]
 
 
+#: Eight orders that never end, and a browser that counts the requests that wait for them.
+WAITING = """
+let submit, placed = 0, open = 0, most = 0;
+const line = { prepend() {}, replaceChildren() {}, addEventListener: (_, then) => { submit = then; } };
+const document = { getElementById: () => line, createElement: () => line };
+globalThis.FormData = class { get() { return "x"; } };
+globalThis.fetch = async (path, sent) => {
+  if (path.endsWith("from=sent")) { most = Math.max(most, ++open); await new Promise(() => {}); }
+  return { ok: true, json: async () => ({ id: String(sent ? placed++ : path), status: "sent", codes: [] }) };
+};
+SCRIPT
+for (let number = 0; number < 8; number++) submit({ preventDefault() {} });
+setTimeout(() => { console.log(placed, most); process.exit(); }, 200);
+"""
+
+
+@NEEDS_NODE
+def test_orders_that_wait_leave_the_browser_a_connection_for_the_next(shop: str) -> None:
+    script = requests.get(f"{shop}/shop.js", timeout=5).text
+    command = ["node", "-e", WAITING.replace("SCRIPT", script)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    assert done.stdout == "8 4\n"
+
+
 def test_an_order_of_another_browser_is_not_shown(shop: str) -> None:
     assert requests.get(f"{shop}/orders/{ID}", timeout=5).status_code == 404
     forged = requests.post(f"{shop}/orders", data="{}", headers={"Content-Type": "text/plain"}, timeout=5)
