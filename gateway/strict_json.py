@@ -17,6 +17,8 @@ def loads(text: bytes) -> Any:
     except UnicodeDecodeError:
         raise NotJson("is not UTF-8") from None
     except json.JSONDecodeError as error:
+        if not text.strip():
+            raise NotJson("is empty: send JSON") from None
         raise NotJson(f"is not JSON: see line {error.lineno}, column {error.colno}") from None
     except RecursionError:
         raise NotJson("is not JSON that can be read: it is nested too deeply") from None

@@ -488,16 +488,25 @@ def _field_errors(error: ValidationError, model: type[BaseModel], part: str) -> 
         if one["type"] == "extra_forbidden" and len(one["loc"]) == 1
     }
     return [
-        FieldError(_pointer(one["loc"]), _in_words(one, meant.get(one["loc"]), part))
+        FieldError(_pointer(one["loc"]), _in_words(one, meant.get(one["loc"]), part, known))
         for one in found
         if one["type"] != "missing" or one["loc"][0] not in meant.values()
     ]
 
 
-def _in_words(fault: ErrorDetails, meant: str | None, part: str) -> str:
+def _hint(fault: ErrorDetails, meant: str | None, known: list[str]) -> str:
+    """The name that was meant or, if none is like it, all names that are known beside it."""
+    if meant:
+        return f"; did you mean `{meant}`?"
+    if not known or len(fault["loc"]) > 1:
+        return ""
+    return f", which takes {', '.join(f'`{name}`' for name in known)}"
+
+
+def _in_words(fault: ErrorDetails, meant: str | None, part: str, known: list[str]) -> str:
     """What is wrong with a field or a parameter, without its value."""
     if fault["type"] == "extra_forbidden":
-        return f"is not a {part} of this request" + (f"; did you mean `{meant}`?" if meant else "")
+        return f"is not a {part} of this request{_hint(fault, meant, known)}"
     limits = fault.get("ctx", {})
     if limits.get("pattern") in EXAMPLES:
         return EXAMPLES[limits["pattern"]]

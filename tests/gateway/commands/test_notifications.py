@@ -93,6 +93,7 @@ def test_the_dead_of_a_time_are_delivered_again_after_they_were_counted(
     done = cli("notifications", "redeliver", "--since", "1h", "--as", "ayşe")
     assert (done.code, done.out) == (0, "1 notification will be delivered again now.\n")
     assert done.err.startswith("1 notification is dead.\n")
+    assert done.err.endswith("is shown by: gateway notifications show 1\n")
     assert states(models) == ["waiting", "delivered", "waiting"]
     assert queue.llen(f"{NAMESPACE}:notifications") == 1
     with models():
