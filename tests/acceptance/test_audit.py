@@ -395,3 +395,22 @@ def test_of_an_order_at_a_described_protocol(
         purchases=tuple(purchases),
     )
     assert list(audit.offences_of(case, Books({}, ORDER_TIMEOUT_SECONDS, ()))) == expected
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [("sandbox refused our account: Wrong token", []), ("sandbox is tired", [audit.REROUTED])],
+)
+def test_one_who_denies_our_account_has_no_entry_of_the_order(said: str, expected: list[str]) -> None:
+    rerouted = event(2, "dispatch", "pending", "pending", f"{said}; sending to backup")
+    events = [*PLACED[:2], rerouted, TO_BACKUP[-1], COMPLETED]
+    told_of = [notification("completed")]
+    case = Case(
+        row(**AT_BACKUP),
+        {"backup": bought(asked_at=2)},
+        events,
+        told_of,
+        [heard(told_of[0], 5.0)],
+        spoken=Spoken("digiflazz"),
+    )
+    assert list(audit.offences_of(case, Books({}, ORDER_TIMEOUT_SECONDS, ()))) == expected

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
+from models.outcome import ACCOUNT_MARK
 from models.status import RANKS
 from tests import factories
 from tests.acceptance.storm.books import BY_HAND, FINAL, Books, Case, Event, was_delivered
@@ -250,9 +251,8 @@ def _rerouted_without_refusal(case: Case) -> bool:
 
 
 def _refused(case: Case, name: str) -> bool:
-    if case.spoken.is_described and any(
-        (e.message or "").startswith(f"{name} refused: ") for e in case.events
-    ):
+    refusals = (f"{name} refused: ", f"{name} {ACCOUNT_MARK}: ")
+    if case.spoken.is_described and any((e.message or "").startswith(refusals) for e in case.events):
         return True  # one who denies our account has no entry of the order
     return name in case.entries and case.entries[name].times_refused > 0
 
