@@ -1,6 +1,6 @@
 """Several providers share four worker processes: how many questions a crowd of orders costs, and who waits for whom.
 
-    python -m tests.acceptance.sharing [--only bulk hanging rates] [--rounds 3]
+    python -m tests.acceptance.sharing [--only bulk hanging rates] [--rounds 3] [--bulk-rounds 3]
 
 `bulk`: a thousand orders wait at a provider that can be asked about a hundred at once. `hanging`: one provider
 answers no call for a minute, while orders go to the other. `rates`: more orders than a provider may get in a minute.
@@ -37,8 +37,8 @@ WORKERS = 4
 WAITING, TOGETHER = 1000, 100
 #: Questions in a round, at most.
 MOST_QUESTIONS = 12
-#: Rounds that are counted after the first, and seconds from one to the next.
-BULK_ROUNDS, BULK_PERIOD_SECONDS = 3, 20.0
+#: Seconds from one round of questions to the next.
+BULK_PERIOD_SECONDS = 20.0
 #: Seconds that the provider that hangs answers nothing, and that a call may take.
 HANG_SECONDS, CALL_SECONDS = 75.0, 60
 #: Seconds in which dispatches are counted, from the moment at which orders go out at full speed.
@@ -123,6 +123,7 @@ class Run:
     valkey: EmbeddedValkey
     directory: Path
     rounds: int
+    bulk_rounds: int
     faults: list[str] = field(default_factory=list)
 
     def say(self, what: str, *, is_kept: bool) -> None:
@@ -188,7 +189,7 @@ def bulk(run: Run) -> None:
             lambda: _count(system, "sent") == WAITING, 60, what=lambda: f"{_count(system, 'sent')} sent"
         )
         asked_before, found = 0, _checks(system)
-        for number in range(1, BULK_ROUNDS + 1):
+        for number in range(1, run.bulk_rounds + 1):
             wait_until(
                 lambda number=number: min(_checks(system).values()) >= number,  # type: ignore[misc]
                 90 if number == 1 else 3 * BULK_PERIOD_SECONDS,
@@ -295,7 +296,8 @@ def main(given: Sequence[str] | None = None) -> int:
     """The exit status."""
     parser = argparse.ArgumentParser(description="What several providers and four workers cost each other.")
     parser.add_argument("--only", nargs="+", choices=list(PARTS), default=list(PARTS), metavar="PART")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3, help="of `hanging`: each with it and without it")
+    parser.add_argument("--bulk-rounds", type=int, default=3, help="of `bulk`: each asks about every order")
     options = parser.parse_args(given)
     directory = new_directory("sharing")
     with (
@@ -303,7 +305,7 @@ def main(given: Sequence[str] | None = None) -> int:
         EmbeddedValkey(directory / "valkey", durable=False) as valkey,
     ):
         migrate(postgres.url, echo=lambda line: None)
-        run = Run(postgres, valkey, directory, options.rounds)
+        run = Run(postgres, valkey, directory, options.rounds, options.bulk_rounds)
         for name in options.only:
             print(f"{name}:", flush=True)
             PARTS[name](run)

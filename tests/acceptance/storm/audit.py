@@ -258,11 +258,19 @@ def _refused(case: Case, name: str) -> bool:
 
 
 def _never_had(case: Case, name: str) -> bool:
-    """The provider's book does not know the order, and the timeline says what kept it from there."""
+    """The provider's book does not know the order, and the timeline says what kept it from there.
+
+    Or it was sent the order, and each time did not take it just then.
+    """
     why = tuple(
         f"{name} {words}" for words in ("is down: ", "is paused by ", "was not reached: ", "has no balance")
     )
-    return name not in case.entries and any((event.message or "").startswith(why) for event in case.events)
+    put_off = sum(
+        _is_put_off(event) and (event.message or "").startswith(f"{name} does not take it now: ")
+        for event in case.events
+    )
+    came = case.entries[name].requests_seen if name in case.entries else 0
+    return came <= put_off and any((event.message or "").startswith(why) for event in case.events)
 
 
 def _expired_unasked(case: Case, books: Books) -> bool:
