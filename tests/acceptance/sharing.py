@@ -45,6 +45,8 @@ HANG_SECONDS, CALL_SECONDS = 75.0, 60
 COUNTED_SECONDS, WARM_SECONDS = 20.0, 2.0
 #: Orders at the one that hangs, and at the other: more than are sent in that time.
 AT_HANGING, AT_OTHER = 100, 6000
+#: Calls at once that the other one takes: more than there are threads, so that its orders wait for nothing but them.
+UNBOUNDED = 64
 #: Least share of the rate that the other one has beside one that does not hang.
 LEAST_SHARE = 0.9
 #: Calls a minute that a provider takes, orders that wait for it, and minutes that are counted.
@@ -54,11 +56,14 @@ OFF = 0.1
 MINUTE_SECONDS = 60.0
 A, B = factories.SANDBOX, "other"
 ANSWER_SECONDS = 0.02
-NEW = """
+#: Seconds until the first check. It is the plan of an order that was placed, as the web writes it: a worker takes up by
+#: it what was not sent within the tries that a message has while its provider is busy.
+FIRST_CHECK_SECONDS = 600
+NEW = f"""
 INSERT INTO product_orders ("productId", "packageId", "userIdentifier", "providerId", provider_referans, status,
     "externalStatus", "nextCheckAt", "routeParams", "placedByGateway")
-SELECT 'game', '60', 'player' || n, %s, (%s + n)::text, 'pending', 'not_sent', now() + interval '1 h',
-    '{"oyun": "1", "kupur": "60"}', true
+SELECT 'game', '60', 'player' || n, %s, (%s + n)::text, 'pending', 'not_sent',
+    now() + interval '{FIRST_CHECK_SECONDS} s', '{{"oyun": "1", "kupur": "60"}}', true
 FROM generate_series(1, %s) AS n
 """
 
@@ -232,10 +237,13 @@ def _rate_beside(run: Run, hung: Panel, other: Panel) -> float:
     """Orders a second that reach the other provider."""
     other.came_at.clear()
     with run.system(
-        hung.url, CALL_TIMEOUT=str(CALL_SECONDS), FIRST_CHECK_DELAY="600", ORDER_TIMEOUT="3600"
+        hung.url,
+        CALL_TIMEOUT=str(CALL_SECONDS),
+        FIRST_CHECK_DELAY=str(FIRST_CHECK_SECONDS),
+        ORDER_TIMEOUT="3600",
     ) as system:
         with factories.bound(run.postgres.url, pool_size=2):
-            factories.add_provider(B, other.url)
+            factories.add_provider(B, other.url, max_concurrency=UNBOUNDED)
         at_hung, at_other = run.place(system, A, AT_HANGING), run.place(system, B, AT_OTHER)
         every = AT_OTHER // AT_HANGING
         for number, order_id in enumerate(at_other):
@@ -254,7 +262,8 @@ def _rate_beside(run: Run, hung: Panel, other: Panel) -> float:
 def rates(run: Run) -> None:
     """Arrivals in each minute at a provider that takes so many; every order waits from the beginning."""
     panel = Panel()
-    with run.system(panel.url, FIRST_CHECK_DELAY="600", ORDER_TIMEOUT="3600") as system:
+    delay = str(FIRST_CHECK_SECONDS)
+    with run.system(panel.url, FIRST_CHECK_DELAY=delay, ORDER_TIMEOUT="3600") as system:
         with factories.bound(run.postgres.url, pool_size=2):
             factories.add_provider(A, panel.url, max_per_minute=A_MINUTE)
         ids = run.place(system, A, AT_LIMITED)
