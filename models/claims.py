@@ -28,6 +28,9 @@ ASKS = 2
 CODE_ASKS = 4
 #: Orders whose checks are planned so many seconds apart are asked about together.
 SAME_MOMENT_SECONDS = 0.5
+#: The first number of the advisory lock of a claim of many checks, the same in every version of the gateway; the second
+#: one is the provider's.
+TOGETHER_LOCK = 7_261_014
 #: Characters of a refusal on the timeline, so that the ids of both providers stand beside it.
 MAX_REASON = texts.TIMELINE - 200
 
@@ -267,7 +270,8 @@ def claim_checks(
 ) -> list[ClaimedCheck]:
     """Take up to `limit` open orders of a provider that are due and can be asked about in one question.
 
-    The given order is among the first; then those that are due longest. What another process holds is left to it.
+    The given order is among the first; then those that are due longest. What another process holds is left to it. Waits
+    for another claim of this provider.
     """
     values = {
         "id": order_id,
@@ -586,10 +590,15 @@ _GOES_TOGETHER = f"""o."nextCheckAt" <= now() + make_interval(secs => {SAME_MOME
       AND {IS_OPEN} AND {MAY_ASK} AND (o."externalOrderId" IS NOT NULL OR NOT %(many_need_number)s::boolean)
       AND (o."externalStatus" IS DISTINCT FROM 'pending' OR o."unknownCount" < %(asks)s)"""
 #: Uses idx_orders_planned: its cost follows the number of orders that are due. What others hold is skipped, so that
-#: each order is in one question only.
+#: each order is in one question only. Claims of one provider take turns, some milliseconds each: else those that begin
+#: in the same moment share the orders among them, and ask many small questions instead of a few full ones.
 CLAIM_CHECKS = Prepared(f"""
-WITH named AS (
-    SELECT o.id FROM product_orders AS o WHERE o.id = %(id)s::uuid AND {_GOES_TOGETHER} FOR UPDATE OF o SKIP LOCKED
+WITH turn AS MATERIALIZED (
+    SELECT pg_advisory_xact_lock({TOGETHER_LOCK}, hashtext(%(provider)s::text)) AS taken
+), named AS (
+    SELECT o.id FROM product_orders AS o
+    WHERE (SELECT turn.taken IS NOT NULL FROM turn) AND o.id = %(id)s::uuid AND {_GOES_TOGETHER}
+    FOR UPDATE OF o SKIP LOCKED
 ), others AS (
     SELECT o.id FROM product_orders AS o
     WHERE o.id <> %(id)s::uuid AND o."nextCheckAt" IS NOT NULL AND {_GOES_TOGETHER}

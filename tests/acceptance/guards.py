@@ -3009,6 +3009,13 @@ GUARDS = [
         TOGETHER,
     ),
     Guard(
+        "claims of one provider's checks take turns",
+        "models/claims.py",
+        "WHERE (SELECT turn.taken IS NOT NULL FROM turn) AND o.id",
+        "WHERE o.id",
+        TOGETHER,
+    ),
+    Guard(
         "those that are due together are asked about together",
         "gateway/fulfilment/checking.py",
         "    if most > 1:\n",

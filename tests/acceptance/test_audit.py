@@ -395,3 +395,36 @@ def test_of_an_order_at_a_described_protocol(
         purchases=tuple(purchases),
     )
     assert list(audit.offences_of(case, Books({}, ORDER_TIMEOUT_SECONDS, ()))) == expected
+
+
+PUT_OFF = event(1, "dispatch", "pending", "not_sent", "sandbox does not take it now: Limit")
+NOT_BOOKED = [replace(refused(), times_refused=0, requests_seen=count) for count in (1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("said", "at_sandbox", "expected"),
+    [
+        ("sandbox refused our account: Wrong token; sending to backup", None, []),
+        ("sandbox is tired; sending to backup", None, [audit.REROUTED]),
+        ("sandbox is down: no answer; routed to backup", NOT_BOOKED[0], []),
+        ("sandbox is down: no answer; routed to backup", NOT_BOOKED[1], [audit.REROUTED]),
+    ],
+    ids=["our account", "nothing", "put off", "put off, and sent"],
+)
+def test_an_order_may_go_on_from_one_who_denies_our_account_or_puts_it_off(
+    said: str, at_sandbox: Order | None, expected: list[str]
+) -> None:
+    put_off = [PUT_OFF, PASSED_OVER[2]] if at_sandbox else []
+    events = [
+        *PLACED[:2],
+        *put_off,
+        event(2, "dispatch", "pending", "pending", said),
+        TO_BACKUP[-1],
+        COMPLETED,
+    ]
+    told_of = [notification("completed")]
+    entries = {"backup": bought(asked_at=2)} | ({"sandbox": at_sandbox} if at_sandbox else {})
+    case = Case(
+        row(**AT_BACKUP), entries, events, told_of, [heard(told_of[0], 5.0)], spoken=Spoken("digiflazz")
+    )
+    assert list(audit.offences_of(case, Books({}, ORDER_TIMEOUT_SECONDS, ()))) == expected

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
+from models.outcome import ACCOUNT_MARK
 from models.status import RANKS
 from tests import factories
 from tests.acceptance.storm.books import BY_HAND, FINAL, Books, Case, Event, was_delivered
@@ -250,19 +251,26 @@ def _rerouted_without_refusal(case: Case) -> bool:
 
 
 def _refused(case: Case, name: str) -> bool:
-    if case.spoken.is_described and any(
-        (e.message or "").startswith(f"{name} refused: ") for e in case.events
-    ):
+    refusals = (f"{name} refused: ", f"{name} {ACCOUNT_MARK}: ")
+    if case.spoken.is_described and any((e.message or "").startswith(refusals) for e in case.events):
         return True  # one who denies our account has no entry of the order
     return name in case.entries and case.entries[name].times_refused > 0
 
 
 def _never_had(case: Case, name: str) -> bool:
-    """The provider's book does not know the order, and the timeline says what kept it from there."""
+    """The provider's book does not know the order, and the timeline says what kept it from there.
+
+    Or it was sent the order, and each time did not take it just then.
+    """
     why = tuple(
         f"{name} {words}" for words in ("is down: ", "is paused by ", "was not reached: ", "has no balance")
     )
-    return name not in case.entries and any((event.message or "").startswith(why) for event in case.events)
+    put_off = sum(
+        _is_put_off(event) and (event.message or "").startswith(f"{name} does not take it now: ")
+        for event in case.events
+    )
+    came = case.entries[name].requests_seen if name in case.entries else 0
+    return came <= put_off and any((event.message or "").startswith(why) for event in case.events)
 
 
 def _expired_unasked(case: Case, books: Books) -> bool:

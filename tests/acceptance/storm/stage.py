@@ -48,6 +48,9 @@ PACE = {
     "CALLBACK_TRUST": "5",
     "LOG_LEVEL": "warning",
 }
+#: Where asking may buy, no question begins while another may be under way: for as long as a call can take, and 5
+#: seconds more. An order must be asked about some times before it fails, as it is in a day; a call is slow for 4.
+PACE_WHERE_ASKING_BUYS = {"CALL_TIMEOUT": "6"}
 
 
 class Stage:
@@ -212,6 +215,7 @@ def built(
             logs,
             providers[factories.SANDBOX],
             **PACE,
+            **(PACE_WHERE_ASKING_BUYS if spoken.traits.ask_buys else {}),
             **timeout,
             **told,
             **env,

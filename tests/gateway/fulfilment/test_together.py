@@ -9,17 +9,23 @@ import pytest
 from gateway.fulfilment import checking
 from gateway.fulfilment.permits import Busy
 from gateway.fulfilment.worker import CHECK, Worker
-from models import plans, provider_health
+from models import claims, plans, provider_health
 from models.claims import ASKS
 from models.db import database
 from tests import factories
 from tests.gateway.fulfilment.conftest import WorkerFor
 from tests.gateway.fulfilment.described import BULK, CUT, NUMBERED, Shop, opened
 from tests.gateway.fulfilment.orders import DAY, Queue, age, events, go_down, put, row, status
+from tests.waiting import wait_until
 
 SANDBOX = factories.SANDBOX
 #: What asks by our references, and what asks by the shop's numbers.
 EACH = pytest.mark.parametrize("text", [BULK, NUMBERED], ids=["by our references", "by their numbers"])
+#: How many claims wait for their turn.
+WAITING_FOR_TURN = """
+SELECT count(*) FROM pg_locks AS l JOIN pg_database AS d ON d.oid = l.database
+WHERE l.locktype = 'advisory' AND NOT l.granted AND d.datname = current_database()
+"""
 
 pytestmark = pytest.mark.usefixtures("models")
 
@@ -227,6 +233,24 @@ def test_a_thousand_cost_twelve_questions_a_round_with_four_workers(
         assert set(asked(shop).values()) == {number}
         assert len(asked(shop)) == 1000
     assert not plans.due(1, None)
+
+
+def test_claims_that_begin_together_do_not_share_the_orders_among_them(worker: Worker, shop: Shop) -> None:
+    """They take turns, so that the first question is full; else each would hold its own order back from it."""
+    orders = waiting(shop, 100)
+    first = orders[:4]
+    with database.database.atomic():
+        database.rows(
+            "SELECT pg_advisory_xact_lock(%s, hashtext(%s))", (claims.TOGETHER_LOCK, factories.SANDBOX)
+        )
+        threads = [threading.Thread(target=checking.check, args=(worker, order)) for order in first]
+        for thread in threads:
+            thread.start()
+        wait_until(lambda: database.rows(WAITING_FOR_TURN)[0]["count"] == len(first))
+    for thread in threads:
+        thread.join()
+    assert shop.count("/ask") == 1
+    assert (len(asked(shop)), set(asked(shop).values())) == (100, {1})
 
 
 def work_off(workers: Sequence[Worker], orders: Sequence[str]) -> None:
