@@ -655,8 +655,15 @@ GUARDS = [
     Guard(
         "a cost that cannot be stored keeps no outcome from its order",
         "models/outcome.py",
-        "money if money is not None and abs(money) <= MAX_COST else None",
-        "amount",
+        "object.__setattr__(self, name, texts.clean_money(str(amount)))",
+        "object.__setattr__(self, name, amount)",
+        "tests/models/test_outcome.py",
+    ),
+    Guard(
+        "a cost that the storefront's column cannot hold keeps no outcome from its order",
+        "models/settle.sql",
+        "CASE WHEN abs(n.cost) <= {max_cost} THEN n.cost END",
+        "n.cost",
         "tests/models/test_outcome.py",
     ),
     Guard(
