@@ -2833,6 +2833,27 @@ GUARDS = [
         "tests/gateway/commands/test_protocols.py",
     ),
     Guard(
+        "what orders under way are known by is not replaced",
+        "gateway/commands/protocols.py",
+        "if count := protocols.orders_under_way(name):",
+        "if count := 0:",
+        "tests/gateway/commands/test_protocols.py",
+    ),
+    Guard(
+        "what a customer writes is never read as a provider's word",
+        f"{DESCRIBED}/speaker.py",
+        "            self._protocol.check_words(task)\n",
+        "",
+        f"tests/{DESCRIBED}/test_speaker.py",
+    ),
+    Guard(
+        "a token that a provider repeats is shown to nobody",
+        f"{DESCRIBED}/speaker.py",
+        '            masking.learn(values["token"])\n',
+        "",
+        f"tests/{DESCRIBED}/test_speaker.py",
+    ),
+    Guard(
         "a catalogue changes no route unless it is applied",
         "gateway/commands/importing.py",
         "        if apply:\n",

@@ -28,8 +28,17 @@ from gateway.providers.base import (
 )
 from gateway.providers.described import answers, requests, templates
 from gateway.providers.described.answers import Answer, Meant
-from gateway.providers.described.schema import Catalogue, Means, ProtocolFile, Request, Value
-from gateway.providers.described.templates import Made, Template
+from gateway.providers.described.patterns import Pattern
+from gateway.providers.described.schema import (
+    Catalogue,
+    Check,
+    Means,
+    Operation,
+    ProtocolFile,
+    Request,
+    Value,
+)
+from gateway.providers.described.templates import BadValue, Made, Template
 from models import texts
 from models.outcome import Outcome
 from models.provider import CALLBACK_SECRET, Provider
@@ -70,6 +79,8 @@ class Protocol:
         self.ACKNOWLEDGEMENT = Reply(reply.body, reply.status, reply.type) if reply else None
         many = file.check.many if file.check else None
         by_own_number = many is not None and many.by == "own"
+        #: What rules look for anywhere in a text.
+        self._words = tuple(dict.fromkeys(_words(file)))
         self.TRAITS = self.traits = Traits(**dict(file.traits), many_by_own_number=by_own_number)
 
     def reference(self, task: Task) -> str:
@@ -77,6 +88,15 @@ class Protocol:
         return self.file.reference.make.fill(
             {"referans": task.referans, "created_at": _moment(task.created_at)}
         )
+
+    def check_words(self, task: Task) -> None:
+        """Raises BadValue if the customer wrote what a rule takes for the provider's words: an answer may repeat it."""
+        inputs = task.inputs()
+        written = [text or "" for text in inputs.values()]
+        written += [f"{task.user_identifier}{task.extra_field or ''}"]
+        written += [players.fill(template, inputs) for template in task.field_map.values()]
+        if any(pattern.search(text) is not None for pattern in self._words for text in written):
+            raise BadValue("what the customer wrote is a word by which the provider's answers are read")
 
     def referans(self, reference: str) -> str | None:
         """Our reference in what the provider knows an order by; None if it is not one of ours."""
@@ -185,6 +205,15 @@ class Protocol:
             return Package(said["id"], said["name"], for_one, said.get("currency") or currency, params)
 
         return [package(line) for line in listed]
+
+
+def _words(file: ProtocolFile) -> Iterator[Pattern]:
+    for part in (file.send, file.check, file.callback, *file.steps.values()):
+        lines = part.lines if isinstance(part, Operation) else None
+        many = part.many.lines if isinstance(part, Check) and part.many else None
+        for rule in (rule for each in (part, lines, many) if each for rule in each.rules):
+            if rule.text and not rule.text.is_anchored:
+                yield rule.text
 
 
 def _but_of_callbacks(names: tuple[str, ...]) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from gateway import outbound
+from gateway.providers import kinds
 from gateway.providers.base import (
     About,
     CannotAsk,
@@ -27,6 +28,8 @@ from gateway.providers.base import (
 from gateway.providers.described import schema
 from gateway.providers.described.protocol import Protocol
 from gateway.providers.described.speaker import Speaker, Tokens
+from models import masking
+from models.masking import Known
 from models.outcome import Outcome
 from models.provider import Provider
 from models.status import ExternalStatus
@@ -320,6 +323,55 @@ def test_a_token_that_is_never_taken_is_not_now(server: Server) -> None:
     with pytest.raises(NotNow):
         speaker(server, with_token=True).send(TASKS[0])
     assert len(server.calls["/send"]) == 2
+
+
+@pytest.mark.parametrize(
+    "token", ["only-letters-no-digits", "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhYmNkZWYifQ.sig_na-ture"]
+)
+@pytest.mark.parametrize("operation", ["send", "check"])
+def test_a_token_that_a_provider_repeats_is_shown_to_nobody(
+    server: Server, token: str, operation: str
+) -> None:
+    said = {"s": "new", "message": f"the token {token} has no rights"}
+    server.says = {"/token": {"token": token, "seconds": 3600}, "/send": said, "/check": said}
+    with masking.knowing(Known(("k",))):
+        spoken = speaker(server, with_token=True)
+        if operation == "send":
+            with pytest.raises(InDoubt) as error:
+                spoken.send(TASKS[0])
+            text = error.value.text
+        else:
+            [learned] = spoken.check(TASKS[:1])
+            assert isinstance(learned, QuestionRefused)
+            text = learned.text
+    assert token.rpartition(".")[2] not in f"{text}{getattr(text, 'whole', '')}"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        ("12345", "gagal"),
+        ("12345gagal", None),
+        ("12345 GAG", "AL"),
+        ("SUKSES. SN: 1234", None),
+        ("1", "double"),
+    ],
+)
+def test_an_order_cannot_speak_for_the_provider(server: Server, written: tuple[str, str | None]) -> None:
+    """Servers of plain text repeat what the customer wrote: `gagal` would be a failure of what they have booked."""
+    kind = kinds.get("h2h_otomax")
+    names = (*kind.CREDENTIALS, "callback_secret")
+    account = Provider("p", "h2h_otomax", server.url, "protocol", dict.fromkeys(names, "x-1"))
+    user, extra = written
+    task = Task("482915736401852", user, extra, params={"product": "ML86"})
+    spoken = kind(account, outbound.Client())
+    with pytest.raises(Refused, match="not sent: what the customer wrote") as error:
+        spoken.send(task)
+    assert error.value.about is About.CUSTOMER and not error.value.is_certain
+    assert not server.calls
+    with pytest.raises(NoAnswer):
+        spoken.send(replace(task, user_identifier="12345", extra_field="6789"))
+    assert len(server.calls["/trx"]) == 1
 
 
 @pytest.mark.parametrize("says", [401, 500, {"error": "no"}, {"token": ""}, {"token": 5}])
