@@ -1,5 +1,6 @@
 """A protocol that a file describes: what calls it makes, and what comes of answers and callbacks. It calls nobody."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -27,7 +28,7 @@ from gateway.providers.base import (
     UnreadableCallback,
 )
 from gateway.providers.described import answers, requests, templates
-from gateway.providers.described.answers import Answer, Meant
+from gateway.providers.described.answers import Answer, Meant, Parts
 from gateway.providers.described.patterns import Pattern
 from gateway.providers.described.schema import (
     Catalogue,
@@ -53,6 +54,8 @@ STATUSES = {
     Means.FAILED: ExternalStatus.FAILED,
     Means.REVERSED: ExternalStatus.REVERSED,
 }
+#: Codes of currencies, as routes and orders name them.
+CURRENCY = re.compile(r"[A-Z][A-Z0-9]{2,9}")
 #: Digits of the longest wait that is kept to, in seconds.
 WAIT_DIGITS = 6
 
@@ -185,7 +188,7 @@ class Protocol:
         amount = _money(meant, "amount") if meant and meant.means is Means.OK else None
         if meant is None or amount is None:
             raise not_learned(meant, answer)
-        currency = meant.parts.get("currency") or self.CURRENCY or provider.currency or ""
+        currency = _currency(meant.parts, self.CURRENCY or provider.currency) or ""
         return Balance(amount, currency, meant.parts.get("message"))
 
     def packages(
@@ -202,7 +205,15 @@ class Protocol:
             price = texts.clean_money(said.get("price", ""))
             for_one = price / described.price_for if price is not None else None
             params = {name: place.text_in(line) for name, place in described.params.items()}
-            return Package(said["id"], said["name"], for_one, said.get("currency") or currency, params)
+            # A price in a currency that is not known is none.
+            in_currency = _currency(said, currency)
+            return Package(
+                said["id"],
+                said["name"],
+                for_one if in_currency is not None else None,
+                in_currency or "",
+                params,
+            )
 
         return [package(line) for line in listed]
 
@@ -243,6 +254,14 @@ def _always_sent(part: Any) -> Iterator[str]:
             yield from _always_sent(each)
 
 
+def _currency(parts: Parts, otherwise: str | None) -> str | None:
+    """The code of the currency that an answer says, in capitals; None for other words. `otherwise` if it says none."""
+    code = parts.get("currency", "").upper()
+    if not code:
+        return otherwise
+    return code if CURRENCY.fullmatch(code) else None
+
+
 def _money(meant: Meant, part: str) -> Any:
     return texts.clean_money(meant.parts[part]) if part in meant.parts else None
 
@@ -267,7 +286,7 @@ def _outcome(
         receipt=parts.get("receipt"),
         message=parts.get("message"),
         cost=_money(meant, "cost"),
-        currency=parts.get("currency") or currency,
+        currency=_currency(parts, currency),
         remaining=_money(meant, "remaining"),
         is_partial=is_part and is_delivered,
         failure_reason=_failure_reason(status, meant.rule.about),

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -287,6 +288,49 @@ def test_without_its_own_number_an_order_cannot_be_asked_about(server: Server) -
     assert isinstance(unknown, CannotAsk)
     assert isinstance(known, QuestionRefused | Outcome)
     assert len(server.calls["/check"]) == 1
+
+
+CATALOGUE = """
+[catalogue]
+path = "/list"
+packages = { id = "id", name = "id", price = "price", currency = "in", params = { product = "id" } }
+rules = [{ where = { "type(@)" = "array" }, means = "ok" }]
+[balance]
+path = "/money"
+read = { amount = "amount", currency = "in" }
+rules = [{ where = { "type(amount)" = "string" }, means = "ok" }]
+"""
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "has_price"),
+    [
+        ("usd", "USD", True),
+        (" Usd ", "USD", True),
+        ("", "EUR", True),
+        ("$", "", False),
+        ("Türk Lirası", "", False),
+    ],
+)
+def test_a_currency_is_a_code_and_a_price_in_any_other_words_is_none(
+    server: Server, said: str, code: str, has_price: bool
+) -> None:
+    """`usd` and `USD` would be two currencies to whatever compares prices; `$` may be any of twenty."""
+    server.says = {
+        "/list": [{"id": "9", "price": "1.50", "in": said}],
+        "/money": {"amount": "1.250.000.000,50", "in": said},
+        "/send": {"s": "sent", "id": 7, "cost": "1.50", "in": said},
+    }
+    text = FILE.replace("BY", "reference").replace("TRACES", "reference").replace("TOP", 'currency = "EUR"')
+    text = text.replace('read = { own = "id" }', 'read = { own = "id", cost = "cost", currency = "in" }')
+    text = text.replace('headers = { Authorization = "Bearer {token}" }', "") + CATALOGUE
+    account = Provider("p", "t", server.url, "none", {"key": "k"})
+    spoken = Speaker(Protocol("t", schema.load(text, "t.toml")), account, outbound.Client(), tokens=Tokens())
+    [package] = spoken.catalogue()
+    assert (package.currency, package.price) == (code, Decimal("1.50") if has_price else None)
+    assert (spoken.balance().currency, spoken.balance().amount) == (code, Decimal("1250000000.50"))
+    outcome = spoken.send(TASKS[0])
+    assert (outcome.currency or "", outcome.cost) == (code, Decimal("1.50"))
 
 
 def test_one_token_for_many_threads(server: Server) -> None:
