@@ -76,11 +76,14 @@ class Means(StrEnum):
     TOKEN_EXPIRED = "token_expired"  # noqa: S105
 
 
-def _seconds(value: object) -> float:
-    """`90d`, `12h`, `5m` or `30s`."""
-    if not isinstance(value, str) or not value[:-1].isdecimal() or value[-1:] not in UNITS:
+def _seconds(value: object, most: str) -> float:
+    """`90d`, `12h`, `5m` or `30s`, and not longer than `most`."""
+    if not isinstance(value, str) or not re.fullmatch(r"[0-9]{1,6}[smhd]", value):
         raise ValueError("must be a duration in quotes, such as 90d, 12h, 5m or 30s")
-    return int(value[:-1]) * UNITS[value[-1]]
+    seconds = int(value[:-1]) * UNITS[value[-1]]
+    if most != value and seconds > _seconds(most, most):
+        raise ValueError(f"must be at most {most}")
+    return seconds
 
 
 def _listed(value: Any) -> list[Any]:
@@ -117,7 +120,10 @@ Text = Annotated[Template, BeforeValidator(Template), AfterValidator(_names_know
 FilterList = Annotated[Filters, BeforeValidator(Filters), AfterValidator(_names_known)]
 Place = Annotated[Path, BeforeValidator(Path)]
 Search = Annotated[Pattern, BeforeValidator(Pattern)]
-Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
+#: Of a call, for which a worker waits; of a wait until the next one; and of the time in which may be asked, in seconds.
+CallTime = Annotated[float, BeforeValidator(partial(_seconds, most="5m")), Field(gt=0)]
+Wait = Annotated[float, BeforeValidator(partial(_seconds, most="1d")), Field(gt=0)]
+Period = Annotated[float, BeforeValidator(partial(_seconds, most="3650d")), Field(gt=0)]
 Flag = Annotated[bool, Field(strict=True)]
 Count = Annotated[int, Field(strict=True, ge=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
@@ -238,7 +244,7 @@ class Rule(_Part):
     means: Means
     about: About = About.ORDER
     lacks_balance: Flag = False
-    retry_after: Seconds | None = None
+    retry_after: Wait | None = None
     read: Read | None = None
     then: Annotated[str, AfterValidator(partial(_is_known, kind="step"))] | None = None
 
@@ -419,9 +425,9 @@ class TraitsPart(_Part):
 
     traces: Traces
     ask_buys: Flag = False
-    ask_within_seconds: Seconds | None = Field(None, alias="ask_within")
+    ask_within_seconds: Period | None = Field(None, alias="ask_within")
     max_check: Annotated[Count, Field(le=1000)] = 1
-    timeout_seconds: Seconds | None = Field(None, alias="timeout")
+    timeout_seconds: CallTime | None = Field(None, alias="timeout")
     max_quantity: Annotated[Count, Field(le=1000)] = 1
 
 

@@ -139,6 +139,25 @@ BAD = [
         'url = "https://x.example/?id={user}"',
         "f.toml:23: check: `url` is not encoded, so it takes nothing of an order, such as `user`",
     ),
+    # A worker waits for a call, and dates end.
+    *(
+        (
+            'traces = "reference"',
+            f'traces = "reference"\n{key} = "{value}"',
+            f"f.toml:8: traits.{key}: must be {told}",
+        )
+        for key, value, told in (
+            ("timeout", "6m", "at most 5m"),
+            ("timeout", "9999d", "at most 5m"),
+            ("ask_within", "3651d", "at most 3650d"),
+            ("ask_within", "9999999999999d", "a duration"),
+        )
+    ),
+    (
+        'means = "sent"',
+        'means = "sent"\nretry_after = "25h"',
+        "f.toml:19: send.rules.0.retry_after: must be at most 1d",
+    ),
     # What a file says is taken as it stands: `"50"` is no number, and `"yes"` is neither true nor false.
     *(
         (
