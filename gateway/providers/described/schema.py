@@ -76,6 +76,15 @@ class Means(StrEnum):
     TOKEN_EXPIRED = "token_expired"  # noqa: S105
 
 
+#: What an answer may mean of which nothing is said.
+UNDECIDED = frozenset(
+    {
+        *(Means.PROCESSING, Means.IN_DOUBT, Means.NO_ANSWER, Means.NOTHING_LEARNED),
+        *(Means.OK, Means.ASK, Means.PING),
+    }
+)
+
+
 def _seconds(value: object, most: str) -> float:
     """`90d`, `12h`, `5m` or `30s`, and not longer than `most`."""
     if not isinstance(value, str) or not re.fullmatch(r"[0-9]{1,6}[smhd]", value):
@@ -253,6 +262,16 @@ class Rule(_Part):
         known = {*Read.model_fields, *Codes.model_fields}
         if unknown := [name for name in (self.text.groups if self.text else ()) if name not in known]:
             raise ValueError(f"has the group `{unknown[0]}`, which is not a part of `read` or of `codes`")
+        return self
+
+    @model_validator(mode="after")
+    def _decides_by_what_is_said(self) -> Self:
+        is_anything = not self.where and self.text is None and all(each[0] == "5" for each in self.http)
+        if is_anything and self.means not in UNDECIDED:
+            of = "a status 5xx" if self.http else "any answer"
+            raise ValueError(
+                f"takes {of} for `{self.means}`, also one that a server in between has made; say what stands in it"
+            )
         return self
 
 

@@ -131,6 +131,7 @@ REFUSED = {
         [SENT | {"expect": {"result": "failed"}}],
         "1 exchange of 1 not read as expected",
     ),
+    "a sample that expects nothing": (None, [SENT | {"expect": {"note": None}}], "expects no `result`"),
     "no samples": (None, None, "has no sample exchanges"),
     "an empty list": (None, [], "not a list of objects"),
     "samples without a send": (None, [SENT | {"op": "balance"}], "has no balance"),

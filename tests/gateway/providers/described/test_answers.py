@@ -39,22 +39,23 @@ def meant(body: object, http: int = 200, expects: str = "auto", **described: Any
 
 
 def rule(means: str, **said: Any) -> dict[str, Any]:
-    return {"means": means, **said}
+    has_condition = {"http", "where", "text"} & said.keys()
+    return {"means": means, **({} if has_condition else {"http": 200}), **said}
 
 
 def test_the_first_rule_that_fits_counts() -> None:
     rules = [
-        rule("failed", http=500),
+        rule("failed", http=410),
         rule("refused", where={"code": [1, 2], "status": "ERROR"}),
         rule("sent", where={"status": ["ok", "fine"]}),
-        rule("in_doubt"),
+        rule("in_doubt", text=""),
     ]
     said = [
         ({"code": 1, "status": "error"}, 200, Means.REFUSED),
         ({"code": "2", "status": " Error "}, 200, Means.REFUSED),
         ({"code": 3, "status": "error"}, 200, Means.IN_DOUBT),
         ({"status": "FINE"}, 200, Means.SENT),
-        ({"status": "FINE"}, 500, Means.FAILED),
+        ({"status": "FINE"}, 410, Means.FAILED),
         ({}, 200, Means.IN_DOUBT),
     ]
     for body, http, means in said:

@@ -6,6 +6,7 @@ import pytest
 
 from gateway.providers.described import schema
 from gateway.providers.described.located import line_of
+from gateway.providers.described.schema import Means
 from tests.gateway.providers.parties import DESCRIBED, load
 
 GOOD = """title = "T"
@@ -138,6 +139,21 @@ BAD = [
         'path = "/check"',
         'url = "https://x.example/?id={user}"',
         "f.toml:23: check: `url` is not encoded, so it takes nothing of an order, such as `user`",
+    ),
+    # What no rule matches is never a refusal, and nobody makes it one.
+    *(
+        (
+            'where = { status = "ok" }\nmeans = "sent"',
+            f'{condition}means = "{means}"',
+            f"f.toml:16: send.rules.0: takes {told} for `{means}`",
+        )
+        for means in Means
+        if means not in schema.UNDECIDED
+        for condition, told in (
+            ("", "any answer"),
+            ('http = "5xx"\n', "a status 5xx"),
+            ("http = [502, 503]\n", "a status 5xx"),
+        )
     ),
     # A worker waits for a call, and dates end.
     *(
