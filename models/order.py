@@ -13,7 +13,7 @@ from models.codes import Code
 from models.db import database, pins, receiver, sealed, sql
 from models.db.prepared import Prepared
 from models.masking import Known, ProviderText
-from models.outcome import Arrival, as_json, order_owner, owner
+from models.outcome import MAX_COST, Arrival, as_json, order_owner, owner
 from models.route import HAS_NO_CODES
 from models.status import GRAVE, IS_OURS, LOWERED, READ, Result, kind_in_sql, rank_in_sql
 
@@ -399,6 +399,7 @@ _SETTLE = partial(
     grave=GRAVE,
     timeline=str(texts.TIMELINE),
     last_message=str(texts.LAST_MESSAGE),
+    max_cost=str(MAX_COST),
 )
 SETTLE = _SETTLE(
     returned="o.*",

@@ -20,7 +20,7 @@ MAX_RECEIPT = 1_000
 MAX_CURRENCY = 10
 #: Characters of a provider's own number.
 MAX_EXTERNAL_ID = 255
-#: Largest cost that "costAmount", numeric(10,2), stores.
+#: Largest cost that "costAmount", numeric(10,2), stores; a larger one is in "gatewayCostAmount" alone.
 MAX_COST = 10**8 - 1
 
 
@@ -65,9 +65,7 @@ class Outcome:
             object.__setattr__(self, "receipt", texts.clean(receipt, MAX_RECEIPT) or None)
         for name in ("cost", "remaining"):
             if (amount := getattr(self, name)) is not None:
-                money = texts.clean_money(str(amount))
-                kept = money if money is not None and abs(money) <= MAX_COST else None
-                object.__setattr__(self, name, kept)
+                object.__setattr__(self, name, texts.clean_money(str(amount)))
         if self.currency is not None:
             currency = texts.visible(self.currency).strip()
             object.__setattr__(self, "currency", currency if 0 < len(currency) <= MAX_CURRENCY else None)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from models.db import database
 from models.db.prepared import Prepared
+from models.status import IS_OPEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,16 @@ def names() -> list[str]:
     return [row["name"] for row in database.rows("SELECT name FROM referans.protocols ORDER BY name")]
 
 
+def orders_under_way(name: str) -> int:
+    """How many orders that are not final were given to providers that speak it."""
+    return int(database.rows(UNDER_WAY, (name,))[0]["n"])
+
+
+UNDER_WAY = f"""
+SELECT count(*) AS n FROM product_orders AS o
+WHERE (o."nextCheckAt" IS NOT NULL OR o.attention IS NOT NULL) AND {IS_OPEN} AND o."externalStatus" <> 'not_sent'
+    AND o."providerId" IN (SELECT p.id FROM referans.providers AS p WHERE p.adapter = %s)
+"""
 ADD = """
 INSERT INTO referans.protocols (name, file, samples) VALUES (%s, %s, %s)
 ON CONFLICT (name) DO UPDATE SET file = excluded.file, samples = excluded.samples, added_at = now()

@@ -524,7 +524,7 @@ moved AS (
         END,
         "costAmount" = CASE
             WHEN n.is_former OR NOT n.is_ours THEN o."costAmount"
-            ELSE COALESCE(n.cost, o."costAmount")
+            ELSE COALESCE(CASE WHEN abs(n.cost) <= {max_cost} THEN n.cost END, o."costAmount")
         END,
         "costCurrency" = CASE
             WHEN n.is_former OR NOT n.is_ours THEN o."costCurrency"

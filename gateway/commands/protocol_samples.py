@@ -51,6 +51,8 @@ def run(protocol: Protocol, exchanges: Sequence[Mapping[str, Any]]) -> list[Ran]
 def _run(protocol: Protocol, exchange: Mapping[str, Any]) -> Ran:
     try:
         name, op, expected = exchange["name"], exchange["op"], exchange["expect"]
+        if "result" not in expected:
+            raise BadSample(f"the exchange {name!r} expects no `result`, so that it proves nothing")
         if op == "callback":
             read, differences = _callback(protocol, exchange), list[str]()
         else:

@@ -12,8 +12,11 @@ from gateway.commands.context import Problem, gateway
 from gateway.commands.protocol_files import Found
 from gateway.commands.protocol_samples import Ran
 from gateway.providers import kinds
-from gateway.providers.base import Kind
+from gateway.providers.base import Kind, Traces
+from gateway.providers.described import schema
 from gateway.providers.described.kind import Described
+from gateway.providers.described.patterns import Pattern
+from gateway.providers.described.schema import ProtocolFile
 from models import protocols
 
 app = typer.Typer(help="Protocols: the languages that providers speak.", no_args_is_help=True)
@@ -218,8 +221,8 @@ def add(
     """Store a protocol file and its sample exchanges in the database, so that every process has it within 2 seconds.
 
     It is refused unless every exchange is read as expected, and at least one is a send. A file of this name that was
-    added before is replaced; orders under way are asked about by the new one. No name of a protocol that comes with the
-    gateway is taken.
+    added before is replaced; orders under way are asked about by the new one, so that it is refused while there are
+    any that it would ask for in another way. No name of a protocol that comes with the gateway is taken.
 
     \b
     Example: gateway protocols add mine.toml
@@ -244,6 +247,7 @@ def add(
     if not any(each.op == "send" for each in ran):
         raise Problem(f"none of the exchanges is a send, so that {name} was not added")
     with gateway():
+        _check_open_orders(name, found.protocol)
         is_new = protocols.add(name, found.file, found.samples or "")
     if json:
         return printing.as_json({"name": name, "exchanges": len(ran), "is_new": is_new})
@@ -251,6 +255,33 @@ def add(
         f"Protocol {name} is {'added' if is_new else 'replaced'}; every process has it within 2 seconds."
     )
     printing.say(f"Next: gateway providers add ID --adapter {name} --base-url https://…")
+
+
+def _check_open_orders(name: str, new: Described) -> None:
+    """Raises Problem if orders are under way that the provider would be asked for under another number than it has.
+
+    It would say that it does not know them, and they would be sent once more.
+    """
+    text = protocols.file(name)
+    try:
+        former = _known_by(schema.load(text, name)) if text else None
+    except schema.BadFile:
+        return
+    if former in (None, _known_by(new.file)):
+        return
+    if count := protocols.orders_under_way(name):
+        raise Problem(
+            f"{printing.counted(count, 'order')} under way would be asked for by another number, or in another way,"
+            f" than {name} says until now (`reference`, `traces`, `ask_buys`), and could be bought twice; pause the"
+            " providers until they are final, or give the file another name"
+        )
+
+
+def _known_by(file: ProtocolFile) -> tuple[str, str | None, Traces, bool]:
+    """What an order is known by to its provider, and what asking for it does."""
+    make, read = file.reference.make, file.reference.read
+    read_by = read.text if isinstance(read, Pattern) else read
+    return make.text, read_by, file.traits.traces, file.traits.ask_buys
 
 
 #: Of those that are code.

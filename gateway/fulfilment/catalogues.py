@@ -69,10 +69,10 @@ def compare(
     `names` are the parameters that every route to the provider has; a package is known again by those of them that the
     catalogue gives, or by all that it gives. Of packages that cannot be told apart by them the first counts.
     """
-    lines, met = list[Line](), set[int]()
+    lines, met, found = list[Line](), set[int](), _Leading(routes)
     for package in _distinct(packages, names):
         key, price = _key(package.params, names), _price(package, account)
-        leading = [number for number, each in enumerate(routes) if key and _leads(each, key)]
+        leading = found.by(key) if key else []
         met.update(leading)
         lines += [Line(_change(routes[each], price), package, routes[each], price) for each in leading]
         if not leading:
@@ -119,8 +119,21 @@ def _distinct(packages: Sequence[Package], names: Sequence[str]) -> Iterator[Pac
             yield package
 
 
-def _leads(route: ListedRoute, key: Mapping[str, str]) -> bool:
-    return all(route.params.get(name) == value for name, value in key.items())
+class _Leading:
+    """Finds routes by their parameters, of which a catalogue may have thousands, in one pass for each set of names."""
+
+    def __init__(self, routes: Sequence[ListedRoute]) -> None:
+        self._routes = routes
+        self._by_names: dict[tuple[str, ...], dict[tuple[str | None, ...], list[int]]] = {}
+
+    def by(self, key: Mapping[str, str]) -> list[int]:
+        """The numbers of the routes that have all of `key`."""
+        names = tuple(sorted(key))
+        if names not in self._by_names:
+            found = self._by_names[names] = {}
+            for number, each in enumerate(self._routes):
+                found.setdefault(tuple(each.params.get(name) for name in names), []).append(number)
+        return self._by_names[names].get(tuple(key[name] for name in names), [])
 
 
 def _price(package: Package, account: Provider) -> Cost | None:

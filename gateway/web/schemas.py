@@ -55,7 +55,7 @@ MAX_REFERENCE = 64
 #: Longest time that a request may wait for an order, in seconds.
 MAX_WAIT_SECONDS = 60
 #: An amount of money, and the code of its currency.
-AMOUNT, CURRENCY = r"^[0-9]{1,8}(\.[0-9]{1,6})?$", r"^[A-Z][A-Z0-9]{2,9}$"
+AMOUNT, CURRENCY = r"^[0-9]{1,12}(\.[0-9]{1,6})?$", r"^[A-Z][A-Z0-9]{2,9}$"
 #: How alike an unknown name and a known one must be, from 0 to 1, for the known one to be suggested.
 ALIKE = 0.8
 

@@ -655,8 +655,15 @@ GUARDS = [
     Guard(
         "a cost that cannot be stored keeps no outcome from its order",
         "models/outcome.py",
-        "money if money is not None and abs(money) <= MAX_COST else None",
-        "amount",
+        "object.__setattr__(self, name, texts.clean_money(str(amount)))",
+        "object.__setattr__(self, name, amount)",
+        "tests/models/test_outcome.py",
+    ),
+    Guard(
+        "a cost that the storefront's column cannot hold keeps no outcome from its order",
+        "models/settle.sql",
+        "CASE WHEN abs(n.cost) <= {max_cost} THEN n.cost END",
+        "n.cost",
         "tests/models/test_outcome.py",
     ),
     Guard(
@@ -2824,6 +2831,34 @@ GUARDS = [
         "if known and now < known.read_at + STORED_SECONDS:",
         "if known:",
         "tests/gateway/commands/test_protocols.py",
+    ),
+    Guard(
+        "no rule of a protocol file takes any answer for a decision",
+        f"{DESCRIBED}/schema.py",
+        "if is_anything and self.means not in UNDECIDED:",
+        "if False:",
+        f"tests/{DESCRIBED}/test_schema.py",
+    ),
+    Guard(
+        "what orders under way are known by is not replaced",
+        "gateway/commands/protocols.py",
+        "if count := protocols.orders_under_way(name):",
+        "if count := 0:",
+        "tests/gateway/commands/test_protocols.py",
+    ),
+    Guard(
+        "what a customer writes is never read as a provider's word",
+        f"{DESCRIBED}/speaker.py",
+        "            self._protocol.check_words(task)\n",
+        "",
+        f"tests/{DESCRIBED}/test_speaker.py",
+    ),
+    Guard(
+        "a token that a provider repeats is shown to nobody",
+        f"{DESCRIBED}/speaker.py",
+        '            masking.learn(values["token"])\n',
+        "",
+        f"tests/{DESCRIBED}/test_speaker.py",
     ),
     Guard(
         "a catalogue changes no route unless it is applied",

@@ -1,5 +1,6 @@
 """Where in a TOML text a key stands. Pure."""
 
+import re
 import tomllib
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -8,24 +9,34 @@ from typing import Any
 #: A key of a table, or a place in a list.
 Key = str | int
 
+#: What decides whether a line ends an assignment: texts, comments, brackets, and ends of lines.
+TOKEN = re.compile(
+    r'"""(?:\\.|[^\\])*?"{3,5}'
+    r"|'''.*?'{3,5}"
+    r'|"(?:\\.|[^"\\\n])*"'
+    r"|'[^'\n]*'|#[^\n]*|[\[\]{}\n]",
+    re.DOTALL,
+)
+
 
 def line_of(text: str, keys: Sequence[Key]) -> int:
-    """The line on which the last of `keys` begins that the text has."""
-    lines, found = text.split("\n"), present(tomllib.loads(text), keys)
-    end = bisect_left(
-        range(len(lines)), True, key=lambda count: present(_beginning(lines, count)[1], keys) == found
+    """The line on which the last of `keys` begins that the text has, which is valid TOML."""
+    lines, ends, found = text.split("\n"), _ends(text), present(tomllib.loads(text), keys)
+    number = bisect_left(
+        ends, True, key=lambda end: present(tomllib.loads("\n".join(lines[:end])), keys) == found
     )
-    return _beginning(lines, end - 1)[0] + 1
+    return (ends[number - 1] if number else 0) + 1
 
 
-def _beginning(lines: Sequence[str], count: int) -> tuple[int, Any]:
-    """The longest beginning of at most `count` lines that ends between two assignments, and what it says."""
-    for length in range(count, 0, -1):
-        try:
-            return length, tomllib.loads("\n".join(lines[:length]))
-        except tomllib.TOMLDecodeError:
-            continue
-    return 0, {}
+def _ends(text: str) -> list[int]:
+    """Numbers of lines after which the text is between two assignments, found in one pass."""
+    ends, line, depth = [0], 0, 0
+    for found in TOKEN.findall(text + "\n"):
+        line += found.count("\n")
+        depth += (found in ("[", "{")) - (found in ("]", "}"))
+        if found == "\n" and depth == 0:
+            ends.append(line)
+    return ends
 
 
 def present(tree: Any, keys: Sequence[Key]) -> list[Key]:

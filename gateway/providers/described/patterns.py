@@ -55,6 +55,9 @@ class Pattern:
             raise BadPattern(
                 "has too many repetitions that can share a text among them; begin it with `^`, or bound them: `.{0,80}`"
             )
+        self.text = text
+        #: Whether it looks at the beginning of a text alone.
+        self.is_anchored = is_anchored
         self.groups = compiled.groupindex
         self._compiled = re2.compile(text) if re2 else compiled
 

@@ -1,5 +1,6 @@
 """A protocol that a file describes: what calls it makes, and what comes of answers and callbacks. It calls nobody."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -27,9 +28,18 @@ from gateway.providers.base import (
     UnreadableCallback,
 )
 from gateway.providers.described import answers, requests, templates
-from gateway.providers.described.answers import Answer, Meant
-from gateway.providers.described.schema import Catalogue, Means, ProtocolFile, Request, Value
-from gateway.providers.described.templates import Made, Template
+from gateway.providers.described.answers import Answer, Meant, Parts
+from gateway.providers.described.patterns import Pattern
+from gateway.providers.described.schema import (
+    Catalogue,
+    Check,
+    Means,
+    Operation,
+    ProtocolFile,
+    Request,
+    Value,
+)
+from gateway.providers.described.templates import BadValue, Made, Template
 from models import texts
 from models.outcome import Outcome
 from models.provider import CALLBACK_SECRET, Provider
@@ -44,6 +54,8 @@ STATUSES = {
     Means.FAILED: ExternalStatus.FAILED,
     Means.REVERSED: ExternalStatus.REVERSED,
 }
+#: Codes of currencies, as routes and orders name them.
+CURRENCY = re.compile(r"[A-Z][A-Z0-9]{2,9}")
 #: Digits of the longest wait that is kept to, in seconds.
 WAIT_DIGITS = 6
 
@@ -70,6 +82,8 @@ class Protocol:
         self.ACKNOWLEDGEMENT = Reply(reply.body, reply.status, reply.type) if reply else None
         many = file.check.many if file.check else None
         by_own_number = many is not None and many.by == "own"
+        #: What rules look for anywhere in a text.
+        self._words = tuple(dict.fromkeys(_words(file)))
         self.TRAITS = self.traits = Traits(**dict(file.traits), many_by_own_number=by_own_number)
 
     def reference(self, task: Task) -> str:
@@ -77,6 +91,15 @@ class Protocol:
         return self.file.reference.make.fill(
             {"referans": task.referans, "created_at": _moment(task.created_at)}
         )
+
+    def check_words(self, task: Task) -> None:
+        """Raises BadValue if the customer wrote what a rule takes for the provider's words: an answer may repeat it."""
+        inputs = task.inputs()
+        written = [text or "" for text in inputs.values()]
+        written += [f"{task.user_identifier}{task.extra_field or ''}"]
+        written += [players.fill(template, inputs) for template in task.field_map.values()]
+        if any(pattern.search(text) is not None for pattern in self._words for text in written):
+            raise BadValue("what the customer wrote is a word by which the provider's answers are read")
 
     def referans(self, reference: str) -> str | None:
         """Our reference in what the provider knows an order by; None if it is not one of ours."""
@@ -165,7 +188,7 @@ class Protocol:
         amount = _money(meant, "amount") if meant and meant.means is Means.OK else None
         if meant is None or amount is None:
             raise not_learned(meant, answer)
-        currency = meant.parts.get("currency") or self.CURRENCY or provider.currency or ""
+        currency = _currency(meant.parts, self.CURRENCY or provider.currency) or ""
         return Balance(amount, currency, meant.parts.get("message"))
 
     def packages(
@@ -182,9 +205,26 @@ class Protocol:
             price = texts.clean_money(said.get("price", ""))
             for_one = price / described.price_for if price is not None else None
             params = {name: place.text_in(line) for name, place in described.params.items()}
-            return Package(said["id"], said["name"], for_one, said.get("currency") or currency, params)
+            # A price in a currency that is not known is none.
+            in_currency = _currency(said, currency)
+            return Package(
+                said["id"],
+                said["name"],
+                for_one if in_currency is not None else None,
+                in_currency or "",
+                params,
+            )
 
         return [package(line) for line in listed]
+
+
+def _words(file: ProtocolFile) -> Iterator[Pattern]:
+    for part in (file.send, file.check, file.callback, *file.steps.values()):
+        lines = part.lines if isinstance(part, Operation) else None
+        many = part.many.lines if isinstance(part, Check) and part.many else None
+        for rule in (rule for each in (part, lines, many) if each for rule in each.rules):
+            if rule.text and not rule.text.is_anchored:
+                yield rule.text
 
 
 def _but_of_callbacks(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -214,6 +254,14 @@ def _always_sent(part: Any) -> Iterator[str]:
             yield from _always_sent(each)
 
 
+def _currency(parts: Parts, otherwise: str | None) -> str | None:
+    """The code of the currency that an answer says, in capitals; None for other words. `otherwise` if it says none."""
+    code = parts.get("currency", "").upper()
+    if not code:
+        return otherwise
+    return code if CURRENCY.fullmatch(code) else None
+
+
 def _money(meant: Meant, part: str) -> Any:
     return texts.clean_money(meant.parts[part]) if part in meant.parts else None
 
@@ -238,7 +286,7 @@ def _outcome(
         receipt=parts.get("receipt"),
         message=parts.get("message"),
         cost=_money(meant, "cost"),
-        currency=parts.get("currency") or currency,
+        currency=_currency(parts, currency),
         remaining=_money(meant, "remaining"),
         is_partial=is_part and is_delivered,
         failure_reason=_failure_reason(status, meant.rule.about),

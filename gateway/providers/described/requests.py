@@ -72,11 +72,14 @@ def _filled(tree: Any, values: Values) -> Any:
         return [_filled(each, values) for each in tree]
     if not isinstance(tree, Mapping):
         return tree
-    return {
-        name.text.fill(values): _filled(each, values)
+    filled = [
+        (name.text.fill(values), _filled(each, values))
         for name, each in tree.items()
         if not (name.may_be_left_out and _is_empty(each, values))
-    }
+    ]
+    if len(found := dict(filled)) < len(filled):
+        raise BadValue("a field would be there twice")
+    return found
 
 
 def _number(text: str) -> int | float:

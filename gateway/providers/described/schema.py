@@ -3,8 +3,9 @@
 Reading a file compiles it: templates, paths and patterns are ready to be used, and what a part inherits is in it.
 """
 
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from functools import cached_property, partial
 from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar
@@ -39,6 +40,10 @@ VALUES = frozenset(
         *("references", "owns", "base_url", "now", "token", "method", "path", "body"),
     }
 )
+#: The name of an element of XML.
+ELEMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+#: Mistakes of a file that are told.
+MOST_TOLD = 20
 #: What names values.
 Named = TypeVar("Named", Template, Filters)
 #: Seconds of the units of a duration.
@@ -71,11 +76,23 @@ class Means(StrEnum):
     TOKEN_EXPIRED = "token_expired"  # noqa: S105
 
 
-def _seconds(value: object) -> float:
-    """`90d`, `12h`, `5m` or `30s`."""
-    if not isinstance(value, str) or not value[:-1].isdecimal() or value[-1:] not in UNITS:
+#: What an answer may mean of which nothing is said.
+UNDECIDED = frozenset(
+    {
+        *(Means.PROCESSING, Means.IN_DOUBT, Means.NO_ANSWER, Means.NOTHING_LEARNED),
+        *(Means.OK, Means.ASK, Means.PING),
+    }
+)
+
+
+def _seconds(value: object, most: str) -> float:
+    """`90d`, `12h`, `5m` or `30s`, and not longer than `most`."""
+    if not isinstance(value, str) or not re.fullmatch(r"[0-9]{1,6}[smhd]", value):
         raise ValueError("must be a duration in quotes, such as 90d, 12h, 5m or 30s")
-    return int(value[:-1]) * UNITS[value[-1]]
+    seconds = int(value[:-1]) * UNITS[value[-1]]
+    if most != value and seconds > _seconds(most, most):
+        raise ValueError(f"must be at most {most}")
+    return seconds
 
 
 def _listed(value: Any) -> list[Any]:
@@ -112,7 +129,12 @@ Text = Annotated[Template, BeforeValidator(Template), AfterValidator(_names_know
 FilterList = Annotated[Filters, BeforeValidator(Filters), AfterValidator(_names_known)]
 Place = Annotated[Path, BeforeValidator(Path)]
 Search = Annotated[Pattern, BeforeValidator(Pattern)]
-Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
+#: Of a call, for which a worker waits; of a wait until the next one; and of the time in which may be asked, in seconds.
+CallTime = Annotated[float, BeforeValidator(partial(_seconds, most="5m")), Field(gt=0)]
+Wait = Annotated[float, BeforeValidator(partial(_seconds, most="1d")), Field(gt=0)]
+Period = Annotated[float, BeforeValidator(partial(_seconds, most="3650d")), Field(gt=0)]
+Flag = Annotated[bool, Field(strict=True)]
+Count = Annotated[int, Field(strict=True, ge=1)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
 
 
@@ -125,7 +147,7 @@ class Value(_Part):
 
     text: Text
     filters: FilterList = Field(Filters(), alias="as")
-    number: bool = False
+    number: Flag = False
 
     def fill(self, values: templates.Values) -> str:
         """As text. Raises templates.BadValue."""
@@ -176,7 +198,7 @@ class Decryption(_Part):
 
     key: Filled
     iv: Filled
-    base64: Annotated[int, Field(ge=1, le=3)] = 1
+    base64: Annotated[Count, Field(le=3)] = 1
 
 
 class _Places(_Part):
@@ -230,8 +252,8 @@ class Rule(_Part):
     text_of: Place | None = None
     means: Means
     about: About = About.ORDER
-    lacks_balance: bool = False
-    retry_after: Seconds | None = None
+    lacks_balance: Flag = False
+    retry_after: Wait | None = None
     read: Read | None = None
     then: Annotated[str, AfterValidator(partial(_is_known, kind="step"))] | None = None
 
@@ -240,6 +262,16 @@ class Rule(_Part):
         known = {*Read.model_fields, *Codes.model_fields}
         if unknown := [name for name in (self.text.groups if self.text else ()) if name not in known]:
             raise ValueError(f"has the group `{unknown[0]}`, which is not a part of `read` or of `codes`")
+        return self
+
+    @model_validator(mode="after")
+    def _decides_by_what_is_said(self) -> Self:
+        is_anything = not self.where and self.text is None and all(each[0] == "5" for each in self.http)
+        if is_anything and self.means not in UNDECIDED:
+            of = "a status 5xx" if self.http else "any answer"
+            raise ValueError(
+                f"takes {of} for `{self.means}`, also one that a server in between has made; say what stands in it"
+            )
         return self
 
 
@@ -251,7 +283,7 @@ class Lines(_Part):
 
     each: Place | None = None
     keys: Literal["own", "reference"] | None = None
-    alone: bool = False
+    alone: Flag = False
     read: Read = Read()
     codes: Codes | None = None
     rules: list[Rule] = []
@@ -276,7 +308,25 @@ class Request(_Part):
             raise ValueError("a request has either `json`, or `form` or `xml`")
         if self.xml is not None and len(self.xml) != 1:
             raise ValueError("`xml` has exactly one outermost element")
+        if self.xml is not None and (wrong := next(_wrong_elements(self.xml), None)):
+            raise ValueError(
+                f"`{wrong}` is no name of an element; a name takes letters, digits, `_`, `-` and `.`"
+            )
+        if self.url and (joined := sorted(filter(_is_of_order, self.url.names))):
+            raise ValueError(f"`url` is not encoded, so it takes nothing of an order, such as `{joined[0]}`")
         return self
+
+
+def _is_of_order(name: str) -> bool:
+    return name != "base_url" and not name.startswith(("credentials.", "params."))
+
+
+def _wrong_elements(tree: Any) -> Iterator[str]:
+    """Names in XML that are none as they stand: a value in one could become further elements."""
+    for name, each in tree.items() if isinstance(tree, Mapping) else ():
+        if not ELEMENT.fullmatch(name.text.text):
+            yield name.text.text
+        yield from _wrong_elements(each)
 
 
 class Operation(Request):
@@ -336,7 +386,7 @@ class Packages(_Places):
     id: Place
     name: Place
     price: Place | None = None
-    price_for: Annotated[int, Field(ge=1)] = 1
+    price_for: Count = 1
     currency: Place | None = None
     params: dict[str, Place] = {}
 
@@ -354,9 +404,9 @@ class Verify(_Part):
     field: Place | None = None
     prefix: str = ""
     equals: Filled | None = None
-    token: bool = False
-    standard_webhooks: bool = False
-    covers_state: bool = True
+    token: Flag = False
+    standard_webhooks: Flag = False
+    covers_state: Flag = True
     timestamp: Filled | None = None
 
     @model_validator(mode="after")
@@ -372,7 +422,7 @@ class Verify(_Part):
 class Reply(_Part):
     """What the sender of a callback waits for."""
 
-    status: Annotated[int, Field(ge=200, le=299)] = 200
+    status: Annotated[Count, Field(ge=200, le=299)] = 200
     body: str = ""
     type: str = "text/plain"
 
@@ -393,11 +443,11 @@ class TraitsPart(_Part):
     """What the core must know of the protocol, by the names of `base.Traits`."""
 
     traces: Traces
-    ask_buys: bool = False
-    ask_within_seconds: Seconds | None = Field(None, alias="ask_within")
-    max_check: Annotated[int, Field(ge=1, le=1000)] = 1
-    timeout_seconds: Seconds | None = Field(None, alias="timeout")
-    max_quantity: Annotated[int, Field(ge=1, le=1000)] = 1
+    ask_buys: Flag = False
+    ask_within_seconds: Period | None = Field(None, alias="ask_within")
+    max_check: Annotated[Count, Field(le=1000)] = 1
+    timeout_seconds: CallTime | None = Field(None, alias="timeout")
+    max_quantity: Annotated[Count, Field(le=1000)] = 1
 
 
 class Reference(_Part):
@@ -452,7 +502,7 @@ def load(text: str, name: str) -> ProtocolFile:
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise BadFile(f"{name}: is not valid TOML: {error}") from None
     except ValidationError as error:
-        found = [_line(text, name, said, each) for each in error.errors(include_url=False)]
+        found = [_line(text, name, said, each) for each in error.errors(include_url=False)[:MOST_TOLD]]
         raise BadFile("\n".join(found)) from None
 
 

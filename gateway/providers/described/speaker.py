@@ -26,6 +26,7 @@ from gateway.providers.described.answers import Answer, Meant
 from gateway.providers.described.protocol import STATUSES, WAIT_DIGITS, Protocol
 from gateway.providers.described.schema import Catalogue, Check, Many, Means, Operation, Request
 from gateway.providers.described.templates import BadValue, Made
+from models import masking
 from models.outcome import Outcome
 from models.provider import Provider
 
@@ -96,6 +97,7 @@ class Speaker:
         if task.quantity > most:
             raise Refused(f"not sent: the provider takes at most {most} in one order, not {task.quantity}")
         try:
+            self._protocol.check_words(task)
             meant, answer = self._ask(self._file.send, task)
         except BadValue as error:
             raise Refused(f"not sent: {error}", About.CUSTOMER, is_certain=False) from None
@@ -204,6 +206,7 @@ class Speaker:
             return self._request(request or operation, operation, values)
         for _ in range(2):
             values["token"] = self._tokens.get(self._account, lambda: self._new_token(service, values))
+            masking.learn(values["token"])
             answer = self._request(request or operation, operation, values)
             meant = answers.first(operation, answer, answer.tree, values)
             if meant is None or meant.means is not Means.TOKEN_EXPIRED:

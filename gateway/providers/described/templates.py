@@ -20,6 +20,8 @@ from gateway.providers import players
 PLACE = re.compile(r"\{([a-z_][\w.]*)((?:\|[a-z0-9_]+(?::[^{}|]*)?)*)\}")
 #: Characters of a template.
 MAX_TEMPLATE = 2_000
+#: Filters behind one value, and characters of what one makes; a callback, which some sign whole, has up to 64 Ki.
+MAX_FILTERS, MAX_VALUE = 12, 256 * 1024
 #: The high half of a UUID that is made of a reference of ours: version 4 by its form.
 UUID_HIGH = int.from_bytes(hashlib.sha256(b"referans").digest()[:8], "big") & ~0xF000 | 0x4000
 #: Bits of a reference in a UUID.
@@ -148,6 +150,8 @@ class Filters:
     def __init__(self, given: object = ()) -> None:
         if not isinstance(given, list | tuple) or not all(isinstance(each, str) for each in given):
             raise BadTemplate('must be a list of filters such as ["md5", "hex"]')
+        if len(given) > MAX_FILTERS:
+            raise BadTemplate(f"has more than {MAX_FILTERS} filters")
         self._steps = [(name, argument) for name, _, argument in (each.partition(":") for each in given)]
         for name, argument in self._steps:
             if name not in FILTERS:
@@ -167,6 +171,8 @@ class Filters:
                 raise
             except (ValueError, OverflowError):
                 raise BadValue(f"{name}: the value does not have the form that it takes") from None
+            if len(value) > MAX_VALUE:
+                raise BadValue(f"{name}: the value becomes too long")
         return _text(value)
 
 

@@ -1,6 +1,7 @@
 """A provider's catalogue, beside the routes to it."""
 
 import json
+import time
 from decimal import Decimal
 from typing import Any
 
@@ -124,6 +125,16 @@ def test_a_package_is_known_by_what_every_route_has() -> None:
     assert line.change is Change.SAME
     new, gone = catalogues.compare(SHOP, ["product"], [package("1", "USD", item="61")], [by_hand])
     assert (new.change, gone.change) == (Change.NEW, Change.GONE)
+
+
+def test_catalogues_of_thousands_of_packages_are_compared_at_once() -> None:
+    """Panels sell five thousand services, and the worker that reads their catalogue has other work."""
+    packages = [package("1", "USD", item=str(number)) for number in range(5_000)]
+    listed = [leading("1", product=str(number)) for number in range(5_000)]
+    began = time.process_time()
+    lines = catalogues.compare(SHOP, ["product"], packages, listed)
+    assert time.process_time() - began < 2
+    assert [each.change for each in lines] == [Change.SAME] * 5_000
 
 
 def test_a_package_without_parameters_leads_nowhere() -> None:

@@ -11,8 +11,9 @@ import pytest
 from gateway import outbound, providers
 from gateway.providers import kinds
 from gateway.providers.base import ProviderError
-from models import protocols, provider
+from models import protocols, provider, route
 from models.db import database
+from tests import factories
 
 from .conftest import Models, Run
 
@@ -130,6 +131,7 @@ REFUSED = {
         [SENT | {"expect": {"result": "failed"}}],
         "1 exchange of 1 not read as expected",
     ),
+    "a sample that expects nothing": (None, [SENT | {"expect": {"note": None}}], "expects no `result`"),
     "no samples": (None, None, "has no sample exchanges"),
     "an empty list": (None, [], "not a list of objects"),
     "samples without a send": (None, [SENT | {"op": "balance"}], "has no balance"),
@@ -232,6 +234,54 @@ def test_one_that_is_added_again_is_replaced_in_every_process(cli: Run, models: 
             time.sleep(kinds.STORED_SECONDS / 10)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        ('traces = "reference"', 'traces = "nothing"'),
+        ("[send]", '[reference]\nmake = "GW-{referans}"\n[send]'),
+        ('[check]\npath = "/orders/{reference}"', '[steps.a]\npath = "/a"'),
+    ],
+    ids=["traces", "reference", "asking buys"],
+)
+@pytest.mark.parametrize("status", ["pending", "sent"])
+def test_what_orders_under_way_are_known_by_is_not_replaced(
+    cli: Run, models: Models, shop: Path, change: tuple[str, str], status: str
+) -> None:
+    """Asked for under another number the provider does not know them, and they would be sent once more."""
+    cli("protocols", "add", str(shop))
+    with models():
+        provider.save(provider.Provider(factories.SANDBOX, "myshop", "https://shop.example", "none", {}))
+        route.add("*", "*", factories.SANDBOX, {"item": "60"})
+        order = factories.place()
+    changed = FILE.replace(*change)
+    if "steps" in changed:
+        changed = changed.replace('traces = "reference"', 'traces = "reference"\nask_buys = true')
+    assert changed != FILE
+    sample = {
+        **SENT,
+        "request": {**SENT["request"], "body": SENT["request"]["body"].replace("482", "GW-482")},
+    }
+    samples = shop.with_name("changed.json")
+    samples.write_text(json.dumps([sample if "GW-" in changed else SENT]))
+    shop.write_text(changed)
+
+    with models():
+        factories.put(order, externalStatus=status)
+    refused = cli("protocols", "add", str(shop), "--samples", str(samples))
+    assert refused.code == 1 and "1 order under way would be asked for by another number" in refused.err
+    with models():
+        stored = protocols.file("myshop")
+        assert stored and stored.strip() == FILE.strip()
+    # What asks in the same way takes its place.
+    shop.write_text(f'currency = "IDR"\n{FILE}')
+    assert cli("protocols", "add", str(shop)).code == 0
+
+    with models():
+        factories.put(order, externalStatus="completed")
+    shop.write_text(changed)
+    assert cli("protocols", "add", str(shop), "--samples", str(samples)).code == 0
+
+
 def test_a_stored_file_that_is_broken_breaks_no_other(cli: Run, models: Models, shop: Path) -> None:
     cli("protocols", "add", str(shop))
     with models():
@@ -284,7 +334,7 @@ def test_its_provider_can_be_called_and_routes_say_what_they_lack(
     assert "no catalogue" in cli("routes", "import", "shop").problem
     lacking = cli("routes", "add", "*", "*", "shop", "--param", "itm=60")
     assert lacking.code == 0
-    assert "refuses orders without --param item" in lacking.err
+    assert "refuses each order of this route until it has item" in lacking.err
     assert "has no use for --param itm" in lacking.err
     assert cli("routes", "add", "*", "*", "shop", "--param", "item=60").err == ""
 

@@ -99,7 +99,7 @@ A, B = {"amount": "1", "currency": "TRY"}, "x" * 41
         ("price", A | {"tax": "1"}, "/price/tax"),
         *[
             ("maxCost", A | {"amount": value}, "/maxCost/amount")
-            for value in (9.9, "-1", "1e3", "", "1.", "1" * 9, "١")
+            for value in (9.9, "-1", "1e3", "", "1.", "1" * 13, "١")
         ],
         *[
             ("maxCost", A | {"currency": value}, "/maxCost/currency")

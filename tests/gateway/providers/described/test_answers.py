@@ -19,7 +19,7 @@ from gateway.providers.base import (
 )
 from gateway.providers.described import answers, protocol
 from gateway.providers.described.answers import Answer, Meant, parse
-from gateway.providers.described.places import Path, word
+from gateway.providers.described.places import BadPath, Path, word
 from gateway.providers.described.schema import Means, Operation
 from models import masking
 from models.masking import Known
@@ -39,22 +39,23 @@ def meant(body: object, http: int = 200, expects: str = "auto", **described: Any
 
 
 def rule(means: str, **said: Any) -> dict[str, Any]:
-    return {"means": means, **said}
+    has_condition = {"http", "where", "text"} & said.keys()
+    return {"means": means, **({} if has_condition else {"http": 200}), **said}
 
 
 def test_the_first_rule_that_fits_counts() -> None:
     rules = [
-        rule("failed", http=500),
+        rule("failed", http=410),
         rule("refused", where={"code": [1, 2], "status": "ERROR"}),
         rule("sent", where={"status": ["ok", "fine"]}),
-        rule("in_doubt"),
+        rule("in_doubt", text=""),
     ]
     said = [
         ({"code": 1, "status": "error"}, 200, Means.REFUSED),
         ({"code": "2", "status": " Error "}, 200, Means.REFUSED),
         ({"code": 3, "status": "error"}, 200, Means.IN_DOUBT),
         ({"status": "FINE"}, 200, Means.SENT),
-        ({"status": "FINE"}, 500, Means.FAILED),
+        ({"status": "FINE"}, 410, Means.FAILED),
         ({}, 200, Means.IN_DOUBT),
     ]
     for body, http, means in said:
@@ -329,6 +330,35 @@ def test_a_meaning_that_is_no_outcome_is_an_error(means: Means) -> None:
     assert isinstance(sent, Refused) is (means is Means.REFUSED)
     assert isinstance(learned, UnknownReference) is (means is Means.UNKNOWN)
     assert not isinstance(learned, Refused)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("a | " * 125 + "a", "is longer than 500 characters"),
+        ("to_array(" * 40 + "a" + ")" * 40, ""),
+        ("[@,@]" + " | [@,@][]" * 4, "could repeat parts of the answer more than 16 times"),
+        ("to_string([" * 5 + "a" + "])" * 5, "could repeat parts of the answer more than 16 times"),
+        ("join(a, b)", "uses `join`"),
+        ("[?contains(['A', 'B', 'C', 'D', 'E', 'F', 'G', 'H', 'I', 'J', 'K', 'L'], status)]", ""),
+        ("{a: a, b: b, c: c} | [a, b, c]", ""),
+    ],
+)
+def test_a_path_makes_no_small_answer_large(text: str, told: str) -> None:
+    if not told:
+        assert Path(text)
+        return
+    with pytest.raises(BadPath) as error:
+        Path(text)
+    assert str(error.value).startswith(told)
+
+
+def test_a_path_meets_an_answer_that_is_nested_deeply() -> None:
+    tree: object = 1
+    for _ in range(100_000):
+        tree = [tree]
+    assert Path("a.to_string(@)").text_in({"a": tree}) == ""
+    assert Path("length(a[?@ == `[[1]]`]) == `0`").find({"a": [tree]}) in (True, None)
 
 
 TREES = st.recursive(

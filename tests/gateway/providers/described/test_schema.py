@@ -1,9 +1,12 @@
 """A protocol file that cannot work says in which file, on which line and at which key."""
 
+import time
+
 import pytest
 
 from gateway.providers.described import schema
 from gateway.providers.described.located import line_of
+from gateway.providers.described.schema import Means
 from tests.gateway.providers.parties import DESCRIBED, load
 
 GOOD = """title = "T"
@@ -124,6 +127,70 @@ BAD = [
     ),
     (
         "[send.query]",
+        '[send.xml]\n"a {params.product}" = "1"\n[send.query]',
+        "f.toml:9: send: `a {params.product}` is no",
+    ),
+    (
+        "[send.query]",
+        '[send.xml.a]\n"{user}" = "1"\n[send.query]',
+        "f.toml:9: send: `{user}` is no name of an element",
+    ),
+    (
+        'path = "/check"',
+        'url = "https://x.example/?id={user}"',
+        "f.toml:23: check: `url` is not encoded, so it takes nothing of an order, such as `user`",
+    ),
+    # What no rule matches is never a refusal, and nobody makes it one.
+    *(
+        (
+            'where = { status = "ok" }\nmeans = "sent"',
+            f'{condition}means = "{means}"',
+            f"f.toml:16: send.rules.0: takes {told} for `{means}`",
+        )
+        for means in Means
+        if means not in schema.UNDECIDED
+        for condition, told in (
+            ("", "any answer"),
+            ('http = "5xx"\n', "a status 5xx"),
+            ("http = [502, 503]\n", "a status 5xx"),
+        )
+    ),
+    # A worker waits for a call, and dates end.
+    *(
+        (
+            'traces = "reference"',
+            f'traces = "reference"\n{key} = "{value}"',
+            f"f.toml:8: traits.{key}: must be {told}",
+        )
+        for key, value, told in (
+            ("timeout", "6m", "at most 5m"),
+            ("timeout", "9999d", "at most 5m"),
+            ("ask_within", "3651d", "at most 3650d"),
+            ("ask_within", "9999999999999d", "a duration"),
+        )
+    ),
+    (
+        'means = "sent"',
+        'means = "sent"\nretry_after = "25h"',
+        "f.toml:19: send.rules.0.retry_after: must be at most 1d",
+    ),
+    # What a file says is taken as it stands: `"50"` is no number, and `"yes"` is neither true nor false.
+    *(
+        (
+            'traces = "reference"',
+            f'traces = "reference"\n{key} = {value}',
+            f"f.toml:8: traits.{key}: input should be a",
+        )
+        for key in ("max_check", "max_quantity", "ask_buys")
+        for value in ('"50"', '"yes"', "5.0", "1.0" if key == "ask_buys" else "true")
+    ),
+    (
+        "[check]",
+        '[callback]\nrules = []\nverify = { token = "yes" }\n[check]',
+        "f.toml:25: callback.verify.token: ",
+    ),
+    (
+        "[send.query]",
         "[send.json]\na = 1\n[send.form]",
         "f.toml:9: send: a request has either `json`, or `form` or `xml`",
     ),
@@ -147,6 +214,24 @@ def test_every_mistake_is_told_at_once() -> None:
     with pytest.raises(schema.BadFile) as error:
         schema.load(bad, "f.toml")
     assert [each.partition(": ")[0] for each in str(error.value).splitlines()] == ["f.toml:1", "f.toml:18"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "params = [\n" + '"a",\n' * 5_000 + "5]\n",
+        'title = """\n' + "# [\n" * 5_000 + '"""\nsource = 5\n',
+        "credentials = [\n" + "5,\n" * 5_000 + "]\n",
+        "[send.json]\n" + "\n".join(f"k{number} = 1979-05-27" for number in range(1_000)),
+    ],
+    ids=["one long list", "a text of many lines", "a list of mistakes", "many mistakes"],
+)
+def test_mistakes_are_told_in_a_bounded_time(text: str) -> None:
+    began = time.process_time()
+    with pytest.raises(schema.BadFile) as error:
+        schema.load(text, "f.toml")
+    assert time.process_time() - began < 15
+    assert len(str(error.value).splitlines()) <= schema.MOST_TOLD
 
 
 def test_what_is_not_toml() -> None:

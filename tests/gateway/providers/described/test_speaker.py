@@ -6,12 +6,14 @@ from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 
 from gateway import outbound
+from gateway.providers import kinds
 from gateway.providers.base import (
     About,
     CannotAsk,
@@ -27,6 +29,8 @@ from gateway.providers.base import (
 from gateway.providers.described import schema
 from gateway.providers.described.protocol import Protocol
 from gateway.providers.described.speaker import Speaker, Tokens
+from models import masking
+from models.masking import Known
 from models.outcome import Outcome
 from models.provider import Provider
 from models.status import ExternalStatus
@@ -286,6 +290,49 @@ def test_without_its_own_number_an_order_cannot_be_asked_about(server: Server) -
     assert len(server.calls["/check"]) == 1
 
 
+CATALOGUE = """
+[catalogue]
+path = "/list"
+packages = { id = "id", name = "id", price = "price", currency = "in", params = { product = "id" } }
+rules = [{ where = { "type(@)" = "array" }, means = "ok" }]
+[balance]
+path = "/money"
+read = { amount = "amount", currency = "in" }
+rules = [{ where = { "type(amount)" = "string" }, means = "ok" }]
+"""
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "has_price"),
+    [
+        ("usd", "USD", True),
+        (" Usd ", "USD", True),
+        ("", "EUR", True),
+        ("$", "", False),
+        ("Türk Lirası", "", False),
+    ],
+)
+def test_a_currency_is_a_code_and_a_price_in_any_other_words_is_none(
+    server: Server, said: str, code: str, has_price: bool
+) -> None:
+    """`usd` and `USD` would be two currencies to whatever compares prices; `$` may be any of twenty."""
+    server.says = {
+        "/list": [{"id": "9", "price": "1.50", "in": said}],
+        "/money": {"amount": "1.250.000.000,50", "in": said},
+        "/send": {"s": "sent", "id": 7, "cost": "1.50", "in": said},
+    }
+    text = FILE.replace("BY", "reference").replace("TRACES", "reference").replace("TOP", 'currency = "EUR"')
+    text = text.replace('read = { own = "id" }', 'read = { own = "id", cost = "cost", currency = "in" }')
+    text = text.replace('headers = { Authorization = "Bearer {token}" }', "") + CATALOGUE
+    account = Provider("p", "t", server.url, "none", {"key": "k"})
+    spoken = Speaker(Protocol("t", schema.load(text, "t.toml")), account, outbound.Client(), tokens=Tokens())
+    [package] = spoken.catalogue()
+    assert (package.currency, package.price) == (code, Decimal("1.50") if has_price else None)
+    assert (spoken.balance().currency, spoken.balance().amount) == (code, Decimal("1250000000.50"))
+    outcome = spoken.send(TASKS[0])
+    assert (outcome.currency or "", outcome.cost) == (code, Decimal("1.50"))
+
+
 def test_one_token_for_many_threads(server: Server) -> None:
     server.says = {"/send": {"s": "refused"}, "/token": {"token": "t1", "seconds": 3600}}
     tokens = Tokens()
@@ -320,6 +367,55 @@ def test_a_token_that_is_never_taken_is_not_now(server: Server) -> None:
     with pytest.raises(NotNow):
         speaker(server, with_token=True).send(TASKS[0])
     assert len(server.calls["/send"]) == 2
+
+
+@pytest.mark.parametrize(
+    "token", ["only-letters-no-digits", "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhYmNkZWYifQ.sig_na-ture"]
+)
+@pytest.mark.parametrize("operation", ["send", "check"])
+def test_a_token_that_a_provider_repeats_is_shown_to_nobody(
+    server: Server, token: str, operation: str
+) -> None:
+    said = {"s": "new", "message": f"the token {token} has no rights"}
+    server.says = {"/token": {"token": token, "seconds": 3600}, "/send": said, "/check": said}
+    with masking.knowing(Known(("k",))):
+        spoken = speaker(server, with_token=True)
+        if operation == "send":
+            with pytest.raises(InDoubt) as error:
+                spoken.send(TASKS[0])
+            text = error.value.text
+        else:
+            [learned] = spoken.check(TASKS[:1])
+            assert isinstance(learned, QuestionRefused)
+            text = learned.text
+    assert token.rpartition(".")[2] not in f"{text}{getattr(text, 'whole', '')}"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        ("12345", "gagal"),
+        ("12345gagal", None),
+        ("12345 GAG", "AL"),
+        ("SUKSES. SN: 1234", None),
+        ("1", "double"),
+    ],
+)
+def test_an_order_cannot_speak_for_the_provider(server: Server, written: tuple[str, str | None]) -> None:
+    """Servers of plain text repeat what the customer wrote: `gagal` would be a failure of what they have booked."""
+    kind = kinds.get("h2h_otomax")
+    names = (*kind.CREDENTIALS, "callback_secret")
+    account = Provider("p", "h2h_otomax", server.url, "protocol", dict.fromkeys(names, "x-1"))
+    user, extra = written
+    task = Task("482915736401852", user, extra, params={"product": "ML86"})
+    spoken = kind(account, outbound.Client())
+    with pytest.raises(Refused, match="not sent: what the customer wrote") as error:
+        spoken.send(task)
+    assert error.value.about is About.CUSTOMER and not error.value.is_certain
+    assert not server.calls
+    with pytest.raises(NoAnswer):
+        spoken.send(replace(task, user_identifier="12345", extra_field="6789"))
+    assert len(server.calls["/trx"]) == 1
 
 
 @pytest.mark.parametrize("says", [401, 500, {"error": "no"}, {"token": ""}, {"token": 5}])

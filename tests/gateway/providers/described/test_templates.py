@@ -98,12 +98,20 @@ def test_a_value_that_does_not_fit_is_not_repeated(text: str, value: str, told: 
         ("{a|first:x}", "has the filter `first`"),
         ("{a|hmac_sha1}", "has the filter `hmac_sha1`"),
         ("x" * 2001, "is longer than 2000 characters"),
+        (f"{{a{'|hex' * 13}}}", "has more than 12 filters"),
     ],
 )
 def test_a_template_that_cannot_work(text: str, told: str) -> None:
     with pytest.raises(BadTemplate) as error:
         Template(text)
     assert str(error.value).startswith(told)
+
+
+def test_a_value_has_a_bound_however_it_grows() -> None:
+    template = Template(f"{{body{'|hex' * 12}}}")
+    assert len(template.fill({"body": "x"})) == 2**12
+    with pytest.raises(BadValue, match="hex: the value becomes too long"):
+        template.fill({"body": "x" * 64 * 1024})
 
 
 def test_a_template_tells_what_it_names() -> None:
