@@ -82,7 +82,7 @@ class Protocol:
         self.ACKNOWLEDGEMENT = Reply(reply.body, reply.status, reply.type) if reply else None
         many = file.check.many if file.check else None
         by_own_number = many is not None and many.by == "own"
-        #: What rules look for anywhere in a text.
+        #: What rules look for anywhere in a text, and in nothing else.
         self._words = tuple(dict.fromkeys(_words(file)))
         self.TRAITS = self.traits = Traits(**dict(file.traits), many_by_own_number=by_own_number)
 
@@ -223,7 +223,7 @@ def _words(file: ProtocolFile) -> Iterator[Pattern]:
         lines = part.lines if isinstance(part, Operation) else None
         many = part.many.lines if isinstance(part, Check) and part.many else None
         for rule in (rule for each in (part, lines, many) if each for rule in each.rules):
-            if rule.text and not rule.text.is_anchored:
+            if rule.text and not rule.where and not rule.text.is_anchored:
                 yield rule.text
 
 
