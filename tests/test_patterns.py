@@ -25,9 +25,9 @@ MADE: dict[str, Callable[[str], object]] = {
 }
 #: Characters of texts that are short, and the seconds of processor time that they take at most: a hundred times what
 #: a pattern needs that does not explode. They come first, since with a longer text an exponential one would not end.
-SHORT, SHORT_SECONDS = (12, 16, 18, 20, 22, 24, 27, 30, 36, 44, 54, 64, 256), 0.03
+SHORT, SHORT_SECONDS = (12, 16, 20, 24, 30, 36, 44, 54, 64), 0.03
 #: Characters of texts that are compared: the first two of any pattern, the last one where these leave a doubt.
-SIZES = (800, 2_400, 9_600)
+SIZES = (300, 900, 3_600)
 #: How many times longer the second may take than the first, and the last than the second; a square takes 9 and 16
 #: times.
 LIKELY, LIMIT = 5, 8

@@ -151,6 +151,7 @@ def test_the_demo_ends_well_once_the_order_has_its_pin(dev: Dev, monkeypatch: py
     dev.assert_nothing_is_left()
 
 
+@long.only
 def test_another_provider_completes_an_order_by_callback_and_one_by_check(dev: Dev) -> None:
     dev.start("--demo", "--provider", "digiflazz")
 

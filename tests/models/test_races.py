@@ -13,8 +13,8 @@ from tests import factories, long
 from tests.models.racing import DISCIPLINES, RACERS, race, reset
 
 #: Orders in each discipline, and in those in which people decide.
-ORDERS = long.either(100, 500)
-DECIDED = long.either(300, 2000)
+ORDERS = long.either(60, 500)
+DECIDED = long.either(120, 2000)
 
 #: What three racers may get, sorted; and how the order ends.
 ENDINGS = {

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cache
 from importlib import resources
 from typing import Any
 
@@ -32,6 +33,7 @@ SECRET, STANDARD_SECRET = "hook-secret-of-tests", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZ
 ZNET_ACCOUNT, ZNET_ROUTE = {"kod": "sandbox", "sifre": "sandbox"}, {"oyun": "1", "kupur": "60"}
 
 
+@cache
 def load(name: str) -> Protocol:
     """A protocol that ships."""
     return Protocol(name, schema.load(FILES.joinpath(f"{name}.toml").read_text(), f"{name}.toml"))
