@@ -63,8 +63,25 @@ def test_an_exchange_that_is_not_as_it_should_be_is_shown() -> None:
     exchange["expect"]["own"] = "another"
     [ran] = protocol_samples.run(load("zdk"), [exchange])
     [request, own] = ran.differences
-    assert request.startswith("request: query is") and own.startswith(
+    assert request == "request: query: qty is '1', expected '2'" and own.startswith(
         "own is 'ID_70c4e1', expected 'another'"
+    )
+
+
+def test_an_amount_is_compared_whatever_its_sign_is() -> None:
+    exchange = json.loads(json.dumps(next(each for each in samples("zdk") if "cost" in each["expect"])))
+    exchange["expect"]["cost"] = exchange["expect"]["cost"].replace(".", ",") + "0"
+    assert not protocol_samples.run(load("zdk"), [exchange])[0].differences
+    exchange["expect"]["cost"] = "1"
+    assert protocol_samples.run(load("zdk"), [exchange])[0].differences
+
+
+def test_it_is_said_why_an_answer_is_not_understood() -> None:
+    exchange = next(each for each in samples("zdk") if each["op"] == "check")
+    exchange = exchange | {"response": {"status": 200, "body": '{"x": 1}'}, "expect": {"result": "completed"}}
+    [ran] = protocol_samples.run(load("zdk"), [exchange])
+    assert ran.differences[0].startswith(
+        "result is 'nothing_learned' (nothing in the answer is about the order"
     )
 
 
