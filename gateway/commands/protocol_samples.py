@@ -21,7 +21,8 @@ from gateway.providers.described import answers, callbacks
 from gateway.providers.described.callbacks import Presented
 from gateway.providers.described.protocol import Protocol
 from gateway.providers.described.requests import Call
-from gateway.providers.described.schema import Means, Operation
+from gateway.providers.described.schema import Means, Operation, Step
+from gateway.providers.described.speaker import NOT_BOOKED
 from gateway.providers.described.templates import BadValue
 from gateway.signatures import BadSignature
 from models import texts
@@ -99,6 +100,9 @@ def _asked(protocol: Protocol, exchange: Mapping[str, Any]) -> tuple[dict[str, A
     )
     meant = protocol.read(operation, answer, values, task.expects)
     op = exchange["op"]
+    if op == "send" and meant and meant.means in NOT_BOOKED and not _may_refuse(operation):
+        why = "only a step with `books = true` says that nothing is booked"
+        return {"result": Means.NOTHING_LEARNED.value, "why": why}, differences
     try:
         if op == "balance":
             return _balance(protocol.balance(meant, answer, provider)), differences
@@ -115,6 +119,11 @@ def _asked(protocol: Protocol, exchange: Mapping[str, Any]) -> tuple[dict[str, A
     except ProviderError as error:
         said = error
     return _said(meant, said, op), differences
+
+
+def _may_refuse(operation: Operation) -> bool:
+    """Whether it is the call that orders, or the step that does."""
+    return not isinstance(operation, Step) or operation.books
 
 
 def _operation(

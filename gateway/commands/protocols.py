@@ -250,7 +250,8 @@ def add(
     printing.say(
         f"Protocol {name} is {'added' if is_new else 'replaced'}; every process has it within 2 seconds."
     )
-    printing.say(f"Next: gateway providers add ID --adapter {name} --base-url https://…")
+    if is_new:
+        printing.say(f"Next: gateway providers add ID --adapter {name} --base-url https://…")
 
 
 #: Of those that are code.

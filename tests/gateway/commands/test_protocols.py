@@ -132,7 +132,7 @@ REFUSED = {
     ),
     "no samples": (None, None, "has no sample exchanges"),
     "an empty list": (None, [], "not a list of objects"),
-    "samples without a send": (None, [SENT | {"op": "balance"}], "has no balance"),
+    "samples without a send": (None, [SENT | {"op": "balance"}], "the file has no `[balance]`"),
     "an exchange with something missing": (None, [{"name": "taken", "op": "send"}], "lacks or misspells"),
     "an exchange that is no exchange": (None, ["taken"], "not a list of objects"),
     "a moment that is none": (
@@ -208,11 +208,9 @@ def test_a_protocol_that_was_added_is_used_like_any_other(
 
     monkeypatch.setenv("CREDENTIAL_API_KEY", "k-1")
     monkeypatch.setenv("CREDENTIAL_SHOPID", "s-1")
-    saved = cli(
-        *("providers", "add", "shop", "--adapter", "myshop", "--base-url", "https://shop.example"),
-        *("--callback", "none"),
-    )
+    saved = cli("providers", "add", "shop", "--adapter", "myshop", "--base-url", "https://shop.example")
     assert saved.code == 0 and "--param item=…" in saved.out
+    assert json.loads(cli("providers", "list", "--json").out)[0]["callback"] == "none", "its file has none"
     with models():
         account = provider.find("shop")
         assert account and account.credentials == {"api_key": "k-1", "shopId": "s-1"}
@@ -284,7 +282,7 @@ def test_its_provider_can_be_called_and_routes_say_what_they_lack(
     assert "no catalogue" in cli("routes", "import", "shop").problem
     lacking = cli("routes", "add", "*", "*", "shop", "--param", "itm=60")
     assert lacking.code == 0
-    assert "refuses orders without --param item" in lacking.err
+    assert "refuses each order of this route until it has item" in lacking.err
     assert "has no use for --param itm" in lacking.err
     assert cli("routes", "add", "*", "*", "shop", "--param", "item=60").err == ""
 
