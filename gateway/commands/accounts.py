@@ -10,7 +10,6 @@ import typer
 from gateway.callbacks.verifiers import NoCallbacks, OfProtocol, Verifier, has_scheme, verifier, verifier_of
 from gateway.commands.options import Given
 from gateway.providers import kinds
-from gateway.providers.described.kind import Described
 from models.provider import CALLBACK_SECRET, CallbackFormat, Provider
 
 #: Calls at the same time to a provider that is added without a limit of its own.
@@ -50,10 +49,8 @@ def completed(adapter: str, wanted: Wanted, known: Provider | None) -> Wanted:
     protocol = kinds.get(adapter)
     if not protocol.HAS_SERVICE:
         return replace(wanted, callback=wanted.callback or NoCallbacks.name)
-    if not (wanted.callback or known):
-        has_none = isinstance(protocol, Described) and protocol.file.callback is None
-        usual = OfProtocol.name if has_scheme(adapter) else NoCallbacks.name if has_none else None
-        wanted = replace(wanted, callback=usual)
+    if has_scheme(adapter) and not (wanted.callback or known):
+        wanted = replace(wanted, callback=OfProtocol.name)
     for name, value in (
         ("--base-url", wanted.base_url or (known and known.base_url)),
         ("--callback", wanted.callback or (known and known.callback)),

@@ -251,7 +251,8 @@ def add(
         f"Protocol {name} is {'added' if is_new else 'replaced'}; every process has it within 2 seconds."
     )
     if is_new:
-        printing.say(f"Next: gateway providers add ID --adapter {name} --base-url https://…")
+        calls_back = " --callback none" if found.protocol.file.callback is None else ""
+        printing.say(f"Next: gateway providers add ID --adapter {name} --base-url https://…{calls_back}")
 
 
 #: Of those that are code.

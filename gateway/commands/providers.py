@@ -85,7 +85,7 @@ Protocols, with the credentials of a provider and the parameters of its routes; 
 
 Others are added by gateway protocols add; gateway protocols show NAME tells more of any.
 
-Where a protocol has callbacks of its own, --callback protocol is the default; where its file has none, it is none.
+Where a protocol has callbacks of its own, --callback protocol is the default.
 
 \b
 Kinds of --callback, with an example:
