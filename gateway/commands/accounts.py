@@ -56,7 +56,10 @@ def completed(adapter: str, wanted: Wanted, known: Provider | None) -> Wanted:
         ("--callback", wanted.callback or (known and known.callback)),
     ):
         if not value:
-            raise typer.BadParameter(f"is required with --adapter {adapter}", param_hint=name)
+            seen = (
+                ": none if it does not call back; add --help shows each kind" if name == "--callback" else ""
+            )
+            raise typer.BadParameter(f"is required with --adapter {adapter}{seen}", param_hint=name)
     return wanted
 
 

@@ -6,7 +6,7 @@ and credentials, parameters and clock), `request` (what must be sent, or the cal
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -21,9 +21,11 @@ from gateway.providers.described import answers, callbacks
 from gateway.providers.described.callbacks import Presented
 from gateway.providers.described.protocol import Protocol
 from gateway.providers.described.requests import Call
-from gateway.providers.described.schema import Means, Operation
+from gateway.providers.described.schema import Means, Operation, Step
+from gateway.providers.described.speaker import NOT_BOOKED
 from gateway.providers.described.templates import BadValue
 from gateway.signatures import BadSignature
+from models import texts
 from models.provider import Provider
 
 
@@ -95,19 +97,22 @@ def _asked(protocol: Protocol, exchange: Mapping[str, Any]) -> tuple[dict[str, A
     values["token"] = exchange["given"]["credentials"].get("token", "")
     operation, differences = _operation(protocol, exchange, values)
     response = exchange["response"]
-    answer = answers.parse(operation.answer, response["status"], (response["body"] or "").encode())
+    answer = answers.parse(
+        operation.answer, response["status"], (response["body"] or "").encode(), columns=operation.columns
+    )
     meant = protocol.read(operation, answer, values, task.expects)
     op = exchange["op"]
+    if op == "send" and meant and meant.means in NOT_BOOKED and not _may_refuse(operation):
+        why = "only a step with `books = true` says that nothing is booked"
+        return {"result": Means.NOTHING_LEARNED.value, "why": why}, differences
     try:
         if op == "balance":
             return _balance(protocol.balance(meant, answer, provider)), differences
         if op == "catalogue":
             packages = protocol.packages(protocol.file.catalogue, meant, answer, provider)  # type: ignore[arg-type]
-            return {
-                "result": "ok",
-                "count": len(packages),
-                "id": packages[0].id if packages else None,
-            }, differences
+            first = packages[0] if packages else None
+            told = {"id": first.id, "price": str(first.price)} if first else {}
+            return {"result": "ok", "count": len(packages), **told}, differences
         said = (
             protocol.sent(meant, answer, task, provider)
             if op == "send"
@@ -118,10 +123,15 @@ def _asked(protocol: Protocol, exchange: Mapping[str, Any]) -> tuple[dict[str, A
     return _said(meant, said, op), differences
 
 
+def _may_refuse(operation: Operation) -> bool:
+    """Whether it is the call that orders, or the step that does."""
+    return not isinstance(operation, Step) or operation.books
+
+
 def _operation(
     protocol: Protocol, exchange: Mapping[str, Any], values: Mapping[str, Any]
 ) -> tuple[Operation, list[str]]:
-    """The call that is made, and how it differs from the exchange: of a check the step that differs least."""
+    """The call that is made, and how it differs from the exchange: of a send or check the step that differs least."""
     file, op = protocol.file, exchange["op"]
     named = {
         "send": file.send,
@@ -132,12 +142,14 @@ def _operation(
     if op not in named:
         raise BadSample(f"`op` must be one of {', '.join(named)} or callback, not {op!r}")
     candidates = [
-        each for each in (named[op], *(file.steps.values() if op == "check" else ())) if each is not None
+        each
+        for each in (named[op], *(file.steps.values() if op in ("send", "check") else ()))
+        if each is not None
     ]
     if not candidates:
-        raise BadSample(f"the protocol has no {op}")
+        raise BadSample(f"the exchange {exchange['name']!r} is a {op}, and the file has no `[{op}]`")
     tried = [(each, _difference(protocol, each, exchange["request"], values)) for each in candidates]
-    return min(tried, key=lambda one: len(one[1]))
+    return min(tried, key=lambda one: (any(each.startswith(UNMADE) for each in one[1]), len(one[1])))
 
 
 def _difference(
@@ -146,7 +158,7 @@ def _difference(
     try:
         call = protocol.build(operation, values)
     except BadValue as error:
-        return [f"the request cannot be made: {error}"] * 9
+        return [f"{UNMADE}: {error}"]
     made = (
         ("method", call.method, wanted["method"]),
         ("path", call.path, wanted["path"]),
@@ -154,9 +166,26 @@ def _difference(
         ("headers", _headers(call.headers), _headers(wanted.get("headers") or {})),
         ("body", _body(call), _body_of(wanted)),
     )
-    return [
-        f"request: {name} is {ours!r}, expected {theirs!r}" for name, ours, theirs in made if ours != theirs
-    ]
+    return [f"request: {line}" for each in made for line in _unlike(*each)]
+
+
+def _unlike(name: str, ours: Any, theirs: Any) -> Iterator[str]:
+    """Where two values differ, one line each; of tables, the names whose values do."""
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        for each in {**theirs, **ours}:
+            yield from _unlike(f"{name}: {each}", ours.get(each, ABSENT), theirs.get(each, ABSENT))
+    elif ours != theirs:
+        yield f"{name} is {_quoted(ours)}, expected {_quoted(theirs)}"
+
+
+def _quoted(value: Any) -> str:
+    return "absent" if value is ABSENT else repr(value)
+
+
+#: A name that stands in one of two tables alone.
+ABSENT = object()
+#: How the line begins for a request that cannot be made.
+UNMADE = "the request cannot be made"
 
 
 def _headers(headers: Mapping[str, str]) -> dict[str, str]:
@@ -206,12 +235,13 @@ def _said(meant: answers.Meant | None, said: Any, op: str) -> dict[str, Any]:
     if about := getattr(said, "about", None):
         read["about"] = about.value
     if meant is None:
-        return read
+        return read | ({"why": str(said)} if isinstance(said, ProviderError) else {})
     parts = dict(meant.parts)
     read |= {
         "own": parts.get("own"),
         "note": parts.get("message"),
-        **{name: parts.get(name) for name in ("cost", "currency", "receipt", "remains")},
+        "cost": None if (cost := texts.clean_money(parts.get("cost", ""))) is None else str(cost),
+        **{name: parts.get(name) for name in ("currency", "receipt", "remains")},
     }
     if meant.codes:
         first = meant.codes[0]
@@ -256,11 +286,17 @@ def _callback(protocol: Protocol, exchange: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _compared(expected: Mapping[str, Any], read: Mapping[str, Any]) -> list[str]:
+    why = f" ({read['why']})" if "why" in read else ""
     return [
-        f"{name} is {read.get(name)!r}, expected {value!r}"
+        f"{name} is {read.get(name)!r}{why if name == 'result' else ''}, expected {value!r}"
         for name, value in expected.items()
-        if not _is_same(value, read.get(name))
+        if not (_is_same_amount if name in AMOUNTS else _is_same)(value, read.get(name))
     ]
+
+
+def _is_same_amount(expected: Any, read: Any) -> bool:
+    """An amount is read whatever its decimal sign is, and may be expected so."""
+    return (texts.clean_money(str(expected)) or expected) == (texts.clean_money(str(read)) or read)
 
 
 def _is_same(expected: Any, read: Any) -> bool:
@@ -273,5 +309,7 @@ def _is_same(expected: Any, read: Any) -> bool:
     return str(expected) == str(read)
 
 
+#: What is read as an amount of money.
+AMOUNTS = frozenset({"cost", "amount", "price"})
 #: The parts of a code that are kept; what else an exchange has of it is not.
 CODE_PARTS = frozenset({"code", "pin", "serial", "expires_at"})

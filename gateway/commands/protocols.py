@@ -254,7 +254,9 @@ def add(
     printing.say(
         f"Protocol {name} is {'added' if is_new else 'replaced'}; every process has it within 2 seconds."
     )
-    printing.say(f"Next: gateway providers add ID --adapter {name} --base-url https://…")
+    if is_new:
+        calls_back = " --callback none" if found.protocol.file.callback is None else ""
+        printing.say(f"Next: gateway providers add ID --adapter {name} --base-url https://…{calls_back}")
 
 
 def _check_open_orders(name: str, new: Described) -> None:

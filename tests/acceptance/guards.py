@@ -2763,6 +2763,20 @@ GUARDS = [
         f"tests/{DESCRIBED}/test_speaker.py",
     ),
     Guard(
+        "only a step that books says that nothing is booked",
+        f"{DESCRIBED}/speaker.py",
+        "(NOT_BOOKED if step.books else ())",
+        "NOT_BOOKED",
+        f"tests/{DESCRIBED}/test_speaker.py",
+    ),
+    Guard(
+        "only a send leads to a step that books",
+        f"{DESCRIBED}/schema.py",
+        "for rule in (*self.rules, *others, *wrong):",
+        "for rule in self.rules:",
+        f"tests/{DESCRIBED}/test_schema.py",
+    ),
+    Guard(
         "the line of another order says nothing",
         f"{DESCRIBED}/answers.py",
         "place.text_in(each) == wanted",

@@ -4,7 +4,7 @@ The rules stand in order, and the first one counts of which everything holds. Wh
 say what that means: never a refusal, and never that the order is unknown.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,8 +54,21 @@ class Meant:
         return self.rule.means
 
 
-def parse(kind: str, http: int, body: bytes, headers: Mapping[str, str] | None = None) -> Answer:
-    """The answer, read as the file says."""
+class Element(str):
+    """The text of an XML element that has attributes: a path finds them in it, by their names."""
+
+    def __new__(cls, text: str, attributes: Mapping[str, str]) -> "Element":
+        made = super().__new__(cls, text)
+        made.get = dict(attributes).get
+        return made
+
+    get: Callable[[str], str | None]
+
+
+def parse(
+    kind: str, http: int, body: bytes, headers: Mapping[str, str] | None = None, columns: str | None = None
+) -> Answer:
+    """The answer, read as the file says. Text with `columns` between its parts is a list of lines, which are lists."""
     text, later = _decoded(body), (headers or {}).get("Retry-After", "")
     try:
         if kind == "json":
@@ -65,7 +78,8 @@ def parse(kind: str, http: int, body: bytes, headers: Mapping[str, str] | None =
             return Answer(http, text, True, {root.tag: _tree(root, MAX_DEPTH)}, later)
     except (ValueError, LookupError, RecursionError, ElementTree.ParseError, DefusedXmlException):
         return Answer(http, text, False, None, later)
-    return Answer(http, text, bool(text.strip()) and not text.lstrip().startswith("<"), None, later)
+    lines = [line.split(columns) for line in text.splitlines() if line.strip()] if columns else None
+    return Answer(http, text, bool(text.strip()) and not text.lstrip().startswith("<"), lines, later)
 
 
 def _decoded(body: bytes) -> str:
@@ -77,13 +91,17 @@ def _decoded(body: bytes) -> str:
 
 
 def _tree(element: Any, depth: int) -> Any:
-    """An element like an object of JSON: its children by name, those of one name as a list; one without any is text."""
+    """An element like an object of JSON: its attributes and children by name, children of one name as a list.
+
+    One without children is text.
+    """
     if depth == 0 or not len(element):
-        return (element.text or "").strip()
+        text = (element.text or "").strip()
+        return Element(text, element.attrib) if element.attrib else text
     found: dict[str, list[Any]] = {}
     for child in element:
         found.setdefault(child.tag, []).append(_tree(child, depth - 1))
-    return {name: each[0] if len(each) == 1 else each for name, each in found.items()}
+    return {**element.attrib, **{name: each[0] if len(each) == 1 else each for name, each in found.items()}}
 
 
 def meaning(operation: Operation, answer: Answer, values: Made, expects: str = "auto") -> Meant | None:

@@ -59,7 +59,7 @@ class Path:
         """What stands there; None if nothing does, or if a function of the path does not take what does."""
         if self._names is not None:
             for name in self._names:
-                tree = tree.get(name) if isinstance(tree, dict) else None
+                tree = tree.get(name) if hasattr(tree, "get") else None
             return tree
         try:
             return _INTERPRETER.visit(self._parsed, tree)

@@ -5,6 +5,7 @@ can never become another field, or another element.
 """
 
 import json
+from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -29,16 +30,18 @@ class Call:
 
 
 def build(request: Request, values: Values) -> Call:
-    """The call that the file describes. Raises BadValue."""
-    headers = _texts(request.headers, values)
-    if not all(each.isprintable() and each.isascii() for each in headers.values()):
-        raise BadValue("a header would have characters that headers cannot have")
-    body, kind = _body(request, values)
-    if kind and not any(name.lower() == "content-type" for name in headers):
-        headers["Content-Type"] = kind
+    """The call that the file describes; its query and headers may name the rest of it. Raises BadValue."""
     address, encode = (request.url, str) if request.url else (request.path, _in_path)
     path = address.fill(values, encode) if address else ""
-    return Call(request.method, path, _texts(request.query, values), headers, body)
+    body, kind = _body(request, values)
+    made = {"method": request.method, "path": path, "body": (body or b"").decode()}
+    of_call = ChainMap(made, values)  # type: ignore[arg-type]  # it writes into `made` alone
+    headers = _texts(request.headers, of_call)
+    if not all(each.isprintable() and each.isascii() for each in headers.values()):
+        raise BadValue("a header would have characters that headers cannot have")
+    if kind and not any(name.lower() == "content-type" for name in headers):
+        headers["Content-Type"] = kind
+    return Call(request.method, path, _texts(request.query, of_call), headers, body)
 
 
 def _in_path(value: str) -> str:

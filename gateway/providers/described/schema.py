@@ -44,6 +44,8 @@ VALUES = frozenset(
 ELEMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 #: Mistakes of a file that are told.
 MOST_TOLD = 20
+#: What a call consists of: its own query and headers may name it, and callbacks' `verify`.
+OF_CALL = frozenset({"method", "path", "body"})
 #: What names values.
 Named = TypeVar("Named", Template, Filters)
 #: Seconds of the units of a duration.
@@ -187,6 +189,17 @@ def _tree(value: Any, info: ValidationInfo) -> Any:
     return value
 
 
+def _names(part: Any) -> frozenset[str]:
+    """The values that a part of a request names."""
+    if isinstance(part, Template):
+        return part.names
+    if isinstance(part, Value):
+        return part.names()
+    if isinstance(part, Mapping):
+        return frozenset().union(*(name.text.names | _names(each) for name, each in part.items()))
+    return frozenset().union(*map(_names, part)) if isinstance(part, list) else frozenset()
+
+
 Filled = Annotated[Value, BeforeValidator(_value)]
 Tree = Annotated[Any, PlainValidator(_tree)]
 Table = dict[Annotated[FieldName, PlainValidator(FieldName.read)], Tree]
@@ -316,6 +329,19 @@ class Request(_Part):
             raise ValueError(f"`url` is not encoded, so it takes nothing of an order, such as `{joined[0]}`")
         return self
 
+    @model_validator(mode="after")
+    def _names_what_is_made(self) -> Self:
+        """Any other value would be empty."""
+        of_callbacks = ("header.", "field.")
+        for key, part in self:
+            taken = OF_CALL if key in ("query", "headers") else ()
+            for name in sorted(_names(part)):
+                if name.startswith(of_callbacks) or (name in OF_CALL and name not in taken):
+                    where = "`query`, `headers` and `verify`" if name in OF_CALL else "`verify`"
+                    key = "json" if key == "body" else key  # noqa: PLW2901
+                    raise ValueError(f"`{key}` names `{name}`, which is known in {where} alone")
+        return self
+
 
 def _is_of_order(name: str) -> bool:
     return name != "base_url" and not name.startswith(("credentials.", "params."))
@@ -333,6 +359,7 @@ class Operation(Request):
     """One call, and what its answer means."""
 
     answer: Literal["json", "xml", "text"] = "json"
+    columns: Annotated[str, Field(min_length=1)] | None = None
     read: Read = Read()
     codes: Codes | None = None
     rules: list[Rule] = []
@@ -342,9 +369,17 @@ class Operation(Request):
     def _complete(self) -> Self:
         if (self.path is None) == (self.url is None):
             raise ValueError("says either `path` or `url`")
+        if self.columns and self.answer != "text":
+            raise ValueError('`columns` needs `answer = "text"`')
         if self.lines:
             _inherit(self.lines, self, ("read", "codes", "rules"))
         return self
+
+
+class Step(Operation):
+    """A further call. One that `books` is the one that buys: where it says that it did not, nothing is booked."""
+
+    books: bool = False
 
 
 class Many(Request):
@@ -457,6 +492,12 @@ class Reference(_Part):
     read: Literal["uuid"] | Search | None = None
 
 
+def _rules(operation: Operation) -> list[Rule]:
+    """Those of its lines too."""
+    many = operation.many.lines if isinstance(operation, Check) and operation.many else None
+    return [rule for part in (operation, operation.lines, many) if part for rule in part.rules]
+
+
 class ProtocolFile(_Part):
     """A protocol."""
 
@@ -477,7 +518,7 @@ class ProtocolFile(_Part):
     balance: Operation | None = None
     catalogue: Catalogue | None = None
     callback: Callback | None = None
-    steps: dict[Name, Operation] = {}
+    steps: dict[Name, Step] = {}
     rules: list[Rule] = []
 
     @model_validator(mode="after")
@@ -487,9 +528,22 @@ class ProtocolFile(_Part):
         if self.traits.max_check > 1 and (self.check is None or self.check.many is None):
             raise ValueError("with `max_check` there is a `check.many`, which asks about several")
         named = (self.token, self.send, self.check, self.balance, self.catalogue)
-        for each in (*filter(None, named), *self.steps.values()):
+        operations = [*filter(None, named), *self.steps.values()]
+        self._check_booking([rule for each in operations if each is not self.send for rule in _rules(each)])
+        for each in operations:
             each.rules = [*self.rules, *each.rules]
         return self
+
+    def _check_booking(self, others: list[Rule]) -> None:
+        """Nothing but a send buys, and what it has tried to book is with the provider. Raises ValueError."""
+        ordered = {Means.SENT, Means.PROCESSING}
+        wrong = [rule for rule in _rules(self.send) if rule.means not in ordered]
+        booking = {name for name, step in self.steps.items() if step.books}
+        for rule in (*self.rules, *others, *wrong):
+            if rule.then in booking:
+                raise ValueError(
+                    f"only a rule of `send` that means `sent` or `processing` leads to `{rule.then}`, which books"
+                )
 
 
 def load(text: str, name: str) -> ProtocolFile:

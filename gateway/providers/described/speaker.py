@@ -42,6 +42,8 @@ TOKEN_MARGIN_SECONDS, TOKEN_SECONDS = 60.0, 600.0
 OF_ALL = frozenset(
     {Means.REFUSED, Means.NOT_NOW, Means.NO_ANSWER, Means.NOTHING_LEARNED, Means.TOKEN_EXPIRED}
 )
+#: What only a step that books may say: the order is not booked.
+NOT_BOOKED = frozenset({Means.REFUSED, Means.NOT_NOW})
 
 
 class Tokens:
@@ -177,7 +179,8 @@ class Speaker:
     def _ask(self, operation: Operation, task: Task | None = None) -> tuple[Meant | None, Answer]:
         """What the answer means, after the further steps that its rules name. Raises NotReached, NoAnswer, BadValue.
 
-        A further step that teaches nothing takes nothing away from what was learned before it.
+        A further step that teaches nothing takes nothing away from what was learned before it. Only a step that
+        books the order can say that it is not booked.
         """
         self._begin()
         expects = task.expects if task else "auto"
@@ -195,7 +198,7 @@ class Speaker:
             except (ProviderError, BadValue):
                 break
             found = self._protocol.read(step, further, values, expects)
-            if found is None or found.means not in STATUSES:
+            if found is None or found.means not in {*STATUSES, *(NOT_BOOKED if step.books else ())}:
                 break
             meant, answer = replace(found, parts={**meant.parts, **found.parts}), further
         return meant, answer
@@ -230,7 +233,9 @@ class Speaker:
             raise NotReached(str(error)) from None
         except outbound.OutboundError as error:
             raise NoAnswer(str(error)) from None
-        return answers.parse(operation.answer, response.status, response.body, response.headers)
+        return answers.parse(
+            operation.answer, response.status, response.body, response.headers, operation.columns
+        )
 
     def _new_token(self, service: Operation, values: Made) -> tuple[str, float]:
         """A token, and its seconds. Raises NotReached: without one, nothing was sent."""

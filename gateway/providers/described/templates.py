@@ -130,6 +130,7 @@ FILTERS: dict[str, Filter] = {
     "without": lambda value, argument: _text(value).removeprefix(argument),
     "after": lambda value, argument: argument + _text(value),
     "ending": _ending,
+    "comma": lambda value, argument: _text(value).replace(".", ","),
 }
 #: Filters whose argument names a value, the secret; and all that need an argument, with an example of each.
 SIGNING = frozenset(name for name in FILTERS if name.startswith("hmac_"))

@@ -30,7 +30,7 @@ def test_its_own_scheme_is_the_default_and_its_secret_is_made(cli: Run, models: 
 
 def test_without_a_scheme_of_its_own_the_kind_of_callback_must_be_given(cli: Run, models: Models) -> None:
     added = cli("providers", "add", "store", "--adapter", "zdk", *BASE, stdin=ZDK)
-    assert added.code == 2 and "--callback" in added.err
+    assert added.code == 2 and "--callback" in added.err and "none if it does not call back" in added.err
     assert (
         cli("providers", "add", "store", "--adapter", "zdk", *BASE, "--callback", "none", stdin=ZDK).code == 0
     )

@@ -134,7 +134,7 @@ REFUSED = {
     "a sample that expects nothing": (None, [SENT | {"expect": {"note": None}}], "expects no `result`"),
     "no samples": (None, None, "has no sample exchanges"),
     "an empty list": (None, [], "not a list of objects"),
-    "samples without a send": (None, [SENT | {"op": "balance"}], "has no balance"),
+    "samples without a send": (None, [SENT | {"op": "balance"}], "the file has no `[balance]`"),
     "an exchange with something missing": (None, [{"name": "taken", "op": "send"}], "lacks or misspells"),
     "an exchange that is no exchange": (None, ["taken"], "not a list of objects"),
     "a moment that is none": (
@@ -191,6 +191,7 @@ def test_a_protocol_that_was_added_is_used_like_any_other(
 ) -> None:
     added = cli("protocols", "add", str(shop))
     assert (added.code, added.err) == (0, "") and "myshop is added" in added.out
+    assert "--adapter myshop --base-url https://… --callback none" in added.out
 
     listed = {each["name"]: each for each in json.loads(cli("protocols", "list", "--json").out)}
     assert listed["myshop"] == {

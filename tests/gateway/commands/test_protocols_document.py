@@ -24,6 +24,7 @@ SECTIONS: dict[type[BaseModel], str] = {
     schema.Reference: "`[reference]`",
     schema.Request: "A call",
     schema.Operation: "A call",
+    schema.Step: "`steps`",
     schema.Value: "A call",
     schema.Check: "`[check.many]`",
     schema.Many: "`[check.many]`",

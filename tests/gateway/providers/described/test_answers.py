@@ -35,7 +35,8 @@ def operation(**described: Any) -> Operation:
 def meant(body: object, http: int = 200, expects: str = "auto", **described: Any) -> Meant | None:
     text = body if isinstance(body, bytes) else json.dumps(body).encode()
     said = operation(**described)
-    return answers.meaning(said, parse(said.answer, http, text), ORDER, expects)
+    answer = parse(said.answer, http, text, columns=said.columns)
+    return answers.meaning(said, answer, ORDER, expects)
 
 
 def rule(means: str, **said: Any) -> dict[str, Any]:
@@ -154,6 +155,36 @@ def test_xml_in_its_own_encoding() -> None:
 def test_xml_is_read_like_json() -> None:
     body = b"<a><b>1</b><c><d>2</d><d><e/></d></c><f> x </f></a>"
     assert parse("xml", 200, body).tree == {"a": {"b": "1", "c": {"d": ["2", {"e": ""}]}, "f": "x"}}
+
+
+def test_attributes_of_xml_are_read_by_name() -> None:
+    body = b'<a><o no="7" state="Done"><pin serial="S1">P1</pin><pin>P2</pin><b c="1"/></o></a>'
+    tree = parse("xml", 200, body).tree
+    found = {path: Path(path).find(tree) for path in ("a.o.no", "a.o.b.c", "a.o.pin[*].serial", "a.o.b")}
+    assert found == {"a.o.no": "7", "a.o.b.c": "1", "a.o.pin[*].serial": ["S1"], "a.o.b": ""}
+    said = meant(
+        body,
+        answer="xml",
+        rules=[rule("completed", where={"a.o.state": "done", "a.o.pin[0].nothing": ""})],
+        codes={"each": "a.o.pin", "code": "@", "serial": "serial"},
+    )
+    assert said is not None and [(each.code, each.serial) for each in said.codes] == [
+        ("P1", "S1"),
+        ("P2", None),
+    ]
+
+
+def test_text_in_columns_is_a_list_of_lines() -> None:
+    described = {
+        "answer": "text",
+        "columns": "|",
+        "rules": [rule("ok", where={"[0][0]": "OK"})],
+        "lines": {"each": "[1:]", "read": {"reference": "[0]", "cost": "[2]"}, "rules": [rule("sent")]},
+    }
+    said = meant(b"OK\r\nr0|x|1\r\n\r\nr1|x|48,25|\r\n", **described)
+    assert said is not None and (said.means, said.parts["cost"]) == (Means.SENT, "48,25")
+    for body in (b"HATA|r1", b"", b"<html>OK|"):
+        assert meant(body, **described) is None
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,13 @@ def test_content_types() -> None:
     assert made().headers == {} and made().body is None
 
 
+def test_query_and_headers_may_name_what_is_sent() -> None:
+    signed = "{method} {path} {body|hmac_sha256:credentials.key|hex|first:8}"
+    call = made(method="POST", json={"a": "{user}"}, headers={"X-Sign": signed}, query={"b": "{body}"})
+    assert call.headers["X-Sign"] == "POST /p 60540a97" and call.query == {"b": (call.body or b"").decode()}
+    assert made(query={"b": "{body}"}).query == {"b": ""}
+
+
 def test_xml_in_a_field_of_a_form() -> None:
     body = made(xml={"a": {"b": "{user}"}}, xml_field="DATA", form={"x": "1"}, values={"user": "<&>"}).body
     assert dict(parse_qsl((body or b"").decode())) == {"x": "1", "DATA": "<a><b>&lt;&amp;&gt;</b></a>"}

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from gateway.commands import protocol_samples
-from gateway.providers.described import answers
+from gateway.providers.described import answers, schema
+from gateway.providers.described.kind import Described
 from tests.gateway.providers.parties import DESCRIBED, FILES, load
 
 
@@ -63,9 +64,52 @@ def test_an_exchange_that_is_not_as_it_should_be_is_shown() -> None:
     exchange["expect"]["own"] = "another"
     [ran] = protocol_samples.run(load("zdk"), [exchange])
     [request, own] = ran.differences
-    assert request.startswith("request: query is") and own.startswith(
+    assert request == "request: query: qty is '1', expected '2'" and own.startswith(
         "own is 'ID_70c4e1', expected 'another'"
     )
+
+
+def test_an_amount_is_compared_whatever_its_sign_is() -> None:
+    exchange = json.loads(json.dumps(next(each for each in samples("zdk") if "cost" in each["expect"])))
+    exchange["expect"]["cost"] = exchange["expect"]["cost"].replace(".", ",") + "0"
+    assert not protocol_samples.run(load("zdk"), [exchange])[0].differences
+    exchange["expect"]["cost"] = "1"
+    assert protocol_samples.run(load("zdk"), [exchange])[0].differences
+
+
+def test_it_is_said_why_an_answer_is_not_understood() -> None:
+    exchange = next(each for each in samples("zdk") if each["op"] == "check")
+    exchange = exchange | {"response": {"status": 200, "body": '{"x": 1}'}, "expect": {"result": "completed"}}
+    [ran] = protocol_samples.run(load("zdk"), [exchange])
+    assert ran.differences[0].startswith(
+        "result is 'nothing_learned' (nothing in the answer is about the order"
+    )
+
+
+@pytest.mark.parametrize(("result", "books"), [("refused", "books = true"), ("nothing_learned", "")])
+def test_a_step_of_a_send_says_no_more_than_it_would_to_a_provider(result: str, books: str) -> None:
+    text = f"""
+        title = "T"
+        source = "S"
+        traits = {{ traces = "own_number" }}
+        send = {{ path = "/reserve", rules = [{{ means = "sent", then = "confirm" }}] }}
+        [steps.confirm]
+        path = "/confirm"
+        query = {{ id = "{{own}}" }}
+        {books}
+        rules = [{{ where = {{ s = "no" }}, means = "refused" }}]
+    """
+    exchange = {
+        "name": "no stock",
+        "op": "send",
+        "task": {"referans": "1", "own": "7"},
+        "given": {"credentials": {}, "now": 1773480413},
+        "request": {"method": "GET", "path": "/confirm", "query": {"id": "7"}},
+        "response": {"status": 200, "body": '{"s": "no"}'},
+        "expect": {"result": result},
+    }
+    [ran] = protocol_samples.run(Described("t", schema.load(text, "t.toml")), [exchange])
+    assert not ran.differences
 
 
 def test_an_exchange_without_a_part_is_named() -> None:

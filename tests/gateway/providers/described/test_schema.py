@@ -38,6 +38,11 @@ rules = [
     { means = "nothing_learned" },
 ]
 """
+#: A step that books, and what is said where anything else leads to it.
+BUY = '[steps.buy]\npath = "/buy"\nbooks = true\n'
+BUYS = (
+    "f.toml:1: the file: only a rule of `send` that means `sent` or `processing` leads to `buy`, which books"
+)
 #: What is changed, into what, and what is said.
 BAD = [
     ('title = "T"', "", "f.toml:1: title: is missing"),
@@ -194,6 +199,19 @@ BAD = [
         "[send.json]\na = 1\n[send.form]",
         "f.toml:9: send: a request has either `json`, or `form` or `xml`",
     ),
+    (
+        "[send.query]",
+        '[send.json]\nsign = ["{body}"]\n[send.query]',
+        "f.toml:9: send: `json` names `body`, which is known in `query`, `headers` and `verify` alone",
+    ),
+    (
+        "{credentials.key}",
+        "{header.x_key}",
+        "f.toml:9: send: `headers` names `header.x_key`, which is known in `verify` alone",
+    ),
+    ('path = "/send"', 'path = "/send"\ncolumns = "|"', 'f.toml:9: send: `columns` needs `answer = "text"`'),
+    ('means = "nothing_learned" },\n]', f'means = "processing", then = "buy" }},\n]\n{BUY}', BUYS),
+    ('means = "in_doubt"', f'means = "in_doubt"\nthen = "buy"\n{BUY}', BUYS),
 ]
 
 

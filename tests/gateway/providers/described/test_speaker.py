@@ -92,6 +92,12 @@ read = { token = "token", expires_in = "seconds" }
 rules = [{ where = { "type(token)" = "string" }, means = "ok" }]
 json = { key = "{credentials.key}", audience = "{base_url}" }
 """
+CONFIRMATION = """
+[steps.codes]
+path = "/codes/{own}"
+books = true
+rules = [{ where = { s = "no stock" }, means = "refused" }, { where = { s = "busy" }, means = "not_now" }]
+"""
 TASKS = [Task(str(number), "+90 532 123 45 67", params={"product": "p"}) for number in range(100, 103)]
 
 
@@ -148,8 +154,10 @@ def speaker(
     traces: str = "reference",
     with_token: bool = False,
     tokens: Tokens | None = None,
+    step: str | None = None,
 ) -> Speaker:
     text = FILE.replace("BY", by).replace("TRACES", traces)
+    text = text.partition("[steps.codes]")[0] + step if step else text
     text = text.replace("TOP", 'optional_credentials = ["auth"]' if with_token else "") + (
         TOKEN if with_token else ""
     )
@@ -176,6 +184,31 @@ def test_a_second_step_that_fails_takes_nothing_away(server: Server, codes: obje
     server.says = {"/send": {"s": "sent", "id": 7}, "/codes/7": codes}
     said = speaker(server).send(TASKS[0])
     assert (said.status, said.external_order_id) == (ExternalStatus.SENT, "7")
+
+
+@pytest.mark.parametrize(
+    ("says", "books", "raised"),
+    [
+        ({"s": "no stock"}, True, Refused),
+        ({"s": "busy"}, True, NotNow),
+        ({"s": "no stock"}, False, None),
+        ({"s": "busy"}, False, None),
+        ({"s": "?"}, True, None),
+        (500, True, None),
+    ],
+)
+def test_only_a_step_that_books_says_that_nothing_is_booked(
+    server: Server, says: object, books: bool, raised: type[Exception] | None
+) -> None:
+    """Without a clear answer the order is with the provider, and is asked about by the number of its reservation."""
+    server.says = {"/send": {"s": "sent", "id": 7}, "/codes/7": says}
+    speaking = speaker(server, step=CONFIRMATION if books else CONFIRMATION.replace("books = true", ""))
+    if raised:
+        with pytest.raises(raised):
+            speaking.send(TASKS[0])
+    else:
+        said = speaking.send(TASKS[0])
+        assert (said.status, said.external_order_id) == (ExternalStatus.SENT, "7")
 
 
 @pytest.mark.parametrize("own", ["", "..", None])

@@ -18,6 +18,7 @@ VALUES = defaultdict(
         "user": "Ali {extra}|x",
         "credentials.secret": "s3cr3t",
         "credentials.pass": "p",
+        "price": "105.5",
     },
 )
 
@@ -40,6 +41,7 @@ VALUES = defaultdict(
         ("{user|digits}", ""),
         ("{credentials.pass|after:Basic }", "Basic p"),
         ("{credentials.pass|without:p}", ""),
+        ("{price|comma}", "105,5"),
         ("{credentials.secret|ending:/oauth/token}", "s3cr3t/oauth/token"),
     ],
 )
