@@ -81,7 +81,9 @@ def _check_size(parsed: Any) -> None:
     copies, waiting = 1, [parsed]
     while waiting:
         node = waiting.pop()
-        waiting += node["children"]
+        waiting += filter(
+            lambda child: isinstance(child, dict), node["children"]
+        )  # those of a slice are numbers
         if node["type"] in ("multi_select_list", "multi_select_dict"):
             copies *= max(1, sum(each["type"] != "literal" for each in node["children"]))
         if node["type"] == "function_expression":

@@ -92,7 +92,7 @@ def test_a_step_of_a_send_says_no_more_than_it_would_to_a_provider(result: str, 
         title = "T"
         source = "S"
         traits = {{ traces = "own_number" }}
-        send = {{ path = "/reserve", rules = [{{ means = "sent", then = "confirm" }}] }}
+        send = {{ path = "/reserve", rules = [{{ where = {{ s = "yes" }}, means = "sent", then = "confirm" }}] }}
         [steps.confirm]
         path = "/confirm"
         query = {{ id = "{{own}}" }}
