@@ -43,8 +43,9 @@ BULK_PERIOD_SECONDS = 20.0
 HANG_SECONDS, CALL_SECONDS = 75.0, 60
 #: Seconds in which dispatches are counted, from the moment at which orders go out at full speed.
 COUNTED_SECONDS, WARM_SECONDS = 20.0, 2.0
-#: Orders at the one that hangs, and at the other: more than are sent in that time.
-AT_HANGING, AT_OTHER = 100, 6000
+#: Orders at the one that hangs, and at the other: more than are sent in that time. The former come one after each so
+#: many of the latter, so that all calls which the one that hangs takes at once hang before the count begins.
+AT_HANGING, AT_OTHER, EVERY = 100, 12_000, 40
 #: Calls at once that the other one takes: more than there are threads, so that its orders wait for nothing but them.
 UNBOUNDED = 64
 #: Least share of the rate that the other one has beside one that does not hang.
@@ -245,9 +246,8 @@ def _rate_beside(run: Run, hung: Panel, other: Panel) -> float:
         with factories.bound(run.postgres.url, pool_size=2):
             factories.add_provider(B, other.url, max_concurrency=UNBOUNDED)
         at_hung, at_other = run.place(system, A, AT_HANGING), run.place(system, B, AT_OTHER)
-        every = AT_OTHER // AT_HANGING
         for number, order_id in enumerate(at_other):
-            if number % every == 0 and at_hung:
+            if number % EVERY == 0 and at_hung:
                 system.enqueue("dispatch_order", at_hung.pop())
             system.enqueue("dispatch_order", order_id)
         _start(system)

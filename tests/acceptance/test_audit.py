@@ -428,3 +428,22 @@ def test_an_order_may_go_on_from_one_who_denies_our_account_or_puts_it_off(
         row(**AT_BACKUP), entries, events, told_of, [heard(told_of[0], 5.0)], spoken=Spoken("digiflazz")
     )
     assert list(audit.offences_of(case, Books({}, ORDER_TIMEOUT_SECONDS, ()))) == expected
+
+
+@pytest.mark.parametrize(("requests", "expected"), [(1, []), (2, [audit.SENT_TWICE])])
+def test_an_order_that_was_put_off_may_end_by_a_person_before_its_next_send(
+    requests: int, expected: list[str]
+) -> None:
+    decided = event(5, "operator", "not_sent", "failed", "failed by a person: gone", "applied")
+    columns = FAILED | {"failureReason": "person", "sentAt": None, "claimedAt": None}
+    events = [*PLACED[:2], PUT_OFF, decided]
+    told_of = [notification("failed")]
+    case = Case(
+        row(**columns),
+        {"sandbox": replace(refused(), times_refused=0, requests_seen=requests)},
+        events,
+        told_of,
+        [heard(told_of[0], 5.0)],
+        spoken=Spoken("zdk"),
+    )
+    assert list(audit.offences_of(case, Books({}, ORDER_TIMEOUT_SECONDS, ()))) == expected

@@ -209,14 +209,17 @@ def _sent_twice(case: Case) -> bool:
     claims = [
         event for event in case.events if event.source == "dispatch" and "sending" in (event.message or "")
     ]
-    firsts = sum(event.before == "not_sent" for event in claims) - sum(map(_is_put_off, case.events))
+    put_off = sum(map(_is_put_off, case.events))
+    firsts = sum(event.before == "not_sent" for event in claims) - put_off
+    # One that was put off may have ended by a person's word before its next send.
+    is_sent_once = firsts == 1 or (firsts == 0 and put_off > 0)
     taken = [entry for entry in case.entries.values() if entry.booked_at and not entry.relented]
     taken_at = min((entry.booked_at for entry in taken if entry.booked_at), default=math.inf)
     after_booking = any(at > taken_at for entry in case.entries.values() for at in entry.sent_at)
     requests = sum(entry.requests_seen for entry in case.entries.values())
     if not case.spoken.traits.can_always_ask and _sent_blindly(case):
         return True
-    return len(taken) > 1 or after_booking or (requests > 0 and firsts != 1) or requests > len(claims)
+    return len(taken) > 1 or after_booking or (requests > 0 and not is_sent_once) or requests > len(claims)
 
 
 def _is_put_off(event: Event) -> bool:
