@@ -9,12 +9,13 @@ from typing import Any
 #: A key of a table, or a place in a list.
 Key = str | int
 
-#: What decides whether a line ends an assignment: texts, comments, brackets, and ends of lines.
+#: What decides whether a line ends an assignment: texts, comments, brackets, and ends of lines. A text without its end
+#: goes on to where it must end, so that nothing is looked through twice.
 TOKEN = re.compile(
-    r'"""(?:\\.|[^\\])*?"{3,5}'
-    r"|'''.*?'{3,5}"
-    r'|"(?:\\.|[^"\\\n])*"'
-    r"|'[^'\n]*'|#[^\n]*|[\[\]{}\n]",
+    r'"""(?:\\.|[^\\])*?(?:"{3,5}|\\?\Z)'
+    r"|'''.*?(?:'{3,5}|\Z)"
+    r'|"(?:\\.|[^"\\\n])*"?'
+    r"|'[^'\n]*'?|#[^\n]*|[\[\]{}\n]",
     re.DOTALL,
 )
 

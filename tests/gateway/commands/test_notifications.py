@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -179,7 +180,10 @@ class Listening:
         self.process = subprocess.Popen(
             command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
-        assert self.process.stderr
+        assert self.process.stdout and self.process.stderr
+        self.out: list[str] = []
+        self._reader = threading.Thread(target=self.out.extend, args=[self.process.stdout])
+        self._reader.start()
         self.notes = ""
         while "Listening" not in self.notes:
             self.notes += self.process.stderr.readline()
@@ -187,9 +191,10 @@ class Listening:
     def end(self, number: int = signal.SIGINT) -> tuple[int, str]:
         """The exit status and what was printed."""
         self.process.send_signal(number)
-        out, err = self.process.communicate(timeout=10)
-        assert "Traceback" not in err
-        return self.process.returncode, out
+        code = self.process.wait(10)
+        self._reader.join(10)
+        assert self.process.stderr and "Traceback" not in self.process.stderr.read()
+        return code, "".join(self.out)
 
 
 @pytest.mark.parametrize("has_receiver", [True, False], ids=["with a receiver", "without one"])
@@ -214,6 +219,7 @@ def test_listening_prints_what_happens_and_forwards_it(
             resolving.accept(order["id"], by="ayşe", reason="so it is")
             receiver.bind(False)
         wait_until(lambda: kinds[-1] in shop.kinds(), 20)
+        wait_until(lambda: sum("forwarded" in line for line in listening.out) == len(shop.requests), 20)
     finally:
         code, out = listening.end()
     assert code == 0
