@@ -84,7 +84,7 @@ class Protocol:
         by_own_number = many is not None and many.by == "own"
         #: What rules look for anywhere in a text, and in nothing else.
         self._words = tuple(dict.fromkeys(_words(file)))
-        self.TRAITS = self.traits = Traits(**dict(file.traits), many_by_own_number=by_own_number)
+        self.TRAITS = Traits(**dict(file.traits), many_by_own_number=by_own_number)
 
     def reference(self, task: Task) -> str:
         """What the provider knows the order by. Raises BadValue."""

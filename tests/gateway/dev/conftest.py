@@ -7,17 +7,13 @@ from functools import cache
 import pytest
 
 from gateway.dev.simulator import Simulator
-from tests.gateway.dev.receiving import Receiver
+from tests.gateway.dev.receiving import Receiver, receiving
 
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    receiver = Receiver()
-    receiver.thread.start()
-    yield receiver
-    receiver.server.shutdown()
-    receiver.server.server_close()
-    receiver.thread.join()
+    with receiving() as found:
+        yield found
 
 
 @pytest.fixture(scope="session")

@@ -1,24 +1,18 @@
 """A real HTTP server that keeps the callbacks it gets."""
 
 import threading
-import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from standardwebhooks import Webhook
 
+from tests.waiting import wait_until
+
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 DEADLINE_SECONDS = 15.0
-
-
-def wait_until(condition: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.005)
-    return value
 
 
 class Call:
@@ -73,5 +67,16 @@ class Receiver:
         self.url = f"http://127.0.0.1:{self.server.server_port}/callbacks/sandbox"
 
     def wait_for(self, count: int) -> list[Call]:
-        wait_until(lambda: len(self.calls) >= count)
+        wait_until(lambda: len(self.calls) >= count, DEADLINE_SECONDS)
         return list(self.calls)
+
+
+@contextmanager
+def receiving() -> Iterator[Receiver]:
+    """A receiver that runs."""
+    receiver = Receiver()
+    receiver.thread.start()
+    yield receiver
+    receiver.server.shutdown()
+    receiver.server.server_close()
+    receiver.thread.join()

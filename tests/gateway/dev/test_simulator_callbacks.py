@@ -13,7 +13,8 @@ import requests
 from standardwebhooks.webhooks import WebhookVerificationError
 
 from gateway.dev.simulator import Simulator, State, pin_for
-from tests.gateway.dev.receiving import SECRET, Receiver, wait_until
+from tests.gateway.dev.receiving import SECRET, Receiver
+from tests.waiting import wait_until
 
 
 @pytest.fixture

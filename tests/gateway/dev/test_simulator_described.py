@@ -21,7 +21,8 @@ from gateway.dev.simulator.described import sheet
 from gateway.dev.simulator.described.accounts import account
 from gateway.dev.simulator.described.sheet import Sample
 from gateway.dev.simulator.described.store import Store
-from tests.gateway.dev.receiving import SECRET, Call, Receiver, wait_until
+from tests.gateway.dev.receiving import SECRET, Call, Receiver
+from tests.waiting import wait_until
 
 NAMES = sheet.names()
 

@@ -14,7 +14,7 @@ from gateway.dev.simulator.described import sheet
 from gateway.dev.simulator.described.sheet import Sample
 from gateway.dev.simulator.described.store import Store
 from gateway.dev.simulator.described.writing import fill
-from tests.gateway.dev.receiving import wait_until
+from tests.waiting import wait_until
 
 Providing = Callable[[str, str], Simulator]
 #: What an order does that stands as the answer to a question says, by what is expected of the answer.

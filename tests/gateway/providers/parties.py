@@ -100,7 +100,7 @@ def parties(name: str, words: str = "", **options: Any) -> Iterator[Parties]:
             return
         protocol = load(name)
         adapter = Speaker(protocol, provider, client, tokens=Tokens())
-        yield Parties(name, simulator, adapter, provider, protocol.traits, task)
+        yield Parties(name, simulator, adapter, provider, protocol.TRAITS, task)
 
 
 def repeated(name: str) -> str:

@@ -29,7 +29,7 @@ from gateway.providers.base import (
 from gateway.signatures import BadSignature
 from models.outcome import Outcome
 from models.status import ExternalStatus
-from tests.gateway.dev.receiving import Call, Receiver, wait_until
+from tests.gateway.dev.receiving import Call, Receiver, receiving
 from tests.gateway.providers.parties import (
     DESCRIBED,
     REFERANS,
@@ -40,6 +40,7 @@ from tests.gateway.providers.parties import (
     repeated,
     says,
 )
+from tests.waiting import wait_until
 
 EACH = pytest.mark.parametrize("name", [*DESCRIBED, "znet"])
 OPEN = (ExternalStatus.SENT, ExternalStatus.PROCESSING)
@@ -65,12 +66,8 @@ NO_ANSWERS = ("html", "empty", "500", "cut", "half", "mumble")
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    receiver = Receiver()
-    receiver.thread.start()
-    yield receiver
-    receiver.server.shutdown()
-    receiver.server.server_close()
-    receiver.thread.join()
+    with receiving() as found:
+        yield found
 
 
 def is_open(said: object) -> bool:
@@ -181,7 +178,7 @@ def test_a_repeated_reference_is_neither_refused_nor_bought_again(name: str) -> 
         assert both.purchases() == 1
 
 
-@pytest.mark.parametrize("name", [*(each for each in DESCRIBED if not load(each).traits.ask_buys), "znet"])
+@pytest.mark.parametrize("name", [*(each for each in DESCRIBED if not load(each).TRAITS.ask_buys), "znet"])
 def test_an_unknown_reference_has_no_outcome(name: str) -> None:
     """Where asking buys, it is never asked about: the core sees to that."""
     with parties(name) as both:
