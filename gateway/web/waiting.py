@@ -1,7 +1,7 @@
 """Requests that wait for an order to change (`GET /orders/{id}?wait=`).
 
 None of them holds a connection or asks the database. One thread of the process, which exists while any of them waits,
-asks for them, 25 in each statement, and wakes those whose order has changed. What this process settles itself wakes
+asks for all of them in one statement, and wakes those whose order has changed. What this process settles itself wakes
 them at once. Why so: docs/decisions/0008-one-watcher-for-all-who-wait.md
 """
 
@@ -27,9 +27,7 @@ MOST = 600
 #: One in so many places is kept for those who hold fewer than half of them: no tenant can take them all.
 KEPT_ONE_IN = 10
 #: Seconds between two questions to the database: for one request, and more for each further one.
-PAUSE_SECONDS, PAUSE_PER_REQUEST_SECONDS = 0.1, 0.0006
-#: Requests that are asked about in one statement: what has to be done for it holds up all others of the process.
-AT_ONCE = 25
+PAUSE_SECONDS, PAUSE_PER_REQUEST_SECONDS = 0.1, 0.0003
 #: `Retry-After` where too many wait, in seconds.
 RETRY_AFTER_SECONDS = 2
 
@@ -163,14 +161,9 @@ class Waiting:
 
     def _ask(self, places: Sequence[Place]) -> None:
         """Wake those whose order has changed. While the database is away, all go on waiting."""
+        time.sleep(len(places) * PAUSE_PER_REQUEST_SECONDS)
         for position in self._hung_up([place.env for place in places]):
             places[position].end()
-        for begin in range(0, len(places), AT_ONCE):
-            part = places[begin : begin + AT_ONCE]
-            time.sleep(len(part) * PAUSE_PER_REQUEST_SECONDS)
-            self._ask_about(part)
-
-    def _ask_about(self, places: Sequence[Place]) -> None:
         wanted = list({(place.order_id, place.known): None for place in places})
         try:
             with database.session(Use.REQUEST):
