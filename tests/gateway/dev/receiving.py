@@ -1,6 +1,5 @@
 """A real HTTP server that keeps the callbacks it gets."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -9,6 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from standardwebhooks import Webhook
 
+from tests.listening import listening
 from tests.waiting import wait_until
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -63,7 +63,6 @@ class Receiver:
                 pass
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05})
         self.url = f"http://127.0.0.1:{self.server.server_port}/callbacks/sandbox"
 
     def wait_for(self, count: int) -> list[Call]:
@@ -75,8 +74,5 @@ class Receiver:
 def receiving() -> Iterator[Receiver]:
     """A receiver that runs."""
     receiver = Receiver()
-    receiver.thread.start()
-    yield receiver
-    receiver.server.shutdown()
-    receiver.server.server_close()
-    receiver.thread.join()
+    with listening(receiver.server):
+        yield receiver

@@ -227,8 +227,6 @@ class Shop:
 
 
 class _Server(ThreadingHTTPServer):
-    request_queue_size = 128
-
     def __init__(self, shop: Shop) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.shop = shop
