@@ -12,6 +12,9 @@ TOOLS := $(VENV)/tools
 PIN := $(TOOLS)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--custom-compile-command 'make requirements'
 
+# The protocol of the simulated provider.
+PROVIDED := $(if $(PROVIDER),--provider $(PROVIDER))
+
 .DEFAULT_GOAL := help
 .PHONY: help run demo test coverage lint check audit bench soak floods fuzz guards requirements sbom
 
@@ -21,10 +24,10 @@ help: ## list these targets
 
 # `exec` and `--parent`: when make ends, however it does, so does everything that it started.
 run: .venv ## start everything on this machine, with servers of its own; Ctrl-C stops it
-	@exec $(BIN)/gateway dev --parent $$PPID
+	@exec $(BIN)/gateway dev $(PROVIDED) --parent $$PPID
 
-demo: .venv ## the same, but exit once an order has its PIN
-	@exec $(BIN)/gateway dev --demo --parent $$PPID
+demo: .venv ## the same, but exit once an order has its PIN; PROVIDER=zdk shows another protocol
+	@exec $(BIN)/gateway dev --demo $(PROVIDED) --parent $$PPID
 
 test: check ## check the code, then run every test
 	$(COMPILED) $(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)
@@ -64,7 +67,10 @@ soak: .venv ## run real processes with faults for a long time
 		tests/acceptance/test_killed_at_each_step.py tests/models/test_lifecycle.py tests/models/test_races.py
 	$(BIN)/python -m pytest tests/acceptance/buildpack.py
 	$(BIN)/python -m tests.acceptance.soak $(ARGS)
+	$(BIN)/python -m tests.acceptance.soak --protocol zdk --protocol digiflazz --protocol smm_v2 --protocol only_callbacks
+	$(BIN)/python -m tests.acceptance.sharing
 	$(BIN)/python -m tests.acceptance.stall
+	$(BIN)/python -m tests.acceptance.demos
 	$(BIN)/python -m tests.acceptance.account_run
 	$(BIN)/python -m tests.acceptance.upgrade
 	$(BIN)/python -m tests.acceptance.beside

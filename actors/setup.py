@@ -9,6 +9,7 @@ from actors import middleware
 from gateway import log, outbound, sentry
 from gateway import settings as settings_module
 from gateway.broker import Hints, make_broker
+from gateway.callbacks.verifiers import verifier_of
 from gateway.fulfilment import following, probing, recovery
 from gateway.fulfilment.alerting import Alerts
 from gateway.fulfilment.notifying import Notifier
@@ -47,6 +48,7 @@ worker = Worker(
     client=outbound.Client(deadline_seconds=settings.call_timeout),
     permits=Permits(broker.client, call_seconds=settings.call_timeout),
     hints=Hints(broker, longest_delay_seconds=settings.sweep_period_seconds),
+    callback_url=lambda provider: verifier_of(provider).url(provider, settings.public_url),
     tell=notifier.wake,
 )
 broker.add_middleware(middleware.Notifying(notifier))

@@ -7,7 +7,7 @@ from actors.queue import retried_when_busy, worth_retrying
 from actors.setup import notifier, settings, worker
 from gateway.broker import NOTIFY, QUEUES
 from gateway.callbacks import replaying
-from gateway.fulfilment import bulk, checking, dispatching, reconciling, sweeping
+from gateway.fulfilment import bulk, checking, dispatching, reconciling, sweeping, watching
 
 
 @dramatiq.actor(queue_name=QUEUES["dispatch_order"], priority=0, retry_when=worth_retrying)
@@ -57,3 +57,11 @@ def compare_statement(statement_id: str) -> None:
 def record_scheduler_tick() -> None:
     """Show that scheduler, queue and worker are alive."""
     sweeping.record_tick()
+
+
+@dramatiq.actor(
+    queue_name=QUEUES["watch_catalogues"], priority=20, periodic=cron("23 * * * *"), max_retries=0
+)
+def watch_catalogues() -> None:
+    """Read the catalogues that are watched: each once a day, and each hour those that could not be read."""
+    watching.read_due(worker)

@@ -18,6 +18,7 @@ from gateway.commands import (
     notifications,
     operators,
     orders,
+    protocols,
     providers,
     reconcile,
     routes,
@@ -44,6 +45,7 @@ app.command()(dev.dev)
 app.command(help=simulator.HELP)(simulator.simulator)
 app.add_typer(keys.app, name="keys")
 app.add_typer(operators.app, name="operators")
+app.add_typer(protocols.app, name="protocols")
 app.add_typer(providers.app, name="providers")
 app.add_typer(routes.app, name="routes")
 app.add_typer(stock.app, name="stock")

@@ -38,6 +38,7 @@ QUEUES = {
     "work_on_bulk": "maintenance",
     "compare_statement": "maintenance",
     "record_scheduler_tick": "maintenance",
+    "watch_catalogues": "maintenance",
 }
 #: The actor that has what is in the outbox delivered.
 NOTIFY = "deliver_notifications"
@@ -173,13 +174,20 @@ class Hints:
 
         So Redis never holds more than one period of waiting messages, however many orders wait.
         """
+        self._later("check_order_status", order_id, delay_seconds)
+
+    def dispatch_later(self, order_id: str, delay_seconds: float) -> None:
+        """The same for a send that was put off."""
+        self._later("dispatch_order", order_id, delay_seconds)
+
+    def _later(self, actor_name: str, order_id: str, delay_seconds: float) -> None:
         if delay_seconds > self._longest_delay_seconds:
             return
         try:
-            self._broker.enqueue(message("check_order_status", order_id), delay=round(delay_seconds * 1000))
+            self._broker.enqueue(message(actor_name, order_id), delay=round(delay_seconds * 1000))
         except redis.RedisError as error:
             logger.warning(
-                "The check was not enqueued; the sweep will find it.",
+                "A planned step was not enqueued; the sweep will find it.",
                 action="enqueue_failed",
                 error=str(error),
             )

@@ -81,7 +81,8 @@ class Client:
         pool_size: int = POOL_SIZE,
     ) -> None:
         self._timeouts = (connect_timeout_seconds, read_timeout_seconds)
-        self._deadline_seconds = deadline_seconds
+        #: Seconds that a whole call may take.
+        self.deadline_seconds = deadline_seconds
         self._max_bytes = max_bytes
         self._pool_size = pool_size
         self._local = threading.local()
@@ -96,18 +97,48 @@ class Client:
         """Raises Unreachable, NoAnswer, LocalFault."""
         return self._call("POST", url, self._max_bytes, data=body, headers=headers)
 
-    def _call(self, method: str, url: str, max_bytes: int, **arguments: Any) -> Response:
-        call.begin(self._deadline_seconds, max_bytes + MAX_FRAME_BYTES)
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        max_bytes: int | None = None,
+        timeout_seconds: float | None = None,
+    ) -> Response:
+        """Any call; `timeout_seconds` replaces the deadline of all calls. Raises Unreachable, NoAnswer, LocalFault."""
+        return self._call(
+            method,
+            url,
+            max_bytes or self._max_bytes,
+            timeout_seconds,
+            params=params,
+            headers=headers,
+            data=body,
+        )
+
+    def _call(
+        self, method: str, url: str, max_bytes: int, timeout_seconds: float | None = None, **arguments: Any
+    ) -> Response:
+        connect, read = self._timeouts
+        call.begin(timeout_seconds or self.deadline_seconds, max_bytes + MAX_FRAME_BYTES)
         if not hasattr(self._local, "session"):
             self._local.session = _new_session(self._pool_size)
         try:
             with self._local.session.request(
-                method, url, timeout=self._timeouts, allow_redirects=False, stream=True, **arguments
+                method,
+                url,
+                timeout=(connect, max(read, timeout_seconds or 0)),
+                allow_redirects=False,
+                stream=True,
+                **arguments,
             ) as answer:
                 return Response(answer.status_code, answer.headers, _read(answer, max_bytes))
         except (OSError, failures.HTTPError, http.client.HTTPException) as error:
             kind = LocalFault if is_local(error) else NoAnswer if call.sent else Unreachable
-            raise kind(f"{_shown(url)}: {described(error, self._deadline_seconds)}") from None
+            raise kind(f"{_shown(url)}: {described(error)}") from None
 
 
 #: What may come of the network. Any other error of the system, such as certificates that are missing, is ours.
@@ -130,12 +161,12 @@ WORDS: tuple[tuple[type[Exception], str], ...] = (
 )
 
 
-def described(error: Exception, deadline_seconds: float) -> str:
+def described(error: Exception) -> str:
     """What went wrong with the thread's own call, in our words: the library's messages quote the whole URL."""
     if call.remaining_bytes < 0:
         return "the answer has no end within its bound"
     if call.remaining_seconds() <= 0:
-        return f"no whole answer within {deadline_seconds:g} s" if call.sent else "no connection in time"
+        return f"no whole answer within {call.seconds:.3g} s" if call.sent else "no connection in time"
     cause = error.args[0] if error.args and isinstance(error.args[0], Exception) else error
     reason = getattr(cause, "reason", None)
     cause = reason if isinstance(reason, Exception) else cause
@@ -180,6 +211,8 @@ class _Call(threading.local):
     """What the thread's own call has come to, as its connection sees it."""
 
     deadline: float = math.inf
+    #: How long it may take, in seconds.
+    seconds: float = math.inf
     #: Bytes that may still come, the head and what frames the body included.
     remaining_bytes: float = math.inf
     #: Whether anything was handed to the network.
@@ -194,6 +227,7 @@ class _Call(threading.local):
     further_addresses: int = 0
 
     def begin(self, deadline_seconds: float, max_bytes: int) -> None:
+        self.seconds = deadline_seconds
         self.deadline = time.monotonic() + deadline_seconds
         self.remaining_bytes = max_bytes
         self.sent = self.connected = self.received = False

@@ -103,7 +103,7 @@ class Poster:
             return self._call(pool, target, body, named)
         except (OSError, failures.HTTPError, http.client.HTTPException) as error:
             kind = LocalFault if outbound.is_local(error) else NoAnswer if outbound.call.sent else Unreachable
-            raise kind(outbound.described(error, self._try_seconds)) from None
+            raise kind(outbound.described(error)) from None
 
     def _call(
         self, pool: urllib3.HTTPConnectionPool, target: str, body: bytes, headers: Mapping[str, str]

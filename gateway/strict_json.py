@@ -17,6 +17,8 @@ def loads(text: bytes) -> Any:
     except UnicodeDecodeError:
         raise NotJson("is not UTF-8") from None
     except json.JSONDecodeError as error:
+        if not text.strip():
+            raise NotJson("is empty: send JSON") from None
         raise NotJson(f"is not JSON: see line {error.lineno}, column {error.colno}") from None
     except RecursionError:
         raise NotJson("is not JSON that can be read: it is nested too deeply") from None
@@ -35,5 +37,9 @@ def _refuse_constant(name: str) -> Any:
     raise NotJson(f"is not JSON: it contains {name}")
 
 
-#: Made once; `json.loads` would make one for every text.
-DECODER = json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=_unique)
+def decoder(**options: Any) -> json.JSONDecoder:
+    """A strict decoder with `options` of its own. Made once; `json.loads` would make one for every text."""
+    return json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=_unique, **options)
+
+
+DECODER = decoder()

@@ -8,6 +8,7 @@ has decided is not sent any more, and what another system has placed is never se
 while a former send has delivered it: a person decides that conflict first.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -25,8 +26,43 @@ from models.tenants import PROVIDER_IS_OPEN, is_open_to
 ASKS = 2
 #: How often an order that completed without a code is asked for it, if its route does not say that it has one.
 CODE_ASKS = 4
+#: Orders whose checks are planned so many seconds apart are asked about together.
+SAME_MOMENT_SECONDS = 0.5
+#: The first number of the advisory lock of a claim of many checks, the same in every version of the gateway; the second
+#: one is the provider's.
+TOGETHER_LOCK = 7_261_014
 #: Characters of a refusal on the timeline, so that the ids of both providers stand beside it.
 MAX_REASON = texts.TIMELINE - 200
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What must hold of an order for its provider to be asked for it: what the provider's protocol says of that."""
+
+    #: Asking is sending again, so that only what we sent ourselves, and is open and in time, is asked about.
+    buys: bool = False
+    #: Seconds after the send in which it can be asked; None: always.
+    within_seconds: float | None = None
+    #: It can be asked by its own number only.
+    needs_number: bool = False
+    #: There is no question.
+    never: bool = False
+    #: A question about several orders names each by the provider's own number.
+    many_need_number: bool = False
+
+    def parameters(self) -> dict[str, Any]:
+        """What MAY_ASK takes, and the claims of checks."""
+        return {
+            "buys": self.buys,
+            "within": self.within_seconds,
+            "needs_number": self.needs_number,
+            "never_asked": self.never,
+            "many_need_number": self.many_need_number,
+        }
+
+
+#: Of most protocols: an order can always be asked about, by our reference.
+USUAL = Asking()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +81,10 @@ class ClaimedOrder:
     #: What it may cost, all of its quantity together.
     max_cost_amount: Decimal | None
     max_cost_currency: str | None
+    #: None: another system has not said it.
+    created_at: datetime | None
+    #: From the route: whether its orders bring a code.
+    expects: str | None
     #: From the route: what the product is called at the provider.
     route_params: dict[str, str] | None
     #: From the route: templates for the provider's fields; None or empty for the protocol's own way.
@@ -77,8 +117,12 @@ class ClaimedCheck(ClaimedOrder):
     next_check_seconds: float | None
     #: This is its last check: its time is up.
     expired: bool
+    #: Seconds for which its time has been up; negative if it is not.
+    expired_for_seconds: float
     #: Another system placed it.
     is_theirs: bool
+    #: Its provider may be asked for it.
+    may_ask: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +157,7 @@ def claim_next_provider(
     did: str = "refused",
 ) -> ClaimedOrder | None:
     """Take an order that `refused_by` refused for sending to the next provider of its route."""
-    note = masking.ours(reason).within(
-        f"{refused_by} {did}: ", f"; sending to {route.provider_id}", MAX_REASON
-    )
+    note = masking.ours(reason).within(f"{refused_by} {did}: ", f"; sending to {route}", MAX_REASON)
     return _claim_move(order_id, refused_by, route, note, grace_seconds, referans, refused=True)
 
 
@@ -133,7 +175,7 @@ def claim_unreached(
 
     With `is_waiting` it was put off to be sent later, else its send has just ended.
     """
-    note = masking.ours(why).within(f"{unreached} ", f"; sending to {route.provider_id}", MAX_REASON)
+    note = masking.ours(why).within(f"{unreached} ", f"; sending to {route}", MAX_REASON)
     return _claim_move(
         order_id, unreached, route, note, grace_seconds, referans, refused=False, is_waiting=is_waiting
     )
@@ -195,11 +237,13 @@ def claim_check(
     order_timeout_seconds: float,
     grace_seconds: float,
     provider_id: str | None = None,
+    asking: Asking = USUAL,
 ) -> ClaimedCheck | None:
     """Take an order whose check is due, and write the next plan before the provider is asked.
 
     `delays_seconds[n]` is the wait after check n + 1; the last one repeats. For `trust_seconds` after a callback no
-    check is due, unless one was requested or the order's time is up.
+    check is due, unless one was requested or the order's time is up. One whose provider may not be asked is due again
+    when its time is up.
     """
     values = {
         "id": order_id,
@@ -208,8 +252,121 @@ def claim_check(
         "order_timeout": order_timeout_seconds,
         "grace": grace_seconds,
         "provider": provider_id,
+        "asks": ASKS,
     }
-    return database.load_one(ClaimedCheck, CLAIM_CHECK, values)
+    return database.load_one(ClaimedCheck, CLAIM_CHECK, values | asking.parameters())
+
+
+def claim_checks(
+    order_id: str,
+    limit: int,
+    delays_seconds: list[float],
+    *,
+    trust_seconds: float,
+    order_timeout_seconds: float,
+    grace_seconds: float,
+    provider_id: str,
+    asking: Asking,
+) -> list[ClaimedCheck]:
+    """Take up to `limit` open orders of a provider that are due and can be asked about in one question.
+
+    The given order is among the first; then those that are due longest. What another process holds is left to it. Waits
+    for another claim of this provider.
+    """
+    values = {
+        "id": order_id,
+        "limit": limit,
+        "asks": ASKS,
+        "delays": delays_seconds,
+        "trust": trust_seconds,
+        "order_timeout": order_timeout_seconds,
+        "grace": grace_seconds,
+        "provider": provider_id,
+    }
+    return database.load(ClaimedCheck, CLAIM_CHECKS, values | asking.parameters())
+
+
+def put_off_checks(
+    order_ids: Sequence[str],
+    delay_seconds: float,
+    *,
+    provider_id: str,
+    order_timeout_seconds: float,
+    buys: bool,
+) -> None:
+    """The provider answered "not now": ask again in `delay_seconds`. The check does not count."""
+    values = {
+        "buys": buys,
+        "ids": list(order_ids),
+        "delay": delay_seconds,
+        "provider": provider_id,
+        "order_timeout": order_timeout_seconds,
+    }
+    database.rows(PUT_OFF_CHECKS, values)
+
+
+def put_off_send(
+    order_id: str,
+    note: str,
+    retry_after_seconds: float | None,
+    *,
+    shortest_seconds: float,
+    longest_seconds: float,
+    order_timeout_seconds: float,
+    provider_id: str,
+    referans: str,
+) -> float | None:
+    """The provider answered "not now" to the send: the order is `not_sent` again. Seconds until it is tried again.
+
+    Without a time of the provider's the waits double from `shortest_seconds` to `longest_seconds`, as the order grows
+    older. None if the provider may have it from an earlier send, or an outcome came meanwhile: nothing was changed.
+    """
+    values = {
+        "id": order_id,
+        "note": texts.clean(note, texts.TIMELINE),
+        "whole": timeline.sealed_whole(order_id, note),
+        "retry_after": retry_after_seconds,
+        "shortest": shortest_seconds,
+        "longest": longest_seconds,
+        "order_timeout": order_timeout_seconds,
+        "provider": provider_id,
+        "referans": referans,
+    }
+    found = database.row(PUT_OFF_SEND, values)
+    return float(found["wait"]) if found else None
+
+
+def cannot_ask(
+    order_id: str, note: str, provider_id: str, referans: str, asking: Asking, *, is_mine: bool = False
+) -> bool:
+    """The order may be with its provider, which cannot be asked for it: a person is needed, and nothing is planned.
+
+    False if it is final, or can be asked about after all, or while a send is under way that is not the caller's
+    (`is_mine`).
+    """
+    values = {
+        "id": order_id,
+        "note": texts.clean(note, texts.TIMELINE),
+        "whole": timeline.sealed_whole(order_id, note),
+        "provider": provider_id,
+        "referans": referans,
+        "is_mine": is_mine,
+        "asks": ASKS,
+        "has_receiver": receiver.has_default(),
+    }
+    return database.row(CANNOT_ASK, values | asking.parameters()) is not None
+
+
+def end_ask(order_id: str, provider_id: str, referans: str) -> None:
+    """A question that may have bought has been answered, or has failed: no send is under way any more."""
+    database.rows(END_ASK, {"id": order_id, "provider": provider_id, "referans": referans})
+
+
+def leave_without_code(order_id: str) -> bool:
+    """End the asking for a completed order's code, because asking may buy. A person is needed if it must have one."""
+    return (
+        database.row(LEAVE_WITHOUT_CODE, {"id": order_id, "has_receiver": receiver.has_default()}) is not None
+    )
 
 
 def claim_code_ask(
@@ -292,8 +449,8 @@ TASK = f"""
     o.id::text AS id, o."providerId" AS provider_id, {REFERENCE} AS provider_referans,
     o."externalOrderId" AS external_order_id,
     o."userIdentifier" AS user_identifier, o."extraField" AS extra_field, o."inputFields" AS fields, o.quantity,
-    o."maxCostAmount" AS max_cost_amount, o."maxCostCurrency" AS max_cost_currency, o."routeParams" AS route_params,
-    o."fieldMap" AS field_map,
+    o."maxCostAmount" AS max_cost_amount, o."maxCostCurrency" AS max_cost_currency, o."createdAt" AS created_at,
+    o.expects, o."routeParams" AS route_params, o."fieldMap" AS field_map,
     o."externalStatus" AS external_status, o."tenantId"::text AS tenant_id, o."productId"::text AS product_id,
     o."packageId"::text AS package_id,
     o."triedProviders" AS tried_providers, o."checkCount" AS check_count,
@@ -308,6 +465,15 @@ NEXT_IS_OPEN = is_open_to('o."tenantId"', "%(provider)s::text", "%(params)s::jso
 SENT_AT = """COALESCE(o."sentAt", o."claimedAt", o."createdAt")"""
 #: In SQL, of the order `o`: its time is up.
 IS_EXPIRED = f"{SENT_AT} + make_interval(secs => %(order_timeout)s) <= now()"
+#: In SQL, of the order `o`: its provider may be asked for it. Takes `Asking.parameters`.
+MAY_ASK = f"""(NOT %(never_asked)s::boolean
+    AND (NOT %(needs_number)s::boolean OR o."externalOrderId" IS NOT NULL)
+    AND COALESCE({SENT_AT} + make_interval(secs => %(within)s::float8) > now(), true)
+    AND (NOT %(buys)s::boolean OR {IS_OURS} AND {IS_OPEN}))"""
+
+#: In SQL, an assignment of an order that goes to another provider: what the former one said of it means nothing there.
+FORGET_FORMER = """"externalOrderId" = NULL, receipt = NULL, "gatewayCostAmount" = NULL, "gatewayCostCurrency" = NULL,
+        "costAmount" = DEFAULT, "costCurrency" = DEFAULT"""
 
 CLAIM_DISPATCH = Prepared(f"""
 WITH claimed AS (
@@ -325,9 +491,12 @@ WITH claimed AS (
 SELECT {TASK} FROM claimed AS o
 """)
 CLAIM_NEXT_PROVIDER = Prepared(f"""
-WITH claimed AS (
+WITH former AS (
+    SELECT o.id, o.provider_referans AS referans, o."externalOrderId" AS number FROM product_orders AS o
+    WHERE o.id = %(id)s AND o."externalOrderId" IS NOT NULL AND o.provider_referans IS NOT NULL
+), claimed AS (
     UPDATE product_orders AS o SET "providerId" = %(provider)s, "routeParams" = %(params)s,
-        expects = %(expects)s, "fieldMap" = %(field_map)s,
+        expects = %(expects)s, "fieldMap" = %(field_map)s, {FORGET_FORMER},
         attempts = attempts + 1, "checkCount" = 0,
         "triedProviders" = CASE WHEN %(refused)s::boolean THEN o."triedProviders" || %(former)s::text
             ELSE o."triedProviders" END, "unknownCount" = 0, "unknownAt" = NULL,
@@ -337,6 +506,10 @@ WITH claimed AS (
       AND (%(refused)s::boolean OR NOT o."mayBeKnown") AND (NOT %(is_waiting)s::boolean OR {IS_UNREACHED})
       AND {SAME_REFERANS} AND {MAY_BE_SENT} AND {NEXT_IS_OPEN}
     RETURNING o.*
+), kept AS (
+    INSERT INTO referans.former_references AS f (referans, provider_id, external_order_id, order_id)
+    SELECT former.referans, %(former)s, former.number, former.id FROM former JOIN claimed USING (id)
+    ON CONFLICT (referans, provider_id) DO UPDATE SET external_order_id = excluded.external_order_id
 ), told AS (
     INSERT INTO referans.order_events (order_id, source, "from", "to", message, whole)
     SELECT id, 'dispatch', 'pending', 'pending', %(note)s, %(whole)s FROM claimed
@@ -363,31 +536,145 @@ WITH claimed AS (
 )
 SELECT {TASK} FROM claimed AS o
 """)
-CLAIM_CHECK = Prepared(f"""
-WITH claimed AS (
-    UPDATE product_orders AS o SET "checkCount" = o."checkCount" + 1, "lastSyncAt" = now(), "checkRequestedAt" = NULL,
+#: In SQL: what a claim of checks does with the orders `o`. One that is asked about by a call that may buy is being
+#: sent.
+_TAKE = f"""
+    UPDATE product_orders AS o SET
+        "checkCount" = o."checkCount" + CASE WHEN {MAY_ASK} THEN 1 ELSE 0 END,
+        "lastSyncAt" = CASE WHEN {MAY_ASK} THEN now() ELSE o."lastSyncAt" END,
+        "checkRequestedAt" = NULL,
+        "sendingUntil" = CASE
+            WHEN %(buys)s::boolean AND {MAY_ASK} AND NOT {IS_EXPIRED} AND NOT {IS_UNREACHED}
+            THEN now() + make_interval(secs => %(grace)s)
+            ELSE o."sendingUntil" END,
         "nextCheckAt" = CASE
             WHEN NOT {IS_OPEN} THEN NULL
-            WHEN {IS_EXPIRED}
-            THEN now() + make_interval(secs => %(grace)s)
+            WHEN {IS_EXPIRED} THEN now() + make_interval(secs => %(grace)s)
+            WHEN NOT {MAY_ASK} AND o."sendingUntil" > now() THEN o."sendingUntil"
+            WHEN NOT {MAY_ASK} THEN {SENT_AT} + make_interval(secs => %(order_timeout)s)
             ELSE LEAST(
-                now() + make_interval(secs => (%(delays)s::float8[])[
-                    LEAST(o."checkCount" + 1, array_length(%(delays)s::float8[], 1))]),
+                GREATEST(
+                    now() + make_interval(secs => (%(delays)s::float8[])[
+                        LEAST(o."checkCount" + 1, array_length(%(delays)s::float8[], 1))]),
+                    CASE WHEN %(buys)s::boolean THEN now() + make_interval(secs => %(grace)s) END),
                 {SENT_AT} + make_interval(secs => %(order_timeout)s)) END
-    WHERE o.id = %(id)s AND o."nextCheckAt" <= now() AND {WORD} <> 'not_sent'
+"""
+#: In SQL, of the order `o`: its check may be made once it is due. While a call is under way that may buy, no other one
+#: begins.
+_MAY_BE_CHECKED = f"""{WORD} <> 'not_sent'
       AND ({IS_OURS} OR {IS_AT_PROVIDER})
+      AND (NOT %(buys)s::boolean OR o."sendingUntil" IS NULL OR o."sendingUntil" <= now())
       AND ({IS_OPEN} OR o."codeAsks" IS NULL) AND {WITH_PROVIDER} AND (
         o."checkRequestedAt" IS NOT NULL
         OR {IS_OPEN} AND (
             o."lastCallbackAt" IS NULL
             OR o."lastCallbackAt" + make_interval(secs => %(trust)s) <= now()
-            OR {IS_EXPIRED}))
-    RETURNING o.*
-)
+            OR {IS_EXPIRED}))"""
+_CHECK = f"""
 SELECT {TASK}, EXTRACT(EPOCH FROM o."nextCheckAt" - now())::float8 AS next_check_seconds,
-    {IS_OPEN} AND {IS_EXPIRED} AS expired, NOT {IS_OURS} AS is_theirs
+    {IS_OPEN} AND {IS_EXPIRED} AS expired,
+    EXTRACT(EPOCH FROM now() - {SENT_AT})::float8 - %(order_timeout)s AS expired_for_seconds,
+    NOT {IS_OURS} AS is_theirs,
+    {MAY_ASK} AND NOT (%(buys)s::boolean AND {IS_EXPIRED}) AS may_ask
 FROM claimed AS o
+"""
+CLAIM_CHECK = Prepared(f"""
+WITH claimed AS (
+    {_TAKE} WHERE o.id = %(id)s AND o."nextCheckAt" <= now() AND {_MAY_BE_CHECKED} RETURNING o.*
+) {_CHECK}
 """)
+#: In SQL, of the order `o`: it can be asked about together with others, now. Those that are due within a moment are due
+#: at the same one: clocks differ, and so do the statements that planned them. One that is to be sent again needs no
+#: question.
+_GOES_TOGETHER = f"""o."nextCheckAt" <= now() + make_interval(secs => {SAME_MOMENT_SECONDS}) AND {_MAY_BE_CHECKED}
+      AND {IS_OPEN} AND {MAY_ASK} AND (o."externalOrderId" IS NOT NULL OR NOT %(many_need_number)s::boolean)
+      AND (o."externalStatus" IS DISTINCT FROM 'pending' OR o."unknownCount" < %(asks)s)"""
+#: Uses idx_orders_planned: its cost follows the number of orders that are due. What others hold is skipped, so that
+#: each order is in one question only. Claims of one provider take turns, some milliseconds each: else those that begin
+#: in the same moment share the orders among them, and ask many small questions instead of a few full ones.
+CLAIM_CHECKS = Prepared(f"""
+WITH turn AS MATERIALIZED (
+    SELECT pg_advisory_xact_lock({TOGETHER_LOCK}, hashtext(%(provider)s::text)) AS taken
+), named AS (
+    SELECT o.id FROM product_orders AS o
+    WHERE (SELECT turn.taken IS NOT NULL FROM turn) AND o.id = %(id)s::uuid AND {_GOES_TOGETHER}
+    FOR UPDATE OF o SKIP LOCKED
+), others AS (
+    SELECT o.id FROM product_orders AS o
+    WHERE o.id <> %(id)s::uuid AND o."nextCheckAt" IS NOT NULL AND {_GOES_TOGETHER}
+    ORDER BY o."nextCheckAt", o.id LIMIT %(limit)s - (SELECT count(*) FROM named) FOR UPDATE OF o SKIP LOCKED
+), claimed AS (
+    {_TAKE} WHERE o.id = ANY (ARRAY(SELECT named.id FROM named UNION ALL SELECT others.id FROM others)) RETURNING o.*
+) {_CHECK}
+""")
+PUT_OFF_CHECKS = Prepared(f"""
+UPDATE product_orders AS o SET
+    "checkCount" = CASE WHEN o."codeAsks" IS NULL THEN GREATEST(o."checkCount" - 1, 0) ELSE o."checkCount" END,
+    "codeAsks" = GREATEST(o."codeAsks" - 1, 0),
+    "sendingUntil" = CASE WHEN NOT %(buys)s::boolean THEN o."sendingUntil" END,
+    "nextCheckAt" = CASE
+        WHEN {IS_OPEN} AND NOT {IS_EXPIRED}
+        THEN LEAST(now() + make_interval(secs => %(delay)s), {SENT_AT} + make_interval(secs => %(order_timeout)s))
+        ELSE now() + make_interval(secs => %(delay)s)
+    END
+WHERE o.id = ANY (%(ids)s::uuid[]) AND o."nextCheckAt" IS NOT NULL AND {WITH_PROVIDER}
+  AND {WORD} <> 'not_sent'
+""")
+#: It waits as one that was never sent, so that it goes to another provider where its own is down by then.
+PUT_OFF_SEND = Prepared(f"""
+WITH put_off AS (
+    UPDATE product_orders AS o SET "externalStatus" = 'not_sent', attempts = GREATEST(attempts - 1, 0),
+        "claimedAt" = NULL, "sendingUntil" = NULL, "mayBeKnown" = NULL, "lastSyncAt" = now(),
+        "nextCheckAt" = LEAST(
+            now() + make_interval(secs => COALESCE(%(retry_after)s::float8, LEAST(%(longest)s::float8, GREATEST(
+                %(shortest)s::float8,
+                EXTRACT(EPOCH FROM now() - COALESCE(o."resentAt", o."createdAt"))::float8)))),
+            COALESCE(o."resentAt", o."createdAt") + make_interval(secs => %(order_timeout)s))
+    WHERE o.id = %(id)s AND o."externalStatus" = 'pending' AND NOT o."mayBeKnown" AND {MAY_BE_SENT} AND {SAME_SEND}
+    RETURNING o.*
+), told AS (
+    INSERT INTO referans.order_events (order_id, source, "from", "to", message, whole)
+    SELECT id, 'dispatch', 'pending', 'not_sent', %(note)s, %(whole)s FROM put_off
+)
+SELECT EXTRACT(EPOCH FROM o."nextCheckAt" - now())::float8 AS wait FROM put_off AS o
+""")
+CANNOT_ASK = Prepared(f"""
+WITH left_to_person AS (
+    UPDATE product_orders AS o SET "nextCheckAt" = NULL, "checkRequestedAt" = NULL, "sendingUntil" = NULL,
+        "mayBeKnown" = true, attention = COALESCE({GRAVE}, 'cannot_ask'),
+        "attentionAt" = CASE WHEN {GRAVE} IS NULL THEN now() ELSE o."attentionAt" END
+    WHERE o.id = %(id)s AND {IS_OPEN} AND o."externalStatus" <> 'not_sent' AND {SAME_SEND} AND {IS_OURS}
+      AND (%(is_mine)s::boolean OR o."sendingUntil" IS NULL OR o."sendingUntil" <= now())
+      AND NOT {MAY_ASK} AND NOT {IS_UNREACHED}
+    RETURNING o.*
+), told AS (
+    INSERT INTO referans.order_events (order_id, source, "from", "to", message, whole)
+    SELECT id, 'dispatch', "externalStatus", "externalStatus", %(note)s, %(whole)s FROM left_to_person
+), notified AS (
+    {TELL.format(kind="'order.attention'", source="left_to_person AS o")} AND o."attentionAt" = now()
+)
+SELECT id FROM left_to_person
+""")
+END_ASK = Prepared(f"""
+UPDATE product_orders AS o SET "sendingUntil" = NULL WHERE o.id = %(id)s AND {IS_OPEN} AND {SAME_SEND}
+""")
+LEAVE_WITHOUT_CODE = f"""
+WITH left_alone AS (
+    UPDATE product_orders AS o SET "codeAsks" = NULL, "nextCheckAt" = NULL, "checkRequestedAt" = NULL,
+        attention = CASE WHEN o.expects = 'code' THEN COALESCE({GRAVE}, 'no_code') ELSE o.attention END,
+        "attentionAt" = CASE WHEN o.expects = 'code' AND {GRAVE} IS NULL THEN now() ELSE o."attentionAt" END
+    WHERE o.id = %(id)s AND o."codeAsks" IS NOT NULL AND o."nextCheckAt" <= now() RETURNING o.*
+), told AS (
+    INSERT INTO referans.order_events (order_id, source, "from", "to", message)
+    SELECT id, 'poll', "externalStatus", "externalStatus",
+        'completed without its code, and not asked for it: asking ' || "providerId" || ' may buy again'
+    FROM left_alone
+), notified AS (
+    {TELL.format(kind="'order.attention'", source="left_alone AS o")}
+    AND o.attention = 'no_code' AND o."attentionAt" = now()
+)
+SELECT id FROM left_alone
+"""
 CLAIM_CODE_ASK = Prepared(f"""
 WITH due AS (
     SELECT o.id, o."codeAsks" AS asks, COALESCE(o.expects = 'code', false) AS must_have_code,

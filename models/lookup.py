@@ -44,11 +44,11 @@ def changed(waited_for: Sequence[tuple[str, ExternalStatus | None]]) -> list[int
 
     Without a known word, those that are final.
     """
-    given = [
-        {"position": position, "id": order_id, "known": known}
-        for position, (order_id, known) in enumerate(waited_for)
-    ]
-    return [row["position"] for row in database.rows(CHANGED, database.arrays(given))] if given else []
+    given = {
+        "ids": database.array(order_id for order_id, _ in waited_for),
+        "known": database.array(known for _, known in waited_for),
+    }
+    return [row["position"] - 1 for row in database.rows(CHANGED, given)] if waited_for else []
 
 
 def given(order_id: str) -> Given:
@@ -74,7 +74,7 @@ def by_anything(text: str, limits: Limits, limit: int) -> list[Order]:
 #: Without a known word, an order that is final; else one that reads as another word.
 CHANGED = Prepared(f"""
 SELECT w.position
-FROM unnest(%(position)s::int[], %(id)s::uuid[], %(known)s::text[]) AS w (position, id, known)
+FROM unnest(%(ids)s::uuid[], %(known)s::text[]) WITH ORDINALITY AS w (id, known, position)
 JOIN product_orders AS o ON o.id = w.id
 WHERE CASE WHEN w.known IS NULL THEN {kind_in_sql(READ)} <> 'open' ELSE {READ} <> w.known END
 """)

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from urllib.parse import quote, quote_plus, unquote
 
@@ -136,6 +136,13 @@ class knowing:  # noqa: N801  (a context manager, written as a class because tha
 
     def __exit__(self, *error: object) -> None:
         _known.reset(self._token)
+
+
+def learn(credential: str) -> None:
+    """Until the block of `knowing` ends, this is a credential too: a token that was got for the call."""
+    known = _known.get()
+    if known is not NOTHING and credential not in known.credentials:
+        _known.set(replace(known, credentials=(*known.credentials, credential)))
 
 
 def ours(text: str) -> ProviderText:

@@ -13,7 +13,7 @@ from models.codes import Code
 from models.db import database, pins, receiver, sealed, sql
 from models.db.prepared import Prepared
 from models.masking import Known, ProviderText
-from models.outcome import Arrival, as_json, order_owner, owner
+from models.outcome import MAX_COST, Arrival, as_json, order_owner, owner
 from models.route import HAS_NO_CODES
 from models.status import GRAVE, IS_OURS, LOWERED, READ, Result, kind_in_sql, rank_in_sql
 
@@ -319,6 +319,7 @@ def parameters(position: int, arrival: Arrival, *, with_plain: bool = False) -> 
         "codes": _sealed_codes(outcome.codes, belongs_to, with_plain) if outcome.codes else None,
         "has_plain": with_plain or not sealed.has_keys(),
         "unreadable_code": outcome.unreadable_code,
+        "is_partial": outcome.is_partial,
         "receipt": outcome.receipt,
         "message": outcome.shown_message(),
         "note": texts.clean(arrival.note or outcome.note() or "", texts.TIMELINE) or None,
@@ -330,6 +331,8 @@ def parameters(position: int, arrival: Arrival, *, with_plain: bool = False) -> 
         "failure_reason": (outcome.failure_reason or arrival.failure_reason).value,
         "next_check_seconds": arrival.next_check_seconds,
         "code_ask_seconds": arrival.code_ask_seconds,
+        "may_ask_for_code": arrival.may_ask_for_code,
+        "ends_send": arrival.ends_send,
         "dedupe_key": arrival.dedupe_key,
         "outcome": sealed.seal(as_json(outcome), belongs_to),
         "raw": sealed.seal(arrival.raw, belongs_to) if arrival.raw is not None else None,
@@ -385,8 +388,8 @@ FIND = Prepared(f"SELECT {COLUMNS} FROM product_orders AS o WHERE o.id = %s")
 _SETTLE = partial(
     sql.read,
     "settle.sql",
-    rank=rank_in_sql("given.status"),
-    kind=kind_in_sql("given.status"),
+    rank=rank_in_sql("given.said"),
+    kind=kind_in_sql("given.said"),
     from_rank=rank_in_sql(LOWERED.format(word='o."externalStatus"')),
     from_kind=kind_in_sql(LOWERED.format(word='o."externalStatus"')),
     is_ours=IS_OURS,
@@ -396,6 +399,7 @@ _SETTLE = partial(
     grave=GRAVE,
     timeline=str(texts.TIMELINE),
     last_message=str(texts.LAST_MESSAGE),
+    max_cost=str(MAX_COST),
 )
 SETTLE = _SETTLE(
     returned="o.*",

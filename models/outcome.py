@@ -18,7 +18,9 @@ ACCOUNT_MARK = "refused our account"
 MAX_RECEIPT = 1_000
 #: Characters that "costCurrency" stores.
 MAX_CURRENCY = 10
-#: Largest cost that "costAmount", numeric(10,2), stores.
+#: Characters of a provider's own number.
+MAX_EXTERNAL_ID = 255
+#: Largest cost that "costAmount", numeric(10,2), stores; a larger one is in "gatewayCostAmount" alone.
 MAX_COST = 10**8 - 1
 
 
@@ -27,8 +29,8 @@ class Outcome:
     """What a provider said about one order.
 
     The order is known by `referans` (ours) or, for a provider that uses only its own number, by `external_order_id`.
-    The texts of every protocol and of callbacks are cleaned, bounded and masked here. A cost, a balance or a currency
-    that cannot be stored is left out: it must not keep the outcome from its order.
+    The texts of every protocol and of callbacks are cleaned, bounded and masked here. A number, a cost, a balance or a
+    currency that cannot be stored is left out: it must not keep the outcome from its order.
     """
 
     status: ExternalStatus
@@ -46,6 +48,8 @@ class Outcome:
     currency: str | None = None
     #: Our balance with the provider after it, in the same currency.
     remaining: Decimal | None = None
+    #: Fewer pieces were delivered than were ordered.
+    is_partial: bool = False
     #: Of a failure: what its words say that it is about, if they do.
     failure_reason: FailureReason | None = None
 
@@ -54,14 +58,14 @@ class Outcome:
             numbers = (self.referans, self.external_order_id)
             message = masking.mask(self.message, codes=self.secrets(), own=numbers)
             object.__setattr__(self, "message", message or None)
+        if self.external_order_id is not None and len(self.external_order_id) > MAX_EXTERNAL_ID:
+            object.__setattr__(self, "external_order_id", None)
         if self.receipt is not None:
             receipt = masking.strike(texts.clean(self.receipt, masking.MAX_READ), self.secrets())
             object.__setattr__(self, "receipt", texts.clean(receipt, MAX_RECEIPT) or None)
         for name in ("cost", "remaining"):
             if (amount := getattr(self, name)) is not None:
-                money = texts.clean_money(str(amount))
-                kept = money if money is not None and abs(money) <= MAX_COST else None
-                object.__setattr__(self, name, kept)
+                object.__setattr__(self, name, texts.clean_money(str(amount)))
         if self.currency is not None:
             currency = texts.visible(self.currency).strip()
             object.__setattr__(self, "currency", currency if 0 < len(currency) <= MAX_CURRENCY else None)
@@ -92,6 +96,8 @@ class OnlyIf(StrEnum):
     UNSENT = "unsent"
     #: It was not sent to any provider, and its time (the order timeout) is up.
     UNSENT_AND_OVERDUE = "unsent_and_overdue"
+    #: Its provider has not said that it has taken it: it is not sent or in work there.
+    UNTAKEN = "untaken"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +120,12 @@ class Arrival:
     raw_of: str | None = None
     #: Seconds until the provider is asked again, if the order stays open. None leaves the plan as it is.
     next_check_seconds: float | None = None
+    #: Its call may have bought, as a send does: with its answer, no send is under way any more.
+    ends_send: bool = False
     #: Seconds until the provider is asked for the code, if the order completes without one. None: it is not asked.
     code_ask_seconds: float | None = None
+    #: False where asking may buy: an order that completes without the code that it should have needs a person then.
+    may_ask_for_code: bool = True
     #: Why the order failed, if this outcome fails it and does not say so itself.
     failure_reason: FailureReason = FailureReason.PROVIDER
     #: For the timeline, in place of the provider's message. The words of a provider in it are a `masking.ProviderText`.
@@ -151,6 +161,7 @@ def as_json(outcome: Outcome) -> str:
         "codes": [code.as_dict() for code in outcome.codes],
         "unreadable_code": outcome.unreadable_code,
         "receipt": outcome.receipt,
+        "is_partial": outcome.is_partial,
         "message": outcome.whole_message(),
         "failure_reason": outcome.failure_reason,
     }

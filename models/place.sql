@@ -1,7 +1,7 @@
 -- Places orders: finds each one's provider, reserves its idempotency key, stores it, and begins its timeline.
 --
 -- Parameters: one array for each field of a placement, with one element for each; `wake` in seconds; `needs_tenant`;
--- `traits` of the protocols (`placing.Traits`); `guard` in seconds, 0 for none.
+-- `terms` of the protocols (`placing.Terms`); `guard` in seconds, 0 for none.
 -- Returns a row for each: the order if it is new, else why it is not. Without either, its idempotency key was used before.
 -- The parts called "conditions" are for placements that have some: a reference, a limit of cost, a quantity, a guard.
 -- Product and package are given twice: as text, for the routes, and in the type of the order's own columns, which are
@@ -67,6 +67,7 @@ judged AS (
         route.params,
         route.expects,
         route.field_map,
+        route.why,
         missing.names AS missing,
         -- begin conditions
         COALESCE(used.id, recent.id) AS first_id,
@@ -96,7 +97,7 @@ judged AS (
             SELECT array_agg(DISTINCT named[1])
             FROM jsonb_each_text(route.field_map) AS mapped (field, template)
             CROSS JOIN LATERAL regexp_matches(mapped.template, '{needed_name}', 'g') AS named
-            WHERE %(traits)s::jsonb #> ARRAY[{adapter}, 'needs'] ? mapped.field
+            WHERE %(terms)s::jsonb #> ARRAY[{adapter}, 'needs'] ? mapped.field
                 AND btrim(COALESCE(
                     CASE named[1]
                         WHEN 'userIdentifier' THEN i.user_identifier
@@ -207,10 +208,10 @@ placed AS (
 ),
 told AS (
     INSERT INTO referans.order_events (order_id, source, "to", message, "by")
-    SELECT o.id, 'api', 'not_sent', i.note, i.by
+    SELECT o.id, 'api', 'not_sent', j.note || COALESCE('; ' || j.provider_id || ': ' || j.why, ''), j.by
     FROM placed AS o
-    JOIN incoming AS i ON i.id = o.id
-    ORDER BY i.position
+    JOIN judged AS j ON j.id = o.id
+    ORDER BY j.position
 )
 -- begin conditions
 -- The time is divided into parts as long as the guard, twice, the one begun half a part after the other: two orders

@@ -13,10 +13,11 @@ from typing import Any, TypeVar
 import peewee
 
 from models import idempotency
+from models.choosing import FIRST_ROUTE
 from models.db import database, sql
 from models.idempotency import Key
 from models.order import COLUMNS, Order
-from models.route import FIRST_ROUTE, IS_AFFORDABLE, IS_FOR
+from models.route import IS_AFFORDABLE, IS_FOR
 
 #: Orders placed in one statement.
 MAX_BATCH = 100
@@ -168,8 +169,8 @@ Result = Placed | Repeated | NotPlaced
 
 
 @dataclass(frozen=True, slots=True)
-class Traits:
-    """What placing must know of a protocol."""
+class Terms:
+    """What a protocol asks of an order: placing must know it."""
 
     #: How many it takes in one order; None: any number.
     most: int | None = None
@@ -177,9 +178,9 @@ class Traits:
     needs: tuple[str, ...] = ()
 
 
-def traits_in_json(known: Mapping[str, Traits]) -> str:
-    """The traits of protocols by their names, as `place` takes them."""
-    return json.dumps({name: asdict(traits) for name, traits in known.items()})
+def terms_in_json(known: Mapping[str, Terms]) -> str:
+    """The terms of protocols by their names, as `place` takes them."""
+    return json.dumps({name: asdict(terms) for name, terms in known.items()})
 
 
 #: Why a placement is not placed, as PLACE says it: `word` of _REFUSALS, `position`, and what belongs to the word.
@@ -213,7 +214,7 @@ def place(
     *,
     wake_seconds: float,
     guard_seconds: float = 0.0,
-    traits: str = "{}",
+    terms: str = "{}",
     needs_tenant: bool = False,
     impatient: bool = False,
     draw: Callable[[], str] = new_referans,
@@ -224,7 +225,7 @@ def place(
     (`idempotency.keep`), and an error within it undoes everything. A placement whose key or reference is in use waits
     until the other transaction has ended. An order that no worker dispatches within `wake_seconds` is found by the
     sweep. Within `guard_seconds` (0: always) a player gets the same package no second time, unless that is allowed.
-    `traits` are those of `traits_in_json`; of other protocols nothing is known. With `needs_tenant` (see
+    `terms` are those of `terms_in_json`; of other protocols nothing is known. With `needs_tenant` (see
     `tenants.is_required`), an order that belongs to no tenant is not stored. `draw` gives the references to the
     providers; see `with_fresh_references` for what an order of ours has already.
 
@@ -239,7 +240,7 @@ def place(
     statement = PLACE if any(names) or any(map(_has_conditions, placements)) else PLACE_PLAIN
     if impatient and (keyed or any(names)):
         statement = _IMPATIENTLY[statement]
-    values = {"wake": wake_seconds, "guard": guard_seconds, "traits": traits, "needs_tenant": needs_tenant}
+    values = {"wake": wake_seconds, "guard": guard_seconds, "terms": terms, "needs_tenant": needs_tenant}
     with database.database.atomic() if keyed or takes_turns else nullcontext():
         new: dict[int, Order] = {}
         refused: dict[int, _Refusal] = {}
@@ -395,13 +396,14 @@ _REFUSALS: dict[str, Callable[[_Refusal], NotPlaced]] = {
 NEEDED_NAME = r"\{([^{}?]+)\}"
 _ADAPTER = "(SELECT p.adapter FROM referans.providers AS p WHERE p.id = {provider})"
 #: In SQL, of the route `r`: how many its provider takes at most; NULL: any number, or not known.
-_MOST = f"(%(traits)s::jsonb #>> ARRAY[{_ADAPTER.format(provider='r.provider_id')}, 'most'])::int"
+_MOST = f"(%(terms)s::jsonb #>> ARRAY[{_ADAPTER.format(provider='r.provider_id')}, 'most'])::int"
 #: In SQL: the route `r` takes as many as the placement `i` wants.
 _TAKES = f"(i.quantity = 1 OR i.quantity <= COALESCE({_MOST}, i.quantity))"
 _USABLE = f"{_TAKES} AND " + IS_AFFORDABLE.format(
     max_cost="i.max_cost", max_cost_currency="i.max_cost_currency", quantity="i.quantity"
 )
 _PLACEMENT = {"product": "i.product", "package": "i.package", "tenant": "i.tenant"}
+_CHOICE = {**_PLACEMENT, "order": "i.id", "own_product": "i.product_id", "own_package": "i.package_id"}
 _FRAGMENTS = {
     "is_for": IS_FOR.format(**_PLACEMENT),
     "is_for_refused": IS_FOR.format(product="j.product", package="j.package", tenant="j.tenant"),
@@ -411,12 +413,12 @@ _FRAGMENTS = {
     "needed_name": NEEDED_NAME,
     "columns": COLUMNS,
 }
-PLACE = sql.read("place.sql", route=FIRST_ROUTE.format(**_PLACEMENT, usable=_USABLE), **_FRAGMENTS)
+PLACE = sql.read("place.sql", route=FIRST_ROUTE.format(**_CHOICE, usable=_USABLE), **_FRAGMENTS)
 #: For placements without any conditions: most, and a third of the work.
 PLACE_PLAIN = sql.read(
     "place.sql",
     without="conditions",
-    route=FIRST_ROUTE.format(**_PLACEMENT, usable="true"),
+    route=FIRST_ROUTE.format(**_CHOICE, usable="true"),
     **_FRAGMENTS,
 )
 _IMPATIENTLY = {each: each.within(IMPATIENT) for each in (PLACE, PLACE_PLAIN)}

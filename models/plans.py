@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from models.claims import SENT_AT
+from models import timeline
+from models.claims import MAY_ASK, SENT_AT, USUAL, Asking
 from models.db import database, receiver
 from models.db.prepared import Prepared
 from models.order import CODES, TELL, Order
@@ -21,6 +22,8 @@ from models.status import (
     REFERENCE,
     WORD,
     Attention,
+    ExternalStatus,
+    Source,
 )
 
 #: A check requested again within so many seconds is the same check: its provider is asked once.
@@ -76,18 +79,44 @@ def postpone(order_id: str, delay_seconds: float, order_timeout_seconds: float) 
     return database.row(POSTPONE, values) is not None
 
 
-def request_check(order_id: str, same_within_seconds: float = SAME_CHECK_SECONDS) -> Requested | None:
-    """Plan a check for now, even after a callback. None if nobody can be asked; see `why_unasked`."""
-    found = database.row(REQUEST_CHECK, {"id": order_id, "same_within": same_within_seconds})
+def request_check(
+    order_id: str, asking: Asking = USUAL, same_within_seconds: float = SAME_CHECK_SECONDS
+) -> Requested | None:
+    """Plan a check for now, even after a callback. None if its provider cannot be asked; see `why_unasked`."""
+    values = {"id": order_id, "same_within": same_within_seconds}
+    found = database.row(REQUEST_CHECK, values | asking.parameters())
     return Requested(found["requested"]) if found else None
 
 
-def why_unasked(order: Order) -> str:
+def request_named(
+    provider_id: str, referans: str | None, external_order_id: str | None, asking: Asking
+) -> tuple[str, bool] | None:
+    """Plan a check of the order that a provider means by our reference, or else by its own number, because it says so.
+
+    Its id, and whether a check is planned now; None if the provider has no such order. As often as it may say so, each
+    order is asked about once in SAME_CHECK_SECONDS.
+    """
+    values = {"provider": provider_id, "referans": referans, "number": external_order_id}
+    found = database.row(FIND_NAMED, values)
+    if found is None:
+        return None
+    order_id = str(found["id"])
+    is_planned = request_check(order_id, asking) is Requested.PLANNED
+    if is_planned:
+        timeline.record(order_id, Source.CALLBACK, f"{provider_id} has news of it, and is asked")
+    return order_id, is_planned
+
+
+def why_unasked(order: Order, asking: Asking = USUAL) -> str:
     """Why no check of the order can be planned, and what to do, as a clause."""
     if order.attention == Attention.MANUAL:
         return f"a person completes it: gateway orders complete {order.id}"
     if order.provider_id and database.row(FIND_PROVIDER, (order.provider_id,)) is None:
         return f"its provider {order.provider_id} is not configured here; see: gateway providers list"
+    if order.external_status != ExternalStatus.NOT_SENT and asking.buys:
+        return "asking its provider may buy it again, and it is final or too old for that"
+    if order.external_status != ExternalStatus.NOT_SENT and asking != USUAL:
+        return "its provider cannot be asked for it; look for it in the provider's panel"
     return "the order was never sent, so its provider cannot be asked"
 
 
@@ -157,7 +186,7 @@ RETURNING o.id
 CAN_BE_ASKED = f"""(({IS_AT_PROVIDER} AND EXISTS (SELECT FROM referans.providers AS p WHERE p.id = o."providerId")
     OR {IS_OURS} AND o."externalStatus" <> 'not_sent' AND o."providerId" IS NOT NULL
     AND o.provider_referans IS NOT NULL AND COALESCE(o."sentAt", o."claimedAt") IS NOT NULL)
-    AND o.attention IS DISTINCT FROM 'manual')"""
+    AND COALESCE(o.attention NOT IN ('manual', 'cannot_ask'), true) AND {MAY_ASK})"""
 FIND_PROVIDER = "SELECT p.id FROM referans.providers AS p WHERE p.id = %s"
 #: Of several requests at the same instant one plans: the others wait for its row, and then see it.
 REQUEST_CHECK = f"""
@@ -170,6 +199,18 @@ WITH planned AS (
 SELECT CASE WHEN EXISTS (SELECT FROM planned) THEN 'planned' ELSE 'same' END AS requested
 FROM product_orders AS o WHERE o.id = %(id)s AND {CAN_BE_ASKED}
 """
+#: Of several orders with one number, that of settle.sql: ours, else an open one, else the newest.
+_FIRST = f'ORDER BY {IS_OURS} DESC, {IS_OPEN} DESC, o."createdAt" DESC LIMIT 1'
+FIND_NAMED = Prepared(f"""
+SELECT found.id::text AS id FROM (
+    (SELECT o.id FROM product_orders AS o
+    WHERE o.provider_referans = %(referans)s::text AND o."providerId" = %(provider)s::text {_FIRST})
+    UNION ALL
+    (SELECT o.id FROM product_orders AS o
+    WHERE o."externalOrderId" = COALESCE(%(number)s::text, %(referans)s::text)
+        AND o."providerId" = %(provider)s::text {_FIRST})
+) AS found LIMIT 1
+""")
 LEAVE_TO_PERSON = f"""
 WITH left_to_person AS (
     UPDATE product_orders AS o SET "nextCheckAt" = NULL, "checkRequestedAt" = NULL,

@@ -30,7 +30,7 @@ class Provider:
     """One account with one provider."""
 
     id: str
-    #: Which protocol it speaks: a name of `gateway.providers.ADAPTERS`.
+    #: Which protocol it speaks: a name that `gateway.providers.kinds` finds.
     adapter: str
     base_url: str
     #: How its callbacks are verified: a name of `gateway.callbacks.verifiers.VERIFIERS`.
@@ -148,6 +148,11 @@ def candidate(provider_id: str) -> Candidate | None:
 def ids() -> frozenset[str]:
     """The ids of all providers."""
     return frozenset(row["id"] for row in database.rows("SELECT id FROM referans.providers"))
+
+
+def adapters() -> list[str]:
+    """The protocols of all configured providers."""
+    return [row["adapter"] for row in database.rows("SELECT DISTINCT adapter FROM referans.providers")]
 
 
 def base_urls() -> dict[str, str]:

@@ -10,7 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from models import order, route, texts, timeline
+from models import choosing, order, texts, timeline
 from models.codes import Code
 from models.db import database, sealed
 from models.order import CODES, COLUMNS, COST_AMOUNT, HAS_CODE, VERSION, Order, open_codes
@@ -197,7 +197,7 @@ def reverse(order_id: str, *, by: str, reason: str, seen: str | None = None) -> 
 def dismiss(order_id: str, *, by: str, reason: str, seen: str | None = None) -> Decision:
     """The order stays as it is, and needs no attention any more; what was kept of it stays readable.
 
-    An order that waits for a person to fulfil it goes on waiting. Raises NotPossible.
+    An order that waits for a person to fulfil or to find it goes on waiting. Raises NotPossible.
     """
     found = _found(order_id, by, seen)
     values = {"id": found.id, "seen": found.version, "by": by, "note": _note("dismissed", reason)}
@@ -355,7 +355,7 @@ def _resend(
             "referans": referans,
             "is_new_referans": referans != seen.provider_referans,
             "may_have_it": _has_present_send(seen),
-            "note": _note(f"to be sent again to {target.provider_id}{under}", reason),
+            "note": _note(f"to be sent again to {target}{under}", reason),
             "by": by,
         }
         database.rows(KEEP_FORMER, values)
@@ -399,11 +399,13 @@ def _route(seen: _Seen, provider_id: str | None) -> Route:
     """Raises NotPossible."""
     product, package = seen.product_id or "", seen.package_id or ""
     limit = limit_of(seen.max_cost_amount, seen.max_cost_currency, seen.quantity)
-    found = route.next_for(product, package, [], tenant_id=seen.tenant_id, only=provider_id, limit=limit)
+    found = choosing.next_for(
+        product, package, [], tenant_id=seen.tenant_id, order_id=seen.id, only=provider_id, limit=limit
+    )
     if (
         found is None
         and limit
-        and route.next_for(product, package, [], tenant_id=seen.tenant_id, only=provider_id)
+        and choosing.next_for(product, package, [], tenant_id=seen.tenant_id, only=provider_id)
     ):
         raise NotPossible(
             f"order {seen.id} may cost {limit.amount} {limit.currency} at most, and no provider that it may go to is"
@@ -450,10 +452,14 @@ WITH seen AS (
             AND {IS_OURS}) AS waits_for_person
     FROM product_orders AS o WHERE o.id = %(id)s AND {VERSION} = %(seen)s FOR UPDATE
 ), dismissed AS (
-    UPDATE product_orders AS o SET attention = CASE WHEN seen.waits_for_person THEN 'manual' END,
+    UPDATE product_orders AS o SET attention = CASE
+            WHEN seen.waits_for_person AND seen.attention = 'cannot_ask' THEN 'cannot_ask'
+            WHEN seen.waits_for_person THEN 'manual'
+        END,
         "attentionAt" = CASE WHEN seen.waits_for_person THEN now() END
     FROM seen
-    WHERE o.id = seen.id AND seen.attention IS NOT NULL AND NOT (seen.waits_for_person AND seen.attention = 'manual')
+    WHERE o.id = seen.id AND seen.attention IS NOT NULL
+        AND NOT (seen.waits_for_person AND seen.attention IN ('manual', 'cannot_ask'))
     RETURNING o.id
 ), told AS (
     INSERT INTO referans.order_events (order_id, source, "from", "to", message, result, "by")

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from enum import StrEnum
 
 from models import tenants
 from models.db import database
-from models.db.prepared import Prepared
 from models.provider_health import HAS_BALANCE, IS_BLOCKED
 from models.status import Expects
 
@@ -16,9 +16,20 @@ HISTORY = 20
 ANY = "*"
 
 
+class Strategy(StrEnum):
+    """Which of the routes with the same priority an order goes by first; all of them have the same."""
+
+    #: The one that was added first.
+    ORDER = "order"
+    #: The one that costs least: by its cost, else by the last order of the package there.
+    CHEAPEST = "cheapest"
+    #: Each in proportion to its weight.
+    SHARE = "share"
+
+
 @dataclass(frozen=True, slots=True)
-class Route:
-    """Where an order goes."""
+class Target:
+    """A provider, and how orders are put to it."""
 
     provider_id: str
     #: What the product is called at this provider.
@@ -30,15 +41,31 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
-class ListedRoute(Route):
+class Route(Target):
+    """Where an order goes."""
+
+    #: Why, if a strategy has chosen it from several, such as `cheapest at 1.20 USD of 3`.
+    why: str | None = None
+
+    def __str__(self) -> str:
+        """Its provider, and why."""
+        return f"{self.provider_id} ({self.why})" if self.why else self.provider_id
+
+
+@dataclass(frozen=True, slots=True)
+class ListedRoute(Target):
     """A route, and the orders it is for."""
 
     product_id: str = ANY
     package_id: str = ANY
     #: Among the routes of the same product and package: the lower is asked first.
     priority: int = 0
-    #: Of those with the same priority, the lower is asked first; from 1, in the order in which they were added.
+    #: Of those with the same priority the lower is asked first, unless a strategy says otherwise; from 1, in the order
+    #: in which they were added.
     position: int = 1
+    strategy: Strategy = Strategy.ORDER
+    #: Its part of the orders, if they are shared.
+    weight: int = 1
     #: What one item costs at this provider, and in which currency; None if nobody has said.
     cost: Decimal | None = None
     currency: str | None = None
@@ -91,13 +118,16 @@ def add(
     expects: Expects | None = None,
     field_map: Mapping[str, str] | None = None,
     priority: int | None = None,
+    strategy: Strategy | None = None,
+    weight: int | None = None,
     cost: Cost | None = None,
     forget_cost: bool = False,
     tenant_id: str | None = None,
 ) -> ListedRoute:
     """Add a route behind those that the package has, or change the one that it has, for this tenant, to this provider.
 
-    What is None keeps its value, or has its default on a new route. Returns the route as it is now.
+    What is None keeps its value, or has its default on a new route. A strategy becomes that of all routes with the same
+    product, package, tenant and priority; without one the route takes theirs. Returns the route as it is now.
     """
     values = {
         "product": product_id,
@@ -107,12 +137,16 @@ def add(
         "expects": expects and expects.value,
         "field_map": None if field_map is None else database.as_json(dict(field_map)),
         "priority": priority,
+        "strategy": strategy and strategy.value,
+        "weight": weight,
         "cost": cost and cost.amount,
         "currency": cost and cost.currency,
         "forget_cost": forget_cost,
         "tenant": tenant_id,
     }
-    return database.load(ListedRoute, ADD, values)[0]
+    with database.database.atomic():
+        database.rows(ADD, values)
+        return database.load(ListedRoute, AGREE, values)[0]
 
 
 def remove(product_id: str, package_id: str, provider_id: str, tenant_id: str | None = None) -> bool:
@@ -121,40 +155,12 @@ def remove(product_id: str, package_id: str, provider_id: str, tenant_id: str | 
 
 
 def every() -> list[ListedRoute]:
-    """All routes, in the order in which they are tried."""
+    """All routes, in the order in which they are tried; of those that share orders, the one with most of them first."""
     return database.load(ListedRoute, EVERY)
 
 
-def next_for(
-    product_id: str,
-    package_id: str,
-    tried: list[str],
-    *,
-    tenant_id: str | None,
-    only: str | None = None,
-    limit: Limit | None = None,
-) -> Route | None:
-    """The route to use for an order of this tenant, or to use next when the providers in `tried` have refused.
-
-    The most specific wins (those of the tenant, then those of none; of either, product and package, then product, then
-    package, then any), then the lowest priority, then the first added. `only`: of those to this provider. What belongs
-    to another tenant is never used, nor what costs more than `limit` or has no cost that is known.
-    """
-    values = {
-        "product": product_id,
-        "package": package_id,
-        "tried": tried,
-        "tenant": tenant_id,
-        "only": only,
-        "max_cost": limit and limit.amount,
-        "max_cost_currency": limit and limit.currency,
-        "quantity": limit and limit.quantity,
-    }
-    return database.load_one(Route, NEXT_ROUTE, values)
-
-
 def offers(product_id: str, package_id: str, *, tenant_id: str | None) -> list[Offer]:
-    """The routes that an order of this tenant may take, the first to be asked first."""
+    """The routes that an order of this tenant may take, the likeliest to be asked first."""
     return database.load(Offer, OFFERS, {"product": product_id, "package": package_id, "tenant": tenant_id})
 
 
@@ -176,16 +182,16 @@ HAS_NO_CODES = f"""(
         LIMIT {HISTORY}
     ) AS recent
 )"""
-LISTED = """provider_id, params, expects, field_map, product_id, package_id, priority, position, cost, currency,
-    tenant_id::text AS tenant_id"""
+LISTED = """r.provider_id, r.params, r.expects, r.field_map, r.product_id, r.package_id, r.priority, r.position,
+    r.strategy, r.weight, r.cost, r.currency, r.tenant_id::text AS tenant_id"""
 #: In SQL: the tenant of a route in the unique index, in which NULL would not equal NULL.
 _UNIQUE_TENANT = "COALESCE(tenant_id::text, '')"
 ADD = f"""
-INSERT INTO referans.routes AS r (product_id, package_id, provider_id, params, expects, field_map, priority, cost,
-    currency, tenant_id, position)
+INSERT INTO referans.routes AS r (product_id, package_id, provider_id, params, expects, field_map, priority,
+    strategy, weight, cost, currency, tenant_id, position)
 VALUES (%(product)s, %(package)s, %(provider)s, COALESCE(%(params)s::jsonb, '{{}}'), COALESCE(%(expects)s, 'auto'),
-    COALESCE(%(field_map)s::jsonb, '{{}}'), COALESCE(%(priority)s, 0), %(cost)s, %(currency)s,
-    %(tenant)s::uuid,
+    COALESCE(%(field_map)s::jsonb, '{{}}'), COALESCE(%(priority)s, 0), COALESCE(%(strategy)s, 'order'),
+    COALESCE(%(weight)s, 1), %(cost)s, %(currency)s, %(tenant)s::uuid,
     (SELECT COALESCE(max(position), 0) + 1 FROM referans.routes
      WHERE product_id = %(product)s AND package_id = %(package)s))
 ON CONFLICT (product_id, package_id, provider_id, {_UNIQUE_TENANT}) DO UPDATE SET
@@ -193,16 +199,39 @@ ON CONFLICT (product_id, package_id, provider_id, {_UNIQUE_TENANT}) DO UPDATE SE
     expects = COALESCE(%(expects)s, r.expects),
     field_map = COALESCE(%(field_map)s::jsonb, r.field_map),
     priority = COALESCE(%(priority)s, r.priority),
+    weight = COALESCE(%(weight)s, r.weight),
     cost = CASE WHEN NOT %(forget_cost)s THEN COALESCE(%(cost)s, r.cost) END,
     currency = CASE WHEN NOT %(forget_cost)s THEN COALESCE(%(currency)s, r.currency) END
-RETURNING {LISTED}
+"""
+#: In SQL: the routes `r` and `{other}` are for the same orders, and neither goes before the other by its priority.
+_TOGETHER = """(r.product_id = {other}.product_id AND r.package_id = {other}.package_id
+    AND r.tenant_id IS NOT DISTINCT FROM {other}.tenant_id AND r.priority = {other}.priority)"""
+AGREE = f"""
+WITH changed AS (
+    SELECT * FROM referans.routes WHERE product_id = %(product)s AND package_id = %(package)s
+        AND provider_id = %(provider)s AND tenant_id IS NOT DISTINCT FROM %(tenant)s::uuid
+), agreed AS (
+    SELECT COALESCE(%(strategy)s, (
+        SELECT r.strategy FROM referans.routes AS r
+        WHERE {_TOGETHER.format(other="changed")} AND r.id <> changed.id ORDER BY r.position, r.id LIMIT 1
+    ), changed.strategy) AS strategy
+    FROM changed
+), set_for_all AS (
+    UPDATE referans.routes AS r SET strategy = agreed.strategy FROM changed, agreed
+    WHERE {_TOGETHER.format(other="changed")} AND r.strategy <> agreed.strategy
+)
+SELECT {LISTED.replace("r.strategy", "agreed.strategy")} FROM changed AS r, agreed
 """
 REMOVE = """
 DELETE FROM referans.routes
 WHERE product_id = %s AND package_id = %s AND provider_id = %s AND tenant_id IS NOT DISTINCT FROM %s::uuid RETURNING id
 """
-#: Routes of one product and package, the first to be asked first. `id` where two were added at the same instant.
-IN_TURN = "r.priority, r.position, r.id"
+#: Routes of one product, package and tenant, the likeliest to be asked first; `id` where two were added at the same
+#: instant. Of each order `models.choosing` says which is first.
+IN_TURN = """r.priority,
+    CASE WHEN r.strategy = 'cheapest' THEN r.currency IS DISTINCT FROM first_value(r.currency) OVER (
+        PARTITION BY r.product_id, r.package_id, r.tenant_id, r.priority ORDER BY r.cost IS NULL, r.position, r.id) END,
+    CASE r.strategy WHEN 'cheapest' THEN r.cost WHEN 'share' THEN -r.weight END, r.position, r.id"""
 EVERY = f"""
 SELECT {LISTED} FROM referans.routes AS r
 ORDER BY r.tenant_id IS NULL, r.tenant_id, product_id = '*', package_id = '*', product_id, package_id, {IN_TURN}
@@ -215,28 +244,8 @@ IS_FOR = f"""r.product_id IN ({{product}}, '*') AND r.package_id IN ({{package}}
 #: In SQL, of the route `r`: so many items cost no more than this there; without a limit, whatever they cost.
 IS_AFFORDABLE = """({max_cost} IS NULL
     OR r.cost * COALESCE({quantity}, 1) <= {max_cost} AND r.currency = {max_cost_currency})"""
-#: Routes of one order, the first to be asked first.
+#: Routes of one order, the likeliest to be asked first.
 _MOST_SPECIFIC_FIRST = f"ORDER BY r.tenant_id IS NULL, r.product_id = '*', r.package_id = '*', {IN_TURN}"
-#: The first route for an SQL product, package and tenant.
-FIRST_ROUTE = f"""
-SELECT r.provider_id, r.params, r.expects, r.field_map FROM referans.routes AS r
-WHERE {IS_FOR} AND {{usable}}
-{_MOST_SPECIFIC_FIRST} LIMIT 1
-"""
-NEXT_ROUTE = Prepared(
-    FIRST_ROUTE.format(
-        product="%(product)s::text",
-        package="%(package)s::text",
-        tenant="%(tenant)s::uuid",
-        usable="r.provider_id <> ALL (%(tried)s::text[])"
-        " AND (%(only)s::text IS NULL OR r.provider_id = %(only)s::text) AND "
-        + IS_AFFORDABLE.format(
-            max_cost="%(max_cost)s::numeric",
-            max_cost_currency="%(max_cost_currency)s::text",
-            quantity="%(quantity)s::int",
-        ),
-    )
-)
 OFFERS = f"""
 SELECT p.adapter, r.field_map, r.cost, r.currency,
     p.id IS NOT NULL AND NOT {IS_BLOCKED} AND {HAS_BALANCE} AS takes_orders

@@ -20,7 +20,7 @@ WITH incoming AS (
     SELECT
         given.*,
         {rank} AS rank,
-        {kind} AS kind
+        {kind} AS said_kind
     FROM unnest(
         %(position)s::int[],
         %(provider_id)s::text[],
@@ -37,6 +37,7 @@ WITH incoming AS (
         %(codes)s::jsonb[],
         %(has_plain)s::boolean[],
         %(unreadable_code)s::boolean[],
+        %(is_partial)s::boolean[],
         %(receipt)s::text[],
         %(message)s::text[],
         %(note)s::text[],
@@ -48,6 +49,8 @@ WITH incoming AS (
         %(failure_reason)s::text[],
         %(next_check_seconds)s::float8[],
         %(code_ask_seconds)s::float8[],
+        %(may_ask_for_code)s::boolean[],
+        %(ends_send)s::boolean[],
         %(dedupe_key)s::text[],
         %(outcome)s::text[],
         %(raw)s::text[],
@@ -62,12 +65,13 @@ WITH incoming AS (
         seen,
         referans,
         external_order_id,
-        status,
+        said,
         pin,
         clear,
         codes,
         has_plain,
         unreadable_code,
+        is_partial,
         receipt,
         message,
         note,
@@ -79,6 +83,8 @@ WITH incoming AS (
         failure_reason,
         next_check_seconds,
         code_ask_seconds,
+        may_ask_for_code,
+        ends_send,
         dedupe_key,
         outcome,
         raw,
@@ -190,10 +196,15 @@ locked AS (
     FOR UPDATE
 ),
 -- Each arrival with its order as it is now. An order of another provider, or of which `only_if` or `seen` does not hold,
--- is not matched. A word of the column that is not known is not final.
+-- is not matched. A word of the column that is not known is not final. A part of a single piece is nothing.
 paired AS (
     SELECT
         i.*,
+        CASE WHEN i.is_partial AND COALESCE(o.quantity, 1) = 1 AND o.id IS NOT NULL THEN 'failed' ELSE i.said END AS status,
+        CASE
+            WHEN i.is_partial AND COALESCE(o.quantity, 1) = 1 AND o.id IS NOT NULL THEN 'failed'
+            ELSE i.said_kind
+        END AS kind,
         o.id AS order_id,
         o.external_status AS from_status,
         o.attention AS from_attention,
@@ -241,7 +252,12 @@ paired AS (
             )
         )
         AND (i.seen IS NULL OR i.seen = o.version)
-        AND (i.only_if IS NULL OR o.is_unsent AND (i.only_if = 'unsent' OR o.is_overdue))
+        AND CASE i.only_if
+            WHEN 'untaken' THEN o.external_status NOT IN ('sent', 'processing')
+            WHEN 'unsent' THEN o.is_unsent
+            WHEN 'unsent_and_overdue' THEN o.is_unsent AND o.is_overdue
+            ELSE true
+        END
 ),
 -- Those whose turn it is, and how their codes compare with the order's.
 compared AS (
@@ -302,7 +318,8 @@ decided AS (
             WHEN brings_only_known AND NOT brings_serials THEN 'duplicate'
             WHEN brings_only_known OR brings_all_known AND fits THEN 'applied'
             ELSE 'conflict'
-        END AS result
+        END AS result,
+        kind = 'completed' AND NOT from_has_code AND (codes IS NULL OR unreadable_code) AS misses_code
     FROM compared AS c
 ),
 inbox AS (
@@ -372,16 +389,20 @@ named AS (
             AND d.from_attention IS DISTINCT FROM 'timed_out' AND (d.result = 'applied' OR d.source = 'callback') AS replans,
         -- Completed without its code, or with one that cannot be read: the provider is asked for it, first at once; a
         -- check or the answer to the send that brought no code counts as the first time.
-        d.kind = 'completed' AND NOT d.from_has_code AND (d.codes IS NULL OR d.unreadable_code)
-            AND d.expects <> 'no-code'
+        d.misses_code AND d.expects <> 'no-code'
             AND d.code_ask_seconds IS NOT NULL
+            AND d.may_ask_for_code
             AND (d.result = 'applied'
                 OR d.result = 'duplicate' AND d.unreadable_code AND d.from_expects IS DISTINCT FROM 'code')
             AND (d.source = 'callback' OR d.expects = 'code' OR NOT d.has_receipt AND NOT (
                 SELECT {has_no_codes}
                 FROM product_orders AS o
                 WHERE o.id = d.order_id
-            )) AS awaits_code
+            )) AS awaits_code,
+        -- The same where asking may buy: nobody is asked.
+        d.result = 'applied' AND d.misses_code AND d.expects = 'code' AND NOT d.may_ask_for_code
+            AND NOT d.is_decision AS lacks_code,
+        d.result = 'applied' AND d.kind = 'completed' AND d.is_partial AND NOT d.is_decision AS is_part
     FROM decided AS d
     LEFT JOIN inbox ON inbox.provider_id = d.provider_id AND inbox.dedupe_key = d.dedupe_key
 ),
@@ -405,8 +426,11 @@ moved AS (
             WHEN n.is_decision THEN NULL
             WHEN n.result = 'conflict' OR o.attention = 'conflict' THEN 'conflict'
             WHEN n.reverses THEN 'reversed'
+            WHEN n.lacks_code THEN 'no_code'
+            WHEN n.is_part THEN 'partial'
             WHEN n.fills_codes AND o.attention = 'no_code' THEN NULL
-            WHEN n.ends AND o.attention IN ('manual', 'timed_out') THEN NULL
+            WHEN n.ends AND o.attention IN ('manual', 'timed_out', 'cannot_ask') THEN NULL
+            WHEN n.applies AND n.by_provider AND o.attention = 'cannot_ask' THEN NULL
             WHEN n.times_out THEN COALESCE({grave}, 'timed_out')
             WHEN n.applies AND NOT n.ends THEN COALESCE({grave}, n.attention, o.attention)
             ELSE o.attention
@@ -414,9 +438,11 @@ moved AS (
         "attentionAt" = CASE
             WHEN n.is_decision THEN NULL
             WHEN n.result = 'conflict' AND o.attention IS DISTINCT FROM 'conflict' THEN now()
-            WHEN n.reverses AND o.attention IS DISTINCT FROM 'conflict' THEN now()
+            WHEN o.attention = 'conflict' THEN o."attentionAt"
+            WHEN n.reverses OR n.lacks_code OR n.is_part THEN now()
             WHEN o.attention = 'no_code' AND n.fills_codes THEN NULL
-            WHEN o.attention IN ('manual', 'timed_out') AND n.ends THEN NULL
+            WHEN o.attention IN ('manual', 'timed_out', 'cannot_ask') AND n.ends THEN NULL
+            WHEN o.attention = 'cannot_ask' AND n.applies AND n.by_provider THEN NULL
             WHEN n.times_out AND {grave} IS NULL THEN now()
             WHEN n.applies AND NOT n.ends AND {grave} IS NULL AND n.attention IS NOT NULL THEN now()
             ELSE o."attentionAt"
@@ -485,6 +511,7 @@ moved AS (
         expects = CASE WHEN n.awaits_code AND n.unreadable_code THEN 'code' ELSE o.expects END,
         "externalOrderId" = CASE
             WHEN n.is_former OR n.stays_as_it_is THEN o."externalOrderId"
+            WHEN n.source = 'dispatch' THEN COALESCE(n.external_order_id, o."externalOrderId")
             ELSE COALESCE(o."externalOrderId", n.external_order_id)
         END,
         "gatewayCostAmount" = CASE
@@ -497,7 +524,7 @@ moved AS (
         END,
         "costAmount" = CASE
             WHEN n.is_former OR NOT n.is_ours THEN o."costAmount"
-            ELSE COALESCE(n.cost, o."costAmount")
+            ELSE COALESCE(CASE WHEN abs(n.cost) <= {max_cost} THEN n.cost END, o."costAmount")
         END,
         "costCurrency" = CASE
             WHEN n.is_former OR NOT n.is_ours THEN o."costCurrency"
@@ -512,7 +539,10 @@ moved AS (
             WHEN n.was_sent AND NOT n.is_ours THEN o."createdAt"
             WHEN n.was_sent THEN COALESCE(o."claimedAt", now())
         END),
-        "sendingUntil" = CASE WHEN n.source = 'dispatch' AND n.by_provider THEN NULL ELSE o."sendingUntil" END,
+        "sendingUntil" = CASE
+            WHEN n.by_provider AND (n.source = 'dispatch' OR n.ends_send) THEN NULL
+            ELSE o."sendingUntil"
+        END,
         "mayBeKnown" = o."mayBeKnown" OR n.is_known,
         "unknownCount" = CASE WHEN n.by_provider THEN 0 ELSE o."unknownCount" END,
         "unknownAt" = CASE WHEN n.by_provider THEN NULL ELSE o."unknownAt" END,

@@ -92,10 +92,14 @@ class Attention(StrEnum):
 
     #: Two outcomes contradict each other, or two providers may have delivered.
     CONFLICT = "conflict"
+    #: Its provider may have it, and cannot be asked for it.
+    CANNOT_ASK = "cannot_ask"
     #: Delivered, then taken back by the provider.
     REVERSED = "reversed"
     #: Completed without the code that it should have.
     NO_CODE = "no_code"
+    #: Fewer pieces were delivered than were ordered.
+    PARTIAL = "partial"
     #: Sent, and its answer has been unknown for five minutes.
     IN_DOUBT = "in_doubt"
     #: Another system placed it, and there was no outcome in time; what it says of itself was left as it is.
@@ -117,8 +121,10 @@ class Attention(StrEnum):
 #: What the column `attention` may hold.
 KEPT = (
     Attention.CONFLICT,
+    Attention.CANNOT_ASK,
     Attention.REVERSED,
     Attention.NO_CODE,
+    Attention.PARTIAL,
     Attention.TIMED_OUT,
     Attention.MANUAL,
     Attention.NOTIFICATION_DEAD,

@@ -114,8 +114,10 @@ class StuckOrder(Order):
 #: Why an order needs a person, by kind.
 WHY: dict[str, str] = {
     Attention.CONFLICT: "its outcomes contradict each other: {conflict}",
+    Attention.CANNOT_ASK: "{provider} may have it, and cannot be asked for it: look for it in its panel",
     Attention.REVERSED: "{provider} has taken its delivery back",
     Attention.NO_CODE: "completed, but {provider} has not given the code that it should have",
+    Attention.PARTIAL: "{provider} has delivered a part of it only",
     Attention.IN_DOUBT: "in doubt for {waits}: {provider} may have it as {referans}",
     Attention.TIMED_OUT: "{provider} has not said how it ended; another system placed it, so it was left as it is",
     Attention.MANUAL: "has waited for {waits} for a person to fulfil it",
@@ -236,10 +238,11 @@ _HAS_BLOCKED = _HAS_OTHER.format(condition=IS_BLOCKED)
 _IS_PUT_OFF = """(
     o."nextCheckAt" > now() AND o."nextCheckAt" <> o."createdAt" + make_interval(secs => %(first_check)s)
 )"""
-#: Not sent, and no provider of its route could be found that takes it now.
+#: Not sent, and no provider of its route could be found that takes it now. One that was put off by its provider's
+#: "not now", which leaves "lastSyncAt" behind, waits for that one.
 _IS_HELD = f"""(
     o."externalStatus" = 'not_sent'
-    AND ({_IS_PUT_OFF} OR (p.id IS NULL OR {IS_BLOCKED}) AND NOT {_HAS_AVAILABLE})
+    AND ({_IS_PUT_OFF} AND o."lastSyncAt" IS NULL OR (p.id IS NULL OR {IS_BLOCKED}) AND NOT {_HAS_AVAILABLE})
 )"""
 #: No provider has it: nothing was sent, or it was never reached.
 _IS_NOWHERE = """(NOT COALESCE(o."mayBeKnown", true) AND o."sendingUntil" IS NULL)"""

@@ -41,8 +41,9 @@ FOREIGN_DIGIT = re.compile(r"(?![0-9])\d")
 
 #: Characters of a number that are parsed.
 MAX_NUMBER = 40
-#: An amount this large or larger is not one.
-MAX_MONEY = 10**8
+#: An amount this large or larger is not one, but a number of some other kind. A purse of a wholesaler in rials or dongs
+#: holds billions; its columns have no bound of their own.
+MAX_MONEY = 10**12
 #: Decimals of an amount that are kept.
 DECIMALS = 6
 #: Up to three digits of exponent, so that no number takes long to write out.

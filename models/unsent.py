@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from models import masking, order, texts
-from models.claims import ASKS, MAX_REASON, TASK, ClaimedOrder
+from models.claims import ASKS, FORGET_FORMER, MAX_REASON, TASK, ClaimedOrder
 from models.db import database
 from models.db.prepared import Prepared
 from models.outcome import Arrival, OnlyIf, Outcome
@@ -37,7 +37,7 @@ def reroute(order_id: str, unusable: str, route: Route, why: str) -> bool:
         "params": database.as_json(route.params),
         "expects": route.expects,
         "field_map": database.as_json(route.field_map),
-        "note": f"{unusable} {texts.clean(why, MAX_REASON)}; routed to {route.provider_id}",
+        "note": f"{unusable} {texts.clean(why, MAX_REASON)}; routed to {route}",
     }
     return database.row(REROUTE, values) is not None
 
@@ -103,7 +103,7 @@ WHERE o.id = %(id)s AND o."externalStatus" = 'not_sent' AND o."nextCheckAt" IS N
 REROUTE = f"""
 WITH routed AS (
     UPDATE product_orders AS o SET "providerId" = %(provider)s, "routeParams" = %(params)s, expects = %(expects)s,
-        "fieldMap" = %(field_map)s
+        "fieldMap" = %(field_map)s, {FORGET_FORMER}
     WHERE o.id = %(id)s AND o."externalStatus" = 'not_sent' AND o."providerId" = %(unusable)s AND {IS_OURS}
     RETURNING id
 ), told AS (

@@ -1,5 +1,6 @@
 """What tests may ask for: databases with the tables in them, empty ones, and a Redis of their own."""
 
+import gc
 import os
 import shutil
 import tempfile
@@ -15,7 +16,7 @@ import redis
 
 from gateway.dev.servers import EmbeddedValkey
 from models.db.migrate import migrate
-from tests import factories, servers, warm
+from tests import compiling, factories, servers, warm
 
 #: A key for tests only.
 KEY = "bm90LWEta2V5LWZvci1hbnl0aGluZy1idXQtdGVzdHM="
@@ -34,7 +35,8 @@ TABLES = """referans.sign_ins, referans.people, referans.bulk_orders, referans.b
     referans.counters, referans.pulse, referans.pulse_durations,
     referans.alert_messages, referans.alerts, referans.alert_turn,
     referans.report_days, referans.report_progress, referans.day_totals, referans.day_durations,
-    referans.sweeps, referans.heartbeats, referans.sealing_progress, referans.providers"""
+    referans.sweeps, referans.heartbeats, referans.sealing_progress, referans.protocols, referans.catalogue_watches,
+    referans.providers"""
 #: Deletes, since to truncate makes new files of each table and index, which takes several times as long.
 EMPTY = f"""
 DECLARE counter record; BEGIN
@@ -60,6 +62,19 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """Remove it."""
     if not hasattr(config, "workerinput"):
         shutil.rmtree(os.environ.pop(servers.RUN), ignore_errors=True)
+
+
+def pytest_collection(session: pytest.Session) -> None:
+    """Compile the tests once for all workers of xdist."""
+    gc.disable()  # ten thousand tests are kept anyway
+    if given := getattr(session.config, "workerinput", None):
+        compiling.share(session.config, given["workerid"], given["workercount"])
+
+
+def pytest_collection_finish() -> None:
+    """Look no more through what stays until the end: each of many `gc.collect` took a third of a second."""
+    gc.enable()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

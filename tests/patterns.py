@@ -25,6 +25,8 @@ ANCHORED, SEARCHING = (
 METHODS = ANCHORED | SEARCHING
 #: Most of its own words that are joined with others.
 MAX_JOINED = 24
+#: What a source has that makes a pattern or applies one; every worker reads them all, before any test.
+WORD = re.compile(rf"\bre\b|\.(?:{'|'.join(sorted(METHODS))})\b")
 #: One of each kind of character, and what ends a text so that it does not match after all.
 KINDS, TAILS = "a1A _-.:/\n\u00e9\u200b\u0663", ("", "\x00!", "\x00a")
 
@@ -48,13 +50,13 @@ class Pattern:
 
 
 def sources() -> Iterator[tuple[str, ast.Module]]:
-    """The project's modules as (name, syntax tree); migrations and gunicorn's settings are modules too."""
-    for package in PACKAGES:
-        for path in sorted((ROOT / package).rglob("*.py")):
+    """Modules with patterns as (name, syntax tree); migrations and gunicorn's settings are modules too."""
+    paths = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+    for path in (*paths, ROOT / "gunicorn.conf.py"):
+        text = path.read_text()
+        if WORD.search(text):
             parts = path.relative_to(ROOT).with_suffix("").parts
-            name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-            yield name, ast.parse(path.read_text())
-    yield "gunicorn.conf", ast.parse((ROOT / "gunicorn.conf.py").read_text())
+            yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), ast.parse(text)
 
 
 def find() -> tuple[list[Pattern], list[str]]:

@@ -112,7 +112,8 @@ def needed(requirement: Requirement, environment: Mapping[str, str]) -> Iterator
 def closure(wanted: Iterable[Requirement], environment: Mapping[str, str]) -> dict[str, list[Requirement]]:
     """Everything that is needed there, by canonical name, with each requirement for it."""
     found: dict[str, list[Requirement]] = {}
-    waiting, seen = list(wanted), set()
+    waiting = [each for each in wanted if each.marker is None or each.marker.evaluate(dict(environment))]
+    seen = set()
     while waiting:
         requirement = waiting.pop()
         name = canonicalize_name(requirement.name)

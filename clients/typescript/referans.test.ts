@@ -123,6 +123,8 @@ test("a notification is verified", async () => {
     [body, headers, "whsec_"],
   ];
   for (const one of bad) await assert.rejects(verify(...one), BadSignature);
+  await assert.rejects(verify(body, {}, secret), /the header webhook-id is missing/);
+  await assert.rejects(verify(body, { ...headers, "webhook-signature": "" }, secret), /webhook-signature is missing/);
   const several = { ...headers, "webhook-signature": `v1,${"A".repeat(43)}= ${headers["webhook-signature"]}` };
   assert.ok(await verify(body, several, secret));
 });

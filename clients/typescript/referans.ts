@@ -10,8 +10,7 @@ const WAIT_SECONDS = 25;
 const TOLERANCE_SECONDS = 300;
 const FINAL = ["completed", "failed", "reversed"];
 
-export type ExternalStatus =
-  | "not_sent" | "pending" | "sent" | "processing" | "completed" | "failed" | "reversed";
+export type ExternalStatus = "not_sent" | "pending" | "sent" | "processing" | "completed" | "failed" | "reversed";
 
 export interface Money {
   amount: string;
@@ -258,9 +257,10 @@ export async function verify(
 ): Promise<Notification> {
   const given = (name: string) => String((headers instanceof Headers ? headers.get(name) : headers[name]) ?? "");
   const text = typeof body === "string" ? body : new TextDecoder().decode(body);
-  const sentAt = Number(given("webhook-timestamp"));
-  if (!(Math.abs(Date.now() / 1000 - sentAt) <= TOLERANCE_SECONDS)) {
-    throw new BadSignature("the notification has no time, or was sent too long ago");
+  const missing = ["webhook-id", "webhook-timestamp", "webhook-signature"].find((name) => !given(name));
+  if (missing) throw new BadSignature(`the header ${missing} is missing`);
+  if (!(Math.abs(Date.now() / 1000 - Number(given("webhook-timestamp"))) <= TOLERANCE_SECONDS)) {
+    throw new BadSignature("the notification was sent too long ago");
   }
   const raw = Uint8Array.from(atob(secret.replace(/^whsec_/, "")), (one) => one.charCodeAt(0));
   if (!raw.length) throw new BadSignature("the secret is empty: anybody could have signed this");

@@ -27,6 +27,12 @@ GATEWAY_URL = os.environ.get("GATEWAY_URL", "http://localhost:8000")
 GATEWAY_KEY, NOTIFY_SECRET = os.environ["GATEWAY_KEY"], os.environ.get("NOTIFY_SECRET", "").partition(",")[0]
 #: What is sold: product and package, and what it is called.
 PACKAGES = {"pubg/60uc": "60 UC", "pubg/325uc": "325 UC", "freefire/100": "100 diamonds"}
+#: What a customer can do about a refusal; all others are for the shop's people, who find them in its log.
+WRONG = {
+    "invalid-order": "check the player's number",
+    "missing-field": "check the player's number",
+    "repeated-order": "you have just ordered this; look at your orders",
+}
 #: Seconds that one request of the page waits for a change.
 WAIT_SECONDS = 20
 #: Bytes of the largest body, a notification's.
@@ -51,6 +57,8 @@ li { margin: 0.6rem 0; overflow-wrap: anywhere; } .code { font: bold 1.3rem ui-m
 """
 SCRIPT = """
 const FINAL = ["completed", "failed", "reversed"];
+const MOST_WAITING = 4;  // of the six connections that a browser has to a server: two stay free for the next order
+let waiting = 0;
 const WORDS = { not_sent: "placed", pending: "being sent", sent: "on its way", processing: "on its way" };
 
 document.getElementById("buy").addEventListener("submit", async (event) => {
@@ -64,23 +72,42 @@ document.getElementById("buy").addEventListener("submit", async (event) => {
     body: JSON.stringify({ package: form.get("package"), player: form.get("player"), number }),
   });
   let order = await answer.json();
-  if (!answer.ok) { line.textContent = order.error; return; }
+  if (!answer.ok) { line.textContent = `${form.get("player")}: ${order.error}`; return; }
   while (show(line, order), !FINAL.includes(order.status)) {
-    try {
-      const next = await fetch(`orders/${order.id}?from=${order.status}`);
-      order = next.ok ? await next.json() : order;
-      if (!next.ok) throw new Error(next.status);
-    } catch {
-      await new Promise((resolve) => setTimeout(resolve, 2000));
-    }
+    const waits = waiting < MOST_WAITING;
+    waiting += waits;
+    const next = await read(`orders/${order.id}?from=${waits ? order.status : "completed"}`);
+    waiting -= waits;
+    if (next === null || !waits) await pause(2000);
+    order = next ?? order;
+  }
+  // A code may come later, and a delivery may be taken back: the shop is told, and its page asks the shop.
+  for (let known = 0, tries = 0; order.status === "completed" && tries < 300; tries++, await pause(2000)) {
+    const told = await read(`notifications/${order.id}`);
+    if (told === null || told.length === known) continue;
+    known = told.length;
+    show(line, order = await read(`orders/${order.id}`) ?? order);
   }
 });
+
+const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+async function read(path) {
+  try {
+    const answer = await fetch(path);
+    return answer.ok ? await answer.json() : null;
+  } catch {
+    return null;  // asked again later
+  }
+}
 
 function show(line, order) {
   const codes = order.codes.map((code) => Object.assign(document.createElement("div"),
     { className: "code", textContent: code }));
-  const said = order.status === "completed" ? "here it is:" : order.status in WORDS ? WORDS[order.status] + " …"
-    : "not delivered; you pay nothing";
+  const said = order.status in WORDS ? WORDS[order.status] + " …"
+    : order.status === "failed" ? "not delivered; you pay nothing"
+    : order.status === "reversed" ? "taken back by its provider; you get your money back"
+    : codes.length ? "here it is:" : "delivered";
   line.replaceChildren(`${order.title} for ${order.player}: ${said}`, ...codes);
 }
 """
@@ -118,7 +145,7 @@ def shown(order: Order) -> dict[str, Any]:
         "title": PACKAGES.get(f"{order['productId']}/{order['packageId']}", "?"),
         "player": order["userIdentifier"],
         "status": order["externalStatus"],
-        "codes": [one["code"] for one in order.get("codes", [])],
+        "codes": [one["code"] for one in order.get("codes", []) if order["externalStatus"] == "completed"],
     }
 
 
@@ -195,7 +222,7 @@ class Shop(BaseHTTPRequestHandler):
             self._send(HTTPStatus.NOT_FOUND, "application/json", json.dumps({"error": "not found"}))
         except ApiError as error:
             print(f"The gateway refused: {error}", flush=True)
-            wrong = "check the player's number" if error.status == 422 else "sold out at the moment"
+            wrong = WRONG.get(error.type, "not sold at the moment")
             self._send(HTTPStatus.CONFLICT, "application/json", json.dumps({"error": wrong}))
         except NotReached as error:
             print(error, flush=True)

@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from gateway import log
-from gateway.callbacks import reading
-from gateway.callbacks.verifiers import CallbackRequest
+from gateway.callbacks import contents, reading
+from gateway.callbacks.requests import CallbackRequest
 from gateway.providers import base
 from gateway.providers.base import UnreadableCallback
 from models import inbox, masking, order, provider
@@ -84,7 +84,7 @@ def _fields(text: str) -> Any:
     """The fields of the body, read as they are for settling; its text where they cannot be read."""
     request = replace(reading.kept_request(text), query={})
     try:
-        return reading.read_fields(request)
+        return contents.read_fields(request)
     except UnreadableCallback:
         return _unread(request)
 

@@ -52,14 +52,13 @@ def write(outcome: Outcome) -> bytes:
     return json.dumps(said, ensure_ascii=False).encode()
 
 
-def storable(outcome: Outcome) -> Outcome:
-    """`outcome`, whose reference the database can store. Raises UnreadableCallback."""
-    referans = outcome.referans or ""
-    if len(referans) > MAX_REFERANS:
-        raise UnreadableCallback(f"the reference is longer than {MAX_REFERANS} characters")
-    if not inputs.is_storable(referans):
-        raise UnreadableCallback("the reference contains an invalid character (NUL or a lone surrogate)")
-    return outcome
+def check_storable(*references: str | None) -> None:
+    """Raises UnreadableCallback for a reference that the database cannot store."""
+    for reference in filter(None, references):
+        if len(reference) > MAX_REFERANS:
+            raise UnreadableCallback(f"the reference is longer than {MAX_REFERANS} characters")
+        if not inputs.is_storable(reference):
+            raise UnreadableCallback("the reference contains an invalid character (NUL or a lone surrogate)")
 
 
 def entry(value: Any) -> bytes:
@@ -98,15 +97,14 @@ def _read_order(fields: Any) -> Outcome:
     if status is None:
         raise UnreadableCallback(f"`status` must be one of {', '.join(STATUSES)}")
     found = codes.read(fields.get("pin_code") if "codes" not in fields else _all_codes(fields))
-    return storable(
-        Outcome(
-            status,
-            referans,
-            codes=found.codes,
-            unreadable_code=found.unreadable,
-            receipt=_text(fields, "receipt") or None,
-            message=_text(fields, "message") or None,
-        )
+    check_storable(referans)
+    return Outcome(
+        status,
+        referans,
+        codes=found.codes,
+        unreadable_code=found.unreadable,
+        receipt=_text(fields, "receipt") or None,
+        message=_text(fields, "message") or None,
     )
 
 

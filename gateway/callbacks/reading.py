@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from gateway import strict_json
-from gateway.callbacks import forms, neutral
-from gateway.callbacks.forms import Form
-from gateway.callbacks.verifiers import VERIFIERS, CallbackRequest, Token
-from gateway.providers import ADAPTERS
-from gateway.providers.base import UnreadableCallback, known
+from gateway.callbacks import contents, neutral
+from gateway.callbacks.requests import CallbackRequest
+from gateway.callbacks.verifiers import verifier_of
+from gateway.providers import kinds, traits
+from gateway.providers.base import AskNow, Kind, Reply, UnreadableCallback, known
+from gateway.providers.described.kind import Described
 from models import masking
 from models.outcome import Arrival
 from models.provider import CallbackFormat, Provider
@@ -25,9 +25,6 @@ INVALID_KEY = "invalid:"
 #: `type` of a message that only tries out the address.
 PING = "ping"
 JSON = "application/json"
-#: Beginnings of a body that is JSON whatever its content type says: PHP sends JSON as a form unless it is told.
-JSON_BEGINS = (b"{", b"[", b"\xef\xbb\xbf{", b"\xef\xbb\xbf[")
-
 
 #: A text as JSON. Putting the object together around it takes a third of the time of `json.dumps`.
 quoted = json.encoder.encode_basestring_ascii
@@ -48,9 +45,11 @@ class Received:
 
     #: In the sender's order. Nothing for a message that only tries out the address.
     entries: Sequence[Arrival | Unreadable]
-    #: The text that the sender expects as the answer; None where ours will do.
-    acknowledgement: str | None
+    #: What the sender expects as the answer; None where ours will do.
+    acknowledgement: Reply | None
     is_list: bool = False
+    #: It says nothing itself, but that the provider is to be asked for this order.
+    ask: AskNow | None = None
 
     @property
     def arrivals(self) -> list[Arrival]:
@@ -68,8 +67,9 @@ class _Said:
     """What the fields of a callback say, in one of the two formats."""
 
     entries: Sequence[neutral.Entry]
-    acknowledgement: str | None
+    acknowledgement: Reply | None
     is_list: bool = False
+    ask: AskNow | None = None
 
 
 def receive(
@@ -79,8 +79,7 @@ def receive(
 
     `trust_seconds` is how long an order is not polled after a callback that is not final.
     """
-    verifier = VERIFIERS[provider.callback]
-    event_id = verifier.verify(provider, request, now or datetime.now(UTC))
+    event_id = verifier_of(provider).verify(provider, request, now or datetime.now(UTC))
     with masking.knowing(known(provider)):
         return _receive(provider, request, event_id, trust_seconds)
 
@@ -90,18 +89,20 @@ def _receive(
 ) -> Received:
     if _tries_the_address(request):
         return _nothing(provider)
-    if request.query and not VERIFIERS[provider.callback].covers_query:
+    if request.query and not verifier_of(provider).covers_query:
         request = replace(request, query={})
     content = _content(request)
     digest, raw = _digest(provider, content), _raw(content, request.headers.get("content-type"), event_id)
     fields: Mapping[str, Any] = {}
     try:
-        fields = read_fields(request)
-        said = _read(provider, fields)
+        fields = contents.read_fields(request)
+        said = _read(provider, fields, request.body)
     except UnreadableCallback as error:
         if fields.get("type") == PING:
             return _nothing(provider)
         raise Unreadable(str(error), INVALID_KEY + digest, raw) from None
+    if said.ask or not said.entries:
+        return Received([], said.acknowledgement, ask=said.ask)
     return _received(provider, said, fields, digest, raw, event_id, trust_seconds)
 
 
@@ -112,8 +113,14 @@ def read_again(provider: Provider, raw: str, dedupe_key: str) -> Received:
     """
     digest = dedupe_key.removeprefix(INVALID_KEY)
     with masking.knowing(known(provider)):
-        fields = read_fields(kept_request(raw))
-        return _received(provider, _read(provider, fields), fields, digest, raw, json.loads(raw).get("id"))
+        request = kept_request(raw)
+        fields = contents.read_fields(request)
+        said = _read(provider, fields, request.body)
+        if said.ask or not said.entries:
+            raise UnreadableCallback(
+                "it says nothing of an order; its provider is asked on: gateway orders check"
+            )
+        return _received(provider, said, fields, digest, raw, json.loads(raw).get("id"))
 
 
 def kept_request(raw: str) -> CallbackRequest:
@@ -124,67 +131,60 @@ def kept_request(raw: str) -> CallbackRequest:
     return CallbackRequest(kept.get("method", "POST"), None, kept.get("query", {}), headers, body)
 
 
-def read_fields(request: CallbackRequest) -> Mapping[str, Any]:
-    """The fields of the body, then those of the query that the body does not have. Raises UnreadableCallback."""
-    query = _without_token(request.query) if request.query else {}
-    body = request.body.strip()
-    content_type = request.headers.get("content-type", "").lower()
-    if not body and query:
-        return forms.nested(query)
-    if not body:
-        raise UnreadableCallback("the callback is empty")
-    if "multipart/form-data" in content_type:
-        form = forms.parse_multipart(request.body, request.headers["content-type"])
-        return forms.nested({**query, **form})
-    if not body.startswith(JSON_BEGINS) and _may_be_form(content_type, body):
-        return forms.nested({**query, **forms.parse(body)})
-    return {**forms.nested(query), **_json(body)} if query else _json(body)
-
-
-def _may_be_form(content_type: str, body: bytes) -> bool:
-    return "form-urlencoded" in content_type or ("json" not in content_type and b"=" in body)
-
-
-def _json(body: bytes) -> dict[str, Any]:
-    try:
-        fields = strict_json.loads(body)
-    except strict_json.NotJson as error:
-        raise UnreadableCallback(f"the body {error}") from None
-    if not isinstance(fields, dict):
-        raise UnreadableCallback("the body must be a JSON object")
-    return fields
-
-
 def _tries_the_address(request: CallbackRequest) -> bool:
     """A HEAD, or a GET without any field: what panels send when the address is saved."""
     if request.method == "POST":
         return False
-    return request.method == "HEAD" or (not request.body.strip() and not _without_token(request.query))
+    return request.method == "HEAD" or (
+        not request.body.strip() and not contents.without_token(request.query)
+    )
 
 
 def _nothing(provider: Provider) -> Received:
     neutral_only = provider.callback_format is CallbackFormat.NEUTRAL
-    return Received([], None if neutral_only else ADAPTERS[provider.adapter].ACKNOWLEDGEMENT)
+    kind = kinds.find(provider.adapter)
+    return Received([], kind.ACKNOWLEDGEMENT if kind and not neutral_only else None)
 
 
-def _read(provider: Provider, fields: Mapping[str, Any]) -> _Said:
-    """By the provider's format. Where none was chosen (by an earlier version), whichever can be read."""
-    if provider.callback_format is CallbackFormat.PROTOCOL:
-        return _read_protocol(provider, fields)
+def _read(provider: Provider, fields: Mapping[str, Any], body: bytes) -> _Said:
+    """By the provider's format. Where none was chosen (by an earlier version), whichever can be read.
+
+    A protocol that is described came after the choice.
+    """
+    chosen = provider.callback_format
+    if chosen is None and isinstance(kinds.find(provider.adapter), Described):
+        chosen = CallbackFormat.PROTOCOL
+    if chosen is CallbackFormat.PROTOCOL:
+        return _read_protocol(provider, fields, body)
     try:
         return _Said(neutral.read(fields), None, neutral.is_list(fields))
     except UnreadableCallback as error:
         if provider.callback_format is CallbackFormat.NEUTRAL:
             raise
         try:
-            return _read_protocol(provider, fields)
+            return _read_protocol(provider, fields, body)
         except UnreadableCallback as of_protocol:
             raise (error if neutral.seems_meant(fields) else of_protocol) from None
 
 
-def _read_protocol(provider: Provider, fields: Mapping[str, Any]) -> _Said:
-    adapter = ADAPTERS[provider.adapter]
-    return _Said([neutral.storable(adapter.read_callback(fields))], adapter.ACKNOWLEDGEMENT)
+def _read_protocol(provider: Provider, fields: Mapping[str, Any], body: bytes) -> _Said:
+    """The whole body is the protocol's, whatever words the neutral format shares with it."""
+    kind = _kind_of(provider)
+    said = kind.read_callback(fields, body.decode(errors="replace"))
+    if said is None:
+        return _Said([], kind.ACKNOWLEDGEMENT)
+    neutral.check_storable(said.referans, said.external_order_id)
+    if isinstance(said, AskNow):
+        return _Said([], kind.ACKNOWLEDGEMENT, ask=said)
+    return _Said([said], kind.ACKNOWLEDGEMENT)
+
+
+def _kind_of(provider: Provider) -> Kind:
+    """Raises UnreadableCallback where the protocol cannot be used."""
+    try:
+        return kinds.get(provider.adapter)
+    except kinds.Unusable as error:
+        raise UnreadableCallback(str(error)) from None
 
 
 def _received(
@@ -203,6 +203,7 @@ def _received(
     key = f"id:{event_id}:{digest}" if event_id else f"content:{digest}"
     entries: list[Arrival | Unreadable] = []
     keeper: str | None = None
+    may_ask = not traits(provider.adapter).ask_buys
     for number, each in enumerate(said.entries):
         place = f"#{number}" if len(said.entries) > 1 else ""
         if isinstance(each, UnreadableCallback):
@@ -218,6 +219,7 @@ def _received(
                 raw_of=keeper,
                 next_check_seconds=trust_seconds,
                 code_ask_seconds=0,
+                may_ask_for_code=may_ask,
             )
             entries.append(arrival)
             keeper = keeper or arrival.dedupe_key
@@ -234,7 +236,7 @@ def _raw(content: str, content_type: str | None, event_id: str | None) -> str:
 def _content(request: CallbackRequest) -> str:
     """What makes two callbacks the same, as JSON. A body that is not text is kept as bytes, beside what is readable."""
     body = request.body.decode(errors="replace").replace("\x00", "\ufffd")
-    query = json.dumps(_without_token(request.query)) if request.query else "{}"
+    query = json.dumps(contents.without_token(request.query)) if request.query else "{}"
     content = f'"method": {quoted(request.method)}, "query": {query}, "body": {quoted(body)}'
     if body.encode() != request.body:
         content += f', "bytes": {quoted(base64.b64encode(request.body).decode())}'
@@ -243,10 +245,6 @@ def _content(request: CallbackRequest) -> str:
 
 def _content_of_entry(value: Any) -> str:
     return _content(CallbackRequest("POST", None, {}, {}, neutral.entry(value)))
-
-
-def _without_token(query: Form) -> Form:
-    return {name: value for name, value in query.items() if name != Token.FIELD}
 
 
 def _digest(provider: Provider, content: str) -> str:

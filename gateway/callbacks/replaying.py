@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from gateway.callbacks import reading
-from gateway.providers import ADAPTERS
+from gateway.providers import kinds
 from gateway.providers.base import UnreadableCallback
 from models import inbox, order, provider, rereading, timeline
 from models.db import sealed
@@ -98,7 +98,7 @@ class Replay:
         found = self._providers[provider_id]
         if found is None:
             raise NoReader(f"the provider {provider_id} was removed")
-        if found.adapter not in ADAPTERS:
+        if kinds.find(found.adapter) is None:
             raise NoReader(f"this version does not have the adapter {found.adapter}")
         return found
 

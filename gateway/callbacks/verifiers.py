@@ -1,6 +1,6 @@
 """How callbacks show that they come from their provider: one class for each kind of `--callback`.
 
-All that depends on the kind is here. Other modules ask `VERIFIERS[provider.callback]`, and never for a kind's name.
+All that depends on the kind is here. Other modules ask `verifier_of(provider)`, and never for a kind's name.
 To add a kind: write its class, add it to `VERIFIERS`, and test it as tests/gateway/web/test_callback_kinds.py does;
 docs/extending.md has the details. tests/gateway/callbacks/test_verifiers.py checks what all kinds have in common.
 """
@@ -11,13 +11,19 @@ import secrets
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, ClassVar, get_args
 
 from gateway import signatures
-from gateway.callbacks import forms
-from gateway.callbacks.forms import Form
+from gateway.callbacks import contents, forms
+from gateway.callbacks.requests import CallbackRequest
+from gateway.providers import kinds
+from gateway.providers.base import UnreadableCallback
+from gateway.providers.described import callbacks as described
+from gateway.providers.described.callbacks import Presented
+from gateway.providers.described.kind import Described
+from gateway.providers.described.schema import Verify
 from gateway.signatures import BadSignature
 from models.provider import CALLBACK_SECRET, CallbackFormat, Provider
 
@@ -25,19 +31,6 @@ from models.provider import CALLBACK_SECRET, CallbackFormat, Provider
 CALLBACK_USER = "callback_user"
 #: Random bytes of a secret that we make.
 SECRET_BYTES = 32
-
-
-@dataclass(frozen=True, slots=True)
-class CallbackRequest:
-    """A callback as it came over HTTP."""
-
-    method: str
-    #: The part of the path behind the provider's id, if there was one.
-    token: str | None
-    query: Form
-    #: Names in lower case.
-    headers: Mapping[str, str]
-    body: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +53,9 @@ class Verifier(ABC):
     #: Credentials that a person must give.
     credentials: ClassVar[tuple[str, ...]] = ()
     #: Whether it has a `callback_secret`, which is made where a person gives none.
-    has_secret: ClassVar[bool] = True
+    has_secret: bool = True
     #: Whether the query is as trustworthy as the body; where only the body is signed, the query is not read.
-    covers_query: ClassVar[bool] = False
+    covers_query: bool = False
     #: What the body says, unless `--callback-format` chooses.
     format: ClassVar[CallbackFormat] = CallbackFormat.PROTOCOL
     #: `WWW-Authenticate` of a 401.
@@ -97,6 +90,10 @@ class Verifier(ABC):
         for name in given:
             raise ValueError(f"--callback {self.name} does not take --callback-{name}")
         return {}
+
+    def url(self, provider: Provider, public_url: str) -> str:
+        """Where the provider is to call back, secret included; empty if it is not to, or cannot yet."""
+        return f"{public_url}/callbacks/{provider.id}"
 
     def instructions(
         self, provider: Provider, public_url: str, new_secret: str | None = None
@@ -243,7 +240,7 @@ class Token(Verifier):
     summary = "a secret in the path, in the header X-Callback-Token, or in the query as `token`"
     covers_query = True
     #: Where a token may be, besides the path and `Authorization: Bearer`.
-    HEADER, FIELD = "x-callback-token", "token"
+    HEADER, FIELD = "x-callback-token", contents.TOKEN_FIELD
     #: Characters.
     MIN_LENGTH = 16
 
@@ -267,6 +264,10 @@ class Token(Verifier):
         if len(secret) < self.MIN_LENGTH or not plain.isascii() or not plain.isalnum():
             allowed = f"at least {self.MIN_LENGTH} letters, digits, - and _"
             raise ValueError(f"{CALLBACK_SECRET} takes a token of {allowed}")
+
+    def url(self, provider: Provider, public_url: str) -> str:
+        secrets = provider.secrets()
+        return f"{public_url}/callbacks/{provider.id}/{secrets[0]}" if secrets else ""
 
     def instructions(
         self, provider: Provider, public_url: str, new_secret: str | None = None
@@ -319,10 +320,93 @@ class NoCallbacks(Verifier):
     ) -> dict[str, str]:
         raise ValueError(f"no callbacks are accepted for {provider.id}")
 
+    def url(self, provider: Provider, public_url: str) -> str:
+        return ""
+
     def instructions(
         self, provider: Provider, public_url: str, new_secret: str | None = None
     ) -> Instructions | None:
         return None
+
+
+class OfProtocol(Verifier):
+    """The provider's protocol has a scheme of its own, which its file describes. Made for one protocol."""
+
+    name = "protocol"
+    summary = "as the provider's protocol says; where it has a scheme of its own, that is the default"
+    #: Characters; the inbox has an index over event ids.
+    MAX_ID_LENGTH = StandardWebhooks.MAX_ID_LENGTH
+
+    def __init__(self, protocol: Described | None = None, scheme: Verify | None = None) -> None:
+        """For help texts, and for providers whose protocol has no scheme, both are None: nothing is accepted."""
+        self._protocol = protocol
+        self._scheme = scheme
+        #: The kind that it is, if it is one that any protocol may have.
+        self._kind = _kind_of(scheme) if scheme else None
+        named = scheme.equals.names() if scheme and scheme.equals else frozenset()
+        self.has_secret = self._kind is not None or f"credentials.{CALLBACK_SECRET}" in named
+        self.covers_query = scheme is not None and "body" not in named
+        if self._kind:
+            self.covers_query = self._kind.covers_query
+
+    def verify(self, provider: Provider, request: CallbackRequest, now: datetime) -> str | None:
+        if self._kind:
+            return self._kind.verify(provider, request, now)
+        if self._protocol is None:
+            raise BadSignature(f"the protocol {provider.adapter} has no signature of its own")
+        event_id = described.verify(self._protocol, provider, self._presented(request), now)
+        if event_id and len(event_id) > self.MAX_ID_LENGTH:
+            raise BadSignature(f"the id of the event is longer than {self.MAX_ID_LENGTH} characters")
+        return event_id
+
+    def _presented(self, request: CallbackRequest) -> Presented:
+        """What is signed may be a field; of a callback that cannot be read there is none."""
+        signed = request if self.covers_query else replace(request, query={})
+        try:
+            fields = contents.read_fields(signed)
+        except UnreadableCallback:
+            fields = {}
+        return Presented(request.method, request.path, request.headers, request.body, fields)
+
+    def sign(
+        self, provider: Provider, headers: Mapping[str, str], body: bytes, now: datetime
+    ) -> dict[str, str]:
+        if self._kind:
+            return self._kind.sign(provider, headers, body, now)
+        if self._protocol is None:
+            raise ValueError(f"the protocol {provider.adapter} has no signature of its own")
+        path = f"/callbacks/{provider.id}"
+        request = CallbackRequest("POST", None, {}, {k.lower(): v for k, v in headers.items()}, body, path)
+        name, value = described.signature(self._protocol, provider, self._presented(request))
+        return {**headers, name: value}
+
+    def new_secret(self) -> str:
+        return self._kind.new_secret() if self._kind else super().new_secret()
+
+    def check_secret(self, secret: str) -> None:
+        if self._kind:
+            return self._kind.check_secret(secret)
+        return super().check_secret(secret)
+
+    def url(self, provider: Provider, public_url: str) -> str:
+        return self._kind.url(provider, public_url) if self._kind else super().url(provider, public_url)
+
+    def instructions(
+        self, provider: Provider, public_url: str, new_secret: str | None = None
+    ) -> Instructions | None:
+        if self._kind:
+            return self._kind.instructions(provider, public_url, new_secret)
+        return super().instructions(provider, public_url, new_secret)
+
+    def _headers(self, provider: Provider) -> dict[str, str]:
+        header = self._scheme.header if self._scheme else None
+        return {header: f"as the document of {provider.adapter} says"} if header else {}
+
+
+def _kind_of(scheme: Verify) -> Verifier | None:
+    if scheme.standard_webhooks:
+        return StandardWebhooks()
+    return Token() if scheme.token else None
 
 
 def _present(headers: Mapping[str, str], name: str) -> str:
@@ -333,7 +417,32 @@ def _present(headers: Mapping[str, str], name: str) -> str:
     return value
 
 
-#: By what `--callback` takes.
+#: By what `--callback` takes. `protocol` stands here for its name and help; `verifier` makes the one of a protocol.
 VERIFIERS: dict[str, Verifier] = {
-    kind.name: kind for kind in (StandardWebhooks(), Hmac(), Token(), Basic(), NoCallbacks())
+    kind.name: kind for kind in (StandardWebhooks(), Hmac(), Token(), Basic(), OfProtocol(), NoCallbacks())
 }
+
+
+def has_scheme(adapter: str) -> bool:
+    """Whether the protocol has a scheme of its own."""
+    return _scheme_of(adapter) is not None
+
+
+def verifier_of(provider: Provider) -> Verifier:
+    """How the provider's callbacks show that they come from it."""
+    return verifier(provider.callback, provider.adapter)
+
+
+def verifier(callback: str, adapter: str) -> Verifier:
+    """The kind of `--callback` that this is with this protocol."""
+    if callback != OfProtocol.name:
+        return VERIFIERS[callback]
+    found = _scheme_of(adapter)
+    return OfProtocol(*found) if found else VERIFIERS[callback]
+
+
+def _scheme_of(adapter: str) -> tuple[Described, Verify] | None:
+    kind = kinds.find(adapter)
+    if not isinstance(kind, Described) or kind.file.callback is None or kind.file.callback.verify is None:
+        return None
+    return kind, kind.file.callback.verify

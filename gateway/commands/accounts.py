@@ -7,9 +7,9 @@ from typing import Any
 
 import typer
 
-from gateway.callbacks.verifiers import VERIFIERS, NoCallbacks, Verifier
+from gateway.callbacks.verifiers import NoCallbacks, OfProtocol, Verifier, has_scheme, verifier, verifier_of
 from gateway.commands.options import Given
-from gateway.providers import ADAPTERS
+from gateway.providers import kinds
 from models.provider import CALLBACK_SECRET, CallbackFormat, Provider
 
 #: Calls at the same time to a provider that is added without a limit of its own.
@@ -39,36 +39,48 @@ class Wanted:
         return self == Wanted()
 
 
-def kind_of(known: Provider | None, wanted: Wanted) -> Verifier:
+def kind_of(adapter: str, known: Provider | None, wanted: Wanted) -> Verifier:
     """The kind of callback that the provider will have."""
-    return VERIFIERS[wanted.callback or (known.callback if known else NoCallbacks.name)]
+    return verifier(wanted.callback or (known.callback if known else NoCallbacks.name), adapter)
 
 
 def completed(adapter: str, wanted: Wanted, known: Provider | None) -> Wanted:
     """`wanted` of a provider that is added, or replaces `known`. Raises typer.BadParameter for what is missing."""
-    if not ADAPTERS[adapter].HAS_SERVICE:
+    protocol = kinds.get(adapter)
+    if not protocol.HAS_SERVICE:
         return replace(wanted, callback=wanted.callback or NoCallbacks.name)
+    if has_scheme(adapter) and not (wanted.callback or known):
+        wanted = replace(wanted, callback=OfProtocol.name)
     for name, value in (
         ("--base-url", wanted.base_url or (known and known.base_url)),
         ("--callback", wanted.callback or (known and known.callback)),
     ):
         if not value:
-            raise typer.BadParameter(f"is required with --adapter {adapter}", param_hint=name)
+            seen = (
+                ": none if it does not call back; add --help shows each kind" if name == "--callback" else ""
+            )
+            raise typer.BadParameter(f"is required with --adapter {adapter}{seen}", param_hint=name)
     return wanted
 
 
 def begin(provider_id: str, adapter: str, wanted: Wanted, known: Provider | None) -> Provider:
     """What `change` completes: `known` with this adapter, or a new provider."""
     if known is None:
-        kind = kind_of(None, wanted)
-        return Provider(provider_id, adapter, "", kind.name, {}, MAX_CONCURRENCY, callback_format=kind.format)
+        verifies = kind_of(adapter, None, wanted)
+        return Provider(
+            provider_id, adapter, "", verifies.name, {}, MAX_CONCURRENCY, callback_format=verifies.format
+        )
     if adapter == known.adapter:
         return known
-    used = {CALLBACK_SECRET, *VERIFIERS[known.callback].credentials, *ADAPTERS[adapter].CREDENTIALS}
+    kind = kinds.get(adapter)
+    used = {
+        *(CALLBACK_SECRET, *verifier_of(known).credentials),
+        *(*kind.CREDENTIALS, *kind.OPTIONAL_CREDENTIALS),
+    }
     return replace(
         known,
         adapter=adapter,
-        base_url=known.base_url if ADAPTERS[adapter].HAS_SERVICE else "",
+        base_url=known.base_url if kind.HAS_SERVICE else "",
         credentials={name: value for name, value in known.credentials.items() if name in used},
     )
 
@@ -86,12 +98,12 @@ def change(known: Provider, wanted: Wanted, credentials: Mapping[str, str], fres
     changes: dict[str, Any] = {name: each.value for name, each in zip(names, given, strict=True) if each}
     changes |= {name: value for name in plain if (value := getattr(wanted, name)) is not None}
     if wanted.callback_options or wanted.callback:
-        changes |= _callbacks(known, kind_of(known, wanted), wanted)
+        changes |= _callbacks(known, kind_of(known.adapter, known, wanted), wanted)
     changed = replace(known, **changes)
     kept = {**kept_credentials(known, changed.callback), **credentials}
     if (
         (wanted.callback or not known.credentials)
-        and VERIFIERS[changed.callback].has_secret
+        and verifier_of(changed).has_secret
         and not kept.get(CALLBACK_SECRET, "").split()
     ):
         kept[CALLBACK_SECRET] = fresh_secret
@@ -108,7 +120,7 @@ def _callbacks(known: Provider, kind: Verifier, wanted: Wanted) -> dict[str, Any
         options = kind.read_options({**kept, **wanted.callback_options})
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
-    is_default = known.callback_format is VERIFIERS[known.callback].format
+    is_default = known.callback_format is verifier_of(known).format
     chosen = wanted.callback_format or (kind.format if is_default else known.callback_format)
     return {"callback_options": options, "callback_format": chosen}
 
@@ -117,19 +129,21 @@ def kept_credentials(known: Provider, callback: str) -> dict[str, str]:
     """The credentials that are of use with this kind of callback: another kind takes none of the former one's."""
     if callback == known.callback:
         return dict(known.credentials)
-    former = (CALLBACK_SECRET, *VERIFIERS[known.callback].credentials)
+    former = (CALLBACK_SECRET, *verifier_of(known).credentials)
     return {name: value for name, value in known.credentials.items() if name not in former}
 
 
 def _check(adapter: str, wanted: Wanted) -> None:
     """Raises typer.BadParameter for what this protocol has no use for."""
-    protocol = ADAPTERS.get(adapter)
+    protocol = kinds.find(adapter)
     if protocol is None:
         return
     if wanted.currency and protocol.CURRENCY and wanted.currency.value not in (None, protocol.CURRENCY):
         raise typer.BadParameter(
             f"{adapter} says itself that its amounts are in {protocol.CURRENCY}", param_hint="--currency"
         )
+    if wanted.callback == OfProtocol.name and not has_scheme(adapter):
+        raise typer.BadParameter(f"{adapter} has no scheme of its own", param_hint="--callback")
     if protocol.HAS_SERVICE:
         return
     for option, value in (

@@ -53,6 +53,11 @@ NEXT: dict[str, tuple[Step, ...]] = {
         Step("if what came last is right", "gateway orders accept {id} --reason …"),
         Step("if what came first is right", "gateway orders dismiss {id} --reason …"),
     ),
+    Attention.CANNOT_ASK: (
+        Step("if the panel of {provider} shows it as delivered", "gateway orders complete {id} --reason …"),
+        Step("if the panel shows it as failed", "gateway orders fail {id} --reason …"),
+        Step("if the panel does not list it", "gateway orders resend {id} --may-buy-twice --reason …"),
+    ),
     Attention.REVERSED: (
         Step("see the codes that were taken back", "gateway orders pin {id}"),
         Step("once it is settled with the customer", "gateway orders dismiss {id} --reason …"),
@@ -62,6 +67,11 @@ NEXT: dict[str, tuple[Step, ...]] = {
         _ASK,
         Step("with the code from the panel", "gateway orders complete {id} --reason …"),
         Step("if it has no code", "gateway orders dismiss {id} --reason …"),
+    ),
+    Attention.PARTIAL: (
+        Step("see what was delivered", "gateway orders pin {id}"),
+        Step("with what was missing", "gateway orders complete {id} --reason …"),
+        Step("if it is settled with the customer", "gateway orders dismiss {id} --reason …"),
     ),
     Attention.IN_DOUBT: (
         _ASK,

@@ -13,7 +13,8 @@ from gateway.commands.context import Problem
 from gateway.inputs import is_storable
 from models.provider import CALLBACK_SECRET
 
-#: In the environment a credential has this in front, and its name in capitals: CREDENTIAL_SIFRE.
+#: In the environment a credential has this in front, and its name in capitals: CREDENTIAL_SIFRE, and
+#: CREDENTIAL_MEMBERID for `memberID`.
 PREFIX = "CREDENTIAL_"
 #: For help texts.
 WHERE = (
@@ -27,15 +28,22 @@ def names(adapter_names: Sequence[str], kind: Verifier) -> tuple[str, ...]:
     return (*adapter_names, *kind.credentials, *((CALLBACK_SECRET,) if kind.has_secret else ()))
 
 
-def read(adapter_names: Sequence[str], kind: Verifier, known: Collection[str] = ()) -> dict[str, str]:
+def read(
+    adapter_names: Sequence[str],
+    kind: Verifier,
+    known: Collection[str] = (),
+    *,
+    optional: Sequence[str] = (),
+) -> dict[str, str]:
     """The credentials of the adapter and of its callbacks that a person gives. Raises Problem.
 
-    Those that are `known` may be left out, and so may the callback secret.
+    Those that are `known` or `optional` may be left out, and so may the callback secret.
     """
-    wanted = names(adapter_names, kind)
+    wanted = names((*adapter_names, *optional), kind)
     if not wanted:
         return {}
-    may_be_empty = {CALLBACK_SECRET: "to have one made"} | dict.fromkeys(known, "to keep it")
+    may_be_empty = {CALLBACK_SECRET: "to have one made"} | dict.fromkeys(optional, "to do without it")
+    may_be_empty |= dict.fromkeys(known, "to keep it")
     given = _given(wanted, may_be_empty)
     if missing := [name for name in wanted if name not in given and name not in may_be_empty]:
         raise Problem(f"missing credential {', '.join(missing)}; {_how(wanted)}")
@@ -67,7 +75,7 @@ def _given(wanted: Sequence[str], may_be_empty: Mapping[str, str], *, asks: bool
     """What is given and not blank. `may_be_empty` tells for each name that may be left empty what that means."""
     given: Mapping[str, str]
     if from_environment := {
-        name.removeprefix(PREFIX).lower(): value
+        _as_wanted(name.removeprefix(PREFIX), wanted): value
         for name, value in os.environ.items()
         if name.startswith(PREFIX)
     }:
@@ -81,6 +89,11 @@ def _given(wanted: Sequence[str], may_be_empty: Mapping[str, str], *, asks: bool
     if unstorable := [name for name, value in given.items() if not is_storable(value)]:
         raise Problem(f"credential {', '.join(unstorable)} contains an invalid character")
     return {name: value for name, value in given.items() if value.strip()}
+
+
+def _as_wanted(name: str, wanted: Sequence[str]) -> str:
+    """The wanted name that this one of the environment means, which has no small letters as a rule."""
+    return next((each for each in wanted if each.lower() == name.lower()), name.lower())
 
 
 def _prompted(names: Sequence[str], may_be_empty: Mapping[str, str]) -> dict[str, str]:

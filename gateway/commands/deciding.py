@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from gateway import providers
 from gateway.commands import code_input, printing
 from gateway.commands.batch import Batch, Done, Waker, chosen, person
 from gateway.commands.context import Problem, find_order, gateway
@@ -51,9 +52,10 @@ def check(ids: Ids = None, all_stuck: AllStuck = None, yes: Yes = False, json: J
         waker = Waker(settings)
 
         def ask(order: Order) -> Done:
-            requested = plans.request_check(order.id)
+            asking = providers.asking_of(order.provider_id)
+            requested = plans.request_check(order.id, asking)
             if requested is None:
-                why = plans.why_unasked(order)
+                why = plans.why_unasked(order, asking)
                 raise Problem(f"order {order.id} is {order.external_status} and cannot be checked: {why}")
             if requested is Requested.SAME:
                 note = (

@@ -13,6 +13,7 @@ import typer
 
 from gateway import settings as settings_module
 from gateway.commands import migrate
+from gateway.commands import provider_options as option
 from gateway.commands.context import Problem, bound, explained
 from gateway.commands.invocation import program, short
 from gateway.commands.printing import block, say
@@ -35,6 +36,9 @@ TAIL_LINES = 30
 #: Longest wait for the last lines of a process that has ended, in seconds.
 LAST_LINES_SECONDS = 3.0
 PAUSE_SECONDS = 0.3
+#: What the orders of another protocol than znet do, one after the other.
+CALLED_BACK, POLLED = "callback+after=1", "poll+after=1"
+ENDINGS = (CALLED_BACK, POLLED)
 #: Variables with which other commands reach this system, and show the same times.
 SHARED = (
     "DATABASE_URL",
@@ -48,9 +52,21 @@ SHARED = (
 )
 
 
+PROTOCOLS = (simulator.ZNET, *simulator.protocols())
+
+
+def _protocol(value: str) -> str:
+    return option.one_of(PROTOCOLS, value)
+
+
 def dev(
     demo: bool = typer.Option(
         False, "--demo", help="Exit once the order has its PIN: with 0, or with 1 if it has none after 60 s."
+    ),
+    provider: str = typer.Option(
+        simulator.ZNET,
+        help=f"Protocol of the simulated provider: {', '.join(PROTOCOLS)}.",
+        callback=_protocol,
     ),
     data: Path = typer.Option(
         Path(".data"), help="Directory for data and keys, kept between runs.", file_okay=False
@@ -72,7 +88,12 @@ def dev(
     DATABASE_URL and REDIS_URL are set. Then it stays up; Ctrl-C stops every process. A process that ends is started
     again.
 
+    With --provider it is one that speaks another protocol. Its orders are shown as they end by callback, where the
+    protocol has callbacks, and by check.
+
+    \b
     Example: gateway dev --port 8001
+    Example: gateway dev --demo --provider zdk
     """
     again = "make run {variable}={port}" if parent else f"{program()} dev {{option}} {{port}}"
     try:
@@ -81,30 +102,34 @@ def dev(
             if parent:
                 parents.follow(parent)
             choice = Choice(evade=demo, advice=again, say=say)
-            _run(plans.make(directory, port, simulator_port, storefront_port, choice), demo, held)
+            plan = plans.make(directory, port, simulator_port, storefront_port, choice)
+            _run(plan, demo, provider, held)
     except Stopped:
         raise typer.Exit(1 if demo else 0) from None
     except (Taken, ServerError, ChildEnded, NotReady, DemoFailed, OSError) as error:
         raise Problem(str(error)) from None
 
 
-def _run(plan: Plan, demo: bool, held: ExitStack) -> None:
+def _run(plan: Plan, demo: bool, protocol: str, held: ExitStack) -> None:
     """Start everything; `held` stops it, the processes before the servers."""
     try:
-        environ = stack.environment(os.environ, plan)
+        environ = stack.environment(os.environ, plan, protocol)
         environ |= stack.start_servers(os.environ, plan, held, say)
         settings = settings_module.load_or_exit(environ)
-        made = _prepare(plan, settings)
+        made = _prepare(plan, settings, protocol)
         lines = [f"{name}={shlex.quote(environ[name])}" for name in SHARED if name in environ]
         stack.write_private(plan.environment_file, "\n".join(lines))
         processes = held.enter_context(_demo_processes(plan, held) if demo else Processes())
         say("Starting simulator, web, worker, scheduler and storefront …")
-        stack.start_processes(processes, plan, environ, made.callback_secret, made.storefront_key)
+        stack.start_processes(processes, plan, environ, made.callback_secret, made.storefront_key, protocol)
         stack.wait_until_ready(plan, processes)
         restarts = Restarts(processes)
         _introduce(plan, made.key)
         shop = Storefront(plan.url, made.key, is_told_at=plan.told_at(environ))
-        _show_order(shop, restarts, ZoneInfo(settings.timezone), demo)
+        zone = ZoneInfo(settings.timezone)
+        for words in ENDINGS if protocol != simulator.ZNET else ("",):
+            if words != CALLED_BACK or simulator.calls_back(protocol):
+                _show_order(shop, restarts, zone, demo, plan.simulator_url, words)
         if not demo:
             say("Everything stays up; Ctrl-C stops it.")
         while not demo:
@@ -127,14 +152,14 @@ class Secrets(NamedTuple):
     storefront_key: str
 
 
-def _prepare(plan: Plan, settings: Settings) -> Secrets:
+def _prepare(plan: Plan, settings: Settings, protocol: str) -> Secrets:
     """Migrate, add the sandbox and the keys."""
     url = settings.database_url.get_secret_value()
     migrate.wait_for_database(url, migrate.PATIENCE_SECONDS)
     migrate.apply(url, settings.database_schema)
     with bound(settings, pool_size=1), explained(), database.session():
         return Secrets(
-            sandbox.add_provider(plan.simulator_url),
+            sandbox.add_provider(plan.simulator_url, protocol),
             sandbox.key(plan.key_file, *sandbox.DEVELOPMENT),
             sandbox.key(plan.storefront_key_file, *sandbox.STOREFRONT),
         )
@@ -171,9 +196,14 @@ Other commands, in another terminal in this directory:
     )
 
 
-def _show_order(shop: Storefront, restarts: Restarts, zone: ZoneInfo, demo: bool) -> None:
+def _show_order(
+    shop: Storefront, restarts: Restarts, zone: ZoneInfo, demo: bool, simulator_url: str, words: str
+) -> None:
     try:
-        storefront.show_one_order(shop, zone, say, restarts.look)
+        if words:
+            say(f"The next order ends by {'callback' if words == CALLED_BACK else 'check'}:")
+            storefront.let_next_orders(simulator_url, words)
+        storefront.show_one_order(shop, zone, say, restarts.look, needs_pin=not words)
     except DemoFailed as error:
         if demo:
             raise

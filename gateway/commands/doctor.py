@@ -26,7 +26,7 @@ MARK = 9
 SAID_BY = {"database writes": "database", "broker writes": "broker"}
 #: Checks without a line of their own if they find nothing, or cannot be asked.
 DETAILS = (
-    *("codes", "worker keys", "gaps", "stocks", "last hour"),
+    *("codes", "worker keys", "gaps", "catalogues", "stocks", "last hour"),
     *("notifications", "alerts", "unknown orders", "orders of others"),
 )
 
@@ -85,6 +85,7 @@ def _checks(settings: Settings, call: bool) -> list[Check]:
         Check("sweep", partial(server_probes.sweep, settings), running),
         Check("providers", partial(_providers, call), (*stored, "encryption"), 2 * probes.PROBE_SECONDS),
         Check("gaps", partial(provider_probes.gaps, settings), stored),
+        Check("catalogues", partial(provider_probes.catalogues, settings), stored),
         Check("stocks", partial(provider_probes.stocks, settings), stored),
         Check("last hour", partial(provider_probes.last_hour, settings), stored),
         Check("notifications", partial(order_probes.notifications, settings), stored),

@@ -42,7 +42,8 @@ def list_(
 ) -> None:
     """List notifications, newest first, and the receivers that fail.
 
-    One that is dead was tried ten times, or its receiver is gone or disabled: `redeliver` has it delivered again.
+    One that is dead was tried ten times, or its receiver is gone or disabled: `redeliver` has it delivered again. Tries
+    are those since it was last delivered again; `show` lists all.
 
     Example: gateway notifications list --dead --since 7d
     """
@@ -180,6 +181,8 @@ def redeliver(
         return printing.say("No notification will be delivered again.")
     when = "now" if rung else "within seconds, once a worker runs"
     printing.say(f"{printing.counted(len(done), 'notification')} will be delivered again {when}.")
+    see = f"show {done[0]}" if len(done) == 1 else "list"
+    printing.note(as_typed(f"What the receiver answers is shown by: gateway notifications {see}"))
 
 
 def _confirm(count: int, everything: bool, yes: bool) -> None:

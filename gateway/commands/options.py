@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 #: What removes a value, such as a limit.
 NONE = "none"
-AMOUNT = re.compile(r"[0-9]{1,8}(?:\.[0-9]{1,6})?")
+AMOUNT = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,6})?")
 CURRENCY = re.compile(r"[A-Z][A-Z0-9]{2,9}")
 #: Characters of a reason and of a name.
 MAX_REASON, MAX_NAME = 500, 100

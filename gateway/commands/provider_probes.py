@@ -6,10 +6,11 @@ from gateway import log, outbound, providers
 from gateway.commands.printing import counted
 from gateway.commands.probes import PROBE_SECONDS, Finding, Status
 from gateway.commands.provider_options import is_in_clear
-from gateway.providers import ADAPTERS
+from gateway.providers import kinds
 from gateway.providers.base import ProviderError
 from gateway.settings import Settings
-from models import balances, gauges, provider, provider_counts, provider_health, stock
+from models import balances, catalogue_watches, gauges, provider, provider_counts, provider_health, stock
+from models.catalogue_watches import Watch
 from models.db import database, sealed
 from models.gauges import ProviderGauge
 from models.provider import Provider
@@ -18,6 +19,8 @@ from models.provider_health import GATEWAY, Health
 
 #: Refusals within an hour from which a provider needs a look; one now and then is business.
 MANY_REFUSALS = 5
+#: Seconds after which a watched catalogue, which is read once a day, has not been read for too long.
+STALE_SECONDS = 3 * 86_400
 
 
 def known() -> list[ProviderGauge]:
@@ -119,7 +122,8 @@ def _well(account: ProviderGauge) -> str:
 
 def _asked(account: Provider, finding: Finding) -> Finding:
     """`finding`, with what the provider says now when it is asked for its balance."""
-    if account.adapter not in ADAPTERS or not ADAPTERS[account.adapter].HAS_SERVICE:
+    protocol = kinds.find(account.adapter)
+    if protocol is None or not protocol.HAS_SERVICE:
         return finding
     client = outbound.Client(
         connect_timeout_seconds=PROBE_SECONDS / 2,
@@ -170,6 +174,27 @@ def gaps(_: Settings) -> list[Finding]:
         for each in found
         if each.gap
     ]
+
+
+def catalogues(_: Settings) -> list[Finding]:
+    """What the catalogues that are watched have changed, and those that cannot be read."""
+    with database.session():
+        watched = catalogue_watches.every()
+    return [_of_catalogue(each) for each in watched.values() if each.attention or _is_stale(each)]
+
+
+def _is_stale(watch: Watch) -> bool:
+    return watch.age_seconds > STALE_SECONDS
+
+
+def _of_catalogue(watch: Watch) -> Finding:
+    name, provider_id = f"provider {watch.provider_id}: catalogue", watch.provider_id
+    if _is_stale(watch):
+        days = round(watch.age_seconds / 86_400)
+        cure = f"see: gateway routes import {provider_id}; to watch it no longer: --no-watch"
+        return Finding(name, Status.WARNING, f"not read for {days} days", cure)
+    cure = f"see: gateway routes import {provider_id}; to take its prices, add --apply"
+    return Finding(name, Status.WARNING, log.mask(watch.attention or ""), cure)
 
 
 def last_hour(_: Settings) -> list[Finding]:

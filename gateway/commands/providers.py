@@ -5,8 +5,10 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from decimal import Decimal
+from typing import Any
 
 import typer
+from typer.core import TyperCommand
 
 from gateway import outbound, providers
 from gateway.callbacks.verifiers import VERIFIERS, Verifier
@@ -14,9 +16,9 @@ from gateway.commands import accounts, balances, credentials, operating, printin
 from gateway.commands import provider_options as option
 from gateway.commands.accounts import Wanted
 from gateway.commands.context import Problem, change_provider, check_tenant, find_provider, gateway
-from gateway.providers import ADAPTERS
-from gateway.providers.base import ProviderError
-from models import others, provider, provider_health, standing, tenants
+from gateway.providers import kinds
+from gateway.providers.base import Kind, ProviderError
+from models import catalogue_watches, others, provider, provider_health, standing, tenants
 from models.balances import Told, begin_asking, keep_asked
 from models.others import Unfollowed
 from models.provider import CALLBACK_SECRET, Provider
@@ -39,8 +41,35 @@ def _id(value: str) -> str:
     return value
 
 
+def _protocol(name: str) -> Kind:
+    """Needs an open session. Raises typer.BadParameter."""
+    try:
+        return kinds.get(name)
+    except kinds.Unusable as error:
+        known = "" if name in kinds.names() else f"; it takes {', '.join(kinds.names())}"
+        raise typer.BadParameter(f"{error}{known}", param_hint="--adapter") from None
+
+
+class AddCommand(TyperCommand):
+    """`providers add`, whose help is made when it is asked for: it reads the file of every protocol that ships."""
+
+    def get_help(self, ctx: Any) -> str:
+        """The text of `--help`."""
+        self.help = _add_help()
+        return super().get_help(ctx)
+
+
+def _protocol_help(name: str) -> str:
+    """What a provider and its routes are given."""
+    kind = kinds.get(name)
+    given = [*kind.CREDENTIALS, *(f"[{each}]" for each in kind.OPTIONAL_CREDENTIALS)]
+    params = [*kind.PARAMS, *(f"[{each}]" for each in kind.OPTIONAL_PARAMS)]
+    return f"  {name}: {' '.join(given) or 'nothing'}" + (f"; --param {' '.join(params)}" if params else "")
+
+
 def _add_help() -> str:
-    kinds = "\n".join(line for kind in VERIFIERS.values() for line in _kind_help(kind))
+    callbacks = "\n".join(line for kind in VERIFIERS.values() for line in _kind_help(kind))
+    protocols = "\n".join(map(_protocol_help, kinds.shipped()))
     return f"""Add a provider, and print what to tell it: the callback URL, and the headers to send.
 
 Its credentials are read {credentials.WHERE}. If they contain no callback_secret, one is made and printed once.
@@ -51,8 +80,16 @@ thing, gateway providers set and rotate are shorter.
 With --tenant only orders of that tenant go to it, and its routes are that tenant's.
 
 \b
+Protocols, with the credentials of a provider and the parameters of its routes; [those] may be left out:
+{protocols}
+
+Others are added by gateway protocols add; gateway protocols show NAME tells more of any.
+
+Where a protocol has callbacks of its own, --callback protocol is the default.
+
+\b
 Kinds of --callback, with an example:
-{kinds}
+{callbacks}
 
 \b
 Example: gateway providers add bayi --adapter znet --base-url https://bayi.example.com --callback token
@@ -69,14 +106,14 @@ def _kind_help(kind: Verifier) -> Iterator[str]:
         yield from [f"      {example}"] if example else []
 
 
-@app.command(help=_add_help())
+@app.command(cls=AddCommand)
 def add(
     provider_id: str = typer.Argument(
         metavar="ID", callback=_id, help="A short name; it is part of the callback URL."
     ),
     adapter: str = typer.Option(
-        help=f"The protocol it speaks: {', '.join(ADAPTERS)}.",
-        callback=lambda value: option.one_of(ADAPTERS, value),
+        metavar="PROTOCOL",
+        help=f"The protocol it speaks: {', '.join(kinds.shipped())}, or one of gateway protocols list.",
     ),
     base_url: option.BaseUrl = None,
     callback: option.Callback = None,
@@ -97,6 +134,7 @@ def add(
     ),
     json: option.Json = False,
 ) -> None:
+    """Add a provider, and print what to tell it: the callback URL, and the headers to send."""
     wanted = Wanted(
         base_url,
         callback,
@@ -111,17 +149,18 @@ def add(
         tenant_id,
     )
     with gateway() as settings:
+        protocol = _protocol(adapter)
         check_tenant(tenant_id.value if tenant_id else None)
         known = provider.find_renewable(provider_id)
         if known and not replace_:
             raise _exists(provider_id)
         wanted = accounts.completed(adapter, wanted, known)
-        kind = accounts.kind_of(known, wanted)
+        kind = accounts.kind_of(adapter, known, wanted)
         begun, fresh_secret = accounts.begin(provider_id, adapter, wanted, known), kind.new_secret()
         # A bad option is refused before anyone types a password.
         accounts.change(begun, wanted, {}, fresh_secret)
         kept = accounts.kept_credentials(begun, kind.name)
-        given = credentials.read(ADAPTERS[adapter].CREDENTIALS, kind, kept)
+        given = credentials.read(protocol.CREDENTIALS, kind, kept, optional=protocol.OPTIONAL_CREDENTIALS)
 
         def make(now: Provider | None) -> Provider:
             present = accounts.begin(provider_id, adapter, wanted, now)
@@ -225,7 +264,7 @@ def set_(
     with gateway() as settings:
         check_tenant(tenant_id.value if tenant_id else None)
         known = find_provider(provider_id)
-        kind = accounts.kind_of(known, wanted)
+        kind = accounts.kind_of(known.adapter, known, wanted)
         fresh_secret = kind.new_secret()
         accounts.change(known, wanted, {}, fresh_secret)
         kept = accounts.kept_credentials(known, kind.name)
@@ -254,6 +293,7 @@ def list_(json: option.Json = False) -> None:
     with gateway() as settings:
         found = [(each, provider_health.health(each.id)) for each in provider.every()]
         standings, unreadable = standing.every(), provider.unreadable()
+        watched = catalogue_watches.every()
     if json:
         return printing.as_json(
             [
@@ -263,12 +303,13 @@ def list_(json: option.Json = False) -> None:
                     **showing.health(health, settings.timezone),
                     **({"state": UNREADABLE} if each.id in unreadable else {}),
                     **showing.standing(standings.get(each.id)),
+                    **showing.watch(watched.get(each.id)),
                 }
                 for each, health in found
             ]
         )
     printing.table(
-        ("ID", "Adapter", "Base URL", "Callback", "Tenant", "Routes", "Balance", "State"),
+        ("ID", "Adapter", "Base URL", "Callback", "Tenant", "Routes", "Balance", "State", "Attention"),
         (
             (
                 each.id,
@@ -279,12 +320,13 @@ def list_(json: option.Json = False) -> None:
                 standings[each.id].routes if each.id in standings else 0,
                 showing.balance(standings.get(each.id), each.low_balance),
                 UNREADABLE if each.id in unreadable else showing.state(health, settings.timezone),
+                showing.watch(watched.get(each.id))["attention"],
             )
             for each, health in found
         ),
         empty="No providers yet. Add one: gateway providers add --help",
-        fold=["State"],
-        optional=["Tenant"],
+        fold=["State", "Attention"],
+        optional=["Tenant", "Attention"],
     )
 
 
@@ -307,7 +349,8 @@ def test(
     with gateway():
         found = find_provider(provider_id)
         health = provider_health.health(provider_id)
-    if found.adapter in ADAPTERS and not ADAPTERS[found.adapter].HAS_SERVICE:
+        protocol = kinds.find(found.adapter)
+    if protocol and not protocol.HAS_SERVICE:
         raise Problem(f"{provider_id} ({found.adapter}) calls no service, so there is nothing to test")
     with gateway():
         asking = begin_asking(provider_id)

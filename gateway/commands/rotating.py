@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 
 import typer
 
-from gateway.callbacks.verifiers import VERIFIERS
+from gateway.callbacks.verifiers import verifier_of
 from gateway.commands import credentials, printing, showing
 from gateway.commands.context import Problem, change_provider, gateway, no_provider
 from gateway.commands.provider_options import Json, KnownId
-from gateway.providers import ADAPTERS
+from gateway.providers import kinds
 from gateway.settings import Settings
 from models import provider, provider_health
 from models.provider import CALLBACK_SECRET, Provider
@@ -82,20 +82,21 @@ def rotate(
 
 def _read(known: Provider, new_callback_secret: bool, drop_old: bool) -> Rotation:
     """What a person gives. Raises Problem."""
-    if known.adapter not in ADAPTERS:
+    protocol = kinds.find(known.adapter)
+    if protocol is None:
         raise Problem(f"the protocol {known.adapter!r} of {known.id} is not known to this version")
-    names, kind = ADAPTERS[known.adapter].CREDENTIALS, VERIFIERS[known.callback]
-    if not credentials.names(names, kind):
+    names, optional, kind = protocol.CREDENTIALS, protocol.OPTIONAL_CREDENTIALS, verifier_of(known)
+    if not credentials.names((*names, *optional), kind):
         raise Problem(f"{known.id} ({known.adapter}) has no credentials")
     is_lost = not known.credentials
     is_about_secret = new_callback_secret or drop_old
     if is_about_secret and not kind.has_secret:
         raise Problem(f"{known.id} does not call back, so it has no callback secret")
     if is_lost:
-        given = credentials.read(names, kind)
+        given = credentials.read(names, kind, optional=optional)
         new_callback_secret = kind.has_secret and CALLBACK_SECRET not in given
     else:
-        given = credentials.read_some(names, kind, may_be_none=is_about_secret)
+        given = credentials.read_some((*names, *optional), kind, may_be_none=is_about_secret)
     if not new_callback_secret:
         return Rotation(given, None, drop_old)
     if CALLBACK_SECRET in given:
@@ -114,5 +115,6 @@ def _print(settings: Settings, account: Provider, changed: list[str], made: str 
         printing.say(
             f"{len(account.secrets())} callback secrets are valid. Once the provider uses the newest: {drop}"
         )
-    if any(name in ADAPTERS[account.adapter].CREDENTIALS for name in changed):
+    protocol = kinds.find(account.adapter)
+    if protocol and any(name in (*protocol.CREDENTIALS, *protocol.OPTIONAL_CREDENTIALS) for name in changed):
         printing.say(f"Next: gateway providers test {account.id}")

@@ -9,14 +9,15 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.commands import printing
+from gateway import providers
+from gateway.commands import importing, printing
 from gateway.commands.context import Problem, check_tenant, gateway, no_provider
 from gateway.commands.options import NONE, Given, amount, or_none, tenant
 from gateway.commands.options import currency as read_currency
-from gateway.providers import ADAPTERS, players
-from models import provider, provider_health, route, stock
+from gateway.providers import kinds, players
+from models import choosing, provider, provider_health, route, stock
 from models.provider import Provider
-from models.route import Cost, ListedRoute
+from models.route import Cost, ListedRoute, Strategy
 from models.status import Expects
 
 #: What a template may name, as it is written there.
@@ -24,6 +25,8 @@ _NAMES = " and ".join(f"{{{name}}}" for name in players.NAMES)
 
 #: Bound of --priority, to either side.
 MAX_PRIORITY = 1_000_000
+#: Bound of --weight.
+MAX_WEIGHT = 1_000
 
 Product = Annotated[str, typer.Argument(help="The storefront's product id, or '*' for any.")]
 Package = Annotated[str, typer.Argument(help="The storefront's package id, or '*' for any.")]
@@ -49,6 +52,7 @@ Tenant = Annotated[
 ]
 
 app = typer.Typer(help="Routes: which provider gets the orders for a package.", no_args_is_help=True)
+app.command("import")(importing.import_)
 
 
 @app.command()
@@ -82,6 +86,17 @@ def add(
         max=MAX_PRIORITY,
         help="Of several providers for the same package the lower is asked first (at first 0).",
     ),
+    strategy: Strategy | None = typer.Option(
+        None,
+        help="Which of the routes with the same priority an order goes by first: the oldest (order, as at first), the"
+        " one that costs least (cheapest), or each in proportion to its --weight (share). It is set for all of them.",
+    ),
+    weight: int | None = typer.Option(
+        None,
+        min=1,
+        max=MAX_WEIGHT,
+        help="With --strategy share: its part of the orders, in proportion to the others' (at first 1).",
+    ),
     cost: CostAmount = None,
     currency: str | None = typer.Option(
         None,
@@ -94,14 +109,22 @@ def add(
 ) -> None:
     """Add a route, or change the one that this package has to this provider.
 
-    The most specific route wins, then the lowest --priority, then the oldest; if a provider refuses, the next route is
-    tried. A tenant's orders use its own routes first, then those without a tenant; other orders use only the latter.
-    What is not given of a route that exists stays as it is. A change counts for orders placed after it, and for those
-    that wait for a provider.
+    The most specific route wins, then the lowest --priority, then what --strategy says, then the oldest; if a provider
+    refuses, the next route is tried, by the same rules. A tenant's orders use its own routes first, then those without
+    a tenant; other orders use only the latter. What is not given of a route that exists stays as it is. A change counts
+    for orders placed after it, and for those that wait for a provider.
+
+    --strategy belongs to the product, package, tenant and priority: a route that joins others goes by theirs. For
+    `cheapest` a route costs what its --cost says (`routes import` keeps it), else what the last completed order of the
+    package cost there; one whose cost is not known comes last. Amounts are never converted: costs are compared in the
+    currency of the oldest route whose cost is known, and those in other currencies come after it. The timeline of an
+    order tells what has decided.
 
     \b
     Example: gateway routes add pubg 60uc bayi --param oyun=1 --param kupur=60
     Example: gateway routes add pubg 60uc bayi --priority 1 --cost 31.40 --currency TRY
+    Example: gateway routes add pubg 60uc bayi --strategy cheapest
+    Example: gateway routes add pubg 60uc bayi --strategy share --weight 3
     Example: gateway routes add pubg 60uc bayi --param oyun=1 --param kupur=60 \\
       --map 'oyuncu_bilgi={extraField}' --map 'musteri_tel={userIdentifier}' --expects no-code
     Example: gateway routes add mlbb 86 bayi --param oyun=4 --map 'oyuncu_bilgi={userIdentifier} {zone}'
@@ -126,12 +149,15 @@ def add(
             expects=expects,
             field_map=field_map,
             priority=priority,
+            strategy=strategy,
+            weight=weight,
             cost=_cost(account, cost, currency),
             forget_cost=cost == Given(None),
             tenant_id=owner,
         )
         provider_health.look_again(provider_id)
-    _say_missing(account, added)
+        _say_params(account, added)
+        _say_strategy(added, weight)
     if json:
         return printing.as_json(_row(added))
     printing.say(f"Orders{_of(owner)} for product {product}, package {package} go to {provider_id}.")
@@ -156,11 +182,12 @@ def _check_tenants(account: Provider, params: Mapping[str, str], owner: str | No
             )
 
 
-def _say_missing(account: Provider, added: ListedRoute) -> None:
-    """Tell on standard error which parameters a route lacks, without which every order by it fails."""
-    protocol = ADAPTERS.get(account.adapter)
-    missing = [name for name in protocol.PARAMS if not added.params.get(name)] if protocol else []
-    if missing:
+def _say_params(account: Provider, added: ListedRoute) -> None:
+    """Tell on standard error which parameters a route lacks, so that every order by it fails, and which have no use."""
+    protocol = kinds.find(account.adapter)
+    if protocol is None:
+        return
+    if missing := [name for name in protocol.PARAMS if not added.params.get(name)]:
         given = " ".join(f"--param {name}=…" for name in (*added.params, *missing))
         to_set = (
             f"gateway routes add {shlex.quote(added.product_id)} {shlex.quote(added.package_id)} {account.id}"
@@ -169,6 +196,32 @@ def _say_missing(account: Provider, added: ListedRoute) -> None:
             f"{account.id} ({account.adapter}) refuses each order of this route until it has"
             f" {' and '.join(missing)}: {to_set} {given}"
         )
+    unknown = sorted(added.params.keys() - {*protocol.PARAMS, *protocol.OPTIONAL_PARAMS})
+    if unknown and protocol.HAS_SERVICE:
+        printing.note(f"{account.adapter} has no use for --param {' and '.join(unknown)}")
+
+
+def _say_strategy(added: ListedRoute, weight: int | None) -> None:
+    """Tell on standard error whom its strategy concerns, and where it has nothing to go by."""
+    together = [each for each in route.every() if _group(each) == _group(added)]
+    if added.strategy == Strategy.ORDER:
+        if weight is not None:
+            printing.note("--weight counts once the strategy is `share`: --strategy share")
+        return
+    named = ", ".join(each.provider_id for each in together)
+    printing.note(f"strategy {added.strategy} of priority {added.priority}: {named}")
+    if added.strategy == Strategy.CHEAPEST:
+        if unknown := [each.provider_id for each in together if each.cost is None]:
+            printing.note(
+                f"no --cost: {', '.join(unknown)}; until an order was completed there, it is asked last"
+            )
+        if len(currencies := sorted({each.currency for each in together if each.currency})) > 1:
+            printing.note(f"costs in {' and '.join(currencies)} are not compared with each other")
+
+
+def _group(listed: ListedRoute) -> tuple[str, str, str | None, int]:
+    """What a strategy belongs to."""
+    return listed.product_id, listed.package_id, listed.tenant_id, listed.priority
 
 
 def _of(tenant_id: str | None) -> str:
@@ -188,8 +241,7 @@ def _cost(account: Provider, cost: Given[Decimal] | None, currency: str | None) 
         if currency:
             raise typer.BadParameter("is the currency of --cost, which is missing", param_hint="--currency")
         return None
-    protocol = ADAPTERS.get(account.adapter)
-    known = currency or account.currency or (protocol.CURRENCY if protocol else None)
+    known = currency or providers.currency(account)
     if not known:
         raise typer.BadParameter(
             f"is required with --cost: the currency of {account.id} is not known", param_hint="--currency"
@@ -206,8 +258,8 @@ def _pair(text: str, option: str, form: str) -> tuple[str, str]:
 
 def _check_map(account: Provider, field_map: Mapping[str, str]) -> None:
     """Raises typer.BadParameter."""
-    kind = ADAPTERS.get(account.adapter)
-    fields = kind.FIELDS if kind else ()
+    protocol = kinds.find(account.adapter)
+    fields = protocol.FIELDS if protocol else ()
     for name, template in field_map.items():
         if name not in fields:
             takes = ", ".join(fields) or "no field"
@@ -218,7 +270,11 @@ def _check_map(account: Provider, field_map: Mapping[str, str]) -> None:
         except ValueError as error:
             raise typer.BadParameter(f"{name}: {error}", param_hint="--map") from None
         for each in inputs:
-            must = "must" if kind and name in kind.NEEDS and each in players.needed_in(template) else "may"
+            must = (
+                "must"
+                if protocol and name in protocol.NEEDS and each in players.needed_in(template)
+                else "may"
+            )
             printing.note(f"orders of this route {must} bring `{each}` in `fields`")
         if not players.names_in(template):
             printing.note(f"{name} will be the same in every order: {template}")
@@ -255,7 +311,7 @@ def remove(
                 f"no route{_of(owner)} of product {product}, package {package} leads to {provider_id};"
                 " see: gateway routes list"
             )
-        left = route.next_for(product, package, [], tenant_id=owner)
+        left = choosing.next_for(product, package, [], tenant_id=owner)
     if json:
         return printing.as_json(
             {
@@ -277,7 +333,7 @@ def remove(
 
 @app.command("list")
 def list_(json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
-    """List the routes, in the order in which they are tried.
+    """List the routes, in the order in which they are tried; those that share orders by their weight.
 
     Example: gateway routes list
     """
@@ -286,7 +342,18 @@ def list_(json: bool = typer.Option(False, "--json", help="Print JSON.")) -> Non
     if json:
         return printing.as_json([_row(each) for each in found])
     printing.table(
-        ("Tenant", "Product", "Package", "Provider", "Priority", "Cost", "Params", "Map", "Expects"),
+        (
+            "Tenant",
+            "Product",
+            "Package",
+            "Provider",
+            "Priority",
+            "Strategy",
+            "Cost",
+            "Params",
+            "Map",
+            "Expects",
+        ),
         (
             (
                 each.tenant_id,
@@ -294,6 +361,7 @@ def list_(json: bool = typer.Option(False, "--json", help="Print JSON.")) -> Non
                 each.package_id,
                 each.provider_id,
                 each.priority,
+                _shown_strategy(each),
                 _shown_cost(each),
                 _shown(each.params),
                 _shown(each.field_map),
@@ -302,7 +370,7 @@ def list_(json: bool = typer.Option(False, "--json", help="Print JSON.")) -> Non
             for each in found
         ),
         empty="No routes yet. Add one: gateway routes add '*' '*' PROVIDER",
-        optional=["Tenant"],
+        optional=["Tenant", "Strategy"],
     )
 
 
@@ -320,9 +388,16 @@ def _details(listed: ListedRoute) -> dict[str, str]:
         "map": _shown(listed.field_map),
         "expects": str(listed.expects),
         "priority": str(listed.priority),
+        "strategy": _shown_strategy(listed),
         "cost": _shown_cost(listed),
     }
     return {name: value for name, value in details.items() if value}
+
+
+def _shown_strategy(listed: ListedRoute) -> str:
+    if listed.strategy == Strategy.ORDER:
+        return ""
+    return f"{listed.strategy} {listed.weight}" if listed.strategy == Strategy.SHARE else str(listed.strategy)
 
 
 def _shown_cost(listed: ListedRoute) -> str:

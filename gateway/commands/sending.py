@@ -9,9 +9,9 @@ import typer
 
 from gateway import outbound
 from gateway.callbacks import neutral
-from gateway.callbacks.verifiers import VERIFIERS
+from gateway.callbacks.verifiers import verifier_of
 from gateway.commands.context import Problem
-from gateway.providers import ADAPTERS
+from gateway.providers import kinds
 from models.outcome import Outcome
 from models.provider import CallbackFormat, Provider
 
@@ -50,9 +50,7 @@ def send(account: Provider, outcome: Outcome, base_url: str, client: outbound.Cl
     url = f"{base_url.rstrip('/')}/callbacks/{account.id}"
     try:
         content_type, body = _written(account, outcome)
-        headers = VERIFIERS[account.callback].sign(
-            account, {"content-type": content_type}, body, datetime.now(UTC)
-        )
+        headers = verifier_of(account).sign(account, {"content-type": content_type}, body, datetime.now(UTC))
     except ValueError as error:
         raise Problem(str(error)) from None
     response = client.post(url, body, headers)
@@ -63,6 +61,6 @@ def send(account: Provider, outcome: Outcome, base_url: str, client: outbound.Cl
 def _written(account: Provider, outcome: Outcome) -> tuple[str, bytes]:
     """Content type and body. Raises ValueError for an outcome that the protocol has no word for."""
     if account.callback_format is CallbackFormat.PROTOCOL:
-        fields = ADAPTERS[account.adapter].write_callback(outcome)
+        fields = kinds.get(account.adapter).write_callback(outcome)
         return "application/x-www-form-urlencoded", urlencode(fields).encode()
     return "application/json", neutral.write(outcome)

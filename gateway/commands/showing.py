@@ -5,12 +5,13 @@ from dataclasses import asdict, fields
 from decimal import Decimal
 from typing import Any
 
-from gateway.callbacks.verifiers import VERIFIERS, Instructions
+from gateway.callbacks.verifiers import Instructions, verifier_of
 from gateway.commands import accounts, printing
 from gateway.commands.options import NONE
 from gateway.commands.provider_options import is_in_clear, is_local
-from gateway.providers import ADAPTERS
+from gateway.providers import kinds
 from gateway.settings import Settings
+from models.catalogue_watches import Watch
 from models.provider import Provider
 from models.provider_health import Health
 from models.standing import Standing
@@ -42,13 +43,15 @@ def saved(account: Provider, settings: Settings, new_secret: str | None, json: b
         f"Provider {account.id} is saved ({', '.join(filter(None, (account.adapter, account.base_url)))})."
     )
     callbacks(settings, account, new_secret)
-    test = f"gateway providers test {account.id}; " if ADAPTERS[account.adapter].HAS_SERVICE else ""
+    protocol = kinds.find(account.adapter)
+    test = f"gateway providers test {account.id}; " if protocol and protocol.HAS_SERVICE else ""
     printing.say(f"Next: {test}{route_to(account)}")
 
 
 def route_to(account: Provider) -> str:
     """The command that adds a route to a provider, with every parameter that its protocol needs."""
-    params = "".join(f" --param {name}=…" for name in ADAPTERS[account.adapter].PARAMS)
+    protocol = kinds.find(account.adapter)
+    params = "".join(f" --param {name}=…" for name in protocol.PARAMS) if protocol else ""
     return f"gateway routes add PRODUCT PACKAGE {account.id}{params}"
 
 
@@ -139,6 +142,12 @@ def standing(found: Standing | None) -> dict[str, Any]:
     return {"routes": found.routes, "balance": balance}
 
 
+def watch(found: Watch | None) -> dict[str, Any]:
+    """Whether the catalogue is watched, and what a person should look at in it, for `printing.as_json`."""
+    attention = found.attention and f"catalogue: {found.attention}" if found else None
+    return {"catalogue_watched": found is not None, "attention": attention}
+
+
 def balance(found: Standing | None, low: Decimal | None) -> str:
     """Our balance and how old that is, for a person: `1200.00 TRY, 5 min ago (low)`."""
     if found is None or found.balance is None:
@@ -149,7 +158,7 @@ def balance(found: Standing | None, low: Decimal | None) -> str:
 
 
 def _instructions(settings: Settings, account: Provider, new_secret: str | None) -> Instructions | None:
-    return VERIFIERS[account.callback].instructions(account, settings.public_url, new_secret)
+    return verifier_of(account).instructions(account, settings.public_url, new_secret)
 
 
 def _value(value: Any) -> str:

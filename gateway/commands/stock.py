@@ -15,7 +15,6 @@ from gateway.commands import printing
 from gateway.commands.context import Problem, gateway
 from models import code_lines, stock, texts
 from models.code_lines import InvalidLine
-from models.outcome import MAX_COST
 from models.stock import Level, NewCode
 
 app = typer.Typer(help="Own stock: codes that you have bought and sell yourself.", no_args_is_help=True)
@@ -49,7 +48,7 @@ def _cost(value: str | None) -> Decimal | None:
     if value is None:
         return None
     amount = texts.clean_money(value)
-    if amount is None or not 0 <= amount <= MAX_COST:
+    if amount is None or amount < 0:
         raise typer.BadParameter("takes an amount such as 9.50", param_hint="--cost")
     return amount
 

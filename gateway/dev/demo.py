@@ -1,4 +1,4 @@
-"""One order over the public API, as a storefront places it, and each step until its PIN arrives."""
+"""Orders over the public API, as a storefront places them, and each step until they are completed."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ Say = Callable[[str], None]
 
 
 class DemoFailed(RuntimeError):
-    """The order got no PIN; the message says how far it got."""
+    """An order was not completed; the message says how far it got."""
 
 
 class Storefront:
@@ -79,10 +79,12 @@ def show_one_order(
     say: Say,
     watch: Callable[[], None],
     timeout_seconds: float = TIMEOUT_SECONDS,
+    *,
+    needs_pin: bool = True,
 ) -> None:
-    """Place an order and say each change of its status, with the time in `zone`, until its PIN has arrived.
+    """Place an order and say each change of its status, with the time in `zone`, until it is completed.
 
-    `watch` is called in between. Raises DemoFailed.
+    `watch` is called in between. Raises DemoFailed, where it needs one also without a PIN.
     """
     started = time.monotonic()
     placed = storefront.place()
@@ -92,9 +94,14 @@ def show_one_order(
         move = f"{event['from'] or 'new'} → {event['to']}"
         say(f"  {at:%H:%M:%S %Z}  {move:<22}  {event['source']}: {event['message']}")
     order = storefront.order(placed["id"])
-    if order["externalStatus"] != "completed" or not order.get("pinCode"):
+    pin, seconds = order.get("pinCode"), time.monotonic() - started
+    if order["externalStatus"] != "completed" or (needs_pin and not pin):
         raise DemoFailed(f"the order is {order['externalStatus']}, without a PIN: {order['lastMessage']}")
-    say(f"The PIN arrived {time.monotonic() - started:.1f} s after the order was placed: {order['pinCode']}")
+    if pin:
+        say(f"The PIN arrived {seconds:.1f} s after the order was placed: {pin}")
+    else:
+        receipt = f", with the receipt {order['receipt']}" if order["receipt"] else ", without a code"
+        say(f"Completed {seconds:.1f} s after the order was placed{receipt}")
     if storefront.hears:
         say(_what_was_told(storefront, placed["id"], watch, time.monotonic() + TOLD_SECONDS))
 
@@ -106,6 +113,14 @@ def _what_was_told(storefront: Storefront, order_id: str, watch: Callable[[], No
             return f"No notification of it has reached the example storefront within {TOLD_SECONDS:g} s."
         time.sleep(PAUSE_SECONDS)
     return f"The example storefront was told by a notification: {told['type']}"
+
+
+def let_next_orders(simulator_url: str, words: str) -> None:
+    """Tell the simulator what the next orders are to do. Raises DemoFailed."""
+    try:
+        requests.post(f"{simulator_url}/sim/words", json={"words": words}, timeout=10).raise_for_status()
+    except requests.RequestException as error:
+        raise DemoFailed(f"the simulator did not take the words {words!r}: {error}") from None
 
 
 def _changes(
@@ -120,5 +135,5 @@ def _changes(
                 status = event["to"]
                 yield event
         if status not in FINAL and time.monotonic() > deadline:
-            raise DemoFailed(f"no PIN in time; the order is {status}")
+            raise DemoFailed(f"not completed in time; the order is {status}")
         time.sleep(0 if status in FINAL else PAUSE_SECONDS)

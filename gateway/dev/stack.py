@@ -17,6 +17,7 @@ from gateway.dev.ports import HOST, loopback
 from gateway.dev.processes import Processes
 from gateway.dev.restarts import ChildEnded
 from gateway.dev.servers import EmbeddedPostgres, EmbeddedValkey
+from gateway.dev.simulator import ZNET
 from gateway.settings import Settings
 
 #: The directory of the code, with the configuration of gunicorn.
@@ -33,6 +34,8 @@ STOREFRONT, CLIENT = ROOT / "examples/storefront/shop.py", ROOT / "clients/pytho
 OURS_ALONE = ("DATABASE_URL", "REDIS_URL", "ENCRYPTION_KEYS")
 #: Id of the provider that is the simulator.
 PROVIDER = "sandbox"
+#: FIRST_CHECK_DELAY beside a provider whose orders may only be found done by a check.
+FIRST_CHECK_DELAY = "4"
 #: Longest wait until the web process says that everything is ready, in seconds.
 READY_TIMEOUT_SECONDS = 60.0
 PAUSE_SECONDS = 0.2
@@ -77,8 +80,8 @@ def start_servers(given: Mapping[str, str], plan: Plan, held: ExitStack, say: Sa
     return started
 
 
-def environment(given: Mapping[str, str], plan: Plan) -> dict[str, str]:
-    """The variables of every process: those `given`, completed for development."""
+def environment(given: Mapping[str, str], plan: Plan, protocol: str = ZNET) -> dict[str, str]:
+    """The variables of every process: those `given`, completed for development with a provider of this protocol."""
     hosts = [f"[{host}]" if ":" in host else host for host in loopback()]
     made = {
         "LOG_FORMAT": "console",
@@ -96,6 +99,8 @@ def environment(given: Mapping[str, str], plan: Plan) -> dict[str, str]:
         made["NOTIFY_URL"] = f"{plan.storefront_url}/notifications"
     if not given.get("NOTIFY_SECRET"):
         made["NOTIFY_SECRET"] = kept(plan.notify_secret_file, StandardWebhooks().new_secret)
+    if protocol != ZNET:
+        made["FIRST_CHECK_DELAY"] = FIRST_CHECK_DELAY
     # Dramatiq and periodiq write a few lines before our log takes over, in the zone TZ.
     zone = given.get("TIMEZONE") or Settings.model_fields["timezone"].default
     wanted = {name: value for name, value in given.items() if value}
@@ -103,10 +108,16 @@ def environment(given: Mapping[str, str], plan: Plan) -> dict[str, str]:
 
 
 def start_processes(
-    processes: Processes, plan: Plan, environ: Mapping[str, str], callback_secret: str, storefront_key: str
+    processes: Processes,
+    plan: Plan,
+    environ: Mapping[str, str],
+    callback_secret: str,
+    storefront_key: str,
+    protocol: str = ZNET,
 ) -> None:
     """Start the simulator, the processes of the Procfile and the example storefront. Raises FileNotFoundError."""
     simulator = [sys.executable, "-m", "gateway", "simulator", "--port", str(plan.simulator_port)]
+    simulator += ["--protocol", protocol]
     simulator += ["--callback-url", f"http://{HOST}:{plan.port}/callbacks/{PROVIDER}"]
     processes.start(
         "simulator", simulator, {**environ, "SIMULATOR_CALLBACK_SECRET": callback_secret}, cwd=ROOT

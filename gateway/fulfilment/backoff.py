@@ -1,5 +1,6 @@
 """When to ask a provider again. Pure."""
 
+import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,3 +27,12 @@ class Backoff:
             for number in range(self.max_checks - 1)
         )
         return [*(delay * (1 + uniform(0, JITTER)) for delay in planned), self.slow_seconds]
+
+
+def together_seconds(delay_seconds: float, now: float) -> float:
+    """A wait that is up to JITTER longer, so that it ends when others end: orders that are asked about in one question.
+
+    `now` is the time in seconds since 1970.
+    """
+    step = delay_seconds * JITTER
+    return math.ceil((now + delay_seconds) / step) * step - now

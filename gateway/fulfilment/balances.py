@@ -5,13 +5,13 @@ from decimal import Decimal
 
 import redis
 
-from gateway import log, providers
+from gateway import log, outbound, providers
 from gateway.fulfilment import breaker, routing
 from gateway.fulfilment.permits import Busy
 from gateway.fulfilment.worker import Worker
-from gateway.providers import ADAPTERS
+from gateway.providers import kinds
 from gateway.providers.base import About, Balance, NoAnswer, ProviderError, QuestionRefused
-from models import balance_ledger, balances, provider_health
+from models import balance_ledger, balances, provider, provider_health
 from models.balances import Told
 from models.claims import ClaimedOrder
 from models.db import database
@@ -44,14 +44,15 @@ def ask(worker: Worker, found: Candidate) -> Balance:
 
 
 def _ask(worker: Worker, found: Candidate, asking: balances.Asking) -> Balance:
-    provider_id = found.provider.id
+    provider_id, sent_before = found.provider.id, outbound.calls_sent()
     try:
         balance = providers.balance(found.provider, worker.client)
     except NoAnswer as error:
         breaker.failed(worker, provider_id, error)
         raise
     except QuestionRefused as error:
-        breaker.answered(worker, found)
+        if outbound.calls_sent() > sent_before:  # else its protocol has no such question
+            breaker.answered(worker, found)
         if error.about is About.ACCOUNT:
             with database.session():
                 provider_health.account_trouble(provider_id, str(error))
@@ -67,16 +68,21 @@ def ask_due(worker: Worker) -> Iterator[int]:
     deadline = worker.monotonic() + MAX_ASKING_SECONDS
     for provider_id in balances.due(ASK_SECONDS):
         found = routing.candidate(worker, provider_id)
-        if found and not found.health.down and ADAPTERS[found.provider.adapter].HAS_SERVICE:
+        if found and not found.health.down and _has_service(found):
             yield _ask_if_due(worker, found)
         if worker.monotonic() > deadline:
             return
 
 
+def _has_service(found: Candidate) -> bool:
+    kind = kinds.find(found.provider.adapter)
+    return kind is not None and kind.HAS_SERVICE
+
+
 def _ask_if_due(worker: Worker, found: Candidate) -> int:
     """1 if it was asked. Without a permit it stays due."""
     try:
-        with worker.permits.one_call(found.provider):
+        with worker.one_call(found.provider):
             asking = balances.claim_asking(found.provider.id, ASK_SECONDS)
             if asking is None:
                 return 0
@@ -94,7 +100,9 @@ def _ask_if_due(worker: Worker, found: Candidate) -> int:
 def follow(worker: Worker) -> Iterator[int]:
     """Follow the chain of balances of each provider that has told any, as a step of the sweep."""
     for provider_id in balance_ledger.with_news():
-        while followed := balance_ledger.follow(provider_id, worker.dispatch_grace_seconds):
+        account = provider.outline(provider_id)
+        grace_seconds = worker.grace_seconds(account) if account else worker.settings.call_timeout
+        while followed := balance_ledger.follow(provider_id, grace_seconds):
             yield len(followed.placed)
             if len(followed.placed) < balance_ledger.MAX_READINGS // 2:
                 break

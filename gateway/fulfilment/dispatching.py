@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 
 import redis
 
@@ -13,6 +14,7 @@ from gateway.providers.base import (
     FAILURE_REASONS,
     About,
     NoAnswer,
+    NotNow,
     NotReached,
     NotTried,
     ProviderError,
@@ -20,15 +22,18 @@ from gateway.providers.base import (
     Task,
     UnknownReference,
 )
-from models import claims, inbox, order, provider, provider_health, timeline, unsent
+from models import claims, inbox, masking, order, provider, provider_health, timeline, unsent
 from models.claims import ClaimedOrder
 from models.db import database
-from models.outcome import ACCOUNT_MARK, Arrival, Outcome, owner
-from models.provider import Assigned, Candidate
+from models.outcome import ACCOUNT_MARK, Arrival, OnlyIf, Outcome, owner
+from models.provider import Assigned, Candidate, Provider
 from models.provider_counts import Counted
-from models.status import Attention, ExternalStatus, Source, is_open
+from models.status import Attention, Expects, ExternalStatus, Result, Source, is_open
 
 logger = log.get(__name__)
+
+#: Seconds until a send is tried again at the earliest, whatever its provider says.
+SHORTEST_WAIT_SECONDS = 1.0
 
 
 def dispatch(worker: Worker, order_id: str) -> None:
@@ -41,9 +46,11 @@ def dispatch(worker: Worker, order_id: str) -> None:
         assigned = _pass_over(worker, order_id, assigned)
     if assigned is None or assigned.status != ExternalStatus.NOT_SENT:
         return
-    with worker.permits.one_call(assigned.provider):
+    with worker.one_call(assigned.provider):
         with database.session():
-            claimed = claims.claim_dispatch(order_id, worker.dispatch_grace_seconds, assigned.provider.id)
+            claimed = claims.claim_dispatch(
+                order_id, worker.grace_seconds(assigned.provider), assigned.provider.id
+            )
         if claimed:
             send(worker, claimed, assigned)
 
@@ -97,17 +104,16 @@ def send(worker: Worker, claimed: ClaimedOrder, account: Candidate, passed: Sequ
     sent_before = outbound.calls_sent()
     following = None
     try:
-        outcome = providers.send(account.provider, worker.client, task_of(claimed))
+        outcome = providers.send(account.provider, worker.client, task_of(worker, claimed, account.provider))
     except Refused as error:
         following = _refused(worker, claimed, account, error)
         if outbound.calls_sent() > sent_before:
             breaker.answered(worker, account)
+    except NotNow as error:
+        _put_off(worker, claimed, account, error)
+        breaker.answered(worker, account)
     except ProviderError as error:
-        following = _claim_for_unreached(worker, claimed, account, error, passed)
-        if following is None:
-            _in_doubt(worker, claimed, account, error)
-        if isinstance(error, NoAnswer):
-            breaker.failed(worker, account.provider.id, error)
+        following = _unclear(worker, claimed, account, error, passed)
     else:
         _accepted(worker, claimed, account, outcome)
         breaker.answered(worker, account)
@@ -115,9 +121,22 @@ def send(worker: Worker, claimed: ClaimedOrder, account: Candidate, passed: Sequ
         _send_to_next(worker, *following, [*passed, account.provider.id])
 
 
-def task_of(claimed: ClaimedOrder) -> Task:
-    """What an adapter needs of a claimed order."""
+def _unclear(
+    worker: Worker, claimed: ClaimedOrder, account: Candidate, error: ProviderError, passed: Sequence[str]
+) -> tuple[ClaimedOrder, Candidate] | None:
+    """The order claimed for the next provider, if this one was not reached; else it is in doubt here."""
+    following = _claim_for_unreached(worker, claimed, account, error, passed)
+    if following is None:
+        _in_doubt(worker, claimed, account, error)
+    if isinstance(error, NoAnswer):
+        breaker.failed(worker, account.provider.id, error)
+    return following
+
+
+def task_of(worker: Worker, claimed: ClaimedOrder, account: Provider) -> Task:
+    """What an adapter needs of a claimed order; `account` is the provider that it is with."""
     references = (claimed.provider_referans, claimed.external_order_id)
+    limit = claimed.limit()
     owners = [owner(claimed.provider_id, each) for each in references]
     return Task(
         referans=claimed.provider_referans,
@@ -129,13 +148,18 @@ def task_of(claimed: ClaimedOrder) -> Task:
         params=claimed.route_params or {},
         field_map=claimed.field_map or {},
         codes=tuple(order.secrets(claimed.pin_code, claimed.codes, owners)),
+        created_at=claimed.created_at,
+        expects=claimed.expects or Expects.AUTO,
+        callback_url=worker.callback_url(account),
+        limit=limit if limit and limit.currency == providers.currency(account) else None,
     )
 
 
 def _accepted(worker: Worker, claimed: ClaimedOrder, account: Candidate, outcome: Outcome) -> None:
     provider_id = account.provider.id
+    of = providers.traits(account.provider.adapter)
     cost = f", cost {outcome.cost} {outcome.currency}" if outcome.cost is not None else ""
-    first_check_delay = worker.settings.first_check_delay
+    first_check_delay = worker.first_check_seconds(account.provider)
     did = "accepted" if is_open(outcome.status) else "delivered"
     is_for_person = providers.needs_person(account.provider)
     arrival = Arrival(
@@ -145,6 +169,7 @@ def _accepted(worker: Worker, claimed: ClaimedOrder, account: Candidate, outcome
         order_id=claimed.id,
         next_check_seconds=first_check_delay,
         code_ask_seconds=worker.settings.backoff_min,
+        may_ask_for_code=not of.ask_buys,
         note="waits for a person to complete it" if is_for_person else f"{did} by {provider_id}{cost}",
         attention=Attention.MANUAL if is_for_person else None,
     )
@@ -152,7 +177,8 @@ def _accepted(worker: Worker, claimed: ClaimedOrder, account: Candidate, outcome
         [settled] = worker.settle([arrival])
         if outcome.external_order_id:
             # Callbacks may come before the answer that brings the provider's own number.
-            worker.settle(inbox.readable(inbox.waiting_for(provider_id, outcome.external_order_id)))
+            early = inbox.readable(inbox.waiting_for(provider_id, outcome.external_order_id))
+            worker.settle([replace(each, may_ask_for_code=not of.ask_buys) for each in early])
         balances.keep(provider_id, claimed, outcome)
         if account.health.account_refusals:
             provider_health.account_accepted(provider_id)
@@ -163,6 +189,40 @@ def _accepted(worker: Worker, claimed: ClaimedOrder, account: Candidate, outcome
         worker.hints.check_later(claimed.id, check_in_seconds)
 
 
+def ask_refused(worker: Worker, claimed: ClaimedOrder, account: Candidate, error: Refused) -> None:
+    """An order in doubt was asked about by sending it again, and was refused: as a send that is refused."""
+    following = _refused(worker, claimed, account, error)
+    if following:
+        _send_to_next(worker, *following, [account.provider.id])
+
+
+def _put_off(worker: Worker, claimed: ClaimedOrder, account: Candidate, error: NotNow) -> None:
+    """Nothing was booked: the order waits as one that was not sent; if an earlier send is in doubt, it is asked about.
+
+    One that has waited for longer than the timeout fails.
+    """
+    settings, provider_id = worker.settings, account.provider.id
+    retry_after = error.retry_after_seconds
+    with database.session():
+        wait_seconds = claims.put_off_send(
+            claimed.id,
+            error.text.within(f"{provider_id} does not take it now: "),
+            None if retry_after is None else max(retry_after, SHORTEST_WAIT_SECONDS),
+            shortest_seconds=settings.backoff_min,
+            longest_seconds=settings.backoff_max,
+            order_timeout_seconds=settings.order_timeout,
+            provider_id=provider_id,
+            referans=claimed.provider_referans,
+        )
+        waited = f"not sent within {settings.order_timeout:g} s: {provider_id} does not take it: {error}"
+        is_given_up = wait_seconds is not None and unsent.give_up(claimed.id, settings.order_timeout, waited)
+    if wait_seconds is None:
+        _in_doubt(worker, claimed, account, error)
+    elif not is_given_up:
+        worker.hints.dispatch_later(claimed.id, wait_seconds)
+    logger.info("The provider does not take the order now.", action="not_now", provider_id=provider_id)
+
+
 def _refused(
     worker: Worker, claimed: ClaimedOrder, account: Candidate, error: Refused
 ) -> tuple[ClaimedOrder, Candidate] | None:
@@ -170,7 +230,7 @@ def _refused(
     provider_id, reason = account.provider.id, error.text
     did = ACCOUNT_MARK if error.about is About.ACCOUNT else "refused"
     log.bind(reason=reason)
-    if claimed.may_be_known and not _is_denied(worker, claimed, account):
+    if claimed.may_be_known and not _is_denied(worker, claimed, account, error):
         return None
     if error.about is not About.CUSTOMER:
         worker.counts.add(provider_id, Counted.ORDER_REFUSED, reason)
@@ -188,29 +248,48 @@ def _refused(
                     failure_reason=FAILURE_REASONS[error.about],
                 ),
                 order_id=claimed.id,
+                only_if=OnlyIf.UNTAKEN,
                 note=reason.within(f"{provider_id} {did}: "),
             )
-            worker.settle([failed])
+            [settled] = worker.settle([failed])
+            if settled.result is Result.UNMATCHED:
+                _keep_taken(claimed, account, did, reason)
     logger.info("The provider refused the order.", action="refused", about=error.about)
     if error.about is About.ACCOUNT:
         breaker.account_refused(worker, provider_id, error)
     return following
 
 
-def _is_denied(worker: Worker, claimed: ClaimedOrder, account: Candidate) -> bool:
+def _keep_taken(claimed: ClaimedOrder, account: Candidate, did: str, reason: masking.ProviderText) -> None:
+    """Leave an order as it is that was refused when a callback had said already that the provider has it."""
+    provider_id = account.provider.id
+    note = reason.within(f"{provider_id} had taken the order, which stays as it is; then it {did}: ")
+    timeline.record(claimed.id, Source.DISPATCH, note)
+    claims.end_ask(claimed.id, provider_id, claimed.provider_referans)
+
+
+def _is_denied(worker: Worker, claimed: ClaimedOrder, account: Candidate, error: Refused) -> bool:
     """Whether the provider that refused a resend says that it does not know the order.
 
     It may refuse the second send because it has booked the first. Until it denies that, no other provider gets the
-    order.
+    order. Where asking is sending again, it has just been asked, and nobody asks once more; but what it says of our
+    account says nothing of the order.
     """
+    if providers.traits(account.provider.adapter).ask_buys:
+        if error.about is About.ACCOUNT:
+            _in_doubt(worker, claimed, account, error)
+            breaker.account_refused(worker, account.provider.id, error)
+        return error.about is not About.ACCOUNT
     try:
-        outcome = providers.check(account.provider, worker.client, task_of(claimed))
+        outcome = providers.check_one(
+            account.provider, worker.client, task_of(worker, claimed, account.provider)
+        )
     except UnknownReference:
         return True
-    except ProviderError as error:
-        _in_doubt(worker, claimed, account, error)
-        if isinstance(error, NoAnswer):
-            breaker.failed(worker, account.provider.id, error)
+    except ProviderError as unclear:
+        _in_doubt(worker, claimed, account, unclear)
+        if isinstance(unclear, NoAnswer):
+            breaker.failed(worker, account.provider.id, unclear)
     else:
         note = "found after it was refused"
         with database.session():
@@ -249,7 +328,7 @@ def _claim_for_next(
         account.provider.id,
         route,
         reason,
-        worker.dispatch_grace_seconds,
+        worker.grace_seconds(following.provider),
         claimed.provider_referans,
         did=did,
     )
@@ -273,7 +352,7 @@ def _claim_for_unreached(
             provider_id,
             route,
             error.text.within("was not reached: "),
-            worker.dispatch_grace_seconds,
+            worker.grace_seconds(following.provider),
             claimed.provider_referans,
         )
     if moved is None:
@@ -300,7 +379,7 @@ def send_elsewhere(worker: Worker, order_id: str, assigned: Assigned | None) -> 
             waiting.provider_id,
             route,
             _obstacle(assigned),
-            worker.dispatch_grace_seconds,
+            worker.grace_seconds(following.provider),
             waiting.provider_referans,
             is_waiting=True,
         )
@@ -318,7 +397,7 @@ def _send_to_next(
         return
     with ExitStack() as stack:
         try:
-            stack.enter_context(worker.permits.one_call(account.provider))
+            stack.enter_context(worker.one_call(account.provider))
         except (Busy, redis.RedisError):
             _leave_unsent(worker, claimed, account, BUSY_SECONDS)
             worker.hints.check_later(claimed.id, BUSY_SECONDS)
@@ -338,10 +417,14 @@ def _leave_unsent(worker: Worker, claimed: ClaimedOrder, account: Candidate, del
 
 
 def _in_doubt(worker: Worker, claimed: ClaimedOrder, account: Candidate, error: ProviderError) -> None:
-    never_reached = isinstance(error, NotReached | NotTried)
+    never_reached = isinstance(error, NotReached | NotTried | NotNow)
+    if not never_reached and _is_left_to_person(worker, claimed, account, error):
+        return
     intent = "not reached, will send again" if never_reached else "no clear answer to the send, will ask"
     if isinstance(error, NotTried):
         intent = "not sent because of a fault on our side, will send again"
+    if isinstance(error, NotNow):
+        intent = "does not take it now, will send again"
     backoff_min = worker.settings.backoff_min
     with database.session():
         claims.in_doubt(
@@ -354,3 +437,21 @@ def _in_doubt(worker: Worker, claimed: ClaimedOrder, account: Candidate, error: 
         timeline.record(claimed.id, Source.DISPATCH, error.text.within(f"{account.provider.id}: {intent}: "))
     logger.warning("The send got no clear answer.", action="in_doubt", intent=intent, error=str(error))
     worker.hints.check_later(claimed.id, backoff_min)
+
+
+def _is_left_to_person(
+    worker: Worker, claimed: ClaimedOrder, account: Candidate, error: ProviderError
+) -> bool:
+    """Whether the provider cannot be asked for the order whose answer was lost: it is neither sent again nor fails."""
+    asking, provider_id = providers.asking(account.provider.adapter), account.provider.id
+    if providers.traits(account.provider.adapter).can_always_ask:
+        return False
+    note = error.text.within(f"{provider_id}: no clear answer to the send, and it cannot be asked: ")
+    with database.session():
+        is_left = claims.cannot_ask(
+            claimed.id, note, provider_id, claimed.provider_referans, asking, is_mine=True
+        )
+    if is_left:
+        logger.warning("The order needs a person.", action="cannot_ask", error=str(error))
+        worker.tell()
+    return is_left

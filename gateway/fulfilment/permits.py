@@ -35,13 +35,16 @@ class Permits:
         #: How many of the last calls failed.
         self.window = CallWindow(client)
         self._client = client
-        self._expiry_seconds = call_seconds + SPARE_SECONDS
+        self._call_seconds = call_seconds
         self._count_call = client.register_script(COUNT_CALL)
 
     @contextmanager
-    def one_call(self, provider: Provider) -> Iterator[None]:
-        """Hold a permit for one call while the block runs. Raises Busy, redis.RedisError."""
-        slot = self._free_slot(provider)
+    def one_call(self, provider: Provider, call_seconds: float = 0) -> Iterator[None]:
+        """Hold a permit for one call while the block runs. Raises Busy, redis.RedisError.
+
+        `call_seconds` is what a call to this provider can take, where that is longer than usual.
+        """
+        slot = self._free_slot(provider, max(call_seconds, self._call_seconds) + SPARE_SECONDS)
         if slot is None:
             raise Busy(provider.id)
         try:
@@ -53,11 +56,11 @@ class Permits:
             with suppress(redis.RedisError):
                 slot.release()
 
-    def _free_slot(self, provider: Provider) -> Lock | None:
+    def _free_slot(self, provider: Provider, expiry_seconds: float) -> Lock | None:
         """One of the provider's slots. Each is a lock that expires, so that a killed worker blocks none for long."""
         for number in random.sample(range(provider.max_concurrency), provider.max_concurrency):
             name = f"referans:calls:{provider.id}:{number}"
-            slot: Lock = self._client.lock(name, timeout=self._expiry_seconds)
+            slot: Lock = self._client.lock(name, timeout=expiry_seconds)
             if slot.acquire(blocking=False):
                 return slot
         return None

@@ -68,7 +68,7 @@ def probe(worker: Worker, provider_id: str) -> None:
     if found is None:
         return
     try:
-        with worker.permits.one_call(found.provider):
+        with worker.one_call(found.provider):
             _ask(worker, found)
     except (Busy, redis.RedisError) as error:
         logger.info(

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from gateway import log, providers
 from gateway.fulfilment.worker import Worker
-from models import provider, route
+from models import choosing, provider
 from models.claims import ClaimedOrder
 from models.db import database, sealed
 from models.provider import Assigned, Candidate
@@ -50,7 +50,9 @@ def configured(worker: Worker, claimed: ClaimedOrder, tried: list[str]) -> Itera
     """
     product, package = claimed.product_id or "", claimed.package_id or ""
     limit = claimed.limit()
-    while found := route.next_for(product, package, tried, tenant_id=claimed.tenant_id, limit=limit):
+    while found := choosing.next_for(
+        product, package, tried, tenant_id=claimed.tenant_id, order_id=claimed.id, limit=limit
+    ):
         if usable := candidate(worker, found.provider_id):
             yield found, usable
         tried = [*tried, found.provider_id]

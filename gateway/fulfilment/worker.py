@@ -2,18 +2,20 @@
 
 import random
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
 
-from gateway import outbound
+from gateway import outbound, providers
 from gateway.counting import Counts
-from gateway.fulfilment.backoff import Backoff
+from gateway.fulfilment.backoff import Backoff, together_seconds
 from gateway.fulfilment.permits import Permits
 from gateway.settings import Settings
 from models import order
 from models.outcome import Arrival
+from models.provider import Provider
 
 #: The actors that orders are handed to.
 DISPATCH, CHECK = "dispatch_order", "check_order_status"
@@ -33,6 +35,9 @@ class Hints(Protocol):
 
     def check_later(self, order_id: str, delay_seconds: float) -> None:
         """Hint at a planned check; does nothing if the next sweep comes first. Never raises redis.RedisError."""
+
+    def dispatch_later(self, order_id: str, delay_seconds: float) -> None:
+        """The same for a send that was put off."""
 
     def waiting(self, actor_name: str) -> int:
         """How many messages wait for an actor, delayed ones not counted. Raises redis.RedisError."""
@@ -55,6 +60,10 @@ class Worker:
     tell: Callable[[], None] = lambda: None
     #: Seconds from any fixed moment.
     monotonic: Callable[[], float] = time.monotonic
+    #: Seconds since 1970.
+    clock: Callable[[], float] = time.time
+    #: Where a provider is to call back; empty if it is not to.
+    callback_url: Callable[[Provider], str] = lambda provider: ""
 
     @cached_property
     def backoff(self) -> Backoff:
@@ -64,10 +73,47 @@ class Worker:
             settings.backoff_min, settings.backoff_max, settings.max_checks, settings.slow_check_interval
         )
 
+    def call_seconds(self, provider: Provider) -> float:
+        """Seconds that a call to this provider can take."""
+        return max(self.settings.call_timeout, providers.traits(provider.adapter).timeout_seconds or 0)
+
     @cached_property
     def dispatch_grace_seconds(self) -> float:
-        """Seconds after which a claimed order without news is in doubt: longer than any call can take."""
+        """Seconds after which a claimed order without news is in doubt: longer than any usual call can take."""
         return max(self.settings.first_check_delay, self.settings.call_timeout + BOOKKEEPING_SECONDS)
+
+    def grace_seconds(self, provider: Provider | None) -> float:
+        """The same for orders of this provider, whose calls may take longer than is usual."""
+        if provider is None:
+            return self.dispatch_grace_seconds
+        return max(self.dispatch_grace_seconds, self.call_seconds(provider) + BOOKKEEPING_SECONDS)
+
+    def first_check_seconds(self, provider: Provider) -> float:
+        """Seconds from a send to this provider until it is asked for the order."""
+        delay_seconds = self.settings.first_check_delay
+        if providers.traits(provider.adapter).max_check == 1:
+            return delay_seconds
+        return together_seconds(delay_seconds, self.clock())
+
+    def delays_seconds(self, provider: Provider | None) -> list[float]:
+        """The wait after each check, longer than the check can take.
+
+        Orders that are asked about together wait until the same moments.
+        """
+        if provider is None:
+            return self.backoff.delays_seconds(self.uniform)
+        of = providers.traits(provider.adapter)
+        shortest_seconds = self.call_seconds(provider) + BOOKKEEPING_SECONDS if of.timeout_seconds else 0
+        if of.max_check == 1:
+            return [max(each, shortest_seconds) for each in self.backoff.delays_seconds(self.uniform)]
+        now, delays = self.clock(), self.backoff.delays_seconds(lambda low, high: low)
+        return [together_seconds(max(each, shortest_seconds), now) for each in delays]
+
+    @contextmanager
+    def one_call(self, provider: Provider) -> Iterator[None]:
+        """Hold a permit for one call while the block runs. Raises Busy, redis.RedisError."""
+        with self.permits.one_call(provider, self.call_seconds(provider)):
+            yield
 
     def settle(self, arrivals: Sequence[Arrival]) -> list[order.Settled]:
         """Apply outcomes to their orders; see `models.order.settle`. Needs an open session."""

@@ -1,14 +1,17 @@
 """Orders that a person fulfils: no service is called, and nobody is asked."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from gateway import outbound
 from gateway.providers.base import (
     Balance,
+    Learned,
     Package,
     QuestionRefused,
+    Reply,
     Task,
+    Traits,
     UnknownReference,
     UnreadableCallback,
 )
@@ -24,11 +27,13 @@ class Manual:
     NEEDS_PERSON: ClassVar[bool] = True
     CURRENCY: ClassVar[str | None] = None
     CREDENTIALS: ClassVar[tuple[str, ...]] = ()
+    OPTIONAL_CREDENTIALS: ClassVar[tuple[str, ...]] = ()
+    PARAMS: ClassVar[tuple[str, ...]] = ()
+    OPTIONAL_PARAMS: ClassVar[tuple[str, ...]] = ()
     FIELDS: ClassVar[tuple[str, ...]] = ()
     NEEDS: ClassVar[tuple[str, ...]] = ()
-    MOST: ClassVar[int | None] = None
-    PARAMS: ClassVar[tuple[str, ...]] = ()
-    ACKNOWLEDGEMENT: ClassVar[str | None] = None
+    ACKNOWLEDGEMENT: ClassVar[Reply | None] = None
+    TRAITS: ClassVar[Traits] = Traits(max_quantity=None)
 
     def __init__(self, provider: Provider, client: outbound.Client) -> None:
         pass
@@ -36,9 +41,9 @@ class Manual:
     def send(self, task: Task) -> Outcome:
         return Outcome(ExternalStatus.SENT, task.referans)
 
-    def check(self, task: Task) -> Outcome:
+    def check(self, tasks: Sequence[Task]) -> list[Learned]:
         """An order that is `pending`, because its send was cut off, is then given to a person again."""
-        raise UnknownReference("a person fulfils the order, so there is no service to ask")
+        return [UnknownReference("a person fulfils the order, so there is no service to ask") for _ in tasks]
 
     def balance(self) -> Balance:
         raise QuestionRefused("a person fulfils these orders: they have no balance")
@@ -47,7 +52,7 @@ class Manual:
         raise QuestionRefused("a person fulfils these orders: they have no catalogue")
 
     @staticmethod
-    def read_callback(fields: Mapping[str, Any]) -> Outcome:
+    def read_callback(fields: Mapping[str, Any], text: str = "") -> Outcome:
         raise UnreadableCallback("a person fulfils these orders: they have no callbacks")
 
     @staticmethod

@@ -4,7 +4,7 @@ The one adapter that uses the database. Its own trouble is ours, not a provider'
 order off, and neither fails it nor gives it to another provider.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -16,12 +16,15 @@ from gateway.providers.base import (
     About,
     Balance,
     InDoubt,
+    Learned,
     NotTried,
     Package,
     ProviderError,
     QuestionRefused,
     Refused,
+    Reply,
     Task,
+    Traits,
     UnknownReference,
     UnreadableCallback,
 )
@@ -42,11 +45,13 @@ class Stock:
     NEEDS_PERSON: ClassVar[bool] = False
     CURRENCY: ClassVar[str | None] = None
     CREDENTIALS: ClassVar[tuple[str, ...]] = ()
+    OPTIONAL_CREDENTIALS: ClassVar[tuple[str, ...]] = ()
+    PARAMS: ClassVar[tuple[str, ...]] = ()
+    OPTIONAL_PARAMS: ClassVar[tuple[str, ...]] = (stock.STOCK,)
     FIELDS: ClassVar[tuple[str, ...]] = ()
     NEEDS: ClassVar[tuple[str, ...]] = ()
-    MOST: ClassVar[int | None] = None
-    PARAMS: ClassVar[tuple[str, ...]] = ()
-    ACKNOWLEDGEMENT: ClassVar[str | None] = None
+    ACKNOWLEDGEMENT: ClassVar[Reply | None] = None
+    TRAITS: ClassVar[Traits] = Traits(max_quantity=None)
 
     def __init__(self, provider: Provider, client: outbound.Client) -> None:
         self._provider_id = provider.id
@@ -64,8 +69,17 @@ class Stock:
             raise Refused(f"the stock {name} {too_few}", About.PRODUCT)
         return _delivered(task, taken)
 
-    def check(self, task: Task) -> Outcome:
-        """The codes that the order took."""
+    def check(self, tasks: Sequence[Task]) -> list[Learned]:
+        """The codes that each order took."""
+        return [self._learned(task) for task in tasks]
+
+    def _learned(self, task: Task) -> Learned:
+        try:
+            return self._taken_by(task)
+        except ProviderError as error:
+            return error
+
+    def _taken_by(self, task: Task) -> Outcome:
         with _trouble_is_ours():
             try:
                 taken = stock.taken_by(self._provider_id, task.referans)
@@ -84,7 +98,7 @@ class Stock:
         raise QuestionRefused("own stock has no catalogue; see: gateway stock list")
 
     @staticmethod
-    def read_callback(fields: Mapping[str, Any]) -> Outcome:
+    def read_callback(fields: Mapping[str, Any], text: str = "") -> Outcome:
         raise UnreadableCallback("own stock has no callbacks")
 
     @staticmethod

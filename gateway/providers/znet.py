@@ -16,12 +16,16 @@ from gateway.providers.base import (
     About,
     Balance,
     InDoubt,
+    Learned,
     NoAnswer,
     NotReached,
     Package,
+    ProviderError,
     QuestionRefused,
     Refused,
+    Reply,
     Task,
+    Traits,
     UnknownReference,
     UnreadableCallback,
 )
@@ -123,11 +127,13 @@ class Znet:
     NEEDS_PERSON: ClassVar[bool] = False
     CURRENCY: ClassVar[str | None] = CURRENCY
     CREDENTIALS: ClassVar[tuple[str, ...]] = ("kod", "sifre")
+    OPTIONAL_CREDENTIALS: ClassVar[tuple[str, ...]] = ()
+    PARAMS: ClassVar[tuple[str, ...]] = ("oyun", "kupur")
+    OPTIONAL_PARAMS: ClassVar[tuple[str, ...]] = ()
     FIELDS: ClassVar[tuple[str, ...]] = ("oyuncu_bilgi", "musteri_tel")
     NEEDS: ClassVar[tuple[str, ...]] = ("oyuncu_bilgi",)
-    MOST: ClassVar[int | None] = 1
-    PARAMS: ClassVar[tuple[str, ...]] = ("oyun", "kupur")
-    ACKNOWLEDGEMENT: ClassVar[str | None] = "OK"
+    ACKNOWLEDGEMENT: ClassVar[Reply | None] = Reply("OK")
+    TRAITS: ClassVar[Traits] = Traits()
 
     def __init__(self, provider: Provider, client: outbound.Client) -> None:
         self._base = provider.base_url.rstrip("/")
@@ -144,8 +150,17 @@ class Znet:
         given = (fields["oyuncu_bilgi"], fields["musteri_tel"])
         raise _not_accepted(answer, head.strip(), rest.strip(), given)
 
-    def check(self, task: Task) -> Outcome:
-        """pin_kontrol. `OK|state|pin|description`; without OK at its beginning, the question failed."""
+    def check(self, tasks: Sequence[Task]) -> list[Learned]:
+        """pin_kontrol, once for each. `OK|state|pin|description`; without OK at its beginning, the question failed."""
+        return [self._learned(task) for task in tasks]
+
+    def _learned(self, task: Task) -> Learned:
+        try:
+            return self._asked_for(task)
+        except ProviderError as error:
+            return error
+
+    def _asked_for(self, task: Task) -> Outcome:
         answer = self._ask("pin_kontrol", {"tahsilat_api_islem_id": task.referans}, CHECK_BYTES)
         head, *fields = (part.strip() for part in answer.split("|", 3))
         if head.upper() != "OK":
@@ -173,7 +188,7 @@ class Znet:
             raise NoAnswer("the catalogue cannot be read", answer) from None
 
     @staticmethod
-    def read_callback(fields: Mapping[str, Any]) -> Outcome:
+    def read_callback(fields: Mapping[str, Any], text: str = "") -> Outcome:
         """`referans` (or `tahsilat_api_islem_id`), `durum`, `pin`, `aciklama`."""
         referans = _text(fields.get("referans")) or _text(fields.get("tahsilat_api_islem_id"))
         status = STATES.get(_text(fields.get("durum")))
@@ -254,7 +269,7 @@ def _order_fields(task: Task) -> dict[str, str]:
         raise Refused(
             f"not sent: the route lacks {' and '.join(missing)}; set it with `gateway routes add … --param`"
         )
-    if task.quantity != Znet.MOST:
+    if task.quantity != Znet.TRAITS.max_quantity:
         raise Refused(f"not sent: znet panels take one item per order, not {task.quantity}")
     player, phone = _player_and_phone(task)
     if not player:

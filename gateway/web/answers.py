@@ -170,13 +170,19 @@ class Problem(Answer):
 class Reached(Answer):
     """What a callback with one order did."""
 
-    result: Literal["applied", "duplicate", "stale", "conflict", "unmatched", "reached"] = Field(
+    result: Literal["applied", "duplicate", "stale", "conflict", "unmatched", "asked", "reached"] = Field(
         description=(
             "`applied`, `duplicate` (known already), `stale` (older than what is known), `conflict` (contradicts the"
-            " order's end; kept for a person), `unmatched` (the reference is not known yet; kept) or `reached` (a"
-            " message that only tries out the address)."
+            " order's end; kept for a person), `unmatched` (the reference is not known yet; kept), `asked` (only a"
+            " reason to ask the provider, which is done) or `reached` (a message that only tries out the address)."
         )
     )
+
+
+class OfProtocol(Answer):
+    """What the provider's protocol wants as the answer to a callback."""
+
+    model_config = ConfigDict(extra="allow")
 
 
 class EntryResult(BaseModel):

@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterator, Sequence
 
 import falcon
 
-from gateway import broker, log
+from gateway import broker, log, providers
 from gateway.callbacks import allow_list, forms, reading
 from gateway.callbacks.reading import Received
-from gateway.callbacks.verifiers import VERIFIERS, CallbackRequest
+from gateway.callbacks.requests import CallbackRequest
+from gateway.callbacks.verifiers import verifier_of
 from gateway.counting import Counts
-from gateway.providers.base import UnreadableCallback
+from gateway.providers.base import AskNow, Reply, UnreadableCallback
 from gateway.settings import Settings
 from gateway.signatures import BadSignature
 from gateway.web import problems
@@ -20,7 +21,7 @@ from gateway.web.cache import Cache, Snapshot
 from gateway.web.errors import Problem
 from gateway.web.limits import Limits
 from gateway.web.waiting import Waiting
-from models import inbox, order, provider
+from models import inbox, order, plans, provider
 from models.db import database
 from models.db.database import Use
 from models.inbox import Invalid, Kept
@@ -37,6 +38,9 @@ PRECEDENCE = (Result.CONFLICT, Result.APPLIED, Result.STALE, Result.DUPLICATE, R
 ANSWERS = {result: json.dumps({"result": result.value}).encode() for result in PRECEDENCE}
 #: The answer to a message that only tries out the address.
 REACHED = json.dumps({"result": "reached"}).encode()
+#: The result of a callback that is only a reason to ask, and the answer to it.
+ASKED = "asked"
+ASK_ANSWER = json.dumps({"result": ASKED}).encode()
 #: Seconds until a changed provider is seen by callbacks that the former settings accept, and by those they refuse.
 CACHE_SECONDS, LOOK_AGAIN_SECONDS = 2, 0.1
 
@@ -78,6 +82,9 @@ class Callbacks:
         req.context.provider_id = account.id
         log.bind(provider_id=account.id)
         received = self._receive(account, req, token)
+        if received.ask:
+            self._ask(account, received.ask, received, resp)
+            return
         if not received.entries:
             _acknowledge(resp, received, REACHED)
             return
@@ -95,6 +102,22 @@ class Callbacks:
         _answer(resp, received, settled)
 
     on_get = on_head = on_post
+
+    def _ask(self, account: Provider, named: AskNow, received: Received, resp: falcon.Response) -> None:
+        """Have the provider asked for the order, and change nothing else. Of each order, once in some seconds."""
+        asking = providers.asking(account.adapter)
+        with database.session(Use.REQUEST):
+            found = plans.request_named(account.id, named.referans, named.external_order_id, asking)
+        if found is None:
+            if received.acknowledgement is None:
+                resp.status = falcon.HTTP_202
+            _acknowledge(resp, received, ANSWERS[Result.UNMATCHED])
+            return
+        order_id, is_planned = found
+        log.bind(order_id=order_id, result=ASKED)
+        if is_planned:
+            broker.wake("check_order_status", order_id)
+        _acknowledge(resp, received, ASK_ANSWER)
 
     def _keep(self, account: Provider, invalid: Sequence[reading.Unreadable]) -> None:
         """Keep what cannot be read, before anything else of the same callback is settled."""
@@ -130,7 +153,7 @@ class Callbacks:
         except BadSignature as error:
             self._limits.failure_from(req)
             self._count_refused(account, error)
-            challenge = VERIFIERS[account.callback].challenge
+            challenge = verifier_of(account).challenge
             raise Problem(problems.INVALID_SIGNATURE, str(error), WWW_Authenticate=challenge) from None
         except NotAllowed as error:
             self._count_refused(account, error)
@@ -153,7 +176,7 @@ class Callbacks:
             query = forms.parse(req.query_string.encode("latin-1", "replace")) if req.query_string else {}
         except UnreadableCallback as error:
             raise Problem(problems.UNREADABLE_CALLBACK, str(error)) from None
-        request = CallbackRequest(req.method, token, query, req.headers_lower, req.context.body)
+        request = CallbackRequest(req.method, token, query, req.headers_lower, req.context.body, req.path)
         try:
             return self._read_as(account, req, request)
         except (BadSignature, NotAllowed):
@@ -205,7 +228,9 @@ def _acknowledge(resp: falcon.Response, received: Received, answer: bytes) -> No
     if received.acknowledgement is None:
         resp.content_type, resp.data = falcon.MEDIA_JSON, answer
     else:
-        resp.content_type, resp.text = falcon.MEDIA_TEXT, received.acknowledgement
+        reply: Reply = received.acknowledgement
+        resp.status = falcon.code_to_http_status(reply.status)
+        resp.content_type, resp.text = reply.content_type, reply.body
 
 
 def _each(

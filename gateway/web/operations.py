@@ -14,7 +14,7 @@ from gateway.web import answers, problems, schemas
 from gateway.web.problems import ProblemType
 from models.api_key import Scope
 
-JSON, TEXT, HTML = "application/json", "text/plain", "text/html"
+JSON, TEXT, HTML, ANY = "application/json", "text/plain", "text/html", "*/*"
 
 #: Headers of answers by name, and what they say.
 HEADERS = {
@@ -85,7 +85,8 @@ class Operation:
     id: str
     tag: str
     summary: str
-    replies: Mapping[int, Reply]
+    #: By status; `2XX` are those that have no reply of their own.
+    replies: Mapping[int | str, Reply]
     description: str = ""
     #: One of them is enough; none: no key is needed.
     scopes: tuple[Scope, ...] = ()
@@ -114,7 +115,7 @@ class Operation:
         return [one for one in problems.CATALOGUE.values() if one in found]
 
 
-def _an_order(description: str) -> dict[int, Reply]:
+def _an_order(description: str) -> dict[int | str, Reply]:
     return {200: Reply(description, {JSON: answers.Order})}
 
 
@@ -129,12 +130,13 @@ def _callback(method: str, path: str, suffix: str) -> Operation:
         {
             200: Reply(
                 "Committed. Said in the words that the provider's protocol wants, else as JSON.",
-                {JSON: (answers.Reached, answers.ListReached), TEXT: str},
+                {JSON: (answers.Reached, answers.ListReached, answers.OfProtocol), TEXT: str, ANY: str},
             ),
             202: Reply(
                 "No order has the reference yet. It is kept, and applied as soon as one has.",
                 {JSON: (answers.Reached, answers.ListReached)},
             ),
+            "2XX": Reply("Committed, with the status that the provider's protocol wants.", {ANY: str}),
         },
         description=(
             "Called by providers, in the format and with the signature that each was added with (`gateway providers add"

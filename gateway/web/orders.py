@@ -29,6 +29,8 @@ from models.placing import NoTenant, NotPlaced, Placement, Repeated
 IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 #: Seconds after which the table is asked again whether orders must belong to a tenant.
 TENANCY_SECONDS = 60.0
+#: Seconds until a provider with a protocol that no other has is seen, and a changed protocol file.
+TERMS_SECONDS = 2.0
 #: The column of an order's tenant.
 TENANT_COLUMN = "tenantId"
 #: The SQLSTATE of a reference to a row that does not exist.
@@ -66,6 +68,7 @@ class Orders:
         self._settings = settings
         self._notify_rules = schemas.NotifyRules.of(settings)
         self._needs_tenant = Snapshot(tenants.is_required, TENANCY_SECONDS)
+        self._terms = Snapshot(providers.terms, TERMS_SECONDS)
         self._batcher = Batcher(
             self._place_now, placing.MAX_BATCH, may_repeat=database.was_undone, pause=pause
         )
@@ -168,7 +171,7 @@ class Orders:
             placements,
             wake_seconds=self._settings.first_check_delay,
             guard_seconds=self._settings.resend_guard,
-            traits=providers.TRAITS,
+            terms=self._terms.get(),
             needs_tenant=needs_tenant,
             impatient=impatient,
         ) as placed:

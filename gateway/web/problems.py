@@ -138,7 +138,7 @@ INVALID_KEY = ProblemType(
     "invalid-key",
     "Invalid API key",
     401,
-    "No valid API key is this one: it was mistyped, revoked, or belongs to another installation.",
+    "The API key is not valid: it was mistyped, revoked, or belongs to another installation.",
     "Compare it with the key that you were given. A key is shown only once; if it is lost, ask for another one.",
 )
 EXPIRED_KEY = ProblemType(

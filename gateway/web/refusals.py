@@ -97,7 +97,7 @@ def _(refused: TooMany) -> Problem:
 
 @_problem.register
 def _(refused: TooExpensive) -> Problem:
-    told = "GET /routes/{productId}/{packageId} shows what one costs, null if no provider's cost is known"
+    told = "GET /routes/{productId}/{packageId} shows what one costs, in which currency, or null if it is not known"
     errors = [FieldError("/maxCost", told)]
     return Problem(problems.TOO_EXPENSIVE, "no provider is known to deliver it for `maxCost`", errors)
 

@@ -3,7 +3,7 @@
 import falcon
 
 from gateway.inputs import is_storable
-from gateway.providers import ADAPTERS, players
+from gateway.providers import kinds, players
 from gateway.web import problems, schemas
 from gateway.web.auth import Keys
 from gateway.web.errors import Problem
@@ -33,7 +33,7 @@ class Routes:
 
 def inputs_of(offer: Offer) -> dict[str, bool]:
     """The inputs of an order that its route uses, by name, and whether each must be there."""
-    kind = ADAPTERS.get(offer.adapter or "")
+    kind = kinds.find(offer.adapter) if offer.adapter else None
     if kind is None or not offer.field_map:
         return dict.fromkeys(players.NAMES, False)
     found: dict[str, bool] = {}
@@ -47,7 +47,7 @@ def inputs_of(offer: Offer) -> dict[str, bool]:
 
 def _most(offers: list[Offer]) -> int:
     """How many one order may ask for: as many as the provider takes that takes the most."""
-    kinds = (ADAPTERS.get(offer.adapter or "") for offer in offers)
-    known = [kind.MOST if kind else None for kind in kinds]
+    found = (kinds.find(offer.adapter) if offer.adapter else None for offer in offers)
+    known = [kind.TRAITS.max_quantity if kind else None for kind in found]
     limits = [most for most in known if most is not None]
     return schemas.MAX_QUANTITY if len(limits) < len(known) else min(max(limits), schemas.MAX_QUANTITY)

@@ -55,7 +55,7 @@ MAX_REFERENCE = 64
 #: Longest time that a request may wait for an order, in seconds.
 MAX_WAIT_SECONDS = 60
 #: An amount of money, and the code of its currency.
-AMOUNT, CURRENCY = r"^[0-9]{1,8}(\.[0-9]{1,6})?$", r"^[A-Z][A-Z0-9]{2,9}$"
+AMOUNT, CURRENCY = r"^[0-9]{1,12}(\.[0-9]{1,6})?$", r"^[A-Z][A-Z0-9]{2,9}$"
 #: How alike an unknown name and a known one must be, from 0 to 1, for the known one to be suggested.
 ALIKE = 0.8
 
@@ -488,16 +488,25 @@ def _field_errors(error: ValidationError, model: type[BaseModel], part: str) -> 
         if one["type"] == "extra_forbidden" and len(one["loc"]) == 1
     }
     return [
-        FieldError(_pointer(one["loc"]), _in_words(one, meant.get(one["loc"]), part))
+        FieldError(_pointer(one["loc"]), _in_words(one, meant.get(one["loc"]), part, known))
         for one in found
         if one["type"] != "missing" or one["loc"][0] not in meant.values()
     ]
 
 
-def _in_words(fault: ErrorDetails, meant: str | None, part: str) -> str:
+def _hint(fault: ErrorDetails, meant: str | None, known: list[str]) -> str:
+    """The name that was meant or, if none is like it, all names that are known beside it."""
+    if meant:
+        return f"; did you mean `{meant}`?"
+    if not known or len(fault["loc"]) > 1:
+        return ""
+    return f", which takes {', '.join(f'`{name}`' for name in known)}"
+
+
+def _in_words(fault: ErrorDetails, meant: str | None, part: str, known: list[str]) -> str:
     """What is wrong with a field or a parameter, without its value."""
     if fault["type"] == "extra_forbidden":
-        return f"is not a {part} of this request" + (f"; did you mean `{meant}`?" if meant else "")
+        return f"is not a {part} of this request{_hint(fault, meant, known)}"
     limits = fault.get("ctx", {})
     if limits.get("pattern") in EXAMPLES:
         return EXAMPLES[limits["pattern"]]

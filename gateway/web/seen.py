@@ -7,12 +7,13 @@ by their ids (tests/gateway/web/test_tenants.py). What takes an `Order` gets one
 from collections.abc import Sequence
 from typing import Any
 
-from gateway import broker, log, shown
+from gateway import broker, log, providers, shown
 from gateway.settings import Settings
 from gateway.web import problems, schemas
 from gateway.web.errors import Problem
 from models import listing, lookup, order, plans, resolving, timeline, unsent
 from models.api_key import ApiKey, Scope
+from models.claims import Asking
 from models.codes import Code
 from models.listing import Filter, Page
 from models.order import Order
@@ -74,9 +75,10 @@ class Seen:
 
     def check(self, found: Order) -> None:
         """Have its provider asked now. Raises a 409."""
-        requested = plans.request_check(found.id)
+        asking = providers.asking_of(found.provider_id)
+        requested = plans.request_check(found.id, asking)
         if requested is None:
-            raise Problem(problems.CANNOT_CHECK, _why_not_checked(found))
+            raise Problem(problems.CANNOT_CHECK, _why_not_checked(found, asking))
         if requested is Requested.PLANNED:
             name = self._key.name
             timeline.record(found.id, Source.API, f"check requested with key {name}", by=name)
@@ -140,10 +142,10 @@ def changed(waited_for: Sequence[tuple[str, ExternalStatus | None]]) -> list[int
     return lookup.changed(waited_for)
 
 
-def _why_not_checked(found: Order) -> str:
+def _why_not_checked(found: Order, asking: Asking) -> str:
     if found.attention == Attention.MANUAL:
         return "a person fulfils the order, so that no provider can be asked about it"
-    return plans.why_unasked(found)
+    return plans.why_unasked(found, asking)
 
 
 def _why_not_cancelled(found: Order) -> str:

@@ -12,6 +12,7 @@ from gateway.dev.simulator.behaviours import parse
 from tests.acceptance.storm import audit, plan
 from tests.acceptance.storm.books import Books, Case, Event, Notification
 from tests.acceptance.storm.receivers import Heard
+from tests.acceptance.storm.spoken import Spoken
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 PIN = "ABCD-1234"
@@ -347,3 +348,102 @@ def test_what_the_storefront_has_heard_is_compared(
         REVERSED, {"sandbox": book}, [*PLACED, COMPLETED, TAKEN_BACK], outbox=outbox, calls=calls
     )
     assert found == expected
+
+
+LEFT = {"externalStatus": "pending", "status": "pending", "externalOrderId": None, "attention": "cannot_ask"}
+LEFT |= {"pinCode": None, "completedAt": None, "durationMs": None}
+
+
+def bought(times: int = 1, asked_at: float = 3, **fields: Any) -> Order:
+    """An entry of a book, of an order that was asked about by sending it again."""
+    made = entry(**fields)
+    made.times_booked = times
+    made.sent_at.append(BEGAN.timestamp() + asked_at)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("protocol", "columns", "purchases", "events", "expected"),
+    [
+        ("smm_v2", LEFT, [entry(State.PROCESSING, pin="")], PLACED[:2], []),
+        ("smm_v2", LEFT | {"attention": None}, [entry(State.PROCESSING, pin="")], PLACED[:2], [audit.LOST]),
+        ("zdk", LEFT, [entry(State.PROCESSING, pin="")], PLACED[:2], [audit.LOST, audit.WRONG_ATTENTION]),
+        (
+            "smm_v2",
+            LEFT,
+            [entry(State.PROCESSING, pin=""), entry(State.PROCESSING, pin="")],
+            PLACED[:2],
+            [audit.SENT_TWICE, audit.BOUGHT_TWICE],
+        ),
+        ("digiflazz", {}, [bought()], [*PLACED, COMPLETED], []),
+        ("digiflazz", {}, [bought(times=2)], [*PLACED, COMPLETED], [audit.BOUGHT_TWICE]),
+        ("digiflazz", {}, [bought(asked_at=30)], [*PLACED, COMPLETED], [audit.ASKED_AFTER_END]),
+    ],
+)
+def test_of_an_order_at_a_described_protocol(
+    protocol: str, columns: dict[str, Any], purchases: list[Order], events: list[Event], expected: list[str]
+) -> None:
+    told_of = [] if columns else [notification("completed")]
+    calls = [heard(each, 5.0) for each in told_of]
+    case = Case(
+        row(**columns),
+        {"sandbox": purchases[0]},
+        list(events),
+        told_of,
+        calls,
+        spoken=Spoken(protocol),
+        purchases=tuple(purchases),
+    )
+    assert list(audit.offences_of(case, Books({}, ORDER_TIMEOUT_SECONDS, ()))) == expected
+
+
+PUT_OFF = event(1, "dispatch", "pending", "not_sent", "sandbox does not take it now: Limit")
+NOT_BOOKED = [replace(refused(), times_refused=0, requests_seen=count) for count in (1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("said", "at_sandbox", "expected"),
+    [
+        ("sandbox refused our account: Wrong token; sending to backup", None, []),
+        ("sandbox is tired; sending to backup", None, [audit.REROUTED]),
+        ("sandbox is down: no answer; routed to backup", NOT_BOOKED[0], []),
+        ("sandbox is down: no answer; routed to backup", NOT_BOOKED[1], [audit.REROUTED]),
+    ],
+    ids=["our account", "nothing", "put off", "put off, and sent"],
+)
+def test_an_order_may_go_on_from_one_who_denies_our_account_or_puts_it_off(
+    said: str, at_sandbox: Order | None, expected: list[str]
+) -> None:
+    put_off = [PUT_OFF, PASSED_OVER[2]] if at_sandbox else []
+    events = [
+        *PLACED[:2],
+        *put_off,
+        event(2, "dispatch", "pending", "pending", said),
+        TO_BACKUP[-1],
+        COMPLETED,
+    ]
+    told_of = [notification("completed")]
+    entries = {"backup": bought(asked_at=2)} | ({"sandbox": at_sandbox} if at_sandbox else {})
+    case = Case(
+        row(**AT_BACKUP), entries, events, told_of, [heard(told_of[0], 5.0)], spoken=Spoken("digiflazz")
+    )
+    assert list(audit.offences_of(case, Books({}, ORDER_TIMEOUT_SECONDS, ()))) == expected
+
+
+@pytest.mark.parametrize(("requests", "expected"), [(1, []), (2, [audit.SENT_TWICE])])
+def test_an_order_that_was_put_off_may_end_by_a_person_before_its_next_send(
+    requests: int, expected: list[str]
+) -> None:
+    decided = event(5, "operator", "not_sent", "failed", "failed by a person: gone", "applied")
+    columns = FAILED | {"failureReason": "person", "sentAt": None, "claimedAt": None}
+    events = [*PLACED[:2], PUT_OFF, decided]
+    told_of = [notification("failed")]
+    case = Case(
+        row(**columns),
+        {"sandbox": replace(refused(), times_refused=0, requests_seen=requests)},
+        events,
+        told_of,
+        [heard(told_of[0], 5.0)],
+        spoken=Spoken("zdk"),
+    )
+    assert list(audit.offences_of(case, Books({}, ORDER_TIMEOUT_SECONDS, ()))) == expected

@@ -151,6 +151,18 @@ def test_the_demo_ends_well_once_the_order_has_its_pin(dev: Dev, monkeypatch: py
     dev.assert_nothing_is_left()
 
 
+@long.only
+def test_another_provider_completes_an_order_by_callback_and_one_by_check(dev: Dev) -> None:
+    dev.start("--demo", "--provider", "digiflazz")
+
+    assert dev.finish() == 0, dev.output
+
+    by_callback, by_check = dev.output.split("The next order ends by")[1:]
+    assert re.search(r"→ completed +callback: ", by_callback), dev.output
+    assert re.search(r"→ completed +poll: ", by_check), dev.output
+    dev.assert_nothing_is_left()
+
+
 def test_it_stays_up_until_a_signal_and_keeps_everything_for_the_next_time(dev: Dev) -> None:
     dev.start()
     dev.wait_for("Everything stays up")

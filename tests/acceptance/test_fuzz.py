@@ -1,5 +1,6 @@
 """A few inputs for each parser, in every run of the tests; `python -m tests.acceptance.fuzz` has many more."""
 
+import mmap
 import random
 import time
 
@@ -58,6 +59,11 @@ def test_what_must_not_be_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_growth_is_noticed() -> None:
-    kept: list[bytes] = []
-    parser = Parser("mine", [b"x"], lambda data: kept.append(random.randbytes(2**20)))
+    kept: list[mmap.mmap] = []
+
+    def grow(data: bytes) -> None:
+        kept.append(mmap.mmap(-1, 2**20))  # what was free before would not show
+        kept[-1].write(random.randbytes(2**20))
+
+    parser = Parser("mine", [b"x"], grow)
     assert [fault for fault in running.run(parser, 1, 80).faults() if "the process grew by" in fault]

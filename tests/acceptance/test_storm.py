@@ -34,7 +34,7 @@ RAISED = (Attention.CONFLICT, Attention.REVERSED, Attention.NO_CODE)
 
 
 def short_plan(seed: int) -> Plan:
-    """Every kind once."""
+    """Each of the quick kinds once."""
     return planning.make(
         seed,
         orders=200,

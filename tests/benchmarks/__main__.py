@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.benchmarks import notifications, stage, waiting, web, work
+from tests.benchmarks import described, notifications, stage, waiting, web, work
 from tests.benchmarks.report import Report, write
 
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
@@ -25,6 +25,7 @@ PARTS: dict[str, Part] = {
     "rates": lambda built, report, options: web.rates(built, report, options.rounds),
     "latencies": lambda built, report, options: web.latencies(built, report, options.rounds),
     "work": lambda built, report, options: work.speed(built, report, options.seconds, options.rounds),
+    "described": lambda built, report, options: described.checks(built, report, options.rounds),
     "waiting": lambda built, report, options: waiting.cost(built, report, options.rounds),
     "told": lambda built, report, options: notifications.told(built, report, options.seconds, options.rounds),
     "memory": lambda built, report, options: _memory(built, report, options.many),

@@ -1,4 +1,7 @@
-"""A provider that answers everything after 50 ms and costs next to nothing: `python -m tests.benchmarks.panel PORT`."""
+"""A provider that answers everything after 50 ms and costs next to nothing.
+
+python -m tests.benchmarks.panel PORT [SECONDS]
+"""
 
 import asyncio
 import sys
@@ -10,6 +13,9 @@ ACCEPTED, WAITING = b"OK|1.00|100.00", b"OK|1||"
 class Panel(asyncio.Protocol):
     """Requests without a body, one at a time on each connection."""
 
+    def __init__(self, answer_seconds: float) -> None:
+        self._answer_seconds = answer_seconds
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
         self._received = b""
@@ -19,7 +25,7 @@ class Panel(asyncio.Protocol):
         if self._received.endswith(b"\r\n\r\n"):
             body = ACCEPTED if b"pin_ekle" in self._received.partition(b"\r\n")[0] else WAITING
             self._received = b""
-            asyncio.get_running_loop().call_later(ANSWER_SECONDS, self._answer, body)
+            asyncio.get_running_loop().call_later(self._answer_seconds, self._answer, body)
 
     def _answer(self, body: bytes) -> None:
         if not self._transport.is_closing():
@@ -27,10 +33,12 @@ class Panel(asyncio.Protocol):
             self._transport.write(head + body)
 
 
-async def serve(port: int) -> None:
-    server = await asyncio.get_running_loop().create_server(Panel, "127.0.0.1", port, backlog=512)
+async def serve(port: int, answer_seconds: float) -> None:
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: Panel(answer_seconds), "127.0.0.1", port, backlog=512)
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(int(sys.argv[1])))
+    given = float(sys.argv[2]) if len(sys.argv) > 2 else ANSWER_SECONDS
+    asyncio.run(serve(int(sys.argv[1]), given))

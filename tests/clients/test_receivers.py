@@ -92,6 +92,7 @@ def test_the_receiver_in_python(tmp_path: Path) -> None:
     )
     with started([sys.executable, str(tmp_path / "receiver.py")], tmp_path / "log") as url:
         receives(url, tmp_path / "log")
+    assert (tmp_path / "log").read_text().count("again: msg_1") == 1
     assert len(source.splitlines()) <= MOST_LINES
 
 
@@ -102,6 +103,7 @@ def test_the_receiver_in_node(tmp_path: Path) -> None:
     [script] = (tmp_path / "node").glob("receiver.*")
     with started(["node", str(script)], tmp_path / "log") as url:
         receives(url, tmp_path / "log")
+    assert (tmp_path / "log").read_text().count("again: msg_1") == 1
     assert len(written("receiver.ts").splitlines()) <= MOST_LINES
 
 
@@ -128,6 +130,69 @@ def test_the_storefronts_page_may_load_nothing_from_elsewhere_and_run_no_other_s
     for path in re.findall(r'(?:src|href)="([^"]+)"', page.text):
         assert requests.get(f"{shop}/{path}", timeout=5).status_code == 200
     assert "rk_none" not in page.text + requests.get(f"{shop}/shop.js", timeout=5).text
+
+
+@pytest.mark.parametrize(
+    ("key", "player", "told"),
+    [(None, "ali\0", "check the player's number"), ("rk_none", "ali", "not sold at the moment")],
+)
+def test_a_customer_is_asked_to_check_the_player_only_where_that_is_wrong(
+    gateway: Gateway, tmp_path: Path, key: str | None, player: str, told: str
+) -> None:
+    env = {"GATEWAY_URL": gateway.url, "GATEWAY_KEY": key or gateway.key}
+    wanted = {"player": player, "package": "pubg/60uc", "number": "1"}
+    with started([sys.executable, str(SHOP)], tmp_path / "log", **env) as url, requests.Session() as browser:
+        browser.get(url, timeout=5)
+        assert browser.post(f"{url}/orders", json=wanted, timeout=5).json() == {"error": told}
+
+
+#: The page's script with the little of a browser that `show` needs: prints what it says of each order.
+SHOWING = """
+const document = { getElementById: () => ({ addEventListener() {} }), createElement: () => ({}) };
+SCRIPT
+for (const [status, codes] of [["completed", ["A-1"]], ["completed", []], ["reversed", []], ["failed", []]]) {
+  const order = { title: "60 UC", player: "ali", status, codes };
+  const print = (text, ...all) => console.log([text, ...all.map((one) => one.textContent)].join(" "));
+  show({ replaceChildren: print }, order);
+}
+"""
+
+
+@NEEDS_NODE
+def test_the_storefronts_page_says_how_an_order_ended(shop: str) -> None:
+    script = requests.get(f"{shop}/shop.js", timeout=5).text
+    command = ["node", "-e", SHOWING.replace("SCRIPT", script)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    assert [line.partition(": ")[2] for line in done.stdout.splitlines()] == [
+        "here it is: A-1",
+        "delivered",
+        "taken back by its provider; you get your money back",
+        "not delivered; you pay nothing",
+    ]
+
+
+#: Eight orders that never end, and a browser that counts the requests that wait for them.
+WAITING = """
+let submit, placed = 0, open = 0, most = 0;
+const line = { prepend() {}, replaceChildren() {}, addEventListener: (_, then) => { submit = then; } };
+const document = { getElementById: () => line, createElement: () => line };
+globalThis.FormData = class { get() { return "x"; } };
+globalThis.fetch = async (path, sent) => {
+  if (path.endsWith("from=sent")) { most = Math.max(most, ++open); await new Promise(() => {}); }
+  return { ok: true, json: async () => ({ id: String(sent ? placed++ : path), status: "sent", codes: [] }) };
+};
+SCRIPT
+for (let number = 0; number < 8; number++) submit({ preventDefault() {} });
+setTimeout(() => { console.log(placed, most); process.exit(); }, 200);
+"""
+
+
+@NEEDS_NODE
+def test_orders_that_wait_leave_the_browser_a_connection_for_the_next(shop: str) -> None:
+    script = requests.get(f"{shop}/shop.js", timeout=5).text
+    command = ["node", "-e", WAITING.replace("SCRIPT", script)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    assert done.stdout == "8 4\n"
 
 
 def test_an_order_of_another_browser_is_not_shown(shop: str) -> None:

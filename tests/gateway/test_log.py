@@ -137,7 +137,7 @@ def test_a_real_worker_logs_to_standard_output(redis_url: str, tmp_path: Path) -
             worker.terminate()
             rest, errors = (stream.decode() for stream in worker.communicate(timeout=30))
     assert events == [f"Loaded with token={MASKED}", "Worker process is ready for action."]
-    assert "Stopping worker process..." in [json.loads(line)["event"] for line in rest.splitlines()]
+    assert "Worker has been shut down." in [json.loads(line)["event"] for line in rest.splitlines()]
     assert "ready for action" not in errors
 
 

@@ -58,7 +58,7 @@ from tests.waiting import wait_until
 
 NAME = "referans-lifecycle"
 #: Lives that are tried, of up to 25 steps each.
-MAX_EXAMPLES = long.either(60, 400)
+MAX_EXAMPLES = long.either(40, 400)
 STATUSES = [status for status in ExternalStatus if status is not ExternalStatus.NOT_SENT]
 PROVIDERS = st.sampled_from([FIRST, FIRST, FIRST, SECOND])
 ONE, TWO = Code("PIN-ONE"), Code("PIN-TWO")

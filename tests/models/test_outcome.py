@@ -30,6 +30,7 @@ WHOLE = Outcome(
     cost=Decimal("10.12"),
     remaining=Decimal("980.88"),
     currency="TRY",
+    is_partial=True,
     failure_reason=FailureReason.PRODUCT,
 )
 
@@ -45,8 +46,7 @@ COSTS = [
     ("NaN", None),
     ("sNaN", None),
     ("-Infinity", None),
-    ("99999999.995", None),
-    ("100000000", None),
+    ("1000000000000", None),
     ("9" * 2_000, None),
     ("0." + "3" * 2_000, None),
 ]
@@ -71,6 +71,22 @@ def test_an_accepted_order_is_sent_whatever_its_cost_says(
 
     assert factories.column(claimed, "externalStatus") == "sent"
     assert factories.column(claimed, "costAmount") == (None if kept is None else Decimal(kept))
+
+
+@pytest.mark.parametrize("cost", ["99999999.995", "100000000", "1250000000", "999999999999.99"])
+def test_a_cost_that_the_storefronts_column_cannot_hold_is_kept_beside_it(
+    claimed: dict[str, Any], cost: str
+) -> None:
+    """An order of a hundred dollars costs a hundred million rials."""
+    outcome = Outcome(
+        SENT, claimed["provider_referans"], cost=Decimal(cost), currency="IRR", remaining=Decimal(cost)
+    )
+    assert outcome.remaining == Decimal(cost)
+
+    assert factories.settle(accepted(claimed, outcome)) == ["applied"]
+
+    assert factories.column(claimed, "gatewayCostAmount") == Decimal(cost)
+    assert factories.column(claimed, "costAmount") == 0
 
 
 @pytest.mark.parametrize(

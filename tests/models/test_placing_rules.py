@@ -10,8 +10,8 @@ import peewee
 import psycopg2
 import pytest
 
-from gateway.providers import TRAITS
-from models import idempotency, placing, route
+from gateway import providers
+from models import choosing, idempotency, placing, route
 from models.db import database
 from models.placing import (
     MissingFields,
@@ -60,7 +60,7 @@ def place(*placements: Placement, guard: float = 0.0) -> list[Result]:
 
     def once() -> list[Result]:
         with placing.place(
-            placements, wake_seconds=60, guard_seconds=guard, traits=TRAITS, impatient=True
+            placements, wake_seconds=60, guard_seconds=guard, terms=providers.terms(), impatient=True
         ) as placed:
             return placed
 
@@ -338,7 +338,7 @@ def test_rerouting_picks_only_what_the_order_may_cost() -> None:
 
     def following(limit: Limit | None) -> list[str]:
         tried: list[str] = []
-        while found := route.next_for("game", "60", tried, tenant_id=None, limit=limit):
+        while found := choosing.next_for("game", "60", tried, tenant_id=None, limit=limit):
             tried.append(found.provider_id)
         return tried
 

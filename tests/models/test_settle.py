@@ -169,7 +169,7 @@ def test_a_cost_that_no_column_holds_is_left_out() -> None:
     placed = factories.place()
     claims.claim_dispatch(placed["id"], 60)
     accepted = arrival(placed, ExternalStatus.SENT, source=Source.DISPATCH)
-    absurd = replace(accepted.outcome, cost=Decimal("99999999999.00"), currency="TRY")
+    absurd = replace(accepted.outcome, cost=Decimal("999999999999999"), currency="TRY")
 
     assert settle(replace(accepted, outcome=absurd)) == ["applied"]
     assert column(placed, "costAmount") == 0

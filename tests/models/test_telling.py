@@ -1,12 +1,15 @@
 """What the storefront is told of an order: written by the statement that makes it true, where there is a receiver."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from models import claims, plans
+from models.codes import Code
 from models.db import database, receiver
+from models.outcome import Outcome
 from models.status import ExternalStatus, Source
 from tests import factories
 from tests.factories import arrival, column, put, settle
@@ -195,3 +198,24 @@ def test_where_nothing_can_be_told_the_same_becomes_of_an_order(
         assert bool(told(order)) is (tells and ends[0][1] != "processing")
     receiver.bind(False)
     assert ends[0] == ends[1]
+
+
+@pytest.mark.parametrize("tells", [True, False])
+def test_what_a_protocol_says_becomes_the_same_where_nothing_can_be_told(tells: bool, db: None) -> None:
+    part, lost, rerouted = factories.sent(), factories.sent(), factories.place()
+    put(part, quantity=3)
+    put(lost, attention="cannot_ask")
+    claims.claim_dispatch(rerouted["id"], grace_seconds=60)
+    put(rerouted, externalOrderId="of the first provider")
+    delivered = Outcome(COMPLETED, part["provider_referans"], codes=(Code("PIN-ONE"),), is_partial=True)
+    accepted = Outcome(ExternalStatus.SENT, rerouted["provider_referans"], "of the second")
+    receiver.bind(True, tells=tells)
+    settle(
+        replace(arrival(part, COMPLETED), outcome=delivered),
+        arrival(lost, PROCESSING),
+        replace(arrival(rerouted, ExternalStatus.SENT, source=Source.DISPATCH), outcome=accepted),
+    )
+    receiver.bind(False)
+    assert [column(each, "attention") for each in (part, lost)] == ["partial", None]
+    assert column(rerouted, "externalOrderId") == "of the second"
+    assert types(part) == (["completed"] if tells else [])

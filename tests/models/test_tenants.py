@@ -12,7 +12,19 @@ from typing import Any
 import psycopg2
 import pytest
 
-from models import claims, listing, placing, provider, resolving, route, stock, stuck, tenants, unsent
+from models import (
+    choosing,
+    claims,
+    listing,
+    placing,
+    provider,
+    resolving,
+    route,
+    stock,
+    stuck,
+    tenants,
+    unsent,
+)
 from models.db import database
 from models.db.migrate import migrate
 from models.placing import NewOrder, NoRoute, Placed, Placement
@@ -49,7 +61,7 @@ def add(provider_id: str, tenant_id: str | None = None, adapter: str = "znet") -
 
 def route_of(tenant_id: str | None, tried: list[str] | None = None, package: str = "60") -> str | None:
     """The provider that an order of this tenant goes to; the same by placing and by looking for the next one."""
-    found = route.next_for("game", package, tried or [], tenant_id=tenant_id)
+    found = choosing.next_for("game", package, tried or [], tenant_id=tenant_id)
     if not tried:
         placement = Placement(NewOrder("game", package, "player"), 0, "tests", tenant_id)
         with placing.place([placement], wake_seconds=60) as [placed]:
@@ -159,7 +171,7 @@ def test_a_refused_order_does_not_go_on_to_a_provider_that_was_just_given_to_ano
     route.add("*", "*", "next")
     order = factories.place(tenant_id=SHOPS[name])
     assert claims.claim_dispatch(order["id"], 60)
-    chosen = route.next_for("game", "60", [factories.SANDBOX], tenant_id=SHOPS[name])
+    chosen = choosing.next_for("game", "60", [factories.SANDBOX], tenant_id=SHOPS[name])
     assert chosen
     add("next", TENANT)
     claimed = claims.claim_next_provider(order["id"], factories.SANDBOX, chosen, "no stock", 60)

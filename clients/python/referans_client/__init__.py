@@ -256,8 +256,10 @@ def verify(body: bytes, headers: Mapping[str, str], secret: str) -> Notification
         signatures = [
             one.partition(",")[2] for one in given["webhook-signature"].split() if one.startswith("v1,")
         ]
-    except (KeyError, ValueError) as error:
-        raise BadSignature(f"the headers or the secret cannot be read: {type(error).__name__}") from None
+    except KeyError as error:
+        raise BadSignature(f"the header {error.args[0]} is missing") from None
+    except ValueError:
+        raise BadSignature("webhook-timestamp or the secret cannot be read") from None
     if not key:
         raise BadSignature("the secret is empty: anybody could have signed this")
     if abs(time.time() - sent_at) > TOLERANCE_SECONDS:

@@ -33,6 +33,9 @@ N counts requests, S is seconds (fractions allowed), an underscore in TEXT stand
     pipes           its description contains "|"
     latin5          answers about it are bytes of windows-1254, not UTF-8
     refuse[=TEXT]   every send is refused with 3|TEXT
+    refuse-account  every send is refused, in words about the dealer's account
+    refuse-product  ... about the product
+    refuse-customer ... about the player
     only=KOD        every send of another dealer than KOD is refused with 3|Stok yok
     relent[=S]      where a send was refused, it is booked and delivered S seconds later (5) after all
     duplicate       booked, but the answer says it had been sent before
@@ -53,6 +56,14 @@ N counts requests, S is seconds (fractions allowed), an underscore in TEXT stand
     check-mumble[=N] ... with an error that says nothing about the order
     check-slow=S[xN] the first N checks (1) are answered after S seconds
 
+Protocols other than znet have more words, where their pages know such an answer:
+
+    word            what happens
+    --------------  ------------------------------------------------------------------------------
+    notnow[=N]      the first N sends (1) are put off; nothing is booked
+    partial[=N]     N pieces (1) are not delivered
+    say=NAME        a send, or every check, is answered with the sample exchange of this name
+
 WAY of php      the callback
     json        is JSON with the content type of a form
     multipart   is a multipart form
@@ -66,7 +77,7 @@ WAY of php      the callback
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from urllib.parse import unquote
 
@@ -144,7 +155,13 @@ class Behaviour:
     php: str = ""
     relent_after_seconds: float | None = None
     refuse_reason: str | None = None
+    #: What a refusal is about: account, product or customer; "" for what is not told apart.
+    refuse_about: str = ""
     only_dealer: str | None = None
+    #: Pieces that are not delivered.
+    lacks: int = 0
+    #: The sample exchange that answers a send, or checks.
+    says: str = ""
     sends: Faults = field(default=Faults())
     checks: Faults = field(default=Faults())
 
@@ -152,18 +169,23 @@ class Behaviour:
 Word = Callable[[Behaviour, str], Behaviour]
 
 
-def parse(words: str, base: Behaviour = Behaviour()) -> Behaviour:
-    """Add words joined by `+` to `base`. Raises ValueError, which names the invalid word."""
+def parse(words: str, base: Behaviour = Behaviour(), known: Mapping[str, Word] | None = None) -> Behaviour:
+    """Add words joined by `+` to `base`. Raises ValueError, which names the word that is invalid or not `known`."""
     behaviour = base
     for word in filter(None, words.split("+")):
-        behaviour = _apply(behaviour, word)
+        behaviour = _apply(behaviour, word, WORDS if known is None else known)
     return behaviour
 
 
 def of_player(player: str, base: Behaviour = Behaviour()) -> Behaviour:
     """The behaviour that a player id asks for; with an invalid word the order is refused, and says why."""
+    return of_words(words_of(player), base)
+
+
+def of_words(words: str, base: Behaviour = Behaviour(), known: Mapping[str, Word] | None = None) -> Behaviour:
+    """The same of words that stand elsewhere."""
     try:
-        return parse(words_of(player), base)
+        return parse(words, base, known)
     except ValueError as error:
         return replace(base, refuse_reason=str(error))
 
@@ -174,12 +196,12 @@ def words_of(player: str) -> str:
     return first[1:].partition("+")[2]
 
 
-def _apply(behaviour: Behaviour, word: str) -> Behaviour:
+def _apply(behaviour: Behaviour, word: str, known: Mapping[str, Word]) -> Behaviour:
     name, _, value = word.partition("=")
-    if name not in WORDS:
+    if name not in known:
         raise ValueError(f"the simulator does not know the word {name!r}")
     try:
-        return WORDS[name](behaviour, value if "=" in word else DEFAULTS.get(name, ""))
+        return known[name](behaviour, value if "=" in word else DEFAULTS.get(name, ""))
     except ValueError as error:
         raise ValueError(f"the simulator cannot read {word!r}: {error}") from None
 
@@ -211,6 +233,18 @@ def _followed(behaviour: Behaviour, value: str) -> Behaviour:
 
 def _blank(behaviour: Behaviour, value: str) -> Behaviour:
     return replace(behaviour, blank=unquote(value.replace("_", " "), errors="strict"))
+
+
+def _about(about: str) -> Word:
+    return _flag(refuse_about=about, refuse_reason=REFUSE_REASON)
+
+
+def _refused(behaviour: Behaviour, value: str) -> Behaviour:
+    return replace(behaviour, refuse_reason=value.replace("_", " "), refuse_about="")
+
+
+def _lacks(behaviour: Behaviour, value: str) -> Behaviour:
+    return replace(behaviour, lacks=_times(value, MAX_CODES))
 
 
 def _codes(behaviour: Behaviour, value: str) -> Behaviour:
@@ -265,6 +299,9 @@ UNBOOKED_FAILURES = ("html", "empty", "500", "cut")
 #: Failures of a check.
 CHECK_FAILURES = ("html", "empty", "500", "cut", "half", "mumble")
 
+#: What refusals are about.
+ABOUT = ("account", "product", "customer")
+
 #: The ways in which PHP scripts call back.
 WAYS = ("json", "multipart", "query", "untyped", "latin5", "latin5-raw", "spaces", "amp", "head")
 
@@ -295,13 +332,22 @@ WORDS: dict[str, Word] = {
     "reverse": _seconds("reverse_after_seconds"),
     "pipes": _flag(pipes=True),
     "latin5": _flag(latin5=True),
-    "refuse": _text("refuse_reason"),
+    "refuse": _refused,
+    **{f"refuse-{about}": _about(about) for about in ABOUT},
     "only": _text("only_dealer"),
     "relent": _seconds("relent_after_seconds"),
     "slow": _slow_sends,
     "check-slow": _slow_checks,
     **{word: _send_fault(word) for word in UNBOOKED_FAILURES + BOOKED_FAILURES},
     **{f"check-{word}": _check_fault(word) for word in CHECK_FAILURES},
+}
+
+#: Every word for protocols other than znet; those of PHP scripts and Turkish panels are not among them.
+DESCRIBED_WORDS: dict[str, Word] = {
+    **{name: word for name, word in WORDS.items() if name not in ("php", "float", "pipes", "latin5", "only")},
+    "notnow": _send_fault("notnow"),
+    "partial": _lacks,
+    "say": _text("says"),
 }
 
 #: The value of a word without one.
@@ -311,7 +357,7 @@ DEFAULTS: dict[str, str] = {
     **dict.fromkeys(("follow", "serials", "reverse", "relent"), str(SOON_SECONDS)),
     "fail": FAIL_REASON,
     "refuse": REFUSE_REASON,
-    **dict.fromkeys(UNBOOKED_FAILURES + BOOKED_FAILURES, "1"),
+    **dict.fromkeys((*UNBOOKED_FAILURES, *BOOKED_FAILURES, "notnow", "partial"), "1"),
     **{f"check-{word}": "1" for word in CHECK_FAILURES},
 }
 

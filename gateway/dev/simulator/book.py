@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal
@@ -21,11 +21,15 @@ class State(StrEnum):
     UNBOOKED = "unbooked"
     PROCESSING = "processing"
     COMPLETED = "completed"
+    #: Completed, but not all of its pieces were delivered.
+    PARTIAL = "partial"
     FAILED = "failed"
     #: Delivered, then taken back and refunded.
     REVERSED = "reversed"
 
 
+#: States in which the order was delivered, wholly or in part.
+DELIVERED = (State.COMPLETED, State.PARTIAL)
 #: States in which the dealer has the money.
 REFUNDED = (State.FAILED, State.REVERSED)
 
@@ -52,7 +56,10 @@ class BalanceTooLow(NotBooked):
 
 @dataclass(slots=True, eq=False)
 class Order:
-    """One reference. Times are seconds since 1970, prices and balances in TRY."""
+    """One reference; of a protocol without references, one send. Times are seconds since 1970, prices in TRY.
+
+    Other protocols have their own currency.
+    """
 
     referans: str
     #: `oyuncu_bilgi` as it came.
@@ -60,6 +67,12 @@ class Order:
     behaviour: Behaviour
     #: `musteri_tel` as it came.
     phone: str = ""
+    #: The number that the provider gives it, the package as it came, and the pieces.
+    own: str = ""
+    package: str = ""
+    quantity: int = 1
+    #: Where its callbacks go, if the order says so.
+    callback_url: str = ""
     state: State = State.UNBOOKED
     price: Decimal = Decimal(0)
     #: What was delivered, or "" where there is none; `pin_is_shown` says whether a check shows it yet.
@@ -90,6 +103,9 @@ class Order:
             "referans": self.referans,
             "player": self.player,
             "phone": self.phone,
+            "own": self.own,
+            "package": self.package,
+            "quantity": self.quantity,
             "behaviour": words_of(self.player),
             "state": self.state.value,
             "price": f"{self.price:.2f}",
@@ -119,6 +135,7 @@ class Book:
         self._clock = clock
         self._lock = threading.Lock()
         self._orders: dict[str, Order] = {}
+        self._numbered: dict[str, Order] = {}
 
     @property
     def balance(self) -> Decimal:
@@ -148,15 +165,28 @@ class Book:
         return {order.referans: order.requests_seen for order in self.orders()}
 
     def bookings(self) -> dict[str, int]:
-        """How often each reference was booked: 0 or 1."""
+        """How often each reference was booked: more than once only where a protocol buys again."""
         return {order.referans: order.times_booked for order in self.orders()}
 
-    def sent(self, referans: str, player: str, behaviour: Behaviour, phone: str = "") -> Order:
-        """Record a send request. The first one fixes the player, the phone and the behaviour."""
+    def purchases(self) -> Counter[tuple[str, str]]:
+        """How often each player was sold each package: 2 where an order was bought twice under whatever reference."""
+        found: Counter[tuple[str, str]] = Counter()
+        for order in self.orders():
+            found[order.player, order.package] += order.times_booked
+        return found
+
+    def numbered(self, own: str) -> Order | None:
+        """The order to which the provider gave this number, or None."""
+        return self._numbered.get(own)
+
+    def sent(self, referans: str, player: str, behaviour: Behaviour, phone: str = "", **more: Any) -> Order:
+        """Record a send request. The first one fixes the player, the phone, the behaviour and `more`, by field."""
         with self._lock:
             order = self._orders.get(referans)
             if order is None:
-                order = self._orders[referans] = Order(referans, player, behaviour, phone)
+                order = self._orders[referans] = Order(referans, player, behaviour, phone, **more)
+                if order.own:
+                    self._numbered[order.own] = order
             order.requests_seen += 1
             order.sent_at.append(self._clock())
             return order
@@ -176,17 +206,27 @@ class Book:
         with self._lock:
             order.times_refused += 1
 
-    def book(self, order: Order, price: Decimal) -> Decimal:
-        """Book the order and take its price; returns the new balance. Raises SentBefore or BalanceTooLow."""
+    def book(self, order: Order, price: Decimal, *, again: bool = False) -> Decimal:
+        """Book the order and take its price; returns the new balance. Raises SentBefore or BalanceTooLow.
+
+        With `again` an order that is booked already is bought a second time.
+        """
         with self._lock:
-            if order.times_booked:
+            if order.times_booked and not again:
                 raise SentBefore(order.referans)
             if price > self._balance:
                 raise BalanceTooLow(order.referans)
             self._balance -= price
-            order.price, order.times_booked, order.booked_at = price, 1, self._clock()
-            order.state = State.PROCESSING
+            order.price, order.times_booked, order.booked_at = price, order.times_booked + 1, self._clock()
+            if order.state is State.UNBOOKED:
+                order.state = State.PROCESSING
             return self._balance
+
+    def refund(self, order: Order, amount: Decimal) -> None:
+        """Give back a part of the price."""
+        with self._lock:
+            self._balance += amount
+            order.price -= amount
 
     def decide(
         self,
@@ -225,4 +265,5 @@ class Book:
         """Forget every order and restore the opening balance."""
         with self._lock:
             self._orders.clear()
+            self._numbered.clear()
             self._balance = self._opening_balance

@@ -17,7 +17,7 @@ from standardwebhooks import Webhook
 from standardwebhooks.webhooks import EmptyWebhookSecretError
 
 from gateway.dev.simulator import php
-from gateway.dev.simulator.book import Code, Order, State
+from gateway.dev.simulator.book import DELIVERED, Code, Order, State
 from gateway.dev.simulator.pins import pin_for
 from gateway.dev.simulator.wire import Request
 from gateway.inputs import http_url
@@ -25,6 +25,8 @@ from gateway.inputs import http_url
 #: For signatures that must not verify.
 WRONG_SECRET = "whsec_" + base64.b64encode(b"not a secret in use").decode()
 WRONG_TOKEN = "wrong-token"
+#: How often a callback is sent that is not answered well.
+TRIES = 10
 #: Placeholder for the token in a callback URL; without it the token is added to the path.
 TOKEN_PLACE = "{token}"
 
@@ -75,6 +77,15 @@ class Target:
         if self.style == "standard-webhooks":
             _check_secret(self.secret)
 
+    @property
+    def tries(self) -> int:
+        """How often a callback is sent that is not answered well."""
+        return TRIES
+
+    def tells(self, message: Message) -> bool:
+        """Whether there is a callback that says this."""
+        return True
+
     def request(self, message: Message, now: datetime | None = None) -> Request:
         """The request that carries `message`, signed with the time `now` (UTC)."""
         if message.is_head:
@@ -115,7 +126,7 @@ def outcome_messages(order: Order) -> list[Message]:
 def _outcome(order: Order) -> Message:
     """The outcome, without the PIN and the serials that follow later or can only be asked for."""
     behaviour, state = order.behaviour, order.state
-    if state is not State.COMPLETED:
+    if state not in DELIVERED:
         return _message(order, state, description=order.description)
     if not order.pin or behaviour.pin_after_seconds is not None:
         return _message(order, state, behaviour.blank, order.description)
@@ -209,15 +220,19 @@ def _address(target: Target, forged: bool) -> str:
     if target.style == "standard-webhooks":
         return target.url
     if target.secret is None:
-        return _wrong_end(target.url) if forged else target.url
-    token = WRONG_TOKEN if forged else target.secret
-    if TOKEN_PLACE in target.url:
-        return target.url.replace(TOKEN_PLACE, token)
-    parts = urlsplit(target.url)
+        return wrong_end(target.url) if forged else target.url
+    return with_token(target.url, WRONG_TOKEN if forged else target.secret)
+
+
+def with_token(url: str, token: str) -> str:
+    """The URL with the token in its place, or at the end of its path."""
+    if TOKEN_PLACE in url:
+        return url.replace(TOKEN_PLACE, token)
+    parts = urlsplit(url)
     return urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/{token}"))
 
 
-def _wrong_end(url: str) -> str:
+def wrong_end(url: str) -> str:
     """The URL with a wrong token in place of its own: in the query if there is one, else at the end of the path."""
     parts = urlsplit(url)
     if parts.query:

@@ -5,23 +5,43 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import requests
 
 from gateway.dev.simulator import wire
 from gateway.dev.simulator.book import Book, Order
-from gateway.dev.simulator.callbacks import Message, Target
+from gateway.dev.simulator.callbacks import Message
 from gateway.dev.simulator.pins import masked
 from gateway.dev.simulator.timers import Timers
 
-#: Seconds before the second, third, … try of a callback; the last try is the end.
-RETRY_DELAYS_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0, 10.0, 10.0)
+#: Seconds before the second, third, … try of a callback, and then before each.
+RETRY_DELAYS_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0, 10.0)
 #: Sender threads.
 SENDERS = 8
 #: Longest wait of `stop` for the senders' requests, in seconds.
 STOP_SECONDS = 2.0
 #: HTTP status of a receiver that wants no further tries.
 GONE = 410
+
+
+class Target(Protocol):
+    """A receiver of callbacks."""
+
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def style(self) -> str: ...
+
+    @property
+    def tries(self) -> int: ...
+
+    def tells(self, message: Message) -> bool:
+        """Whether there is a callback that says this."""
+
+    def request(self, message: Message) -> wire.Request:
+        """The request that carries it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +70,9 @@ class Courier:
 
     def deliver(self, order: Order, *messages: Message) -> None:
         """Send these messages, in this order, once a sender is free."""
-        if self.target is not None:
-            self._waiting.put(Delivery(order, messages))
+        told = tuple(filter(self.target.tells, messages)) if self.target is not None else ()
+        if told:
+            self._waiting.put(Delivery(order, told))
 
     def waiting(self) -> int:
         """Deliveries that wait for a sender or are under way; retries wait in the timers."""
@@ -96,13 +117,11 @@ class Courier:
         answer = wire.send(session, target.request(message))
         status = "HEAD" if message.is_head else message.state.value
         delivered = self._book.called_back(order, status, answer, message.brings)
-        follow_up = self._after_try(delivery, delivered, answer)
+        follow_up = self._after_try(delivery, target.tries, delivered, answer)
         self._echo("callback", f"{order.referans}  {_told(message)} -> {answer}{follow_up}")
 
-    def _after_try(self, delivery: Delivery, delivered: bool, answer: int | str) -> str:
-        given_up = (
-            answer == GONE or delivery.tries >= len(RETRY_DELAYS_SECONDS) or delivery.messages[0].is_head
-        )
+    def _after_try(self, delivery: Delivery, tries: int, delivered: bool, answer: int | str) -> str:
+        given_up = answer == GONE or delivery.tries + 1 >= tries or delivery.messages[0].is_head
         if not delivered and not given_up:
             return self._retry(delivery)
         if rest := delivery.rest():
@@ -110,7 +129,7 @@ class Courier:
         return "" if delivered else ", given up"
 
     def _retry(self, delivery: Delivery) -> str:
-        delay_seconds = RETRY_DELAYS_SECONDS[delivery.tries]
+        delay_seconds = RETRY_DELAYS_SECONDS[min(delivery.tries, len(RETRY_DELAYS_SECONDS) - 1)]
         again = Delivery(delivery.order, delivery.messages, delivery.tries + 1)
         self._timers.after(delay_seconds, lambda: self._waiting.put(again))
         return f", again in {delay_seconds:g} s"

@@ -5,7 +5,7 @@ from decimal import Decimal
 from functools import partial
 
 from gateway.dev.simulator.behaviours import FAIL_REASON
-from gateway.dev.simulator.book import Book, Code, NotBooked, Order, State
+from gateway.dev.simulator.book import DELIVERED, Book, Code, NotBooked, Order, State
 from gateway.dev.simulator.callbacks import code_message, outcome_messages, progress_message
 from gateway.dev.simulator.courier import Courier
 from gateway.dev.simulator.pins import digits_for, masked, pin_for
@@ -26,8 +26,12 @@ class Fulfilment:
         courier: Courier,
         settle_after_seconds: float,
         echo: Callable[[str, str], None],
+        *,
+        in_full: bool = False,
     ) -> None:
         self.settle_after_seconds = settle_after_seconds
+        #: Whether answers say all that is known: an outcome after 0 seconds at once, and every code.
+        self._in_full = in_full
         self._book = book
         self._timers = timers
         self._courier = courier
@@ -40,7 +44,9 @@ class Fulfilment:
         seconds = self.settle_after_seconds if after is None else after
         if behaviour.progress and behaviour.calls_back:
             self._timers.after(seconds / 2, partial(self._tell_progress, order))
-        if behaviour.settles:
+        if behaviour.settles and not seconds and self._in_full:
+            self._settle_on_time(order)
+        elif behaviour.settles:
             self._timers.after(seconds, partial(self._settle_on_time, order))
 
     def refused(self, order: Order, price: Decimal) -> None:
@@ -59,6 +65,8 @@ class Fulfilment:
             self._tell_progress(order)
             return
         behaviour, given = order.behaviour, pin is not None
+        if state is State.PARTIAL:
+            self._book.refund(order, order.price * behaviour.lacks / order.quantity)
         pin = _pin_of(order, state) if pin is None else pin
         self._book.decide(
             order,
@@ -66,17 +74,17 @@ class Fulfilment:
             pin,
             _description_of(order, state) if description is None else description,
             codes=() if given else _codes_of(order, pin),
-            pin_is_shown=given or (not behaviour.pin_after_seconds and behaviour.codes == 1),
+            pin_is_shown=given
+            or (not behaviour.pin_after_seconds and (self._in_full or behaviour.codes == 1)),
         )
         self._echo("settle", f"{order.referans}  {order.player}  {state.value}, {masked(pin)}")
         self._tell_outcome(order)
-        if state is State.COMPLETED:
+        if state in DELIVERED:
             self._plan_what_follows(order)
 
     def _settle_on_time(self, order: Order) -> None:
         if order.state is State.PROCESSING and self._is_known(order):
-            failed = order.behaviour.fail_reason is not None
-            self.settle(order, State.FAILED if failed else State.COMPLETED)
+            self.settle(order, _outcome_of(order))
 
     def _relent(self, order: Order, price: Decimal) -> None:
         if not self._is_known(order):
@@ -105,11 +113,11 @@ class Fulfilment:
 
     def _tell_again(self, order: Order) -> None:
         """A second callback of the same outcome, with everything that the first one lacked."""
-        if order.behaviour.calls_back and order.state is State.COMPLETED:
+        if order.behaviour.calls_back and order.state in DELIVERED:
             self._courier.deliver(order, code_message(order))
 
     def _reverse(self, order: Order) -> None:
-        if order.state is State.COMPLETED and self._is_known(order):
+        if order.state in DELIVERED and self._is_known(order):
             self.settle(order, State.REVERSED)
 
     def _tell_progress(self, order: Order) -> None:
@@ -127,23 +135,34 @@ class Fulfilment:
         return self._book.get(order.referans) is order
 
 
+def _outcome_of(order: Order) -> State:
+    if order.behaviour.fail_reason is not None:
+        return State.FAILED
+    return State.PARTIAL if order.behaviour.lacks else State.COMPLETED
+
+
 def _pin_of(order: Order, state: State) -> str:
     if state is State.REVERSED:
         return order.pin
-    if state is State.FAILED or not order.behaviour.has_pin:
+    if state is State.FAILED or not order.behaviour.has_pin or not _pieces(order):
         return ""
     if order.behaviour.as_float:
         return digits_for(order.referans)
     return pin_for(order.referans, "relented" if order.relented else "")
 
 
+def _pieces(order: Order) -> int:
+    """The number of codes that are delivered."""
+    return max(order.behaviour.codes, order.quantity) - order.behaviour.lacks
+
+
 def _codes_of(order: Order, pin: str) -> tuple[Code, ...]:
     """All codes, where there are several or they have serials."""
     behaviour = order.behaviour
     has_serials = behaviour.serials_after_seconds is not None
-    if not pin or (behaviour.codes == 1 and not has_serials):
+    if not pin or (_pieces(order) == 1 and not has_serials):
         return ()
-    found = [pin, *(pin_for(order.referans, f"code {n}") for n in range(2, behaviour.codes + 1))]
+    found = [pin, *(pin_for(order.referans, f"code {n}") for n in range(2, _pieces(order) + 1))]
     return tuple(
         Code(code, pin_for(order.referans, f"serial {n}") if has_serials else "")
         for n, code in enumerate(found, 1)

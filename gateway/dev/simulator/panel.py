@@ -5,15 +5,16 @@ Source of the wording and of the order of fields: the vendor's API document as p
 
 import hmac
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from decimal import Decimal
 
 from gateway.dev.simulator.answers import EMPTY, WRONG_ADDRESS, Answer, spoiled
-from gateway.dev.simulator.behaviours import UNBOOKED_FAILURES, Behaviour, Fault, of_player
+from gateway.dev.simulator.behaviours import UNBOOKED_FAILURES, Behaviour, Fault, of_words, words_of
 from gateway.dev.simulator.book import BalanceTooLow, Book, Order, SentBefore, State
 from gateway.dev.simulator.catalogue import PACKAGES, price_of
 from gateway.dev.simulator.pins import masked
+from gateway.dev.simulator.server import Asked
 
 #: Longest reference, in digits.
 MAX_REFERANS_DIGITS = 40
@@ -27,9 +28,13 @@ NO_STOCK = "3|Stok yok"
 #: The account may not call: the API right is not granted, or the address is not on the list.
 DENIED = "8|Bağlantı Hatası,Kullanıcı Api Yetki, Kısıtlı Ip yada Kullanıcı Bilgileri Hatalı"
 WRONG_PASSWORD = "3|Şifre yanlış"
+#: What everything is refused with, by the mode that `/sim/faults` takes.
+DENIALS = {"denied": DENIED, "password": WRONG_PASSWORD}
 NO_BALANCE = "8|Bağlantı hatası veya yetersiz bakiye"
 SENT_BEFORE = "8|Bu referans numarası ile daha önce gönderilmiş bir işlem var"
 
+#: What is said of a refusal, by what it is about.
+_REFUSALS = {"account": DENIED, "product": NO_STOCK, "customer": NO_PLAYER}
 _STATE_NUMBER = {State.PROCESSING: 1, State.COMPLETED: 2, State.FAILED: 3, State.REVERSED: 3}
 
 Echo = Callable[[str, str], None]
@@ -50,16 +55,19 @@ class Panel:
         kod: str,
         sifre: str,
         base: Behaviour,
+        words: Mapping[str, str],
         booked: Callable[[Order], None],
         refused: Callable[[Order, Decimal], None],
         echo: Echo,
     ) -> None:
         self.fault: Fault | None = None
-        #: What every send is refused with; all other calls too, or with an empty body where it is DENIED.
-        self.refusal: str | None = None
+        #: What every send is refused with, one of DENIALS; all other calls too, or with an empty body for `denied`.
+        self.denial: str | None = None
+        self.denials: Collection[str] = DENIALS
         self._book = book
         self._credentials = f"{kod}\n{sifre}".encode()
         self._base = base
+        self._words = words
         self._booked = booked
         self._refused = refused
         self._echo = echo
@@ -70,17 +78,18 @@ class Panel:
             "pin_kontrol.php": self._check,
         }
 
-    def answer(self, script: str, params: Mapping[str, str]) -> Answer:
-        """The answer to `GET /servis/{script}`; a wrong dealer gets an empty body, a wrong script an HTML page."""
-        handler = self._scripts.get(script)
+    def answer(self, asked: Asked) -> Answer:
+        """The answer to `GET /servis/{script}`; a wrong dealer gets an empty body, all else an HTML page."""
+        script, params = asked.path.removeprefix("/servis/"), asked.query
+        handler = self._scripts.get(script) if asked.method == "GET" else None
         if handler is None:
             return WRONG_ADDRESS
         if not self._is_dealer(params):
             self._echo("refused", f"{script}: unknown dealer or password, empty answer")
             return EMPTY
-        if self.refusal and handler != self._send:
-            self._echo("refused", f"{script}: {self.refusal}")
-            return EMPTY if self.refusal == DENIED else Answer(self.refusal)
+        if self.denial and handler != self._send:
+            self._echo("refused", f"{script}: {DENIALS[self.denial]}")
+            return EMPTY if self.denial == "denied" else Answer(DENIALS[self.denial])
         return handler(params)
 
     def _is_dealer(self, params: Mapping[str, str]) -> bool:
@@ -104,9 +113,9 @@ class Panel:
         if not _is_reference(referans):
             self._echo("send", f"refused: {BAD_REFERANS}")
             return self._under_panel_fault(Answer(BAD_REFERANS))
-        order = self._book.sent(
-            referans, player, of_player(player, self._base), params.get("musteri_tel", "")
-        )
+        words = self._words.get(player) or words_of(player) or self._words.get("", "")
+        behaviour = of_words(words, self._base)
+        order = self._book.sent(referans, player, behaviour, params.get("musteri_tel", ""))
         fault = self.fault or order.behaviour.sends.at(order.requests_seen)
         is_unbooked = fault.failure in (*UNBOOKED_FAILURES, "hang")
         text = "" if is_unbooked else self._take(order, params)
@@ -116,9 +125,9 @@ class Panel:
         return spoiled(_worded(order, text), fault)
 
     def _take(self, order: Order, params: Mapping[str, str]) -> str:
-        if self.refusal:
+        if self.denial:
             self._book.refused(order)
-            return self.refusal
+            return DENIALS[self.denial]
         price = price_of(params.get("oyun", ""), params.get("kupur", ""))
         if refusal := _refusal(order, params):
             self._book.refused(order)
@@ -157,6 +166,8 @@ def _refusal(order: Order, params: Mapping[str, str]) -> str:
         return NO_KUPUR
     if not order.player.strip():
         return NO_PLAYER
+    if order.behaviour.refuse_about:
+        return _REFUSALS[order.behaviour.refuse_about]
     if order.behaviour.refuse_reason is not None:
         return f"3|{order.behaviour.refuse_reason}"
     return NO_STOCK if order.behaviour.only_dealer not in (None, params.get("kod")) else ""

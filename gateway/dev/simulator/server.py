@@ -5,6 +5,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -17,8 +18,19 @@ MAX_BODY_BYTES = 1 << 20
 #: Longest wait of `close` for the listening thread, in seconds.
 POLL_SECONDS = 0.05
 
-#: Method, path, query, body -> answer.
-Application = Callable[[str, str, Mapping[str, str], bytes], Answer]
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request that came. Names of headers are in lower case."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes
+
+
+Application = Callable[[Asked], Answer]
 
 
 class Server(ThreadingHTTPServer):
@@ -96,7 +108,8 @@ class Handler(BaseHTTPRequestHandler):
     def _answer(self, body: bytes) -> None:
         parts = urlsplit(self.path)
         query = dict(parse_qsl(parts.query, keep_blank_values=True, errors="replace"))
-        answer = self.server.application(self.command, parts.path, query, body)
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        answer = self.server.application(Asked(self.command, parts.path, query, headers, body))
         if answer.delay_seconds:
             self.server.stopping.wait(answer.delay_seconds)
         if answer.arrives is Arrives.NOTHING or self.server.stopping.is_set():

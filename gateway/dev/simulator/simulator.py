@@ -9,26 +9,38 @@ from types import FrameType, TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from gateway.dev.simulator.answers import WRONG_ADDRESS, Answer
-from gateway.dev.simulator.behaviours import parse
+from gateway.dev.simulator.answers import Answer
+from gateway.dev.simulator.behaviours import DESCRIBED_WORDS, parse
 from gateway.dev.simulator.book import Book
 from gateway.dev.simulator.callbacks import Target
-from gateway.dev.simulator.control import Control
+from gateway.dev.simulator.control import Control, Face
 from gateway.dev.simulator.courier import Courier
+from gateway.dev.simulator.courier import Target as Receiving
+from gateway.dev.simulator.described.accounts import account
+from gateway.dev.simulator.described.calling import Receiver
+from gateway.dev.simulator.described.sheet import load
+from gateway.dev.simulator.described.store import Store
 from gateway.dev.simulator.echo import Echo, Printer
 from gateway.dev.simulator.fulfilment import Fulfilment
 from gateway.dev.simulator.panel import Panel
-from gateway.dev.simulator.server import Server
+from gateway.dev.simulator.server import Asked, Server
 from gateway.dev.simulator.timers import Timers
 
 #: Default dealer code and password.
 KOD, SIFRE = "sandbox", "sandbox"
+#: Enough for any test, in TRY and in orders.
+MANY = Decimal(100_000)
+#: The protocol that is code.
+ZNET = "znet"
 #: Default port on the command line.
 PORT = 8900
 
 
 class Simulator:
-    """A znet dealer panel that answers, settles and calls back.
+    """A provider that answers, settles and calls back: a znet dealer panel, or with `protocol` any that has a sheet.
+
+    Of a sheet's protocol the account is that of its sample exchanges, with `credentials` in the place of some; its
+    callbacks have no style, and `callback_secret` is what they are signed with, or the token in their address.
 
     `callback_secret` is the `whsec_…` secret of `standard-webhooks`, or the token of the znet styles: it replaces
     `{token}` in `callback_url` or is added to its path. `default_behaviour` takes words of the table; the words of a
@@ -41,6 +53,8 @@ class Simulator:
         host: str = "127.0.0.1",
         port: int = 0,
         *,
+        protocol: str = ZNET,
+        credentials: Mapping[str, str] | None = None,
         kod: str = KOD,
         sifre: str = SIFRE,
         callback_url: str | None = None,
@@ -49,7 +63,7 @@ class Simulator:
         settle_after_seconds: float = 2.0,
         answer_delay_seconds: float = 0.0,
         default_behaviour: str = "callback",
-        balance: Decimal = Decimal(100000),
+        balance: Decimal | None = None,
         echo: Printer | None = print,
         zone: tzinfo | None = None,
     ) -> None:
@@ -58,19 +72,33 @@ class Simulator:
         self._answer_delay_seconds = answer_delay_seconds
         self._server: Server | None = None
         self._timers = Timers()
-        self.book = Book(balance)
+        is_described = protocol != ZNET
+        self.book = Book(_opening(protocol) if balance is None else balance)
         self._courier = Courier(self.book, self._timers, self._echo)
-        fulfilment = Fulfilment(self.book, self._timers, self._courier, settle_after_seconds, self._echo)
-        self._panel = Panel(
-            self.book,
-            kod=kod,
-            sifre=sifre,
-            base=parse(default_behaviour),
-            booked=fulfilment.booked,
-            refused=fulfilment.refused,
-            echo=self._echo,
+        self._protocol = protocol
+        if is_described and load(protocol).at_once:
+            settle_after_seconds = 0.0
+        fulfilment = Fulfilment(
+            self.book, self._timers, self._courier, settle_after_seconds, self._echo, in_full=is_described
         )
-        self.control = Control(self.book, self._panel, fulfilment, self._timers, self._courier, self._echo)
+        #: What the next orders of a player do, where its id cannot say it.
+        self.words: dict[str, str] = {}
+        shared: dict[str, Any] = {
+            "base": parse(default_behaviour, known=DESCRIBED_WORDS if is_described else None),
+            "words": self.words,
+            "booked": fulfilment.booked,
+            "refused": fulfilment.refused,
+            "echo": self._echo,
+        }
+        self.face: Face
+        if is_described:
+            known = {**account(protocol), **(credentials or {})}
+            self.face = Store(protocol, self.book, credentials=known, **shared)
+        else:
+            self.face = Panel(self.book, kod=kod, sifre=sifre, **shared)
+        self.control = Control(
+            self.book, self.face, self.words, fulfilment, self._timers, self._courier, self._echo
+        )
         self.call_back_to(callback_url, callback_secret, callback_style)
 
     @property
@@ -82,8 +110,11 @@ class Simulator:
     def call_back_to(
         self, url: str | None, secret: str | None = None, style: str = "standard-webhooks"
     ) -> None:
-        """Send callbacks to this URL from now on; None sends none."""
-        self._courier.target = Target(url, style, secret) if url else None
+        """Send callbacks to this URL from now on; None sends none, but to the addresses that orders themselves name."""
+        if isinstance(self.face, Store):
+            self._courier.target = Receiver(self.face, url or "", secret or "")
+        else:
+            self._courier.target = Target(url, style, secret) if url else None
 
     def is_quiet(self) -> bool:
         """Whether nothing is planned, and no callback waits or is under way."""
@@ -96,7 +127,9 @@ class Simulator:
         self._timers.start()
         self._courier.start()
         self._server.start()
-        self._echo("ready", f"znet panel on {self.url}, callbacks to {_shown(self._courier.target)}")
+        self._echo(
+            "ready", f"{self._protocol} provider on {self.url}, callbacks to {_shown(self._courier.target)}"
+        )
         return self
 
     def stop(self) -> None:
@@ -116,14 +149,10 @@ class Simulator:
     ) -> None:
         self.stop()
 
-    def _answer(self, method: str, path: str, query: Mapping[str, str], body: bytes) -> Answer:
-        if path.startswith("/sim/"):
-            return self.control.answer(method, path.removeprefix("/sim/"), query, body)
-        if method == "GET" and path.startswith("/servis/"):
-            return self._panel.answer(path.removeprefix("/servis/"), query).delayed(
-                self._answer_delay_seconds
-            )
-        return WRONG_ADDRESS
+    def _answer(self, asked: Asked) -> Answer:
+        if asked.path.startswith("/sim/"):
+            return self.control.answer(asked)
+        return self.face.answer(asked).delayed(self._answer_delay_seconds)
 
 
 def serve(host: str = "127.0.0.1", port: int = PORT, **options: Any) -> None:
@@ -142,9 +171,14 @@ def serve(host: str = "127.0.0.1", port: int = PORT, **options: Any) -> None:
             signal.signal(number, handler)
 
 
-def _shown(target: Target | None) -> str:
+def _opening(protocol: str) -> Decimal:
+    """The balance to begin with, if none is given; of a sheet's protocol it is enough for as many orders."""
+    return MANY if protocol == ZNET else MANY * load(protocol).price
+
+
+def _shown(target: Receiving | None) -> str:
     """The receiver of callbacks, without the part of its URL that may be a token."""
-    if target is None:
+    if target is None or not target.url:
         return "no receiver"
     parts = urlsplit(target.url)
     return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''} ({target.style})"

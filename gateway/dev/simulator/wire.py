@@ -23,6 +23,12 @@ class Request:
     body: bytes | None
     #: The request target byte by byte, in place of that of `url`: blanks and 8-bit bytes are not encoded.
     raw_target: bytes | None = None
+    #: What the answer must say, besides a status of success.
+    wanted: str = ""
+
+
+#: In place of the status of a callback that was answered, but not with what its sender waits for.
+NOT_ACKNOWLEDGED = "not acknowledged"
 
 
 def send(session: requests.Session, request: Request) -> int | str:
@@ -33,7 +39,7 @@ def send(session: requests.Session, request: Request) -> int | str:
         return type(error).__name__
 
 
-def _send(session: requests.Session, request: Request) -> int:
+def _send(session: requests.Session, request: Request) -> int | str:
     with session.request(
         request.method,
         request.url,
@@ -42,7 +48,14 @@ def _send(session: requests.Session, request: Request) -> int:
         timeout=(CONNECT_SECONDS, ANSWER_SECONDS),
         allow_redirects=False,
     ) as response:
+        if response.ok and not _says(response.text, request.wanted):
+            return NOT_ACKNOWLEDGED
         return response.status_code
+
+
+def _says(text: str, wanted: str) -> bool:
+    """Whether an answer says what is wanted, whatever blanks stand in it."""
+    return not wanted or "".join(text.split()) == "".join(wanted.split())
 
 
 def _send_raw(request: Request) -> int:

@@ -20,7 +20,8 @@ from gateway import inputs, log, outbound, serving, strict_json
 from gateway import settings as gateway_settings
 from gateway.callbacks import allow_list, forms, reading
 from gateway.callbacks.reading import Unreadable
-from gateway.callbacks.verifiers import VERIFIERS, CallbackRequest
+from gateway.callbacks.requests import CallbackRequest
+from gateway.callbacks.verifiers import VERIFIERS
 from gateway.clients import Client, Crowd
 from gateway.commands import durations, options, printing, stock
 from gateway.providers import adapter_for, players
@@ -32,6 +33,7 @@ from gateway.web import addresses, orders, schemas
 from gateway.web.errors import Problem
 from models import code_lines, codes, masking, texts
 from models.code_lines import InvalidLine
+from models.outcome import Outcome
 from models.provider import CallbackFormat, Provider
 from tests import factories
 from tests.acceptance.fuzz.running import Parser
@@ -88,10 +90,18 @@ class _Answering(outbound.Client):
         return outbound.Response(200, {}, self.answer)
 
 
+def _check(panel: Any) -> Outcome:
+    learned: Outcome | ProviderError
+    [learned] = panel.check([TASK])
+    if isinstance(learned, ProviderError):
+        raise learned
+    return learned
+
+
 def _of_providers() -> Iterator[Parser]:
     calls: dict[str, tuple[Callable[[Any], Any], Sequence[bytes], int]] = {
         "send": (lambda panel: panel.send(TASK), ANSWERS, SEND_BYTES),
-        "check": (lambda panel: panel.check(TASK), ANSWERS, CHECK_BYTES),
+        "check": (_check, ANSWERS, CHECK_BYTES),
         "balance": (lambda panel: panel.balance(), ANSWERS, BALANCE_BYTES),
         "catalogue": (lambda panel: panel.catalogue(), CATALOGUES, CATALOGUE_BYTES),
     }

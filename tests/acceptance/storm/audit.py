@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
+from models.outcome import ACCOUNT_MARK
 from models.status import RANKS
 from tests import factories
 from tests.acceptance.storm.books import BY_HAND, FINAL, Books, Case, Event, was_delivered
 from tests.acceptance.storm.plan import Plan
+from tests.acceptance.storm.spoken import OF_CODE, Spoken
 from tests.acceptance.storm.stage import BACKUP
 
 #: What may not happen to any order.
@@ -24,6 +26,8 @@ CONFLICT_HIDDEN = "conflict not shown"
 WRONG_ATTENTION = "wrong attention"
 REROUTED = "rerouted without a refusal"
 EXPIRED_UNASKED = "expired without a last check"
+BOUGHT_TWICE = "bought twice"
+ASKED_AFTER_END = "asked after its end, where asking buys"
 CALLBACK_REFUSED = "callback not understood"
 CALLBACK_LOST = "callback not on the timeline"
 WRONG_REFERENCE = "reference not of 15 digits"
@@ -33,6 +37,7 @@ TOLD_UNTRUE = "told what was not committed"
 OFFENCES = (
     LOST,
     SENT_TWICE,
+    BOUGHT_TWICE,
     PLACED_TWICE,
     WRONG_STATE,
     BROKEN_TIMELINE,
@@ -40,6 +45,7 @@ OFFENCES = (
     WRONG_ATTENTION,
     REROUTED,
     EXPIRED_UNASKED,
+    ASKED_AFTER_END,
     CALLBACK_REFUSED,
     CALLBACK_LOST,
     WRONG_REFERENCE,
@@ -47,6 +53,8 @@ OFFENCES = (
     TOLD_OUT_OF_ORDER,
     TOLD_UNTRUE,
 )
+#: Seconds between the claim of a call and its arrival, at most, while the database or the machine stands still.
+UNDER_WAY_SECONDS = 10.0
 REFERENCE = re.compile(r"[1-9][0-9]{14}")
 
 
@@ -67,6 +75,7 @@ class Audit:
     took_seconds: float
     #: Of each process, before and after.
     memory_mib: tuple[dict[str, int], dict[str, int]]
+    spoken: Spoken = OF_CODE
 
     @cached_property
     def offences(self) -> dict[str, list[str]]:
@@ -110,6 +119,14 @@ class Audit:
         """How many orders completed after they had failed by timeout."""
         return sum(bool(case.row["late"]) for case in self.books.cases.values())
 
+    def bought(self) -> int:
+        """How many purchases the providers of a described protocol have booked."""
+        return sum(each.times_booked for case in self.books.cases.values() for each in case.purchases)
+
+    def left_to_person(self) -> int:
+        """How many orders are open, and no provider can be asked about them."""
+        return sum(case.is_left_to_person for case in self.books.cases.values())
+
     def delays_seconds(self) -> list[tuple[float, str]]:
         """From the provider's decision to ours, with the order's id; shortest first."""
         return sorted(
@@ -126,9 +143,11 @@ class Audit:
 def offences_of(case: Case, books: Books) -> Iterator[str]:
     """What does not hold of one order."""
     holds = {
-        LOST: case.status in FINAL,
+        LOST: case.status in FINAL or case.is_left_to_person,
         WRONG_STATE: case.status not in FINAL or _ends_right(case),
         SENT_TWICE: not _sent_twice(case),
+        BOUGHT_TWICE: sum(each.times_booked for each in case.purchases) <= 1,
+        ASKED_AFTER_END: not _asked_after_end(case),
         BROKEN_TIMELINE: _timeline_holds(case),
         CONFLICT_HIDDEN: case.shows_conflict() or not case.must_conflict() or bool(case.decision),
         WRONG_ATTENTION: _attention_is_right(case),
@@ -185,15 +204,44 @@ def _sent_twice(case: Case) -> bool:
 
     A provider that delivers what it had refused has not been sent anything twice.
     """
+    if case.spoken.traits.ask_buys:
+        return False  # asking is sending: what counts is what was bought
     claims = [
         event for event in case.events if event.source == "dispatch" and "sending" in (event.message or "")
     ]
-    firsts = sum(event.before == "not_sent" for event in claims)
+    put_off = sum(map(_is_put_off, case.events))
+    firsts = sum(event.before == "not_sent" for event in claims) - put_off
+    # One that was put off may have ended by a person's word before its next send.
+    is_sent_once = firsts == 1 or (firsts == 0 and put_off > 0)
     taken = [entry for entry in case.entries.values() if entry.booked_at and not entry.relented]
     taken_at = min((entry.booked_at for entry in taken if entry.booked_at), default=math.inf)
     after_booking = any(at > taken_at for entry in case.entries.values() for at in entry.sent_at)
     requests = sum(entry.requests_seen for entry in case.entries.values())
-    return len(taken) > 1 or after_booking or (requests > 0 and firsts != 1) or requests > len(claims)
+    if not case.spoken.traits.can_always_ask and _sent_blindly(case):
+        return True
+    return len(taken) > 1 or after_booking or (requests > 0 and not is_sent_once) or requests > len(claims)
+
+
+def _is_put_off(event: Event) -> bool:
+    """Its provider does not take it now, and has not booked it: it waits to be sent as if for the first time."""
+    return event.source == "dispatch" and (event.before, event.after) == ("pending", "not_sent")
+
+
+def _sent_blindly(case: Case) -> bool:
+    """Sent once more though the answer to a send was lost, of which no provider can be asked."""
+    unclear = [
+        each.requests_seen - each.times_refused - each.behaviour.sends.failures.count("notnow")
+        for each in case.purchases
+    ]
+    return sum(max(0, count) for count in unclear) > 1
+
+
+def _asked_after_end(case: Case) -> bool:
+    """Its provider, where asking buys, was asked after it was final here."""
+    if not case.spoken.traits.ask_buys or case.status not in FINAL or case.last_move is None:
+        return False
+    ended_at = next(event.at.timestamp() for event in case.events if event.moves and event.after in FINAL)
+    return any(at > ended_at + UNDER_WAY_SECONDS for each in case.purchases for at in each.sent_at)
 
 
 def _rerouted_without_refusal(case: Case) -> bool:
@@ -206,21 +254,32 @@ def _rerouted_without_refusal(case: Case) -> bool:
 
 
 def _refused(case: Case, name: str) -> bool:
+    refusals = (f"{name} refused: ", f"{name} {ACCOUNT_MARK}: ")
+    if case.spoken.is_described and any((e.message or "").startswith(refusals) for e in case.events):
+        return True  # one who denies our account has no entry of the order
     return name in case.entries and case.entries[name].times_refused > 0
 
 
 def _never_had(case: Case, name: str) -> bool:
-    """The provider's book does not know the order, and the timeline says what kept it from there."""
+    """The provider's book does not know the order, and the timeline says what kept it from there.
+
+    Or it was sent the order, and each time did not take it just then.
+    """
     why = tuple(
         f"{name} {words}" for words in ("is down: ", "is paused by ", "was not reached: ", "has no balance")
     )
-    return name not in case.entries and any((event.message or "").startswith(why) for event in case.events)
+    put_off = sum(
+        _is_put_off(event) and (event.message or "").startswith(f"{name} does not take it now: ")
+        for event in case.events
+    )
+    came = case.entries[name].requests_seen if name in case.entries else 0
+    return came <= put_off and any((event.message or "").startswith(why) for event in case.events)
 
 
 def _expired_unasked(case: Case, books: Books) -> bool:
     """It timed out, and its provider's book has no check after its time was up, though the provider was there."""
     expiries = [event.at.timestamp() for event in case.events if event.moves and event.source == "sweep"]
-    if not expiries:
+    if not expiries or case.spoken.traits.ask_buys:
         return False
     sent_at = case.row["sentAt"] or case.row["claimedAt"]
     if sent_at is None:
@@ -290,7 +349,12 @@ def _timeline_holds(case: Case) -> bool:
     if not moves or moves[0].before is not None or moves[-1].after != case.status:
         return False
     return all(
-        one.after == other.before and (_may_follow(other.before, other.after) or other.source == "operator")
+        one.after == other.before
+        and (
+            _may_follow(other.before, other.after)
+            or other.source == "operator"
+            or (case.spoken.is_described and _is_put_off(other))
+        )
         for one, other in pairwise(moves)
     )
 

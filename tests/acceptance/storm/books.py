@@ -12,11 +12,13 @@ import psycopg2.extras
 
 from gateway.dev.simulator import Order, State
 from gateway.dev.simulator.book import Book
+from gateway.providers.base import Traces
 from models import claims, codes
 from models.codes import Code
 from models.status import Attention, FailureReason
 from tests.acceptance.storm.plan import CODE, TOP_UP
 from tests.acceptance.storm.receivers import Heard
+from tests.acceptance.storm.spoken import OF_CODE, TOP_UPS, Spoken
 from tests.acceptance.storm.stage import PACE, Stage
 
 FINAL = ("completed", "failed", "reversed")
@@ -91,6 +93,9 @@ class Case:
     #: What the storefront was to be told, oldest first, and what it has heard, as it came.
     outbox: list[Notification] = field(default_factory=list)
     heard: list[Heard] = field(default_factory=list)
+    #: What its providers speak; where that has no references of ours, each send is a purchase of its own.
+    spoken: Spoken = OF_CODE
+    purchases: tuple[Order, ...] = ()
 
     @property
     def present(self) -> Order | None:
@@ -105,6 +110,15 @@ class Case:
     @property
     def status(self) -> str:
         return str(self.row["externalStatus"])
+
+    @property
+    def is_left_to_person(self) -> bool:
+        """Whether it is open, and its provider cannot be asked what became of it."""
+        traits, row = self.spoken.traits, self.row
+        if traits.can_always_ask or self.status in FINAL or row["nextCheckAt"] is not None:
+            return False
+        is_lost = row["externalOrderId"] is None or traits.traces is Traces.NOTHING
+        return is_lost and row["attention"] in (Attention.CANNOT_ASK, Attention.CONFLICT)
 
     @property
     def last_move(self) -> Event | None:
@@ -167,6 +181,8 @@ class Case:
         if entry.state is State.REVERSED:
             return self._reversed(entry)
         reasons = FAILURES if entry.state is State.FAILED else REFUSALS
+        if self.spoken.is_described:
+            reasons = (*REFUSALS, FailureReason.CUSTOMER)
         is_failed = entry.state is State.FAILED or entry.times_refused
         return {Ending("failed", reason) for reason in reasons} if is_failed else set()
 
@@ -177,6 +193,8 @@ class Case:
             return Attention.CONFLICT
         if self.status == "reversed" and any(event.moves for event in since):
             return Attention.REVERSED
+        if self.is_left_to_person:
+            return Attention.CANNOT_ASK
         lacks_code = self.status == "completed" and not self.ending().codes
         was_asked = not self.attended_at or any(NO_CODE_CAME in (event.message or "") for event in since)
         return Attention.NO_CODE if lacks_code and self.must_have_code and was_asked else None
@@ -218,7 +236,8 @@ class Case:
             self.row["failureReason"] == FailureReason.TIMEOUT and not deciding and self.is_completed_there()
         )
         untold = any(each.state == "waiting" for each in self.outbox)
-        return self.status not in FINAL or self.row["nextCheckAt"] is not None or deciding or late or untold
+        waits = self.status not in FINAL and not self.is_left_to_person
+        return waits or self.row["nextCheckAt"] is not None or deciding or late or untold
 
     def is_completed_there(self) -> bool:
         """Whether the provider that has it has delivered."""
@@ -226,6 +245,8 @@ class Case:
 
     def _completed(self, entry: Order) -> set[Ending]:
         told = tuple(code.code for code in entry.codes) or tuple(filter(None, [entry.pin]))
+        if self.spoken.name in TOP_UPS:
+            return {Ending("completed")}
         whole = Ending("completed", None, told, sum(bool(code.serial) for code in entry.codes))
         return {whole, Ending("completed")} if self._asked_in_vain(entry) else {whole}
 
@@ -316,17 +337,31 @@ def read(stage: Stage) -> Books:
         for row in cursor.fetchall():
             outbox[row.pop("key")].append(Notification(*row.values()))
     heard = stage.receivers.of_orders()
-    cases = {
-        row["key"]: Case(
-            row,
-            _entries(providers, row),
-            timelines[row["key"]],
-            outbox[row["key"]],
-            heard.get(row["key"], []),
-        )
-        for row in rows
-    }
+    players = {name: _by_player(book) for name, book in providers.items()}
+    cases: dict[str, Case] = {}
+    for row in rows:
+        key = row["key"]
+        bought: tuple[Order, ...] = ()
+        if stage.spoken.is_described:
+            found = {name: book.get(row["userIdentifier"], []) for name, book in players.items()}
+            bought = tuple(order for orders in found.values() for order in orders)
+            entries = {name: max(orders, key=_counts) for name, orders in found.items() if orders}
+        else:
+            entries = _entries(providers, row)
+        cases[key] = Case(row, entries, timelines[key], outbox[key], heard.get(key, []), stage.spoken, bought)
     return Books(cases, stage.order_timeout_seconds, tuple(stage.unanswered))
+
+
+def _by_player(book: Book) -> dict[str, list[Order]]:
+    found: dict[str, list[Order]] = defaultdict(list)
+    for order in book.orders():
+        found[order.player].append(order)
+    return found
+
+
+def _counts(order: Order) -> tuple[int, float]:
+    """Of several sends of one order the one that was booked counts, or the last."""
+    return order.times_booked, order.sent_at[-1]
 
 
 def _entries(providers: Mapping[str, Book], row: dict[str, Any]) -> dict[str, Order]:

@@ -19,7 +19,7 @@ from models.status import Attention
 from tests.acceptance import disk
 from tests.acceptance.storm.books import BY_HAND
 from tests.acceptance.storm.receivers import COUNT, HANGING, WAYS
-from tests.acceptance.storm.stage import BALANCE, PACE, RESTART_SECONDS, Stage
+from tests.acceptance.storm.stage import PACE, RESTART_SECONDS, Stage
 from tests.acceptance.system import free_port, web_answers
 from tests.factories import SANDBOX
 
@@ -44,6 +44,7 @@ DECISIONS: dict[str, tuple[dict[str, Any] | None, ...]] = {
     Attention.CONFLICT: ({"accept": True}, {"accept": True}, {}, None),
     Attention.REVERSED: ({}, {"externalStatus": "completed"}, None),
     Attention.NO_CODE: ({"externalStatus": "completed", "pinCode": f"{BY_HAND}-1"}, {}, None),
+    Attention.CANNOT_ASK: (None, None, None, {}, {"externalStatus": "failed"}),
 }
 #: And of one that is still open; of how many.
 ENDS: tuple[dict[str, Any], ...] = (
@@ -218,7 +219,7 @@ def _provider_flapping(stage: Stage, chance: float) -> Script:
 def _account_refused(stage: Stage, chance: float) -> Script:
     """Our rights or our password do not count any more; the gateway pauses the provider, and finds its return."""
     began = time.time()
-    stage.simulator.control.set_fault(_pick(["denied", "password"], chance))
+    stage.simulator.control.set_fault(_pick(stage.spoken.denials, chance))
     yield 4 + 2 * chance
     stage.simulator.control.set_fault(None)
     stage.unanswered.append((began, time.time()))
@@ -228,9 +229,10 @@ def _account_refused(stage: Stage, chance: float) -> Script:
 def _balance_used_up(stage: Stage, chance: float) -> Script:
     """Then a deposit."""
     book = stage.simulator.book
+    before = book.balance
     book.set_balance(Decimal(0))
     yield 4 + 2 * chance
-    book.set_balance(BALANCE)
+    book.set_balance(before)
     yield PROBED_SECONDS
 
 

@@ -1,7 +1,7 @@
 """What a storm consists of, all of it from one seed: which orders, when, and what breaks at which moment. Pure."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.dev.simulator.behaviours import WAYS
@@ -97,13 +97,19 @@ class PlannedOrder:
 
     number: int
     at_seconds: float
+    #: What the simulator does; after a bar, what the second provider does.
     words: str
     product: str = GAME
 
     @property
     def user(self) -> str:
         """The player id, by which the simulator knows what to do."""
-        return f"player{self.number}+{self.words}"
+        return f"player{self.number}+{self.words.partition('|')[0]}"
+
+    @property
+    def words_of_backup(self) -> str:
+        """What the second provider does, where it does something else."""
+        return self.words.partition("|")[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,13 +139,14 @@ def make(
     kinds: Sequence[str],
     fault_every_seconds: float,
     order_timeout_seconds: float | None,
+    behaviours: Mapping[str, Mapping[str, int]] = BEHAVIOURS,
 ) -> Plan:
     """A storm of `seconds`. Without `order_timeout_seconds` none of its orders waits for the timeout."""
     dice = random.Random(seed)
     shares = {
-        (product, words): share for product in BEHAVIOURS for words, share in BEHAVIOURS[product].items()
+        (product, words): share for product in behaviours for words, share in behaviours[product].items()
     }
-    if order_timeout_seconds is not None:
+    if order_timeout_seconds is not None and behaviours is BEHAVIOURS:
         shares |= {(GAME, "never"): 2, (GAME, f"after={order_timeout_seconds + LATE_SECONDS:g}"): 2}
     placed = [
         PlannedOrder(number, seconds * number / orders, words, product)

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from tests.acceptance import disk
 from tests.acceptance.storm import plan
 from tests.acceptance.storm.receivers import SECRET as SECRET_OF_RECEIVERS
 from tests.acceptance.storm.receivers import Receivers
+from tests.acceptance.storm.spoken import OF_CODE, Spoken
 from tests.acceptance.system import BIN, SCHEDULER, SECRET, WEB, WORKER, System, free_port, with_sitecustomize
 
 CLOCK = Path(__file__).parent / "clock"
@@ -47,6 +48,9 @@ PACE = {
     "CALLBACK_TRUST": "5",
     "LOG_LEVEL": "warning",
 }
+#: Where asking may buy, no question begins while another may be under way: for as long as a call can take, and 5
+#: seconds more. An order must be asked about some times before it fails, as it is in a day; a call is slow for 4.
+PACE_WHERE_ASKING_BUYS = {"CALL_TIMEOUT": "6"}
 
 
 class Stage:
@@ -60,7 +64,12 @@ class Stage:
         providers: Mapping[str, Simulator],
         receivers: Receivers,
         order_timeout_seconds: float,
+        spoken: Spoken = OF_CODE,
+        secrets: Mapping[str, str] | None = None,
     ) -> None:
+        self.spoken = spoken
+        #: Of the callbacks of each provider that speaks a described protocol.
+        self._secrets = secrets or {}
         self.receivers = receivers
         self.postgres, self.valkey, self.system = postgres, valkey, system
         self.simulator, self.providers = system.simulator, providers
@@ -140,6 +149,7 @@ class Stage:
         """Have the providers call the web back."""
         for name, simulator in self.providers.items():
             secret, style = (PHP_TOKEN, "znet-get") if name == PHP else (SECRET, "standard-webhooks")
+            secret = self._secrets.get(name, secret)
             simulator.call_back_to(f"{self.system.url}/callbacks/{name}", secret, style)
 
     def is_quiet(self) -> bool:
@@ -176,16 +186,18 @@ class Stage:
 
 
 @contextmanager
-def built(directory: Path, *, order_timeout_seconds: float, **env: str) -> Iterator[Stage]:
-    """A stage with everything running; its data and logs are in `directory`, and nothing of it outlives the block."""
+def built(
+    directory: Path, *, order_timeout_seconds: float, spoken: Spoken = OF_CODE, **env: str
+) -> Iterator[Stage]:
+    """A stage with everything running; its data and logs are in `directory`, and nothing of it outlives the block.
+
+    Its providers speak `spoken`.
+    """
     (logs := directory / "logs").mkdir(parents=True)
-    credentials = {name: factories.CREDENTIALS[name] for name in ("kod", "sifre")}
     with (
         servers.postgres(directory / "postgres") as postgres,
         EmbeddedValkey(directory / "valkey", durable=False) as valkey,
-        _simulator(**credentials) as simulator,
-        _simulator(**credentials | {"kod": BACKUP}) as backup,
-        _simulator(**credentials | {"kod": PHP}) as php,
+        ExitStack() as stack,
         Receivers() as receivers,
     ):
         migrate(postgres.url, echo=lambda line: None)
@@ -196,17 +208,48 @@ def built(directory: Path, *, order_timeout_seconds: float, **env: str) -> Itera
             "NOTIFY_SECRET": SECRET_OF_RECEIVERS,
             "NOTIFY_ALLOW_PRIVATE": "1",
         }
-        system = System(postgres.url, valkey.url, logs, simulator, **PACE, **timeout, **told, **env)
-        system.add_second_provider(BACKUP, backup.url, kod=BACKUP)
-        _add_routes(postgres.url, php.url)
-        providers = {factories.SANDBOX: simulator, BACKUP: backup, PHP: php}
-        stage = Stage(postgres, valkey, system, providers, receivers, order_timeout_seconds)
+        providers = {name: stack.enter_context(simulator) for name, simulator in _simulators(spoken).items()}
+        system = System(
+            postgres.url,
+            valkey.url,
+            logs,
+            providers[factories.SANDBOX],
+            **PACE,
+            **(PACE_WHERE_ASKING_BUYS if spoken.traits.ask_buys else {}),
+            **timeout,
+            **told,
+            **env,
+        )
+        secrets = _add_providers(system, spoken, providers)
+        stage = Stage(postgres, valkey, system, providers, receivers, order_timeout_seconds, spoken, secrets)
         try:
             stage.call_back()
             stage.raise_curtain()
             yield stage
         finally:
             stage.system.close()
+
+
+def _simulators(spoken: Spoken) -> dict[str, Simulator]:
+    """By the ids of their providers."""
+    if spoken.is_described:
+        return {name: spoken.simulator(port=free_port()) for name in (factories.SANDBOX, BACKUP)}
+    credentials = {name: factories.CREDENTIALS[name] for name in ("kod", "sifre")}
+    return {
+        factories.SANDBOX: _simulator(**credentials),
+        BACKUP: _simulator(**credentials | {"kod": BACKUP}),
+        PHP: _simulator(**credentials | {"kod": PHP}),
+    }
+
+
+def _add_providers(system: System, spoken: Spoken, providers: Mapping[str, Simulator]) -> dict[str, str]:
+    """Add the providers; the secrets of the callbacks of those that speak a described protocol."""
+    if spoken.is_described:
+        with factories.bound(system.database_url, pool_size=2):
+            return {name: spoken.add(name, simulator.url) for name, simulator in providers.items()}
+    system.add_second_provider(BACKUP, providers[BACKUP].url, kod=BACKUP)
+    _add_routes(system.database_url, providers[PHP].url)
+    return {}
 
 
 def _add_routes(database_url: str, php_url: str) -> None:

@@ -9,7 +9,7 @@ import psycopg2
 from tests.acceptance.storm import books
 from tests.acceptance.storm.audit import Audit
 from tests.acceptance.storm.plan import Plan
-from tests.acceptance.storm.stage import Stage
+from tests.acceptance.storm.stage import BACKUP, Stage
 from tests.acceptance.storm.storefront import Storefront
 from tests.acceptance.storm.weather import Weather
 
@@ -34,6 +34,9 @@ class Storm:
             Every(seconds) for seconds in (SWEEP_SECONDS, PROGRESS_SECONDS, 1.0)
         )
         self._began = time.monotonic()
+        for order in plan.orders:
+            if order.words_of_backup:
+                stage.providers[BACKUP].words[order.user] = order.words_of_backup
 
     def run(self, drain_seconds: float) -> Audit:
         """The storm, up to `drain_seconds` of calm in which everything must settle, and the audit."""
@@ -60,6 +63,7 @@ class Storm:
             stormed_seconds=stormed_seconds,
             took_seconds=self._seconds(),
             memory_mib=(memory, self._stage.memory_mib()),
+            spoken=self._stage.spoken,
         )
 
     def _is_over(self) -> bool:

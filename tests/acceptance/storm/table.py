@@ -1,6 +1,6 @@
 """The one table that a storm ends with, and the timelines of the orders that it caught."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from tests.acceptance.storm.audit import Audit
 from tests.acceptance.storm.books import Case
@@ -11,15 +11,33 @@ SHOWN = 5
 MOST = 0.99
 
 
-def table(audit: Audit) -> str:
-    """What happened, in lines of a name and a figure."""
-    lines = list(_lines(audit))
-    width = max(len(name) for name, _ in lines)
-    rule = "-" * (width + 30)
-    return "\n".join([rule, *(f"{name:<{width}}  {figure}" for name, figure in lines), rule])
+def table(*audits: Audit) -> str:
+    """What happened, in lines of a name and a figure; with several storms a figure for each."""
+    columns = [dict(_lines(audit)) for audit in audits]
+    lines = [[name, *(column.get(name, "-") for column in columns)] for name in _names(columns)]
+    widths = [max(map(len, texts)) for texts in zip(*lines, strict=True)]
+    rule = "-" * (sum(widths) + 2 * len(widths))
+    texts = [
+        "  ".join(f"{text:<{width}}" for text, width in zip(line, widths, strict=True)) for line in lines
+    ]
+    return "\n".join([rule, *(text.rstrip() for text in texts), rule])
+
+
+def _names(columns: Sequence[Mapping[str, str]]) -> list[str]:
+    """Of all lines: one that only some columns have stands behind the line that it stands behind there."""
+    names: list[str] = []
+    for column in columns:
+        place = 0
+        for name in column:
+            if name not in names:
+                names.insert(place, name)
+            place = names.index(name) + 1
+    return names
 
 
 def _lines(audit: Audit) -> Iterator[tuple[str, str]]:
+    if audit.spoken.is_described:
+        yield "what the providers speak", audit.spoken.name
     yield "seed", f"{audit.plan.seed}"
     yield "storm, with the calm after it", f"{audit.stormed_seconds:.0f} s, {audit.took_seconds:.0f} s"
     yield "orders planned", f"{len(audit.plan.orders)}"
@@ -31,6 +49,9 @@ def _lines(audit: Audit) -> Iterator[tuple[str, str]]:
     yield "final by the answer to the send", f"{sources['dispatch']}"
     yield "final by a person's decision", f"{sources['operator']}"
     yield "completed late, after the timeout", f"{audit.late()}"
+    if audit.spoken.is_described:
+        yield "bought, by the providers' books", f"{audit.bought()}"
+        yield "left to a person, since nothing can be asked", f"{audit.left_to_person()}"
     for name, orders in audit.offences.items():
         yield name, f"{len(orders)}"
     taken, failed = audit.told()

@@ -16,18 +16,21 @@ import typer.main
 
 from gateway import log
 from gateway.callbacks import reading
-from gateway.callbacks.verifiers import VERIFIERS, CallbackRequest, Instructions, Verifier
+from gateway.callbacks.requests import CallbackRequest
+from gateway.callbacks.verifiers import VERIFIERS, Instructions, Verifier, verifier
 from gateway.commands import providers as command
 from gateway.signatures import BadSignature
-from models.provider import CALLBACK_SECRET, Provider
+from models.provider import CALLBACK_SECRET, CallbackFormat, Provider
 
 URL = "https://gateway.example"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 BODY = json.dumps({"provider_referans": "1", "status": "completed"}).encode()
+#: A protocol with a scheme of its own.
+PROTOCOL = "digiflazz"
 #: Each kind with each of its examples.
 EXAMPLES = [
     pytest.param(kind, example, id=f"{kind.name} {example}".strip())
-    for kind in VERIFIERS.values()
+    for kind in (verifier(name, PROTOCOL) for name in VERIFIERS)
     for example in kind.examples
 ]
 CALLING_BACK = [each for each in EXAMPLES if each.values[0].name != "none"]
@@ -45,7 +48,13 @@ def provider_of(kind: Verifier, example: str) -> Provider:
     credentials = dict.fromkeys(kind.credentials, "panel") | {CALLBACK_SECRET: kind.new_secret()}
     options = kind.read_options(options_of(example))
     return Provider(
-        "panel", "znet", "https://panel.example", kind.name, credentials, callback_options=options
+        "panel",
+        PROTOCOL,
+        "https://panel.example",
+        kind.name,
+        credentials,
+        callback_options=options,
+        callback_format=CallbackFormat.NEUTRAL,
     )
 
 

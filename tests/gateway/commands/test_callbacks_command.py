@@ -138,7 +138,7 @@ class Mended(Znet):
     STATES: ClassVar[dict[str, ExternalStatus]] = {"9": ExternalStatus.COMPLETED}
 
     @staticmethod
-    def read_callback(fields: Any) -> Outcome:
+    def read_callback(fields: Any, text: str = "") -> Outcome:
         if fields.get("durum") in Mended.STATES:
             return Outcome(
                 Mended.STATES[fields["durum"]],
@@ -552,12 +552,20 @@ def test_what_to_replay_must_be_said(cli: Run, arguments: tuple[str, ...]) -> No
 # --- send
 
 
-@pytest.fixture
-def web(gateway: Gateway, database_url: str, redis_url: str, tmp_path: Path) -> Iterator[str]:
-    """The address of gunicorn, as the Procfile starts it."""
-    port = free_port(seed=str(tmp_path))
-    given = {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "PORT": str(port), "ENCRYPTION_KEYS": KEY}
-    with (tmp_path / "web.log").open("ab") as log:
+@pytest.fixture(scope="module")
+def web(
+    shared_database_url: str, _redis_database: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """The address of gunicorn, as the Procfile starts it: once, so that what a test changes has a name of its own."""
+    path = tmp_path_factory.mktemp("web")
+    port = free_port(seed=str(path))
+    given = {
+        "DATABASE_URL": shared_database_url,
+        "REDIS_URL": _redis_database,
+        "PORT": str(port),
+        "ENCRYPTION_KEYS": KEY,
+    }
+    with (path / "web.log").open("ab") as log:
         process = subprocess.Popen(
             [str(Path(sys.executable).parent / "gunicorn"), "gateway.app:app"],
             cwd=ROOT,
@@ -566,8 +574,8 @@ def web(gateway: Gateway, database_url: str, redis_url: str, tmp_path: Path) -> 
             stderr=subprocess.STDOUT,
         )
     try:
-        wait_until((tmp_path / "web.log").read_text, PATIENCE_SECONDS)
-        wait_until(lambda: _listens(port), PATIENCE_SECONDS, what=(tmp_path / "web.log").read_text)
+        wait_until((path / "web.log").read_text, PATIENCE_SECONDS)
+        wait_until(lambda: _listens(port), PATIENCE_SECONDS, what=(path / "web.log").read_text)
         yield f"http://127.0.0.1:{port}"
     finally:
         process.send_signal(signal.SIGTERM)
@@ -636,12 +644,13 @@ def test_a_test_callback_is_signed_as_its_kind_wants(
     cli: Run, gateway: Gateway, web: str, kind: str, options: dict[str, str]
 ) -> None:
     credentials = factories.CREDENTIALS | {"callback_secret": f"{TOKEN} another", "callback_user": "panel"}
+    name = f"{kind}-{options.get('algorithm', 'plain')}"
     with gateway.bound():
-        factories.add_provider(PANEL, callback=kind, credentials=credentials, callback_options=options)
-    found = gateway.sent(PANEL)
+        factories.add_provider(name, callback=kind, credentials=credentials, callback_options=options)
+    found = gateway.sent(name)
 
     answer = cli(
-        *("callbacks", "send", PANEL, found["provider_referans"], "--status", "processing", "--url", web)
+        *("callbacks", "send", name, found["provider_referans"], "--status", "processing", "--url", web)
     )
 
     assert (answer.code, answer.err) == (0, "")

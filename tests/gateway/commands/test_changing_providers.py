@@ -102,6 +102,9 @@ class WithoutService(Znet):
     HAS_SERVICE = False
     CURRENCY = None
     CREDENTIALS = ()
+    OPTIONAL_CREDENTIALS = ()
+    PARAMS = ()
+    OPTIONAL_PARAMS = ()
     FIELDS = ()
 
 

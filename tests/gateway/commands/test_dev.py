@@ -12,7 +12,7 @@ import pytest
 
 from gateway.dev import plan, ports, sandbox, stack
 from gateway.dev.plan import Choice, Plan, Taken
-from models import api_key, provider, route
+from models import api_key, choosing, provider
 from models.api_key import Scope
 from models.route import Route
 
@@ -132,7 +132,7 @@ def test_the_sandbox_keeps_its_secret_when_it_moves(models: Models) -> None:
         secret = sandbox.add_provider("http://127.0.0.1:1")
         assert sandbox.add_provider("http://127.0.0.1:2") == secret
         found = provider.find("sandbox")
-        routed = route.next_for("anything", "at all", [], tenant_id=None)
+        routed = choosing.next_for("anything", "at all", [], tenant_id=None)
     assert found is not None and found.base_url == "http://127.0.0.1:2"
     assert found.secrets() == [secret]
     assert routed == Route("sandbox", {"oyun": "1", "kupur": "60"})

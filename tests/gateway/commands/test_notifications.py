@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -93,6 +94,7 @@ def test_the_dead_of_a_time_are_delivered_again_after_they_were_counted(
     done = cli("notifications", "redeliver", "--since", "1h", "--as", "ayşe")
     assert (done.code, done.out) == (0, "1 notification will be delivered again now.\n")
     assert done.err.startswith("1 notification is dead.\n")
+    assert done.err.endswith("is shown by: gateway notifications show 1\n")
     assert states(models) == ["waiting", "delivered", "waiting"]
     assert queue.llen(f"{NAMESPACE}:notifications") == 1
     with models():
@@ -178,7 +180,10 @@ class Listening:
         self.process = subprocess.Popen(
             command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
-        assert self.process.stderr
+        assert self.process.stdout and self.process.stderr
+        self.out: list[str] = []
+        self._reader = threading.Thread(target=self.out.extend, args=[self.process.stdout])
+        self._reader.start()
         self.notes = ""
         while "Listening" not in self.notes:
             self.notes += self.process.stderr.readline()
@@ -186,9 +191,10 @@ class Listening:
     def end(self, number: int = signal.SIGINT) -> tuple[int, str]:
         """The exit status and what was printed."""
         self.process.send_signal(number)
-        out, err = self.process.communicate(timeout=10)
-        assert "Traceback" not in err
-        return self.process.returncode, out
+        code = self.process.wait(10)
+        self._reader.join(10)
+        assert self.process.stderr and "Traceback" not in self.process.stderr.read()
+        return code, "".join(self.out)
 
 
 @pytest.mark.parametrize("has_receiver", [True, False], ids=["with a receiver", "without one"])
@@ -212,7 +218,8 @@ def test_listening_prints_what_happens_and_forwards_it(
             settle(arrival(order, ExternalStatus.FAILED))
             resolving.accept(order["id"], by="ayşe", reason="so it is")
             receiver.bind(False)
-        wait_until(lambda: len(shop.requests) >= len(kinds), 20)
+        wait_until(lambda: kinds[-1] in shop.kinds(), 20)
+        wait_until(lambda: sum("forwarded" in line for line in listening.out) == len(shop.requests), 20)
     finally:
         code, out = listening.end()
     assert code == 0

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from models import placing, route
+from models import choosing, placing, route
 from models.route import Route
 from models.status import Expects
 from tests import factories
@@ -28,7 +28,7 @@ def test_a_route_carries_what_the_provider_calls_the_package(routed: Run, models
 
     assert added.code == 0
     with models():
-        found = route.next_for("pubg", "60uc", [], tenant_id=None)
+        found = choosing.next_for("pubg", "60uc", [], tenant_id=None)
     assert found == Route("first", {"oyun": "1", "oyun_adi": "a=b"})
 
 
@@ -57,7 +57,7 @@ def test_a_route_says_how_fields_are_filled_and_whether_a_code_comes(routed: Run
 
     assert (added.code, json.loads(added.out)["fieldMap"]) == (0, field_map)
     with models():
-        assert route.next_for("pubg", "60uc", [], tenant_id=None) == Route(
+        assert choosing.next_for("pubg", "60uc", [], tenant_id=None) == Route(
             "first", {}, Expects.NO_CODE, field_map
         )
     listed = routed("routes", "list").out
@@ -122,6 +122,8 @@ def test_a_route_shows_all_that_it_says(routed: Run) -> None:
             "expects",
             "priority",
             "position",
+            "strategy",
+            "weight",
             "cost",
             "tenantId",
         )
@@ -138,9 +140,9 @@ def test_the_most_specific_route_wins_then_the_lower_priority_then_the_older(
     def turns() -> list[str]:
         with models():
             placed = factories.place_new(placing.NewOrder("pubg", "60uc", "5123456789"))
-            first = route.next_for("pubg", "60uc", [], tenant_id=None)
+            first = choosing.next_for("pubg", "60uc", [], tenant_id=None)
             assert first and factories.column(placed, "providerId") == first.provider_id
-            second = route.next_for("pubg", "60uc", [first.provider_id], tenant_id=None)
+            second = choosing.next_for("pubg", "60uc", [first.provider_id], tenant_id=None)
             assert second
             return [first.provider_id, second.provider_id]
 
@@ -154,6 +156,27 @@ def test_the_most_specific_route_wins_then_the_lower_priority_then_the_older(
         ("pubg", "second"),
         ("*", "first"),
     ]
+
+
+def test_a_strategy_is_set_for_all_and_told_with_what_it_cannot_go_by(routed: Run) -> None:
+    routed("routes", "add", "pubg", "60uc", "first", "--cost", "31", "--currency", "TRY")
+    routed("routes", "add", "pubg", "60uc", "second", "--cost", "1", "--currency", "USD")
+    assert (
+        "once the strategy is `share`"
+        in routed("routes", "add", "pubg", "60uc", "second", "--weight", "3").err
+    )
+    told = routed("routes", "add", "pubg", "60uc", "first", "--strategy", "cheapest")
+    assert "strategy cheapest of priority 0: first, second" in told.err
+    assert "costs in TRY and USD are not compared" in told.err
+    assert "strategy: cheapest" in told.out
+
+    lacking = routed("routes", "add", "pubg", "60uc", "second", "--cost", "none")
+    assert "no --cost: second; until an order was completed there, it is asked last" in lacking.err
+    routed("routes", "add", "pubg", "60uc", "first", "--strategy", "share")
+    shared = {each["providerId"]: (each["strategy"], each["weight"]) for each in listed(routed)}
+    assert shared == {"first": ("share", 1), "second": ("share", 3)}
+    assert "share 3" in routed("routes", "list").out
+    assert routed("routes", "add", "pubg", "60uc", "first", "--weight", "0").code == 2
 
 
 def test_a_route_is_removed_alone_and_what_is_left_is_told(routed: Run, models: Models) -> None:

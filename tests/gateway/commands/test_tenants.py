@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from models import api_key, route
+from models import api_key, choosing
 from models.db import database
 from tests import factories
 from tests.factories import OTHER_TENANT, TENANT
@@ -118,8 +118,8 @@ def test_a_route_belongs_to_the_tenant_that_is_named(cli: Run, models: Models) -
     )
     assert cli("routes", "remove", "*", "*", "bayi").code == 0
     with models():
-        assert route.next_for("game", "60", [], tenant_id=None) is None
-        assert route.next_for("game", "60", [], tenant_id=OTHER_TENANT)
+        assert choosing.next_for("game", "60", [], tenant_id=None) is None
+        assert choosing.next_for("game", "60", [], tenant_id=OTHER_TENANT)
 
 
 def test_the_routes_to_a_provider_of_a_tenant_are_that_tenants(cli: Run) -> None:

@@ -4,92 +4,17 @@ import json
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from decimal import Decimal
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
-from urllib.parse import parse_qs, parse_qsl, urlsplit
+from urllib.parse import parse_qs
 
 import pytest
 import requests
-from standardwebhooks import Webhook
 from standardwebhooks.webhooks import WebhookVerificationError
 
 from gateway.dev.simulator import Simulator, State, pin_for
-
-SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-DEADLINE_SECONDS = 15.0
-
-
-def wait_until(condition: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.005)
-    return value
-
-
-class Call:
-    """One request that the receiver got."""
-
-    def __init__(self, handler: BaseHTTPRequestHandler) -> None:
-        self.method = handler.command
-        self.path = urlsplit(handler.path).path
-        self.query = dict(parse_qsl(urlsplit(handler.path).query, keep_blank_values=True))
-        self.headers = dict(handler.headers.items())
-        self.body = handler.rfile.read(int(handler.headers.get("content-length") or 0))
-
-    @property
-    def verified(self) -> dict[str, Any]:
-        document = Webhook(SECRET).verify(self.body, self.headers)
-        assert isinstance(document, dict)
-        return document
-
-    @property
-    def webhook_id(self) -> str:
-        return {name.lower(): value for name, value in self.headers.items()}["webhook-id"]
-
-
-class Receiver:
-    """Keeps every call; answers with the statuses of `answers` one after the other, then 200."""
-
-    def __init__(self) -> None:
-        self.calls: list[Call] = []
-        self.answers: list[int] = []
-        receiver = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True
-
-            def do_POST(self) -> None:
-                receiver.calls.append(Call(self))
-                self.send_response(receiver.answers.pop(0) if receiver.answers else 200)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            do_GET = do_POST
-
-            def log_message(self, format: str, *args: Any) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05})
-        self.url = f"http://127.0.0.1:{self.server.server_port}/callbacks/sandbox"
-
-    def wait_for(self, count: int) -> list[Call]:
-        wait_until(lambda: len(self.calls) >= count)
-        return list(self.calls)
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    receiver = Receiver()
-    receiver.thread.start()
-    yield receiver
-    receiver.server.shutdown()
-    receiver.server.server_close()
-    receiver.thread.join()
+from tests.gateway.dev.receiving import SECRET, Receiver
+from tests.waiting import wait_until
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -15,16 +15,7 @@ import pytest
 import requests
 
 from gateway.dev.simulator import Simulator, State, pin_for
-
-DEADLINE_SECONDS = 10.0
-
-
-def wait_until(condition: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.005)
-    return value
+from tests.waiting import wait_until
 
 
 class Dealer:

@@ -4,7 +4,7 @@ import redis
 
 from gateway import broker
 from gateway.dev.simulator import Simulator
-from gateway.fulfilment import checking, dispatching
+from gateway.fulfilment import asking, checking, dispatching
 from gateway.fulfilment.call_window import MIN_CALLS
 from gateway.fulfilment.permits import Permits
 from gateway.fulfilment.worker import Worker
@@ -80,7 +80,7 @@ def test_an_answer_to_a_call_that_was_under_way_when_it_opened_leaves_it_open(
     with_breaker_closed = checking.routing.of_order(worker, order)
     assert with_breaker_closed
     go_down()
-    checking.breaker.answered(worker, with_breaker_closed)
+    asking.breaker.answered(worker, with_breaker_closed)
     assert health().down
 
 

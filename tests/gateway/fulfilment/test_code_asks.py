@@ -1,6 +1,6 @@
 """Completed without the code: the provider is asked for it, as the route expects."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import peewee
@@ -11,7 +11,7 @@ from gateway.dev.simulator import Simulator
 from gateway.dev.simulator.book import State
 from gateway.fulfilment import checking, dispatching
 from gateway.fulfilment.worker import CHECK, Worker
-from gateway.providers.base import Task
+from gateway.providers.base import ProviderError, Task
 from gateway.providers.znet import Znet
 from models import order as orders
 from models import provider_health
@@ -102,7 +102,11 @@ PanelSays = Callable[..., None]
 def panel_says(monkeypatch: pytest.MonkeyPatch) -> PanelSays:
     def says(*codes: Code) -> None:
         outcome = Outcome(ExternalStatus.COMPLETED, codes=codes)
-        monkeypatch.setattr(Znet, "check", lambda _, task: replace(outcome, referans=task.referans))
+
+        def check(_: Znet, tasks: Sequence[Task]) -> list[Outcome]:
+            return [replace(outcome, referans=task.referans) for task in tasks]
+
+        monkeypatch.setattr(Znet, "check", check)
 
     return says
 
@@ -209,7 +213,7 @@ class TestHistoryOfTheRoute:
             self.before(HISTORY)
         order = sent(worker)
         outcome = Outcome(ExternalStatus.COMPLETED, row(order)["provider_referans"], **said)  # type: ignore[arg-type]
-        monkeypatch.setattr(providers, "check", lambda *_: outcome)
+        monkeypatch.setattr(providers, "check", lambda *_: [outcome])
         checking.check(worker, order)
         assert (status(order), row(order)["nextCheckAt"]) == ("completed", None)
 
@@ -419,8 +423,10 @@ class TestTroubleOfOurs:
     """An answer that we lose is asked for once more, the last one too."""
 
     @staticmethod
-    def failing(error: Exception) -> Callable[..., Outcome]:
-        def check(*_: object) -> Outcome:
+    def failing(error: Exception) -> Callable[..., list[ProviderError]]:
+        def check(*_: object) -> list[ProviderError]:
+            if isinstance(error, ProviderError):
+                return [error]
             raise error
 
         return check

@@ -15,6 +15,7 @@ from models.route import Cost
 from models.stuck import Limits
 from tests import factories
 from tests.factories import SANDBOX
+from tests.gateway.fulfilment.described import PLAIN, opened
 from tests.gateway.fulfilment.orders import booked, events, row, status
 
 PANEL: dict[str, Any] = {"oyun": "1", "kupur": "60"}
@@ -72,3 +73,47 @@ def test_further_fields_reach_the_provider(worker: Worker, simulator: Simulator)
     sent = booked(simulator, order)
     assert (sent.player, sent.phone) == ("987456 2001", "905551112233")
     assert "other" not in "".join(events(order))
+
+
+#: A shop in dollars that is told what it may cost at most.
+CEILING = PLAIN.replace(
+    'pieces = "{quantity}"',
+    'pieces = "{quantity}", "most?" = "{max_price}",'
+    ' "all?" = { amount = "{max_cost}", currency = "{max_cost_currency}" }',
+)
+
+
+@pytest.mark.parametrize(
+    ("limit", "quantity", "params", "most", "everything"),
+    [
+        (("10.00", "USD"), 1, {}, "10", ("10", "USD")),
+        (("10.00", "USD"), 3, {}, "3.33", ("10", "USD")),
+        (("0.001", "USD"), 2, {}, "0", ("0.001", "USD")),
+        (("10", "USD"), 2, {"max_price": "4.5"}, "4.5", ("10", "USD")),
+        (("10", "USD"), 2, {"max_price": "5.5"}, "5", ("10", "USD")),
+        (("10", "USD"), 1, {"max_price": "nan"}, "10", ("10", "USD")),
+        (("10", "USD"), 1, {"max_cost": "7", "max_cost_currency": "EUR"}, "10", ("10", "USD")),
+        (("10", "TRY"), 1, {"max_price": "4.5"}, "4.5", None),
+        (("10", "TRY"), 1, {}, None, None),
+        (None, 2, {"max_price": "4.5", "max_cost": "7", "max_cost_currency": "EUR"}, "4.5", ("7", "EUR")),
+    ],
+)
+def test_a_ceiling_is_sent_in_the_currency_of_the_account_or_not_at_all(
+    worker: Worker,
+    limit: tuple[str, str] | None,
+    quantity: int,
+    params: dict[str, str],
+    most: str | None,
+    everything: tuple[str, str] | None,
+) -> None:
+    with opened(CEILING) as shop:
+        cost = Cost(Decimal("0.0001"), limit[1]) if limit else None
+        route.add("game", "60", SANDBOX, params, cost=cost)
+        max_cost = Money(Decimal(limit[0]), limit[1]) if limit else None
+        placed = factories.place("player", max_cost=max_cost, quantity=quantity)
+        dispatching.dispatch(worker, str(placed["id"]))
+        [(_, told)] = shop.calls
+    assert told.get("most") == most
+    assert told.get("all") == (
+        dict(zip(("amount", "currency"), everything, strict=True)) if everything else None
+    )

@@ -1,5 +1,7 @@
 """How an order ends that was taken back, delivered twice, or decided by another hand."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from gateway import providers
@@ -7,7 +9,7 @@ from gateway.dev.simulator import Simulator
 from gateway.dev.simulator.book import State
 from gateway.fulfilment import checking, dispatching
 from gateway.fulfilment.worker import Worker
-from gateway.providers.base import Refused, Task
+from gateway.providers.base import Learned, Refused, Task
 from gateway.providers.znet import Znet
 from models import plans
 from models.codes import Code
@@ -56,8 +58,8 @@ class TestTakenBack:
         """From now on the sandbox speaks a protocol that has a word for it."""
 
         class Reversing(Znet):
-            def check(self, task: Task) -> Outcome:
-                return Outcome(ExternalStatus.REVERSED, task.referans, message="refunded")
+            def check(self, tasks: Sequence[Task]) -> list[Learned]:
+                return [Outcome(ExternalStatus.REVERSED, task.referans, message="refunded") for task in tasks]
 
         monkeypatch.setitem(providers.ADAPTERS, "reversing", Reversing)
 

@@ -127,7 +127,7 @@ class TestDatabase:
         check = providers.check
         with pytest.MonkeyPatch.context() as patch, closing(psycopg2.connect(emptied_database_url)) as other:
 
-            def check_and_lock(*arguments: object) -> Outcome:
+            def check_and_lock(*arguments: object) -> object:
                 outcome = check(*arguments)  # type: ignore[arg-type]
                 other.cursor().execute("LOCK TABLE product_orders")
                 return outcome

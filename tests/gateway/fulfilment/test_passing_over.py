@@ -11,6 +11,7 @@ from gateway.fulfilment.worker import CHECK, DISPATCH, Worker
 from models import claims, provider_health, removal, route, unsent
 from models.db import database
 from models.provider_health import Health
+from models.route import Cost, Strategy
 from tests import factories
 from tests.gateway.fulfilment.conftest import BACKUP, Lines, WorkerFor
 from tests.gateway.fulfilment.orders import (
@@ -84,6 +85,23 @@ class TestNextProvider:
         assert (row(order)["triedProviders"], row(order)["attempts"]) == ([], 1)
         assert f"sandbox {words}; routed to backup" in events(order)
         assert booked(simulator, order).requests_seen == 1
+
+    def test_the_next_is_chosen_by_the_strategy_of_the_routes(
+        self, worker: Worker, simulator: Simulator, backup: str
+    ) -> None:
+        """The cheapest is paused; of the others the cheaper one is asked, which refuses."""
+        for provider_id in ("dear", "dearest"):
+            factories.add_provider(provider_id, base_url=simulator.url)
+        for provider_id, cost in ((SANDBOX, "1"), ("dearest", "4"), ("dear", "3"), (backup, "2")):
+            known = Cost(Decimal(cost), "TRY")
+            route.add("*", "*", provider_id, strategy=Strategy.CHEAPEST, cost=known)
+        pause()
+        order = place("refuse")
+        dispatching.dispatch(worker, order)
+        told = events(order)
+        assert told[0] == "placed with key tests; sandbox: cheapest at 1 TRY of 4"
+        assert told[1].endswith("; routed to backup (cheapest at 2 TRY of 3)")
+        assert told[3].endswith("; sending to dear (cheapest at 3 TRY of 2)")
 
     @EACH
     def test_orders_go_back_to_the_first_provider_once_it_is_back(

@@ -20,6 +20,7 @@ from gateway.fulfilment import balances, checking, dispatching, routing
 from gateway.fulfilment.worker import Worker
 from gateway.providers.base import ProviderError
 from gateway.web import create_app
+from gateway.web.limits import Limits
 from models import api_key, provider
 from models.api_key import Scope
 from models.db import database, sealed
@@ -61,9 +62,10 @@ def wire(models: None) -> Iterator[Panel]:
 
 
 @pytest.fixture
-def api(worker: Worker, wire: Panel, redis_client: redis.Redis) -> Ask:
+def api(worker: Worker, wire: Panel, redis_client: redis.Redis) -> Iterator[Ask]:
     """GET of the API as a key with these scopes, or a callback of the sandbox with this content."""
-    app = create_app(worker.settings, redis_client, counts=Counts(write_seconds=0.01))
+    counts, limits = Counts(write_seconds=0.01), Limits(worker.settings, redis_client, share_seconds=0.01)
+    app = create_app(worker.settings, redis_client, counts=counts, limits=limits)
 
     def ask_now(path: str, *scopes: Scope, content: Any = None) -> Any:
         if content is not None:
@@ -77,7 +79,9 @@ def api(worker: Worker, wire: Panel, redis_client: redis.Redis) -> Ask:
         with ThreadPoolExecutor(1) as threads:
             return threads.submit(ask_now, *asked, **given).result()
 
-    return ask
+    yield ask
+    limits.drain(5)
+    counts.drain(5)
 
 
 @pytest.fixture
@@ -230,7 +234,7 @@ def test_a_receipt_shows_no_code_and_no_credential(
     assert orders.row(order)["receipt"] == "Ahmet *** ***"
 
 
-@pytest.mark.parametrize("call", ["send", "check"])
+@pytest.mark.parametrize("call", ["send", "check_one"])
 def test_an_adapter_that_fails_shows_no_code(
     wire: Panel, worker: Worker, searched: None, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:

@@ -352,5 +352,7 @@ def test_the_same_task_has_the_same_outcome_whenever_it_is_sent_or_asked_about(w
     task = Task("77")
     first: Outcome = providers.send(account, worker.client, task)
     assert (
-        providers.send(account, worker.client, task) == first == providers.check(account, worker.client, task)
+        providers.send(account, worker.client, task)
+        == first
+        == providers.check_one(account, worker.client, task)
     )

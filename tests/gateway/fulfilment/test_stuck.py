@@ -21,6 +21,7 @@ from models.status import KEPT, Attention, ExternalStatus, Source
 from models.stuck import Limits, StuckOrder
 from models.tenants import EVERYTHING
 from tests import factories
+from tests.gateway.fulfilment import described
 from tests.gateway.fulfilment.conftest import WorkerFor
 from tests.gateway.fulfilment.orders import (
     ACCIDENTS,
@@ -86,6 +87,22 @@ def completed(worker: Worker, simulator: Simulator, expects: str | None = None, 
 def conflict(worker: Worker, simulator: Simulator) -> str:
     order = completed(worker, simulator)
     end(worker, order, ExternalStatus.FAILED)
+    return order
+
+
+def cannot_ask(worker: Worker, simulator: Simulator) -> str:
+    """Its provider's own number, which alone it can be asked by, was in the answer that was lost."""
+    order = place("never")
+    with described.opened(described.NUMBERED, described.Shop(sends=[described.LOST])):
+        dispatching.dispatch(worker, order)
+    return order
+
+
+def partial(worker: Worker, simulator: Simulator) -> str:
+    order = sent(worker)
+    put(order, quantity=2)
+    outcome = Outcome(ExternalStatus.COMPLETED, row(order)["provider_referans"], is_partial=True)
+    worker.settle([Arrival(SANDBOX, Source.POLL, outcome, order_id=order)])
     return order
 
 
@@ -169,8 +186,10 @@ def notification_dead(worker: Worker, simulator: Simulator) -> str:
 #: How each comes about. A kind without an entry fails below.
 MADE: dict[Attention, Callable[[Worker, Simulator], str]] = {
     Attention.CONFLICT: conflict,
+    Attention.CANNOT_ASK: cannot_ask,
     Attention.REVERSED: reversed_,
     Attention.NO_CODE: no_code,
+    Attention.PARTIAL: partial,
     Attention.IN_DOUBT: in_doubt,
     Attention.TIMED_OUT: timed_out,
     Attention.MANUAL: manual,
@@ -358,8 +377,8 @@ def test_the_gravest_comes_first_and_of_one_kind_the_oldest(brisk: Worker, simul
 
 def test_a_kind_of_another_version_is_listed_and_counted_last(worker: Worker, simulator: Simulator) -> None:
     newer, known = sent(worker), reversed_(worker, simulator)
-    put(newer, attention="cannot_ask", attentionAt=row(newer)["createdAt"])
-    assert [each.attention for each in stuck.orders(limits(worker), 10)] == ["reversed", "cannot_ask"]
-    assert list(stuck.counts(limits(worker)).items()) == [("reversed", 1), ("cannot_ask", 1)]
-    assert "cannot_ask" in why(worker, newer)
+    put(newer, attention="of_a_later_version", attentionAt=row(newer)["createdAt"])
+    assert [each.attention for each in stuck.orders(limits(worker), 10)] == ["reversed", "of_a_later_version"]
+    assert list(stuck.counts(limits(worker)).items()) == [("reversed", 1), ("of_a_later_version", 1)]
+    assert "of_a_later_version" in why(worker, newer)
     assert isinstance(stuck.find(known, limits(worker)), StuckOrder)

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 import pytest
 
 from gateway import outbound, providers
-from gateway.providers import ADAPTERS
+from gateway.providers import kinds
 from gateway.providers.base import (
     About,
     Adapter,
+    Kind,
     QuestionRefused,
     Refused,
     Task,
@@ -22,10 +23,11 @@ from models.status import ExternalStatus
 from tests import factories
 
 #: What an adapter must have, from the interface itself.
-TRAITS = tuple(name for name in Adapter.__annotations__ if name.isupper())
-CALLS = ("send", "check", "balance", "catalogue", "read_callback", "write_callback")
-WITHOUT_SERVICE = tuple(name for name, kind in ADAPTERS.items() if not kind.HAS_SERVICE)
-EACH = pytest.mark.parametrize("name", ADAPTERS)
+TRAITS = tuple(name for name in Kind.__annotations__ if name.isupper())
+CALLS = ("send", "check", "balance", "catalogue")
+OF_KIND = ("read_callback", "write_callback")
+WITHOUT_SERVICE = tuple(name for name in kinds.shipped() if not kinds.get(name).HAS_SERVICE)
+EACH = pytest.mark.parametrize("name", kinds.shipped())
 EACH_WITHOUT_SERVICE = pytest.mark.parametrize("name", WITHOUT_SERVICE)
 
 
@@ -41,16 +43,19 @@ def adapter(name: str) -> Adapter:
 
 @EACH
 def test_it_has_every_trait_and_call(name: str) -> None:
-    kind = ADAPTERS[name]
-    assert len(TRAITS) >= 6 and not [each for each in (*TRAITS, *CALLS) if not hasattr(kind, each)]
-    for call in CALLS:
-        expected = inspect.signature(getattr(Adapter, call)).parameters
-        assert list(inspect.signature(getattr(kind, call)).parameters) == list(expected)
+    kind = kinds.get(name)
+    assert len(TRAITS) >= 7 and not [each for each in (*TRAITS, *OF_KIND) if not hasattr(kind, each)]
+    account = Provider("own", name, "http://127.0.0.1:1", "none", dict.fromkeys(kind.CREDENTIALS, "x"))
+    made = providers.adapter_for(account, outbound.Client())
+    for shape, spoken, calls in ((Adapter, made, CALLS), (Kind, kind, OF_KIND)):
+        for call in calls:
+            expected = [each for each in inspect.signature(getattr(shape, call)).parameters if each != "self"]
+            assert list(inspect.signature(getattr(spoken, call)).parameters) == expected
 
 
 @EACH
 def test_it_needs_no_person_unless_it_has_no_service(name: str) -> None:
-    assert not (ADAPTERS[name].NEEDS_PERSON and ADAPTERS[name].HAS_SERVICE)
+    assert not (kinds.get(name).NEEDS_PERSON and kinds.get(name).HAS_SERVICE)
 
 
 def test_those_without_a_service_are_these() -> None:
@@ -72,9 +77,9 @@ def test_it_has_no_account_to_ask_about(name: str, question: str) -> None:
 @EACH_WITHOUT_SERVICE
 def test_it_has_no_callbacks(name: str) -> None:
     with pytest.raises(UnreadableCallback):
-        ADAPTERS[name].read_callback({"referans": "1", "durum": "2"})
+        kinds.get(name).read_callback({"referans": "1", "durum": "2"})
     with pytest.raises(ValueError, match="no callbacks"):
-        ADAPTERS[name].write_callback(Outcome(ExternalStatus.COMPLETED, "1"))
+        kinds.get(name).write_callback(Outcome(ExternalStatus.COMPLETED, "1"))
 
 
 @EACH_WITHOUT_SERVICE
@@ -82,7 +87,7 @@ def test_it_has_no_callbacks(name: str) -> None:
 def test_it_calls_nobody(name: str) -> None:
     before = outbound.calls_sent()
     with pytest.raises(UnknownReference):
-        adapter(name).check(Task("1"))
+        raise adapter(name).check([Task("1")])[0]
     if name == "manual":
         assert adapter(name).send(Task("1")) == Outcome(ExternalStatus.SENT, "1")
     else:

@@ -119,7 +119,7 @@ def test_each_way_not_to_send_a_key_is_told_apart(
     [
         (b'{"productId": game}', "the body is not JSON: see line 1, column 15"),
         (b'{\n  "productId": "game"\n  "packageId": "60"\n}', "the body is not JSON: see line 3, column 3"),
-        (b"", "the body is not JSON: see line 1, column 1"),
+        (b"", "the body is empty: send JSON"),
         (b'{"a": ' + b"[" * 60_000, "nested too deeply"),
         (b'{"quantity": ' + b"1" * 5000 + b"}", "a number in it has too many digits"),
         (b'{"a": 1, "a": 2}', "has an object with a name twice"),

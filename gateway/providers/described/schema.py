@@ -1,0 +1,585 @@
+"""What a protocol file may say; docs/protocols.md, "Every key", explains each key.
+
+Reading a file compiles it: templates, paths and patterns are ready to be used, and what a part inherits is in it.
+"""
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+from functools import cached_property, partial
+from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
+
+from gateway.providers.base import CEILINGS, About, Traces
+from gateway.providers.described import located, places, templates
+from gateway.providers.described.patterns import Pattern
+from gateway.providers.described.places import Path
+from gateway.providers.described.templates import Filters, Template
+from models.provider import CALLBACK_SECRET
+
+#: Bytes of a protocol file.
+MAX_FILE = 128 * 1024
+#: What templates may name, beside `credentials.…`, `params.…` and `fields.…`: of an order, of several, and of a call.
+VALUES = frozenset(
+    {
+        *("referans", "reference", "own", "user", "extra", "phone", "quantity", "created_at", "callback_url"),
+        *CEILINGS,
+        *("references", "owns", "base_url", "now", "token", "method", "path", "body"),
+    }
+)
+#: The name of an element of XML.
+ELEMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+#: Mistakes of a file that are told.
+MOST_TOLD = 20
+#: What a call consists of: its own query and headers may name it, and callbacks' `verify`.
+OF_CALL = frozenset({"method", "path", "body"})
+#: What names values.
+Named = TypeVar("Named", Template, Filters)
+#: Seconds of the units of a duration.
+UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+class BadFile(ValueError):
+    """A protocol file cannot be used; the message says where and why, one line for each mistake."""
+
+
+class Means(StrEnum):
+    """What an answer or a callback means; docs/protocols.md, "Meanings", says what comes of each."""
+
+    SENT = "sent"
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    PARTIAL = "partial"
+    FAILED = "failed"
+    REVERSED = "reversed"
+    REFUSED = "refused"
+    NOT_NOW = "not_now"
+    IN_DOUBT = "in_doubt"
+    NO_ANSWER = "no_answer"
+    UNKNOWN = "unknown"
+    NOTHING_LEARNED = "nothing_learned"
+    CANNOT_ASK = "cannot_ask"
+    OK = "ok"
+    ASK = "ask"
+    PING = "ping"
+    TOKEN_EXPIRED = "token_expired"  # noqa: S105
+
+
+#: What an answer may mean of which nothing is said.
+UNDECIDED = frozenset(
+    {
+        *(Means.PROCESSING, Means.IN_DOUBT, Means.NO_ANSWER, Means.NOTHING_LEARNED),
+        *(Means.OK, Means.ASK, Means.PING),
+    }
+)
+
+
+def _seconds(value: object, most: str) -> float:
+    """`90d`, `12h`, `5m` or `30s`, and not longer than `most`."""
+    if not isinstance(value, str) or not re.fullmatch(r"[0-9]{1,6}[smhd]", value):
+        raise ValueError("must be a duration in quotes, such as 90d, 12h, 5m or 30s")
+    seconds = int(value[:-1]) * UNITS[value[-1]]
+    if most != value and seconds > _seconds(most, most):
+        raise ValueError(f"must be at most {most}")
+    return seconds
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _words(value: Any) -> frozenset[str]:
+    return frozenset(map(places.word, _listed(value)))
+
+
+def _statuses(value: object) -> tuple[str, ...]:
+    """The beginnings of the HTTP statuses that are meant."""
+    found = tuple(str(each).removesuffix("xx") for each in _listed(value))
+    if not all(each.isdecimal() and len(each) in (1, 3) for each in found):
+        raise ValueError('must be a status such as 200 or "5xx", or a list of these')
+    return found
+
+
+def _is_known(name: str, info: ValidationInfo, kind: str = "value") -> str:
+    """Raises ValueError for what the file names and does not have; a part that is read alone may name anything."""
+    if info.context and name not in info.context[kind]:
+        raise ValueError(f"names the unknown {kind} `{name}`")
+    return name
+
+
+def _names_known(named: Named, info: ValidationInfo) -> Named:
+    for name in sorted(named.names):
+        if not name.startswith(("header.", "field.")):
+            _is_known(name, info)
+    return named
+
+
+Text = Annotated[Template, BeforeValidator(Template), AfterValidator(_names_known)]
+FilterList = Annotated[Filters, BeforeValidator(Filters), AfterValidator(_names_known)]
+Place = Annotated[Path, BeforeValidator(Path)]
+Search = Annotated[Pattern, BeforeValidator(Pattern)]
+#: Of a call, for which a worker waits; of a wait until the next one; and of the time in which may be asked, in seconds.
+CallTime = Annotated[float, BeforeValidator(partial(_seconds, most="5m")), Field(gt=0)]
+Wait = Annotated[float, BeforeValidator(partial(_seconds, most="1d")), Field(gt=0)]
+Period = Annotated[float, BeforeValidator(partial(_seconds, most="3650d")), Field(gt=0)]
+Flag = Annotated[bool, Field(strict=True)]
+Count = Annotated[int, Field(strict=True, ge=1)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+
+
+class Value(_Part):
+    """A value that is put into a request; in the file its text alone, or a table."""
+
+    text: Text
+    filters: FilterList = Field(Filters(), alias="as")
+    number: Flag = False
+
+    def fill(self, values: templates.Values) -> str:
+        """As text. Raises templates.BadValue."""
+        return self.filters.apply(self.text.fill(values), values)
+
+    def names(self) -> frozenset[str]:
+        """The values that it names."""
+        return self.text.names | self.filters.names
+
+
+class FieldName(NamedTuple):
+    """The name of a field in a request, which may have places; one that ends with `?` may be left out."""
+
+    text: Template
+    may_be_left_out: bool
+
+    @classmethod
+    def read(cls, said: str, info: ValidationInfo) -> "FieldName":
+        """Raises templates.BadTemplate."""
+        return cls(_names_known(Template(said.removesuffix("?")), info), said.endswith("?"))
+
+
+def _value(value: object) -> object:
+    return {"text": value} if isinstance(value, str) else value
+
+
+def _tree(value: Any, info: ValidationInfo) -> Any:
+    """What stands in a table: texts and tables with `text` are values; everything else is what it is."""
+    if isinstance(value, str) or (isinstance(value, Mapping) and "text" in value):
+        return Value.model_validate(_value(value), context=info.context)
+    if isinstance(value, Mapping):
+        return TABLE.validate_python(value, context=info.context)
+    if isinstance(value, list):
+        return LIST.validate_python(value, context=info.context)
+    if not isinstance(value, bool | int | float):
+        raise ValueError("must be a text in quotes, a number, true, false, a list or a table")
+    return value
+
+
+def _names(part: Any) -> frozenset[str]:
+    """The values that a part of a request names."""
+    if isinstance(part, Template):
+        return part.names
+    if isinstance(part, Value):
+        return part.names()
+    if isinstance(part, Mapping):
+        return frozenset().union(*(name.text.names | _names(each) for name, each in part.items()))
+    return frozenset().union(*map(_names, part)) if isinstance(part, list) else frozenset()
+
+
+Filled = Annotated[Value, BeforeValidator(_value)]
+Tree = Annotated[Any, PlainValidator(_tree)]
+Table = dict[Annotated[FieldName, PlainValidator(FieldName.read)], Tree]
+TABLE, LIST = TypeAdapter(Table), TypeAdapter(list[Tree])
+
+
+class Decryption(_Part):
+    """AES in CBC mode with PKCS#7 padding."""
+
+    key: Filled
+    iv: Filled
+    base64: Annotated[Count, Field(le=3)] = 1
+
+
+class _Places(_Part):
+    """Where parts of an answer stand."""
+
+    @cached_property
+    def places(self) -> dict[str, Path]:
+        """Those that are said, by the part's name."""
+        return {name: place for name, place in self if isinstance(place, Path) and name != "each"}
+
+
+class Codes(_Places):
+    """Where codes stand: in each entry of a list, or once.
+
+    What may be words `otherwise` is a code on a route with `--expects code` and, unless the route says `no-code`, where
+    it looks like one.
+    """
+
+    each: Place | None = None
+    code: Place | None = None
+    pin: Place | None = None
+    serial: Place | None = None
+    expires_at: Place | None = None
+    decrypt: Decryption | None = None
+    otherwise: Literal["message", "receipt"] | None = None
+
+
+class Read(_Places):
+    """Where the parts of an answer stand."""
+
+    reference: Place | None = None
+    own: Place | None = None
+    cost: Place | None = None
+    currency: Place | None = None
+    remaining: Place | None = None
+    remains: Place | None = None
+    message: Place | None = None
+    receipt: Place | None = None
+    retry_after: Place | None = None
+    amount: Place | None = None
+    token: Place | None = None
+    expires_in: Place | None = None
+
+
+class Rule(_Part):
+    """What an answer means for which everything holds that stands here; of several rules the first one counts."""
+
+    http: Annotated[tuple[str, ...], BeforeValidator(_statuses)] = ()
+    where: dict[Place, Annotated[frozenset[str], BeforeValidator(_words)]] = {}
+    text: Search | None = None
+    text_of: Place | None = None
+    means: Means
+    about: About = About.ORDER
+    lacks_balance: Flag = False
+    retry_after: Wait | None = None
+    read: Read | None = None
+    then: Annotated[str, AfterValidator(partial(_is_known, kind="step"))] | None = None
+
+    @model_validator(mode="after")
+    def _groups_are_parts(self) -> Self:
+        known = {*Read.model_fields, *Codes.model_fields}
+        if unknown := [name for name in (self.text.groups if self.text else ()) if name not in known]:
+            raise ValueError(f"has the group `{unknown[0]}`, which is not a part of `read` or of `codes`")
+        return self
+
+    @model_validator(mode="after")
+    def _decides_by_what_is_said(self) -> Self:
+        is_anything = not self.where and self.text is None and all(each[0] == "5" for each in self.http)
+        if is_anything and self.means not in UNDECIDED:
+            of = "a status 5xx" if self.http else "any answer"
+            raise ValueError(
+                f"takes {of} for `{self.means}`, also one that a server in between has made; say what stands in it"
+            )
+        return self
+
+
+class Lines(_Part):
+    """An answer about several orders, or with others beside the one asked about: where each order's line stands.
+
+    What is not said here is as for the whole answer.
+    """
+
+    each: Place | None = None
+    keys: Literal["own", "reference"] | None = None
+    alone: Flag = False
+    read: Read = Read()
+    codes: Codes | None = None
+    rules: list[Rule] = []
+
+
+class Request(_Part):
+    """How a call is made."""
+
+    method: Literal["GET", "POST", "PUT"] = "GET"
+    path: Text | None = None
+    url: Text | None = None
+    query: Table = {}
+    headers: Table = {}
+    form: Table | None = None
+    body: Table | None = Field(None, alias="json")
+    xml: Table | None = None
+    xml_field: Name | None = None
+
+    @model_validator(mode="after")
+    def _one_body(self) -> Self:
+        if self.body is not None and (self.form is not None or self.xml is not None):
+            raise ValueError("a request has either `json`, or `form` or `xml`")
+        if self.xml is not None and len(self.xml) != 1:
+            raise ValueError("`xml` has exactly one outermost element")
+        if self.xml is not None and (wrong := next(_wrong_elements(self.xml), None)):
+            raise ValueError(
+                f"`{wrong}` is no name of an element; a name takes letters, digits, `_`, `-` and `.`"
+            )
+        if self.url and (joined := sorted(filter(_is_of_order, self.url.names))):
+            raise ValueError(f"`url` is not encoded, so it takes nothing of an order, such as `{joined[0]}`")
+        return self
+
+    @model_validator(mode="after")
+    def _names_what_is_made(self) -> Self:
+        """Any other value would be empty."""
+        of_callbacks = ("header.", "field.")
+        for key, part in self:
+            taken = OF_CALL if key in ("query", "headers") else ()
+            for name in sorted(_names(part)):
+                if name.startswith(of_callbacks) or (name in OF_CALL and name not in taken):
+                    where = "`query`, `headers` and `verify`" if name in OF_CALL else "`verify`"
+                    key = "json" if key == "body" else key  # noqa: PLW2901
+                    raise ValueError(f"`{key}` names `{name}`, which is known in {where} alone")
+        return self
+
+
+def _is_of_order(name: str) -> bool:
+    return name != "base_url" and not name.startswith(("credentials.", "params."))
+
+
+def _wrong_elements(tree: Any) -> Iterator[str]:
+    """Names in XML that are none as they stand: a value in one could become further elements."""
+    for name, each in tree.items() if isinstance(tree, Mapping) else ():
+        if not ELEMENT.fullmatch(name.text.text):
+            yield name.text.text
+        yield from _wrong_elements(each)
+
+
+class Operation(Request):
+    """One call, and what its answer means."""
+
+    answer: Literal["json", "xml", "text"] = "json"
+    columns: Annotated[str, Field(min_length=1)] | None = None
+    read: Read = Read()
+    codes: Codes | None = None
+    rules: list[Rule] = []
+    lines: Lines | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if (self.path is None) == (self.url is None):
+            raise ValueError("says either `path` or `url`")
+        if self.columns and self.answer != "text":
+            raise ValueError('`columns` needs `answer = "text"`')
+        if self.lines:
+            _inherit(self.lines, self, ("read", "codes", "rules"))
+        return self
+
+
+class Step(Operation):
+    """A further call. One that `books` is the one that buys: where it says that it did not, nothing is booked."""
+
+    books: bool = False
+
+
+class Many(Request):
+    """How several orders are asked about in one call; what is not said here is as for one."""
+
+    by: Literal["own", "reference"]
+    lines: Lines | None = None
+
+
+class Check(Operation):
+    """Asking about one order, and about several."""
+
+    many: Many | None = None
+
+    @model_validator(mode="after")
+    def _many_is_like_one(self) -> Self:
+        if self.many:
+            self.many.lines = self.many.lines or self.lines or Lines()
+            _inherit(self.many.lines, self, ("read", "codes", "rules"))
+            _inherit(self.many, self, Request.model_fields)
+        return self
+
+
+def _inherit(part: _Part, whole: _Part, names: Any) -> None:
+    """What the part does not say is as in the whole; of tables, each field that it does not say."""
+    for name in names:
+        said, of_whole = getattr(part, name), getattr(whole, name)
+        if name not in part.model_fields_set:
+            setattr(part, name, of_whole)
+        elif isinstance(said, dict) and of_whole:
+            beside = {field.text.text: (field, value) for field, value in (*of_whole.items(), *said.items())}
+            setattr(part, name, dict(beside.values()))
+
+
+class Packages(_Places):
+    """How the lines of a catalogue are read."""
+
+    each: Place = Path("@")
+    id: Place
+    name: Place
+    price: Place | None = None
+    price_for: Count = 1
+    currency: Place | None = None
+    params: dict[str, Place] = {}
+
+
+class Catalogue(Operation):
+    """Asking what is sold."""
+
+    packages: Packages
+
+
+class Verify(_Part):
+    """How a callback shows that it comes from the provider: a value of it is the one that we make."""
+
+    header: str | None = None
+    field: Place | None = None
+    prefix: str = ""
+    equals: Filled | None = None
+    token: Flag = False
+    standard_webhooks: Flag = False
+    covers_state: Flag = True
+    timestamp: Filled | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        ways = (self.token, self.standard_webhooks, self.equals is not None)
+        if sum(ways) != 1 or (self.equals and bool(self.header) == bool(self.field)):
+            raise ValueError(
+                "says one of `token = true`, `standard_webhooks = true`, or `equals` with `header` or `field`"
+            )
+        return self
+
+
+class Reply(_Part):
+    """What the sender of a callback waits for."""
+
+    status: Annotated[Count, Field(ge=200, le=299)] = 200
+    body: str = ""
+    type: str = "text/plain"
+
+
+class Callback(_Part):
+    """Callbacks in the protocol's own format."""
+
+    verify: Verify | None = None
+    event_header: str | None = None
+    event: Place | None = None
+    read: Read = Read()
+    codes: Codes | None = None
+    rules: list[Rule]
+    reply: Reply | None = None
+
+
+class TraitsPart(_Part):
+    """What the core must know of the protocol, by the names of `base.Traits`."""
+
+    traces: Traces
+    ask_buys: Flag = False
+    ask_within_seconds: Period | None = Field(None, alias="ask_within")
+    max_check: Annotated[Count, Field(le=1000)] = 1
+    timeout_seconds: CallTime | None = Field(None, alias="timeout")
+    max_quantity: Annotated[Count, Field(le=1000)] = 1
+
+
+class Reference(_Part):
+    """What the provider knows an order by."""
+
+    make: Text = Template("{referans}")
+    read: Literal["uuid"] | Search | None = None
+
+
+def _rules(operation: Operation) -> list[Rule]:
+    """Those of its lines too."""
+    many = operation.many.lines if isinstance(operation, Check) and operation.many else None
+    return [rule for part in (operation, operation.lines, many) if part for rule in part.rules]
+
+
+class ProtocolFile(_Part):
+    """A protocol."""
+
+    title: str
+    source: str
+    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] | None = None
+    credentials: tuple[Name, ...] = ()
+    optional_credentials: tuple[Name, ...] = ()
+    params: tuple[Name, ...] = ()
+    optional_params: tuple[Name, ...] = ()
+    defaults: dict[Annotated[str, AfterValidator(_is_known)], str] = {}
+    fields: dict[Name, Text] = {}
+    traits: TraitsPart
+    reference: Reference = Reference()
+    token: Operation | None = None
+    send: Operation
+    check: Check | None = None
+    balance: Operation | None = None
+    catalogue: Catalogue | None = None
+    callback: Callback | None = None
+    steps: dict[Name, Step] = {}
+    rules: list[Rule] = []
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.traits.ask_buys and self.check is not None:
+            raise ValueError("with `ask_buys` the question is `send`, and there is no `check`")
+        if self.traits.max_check > 1 and (self.check is None or self.check.many is None):
+            raise ValueError("with `max_check` there is a `check.many`, which asks about several")
+        named = (self.token, self.send, self.check, self.balance, self.catalogue)
+        operations = [*filter(None, named), *self.steps.values()]
+        self._check_booking([rule for each in operations if each is not self.send for rule in _rules(each)])
+        for each in operations:
+            each.rules = [*self.rules, *each.rules]
+        return self
+
+    def _check_booking(self, others: list[Rule]) -> None:
+        """Nothing but a send buys, and what it has tried to book is with the provider. Raises ValueError."""
+        ordered = {Means.SENT, Means.PROCESSING}
+        wrong = [rule for rule in _rules(self.send) if rule.means not in ordered]
+        booking = {name for name, step in self.steps.items() if step.books}
+        for rule in (*self.rules, *others, *wrong):
+            if rule.then in booking:
+                raise ValueError(
+                    f"only a rule of `send` that means `sent` or `processing` leads to `{rule.then}`, which books"
+                )
+
+
+def load(text: str, name: str) -> ProtocolFile:
+    """The protocol that a file describes. Raises BadFile, which names file, line and key."""
+    if len(text.encode()) > MAX_FILE:
+        raise BadFile(f"{name}: is larger than {MAX_FILE // 1024} KiB")
+    try:
+        said = tomllib.loads(text)
+        return ProtocolFile.model_validate(said, context=_context(said))
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise BadFile(f"{name}: is not valid TOML: {error}") from None
+    except ValidationError as error:
+        found = [_line(text, name, said, each) for each in error.errors(include_url=False)[:MOST_TOLD]]
+        raise BadFile("\n".join(found)) from None
+
+
+def _context(said: Mapping[str, Any]) -> dict[str, set[str]]:
+    """What a file gives, by kind: values that templates may name, and steps."""
+
+    def names(*keys: str) -> list[Any]:
+        return [each for name in keys if isinstance(said.get(name), list | dict) for each in said[name]]
+
+    of_group = {
+        "credentials": [CALLBACK_SECRET, *names("credentials", "optional_credentials")],
+        "params": names("params", "optional_params"),
+        "fields": names("fields"),
+    }
+    given = {f"{group}.{each}" for group, found in of_group.items() for each in found}
+    return {"value": {*VALUES, *given}, "step": {*names("steps")}}
+
+
+def _line(text: str, name: str, said: Mapping[str, Any], error: Mapping[str, Any]) -> str:
+    """Where and what a mistake is; a key that is missing is named, although it leads nowhere."""
+    keys = located.present(said, error["loc"])
+    missing = error["loc"][-1:] if error["type"] == "missing" else ()
+    told = error["msg"].removeprefix("Value error, ").replace("valid dictionary", "table")
+    told = {"Extra inputs are not permitted": "is not known", "Field required": "is missing"}.get(told, told)
+    shown = ".".join(map(str, (*keys, *missing))) or "the file"
+    return f"{name}:{located.line_of(text, keys)}: {shown}: {told[:1].lower()}{told[1:]}"
