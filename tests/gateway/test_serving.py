@@ -436,7 +436,9 @@ def test_a_request_whose_head_lies_in_the_kernel_when_its_process_ends_is_answer
         os.kill(process, signal.SIGTERM)
         time.sleep(NOTICED_SECONDS)
         os.kill(process, signal.SIGCONT)
-        assert not select.select([client.sock], [], [], NOTICED_SECONDS / 2)[0], "it does not wait for the body"
+        assert not select.select([client.sock], [], [], NOTICED_SECONDS / 2)[0], (
+            "it does not wait for the body"
+        )
         client.send(b"1234")
         answer = client.getresponse()
         assert (answer.status, answer.getheader("Connection")) == (200, "close")
