@@ -26,6 +26,8 @@ REQUEST_SECONDS = 30.0
 ANSWER_SECONDS = 30.0
 #: Seconds for a client to take its last answer and to stop sending.
 FAREWELL_SECONDS = 2.0
+#: Seconds of silence after which a client is left at the end of the process; until then a request may be on its way.
+QUIET_SECONDS = 1.0
 #: Largest request, head and body, that is read at all, in bytes; the application allows less.
 MAX_REQUEST_BYTES = 256 * 1024
 #: Largest part of an answer that is buffered, in bytes, so that head and body go out in one packet.
@@ -77,7 +79,7 @@ class Client:
         #: Bytes that the process keeps while it waits.
         self.kept_bytes = 0
         self.is_leaving = False
-        #: The greenlet that waits for its turn.
+        #: The greenlet that waits for it.
         self._waiting: Any = None
         self._has_ended = False
         self._reads_at_once = 0
@@ -116,35 +118,48 @@ class Client:
         finally:
             self._crowd.turn.release()
 
-    def _end_turn(self) -> None:
-        """Called by the event loop: the wait for a turn ends with a TimeoutError, unless it is over."""
-        if self.awaited is self._crowd.turn:
-            self._waiting.throw(TimeoutError)
-
     def head_is_complete(self) -> None:
         """Begin to wait for the rest of the request."""
         self._seconds = REQUEST_SECONDS
 
     def recv(self, size: int) -> bytes:
-        """Raises TimeoutError if the time of the request, or of the silence before it, is over.
+        """Raises TimeoutError if the time of the request, or of the silence before it, is over and nothing is here.
 
-        Once nothing was returned, nothing ever is: what comes behind half a body must not be taken for a request.
+        After that, and behind a request that is too large, it returns nothing: what comes behind half a body must not
+        be taken for a request.
         """
         self._has_ended |= self._received > MAX_REQUEST_BYTES
-        data = b"" if self._has_ended else self._receive(size, self._since, self._seconds)
-        self._has_ended |= not data
+        data = b"" if self._has_ended else self._receive_what_is_here(size)
         if data and not self.has_begun:
             self.has_begun = True
+            if self.is_leaving:  # but its request has come
+                self.is_leaving = False
+                self._crowd.leaving -= 1
             if self._seconds == self._keepalive_seconds:
                 self._since, self._seconds = time.monotonic(), HEAD_SECONDS
         self._received += len(data)
         return data
 
+    def _receive_what_is_here(self, size: int) -> bytes:
+        """Also when the time is over: of a request that has come, nothing must be cut off."""
+        try:
+            return self._receive(size, self._since, self._seconds)
+        except TimeoutError:
+            try:
+                return bytes(self._sock._sock.recv(size))
+            except BlockingIOError:
+                self._has_ended = True
+                raise TimeoutError from None
+
     def _receive(self, size: int, since: float, seconds: float) -> bytes:
-        """Now and then waits even if something is here, so that a client that never pauses leaves room for others."""
+        """Raises TimeoutError `seconds` after `since`, or when it is let go.
+
+        Now and then waits even if something is here, so that a client that never pauses leaves room for others.
+        """
         while True:
             if self._reads_at_once == MAX_READS_AT_ONCE:
                 self._reads_at_once = 0
+                seconds = 0 if self.is_leaving else seconds
                 self._wait(self._sock._read_event, since, seconds, self._received)
             try:
                 data = bytes(self._sock._sock.recv(size))
@@ -192,6 +207,7 @@ class Client:
             raise TimeoutError
         self.awaited, self.awaited_since, self.awaited_seconds = event, since, seconds
         self.kept_bytes = kept_bytes
+        self._waiting = gevent.getcurrent()
         if kept_bytes:
             self._crowd.keep(kept_bytes)
         try:
@@ -209,28 +225,27 @@ class Client:
         return (now - self.awaited_since) / self.awaited_seconds
 
     def end_if_idle(self) -> None:
-        """Let a waiting `recv` return nothing, unless a request has begun to arrive."""
-        if not self.has_begun:
-            self._stop_reading()
+        """Let it go if it has been silent for QUIET_SECONDS."""
+        if not (self.has_begun or self.is_leaving) and time.monotonic() - self._since >= QUIET_SECONDS:
+            self.let_go()
 
     def let_go(self) -> None:
-        """End the wait for this client. A request that is complete by now is still answered."""
+        """End the wait for this client. Of a request, what is here already is read; one that has just begun goes on."""
         self.is_leaving = True
+        self._crowd.leaving += 1
         self._crowd.kept_bytes -= self.kept_bytes
         self.kept_bytes = 0
-        if self.awaited is self._crowd.turn:
-            gevent.get_hub().loop.run_callback(self._end_turn)
-        elif self.awaited is self._sock._write_event:
+        if self.awaited is self._sock._write_event:
             self._discard()
             with suppress(OSError):
                 self._sock._sock.shutdown(socket.SHUT_RDWR)
-        else:
-            self._stop_reading()
+        elif self.awaited is not None:
+            gevent.get_hub().loop.run_callback(self._end_wait, self.awaited_since)
 
-    def _stop_reading(self) -> None:
-        """A waiting `recv` returns what has arrived, or nothing. gevent's own `shutdown` would make it raise."""
-        with suppress(OSError):
-            self._sock._sock.shutdown(socket.SHUT_RD)
+    def _end_wait(self, since: float) -> None:
+        """Called by the event loop: the wait that began then ends with a TimeoutError, unless it is over."""
+        if self.is_leaving and self.awaited is not None and self.awaited_since == since:
+            self._waiting.throw(TimeoutError)
 
     def _discard(self) -> None:
         """Close without a farewell, and without leaving the answer to the kernel, which would go on for minutes."""
@@ -247,7 +262,7 @@ class Client:
             self.flush()
             if time.monotonic() - self._answered_at < FAREWELL_SECONDS:
                 self._sock._sock.shutdown(socket.SHUT_WR)
-                began = time.monotonic()
+                self._received, began = 0, time.monotonic()
                 while self._receive(MAX_REQUEST_BYTES, began, FAREWELL_SECONDS):
                     pass
         self._sock.close()
@@ -266,7 +281,8 @@ class Crowd:
         self._most_clients, self._most_bytes = most_clients, most_bytes
         self._clients: set[Client] = set()
         self._found: Iterator[Client] = iter(())
-        self._leaving = 0
+        #: How many of them were let go, and are still here.
+        self.leaving = 0
         #: Held by the client whose turn it is, of those that send requests without waiting for their answers.
         self.turn = BoundedSemaphore()
         #: Bytes that the clients make the process keep.
@@ -285,11 +301,11 @@ class Crowd:
     def remove(self, client: Client) -> None:
         """Forget a client that has gone."""
         self._clients.remove(client)
-        self._leaving -= client.is_leaving
+        self.leaving -= client.is_leaving
 
     def make_room(self) -> None:
         """Let clients go until the others are few enough. Those that the process works for stay."""
-        while len(self._clients) - self._leaving > self._most_clients and (slowest := self._find_slowest()):
+        while len(self._clients) - self.leaving > self._most_clients and (slowest := self._find_slowest()):
             self._let_go(slowest)
 
     def keep(self, size: int) -> None:
@@ -318,5 +334,4 @@ class Crowd:
 
     def _let_go(self, client: Client) -> None:
         client.let_go()
-        self._leaving += 1
         self.let_go += 1

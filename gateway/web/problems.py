@@ -83,7 +83,8 @@ BODY_TIMEOUT = ProblemType(
     "body-timeout",
     "Body not received in time",
     408,
-    "The body of the request did not arrive within 30 seconds. Nothing was stored.",
+    "The body of the request did not arrive within 30 seconds, or sooner where the gateway needed the connection for"
+    " others. Nothing was stored.",
     "Send the request again, with the same Idempotency-Key if it had one.",
 )
 BODY_TOO_LARGE = ProblemType(

@@ -1,8 +1,9 @@
 """What a database lacks, as a script that an administrator runs with psql.
 
-It stops at its first error. Everything but the indexes, which are built beside writers, is one transaction; what
-touches the orders table stands at its end, so that the storefront waits for as few statements as possible. Each table
-of a version before is moved in a transaction of its own.
+It stops at its first error. What touches the orders table is a transaction of its own behind the one for all other
+tables, so that the storefront waits for as few statements as possible. In one with them it would wait for a statement
+that has read the orders table and waits for one of them: for its lock timeout, with everybody behind it. Indexes are
+built beside writers, and each table of a version before is moved in a transaction of its own.
 """
 
 import re
@@ -61,7 +62,7 @@ def write(pool: database.Pool, role: str | None = None) -> str:
     if role:
         own += rights.grants(pool, home, role)
         ending.append(rights.grant_on_orders(home, quoted(role)))
-    parts = [*moved, *_transaction([*([] if moved else begin), *own, *ending])]
+    parts = [*moved, *_transaction([*([] if moved else begin), *own]), *_transaction(ending)]
     for step in lacking.steps:
         if not step.is_atomic:
             parts += _built(step, lacking.found.invalid)
@@ -88,9 +89,10 @@ def _split(steps: Iterable[Step]) -> tuple[list[str], list[str]]:
         found = list(statements(step.sql))
         own.append(f"-- {step.name}")
         own += [each for each in found if not ON_ORDERS.search(each)]
-        own.append(_recorded(step))
         if about := [each for each in found if ON_ORDERS.search(each)]:
-            on_orders += [f"-- {step.name}", *about]
+            on_orders += [f"-- {step.name}", *about, _recorded(step)]
+        else:
+            own.append(_recorded(step))
     return own, on_orders
 
 

@@ -215,6 +215,8 @@ def test_of_keys_workers_providers_and_orders(system: System) -> None:
         system.place(f"poor{number}+after=0")
     wait_for_line("provider sandbox", "paused", "pay in at sandbox")
     wait_for_metric(system, "referans_provider_paused", 1, SANDBOX)
+    # What is paid in before the gateway has seen how much is lacking, it takes for what was too little.
+    wait_for_metric(system, "referans_provider_balance", 0, SANDBOX)
     system.simulator.book.set_balance(Decimal(1000))
     wait_until(lambda: "provider sandbox" not in found(), 30, what="the pause ends", pause_seconds=0.3)
 

@@ -8,6 +8,7 @@ from typing import Any
 import gevent
 import pytest
 from gevent import socket
+from gevent.monkey import get_original
 from gunicorn.config import Config
 from gunicorn.http.unreader import SocketUnreader
 
@@ -112,35 +113,95 @@ def dripping(end: Any, piece: bytes) -> "gevent.Greenlet[[], None]":
     return gevent.spawn(drip)
 
 
-# --- the end of the process
+# --- the end of the process, and of other waits for a request
 
 
-def test_an_idle_client_has_nothing_more_to_say() -> None:
-    with connected(Crowd(10), 1) as [idle]:
-        idle.client.end_if_idle()
-        assert idle.is_hung_up()
-
-
-def test_a_new_client_that_says_nothing_has_nothing_more_to_say(ends: Ends) -> None:
-    waiting = reading(ends.client)
+def end_of_the_process(ends: Ends) -> None:
+    gevent.sleep(SHORT_SECONDS)
+    ends.theirs.sendall(HEAD)
     ends.client.end_if_idle()
-    assert waiting.get(timeout=PATIENCE_SECONDS) == b""
 
 
-def test_a_request_that_arrives_at_the_end_is_read(ends: Ends) -> None:
-    waiting = reading(ends.client)
-    ends.theirs.sendall(b"POST /orders")
+def too_many(ends: Ends) -> None:
+    ends.theirs.sendall(HEAD)
+    ends.client.let_go()
+
+
+def end_of_silence(ends: Ends) -> None:
+    """The head comes when the loop has already seen that the time is over, and that nothing is here."""
+    gevent.spawn_later(SHORT_SECONDS / 2, ends.theirs.sendall, HEAD)
+    gevent.sleep(0)
+    get_original("time", "sleep")(SHORT_SECONDS)
+    gevent.sleep(0.01)
+
+
+@pytest.mark.parametrize("end", [end_of_the_process, too_many, end_of_silence])
+@pytest.mark.parametrize("is_known", [True, False], ids=["known", "new"])
+def test_a_request_whose_head_has_just_come_is_read_in_full(
+    quickly: Callable[..., None], end: Callable[[Ends], None], is_known: bool
+) -> None:
+    """Many clients send head and body one after the other. What is cut would be answered as their own fault."""
+    quickly("QUIET_SECONDS")
+    if end is end_of_silence:
+        quickly("HEAD_SECONDS")
+    with closing(Ends(Crowd(10))) as ends:
+        if is_known:
+            ends.client._keepalive_seconds = SHORT_SECONDS if end is end_of_silence else SILENCE_SECONDS
+            ends.answer()
+        request = gevent.spawn(ends.read_head)
+        gevent.sleep(0)
+        end(ends)
+        body = gevent.spawn(request.get(timeout=PATIENCE_SECONDS).body.read)
+        gevent.sleep(0)
+        ends.theirs.sendall(b"1234")
+        assert body.get(timeout=PATIENCE_SECONDS) == b"1234"
+
+
+def test_a_client_that_is_let_go_within_a_body_has_run_out_of_time(ends: Ends) -> None:
+    """So that it is told to try again, and not that it sent half a body."""
+    ends.theirs.sendall(HEAD + b"12")
+    body = gevent.spawn(ends.read_head().body.read)
+    gevent.sleep(0)
+    ends.client.let_go()
+    with pytest.raises(TimeoutError):
+        body.get(timeout=PATIENCE_SECONDS)
+
+
+def test_a_body_that_comes_as_its_client_is_let_go_is_read(ends: Ends) -> None:
+    ends.theirs.sendall(HEAD + b"12")
+    body = gevent.spawn(ends.read_head().body.read)
+    gevent.sleep(0)
+    ends.theirs.sendall(b"34")
+    ends.client.let_go()
+    assert body.get(timeout=PATIENCE_SECONDS) == b"1234"
+
+
+@pytest.mark.parametrize("is_known", [True, False], ids=["known", "new"])
+def test_a_client_that_stays_silent_has_nothing_more_to_say(
+    ends: Ends, quickly: Callable[..., None], is_known: bool
+) -> None:
+    """Not at once: its request may be on its way."""
+    quickly("QUIET_SECONDS")
+    if is_known:
+        ends.answer()
+    request = gevent.spawn(ends.read_head)
+    gevent.sleep(0)
     ends.client.end_if_idle()
-    assert waiting.get(timeout=PATIENCE_SECONDS) == b"POST /orders"
-
-
-def test_a_client_within_a_request_goes_on(ends: Ends) -> None:
-    ends.theirs.sendall(b"POST /or")
-    assert ends.client.recv(100) == b"POST /or"
-    waiting = reading(ends.client)
+    gevent.sleep(SHORT_SECONDS)
+    assert not request.ready()
     ends.client.end_if_idle()
-    ends.theirs.sendall(b"ders")
-    assert waiting.get(timeout=PATIENCE_SECONDS) == b"ders"
+    with pytest.raises(StopIteration):
+        request.get(timeout=PATIENCE_SECONDS)
+
+
+def test_a_client_within_a_request_goes_on(ends: Ends, quickly: Callable[..., None]) -> None:
+    quickly("QUIET_SECONDS")
+    ends.theirs.sendall(HEAD[:10])
+    request = gevent.spawn(ends.read_head)
+    gevent.sleep(SHORT_SECONDS)
+    ends.client.end_if_idle()
+    ends.theirs.sendall(HEAD[10:])
+    assert request.get(timeout=PATIENCE_SECONDS).path == "/orders"
 
 
 # --- answers
@@ -349,7 +410,8 @@ def test_what_comes_behind_half_a_body_is_never_read() -> None:
         ends.read_head()
         waiting = reading(ends.client)
         ends.client.let_go()
-        assert waiting.get(timeout=PATIENCE_SECONDS) == b""
+        with pytest.raises(TimeoutError):
+            waiting.get(timeout=PATIENCE_SECONDS)
         ends.theirs.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         gevent.sleep(SHORT_SECONDS)
         with pytest.raises(StopIteration):
@@ -540,12 +602,13 @@ def test_where_there_are_too_many_a_client_that_was_answered_lets_another_go() -
         assert second.is_hung_up()
 
 
-def test_a_request_that_comes_as_its_client_is_let_go_is_answered() -> None:
+def test_a_client_whose_request_comes_as_it_is_let_go_is_answered_and_goes_later() -> None:
     crowd = Crowd(1)
     with connected(crowd, 1) as [first]:
         first.ask()
         late = Ends(crowd)  # in the same turn, before the request is read
         assert first.is_answered()
+        crowd.make_room()
         assert first.is_hung_up()
         late.close()
 
@@ -556,7 +619,7 @@ def test_clients_that_make_a_process_keep_much_of_their_requests_are_let_go() ->
         for each in (first, second):
             each.theirs.sendall(HEAD.replace(b" 4", b" 4000") + b"1" * 2000)
             gevent.sleep(0.01)
-        assert first.received() == len(b"answer"), "to what is not whole"
+        assert first.received() == 0, "half a body is not answered as a whole one"
         second.theirs.sendall(b"1" * 2000)
         assert second.is_answered()
         idle.ask()

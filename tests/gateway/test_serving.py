@@ -1,7 +1,11 @@
 """How gunicorn serves: connections in turns, request lines, addresses, files, and a psycopg2 that yields."""
 
+import http.client
 import os
+import select
+import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -27,6 +31,7 @@ from gateway.clients import Client, Crowd
 from gateway.serving import KERNEL_BYTES, Listener
 from tests.acceptance.system import BIN, ROOT, free_port
 from tests.conftest import IN_CLEAR
+from tests.waiting import wait_until
 
 #: Seconds until a greenlet that should be done is given up.
 PATIENCE_SECONDS = 5
@@ -395,3 +400,62 @@ def test_a_web_that_is_started_without_its_configuration_says_so_and_ends(tmp_pa
 
     assert ended.returncode != 0
     assert "gunicorn does not use the gateway's gunicorn.conf.py" in ended.stdout + ended.stderr
+
+
+# --- the end of a process
+
+#: Answers with the number of its process, and of the bytes that came.
+COUNTING = """
+import os
+
+def app(environ, start_response):
+    said = f"{os.getpid()} {len(environ['wsgi.input'].read())}".encode()
+    start_response("200 OK", [("Content-Length", str(len(said)))])
+    return [said]
+"""
+#: How often a process notices that it was told to end, in seconds, and a little more.
+NOTICED_SECONDS = 1.1
+
+
+def test_a_request_whose_head_lies_in_the_kernel_when_its_process_ends_is_answered(tmp_path: Path) -> None:
+    """It is stopped meanwhile, so that it sees at once that it ends, and that a head has come."""
+    (tmp_path / "counting.py").write_text(COUNTING)
+    port = free_port()
+    options = f"--bind 127.0.0.1:{port} --workers 1 --worker-class gateway.serving.Worker --keep-alive 95"
+    server = subprocess.Popen(
+        [str(BIN / "gunicorn"), *options.split(), "counting:app"], cwd=tmp_path, stderr=subprocess.DEVNULL
+    )
+    client = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
+    try:
+        wait_until(lambda: _answers(client), PATIENCE_SECONDS * 2)
+        process = int(_said(client).split()[0])
+        os.kill(process, signal.SIGSTOP)
+        client.putrequest("POST", "/")
+        client.putheader("Content-Length", "4")
+        client.endheaders()
+        os.kill(process, signal.SIGTERM)
+        time.sleep(NOTICED_SECONDS)
+        os.kill(process, signal.SIGCONT)
+        assert not select.select([client.sock], [], [], NOTICED_SECONDS / 2)[0], (
+            "it does not wait for the body"
+        )
+        client.send(b"1234")
+        answer = client.getresponse()
+        assert (answer.status, answer.getheader("Connection")) == (200, "close")
+        assert answer.read() == f"{process} 4".encode()
+    finally:
+        client.close()
+        server.terminate()
+        server.wait(PATIENCE_SECONDS * 2)
+
+
+def _said(client: http.client.HTTPConnection) -> bytes:
+    client.request("GET", "/")
+    return client.getresponse().read()
+
+
+def _answers(client: http.client.HTTPConnection) -> bool:
+    with suppress(OSError):
+        return bool(_said(client))
+    client.close()
+    return False
