@@ -26,6 +26,8 @@ logger = log.get(__name__)
 
 #: Seconds without progress after which the sweep wakes a worker for it.
 STALLED_SECONDS = 60
+#: Milliseconds in which the orders are chosen: 100,000 take three seconds on a machine that has other work.
+CHOOSE_TIMEOUT_MS = 12_000
 #: The class of SQLSTATEs of what a trigger of another system raises.
 RAISED = "P0"
 #: Refused orders that are shown of one.
@@ -186,11 +188,23 @@ def begin(
             raise Begun(database.load(_Number, FIND_FORM, {"form": form})[0].n)
         bulk_id = begun.n
         choose = CHOOSE.format(source=source)
-        chosen = database.load_list(_Number, choose, values | {"bulk": bulk_id})[0].n
+        chosen = _chosen(choose, values | {"bulk": bulk_id})
         if chosen != expected:
             raise Changed(chosen)
         database.rows(SET_TOTAL, {"bulk": bulk_id, "total": chosen})
     return bulk_id
+
+
+def _chosen(choose: str, values: Mapping[str, Any]) -> int:
+    """Choose the orders; how many. Raises database.TooSlow."""
+    try:
+        return database.load(_Number, f"SET LOCAL statement_timeout = {CHOOSE_TIMEOUT_MS}; {choose}", values)[
+            0
+        ].n
+    except peewee.OperationalError as error:
+        if database.sqlstate(error) != database.QUERY_CANCELED:
+            raise
+        raise database.TooSlow("the orders could not be chosen in time") from None
 
 
 def find(bulk_id: int) -> Bulk | None:
@@ -262,7 +276,11 @@ def _refusal(work: Callable[[], None]) -> str | None:
         is_said = (database.sqlstate(error) or "").startswith(RAISED)
         if isinstance(error, database.UNAVAILABLE) and not is_said:  # the database refuses none of it
             raise
-        logger.error("The database refuses an action on an order.", action="bulk_refused", error=str(error))
+        logger.error(
+            "The database refuses an action on an order.",
+            action="bulk_refused",
+            error=str(error).split("\n")[0],
+        )
         return "the database refuses it; the log says why"
     return None
 

@@ -286,7 +286,7 @@ _BY_ID = _FOUND.format(
     kind=KIND, source="SELECT * FROM product_orders AS o WHERE o.id = %(id)s::uuid", provider=PROVIDER
 )
 #: Where a further condition on the order `o` stands in what is made of _CHOSEN.
-NARROWED = "/* narrowed */"
+NARROWED = "true /* narrowed */"
 _CHOSEN = f"""
 SELECT found.* FROM ({_WAITING}) AS found
 WHERE found.kind IS NOT NULL AND (%(kind)s::text IS NULL OR found.kind = %(kind)s::text)
