@@ -94,6 +94,7 @@ class Door:
     ) -> None:
         if not is_page(req.path) or not hasattr(resource, f"on_{req.method.lower()}"):
             return
+        _refuse_unstorable(req)
         if req.method == "POST":
             self._refuse_other_sites(req)
         least: Role | None = getattr(resource, "least", None)
@@ -137,6 +138,15 @@ HEADERS = {
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
+
+
+def _refuse_unstorable(req: falcon.Request) -> None:
+    """Raises a 400 for an address that names what no database can hold."""
+    values = [
+        value for given in req.params.values() for value in (given if isinstance(given, list) else [given])
+    ]
+    if not all(is_storable(text) for text in (req.path, *req.params, *values)):
+        raise Refused(400, "the address contains an invalid character (NUL or a lone surrogate)")
 
 
 def _is_own_form(form: dict[str, str], visitor: Visitor) -> bool:
