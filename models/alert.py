@@ -14,8 +14,11 @@ OVER_SECONDS = 75.0
 DELAYS = (15.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0)
 #: Tries after which a message is given up: a day and a half.
 MOST_TRIES = 40
-#: Seconds of a claim: longer than any try.
-CLAIM_SECONDS = 60.0
+#: Seconds of a claim of one message: longer than any try.
+CLAIM_SECONDS = 120.0
+#: Hours in which what begins again counts as flapping, and how often the time until it is over is doubled for that: up
+#: to 40 minutes.
+FLAPPING_HOURS, MOST_DOUBLED = 2, 5
 #: Days for which what is over is kept.
 KEPT_DAYS = 90
 
@@ -80,10 +83,11 @@ def take_turn(every_seconds: float, late_by_seconds: float = 0) -> bool:
     return database.row(TAKE_TURN, {"every": every_seconds, "late": late_by_seconds}) is not None
 
 
-def note(firing: Sequence[Firing], channels: Sequence[str]) -> tuple[int, int]:
+def note(firing: Sequence[Firing], channels: Sequence[str], *, may_end: bool = True) -> tuple[int, int]:
     """Note what fires now: one statement. How many incidents have begun and have ended by that.
 
-    Each that begins gets a message for every channel; each that ends, for those to which its beginning went.
+    Each that begins gets a message for every channel; each that ends, for those to which its beginning went. One that
+    comes and goes is over later each time. `may_end` is False if not everything could be looked at.
     """
     given = [
         {
@@ -95,13 +99,18 @@ def note(firing: Sequence[Firing], channels: Sequence[str]) -> tuple[int, int]:
         for each in firing
     ]
     values = database.arrays(given) if given else dict.fromkeys(("rule", "subject", "text", "path"), "{}")
-    found = database.rows(NOTE, values | {"channels": list(channels), "over": OVER_SECONDS})[0]
+    found = database.rows(
+        NOTE, values | {"channels": list(channels), "over": OVER_SECONDS, "may_end": may_end}
+    )[0]
     return int(found["began"]), int(found["ended"])
 
 
-def claim(limit: int) -> list[Message]:
-    """Claim up to `limit` messages that are due. That of an end waits until its beginning was told, or given up."""
-    return database.load(Message, CLAIM, {"limit": limit, "claim": CLAIM_SECONDS})
+def claim(besides: Sequence[str] = ()) -> Message | None:
+    """Claim a message that is due, of another channel than `besides`; None if none is.
+
+    That of an end waits until its beginning was told, or given up.
+    """
+    return database.load_one(Message, CLAIM, {"besides": list(besides), "claim": CLAIM_SECONDS})
 
 
 def sent(message_id: int) -> None:
@@ -148,7 +157,7 @@ ON CONFLICT (one) DO UPDATE SET next_at = excluded.next_at WHERE t.next_at <= no
 RETURNING next_at
 """
 #: What is seen again keeps its first words: they are what was told.
-NOTE = """
+NOTE = f"""
 WITH given AS (
     SELECT * FROM unnest(%(rule)s::text[], %(subject)s::text[], %(text)s::text[], %(path)s::text[])
         AS given (rule, subject, text, path)
@@ -160,7 +169,10 @@ WITH given AS (
     ON CONFLICT (rule, subject) WHERE ended_at IS NULL DO NOTHING RETURNING id
 ), ended AS (
     UPDATE referans.alerts AS a SET ended_at = now()
-    WHERE a.ended_at IS NULL AND a.seen_at < now() - make_interval(secs => %(over)s)
+    WHERE %(may_end)s AND a.ended_at IS NULL
+      AND a.seen_at < now() - make_interval(secs => %(over)s * 2 ^ LEAST({MOST_DOUBLED}, (
+          SELECT count(*) FROM referans.alerts AS former WHERE former.rule = a.rule AND former.subject = a.subject
+              AND former.ended_at > now() - make_interval(hours => {FLAPPING_HOURS}))))
       AND NOT EXISTS (SELECT FROM given WHERE given.rule = a.rule AND given.subject = a.subject)
     RETURNING a.id
 ), told_begin AS (
@@ -176,11 +188,11 @@ SELECT (SELECT count(*) FROM began)::int AS began, (SELECT count(*) FROM ended):
 CLAIM = """
 WITH due AS (
     SELECT m.id FROM referans.alert_messages AS m
-    WHERE m.state = 'waiting' AND m.next_try_at <= now() AND NOT EXISTS (
+    WHERE m.state = 'waiting' AND m.next_try_at <= now() AND m.channel <> ALL (%(besides)s::text[]) AND NOT EXISTS (
         SELECT FROM referans.alert_messages AS beginning
         WHERE beginning.alert_id = m.alert_id AND beginning.channel = m.channel AND m.is_end
           AND NOT beginning.is_end AND beginning.state = 'waiting')
-    ORDER BY m.next_try_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+    ORDER BY m.next_try_at, m.id LIMIT 1 FOR UPDATE SKIP LOCKED
 ), claimed AS (
     UPDATE referans.alert_messages AS m SET next_try_at = now() + make_interval(secs => %(claim)s)
     FROM due WHERE m.id = due.id RETURNING m.*

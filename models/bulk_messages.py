@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from models import bulk, texts
-from models.bulk import Bulk, What
+from models.bulk import ANYONE, Bulk, What, Whose
 from models.db import database
 from models.inbox import Filter as Callbacks
 from models.inbox import Kept
@@ -63,19 +63,33 @@ class Done:
 
 
 def begin_replay(
-    wanted: Callbacks, count: int, last_id: int, *, reason: str, by: str, shown: Mapping[str, Any]
+    wanted: Callbacks,
+    count: int,
+    last_id: int,
+    *,
+    reason: str,
+    by: str,
+    shown: Mapping[str, Any],
+    whose: Whose = ANYONE,
 ) -> int:
     """Begin to replay the callbacks that are wanted, up to `last_id`, `count` as was said; returns its id."""
     meant = {"provider": wanted.provider_id, "result": wanted.result, "since": _moment(wanted.since)}
-    return _begin(What.CALLBACKS, "replay", meant, count, last_id, reason, by, shown)
+    return _begin(What.CALLBACKS, "replay", meant, count, last_id, reason, by, shown, whose)
 
 
 def begin_redelivery(
-    wanted: Notifications, count: int, last_id: int, *, reason: str, by: str, shown: Mapping[str, Any]
+    wanted: Notifications,
+    count: int,
+    last_id: int,
+    *,
+    reason: str,
+    by: str,
+    shown: Mapping[str, Any],
+    whose: Whose = ANYONE,
 ) -> int:
     """Begin to redeliver the notifications that are wanted, up to `last_id`; returns its id."""
     meant = {"states": list(wanted.states or ()), "since": _moment(wanted.since)}
-    return _begin(What.NOTIFICATIONS, "redeliver", meant, count, last_id, reason, by, shown)
+    return _begin(What.NOTIFICATIONS, "redeliver", meant, count, last_id, reason, by, shown, whose)
 
 
 def _begin(
@@ -87,6 +101,7 @@ def _begin(
     reason: str,
     by: str,
     shown: Mapping[str, Any],
+    whose: Whose,
 ) -> int:
     made = {
         "what": what.value,
@@ -97,6 +112,8 @@ def _begin(
         "by": by,
         "total": count,
         "last_id": last_id,
+        "person": whose.person_id,
+        "key": whose.key_id,
     }
     return int(database.rows(BEGIN, made)[0]["id"])
 
@@ -136,8 +153,9 @@ def work_on_batch(bulk_id: int, work: Callable[[Range], Done | None]) -> bool:
 
 
 BEGIN = """
-INSERT INTO referans.bulk_actions (what, action, options, about, reason, "by", total, last_id)
-VALUES (%(what)s, %(action)s, %(options)s, %(about)s, %(reason)s, %(by)s, %(total)s, %(last_id)s) RETURNING id
+INSERT INTO referans.bulk_actions (what, action, options, about, reason, "by", total, last_id, person_id, key_id)
+VALUES (%(what)s, %(action)s, %(options)s, %(about)s, %(reason)s, %(by)s, %(total)s, %(last_id)s, %(person)s, %(key)s)
+RETURNING id
 """
 #: One process at a time works on it.
 TAKE = """

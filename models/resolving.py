@@ -176,9 +176,9 @@ def fail(order_id: str, *, by: str, reason: str, seen: str | None = None) -> Dec
     return _decide(_found(order_id, by, seen), outcome, "failed by a person", by, reason)
 
 
-def fail_unless_sent_elsewhere(order_id: str, *, by: str, reason: str) -> Decision:
+def fail_unless_sent_elsewhere(order_id: str, *, by: str, reason: str, seen: str | None = None) -> Decision:
     """`fail`, but not an order that another system may still send. Raises NotPossible."""
-    found = _look(order_id)
+    found = _found(order_id, by, seen)
     is_decided = lowered(found.status) in ("approved", "rejected")
     if not found.is_ours and found.external_status == ExternalStatus.NOT_SENT and not is_decided:
         raise NotPossible(

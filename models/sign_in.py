@@ -35,6 +35,7 @@ class SignIn:
     #: The key's scopes; None for a person.
     scopes: list[str] | None
     person_id: int | None
+    key_id: int | None
     created_at: datetime
 
 
@@ -111,14 +112,15 @@ VALUES (%(digest)s, %(person)s, %(key)s, %(address)s, %(browser)s)
 """
 FIND = Prepared(f"""
 WITH found AS (
-    SELECT s.id, COALESCE(p.name, k.name) AS name, p.role, k.scopes, s.person_id, s.created_at, s.seen_at
+    SELECT s.id, COALESCE(p.name, k.name) AS name, p.role, k.scopes, s.person_id, s.key_id, s.created_at,
+        s.seen_at
     FROM referans.sign_ins AS s {_WHOSE}
     WHERE s.digest = %(digest)s AND {IS_CURRENT} AND (p.id IS NOT NULL OR k.id IS NOT NULL)
 ), noted AS (
     UPDATE referans.sign_ins AS s SET seen_at = now() FROM found
     WHERE s.id = found.id AND found.seen_at < now() - make_interval(secs => {SEEN_SECONDS})
 )
-SELECT id, name, role, scopes, person_id, created_at FROM found
+SELECT id, name, role, scopes, person_id, key_id, created_at FROM found
 """)
 EVERY = f"""
 SELECT s.id, COALESCE(p.name, k.name) AS name, p.id IS NULL AS is_key, s.person_id, s.created_at, s.seen_at, s.address,

@@ -17,7 +17,9 @@ from models.order import COST_AMOUNT
 from models.status import WORD, kind_in_sql
 
 #: Seconds that a step of the comparison may take.
-STEP_TIMEOUT_MS = 120_000
+STEP_TIMEOUT_MS = 100_000
+#: Orders of one player and amount at one time that are told apart by their number only.
+MOST_ALIKE = 100
 #: Minutes by which the time of a line without a number may differ from ours.
 NEAR_MINUTES = 15
 #: Lines that are stored at once.
@@ -50,7 +52,8 @@ class Line:
     player: str | None
     amount: Decimal | None
     currency: str | None
-    #: Their word, and what it means: `completed`, `failed`, `open`, or None if that is not known.
+    #: Their word, and what it means: `completed`, `failed`, `open`, `returned` (money that was given back), or None if
+    #: that is not known.
     state: str | None
     kind: str | None
     at: datetime | None
@@ -184,9 +187,12 @@ def compare(statement_id: int, provider_id: str) -> None:
     """Find the order of each line, and what differs; and which of our orders no line has."""
     values = {"id": statement_id, "provider": provider_id}
     for step in STEPS:
-        with database.database.atomic():
-            database.rows(f"SET LOCAL statement_timeout = {STEP_TIMEOUT_MS}")
-            database.rows(step, values)
+        for _ in range(MOST_ALIKE if step == BY_PLAYER else 1):
+            with database.database.atomic():
+                database.rows(f"SET LOCAL statement_timeout = {STEP_TIMEOUT_MS}")
+                database.rows(WORKED_ON, values)
+                if not database.rows(step, values):
+                    break
 
 
 def end(statement_id: int, error: str | None = None) -> None:
@@ -308,32 +314,38 @@ WITH near AS (
           SELECT FROM referans.statement_lines AS taken WHERE taken.statement_id = %(id)s AND taken.order_id = o.id)
 )
 UPDATE referans.statement_lines AS l SET order_id = near.id FROM near
-WHERE l.statement_id = %(id)s AND l.line = near.line AND near.turn = 1 AND near.choice = 1
+WHERE l.statement_id = %(id)s AND l.line = near.line AND near.turn = 1 AND near.choice = 1 RETURNING l.line
 """
+#: It is being compared still: no other process is to begin with it.
+WORKED_ON = "UPDATE referans.statements SET worked_at = now() WHERE id = %(id)s"
 #: In SQL, of a line `l` and its order `o`: how it ended with us. A provider that has it no more was refused, or has
 #: refused it.
 _OURS = f"CASE WHEN l.is_former THEN 'failed' ELSE {kind_in_sql(WORD)} END"
 COMPARE = f"""
 WITH numbered AS (
     SELECT l.line, l.order_id, o.id IS NULL AS is_unknown,
-        COALESCE(l.kind, 'completed') = 'failed' AS took_nothing, l.kind,
+        COALESCE(l.kind, 'completed') IN ('failed', 'returned') AS took_nothing, l.kind,
+        count(*) FILTER (WHERE l.kind = 'returned') OVER of_order AS returned,
+        count(*) FILTER (WHERE COALESCE(l.kind, 'completed') NOT IN ('failed', 'returned')) OVER of_order AS charged,
         {_OURS} AS ours, l.is_former, l.amount, {COST_AMOUNT} AS cost, l.currency,
         COALESCE(o."gatewayCostCurrency", o."costCurrency") AS cost_currency,
         row_number() OVER (
-            PARTITION BY l.order_id, COALESCE(l.kind, 'completed') = 'failed' ORDER BY l.line
+            PARTITION BY l.order_id, COALESCE(l.kind, 'completed') IN ('failed', 'returned') ORDER BY l.line
         ) AS turn
     FROM referans.statement_lines AS l LEFT JOIN product_orders AS o ON o.id = l.order_id
     WHERE l.statement_id = %(id)s
+    WINDOW of_order AS (PARTITION BY l.order_id)
 ), said AS (
     SELECT line, CASE
         WHEN is_unknown AND took_nothing THEN 'ok'
         WHEN is_unknown THEN 'unknown'
-        WHEN NOT took_nothing AND turn > 1 THEN 'twice'
-        WHEN kind = 'completed' AND ours <> 'completed' THEN 'state'
+        WHEN NOT took_nothing AND turn > 1 + returned THEN 'twice'
+        WHEN kind = 'completed' AND ours <> 'completed' AND turn > returned THEN 'state'
+        WHEN kind = 'returned' AND ours = 'completed' AND returned >= charged THEN 'state'
         WHEN kind = 'failed' AND ours = 'completed' AND NOT EXISTS (
             SELECT FROM referans.statement_lines AS paid
             WHERE paid.statement_id = %(id)s AND paid.order_id = numbered.order_id
-              AND COALESCE(paid.kind, 'completed') <> 'failed'
+              AND COALESCE(paid.kind, 'completed') NOT IN ('failed', 'returned')
         ) THEN 'state'
         WHEN NOT took_nothing AND NOT is_former AND amount <> cost THEN 'cost'
         WHEN NOT took_nothing AND NOT is_former AND upper(currency) <> upper(cost_currency) THEN 'cost'
@@ -369,7 +381,9 @@ UPDATE referans.statements SET state = CASE WHEN %(error)s::text IS NULL THEN 'd
 """
 SUMMARY = f"""
 SELECT l.finding, COALESCE(upper(l.currency), o."gatewayCostCurrency", o."costCurrency") AS currency,
-    count(*)::int AS count, COALESCE(sum(l.amount), 0) AS amount, COALESCE(sum({COST_AMOUNT}), 0) AS cost
+    count(*)::int AS count,
+    COALESCE(sum(CASE WHEN l.kind = 'returned' THEN -l.amount ELSE l.amount END), 0) AS amount,
+    COALESCE(sum({COST_AMOUNT}), 0) AS cost
 FROM referans.statement_lines AS l LEFT JOIN product_orders AS o ON o.id = l.order_id
 WHERE l.statement_id = %(id)s AND l.finding IS NOT NULL GROUP BY 1, 2 ORDER BY 1, 2
 """

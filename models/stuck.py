@@ -4,6 +4,7 @@ A reason that stands in an order's `attention` stays until a person has decided.
 plan and its provider, and go by themselves.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
@@ -161,10 +162,11 @@ def orders(
     tenant_id: str | None = None,
     *,
     after: Waiting | None = None,
+    narrowed: tuple[str, Mapping[str, Any]] = ("true", {}),
 ) -> list[StuckOrder]:
     """Up to `limit` stuck orders: the gravest kind first, of one kind the longest waiting first.
 
-    With a kind, those that stand behind `after`.
+    With a kind, those that stand behind `after`. `narrowed` is a further condition on the order `o`, with its values.
     """
     chosen = {
         "after_at": after and after.since,
@@ -175,7 +177,10 @@ def orders(
         "kinds": list(Attention),
         "limit": limit,
     }
-    return database.load(StuckOrder, STUCK, limits.parameters() | chosen)
+    condition, values = narrowed
+    return database.load(
+        StuckOrder, STUCK.replace(NARROWED, condition), limits.parameters() | chosen | dict(values)
+    )
 
 
 def find(order_id: str, limits: Limits) -> StuckOrder | None:
@@ -187,7 +192,7 @@ def ids(limits: Limits, kind: Attention) -> list[str]:
     """The ids of up to MOST orders of one kind, longest waiting first."""
     chosen = {"kind": kind, "provider": None, "tenant": None, "kinds": list(Attention), "limit": MOST}
     chosen |= {"after_at": None, "after_id": None}
-    return [row["id"] for row in database.rows(IDS, limits.parameters() | chosen)]
+    return [row["id"] for row in database.rows(IDS.replace(NARROWED, "true"), limits.parameters() | chosen)]
 
 
 def summary(limits: Limits) -> list[KindCount]:
@@ -280,6 +285,8 @@ _WAITING = _FOUND.format(kind=KIND, source=_SOURCE, provider=PROVIDER)
 _BY_ID = _FOUND.format(
     kind=KIND, source="SELECT * FROM product_orders AS o WHERE o.id = %(id)s::uuid", provider=PROVIDER
 )
+#: Where a further condition on the order `o` stands in what is made of _CHOSEN.
+NARROWED = "true /* narrowed */"
 _CHOSEN = f"""
 SELECT found.* FROM ({_WAITING}) AS found
 WHERE found.kind IS NOT NULL AND (%(kind)s::text IS NULL OR found.kind = %(kind)s::text)
@@ -287,6 +294,7 @@ WHERE found.kind IS NOT NULL AND (%(kind)s::text IS NULL OR found.kind = %(kind)
   AND (%(tenant)s::uuid IS NULL OR found.tenant_id = %(tenant)s::uuid)
   AND (%(after_at)s::timestamptz IS NULL
     OR (found.since, found.id) > (%(after_at)s::timestamptz, %(after_id)s::uuid))
+  AND EXISTS (SELECT FROM product_orders AS o WHERE o.id = found.id AND {NARROWED})
 ORDER BY array_position(%(kinds)s::text[], found.kind), found.since, found.id LIMIT %(limit)s
 """
 IDS = f"SELECT chosen.id::text AS id FROM ({_CHOSEN}) AS chosen"

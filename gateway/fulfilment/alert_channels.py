@@ -2,12 +2,15 @@
 
 import json
 import smtplib
+import socket
 import ssl
+import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from typing import Any, Protocol
-from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from gateway import shown
 from gateway.fulfilment import messages
@@ -19,8 +22,8 @@ from models.alert import Message
 
 #: Where Telegram's bots are.
 TELEGRAM = "https://api.telegram.org"
-#: Seconds that the server of mails may be silent.
-SMTP_SECONDS = 15
+#: Seconds that the server of mails may be silent, and that it may take for one mail.
+SMTP_SECONDS, MAIL_SECONDS = 15, 45
 
 
 class NotSent(Exception):
@@ -88,14 +91,20 @@ class Telegram:
 class Mail:
     """Mails by ALERT_SMTP_URL. By `smtp` they go encrypted where the server can (STARTTLS), by `smtps` always."""
 
-    def __init__(self, settings: Settings, url: str, receivers: list[str]) -> None:
+    def __init__(
+        self, settings: Settings, url: str, receivers: list[str], mail_seconds: float = MAIL_SECONDS
+    ) -> None:
         self._settings = settings
         self._url = urlsplit(url)
         self._receivers = receivers
+        self._mail_seconds = mail_seconds
+        self._tls = ssl.create_default_context()
 
     def send(self, message: Message) -> None:
         mail = EmailMessage()
-        mail["Subject"] = f"[Referans] {'Over: ' if message.is_end else ''}{message.text}"[:200]
+        mail["Subject"] = f"[Referans] {'Over: ' if message.is_end else ''}{' '.join(message.text.split())}"[
+            :200
+        ]
         mail["From"] = self._sender()
         mail["To"] = ", ".join(self._receivers)
         mail["Message-ID"] = f"<{message.webhook_id}@referans>"
@@ -108,11 +117,28 @@ class Mail:
             raise NotSent(f"{type(error).__name__}{f' {code}' if code else ''}") from None
 
     def _hand_over(self, mail: EmailMessage) -> None:
-        url = self._url
-        with _connected(url) as server:
-            if url.username is not None:
-                server.login(unquote(url.username), unquote(url.password or ""))
-            server.send_message(mail)
+        url, is_tls = self._url, self._url.scheme == "smtps"
+        server = (
+            smtplib.SMTP_SSL(timeout=SMTP_SECONDS, context=self._tls)
+            if is_tls
+            else smtplib.SMTP(timeout=SMTP_SECONDS)
+        )
+        host = url.hostname or "localhost"
+        server._host = host  # type: ignore[attr-defined]  # whom its certificate must name; `connect` does not set it
+        cut = threading.Timer(self._mail_seconds, _cut, [server])
+        cut.daemon = True
+        cut.start()
+        try:
+            with server:
+                server.connect(host, url.port or (465 if is_tls else 587))
+                server.ehlo()
+                if not is_tls and server.has_extn("starttls"):
+                    server.starttls(context=self._tls)
+                if url.username is not None:
+                    server.login(unquote(url.username), unquote(url.password or ""))
+                server.send_message(mail)
+        finally:
+            cut.cancel()
 
     def _sender(self) -> str:
         given = parse_qs(self._url.query).get("from")
@@ -120,15 +146,11 @@ class Mail:
         return given[0] if given else user if "@" in user else self._receivers[0]
 
 
-def _connected(url: SplitResult) -> smtplib.SMTP:
-    host, context = url.hostname or "localhost", ssl.create_default_context()
-    if url.scheme == "smtps":
-        return smtplib.SMTP_SSL(host, url.port or 465, timeout=SMTP_SECONDS, context=context)
-    server = smtplib.SMTP(host, url.port or 587, timeout=SMTP_SECONDS)
-    server.ehlo()
-    if server.has_extn("starttls"):
-        server.starttls(context=context)
-    return server
+def _cut(server: smtplib.SMTP) -> None:
+    """End a call that takes too long: what waits for the server sees the end of the connection."""
+    with suppress(OSError):
+        if server.sock is not None:
+            server.sock.shutdown(socket.SHUT_RDWR)
 
 
 def of(settings: Settings, poster: Poster, *, telegram: str = TELEGRAM) -> Mapping[str, Channel]:

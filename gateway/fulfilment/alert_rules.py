@@ -1,15 +1,22 @@
 """What a person should be told of, as it is now. Each rule reads what pages and `gateway doctor` show as well."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+import peewee
+
+from gateway import log
 from gateway.settings import Settings
 from models import balances, gauges, outbox, provider_health, silence, stuck, sweep_run
 from models.alert import Firing
+from models.db import database
 from models.provider_health import GATEWAY
 from models.status import Attention
 from models.stuck import Limits
+
+logger = log.get(__name__)
 
 #: Kinds that go by themselves: told of only if an order has waited for so many seconds.
 PASSING = (
@@ -23,9 +30,36 @@ SCHEDULER_SECONDS = 180
 LATE_SECONDS = 120
 
 
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a look has found."""
+
+    firing: list[Firing]
+    #: Every rule could be looked at; where one could not, nothing is known to be over.
+    is_whole: bool
+
+
+def look(settings: Settings, now: datetime) -> Looked:
+    """Everything that fires; a rule that cannot be looked at keeps no other from being told. Needs an open session."""
+    found: list[Firing] = []
+    is_whole = True
+    for rule in RULES:
+        try:
+            found += rule(settings, now)
+        except (peewee.DatabaseError, database.TooSlow) as error:
+            is_whole = False
+            logger.warning(
+                "A rule of alerts could not be looked at.",
+                action="alert_rule_failed",
+                rule=rule.__name__.strip("_"),
+                error=str(error),
+            )
+    return Looked(found, is_whole)
+
+
 def firing(settings: Settings, now: datetime) -> list[Firing]:
     """Everything that fires. Needs an open session."""
-    return [each for rule in RULES for each in rule(settings, now)]
+    return look(settings, now).firing
 
 
 def _stuck_orders(settings: Settings, now: datetime) -> Iterator[Firing]:

@@ -21,8 +21,6 @@ logger = log.get(__name__)
 EVERY_SECONDS = 30.0
 #: Seconds by which a look must be late for a web process to take it.
 WEB_LATE_SECONDS = 90.0
-#: Messages that are claimed at once.
-CLAIMED = 10
 
 
 class Alerts:
@@ -67,37 +65,45 @@ class Alerts:
         return True
 
     def _note(self) -> None:
-        now = datetime.now(UTC)
-        began, ended = alert.note(alert_rules.firing(self._settings, now), list(self._channels))
+        looked = alert_rules.look(self._settings, datetime.now(UTC))
+        began, ended = alert.note(looked.firing, list(self._channels), may_end=looked.is_whole)
         if began or ended:
             logger.info("Incidents have begun or ended.", action="alerts", began=began, ended=ended)
 
     def tell(self) -> None:
-        """Send what is due. Holds no connection while it sends."""
+        """Send what is due. Holds no connection while it sends.
+
+        One message is claimed at a time, so that no claim ends while its message waits for others; a channel that does
+        not take one is left alone until the next look, so that it delays no other channel.
+        """
+        failing: list[str] = []
         while not self._stopping.is_set():
             with database.session():
-                due = alert.claim(CLAIMED)
-            for message in due:
-                self._send(message)
-            if len(due) < CLAIMED:
+                message = alert.claim(failing)
+            if message is None:
                 return
+            if not self._send(message):
+                failing.append(message.channel)
 
-    def _send(self, message: alert.Message) -> None:
+    def _send(self, message: alert.Message) -> bool:
+        """Whether it has arrived."""
         channel = self._channels.get(message.channel)
         try:
             if channel is None:
                 raise NotSent("it is not configured any more")
             channel.send(message)
-        except NotSent as error:
+        except Exception as error:  # whatever it is, it must keep no other message from being told
+            said = str(error) if isinstance(error, NotSent) else type(error).__name__
             logger.warning(
                 "An alert could not be told; it is tried again.",
                 action="alert_not_sent",
                 channel=message.channel,
                 rule=message.rule,
-                error=str(error),
+                error=said,
             )
             with database.session():
-                alert.failed(message, str(error))
-            return
+                alert.failed(message, said)
+            return False
         with database.session():
             alert.sent(message.id)
+        return True

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import peewee
@@ -62,7 +63,7 @@ def work(worker: Worker, bulk_id: str, replay: Replay) -> None:
         if found is None:
             return
         part = PARTS[What(found.what)]
-        while is_left := part(worker, found, replay):
+        while is_left := not bulk.stop_unless_allowed(found.id) and part(worker, found, replay):
             if worker.monotonic() >= until:
                 break
         if is_left:
@@ -76,8 +77,8 @@ def _orders(worker: Worker, found: Bulk, replay: Replay) -> bool:
     deed, limits = _deed(found), Limits.of(worker.settings)
     wakes: list[tuple[str, str]] = []
 
-    def act(order_id: str) -> None:
-        if actor := deeds.carry_out(deed, order_id, limits):
+    def act(order_id: str, seen: str | None) -> None:
+        if actor := deeds.carry_out(replace(deed, seen=seen), order_id, limits):
             wakes.append((actor, order_id))
 
     worked_on = [bulk.work_on_next(found.id, act) for _ in range(NOTE_EVERY)]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
-from zipfile import BadZipFile
+from zipfile import ZipFile
 from zoneinfo import ZoneInfo
 
 import openpyxl
@@ -17,6 +17,9 @@ from models.statement import Line
 
 #: Bytes of a file, and lines of it, at most.
 MAX_BYTES, MAX_LINES = 50 * 1024 * 1024, 1_000_000
+#: Bytes of an XLSX file once unpacked, and of all of it but its sheets, such as their texts, which are held as a whole.
+#: A small file may hold a lot.
+MAX_UNPACKED, MAX_HELD = 500 * 1024 * 1024, 100 * 1024 * 1024
 #: Rows above the names of the columns, such as a title, at most.
 MAX_ABOVE = 20
 #: Characters of a cell that are kept.
@@ -77,6 +80,16 @@ KINDS: Mapping[str, str] = {
 TIMES = ("%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M", "%d.%m.%Y", "%d/%m/%Y %H:%M:%S", "%d/%m/%Y %H:%M", "%d/%m/%Y")
 #: Encodings that are tried in turn; the last one reads anything.
 ENCODINGS = ("utf-8-sig", "cp1254", "latin-1")
+#: The beginning of what Excel calls Unicode text.
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+#: What may stand between the columns of a CSV file.
+DELIMITERS = ",;\t|"
+#: An amount that is taken away: a minus before or behind it, or brackets around it.
+NEGATIVE = re.compile(r"\D*[-−(]|.*[-−]\s*$")
+#: An amount in powers of ten, of which digits may be missing.
+SCIENTIFIC = re.compile(r"\d[eE][+-]?\d")
+#: How a spreadsheet keeps the digits of a long number in CSV.
+AS_TEXT = re.compile(r'="(.*)"')
 
 
 class Unreadable(ValueError):
@@ -123,21 +136,27 @@ def read(content: bytes, options: Options, zone: str) -> Statement:
     """Raises Unreadable; while its lines are read, too."""
     if len(content) > MAX_BYTES:
         raise Unreadable(f"the file is larger than {MAX_BYTES // 1024 // 1024} MiB")
-    is_xlsx = content.startswith(b"PK\x03\x04")
-    header, begin = _header(_rows(content, is_xlsx), options)
+    known = _known(options)
+    header, begin = _header(_rows(content, known), options)
     columns = _columns(header, options)
     place = columns.get("amount")
-    decimal = options.decimal or (
-        "." if place is None else _decimal(_column(_rows(content, is_xlsx), begin, place))
-    )
+    amounts = Amounts(options.decimal or ".", False)
+    if place is not None:
+        amounts = _amounts(_column(_rows(content, known), begin, place), options.decimal)
     kinds = {_folded(word): kind for word, kind in {**KINDS, **(options.kinds or {})}.items()}
-    lines = _lines(_rows(content, is_xlsx), begin, columns, decimal, kinds, ZoneInfo(zone))
+    lines = _lines(_rows(content, known), begin, columns, amounts, kinds, ZoneInfo(zone))
     return Statement(columns, header, lines)
 
 
-def _rows(content: bytes, is_xlsx: bool) -> Iterator[tuple[int, Sequence[Any]]]:
+def _known(options: Options) -> set[str]:
+    """The names by which a column is known, plain."""
+    given = [getattr(options, name) for name in NAMES]
+    return {_plain(each) for each in (*given, *(each for names in NAMES.values() for each in names)) if each}
+
+
+def _rows(content: bytes, known: set[str]) -> Iterator[tuple[int, Sequence[Any]]]:
     """The rows that are not empty, with their numbers."""
-    rows = _xlsx(content) if is_xlsx else _csv(content)
+    rows = _xlsx(content) if content.startswith(b"PK\x03\x04") else _csv(content, known)
     for number, row in enumerate(rows, 1):
         if number > MAX_LINES + MAX_ABOVE:
             raise Unreadable(f"the file has more than {MAX_LINES:,} lines")
@@ -145,32 +164,51 @@ def _rows(content: bytes, is_xlsx: bool) -> Iterator[tuple[int, Sequence[Any]]]:
             yield number, row
 
 
-def _csv(content: bytes) -> Iterator[Sequence[str]]:
-    for encoding in ENCODINGS:
-        try:
-            text = content.decode(encoding)
-            break
-        except UnicodeDecodeError:
-            continue
-    first = text[:10_000]
-    delimiter = max(
-        ",;\t|", key=lambda each: min((line.count(each) for line in first.splitlines()[:5]), default=0)
-    )
-    if delimiter not in first:
-        delimiter = max(",;\t|", key=first.count)
+def _csv(content: bytes, known: set[str]) -> Iterator[Sequence[str]]:
+    text = _decoded(content)
     try:
-        yield from csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+        yield from csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text[:20_000], known))
     except csv.Error as error:
         raise Unreadable(f"the file is not valid CSV: {error}") from None
 
 
+def _decoded(content: bytes) -> str:
+    for encoding in ("utf-16",) if content.startswith(UTF_16) else ENCODINGS:
+        try:
+            return content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    raise Unreadable("the file is not text in UTF-16, as its first bytes say")
+
+
+def _delimiter(beginning: str, known: set[str]) -> str:
+    """The one by which most names of columns are found; else by which most lines are parted. Titles may stand above."""
+    lines = beginning.splitlines()[: MAX_ABOVE + 1]
+
+    def likelihood(each: str) -> tuple[int, int, int]:
+        try:
+            named = [sum(_plain(cell) in known for cell in row) for row in csv.reader(lines, delimiter=each)]
+        except csv.Error:
+            named = []
+        return max(named, default=0), sum(each in line for line in lines), beginning.count(each)
+
+    return max(DELIMITERS, key=likelihood)
+
+
 def _xlsx(content: bytes) -> Iterator[Sequence[Any]]:
     try:
+        with ZipFile(io.BytesIO(content)) as archive:
+            sizes = [
+                (each.filename.startswith("xl/worksheets/"), each.file_size) for each in archive.infolist()
+            ]
+        held = sum(size for is_sheet, size in sizes if not is_sheet)
+        if sum(size for _, size in sizes) > MAX_UNPACKED or held > MAX_HELD:
+            raise Unreadable("the file is too large once it is unpacked; save it as CSV")
         book = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True)
         yield from book.worksheets[0].iter_rows(values_only=True)
-    except (BadZipFile, KeyError, IndexError, ValueError, OSError, EOFError) as error:
-        raise Unreadable(f"the file is not a valid XLSX file ({type(error).__name__})") from None
-    except Exception as error:  # what its parser of XML raises, defusedxml's among it
+    except Unreadable:
+        raise
+    except Exception as error:  # also what its parser of XML raises, defusedxml's among it
         raise Unreadable(f"the file is not a valid XLSX file ({type(error).__name__})") from None
 
 
@@ -228,26 +266,48 @@ def _column(rows: Iterable[tuple[int, Sequence[Any]]], begin: int, place: int) -
     return (row[place] for number, row in rows if number > begin and place < len(row))
 
 
-def _decimal(cells: Iterable[Any]) -> str:
-    """The decimal sign of amounts. Raises Unreadable if `1,234` may be either."""
-    is_doubtful = None
+@dataclass(frozen=True, slots=True)
+class Amounts:
+    """How the amounts of a file are written."""
+
+    #: The decimal sign.
+    decimal: str
+    #: What they take is negative, and what they give back is not; otherwise it is the other way round.
+    are_negative: bool
+
+
+def _amounts(cells: Iterable[Any], decimal: str | None) -> Amounts:
+    """How the amounts of a column are written. Raises Unreadable if `1,234` may be either."""
+    negative = positive = 0
+    sure, doubtful = decimal, None
     for cell in cells:
-        if not isinstance(cell, str):
+        if cell in (None, "") or isinstance(cell, bool):
             continue
-        signs = re.findall(r"[.,]", cell)
-        if not signs:
-            continue
-        after = re.split(r"[.,]", cell)[-1]
-        if len(set(signs)) == 2 or len(re.sub(r"\D", "", after)) != 3:
-            return signs[-1] if signs.count(signs[-1]) == 1 else ("." if signs[-1] == "," else ",")
-        if len(signs) > 1:
-            return "." if signs[-1] == "," else ","
-        is_doubtful = cell
-    if is_doubtful is not None:
+        negative, positive = (negative + 1, positive) if _is_negative(cell) else (negative, positive + 1)
+        if sure is None and isinstance(cell, str):
+            sure, is_doubtful = _decimal(cell)
+            doubtful = cell if is_doubtful else doubtful
+    if sure is None and doubtful is not None:
         raise Unreadable(
-            f"the amount {is_doubtful} may be read in two ways: say whether , or . is the decimal sign"
+            f"the amount {doubtful} may be read in two ways: say whether , or . is the decimal sign"
         )
-    return "."
+    return Amounts(sure or ".", negative > positive)
+
+
+def _is_negative(cell: Any) -> bool:
+    return cell < 0 if isinstance(cell, (int, float)) else bool(NEGATIVE.match(str(cell)))
+
+
+def _decimal(cell: str) -> tuple[str | None, bool]:
+    """The decimal sign of an amount, if it shows; else whether it has one that may be either."""
+    signs = re.findall(r"[.,]", cell)
+    if not signs:
+        return None, False
+    after = re.split(r"[.,]", cell)[-1]
+    other = "." if signs[-1] == "," else ","
+    if len(set(signs)) == 2 or len(re.sub(r"\D", "", after)) != 3:
+        return signs[-1] if signs.count(signs[-1]) == 1 else other, False
+    return (other, False) if len(signs) > 1 else (None, True)
 
 
 def _amount(cell: Any, decimal: str) -> Decimal | None:
@@ -255,7 +315,9 @@ def _amount(cell: Any, decimal: str) -> Decimal | None:
         return None
     if isinstance(cell, (int, float)):
         return abs(Decimal(repr(cell)))
-    text = re.sub(r"[^\d.,]", "", str(cell))
+    if SCIENTIFIC.search(str(cell)):
+        return None
+    text = re.sub(r"[^\d.,]", "", str(cell)).strip(".,")
     text = text.replace("," if decimal == "." else ".", "").replace(decimal, ".")
     try:
         return Decimal(text)
@@ -287,7 +349,7 @@ def _lines(
     rows: Iterable[tuple[int, Sequence[Any]]],
     begin: int,
     columns: Mapping[str, int],
-    decimal: str,
+    amounts: Amounts,
     kinds: Mapping[str, str],
     zone: ZoneInfo,
 ) -> Iterator[Line]:
@@ -298,17 +360,23 @@ def _lines(
     for number, row in rows:
         if number <= begin:
             continue
-        state = _text(cell(row, "state"))
+        state, written = _text(cell(row, "state")), cell(row, "amount")
+        amount = _amount(written, amounts.decimal)
+        kind = kinds.get(_folded(state)) if state else None
+        if amount and _is_negative(written) is not amounts.are_negative:
+            kind = "returned"
+        elif amount and "state" not in columns:
+            kind = "completed"
         at = _time(cell(row, "time"), zone)
         yield Line(
             number,
             _text(cell(row, "referans")),
             _text(cell(row, "number")),
             _text(cell(row, "player")),
-            _amount(cell(row, "amount"), decimal),
+            amount,
             _text(cell(row, "currency")),
             state,
-            kinds.get(_folded(state)) if state else None,
+            kind,
             at and at.astimezone(UTC),
         )
 
@@ -319,4 +387,5 @@ def _text(cell: Any) -> str | None:
         return None
     if isinstance(cell, float) and cell.is_integer():
         cell = int(cell)
-    return re.sub(r"[\x00-\x1f\x7f\ud800-\udfff]", "", str(cell)).strip().removeprefix("'")[:MAX_CELL] or None
+    text = AS_TEXT.sub(r"\1", str(cell).strip())
+    return re.sub(r"[\x00-\x1f\x7f\ud800-\udfff]", "", text).strip().removeprefix("'")[:MAX_CELL] or None

@@ -35,6 +35,7 @@ PATHS = (
     faults.while_redis_is_away,
     faults.while_the_database_refuses,
     operators.look_at_everything,
+    operators.look_at_pages,
     operators.rotate_credentials,
     storefronts.look_at_everything,
     faults.wrong_settings,

@@ -1,11 +1,12 @@
 """Actions on all that match: first how many, then a reason, then progress that stays."""
 
+import secrets
 from collections.abc import Mapping
 from typing import Any
 
 import falcon
 
-from gateway import broker
+from gateway import broker, log
 from gateway.fulfilment import deeds
 from gateway.fulfilment.deeds import IN_BULK, Action
 from gateway.fulfilment.worker import BULK
@@ -16,10 +17,12 @@ from gateway.web.ops.filters import Chosen
 from gateway.web.ops.order import BUTTONS
 from gateway.web.ops.refused import Refused
 from models import bulk, provider
-from models.bulk import Changed
+from models.bulk import Begun, Changed
 from models.db import database
 from models.db.database import Use
 from models.person import Role
+
+logger = log.get(__name__)
 
 #: Actions that a list has.
 PAGE = 50
@@ -57,7 +60,11 @@ class New(Page):
                     by=req.context.visitor.name,
                     shown=chosen.values,
                     options=options if action == Action.RESEND else {},
+                    whose=req.context.visitor.whose,
+                    form=form.get("form", "")[: filters.MOST] or None,
                 )
+        except Begun as same:
+            raise go(f"{visitors.ROOT}/bulk/{same.bulk_id}") from None
         except Changed:
             wrong = "The orders are not as many as a moment ago. Nothing was done; look at the number again."
             self._show(req, resp, chosen, status=409, opened=action, wrong=wrong)
@@ -92,6 +99,7 @@ class New(Page):
             opened=opened or ordered[0],
             wrong=wrong,
             providers=providers,
+            form=secrets.token_urlsafe(16),
         )
 
 
@@ -120,8 +128,16 @@ class Bulk(Page):
     def on_post(self, req: falcon.Request, resp: falcon.Response, bulk_id: str) -> None:
         with database.session(Use.REQUEST):
             found = _one(bulk_id)["bulk"]
-            is_stop = req.context.form.get("to") == "stop"
-            is_changed = bulk.stop(found.id) if is_stop else bulk.go_on(found.id)
+            is_stop, visitor = req.context.form.get("to") == "stop", req.context.visitor
+            is_changed = bulk.stop(found.id) if is_stop else bulk.go_on(found.id, visitor.name, visitor.whose)
+        if is_changed:
+            what = "stopped" if is_stop else "gone on with"
+            logger.info(
+                f"A person has {what} an action on many.",
+                action="bulk_stopped" if is_stop else "bulk_continued",
+                bulk_id=found.id,
+                by=visitor.name,
+            )
         if is_changed and not is_stop:
             broker.wake(BULK, str(found.id))
         raise go(f"{visitors.ROOT}/bulk/{found.id}")

@@ -59,7 +59,13 @@ class Callbacks(Page):
                 return
             by = req.context.visitor.name
             bulk_id = bulk_messages.begin_replay(
-                wanted, extent.count, extent.last_id, reason=reason, by=by, shown=chosen
+                wanted,
+                extent.count,
+                extent.last_id,
+                reason=reason,
+                by=by,
+                shown=chosen,
+                whose=req.context.visitor.whose,
             )
         broker.wake(BULK, str(bulk_id))
         raise go(f"{visitors.ROOT}/bulk/{bulk_id}")
@@ -174,7 +180,7 @@ def _place(text: str) -> Place | None:
     try:
         at, callback_id = json.loads(base64.urlsafe_b64decode(text.encode()))
         return Place(datetime.fromisoformat(at), int(callback_id))
-    except (ValueError, TypeError, OverflowError):
+    except (ValueError, TypeError, OverflowError, RecursionError):
         return None
 
 

@@ -108,7 +108,9 @@ class Desk:
         """Answer with a page. Needs no session; what it reads has been read."""
         reader = self.reader(req)
         if req.get_param("lang") == reader.code:
-            visitors.keep_cookie(req, resp, LANGUAGE_COOKIE, reader.code, LANGUAGE_SECONDS)
+            visitors.keep_cookie(
+                req, resp, LANGUAGE_COOKIE, reader.code, LANGUAGE_SECONDS, self.settings.public_url
+            )
         visitor: Visitor | None = req.context.get("visitor")
         resp.status = status
         resp.content_type = "text/html; charset=utf-8"

@@ -9,12 +9,12 @@ from itertools import islice
 import falcon
 
 from gateway import log
-from gateway.web.ops import aside, filters, language, sheets
-from gateway.web.ops.desk import Page
+from gateway.web.ops import aside, filters, language, sheets, visitors
+from gateway.web.ops.desk import Desk, Page
 from gateway.web.ops.filters import Chosen
 from gateway.web.ops.refused import Refused
 from gateway.web.ops.sheets import Cell
-from models import facts, listing, stuck
+from models import facts, listing, sign_in, stuck
 from models.db import database
 from models.db.database import Use
 from models.facts import Price
@@ -34,6 +34,10 @@ BATCH_SECONDS = 0.5
 MOST_XLSX = 100_000
 #: Exports of one process at the same time.
 MOST_AT_ONCE = 2
+#: Seconds after which one whose reader takes nothing gives its place to another.
+IDLE_SECONDS = 60.0
+#: Seconds between two looks whether the sign-in still holds.
+SIGNED_IN_SECONDS = 5.0
 #: The columns: the fields of the API.
 COLUMNS = (
     *("id", "orderNo", "tenantId", "reference", "productId", "packageId", "quantity", "userIdentifier"),
@@ -44,13 +48,19 @@ COLUMNS = (
 #: What stands in the last row of a spreadsheet that is full.
 FULL = f"There are more than {MOST_XLSX:,}; the CSV file has all of them."
 
-_places = threading.BoundedSemaphore(MOST_AT_ONCE)
+
+class CutOff(Exception):
+    """The file ends here, unfinished: the sign-in is over, or nobody took it for too long."""
 
 
 class Export(Page):
     """The file. `kind` is csv or xlsx; its filters are those of the list. No column has a code."""
 
     least = Role.VIEWER
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk)
+        self._places = Places()
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, kind: str) -> None:
         if kind not in ("csv", "xlsx"):
@@ -59,8 +69,6 @@ class Export(Page):
         chosen = filters.of_request(req, zone)
         if chosen.wrong:
             raise Refused(400, f"the filter {chosen.wrong[0]} cannot be read")
-        if not _places.acquire(blocking=False):
-            raise Refused(503, "others are exporting just now; try again when they are done")
         orders = _slowly(_batches(chosen, self.desk.limits))
         local = language.Reader("en", zone, language.now()).local
         rows = ([_row(each, prices, local) for each in batch] for batch, prices in orders)
@@ -78,24 +86,70 @@ class Export(Page):
         else:
             written = sheets.as_xlsx("orders", COLUMNS, _up_to_most(rows), aside=aside.run)
             resp.content_type = sheets.XLSX_TYPE
-        resp.stream = _Held(written)
+        token = visitors.cookie(req, visitors.COOKIE) or ""
+        resp.stream = self._places.take(_while_signed_in(written, lambda: _is_signed_in(token)))
 
 
-class _Held(Iterator[bytes]):
-    """A place among the exports, until the file is written, or its reader has gone."""
+class Held(Iterator[bytes]):
+    """A place among the exports, until the file is written, its reader has gone, or takes nothing."""
 
-    def __init__(self, written: Iterator[bytes]) -> None:
+    def __init__(self, places: "Places", written: Iterator[bytes]) -> None:
+        self._places = places
         self._written = written
-        self._is_held = True
+        self.taken_at = places.clock()
+        self.is_cut_off = False
 
     def __next__(self) -> bytes:
-        return next(self._written)
+        if self.is_cut_off:
+            raise CutOff
+        part = next(self._written)
+        self.taken_at = self._places.clock()
+        return part
 
     def close(self) -> None:
         """The server calls it in any case."""
-        if self._is_held:
-            self._is_held = False
-            _places.release()
+        self._places.leave(self)
+
+
+class Places:
+    """So many exports at once. One whose reader takes nothing must not keep others away for ever."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
+        self._held: list[Held] = []
+        self._lock = threading.Lock()
+
+    def take(self, written: Iterator[bytes]) -> Held:
+        """Raises a 503."""
+        with self._lock:
+            for each in self._held:
+                each.is_cut_off = each.taken_at < self.clock() - IDLE_SECONDS
+            self._held = [each for each in self._held if not each.is_cut_off]
+            if len(self._held) >= MOST_AT_ONCE:
+                raise Refused(503, "others are exporting just now; try again when they are done")
+            self._held.append(held := Held(self, written))
+            return held
+
+    def leave(self, held: Held) -> None:
+        """Its place is free, if it still had one."""
+        with self._lock:
+            self._held = [each for each in self._held if each is not held]
+
+
+def _while_signed_in(written: Iterator[bytes], is_signed_in: Callable[[], bool]) -> Iterator[bytes]:
+    """Raises CutOff in the middle once the sign-in is over."""
+    looked_at = time.monotonic()
+    for part in written:
+        if time.monotonic() - looked_at > SIGNED_IN_SECONDS:
+            if not is_signed_in():
+                raise CutOff
+            looked_at = time.monotonic()
+        yield part
+
+
+def _is_signed_in(token: str) -> bool:
+    with database.session(Use.REQUEST):
+        return sign_in.find(token) is not None
 
 
 def _slowly(
@@ -135,9 +189,7 @@ def _of_kind(chosen: Chosen, limits: Limits) -> Iterator[Sequence[Order]]:
     kind, after = Attention(chosen.kind or ""), None
     while True:
         with database.session(Use.LIST):
-            found = stuck.orders(
-                limits, BATCH, kind, chosen.wanted.provider_id, chosen.view.tenant_id, after=after
-            )
+            found = stuck.orders(limits, BATCH, kind, after=after, narrowed=chosen.about.narrowed)
         yield found
         if len(found) < BATCH:
             return

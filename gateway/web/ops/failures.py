@@ -4,9 +4,12 @@ from http import HTTPStatus
 
 import falcon
 
-from gateway.web import errors
+from gateway.web import errors, problems
 from gateway.web.ops.desk import Desk
 from gateway.web.ops.visitors import is_page
+
+#: What is said while the database is away; a form may have been carried out all the same.
+AWAY = "The database does not answer. Load the page again in a few seconds, and look whether it was done."
 
 
 def handle_errors(app: "falcon.App[falcon.Request, falcon.Response]", desk: Desk) -> None:
@@ -18,6 +21,8 @@ def handle_errors(app: "falcon.App[falcon.Request, falcon.Response]", desk: Desk
             return
         status = error.status_code
         detail = error.description or HTTPStatus(status).description or HTTPStatus(status).phrase
+        if isinstance(error, errors.Problem) and error.kind is problems.DATABASE_UNAVAILABLE:
+            detail = AWAY
         reader = desk.reader(req)
         template = desk.templates.get_template("error.html")
         resp.content_type = "text/html; charset=utf-8"

@@ -34,8 +34,13 @@ class Reader:
         return next(code for code in LANGUAGES if code != self.code)
 
     def text(self, english: str, **values: object) -> Markup:
-        """The text in the reader's language; `values` are escaped unless they are Markup."""
+        """The text in the reader's language; `values` are escaped unless they are Markup.
+
+        What is no text of ours, such as a word of another system in the place of a stage, is escaped as a whole.
+        """
         said = _TEXTS[self.code].get(english, english)
+        if not values and english not in _TEXTS["ar"] and english not in _TEXTS["en"]:
+            return escape(english)
         return Markup(said).format(**{name: escape(value) for name, value in values.items()})  # noqa: S704 - ours
 
     def counted(self, count: int, what: str) -> Markup:

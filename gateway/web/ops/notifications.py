@@ -70,7 +70,13 @@ class Notifications(Page):
                 return
             reason = form["reason"].strip()
             bulk_id = bulk_messages.begin_redelivery(
-                wanted, extent.count, extent.last_id, reason=reason, by=by, shown=chosen
+                wanted,
+                extent.count,
+                extent.last_id,
+                reason=reason,
+                by=by,
+                shown=chosen,
+                whose=req.context.visitor.whose,
             )
         broker.wake(BULK, str(bulk_id))
         self.desk.forget_counts()

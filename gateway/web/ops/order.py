@@ -7,7 +7,7 @@ from typing import Any
 
 import falcon
 
-from gateway import broker, log
+from gateway import broker, log, providers
 from gateway.callbacks import masked
 from gateway.fulfilment import deeds
 from gateway.fulfilment.deeds import Action, Deed
@@ -28,6 +28,11 @@ from models.tenants import EVERYTHING
 
 #: Events of a timeline, and callbacks, that are shown at most; the newest ones.
 MOST_EVENTS, MOST_CALLBACKS = 500, 20
+
+
+#: Characters of requests that are masked for one page at most, but for those of the first: 64 KiB take 60 ms, in which
+#: the process does nothing else.
+MOST_SHOWN = 30_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +79,8 @@ class ShownCallback:
     callback: inbox.Callback
     #: As JSON, masked; None if it cannot be opened.
     request: str | None
+    #: It has a page of its own: to mask all of them here would take too long.
+    is_elsewhere: bool = False
 
 
 class Order(Page):
@@ -153,7 +160,8 @@ def show(
     """The page of an order, after something was done or could not be."""
     with database.session(Use.LIST):
         found = find(page, order_id)
-        known, prospects = facts.of(found.id), resolving.prospects(found.id)
+        known = facts.of(found.id, providers.asking_of(found.provider_id))
+        prospects = resolving.prospects(found.id)
         events = [timeline.masked(each) for each in timeline.newest(found.id, MOST_EVENTS)]
         values: dict[str, Any] = {
             "order": found,
@@ -234,8 +242,11 @@ def _callbacks(found: Placed) -> Iterator[ShownCallback]:
     """The newest callbacks of the order, with their requests masked."""
     listed = inbox.page(inbox.Filter(order_id=found.id), MOST_CALLBACKS)
     whole = {each.id: each for each in inbox.find([each.id for each in listed])}
+    left = MOST_SHOWN
     for each in listed:
-        yield ShownCallback(each, request_of(whole[each.id], found) if each.id in whole else None)
+        request = request_of(whole[each.id], found) if each.id in whole and left > 0 else None
+        yield ShownCallback(each, request, is_elsewhere=left <= 0)
+        left -= len(request or "")
 
 
 def request_of(callback: inbox.WholeCallback, found: Placed | None) -> str | None:

@@ -93,9 +93,8 @@ def _stuck(page: Page, req: falcon.Request, chosen: Chosen) -> dict[str, Any]:
             page.desk.limits,
             PAGE + 1,
             kind,
-            chosen.wanted.provider_id,
-            chosen.view.tenant_id,
             after=Waiting(*after) if after else None,
+            narrowed=chosen.about.narrowed,
         )
         count = bulk.count(chosen.about, page.desk.limits)
     last = found[PAGE - 1] if len(found) > PAGE else None
@@ -113,8 +112,8 @@ def _cursor(req: falcon.Request) -> tuple[datetime, str] | None:
     text = req.get_param("after") or ""
     try:
         at, order_id = json.loads(base64.urlsafe_b64decode(text.encode()))
-        return datetime.fromisoformat(at), str(lookup.as_id(order_id))
-    except (ValueError, TypeError):
+        return datetime.fromisoformat(at), lookup.as_id(str(order_id))
+    except (ValueError, TypeError, RecursionError):
         return None
 
 

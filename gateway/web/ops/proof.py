@@ -30,7 +30,7 @@ class Received:
     """A callback, and the hash of its body as it arrived."""
 
     callback: WholeCallback
-    #: SHA-256 in hex; None if it is not kept any more, or does not open.
+    #: SHA-256 in hex; None if it is not kept any more, does not open, or is not for this visitor.
     digest: str | None
 
 
@@ -47,7 +47,7 @@ class Proof(Page):
                 for each in timeline.newest(found.id, order_page.MOST_EVENTS)
                 if each.source in SOURCES
             ]
-            received = list(_received(found))
+            received = list(_received(found, req.context.visitor.may_read_codes))
         self.desk.show(
             req,
             resp,
@@ -66,10 +66,11 @@ def exact(at: datetime | None) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}"[:-3] + " UTC" if at else "–"
 
 
-def _received(found: Order) -> Iterator[Received]:
+def _received(found: Order, may_read_codes: bool) -> Iterator[Received]:
+    """Who may not read codes sees no hash: of a short code in a body that is otherwise known, it tells the code."""
     listed = inbox.page(inbox.Filter(order_id=found.id), order_page.MOST_CALLBACKS)
     for each in inbox.find([one.id for one in listed]):
-        yield Received(each, _body_digest(each))
+        yield Received(each, _body_digest(each) if may_read_codes else None)
 
 
 def _body_digest(callback: WholeCallback) -> str | None:

@@ -24,6 +24,8 @@ from models.statement import Finding, Statement, Summary
 
 #: Statements of the list, lines that are shown of each finding, and of one that is chosen.
 STATEMENTS, SHOWN, PAGE = 30, 5, 100
+#: The largest number of a line.
+MOST_LINE = 2**31 - 1
 #: Parts of a file at most: each is as large as a form may be.
 MOST_PARTS = 5_000
 
@@ -188,7 +190,7 @@ class OneStatement(Page):
     ) -> None:
         chosen = req.get_param("finding")
         chosen = chosen if chosen in list(Finding) else None
-        after = req.get_param_as_int("after")
+        after = req.get_param_as_int("after", min_value=-MOST_LINE, max_value=MOST_LINE)
         with database.session(Use.LIST), read_in_time():
             summary = statement.summary(found.id)
             counts = _counts(summary)

@@ -18,6 +18,9 @@ Cell: TypeAlias = str | int | float | Decimal | date | datetime | None
 Rows: TypeAlias = Iterable[Sequence[Sequence[Cell]]]
 #: How a text begins that a spreadsheet takes for a formula.
 FORMULA = re.compile(r"\s*[=+\-@＝＋－＠]|[\t\r\n]")
+#: Where a further one begins for a spreadsheet that takes a semicolon between cells, as in Turkey: it then does not see
+#: the quotes of a cell that does not begin a line either, and takes what follows a line break for a line of its own.
+INNER_FORMULA = re.compile(r"([;\r\n]\s*)(?=[=+\-@＝＋－＠])")
 #: What XML cannot contain.
 NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
 #: Digits that a spreadsheet keeps of a number; more are written as text.
@@ -45,7 +48,7 @@ def _lines(rows: Iterable[Sequence[object]]) -> bytes:
 
 def _csv_cell(cell: Cell) -> object:
     if isinstance(cell, str):
-        return f"'{cell}" if FORMULA.match(cell) else cell
+        return INNER_FORMULA.sub(r"\1'", f"'{cell}" if FORMULA.match(cell) else cell)
     if isinstance(cell, datetime):
         return cell.isoformat(timespec="seconds")
     return format(cell, "f") if isinstance(cell, Decimal) else cell

@@ -14,6 +14,7 @@ from gateway.web import bodies
 from gateway.web.ops.refused import Refused
 from models import sign_in
 from models.api_key import Scope
+from models.bulk import ANYONE, Whose
 from models.db import database
 from models.db.database import Use
 from models.person import Role
@@ -45,6 +46,8 @@ class Visitor:
     #: None for a key.
     person_id: int | None
     form_token: str
+    #: Whose actions on many are theirs.
+    whose: Whose = ANYONE
 
     def may(self, role: Role) -> bool:
         """Whether they may do what this role may."""
@@ -66,7 +69,8 @@ def visitor_of(req: falcon.Request) -> Visitor | None:
         reads = role.includes(Role.OPERATOR)
     else:
         role, reads = Role.OPERATOR, Scope.PINS_READ in (found.scopes or ())
-    return Visitor(found.id, found.name, role, reads, found.person_id, sign_in.form_token(token))
+    whose = Whose(found.person_id, found.key_id)
+    return Visitor(found.id, found.name, role, reads, found.person_id, sign_in.form_token(token), whose)
 
 
 def cookie(req: falcon.Request, name: str) -> str | None:
@@ -90,6 +94,7 @@ class Door:
     ) -> None:
         if not is_page(req.path) or not hasattr(resource, f"on_{req.method.lower()}"):
             return
+        _refuse_unstorable(req)
         if req.method == "POST":
             self._refuse_other_sites(req)
         least: Role | None = getattr(resource, "least", None)
@@ -135,6 +140,15 @@ HEADERS = {
 }
 
 
+def _refuse_unstorable(req: falcon.Request) -> None:
+    """Raises a 400 for an address that names what no database can hold."""
+    values = [
+        value for given in req.params.values() for value in (given if isinstance(given, list) else [given])
+    ]
+    if not all(is_storable(text) for text in (req.path, *req.params, *values)):
+        raise Refused(400, "the address contains an invalid character (NUL or a lone surrogate)")
+
+
 def _is_own_form(form: dict[str, str], visitor: Visitor) -> bool:
     return hmac.compare_digest(form.get(FORM_TOKEN, "").encode(), visitor.form_token.encode())
 
@@ -159,8 +173,14 @@ def read_form(req: falcon.Request) -> dict[str, str]:
     return dict(fields)
 
 
-def keep_cookie(req: falcon.Request, resp: falcon.Response, name: str, value: str, seconds: int) -> None:
-    """Set a cookie for the ops page, which no script and no other site's form sees. Secure but on this machine."""
+def keep_cookie(
+    req: falcon.Request, resp: falcon.Response, name: str, value: str, seconds: int, public_url: str
+) -> None:
+    """Set a cookie for the ops page, which no script and no other site's form sees.
+
+    Secure, but on this machine where PUBLIC_URL is not https: a proxy may call us at localhost and not say by what it
+    was called itself.
+    """
     resp.set_cookie(
         name,
         value,
@@ -168,7 +188,7 @@ def keep_cookie(req: falcon.Request, resp: falcon.Response, name: str, value: st
         path=ROOT,
         http_only=True,
         same_site="Lax",
-        secure=not is_plain_loopback(req),
+        secure=public_url.startswith("https:") or not is_plain_loopback(req),
     )
 
 

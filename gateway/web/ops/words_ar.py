@@ -176,6 +176,7 @@ TEXTS: dict[str, str] = {
     "{count} more of these": "{count} أخرى مثلها",
     "Request, masked": "الرسالة كما وصلت، والأسرار محجوبة",
     "It cannot be opened with the keys of this process.": "لا يمكن فتحها بمفاتيح هذه العملية.",
+    "It stands on its own page.": "تجده في صفحته الخاصة.",
     "This callback": "هذا الردّ",
     "None came for this order.": "لم يصل أيّ ردّ لهذا الطلب.",
     "What you can do": "ما يمكنك فعله",

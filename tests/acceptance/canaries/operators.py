@@ -1,6 +1,9 @@
 """What operators type, right and wrong, and what commands show them."""
 
 import json
+import re
+
+import requests
 
 from tests.acceptance.canaries import secret
 from tests.acceptance.canaries.scene import (
@@ -17,7 +20,7 @@ from tests.acceptance.canaries.scene import (
     Scene,
 )
 from tests.acceptance.canaries.secret import SECRETS, Canary
-from tests.acceptance.canaries.talk import Finished
+from tests.acceptance.canaries.talk import PATIENCE_SECONDS, Finished
 
 #: A base URL with a secret in it, which is refused.
 WITH_USERINFO = f"https://{USER}:{PASSWORD}@panel.example"
@@ -137,6 +140,45 @@ def look_at_everything(scene: Scene) -> None:
             secret.CARD in scene.run("orders", "pin", order, *(["--json"] if number % 3 else [])).out
         )
     assert with_codes > 20, "codes are there to be read, by whoever may"
+
+
+def look_at_pages(scene: Scene) -> None:
+    """Every page that a viewer may open, but for those of callbacks that an order's page shows as well."""
+    assert (
+        scene.run("operators", "add", "rana", "--role", "viewer", stdin=SECRETS["a person's password"]).code
+        == 0
+    )
+    mails = f"smtp://rana:{SECRETS['a password of the server of mails']}@127.0.0.1:1"
+    assert scene.run("alerts", "test", ALERT_SMTP_URL=mails, ALERT_EMAIL="rana@shop.example").code == 1
+    scene.run("alerts", "list")
+    with requests.Session() as browser:
+
+        def look(path: str) -> str:
+            answer = browser.get(f"{scene.system.url}{path}", timeout=PATIENCE_SECONDS)
+            assert answer.status_code == 200, answer.text
+            scene.said.add(f"ops page {path}", answer.text)
+            return answer.text
+
+        fields = {"name": "rana", "password": SECRETS["a person's password"]}
+        browser.post(f"{scene.system.url}/ops/login", data=fields, timeout=PATIENCE_SECONDS)
+        for path in (
+            "",
+            "/stuck",
+            "/orders",
+            "/reports",
+            "/reconcile",
+            "/bulk",
+            "/account",
+            "/export/orders.csv",
+        ):
+            look(f"/ops{path}")
+        for order in scene.system.orders():
+            look(f"/ops/orders/{order}/proof")
+            assert "What happened" in look(f"/ops/orders/{order}")
+        for path in ("callbacks?result=invalid", "callbacks?result=unmatched", "notifications", "providers"):
+            one = path.partition("?")[0]
+            for link in sorted(set(re.findall(rf'href="(/ops/{one}/[^"?]+)"', look(f"/ops/{path}")))):
+                look(link)
 
 
 def rotate_credentials(scene: Scene) -> None:

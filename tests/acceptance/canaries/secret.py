@@ -31,6 +31,8 @@ SECRETS = {
     "a password of the database": "dbCanary-77Kq2vWz",
     "a password of Redis": "redisCanary-Vb55Tn8e",
     "a key of Sentry": "5e17c0de5e17c0de5e17c0de5e17c0de",
+    "a person's password": "Staple&Battery/seven",
+    "a password of the server of mails": "smtpCanary-Kx41QeWb",
     "an encryption key": base64.urlsafe_b64encode(b"first-encryption-key-of-canaries").decode(),
     "a new encryption key": base64.urlsafe_b64encode(b"other-encryption-key-of-canaries").decode(),
 }

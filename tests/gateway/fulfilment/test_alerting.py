@@ -2,8 +2,9 @@
 
 import json
 import socketserver
+import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -70,6 +71,49 @@ class TestIncidents:
         assert told(place) == [("provider_down", "began"), ("provider_down", "over")]
         look(alerts, DOWN)
         assert told(place)[-1] == ("provider_down", "began") and len(place.requests) == 3
+        look(alerts, later=100)
+        assert len(place.requests) == 3  # what comes and goes is over later each time
+        look(alerts, later=60)
+        assert told(place)[-1] == ("provider_down", "over")
+
+    def test_a_rule_that_cannot_be_looked_at_keeps_no_other_from_being_told(
+        self, place: Shop, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def broken(settings: Settings, now: datetime) -> Iterator[Firing]:
+            database.rows("SELECT 1 / 0")
+            yield DOWN
+
+        monkeypatch.setattr(alert_rules, "RULES", (broken, lambda settings, now: iter([DOWN])))
+        looked = alert_rules.look(settings_for(), datetime.now(UTC))
+        assert looked.firing == [DOWN] and not looked.is_whole
+        look(alerts_for(settings_for(place)), DOWN)
+        database.rows("UPDATE referans.alerts SET seen_at = now() - interval '1 h'")
+        assert alert.note([], ["url"], may_end=False) == (0, 0)
+        assert alert.note([], ["url"]) == (0, 1)
+
+    def test_each_message_is_claimed_when_its_turn_comes_and_one_place_delays_no_other(self) -> None:
+        """Twenty that wait for a place which does not answer must not outlast their claims."""
+
+        class Place:
+            def __init__(self, is_open: bool) -> None:
+                self.is_open = is_open
+                self.claimed: list[int] = []
+
+            def send(self, message: alert.Message) -> None:
+                rows = database.rows(
+                    "SELECT count(*) AS n FROM referans.alert_messages"
+                    " WHERE state = 'waiting' AND next_try_at > now() + interval '1 minute'"
+                )
+                self.claimed.append(rows[0]["n"])
+                if not self.is_open:
+                    raise ValueError("whatever a library raises")
+
+        shut, open_ = Place(False), Place(True)
+        alerts = Alerts(settings_for(), {"email": shut, "telegram": open_})
+        look(alerts, *(Firing("provider_down", f"p{n}", "down", "/ops") for n in range(5)))
+        assert len(shut.claimed) == 1 and len(open_.claimed) == 5
+        assert set(open_.claimed) == {1}
+        assert [each.last_error for each in alert.deliveries()] == ["ValueError"]
 
     def test_what_differs_is_told_apart(self, place: Shop) -> None:
         other = Firing("provider_down", "cedar", "The provider cedar is down.", "/ops/providers/cedar")
@@ -179,6 +223,22 @@ class TestChannels:
         assert mails[0].upper().count("RCPT TO:") == 2
         assert "https://gateway.example/ops/providers/kuzey" in mails[0]
         assert "Subject: [Referans] Over: The provider kuzey is down." in mails[1]
+
+    def test_a_server_of_mails_that_says_a_little_now_and_then_is_given_up(self) -> None:
+        class Trickle(socketserver.StreamRequestHandler):
+            def handle(self) -> None:
+                with suppress(OSError):
+                    while True:
+                        self.wfile.write(b"220-")
+                        time.sleep(0.05)
+
+        with listening(socketserver.ThreadingTCPServer(("127.0.0.1", 0), Trickle)) as server:
+            url = f"smtp://127.0.0.1:{server.server_address[1]}"
+            mail = alert_channels.Mail(settings_for(), url, ["rana@shop.example"], mail_seconds=0.3)
+            began = time.monotonic()
+            look(Alerts(settings_for(), {"email": mail}), DOWN)
+        assert time.monotonic() - began < 5
+        assert len(alert.deliveries()) == 1
 
     def test_a_server_of_mails_that_is_away_is_tried_again(self) -> None:
         settings = settings_for(

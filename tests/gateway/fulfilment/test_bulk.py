@@ -9,12 +9,15 @@ from gateway.callbacks import replaying
 from gateway.fulfilment import bulk as work_on
 from gateway.fulfilment import deeds, sweeping
 from gateway.fulfilment.worker import BULK, CHECK, DISPATCH, Worker
-from models import bulk, resolving
+from models import api_key, bulk, person, resolving, stuck
+from models.api_key import Scope
 from models.bulk import About, Changed
-from models.db import database
+from models.db import database, sealed
 from models.listing import Filter
-from models.status import ExternalStatus
+from models.person import Role
+from models.status import Attention, ExternalStatus
 from models.stuck import Limits
+from models.tenants import EVERYTHING, View
 from tests import factories
 
 LIMITS = Limits(300, 20, 60)
@@ -51,7 +54,14 @@ def conflicts(many: int) -> list[str]:
     return [order["id"] for order in found]
 
 
-def begin(about: About, expected: int, action: str, **options: Any) -> int:
+def begin(
+    about: About,
+    expected: int,
+    action: str,
+    whose: bulk.Whose = bulk.ANYONE,
+    form: str | None = None,
+    **options: Any,
+) -> int:
     return bulk.begin(
         about,
         LIMITS,
@@ -61,6 +71,8 @@ def begin(about: About, expected: int, action: str, **options: Any) -> int:
         by="rana",
         shown={"needs": "conflict"},
         options=options,
+        whose=whose,
+        form=form,
     )
 
 
@@ -195,7 +207,7 @@ def test_it_takes_turns_and_stops_when_told(
     for _ in range(3):
         work(worker, bulk_id)
     assert len(events()) == before < 3
-    assert bulk.go_on(bulk_id)
+    assert bulk.go_on(bulk_id, "rana")
     for _ in range(5):
         work(worker, bulk_id)
     assert len(events()) == 3
@@ -213,6 +225,133 @@ def test_a_resend_in_bulk_keeps_to_what_may_be_bought_twice(worker: Worker, hear
     work(worker, allowed)
     assert statuses(ids) == {"not_sent"}
     assert sorted(heard.sent) == sorted((DISPATCH, each) for each in ids)
+
+
+@pytest.mark.parametrize(
+    ("action", "options"), [("resend", {"may_buy_twice": True}), ("fail", {}), ("reverse", {})]
+)
+def test_what_has_changed_since_it_was_chosen_is_left_alone(
+    worker: Worker, heard: Heard, action: str, options: dict[str, Any]
+) -> None:
+    """Delivered after it was chosen, it is neither bought twice nor refunded."""
+    delivered, open_ = factories.sent(), factories.sent()
+    bulk_id = begin(ALL_SENT, 2, action, **options)
+    factories.settle(factories.arrival(delivered, ExternalStatus.COMPLETED, pin="PIN-1"))
+    work(worker, bulk_id)
+    assert statuses([delivered["id"]]) == {"completed"}
+    assert statuses([open_["id"]]) != {"sent"}
+    found = bulk.find(bulk_id)
+    assert found and (found.done, found.refused, found.state) == (1, 1, "done")
+    assert "decide again" in bulk.refused(bulk_id)[0].note
+
+
+def test_two_actions_on_the_same_orders_send_each_once(worker: Worker, heard: Heard) -> None:
+    ids = [factories.sent()["id"] for _ in range(2)]
+    both = [begin(ALL_SENT, 2, "resend", may_buy_twice=True) for _ in range(2)]
+    for bulk_id in both:
+        work(worker, bulk_id)
+    assert sorted(heard.sent) == sorted((DISPATCH, each) for each in ids)
+    assert [found.refused for each in both if (found := bulk.find(each))] == [0, 2]
+
+
+def test_a_form_that_is_sent_twice_begins_one(worker: Worker) -> None:
+    conflicts(1)
+    first = begin(ABOUT, 1, "note", form="a-form")
+    with pytest.raises(bulk.Begun) as same:
+        begin(ABOUT, 1, "note", form="a-form")
+    assert same.value.bulk_id == first
+    assert len(bulk.newest(5)) == 1
+
+
+def test_every_filter_narrows_a_kind(worker: Worker) -> None:
+    first, second = conflicts(2)
+    factories.put({"id": first}, productId="other-game", userIdentifier="someone", tenantId=factories.TENANT)
+    for wanted, view in (
+        (Filter(product_id="other-game"), EVERYTHING),
+        (Filter(user_identifier="someone"), EVERYTHING),
+        (Filter(), View(factories.TENANT)),
+    ):
+        about = About("conflict", wanted, view)
+        assert bulk.count(about, LIMITS) == 1
+        listed = stuck.orders(LIMITS, 10, Attention.CONFLICT, narrowed=about.narrowed)
+        assert [each.id for each in listed] == [first]
+    bulk_id = begin(About("conflict", Filter(product_id="other-game")), 1, "dismiss")
+    work(worker, bulk_id)
+    assert [factories.column({"id": each}, "attention") for each in (first, second)] == [None, "conflict"]
+
+
+@pytest.mark.parametrize(
+    ("becomes", "goes_on"),
+    [
+        ("UPDATE referans.people SET role = 'viewer'", False),
+        ("DELETE FROM referans.people", False),
+        ("UPDATE referans.people SET role = 'admin'", True),
+    ],
+)
+def test_it_goes_on_for_as_long_as_its_person_may(worker: Worker, becomes: str, goes_on: bool) -> None:
+    conflicts(2)
+    person_id = person.add("rana", Role.OPERATOR, "correct horse")
+    bulk_id = begin(ABOUT, 2, "note", whose=bulk.Whose(person_id=person_id))
+    database.rows(becomes)
+    work(worker, bulk_id)
+    found = bulk.find(bulk_id)
+    assert found and found.state == ("done" if goes_on else "stopped")
+    assert len(events()) == (2 if goes_on else 0)
+    if not goes_on:
+        assert found.refusal and "may not do this any more" in found.refusal
+        assert bulk.go_on(bulk_id, "omar")
+        work(worker, bulk_id)
+        assert len(events()) == 2 and all(each.startswith("omar: ") for each in events())
+
+
+def test_it_stops_once_its_key_is_revoked(worker: Worker) -> None:
+    conflicts(1)
+    api_key.create("desk", [Scope.OPS])
+    bulk_id = begin(ABOUT, 1, "note", whose=bulk.Whose(key_id=1))
+    api_key.revoke(1)
+    work(worker, bulk_id)
+    assert events() == []
+
+
+@pytest.mark.parametrize("error", [sealed.Unsealable("the keys open nothing"), None])
+def test_one_that_the_keys_or_the_database_refuse_keeps_no_other_from_its_turn(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch, error: Exception | None
+) -> None:
+    first = min(conflicts(3))
+    carry_out = deeds.carry_out
+
+    def refused(deed: deeds.Deed, order_id: str, limits: Limits) -> str | None:
+        if order_id == first and error:
+            raise error
+        if order_id == first:
+            database.rows("DO $$ BEGIN RAISE EXCEPTION 'a trigger of another system'; END $$")
+        return carry_out(deed, order_id, limits)
+
+    monkeypatch.setattr(deeds, "carry_out", refused)
+    bulk_id = begin(ABOUT, 3, "dismiss")
+    work(worker, bulk_id)
+    found = bulk.find(bulk_id)
+    assert found and (found.done, found.refused, found.state) == (2, 1, "done")
+    assert [each.order_id for each in bulk.refused(bulk_id)] == [first]
+
+
+def test_an_order_that_another_system_may_still_send_is_not_failed(worker: Worker) -> None:
+    theirs = factories.place()
+    factories.put(theirs, placedByGateway=False)
+    bulk_id = begin(About(wanted=Filter(external_status=ExternalStatus.NOT_SENT)), 1, "fail")
+    work(worker, bulk_id)
+    assert statuses([theirs["id"]]) == {"not_sent"}
+    assert "may still do so" in bulk.refused(bulk_id)[0].note
+
+
+def test_where_asking_may_buy_a_final_order_is_not_asked_about(worker: Worker, heard: Heard) -> None:
+    final = factories.sent()
+    factories.settle(factories.arrival(final, ExternalStatus.COMPLETED, pin="PIN-1"))
+    database.rows("UPDATE referans.providers SET adapter = 'digiflazz'")
+    bulk_id = begin(About(wanted=Filter(external_status=ExternalStatus.COMPLETED)), 1, "check")
+    work(worker, bulk_id)
+    assert heard.sent == [] and factories.column(final, "checkRequestedAt") is None
+    assert "may buy it again" in bulk.refused(bulk_id)[0].note
 
 
 def test_a_message_about_none_does_nothing(worker: Worker) -> None:

@@ -163,7 +163,7 @@ def test_it_takes_turns_and_stops_when_told(
     assert (BULK, str(bulk_id)) in heard.sent
     assert bulk.stop(bulk_id)
     assert work(worker, bulk_id).done == 1
-    assert bulk.go_on(bulk_id)
+    assert bulk.go_on(bulk_id, "rana")
     while work(worker, bulk_id).state == "running":
         pass
     assert stages(orders) == ["completed"] * 3

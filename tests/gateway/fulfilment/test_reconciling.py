@@ -130,6 +130,34 @@ def test_a_line_without_a_number_is_matched_by_player_amount_and_time(
     assert found == finding
 
 
+def test_orders_alike_are_matched_one_by_one() -> None:
+    at = AT + timedelta(minutes=1)
+    for _ in range(3):
+        factories.put(bought(1), createdAt=at, sentAt=at)
+    lines = [f"player-1,1.2,{at.isoformat()}"] * 4
+    assert findings(compared(*lines, header="player,amount,time")) == ["ok", "ok", "ok", "unknown"]
+
+
+@pytest.mark.parametrize(
+    ("status", "amounts", "found"),
+    [
+        (ExternalStatus.COMPLETED, ["-1.20"], ["ok"]),
+        (ExternalStatus.COMPLETED, ["-1.20", "1.20"], ["ok", "state"]),
+        (ExternalStatus.COMPLETED, ["-1.20", "1.20", "-1.20"], ["ok", "ok", "ok"]),
+        (ExternalStatus.FAILED, ["-1.20"], ["state"]),
+        (ExternalStatus.FAILED, ["-1.20", "1.20"], ["ok", "ok"]),
+    ],
+)
+def test_money_that_was_taken_and_given_back(
+    status: ExternalStatus, amounts: list[str], found: list[str]
+) -> None:
+    """The sign of most amounts is that of what they take; there is no column for the state."""
+    order, others = bought(1, status), [bought(2), bought(3)]
+    rows = [f"{order['provider_referans']},{each}" for each in amounts]
+    rows += [f"{each['provider_referans']},-1.20" for each in others]
+    assert findings(compared(*rows, header="referans,amount"))[: len(amounts)] == found
+
+
 def test_a_line_with_a_number_of_its_own_is_not_matched_by_its_player() -> None:
     """It may have been bought by hand, for the same player."""
     bought(1)

@@ -1,6 +1,7 @@
 """Reading statements: whatever columns, signs and times a provider writes."""
 
 import io
+import zipfile
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -121,9 +122,60 @@ def test_what_cannot_be_read_says_why(content: bytes, why: str) -> None:
         lines(content)
 
 
-def test_a_bomb_of_xml_is_not_unpacked() -> None:
-    import zipfile  # noqa: PLC0415
+@pytest.mark.parametrize(
+    "content",
+    [
+        "Kuzey, ekstre\nMayıs\n\nTarih;Referans;Tutar\n14.05.2026;1;12,50\n",
+        "Kuzey\n\nReferans,Tutar\n1,12.50\n",
+        'sep=;\nReferans;Tutar\n1;"12,50"\n',
+        'referans;tutar\n"=""1""";12,50\n',
+    ],
+    ids=["title", "commas", "sep", "as text"],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-8-sig"])
+def test_titles_above_and_what_excel_writes_are_read(content: str, encoding: str) -> None:
+    [found] = lines(content.encode(encoding))
+    assert (found.referans, found.amount) == ("1", Decimal("12.5"))
 
+
+@pytest.mark.parametrize(
+    ("amounts", "kinds"),
+    [
+        (("-10,00", "-12,50", "10,00"), ["completed", "completed", "returned"]),
+        (("10,00", "12,50", "-10,00"), ["completed", "completed", "returned"]),
+        (("(10.00)", "(12.50)", "10.00"), ["completed", "completed", "returned"]),
+        (("10.00 TL", "12.50 TL.", "10.00-"), ["completed", "completed", "returned"]),
+        (("0,00", "10,00", ""), [None, "completed", None]),
+    ],
+)
+def test_what_goes_the_other_way_was_given_back(amounts: tuple[str, ...], kinds: list[str | None]) -> None:
+    found = lines("ref;tutar\n" + "".join(f"{n};{each}\n" for n, each in enumerate(amounts)))
+    assert [each.kind for each in found] == kinds
+    assert all(each.amount is None or each.amount >= 0 for each in found)
+
+
+def test_an_amount_in_powers_of_ten_is_not_guessed_at() -> None:
+    assert [each.amount for each in lines("ref;tutar\n1;1,23E+04\n2;5,00\n")] == [None, Decimal(5)]
+
+
+@pytest.mark.parametrize("part", ["xl/theme/theme1.xml", "xl/worksheets/sheet1.xml"])
+def test_a_small_file_that_is_large_once_unpacked_is_not_unpacked(
+    part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(statements, "MAX_UNPACKED", 2_000_000)
+    monkeypatch.setattr(statements, "MAX_HELD", 1_000_000)
+    source, file = zipfile.ZipFile(io.BytesIO(xlsx(["ref"], ["1"]))), io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in source.namelist():
+            archive.writestr(
+                name, source.read(name) + b" " * (1_500_000 * (1 + ("sheet" in part)) if name == part else 0)
+            )
+    assert len(file.getvalue()) < 20_000
+    with pytest.raises(Unreadable, match="too large once it is unpacked"):
+        lines(file.getvalue())
+
+
+def test_a_bomb_of_xml_is_not_unpacked() -> None:
     bomb = '<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa">' + "".join(
         f'<!ENTITY {chr(98 + n)} "{f"&{chr(97 + n)};" * 10}">' for n in range(9)
     )

@@ -1,5 +1,6 @@
 """Finding an order, seeing its story, and doing something about it."""
 
+import base64
 import re
 from collections.abc import Callable
 from typing import Any
@@ -332,3 +333,59 @@ def test_without_a_filter_there_is_no_action_on_all(operator: Browser, filters: 
 def test_an_address_of_no_action_is_not_found(operator: Browser) -> None:
     for path in ("/ops/bulk/7", "/ops/bulk/x", f"/ops/bulk/{10**30}"):
         assert operator.get(path).status_code == 404
+
+
+# --- what others write
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        "[" * 2900,
+        '["2026-05-14T00:00:00+00:00", 5]',
+        '["2026-05-14T00:00:00+00:00", {}]',
+        '[7, "x"]',
+        "null",
+        '["0001-01-01T00:00:00+14:00", "00000000-0000-0000-0000-000000000000"]',
+    ],
+    ids=range(6),
+)
+@pytest.mark.parametrize("path", ["/ops/orders", "/ops/callbacks"])
+def test_a_cursor_that_cannot_be_read_is_the_first_page(operator: Browser, path: str, after: str) -> None:
+    answer = operator.get(path, after=base64.urlsafe_b64encode(after.encode()).decode())
+    assert answer.status_code == 200
+
+
+def test_a_word_of_another_system_in_the_place_of_a_stage_is_text(operator: Browser, delivered: Kind) -> None:
+    word = "<b onclick=x>{x}</b>"
+    with database.session():
+        database.rows(
+            'INSERT INTO referans.order_events (order_id, source, "from", "to", message, "by")'
+            " VALUES (%s, 'sweep', 'sent', %s, %s, %s)",
+            (delivered["id"], word, word, word),
+        )
+        factories.put(delivered, lastMessage=word, productId=word, userIdentifier=word, receipt=word)
+    for path in (page(delivered), f"{page(delivered)}/proof", "/ops/orders"):
+        text = operator.get(path).text
+        assert "<b onclick" not in text and "&lt;b onclick" in text
+
+
+def test_a_form_of_a_bulk_action_begins_one_however_often_it_is_sent(
+    operator: Browser, delivered: Kind
+) -> None:
+    text = operator.get("/ops/bulk/new", stage="completed").text
+    [form] = set(re.findall(r'name="form" value="([^"]+)"', text))
+    fields = {"form": form, "stage": "completed", "count": "1", "action": "note", "reason": REASON}
+    sent = [operator.post("/ops/bulk/new", follow=False, **fields) for _ in range(2)]
+    assert [each.status_code for each in sent] == [303, 303]
+    assert len({each.headers["location"] for each in sent}) == 1
+
+
+def test_every_filter_beside_a_kind_narrows_the_list_its_count_and_its_file(
+    operator: Browser, conflict: Kind
+) -> None:
+    for filters, many in (({"product": "game"}, 1), ({"product": "other"}, 0), ({"player": "x"}, 0)):
+        chosen = {"needs": "conflict", **filters}
+        assert ("5123456789" in operator.get("/ops/orders", **chosen).text.split("<tbody>")[-1]) is bool(many)
+        assert operator.get("/ops/export/orders.csv", **chosen).text.count("5123456789") == many
+        assert f"This is about {many} order" in seen(operator.get("/ops/bulk/new", **chosen))

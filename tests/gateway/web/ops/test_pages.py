@@ -189,3 +189,38 @@ def test_a_replay_of_all_that_match_goes_on_in_the_background(
     text = seen(operator.get(f"/ops/bulk/{begun.id}"))
     assert "Applied 2" in text and "why not" in text
     assert "Replay · Running" in seen(operator.get("/ops/bulk"))
+
+
+def test_while_the_database_is_away_every_page_says_so_in_words(
+    operator: Browser, pool: database.Pool
+) -> None:
+    database.bind(database.connect("postgresql://u:hunter2@127.0.0.1:1/none"))
+    try:
+        answers = [
+            operator.get(path) for path in ("/ops", "/ops/orders", "/ops/export/orders.csv", "/ops/account")
+        ]
+        answers.append(operator.post("/ops/login", follow=False, name="rana", password="x"))
+    finally:
+        database.bind(pool)
+    for answer in answers:
+        assert answer.status_code == 503 and int(answer.headers["retry-after"]) > 0
+        assert "The database does not answer." in words(answer)
+        assert "hunter2" not in answer.text and "Traceback" not in answer.text
+
+
+def test_an_address_that_no_database_can_hold_is_refused(operator: Browser) -> None:
+    for path in ("/ops/providers/x%00y", "/ops/orders/%00", "/ops/callbacks/1%00"):
+        assert operator.get(path).status_code == 400
+    for query in ({"q": "\0"}, {"provider": "\0"}, {"tenant": "\0", "needs": "conflict"}):
+        for path in (
+            "/ops/orders",
+            "/ops/callbacks",
+            "/ops/reports",
+            "/ops/export/orders.csv",
+            "/ops/bulk/new",
+        ):
+            assert operator.get(path, **query).status_code == 400
+    for number in ("9" * 19, "9" * 40, "-1", "٣"):
+        for path in ("callbacks", "notifications", "bulk", "reconcile", "orders"):
+            assert operator.get(f"/ops/{path}/{number}").status_code == 404
+    assert operator.get("/ops/reconcile/1", after="9" * 30).status_code in (400, 404)

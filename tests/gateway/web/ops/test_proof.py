@@ -20,12 +20,12 @@ def order() -> dict[str, Any]:
 
 
 def test_it_says_what_was_sent_when_and_what_came_back_with_its_hash(
-    viewer: Browser, stranger: Browser, pool: object
+    operator: Browser, stranger: Browser, pool: object
 ) -> None:
     found = order()
     body = calls.neutral(found["provider_referans"], pin_code=CODE, message="Tamamlandi")
     calls.call_back(TestClient(stranger.app), body)
-    answer = viewer.get(f"/ops/orders/{found['id']}/proof")
+    answer = operator.get(f"/ops/orders/{found['id']}/proof")
     text = seen(answer)
     sent = hashlib.sha256(json.dumps(body).encode()).hexdigest()
     for said in (
@@ -38,7 +38,19 @@ def test_it_says_what_was_sent_when_and_what_came_back_with_its_hash(
     ):
         assert said in text, said
     assert CODE not in answer.text and factories.CREDENTIALS["sifre"] not in answer.text
-    assert f'href="/ops/orders/{found["id"]}/proof"' in viewer.get(f"/ops/orders/{found['id']}").text
+    assert f'href="/ops/orders/{found["id"]}/proof"' in operator.get(f"/ops/orders/{found['id']}").text
+
+
+def test_who_may_not_read_codes_sees_no_hash_that_tells_one(
+    viewer: Browser, stranger: Browser, pool: object
+) -> None:
+    """All of the body but the code is known to a viewer: a short code could be tried until the hash is right."""
+    found = order()
+    body = calls.neutral(found["provider_referans"], pin_code="493021")
+    calls.call_back(TestClient(stranger.app), body)
+    text = seen(viewer.get(f"/ops/orders/{found['id']}/proof"))
+    assert "Applied: completed" in text
+    assert hashlib.sha256(json.dumps(body).encode()).hexdigest() not in text
 
 
 def test_what_people_and_the_storefront_did_is_not_in_it(operator: Browser, pool: object) -> None:

@@ -12,7 +12,8 @@ from falcon.testing import Result
 
 from gateway.web.ops import exports
 from gateway.web.ops.exports import COLUMNS
-from models import report
+from gateway.web.ops.refused import Refused
+from models import person, report
 from models.db import database
 from models.status import ExternalStatus
 from tests import factories
@@ -178,11 +179,35 @@ class TestExports:
     ) -> None:
         for _ in range(2 * exports.MOST_AT_ONCE):
             assert viewer.get("/ops/export/orders.csv").status_code == 200
-        for _ in range(exports.MOST_AT_ONCE):
-            assert exports._places.acquire(blocking=False)
-        assert viewer.get("/ops/export/orders.csv").status_code == 503
-        for _ in range(exports.MOST_AT_ONCE):
-            exports._places.release()
+
+    def test_a_reader_that_takes_nothing_loses_its_place(self) -> None:
+        now = 0.0
+        places = exports.Places(clock=lambda: now)
+        held = [places.take(iter([b"1", b"2", b"3"])) for _ in range(exports.MOST_AT_ONCE)]
+        with pytest.raises(Refused):
+            places.take(iter([]))
+        now = exports.IDLE_SECONDS - 1
+        assert next(held[0]) == b"1"
+        now += 2
+        places.take(iter([]))
+        with pytest.raises(exports.CutOff):
+            next(held[1])
+        held[1].close()
+        with pytest.raises(Refused):
+            places.take(iter([]))
+        assert next(held[0]) == b"2"
+        held[0].close()
+        places.take(iter([]))
+
+    def test_it_ends_with_the_sign_in(self, viewer: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(exports, "SIGNED_IN_SECONDS", -1)
+        token = viewer.cookies["referans_ops"]
+        written = exports._while_signed_in(iter([b"1", b"2"]), lambda: exports._is_signed_in(token))
+        assert next(written) == b"1"
+        with database.session():
+            person.remove("viewer")
+        with pytest.raises(exports.CutOff):
+            next(written)
 
     def test_it_is_slowed_down(self, monkeypatch: pytest.MonkeyPatch, db: None) -> None:
         monkeypatch.setattr(exports, "PER_SECOND", 10)

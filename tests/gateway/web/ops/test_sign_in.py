@@ -1,12 +1,15 @@
 """Signing in to the ops page, and what ends a sign-in."""
 
 import re
+from contextlib import ExitStack
 from typing import Any
 
 import falcon
 import falcon.inspect
 import pytest
 
+from gateway.web.ops import login
+from gateway.web.ops.refused import Refused
 from gateway.web.ops.visitors import safe_next
 from models import api_key, person, sign_in
 from models.api_key import Scope
@@ -223,6 +226,38 @@ def test_the_language_is_remembered(stranger: Browser) -> None:
 
 
 # --- limits
+
+
+def test_a_flood_of_sign_ins_leaves_room_for_other_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(login, "MOST_WAITING", login.MOST_OF_ADDRESS + 1)
+    page: Any = login.Login(None)  # type: ignore[arg-type]  # no page is shown
+    with ExitStack() as held:
+        for _ in range(login.MOST_OF_ADDRESS):
+            held.enter_context(page._turn("192.0.2.1"))
+        with pytest.raises(Refused), page._turn("192.0.2.1"):
+            pass
+        held.enter_context(page._turn("192.0.2.2"))
+        with pytest.raises(Refused), page._turn("192.0.2.3"):
+            pass
+    with page._turn("192.0.2.1"):
+        pass
+    assert not page._waiting
+
+
+class TestBehindAProxy:
+    @pytest.fixture
+    def settings(self, settings: Any) -> Any:
+        return settings.model_copy(update={"public_url": "https://gateway.example"})
+
+    def test_the_cookie_is_secure_also_where_the_proxy_says_nothing(
+        self, stranger: Browser, pool: object
+    ) -> None:
+        """nginx calls us at localhost, and sends no X-Forwarded-Proto unless it is told to."""
+        with database.session():
+            person.add("rana", Role.VIEWER, PASSWORD)
+        stranger.headers = {"Host": "localhost:8000"}
+        answer = stranger.post("/ops/login", follow=False, name="rana", password=PASSWORD)
+        assert answer.cookies["referans_ops"].secure
 
 
 class TestLimits:
