@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from gateway import providers
 from gateway.fulfilment.worker import CHECK, DISPATCH
 from models import lookup, plans, resolving, timeline
 from models.codes import Code
@@ -107,10 +108,13 @@ _PLAIN: dict[Action, Callable[..., Decision]] = {
 
 
 def _check(deed: Deed, order_id: str, limits: Limits) -> str | None:
-    requested = plans.request_check(order_id)
+    found = lookup.by_id(order_id, EVERYTHING, limits)
+    if found is None:
+        raise NotPossible(f"order {order_id} not found")
+    asking = providers.asking_of(found.provider_id)
+    requested = plans.request_check(order_id, asking)
     if requested is None:
-        found = lookup.by_id(order_id, EVERYTHING, limits)
-        raise NotPossible(plans.why_unasked(found) if found else f"order {order_id} not found")
+        raise NotPossible(plans.why_unasked(found, asking))
     if requested is Requested.SAME:
         return None
     timeline.record(order_id, Source.OPERATOR, f"check requested: {deed.reason}", by=deed.by)
