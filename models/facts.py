@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from models.claims import USUAL, Asking
+from models.claims import Asking
 from models.db import database
 from models.plans import CAN_BE_ASKED
 from models.status import IS_OURS
@@ -17,7 +17,9 @@ class Facts:
 
     #: The gateway placed it; else another system did.
     is_ours: bool
-    #: Its provider can be asked for it.
+    #: Its provider is configured here.
+    has_provider: bool
+    #: It can be asked for the order.
     can_be_asked: bool
     check_count: int
     next_check_at: datetime | None
@@ -34,9 +36,9 @@ class Price:
     currency: str
 
 
-def of(order_id: str, asking: Asking = USUAL) -> Facts:
-    """Facts of an order that exists; `asking` is what its provider's protocol says of asking."""
-    return database.load(Facts, FACTS, asking.parameters() | {"id": order_id})[0]
+def of(order_id: str, asking: Asking) -> Facts:
+    """Facts of an order that exists. `asking` is what its provider's protocol says."""
+    return database.load(Facts, FACTS, {"id": order_id} | asking.parameters())[0]
 
 
 def prices(order_ids: Sequence[str]) -> dict[str, Price]:
@@ -49,7 +51,8 @@ SELECT o.id::text AS order_id, o."priceAmount" AS amount, o."priceCurrency" AS c
 FROM product_orders AS o WHERE o.id = ANY (%s::uuid[]) AND o."priceAmount" IS NOT NULL
 """
 FACTS = f"""
-SELECT {IS_OURS} AS is_ours, {CAN_BE_ASKED} AS can_be_asked,
+SELECT {IS_OURS} AS is_ours, EXISTS (SELECT FROM referans.providers AS p WHERE p.id = o."providerId") AS has_provider,
+    {CAN_BE_ASKED} AS can_be_asked,
     COALESCE(o."checkCount", 0) AS check_count, o."nextCheckAt" AS next_check_at,
     COALESCE(o."triedProviders", ARRAY[]::text[]) AS tried_providers
 FROM product_orders AS o WHERE o.id = %(id)s

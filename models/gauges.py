@@ -2,6 +2,7 @@
 any size."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
 from models.db import database
@@ -28,9 +29,24 @@ class ProviderGauge:
     guesses_callbacks: bool
 
 
-def waiting() -> dict[str, int]:
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Orders of one stage that the gateway sends or follows: a row of WAITING."""
+
+    status: str
+    n: int
+    #: When the oldest of them was placed; None if another system has not said it.
+    oldest: datetime | None
+
+
+def stages() -> dict[str, Stage]:
     """The orders that the gateway sends or follows, by externalStatus."""
-    return {row["status"]: row["n"] for row in database.rows(WAITING)}
+    return {each.status: each for each in database.load(Stage, WAITING)}
+
+
+def waiting() -> dict[str, int]:
+    """How many they are."""
+    return {name: each.n for name, each in stages().items()}
 
 
 def singles() -> dict[str, tuple[str, float | None]]:
@@ -52,7 +68,7 @@ TEXTS = {
     "scheduler_age_seconds": "Seconds since the last tick of the scheduler, which comes each minute.",
 }
 WAITING = f"""
-SELECT {READ} AS status, count(*)::int AS n FROM product_orders AS o
+SELECT {READ} AS status, count(*)::int AS n, min(o."createdAt") AS oldest FROM product_orders AS o
 WHERE o."nextCheckAt" IS NOT NULL AND {IS_OPEN} GROUP BY 1
 """
 SINGLES = f"""

@@ -45,6 +45,8 @@ class Health:
     has_balance: bool = True
     #: Sends in a row that it refused because of our account.
     account_refusals: int = 0
+    #: Since when its callbacks tell of clearly fewer deliveries than usual; None while they do not.
+    callbacks_low_since: datetime | None = None
 
     @property
     def takes_orders(self) -> bool:
@@ -183,7 +185,8 @@ COLUMNS = f"""
     h.paused_by,
     h.pause_reason,
     {HAS_BALANCE} AS has_balance,
-    COALESCE(h.account_refusals, 0) AS account_refusals
+    COALESCE(h.account_refusals, 0) AS account_refusals,
+    h.callbacks_low_since
 """
 HEALTH = Prepared(f"SELECT {COLUMNS} FROM referans.provider_health AS h WHERE h.provider_id = %s")
 #: One conditional UPDATE, so that only one of the workers sends the probe.

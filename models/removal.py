@@ -44,14 +44,17 @@ def remove(provider_id: str, *, even_if_awaited: bool) -> Removal | None:
         if waiting and not even_if_awaited:
             transaction.rollback()
             return Removal(False, waiting, routes)
-        database.rows(REMOVE_HEALTH, (provider_id,))
+        database.rows(REMOVE_HEALTH, {"id": provider_id})
         if database.row(REMOVE, (provider_id,)) is None:
             return None
     return Removal(True, waiting, routes)
 
 
 REMOVE_ROUTES = "DELETE FROM referans.routes WHERE provider_id = %s RETURNING id"
-REMOVE_HEALTH = "DELETE FROM referans.provider_health WHERE provider_id = %s"
+REMOVE_HEALTH = """
+WITH points AS (DELETE FROM referans.balance_points WHERE provider_id = %(id)s)
+DELETE FROM referans.provider_health WHERE provider_id = %(id)s
+"""
 REMOVE = "DELETE FROM referans.providers WHERE id = %s RETURNING id"
 #: Uses idx_orders_planned and idx_orders_attention. An open order without a plan waits for a person, who may still need
 #: its provider.

@@ -109,6 +109,14 @@ class Offer:
     takes_orders: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Alternative(ListedRoute):
+    """A route that an order may take, as it is now."""
+
+    #: Its provider is configured, and gets orders now.
+    takes_orders: bool = False
+
+
 def add(
     product_id: str,
     package_id: str,
@@ -162,6 +170,12 @@ def every() -> list[ListedRoute]:
 def offers(product_id: str, package_id: str, *, tenant_id: str | None) -> list[Offer]:
     """The routes that an order of this tenant may take, the likeliest to be asked first."""
     return database.load(Offer, OFFERS, {"product": product_id, "package": package_id, "tenant": tenant_id})
+
+
+def alternatives(product_id: str, package_id: str, *, tenant_id: str | None) -> list[Alternative]:
+    """The same for people, in the same order."""
+    values = {"product": product_id, "package": package_id, "tenant": tenant_id}
+    return database.load(Alternative, ALTERNATIVES, values)
 
 
 #: In SQL, of the order `o`: the last HISTORY orders of its route that have ended all ended without a code. One that is
@@ -246,8 +260,7 @@ IS_AFFORDABLE = """({max_cost} IS NULL
     OR r.cost * COALESCE({quantity}, 1) <= {max_cost} AND r.currency = {max_cost_currency})"""
 #: Routes of one order, the likeliest to be asked first.
 _MOST_SPECIFIC_FIRST = f"ORDER BY r.tenant_id IS NULL, r.product_id = '*', r.package_id = '*', {IN_TURN}"
-OFFERS = f"""
-SELECT p.adapter, r.field_map, r.cost, r.currency,
+_OF_ORDER = f"""
     p.id IS NOT NULL AND NOT {IS_BLOCKED} AND {HAS_BALANCE} AS takes_orders
 FROM referans.routes AS r
 LEFT JOIN referans.providers AS p ON p.id = r.provider_id
@@ -255,3 +268,5 @@ LEFT JOIN referans.provider_health AS h ON h.provider_id = r.provider_id
 WHERE {IS_FOR.format(product="%(product)s::text", package="%(package)s::text", tenant="%(tenant)s::uuid")}
 {_MOST_SPECIFIC_FIRST}
 """
+OFFERS = f"SELECT p.adapter, r.field_map, r.cost, r.currency, {_OF_ORDER}"
+ALTERNATIVES = f"SELECT {LISTED}, {_OF_ORDER}"

@@ -27,6 +27,16 @@ class Sweep:
     #: Seconds since it began.
     age_seconds: float
 
+    @property
+    def took_seconds(self) -> float | None:
+        """How long it took; None while it runs, or if it was killed."""
+        return (self.finished_at - self.started_at).total_seconds() if self.finished_at else None
+
+    @property
+    def done(self) -> dict[str, int]:
+        """The steps that had something to do."""
+        return {step: count for step, count in self.counts.items() if count}
+
 
 @contextmanager
 def only_one() -> Iterator[bool]:
@@ -54,7 +64,12 @@ def end(sweep_id: int, counts: dict[str, int], error: str | None = None) -> None
 
 def last() -> Sweep | None:
     """The last sweep, or None before the first."""
-    return database.load_one(Sweep, LAST)
+    return next(iter(newest(1)), None)
+
+
+def newest(limit: int) -> list[Sweep]:
+    """The last ones, newest first."""
+    return database.load(Sweep, LAST, (limit,))
 
 
 def overdue(older_than_seconds: float) -> bool:
@@ -79,7 +94,7 @@ END = "UPDATE referans.sweeps SET finished_at = now(), counts = %s, error = %s W
 LAST = """
 SELECT started_at, finished_at, started_by, counts, error,
        EXTRACT(EPOCH FROM now() - started_at)::float8 AS age_seconds
-FROM referans.sweeps ORDER BY started_at DESC LIMIT 1
+FROM referans.sweeps ORDER BY started_at DESC LIMIT %s
 """
 BEAT = """
 INSERT INTO referans.heartbeats (process, beat_at) VALUES (%s, now())

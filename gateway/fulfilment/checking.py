@@ -33,7 +33,7 @@ def check(worker: Worker, order_id: str) -> None:
                 return
             completed = not is_open(assigned.status)
             code_ask = _claim_code_ask(worker, order_id, assigned.provider) if completed else None
-            claimed = [] if code_ask else _claim_all(worker, order_id, assigned.provider)
+            claimed = [] if code_ask else _claim_all(worker, order_id, assigned)
         if code_ask:
             again_seconds = {order_id: asking.ask_for_code(worker, code_ask, assigned)}
         else:
@@ -103,11 +103,11 @@ def _must_wait(worker: Worker, assigned: Assigned, order_id: str) -> bool:
     return plans.postpone(order_id, delay_seconds, settings.order_timeout)
 
 
-def _claim(worker: Worker, order_id: str, account: Provider | None) -> ClaimedCheck | None:
-    settings = worker.settings
+def _claim(worker: Worker, order_id: str, assigned: Assigned | None) -> ClaimedCheck | None:
+    settings, account = worker.settings, assigned.provider if assigned else None
     return claims.claim_check(
         order_id,
-        worker.delays_seconds(account),
+        _delays_seconds(worker, assigned),
         trust_seconds=settings.callback_trust,
         order_timeout_seconds=settings.order_timeout,
         grace_seconds=worker.grace_seconds(account),
@@ -116,22 +116,30 @@ def _claim(worker: Worker, order_id: str, account: Provider | None) -> ClaimedCh
     )
 
 
-def _claim_all(worker: Worker, order_id: str, account: Provider) -> list[ClaimedCheck]:
+def _delays_seconds(worker: Worker, assigned: Assigned | None) -> list[float]:
+    if assigned is None:
+        return worker.delays_seconds(None)
+    is_tight = assigned.health.callbacks_low_since is not None
+    return worker.delays_seconds(assigned.provider, is_tight=is_tight)
+
+
+def _claim_all(worker: Worker, order_id: str, assigned: Assigned) -> list[ClaimedCheck]:
     """The order and, where its provider takes several in one question, others that are due. It may have to be alone."""
-    settings, most = worker.settings, providers.traits(account.adapter).max_check
+    settings, account = worker.settings, assigned.provider
+    most = providers.traits(account.adapter).max_check
     claimed: list[ClaimedCheck] = []
     if most > 1:
         claimed = claims.claim_checks(
             order_id,
             min(most, MOST_TOGETHER),
-            worker.delays_seconds(account),
+            _delays_seconds(worker, assigned),
             trust_seconds=settings.callback_trust,
             order_timeout_seconds=settings.order_timeout,
             grace_seconds=worker.grace_seconds(account),
             provider_id=account.id,
             asking=providers.asking(account.adapter),
         )
-    if not any(each.id == order_id for each in claimed) and (alone := _claim(worker, order_id, account)):
+    if not any(each.id == order_id for each in claimed) and (alone := _claim(worker, order_id, assigned)):
         claimed.append(alone)
     return claimed
 

@@ -8,7 +8,19 @@ import peewee
 from gateway import log
 from gateway.fulfilment import balances, bulk, following, reconciling, reporting
 from gateway.fulfilment.worker import CHECK, DISPATCH, Worker
-from models import alert, idempotency, inbox, outbox, placing, plans, sign_in, stuck, sweep_run
+from models import (
+    alert,
+    balance_trend,
+    callback_shares,
+    idempotency,
+    inbox,
+    outbox,
+    placing,
+    plans,
+    sign_in,
+    stuck,
+    sweep_run,
+)
 from models.db import database, sealed
 from models.outcome import Arrival
 from models.plans import DueOrder
@@ -169,6 +181,18 @@ def _forget_sign_ins(worker: Worker) -> Iterator[int]:
         yield forgotten
 
 
+def _note_balances(worker: Worker) -> Iterator[int]:
+    yield balance_trend.note()
+
+
+def _look_at_callbacks(worker: Worker) -> Iterator[int]:
+    """Have the orders of providers whose callbacks fall short asked about more often."""
+    low = callback_shares.note()
+    if low:
+        logger.warning("Callbacks fall short.", action="callbacks_low", providers=low)
+    yield len(low)
+
+
 #: In this order: settled outcomes first, because they make checks unnecessary; calls to providers last, which may hang.
 STEPS: dict[str, Step] = {
     "unmatched_settled": _settle_unmatched,
@@ -185,6 +209,8 @@ STEPS: dict[str, Step] = {
     "sign_ins_deleted": _forget_sign_ins,
     "alerts_deleted": _forget_alerts,
     "days_summed_up": reporting.sum_up,
+    "callbacks_low": _look_at_callbacks,
+    "balances_noted": _note_balances,
     "balances_asked": balances.ask_due,
     "balances_followed": balances.follow,
     "balances_deleted": balances.purge,

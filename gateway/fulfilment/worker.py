@@ -25,6 +25,8 @@ BULK = "work_on_bulk"
 RECONCILE = "compare_statement"
 #: Time for the statements around a call to a provider, in seconds.
 BOOKKEEPING_SECONDS = 5
+#: How often an order is asked about, for once otherwise, whose provider's callbacks fall short of what is usual.
+TIGHTER = 2
 
 
 class Hints(Protocol):
@@ -95,19 +97,22 @@ class Worker:
             return delay_seconds
         return together_seconds(delay_seconds, self.clock())
 
-    def delays_seconds(self, provider: Provider | None) -> list[float]:
+    def delays_seconds(self, provider: Provider | None, *, is_tight: bool = False) -> list[float]:
         """The wait after each check, longer than the check can take.
 
-        Orders that are asked about together wait until the same moments.
+        Orders that are asked about together wait until the same moments. With `is_tight`, since callbacks fall short,
+        the waits are a TIGHTER-th as long, and BACKOFF_MIN at least.
         """
         if provider is None:
             return self.backoff.delays_seconds(self.uniform)
+        least_seconds, part = (self.settings.backoff_min, TIGHTER) if is_tight else (0.0, 1)
         of = providers.traits(provider.adapter)
         shortest_seconds = self.call_seconds(provider) + BOOKKEEPING_SECONDS if of.timeout_seconds else 0
         if of.max_check == 1:
-            return [max(each, shortest_seconds) for each in self.backoff.delays_seconds(self.uniform)]
+            delays = self.backoff.delays_seconds(self.uniform)
+            return [max(each / part, least_seconds, shortest_seconds) for each in delays]
         now, delays = self.clock(), self.backoff.delays_seconds(lambda low, high: low)
-        return [together_seconds(max(each, shortest_seconds), now) for each in delays]
+        return [together_seconds(max(each / part, least_seconds, shortest_seconds), now) for each in delays]
 
     @contextmanager
     def one_call(self, provider: Provider) -> Iterator[None]:

@@ -7,6 +7,7 @@ import falcon
 from gateway.web.ops import failures
 from gateway.web.ops.bulk import Bulk, Bulks, New
 from gateway.web.ops.callbacks import Callback, Callbacks
+from gateway.web.ops.completion import Completion
 from gateway.web.ops.desk import Desk
 from gateway.web.ops.exports import Export
 from gateway.web.ops.login import Account, Login, Logout
@@ -15,7 +16,8 @@ from gateway.web.ops.now import Now
 from gateway.web.ops.order import Codes, Decide, Order
 from gateway.web.ops.orders import Orders
 from gateway.web.ops.proof import Proof
-from gateway.web.ops.providers import Provider, Providers
+from gateway.web.ops.provider import Provider
+from gateway.web.ops.providers import Providers
 from gateway.web.ops.reconcile import OneStatement, Statements
 from gateway.web.ops.reports import File, Reports
 from gateway.web.ops.stuck import Stuck
@@ -29,6 +31,7 @@ def add_pages(app: falcon.App[Any, Any], desk: Desk) -> None:
     app.add_route("/ops/logout", Logout(desk))
     app.add_route("/ops/account", Account(desk))
     app.add_route("/ops/orders", Orders(desk))
+    app.add_route("/ops/complete", Completion(desk))
     app.add_route("/ops/orders/{order_id}", Order(desk))
     app.add_route("/ops/orders/{order_id}/codes", Codes(desk))
     app.add_route("/ops/orders/{order_id}/proof", Proof(desk))

@@ -20,6 +20,10 @@ from models.tenants import View
 NAMES = ("stage", "provider", "product", "tenant", "player", "reference", "since", "until", "needs")
 #: How long ago, such as `15m`, `2h`, `3d`.
 AGE = re.compile(r"([0-9]{1,5})(m|h|d|w)")
+#: A filter of a search: its name, and its value, which may stand in quotation marks.
+WORD = re.compile(r'\s*([a-z]+):(?:"([^"]+)"|([^\s"]+))(?=\s|$)')
+#: What is written last in a search, also within quotation marks that are still open.
+LAST = re.compile(r'(?:[a-z]+:"[^"]*"?|\S*)$')
 UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 #: Characters of a value at most.
 MOST = 200
@@ -81,10 +85,22 @@ def of_request(req: falcon.Request, timezone: str) -> Chosen:
 
 def in_search(text: str) -> dict[str, str] | None:
     """The filters that a search is written with, such as `provider:kuzey since:2h`; None if it is no such thing."""
-    parts = [part.partition(":") for part in text.split()]
-    if not parts or any(name not in NAMES or not value for name, _, value in parts):
-        return None
-    return {name: value for name, _, value in parts}
+    found, end = dict[str, str](), 0
+    while each := WORD.match(text, end):
+        found[each[1]], end = each[2] or each[3], each.end()
+    return found if found and found.keys() <= set(NAMES) and not text[end:].strip() else None
+
+
+def last_word(text: str) -> tuple[str, str]:
+    """A search in two parts: what is written last, and what stands before it."""
+    found = LAST.search(text)
+    place = found.start() if found else len(text)
+    return text[:place], text[place:]
+
+
+def as_written(name: str, value: str) -> str:
+    """A filter as a search has it."""
+    return f'{name}:"{value}"' if " " in value else f"{name}:{value}"
 
 
 def _time(text: str, timezone: str) -> datetime | timedelta:

@@ -9,18 +9,21 @@ import redis
 from gateway import broker
 from gateway.web.ops import language, pulses
 from gateway.web.ops.desk import Page
-from gateway.web.ops.providers import is_well, state
-from models import alert, gauges, stuck, sweep_run
+from gateway.web.ops.providers import curves, is_well, news, state
+from models import alert, callback_shares, catalogue_watches, gauges, stuck, sweep_run
 from models.alert import Incident
 from models.db import database
 from models.db.database import Use
+from models.gauges import Stage
 from models.person import Role
-from models.status import Attention, ExternalStatus
+from models.status import ExternalStatus
 
 #: Seconds without a tick after which the scheduler counts as dead; one comes each minute.
 SCHEDULER_SECONDS = 180
 #: Incidents that are shown at most.
 INCIDENTS = 10
+#: Sweeps that are shown.
+SWEEPS = 5
 #: Seconds by which the longest waiting step may be overdue.
 LATE_SECONDS = 120
 
@@ -50,10 +53,13 @@ class Now(Page):
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         with database.session(Use.LIST):
             kinds = stuck.summary(self.desk.limits)
-            waiting = gauges.waiting()
+            waiting = gauges.stages()
             singles = {name: value for name, (_, value) in gauges.singles().items()}
             providers = gauges.providers()
-            sweep = sweep_run.last()
+            sweeps = sweep_run.newest(SWEEPS)
+            trends = curves(language.now())
+            low = [each for each in callback_shares.every().values() if each.low_since]
+            watches = catalogue_watches.every()
             incidents = alert.newest(INCIDENTS)
             pulse = pulses.of(language.now())
         queue, reader_now = self._queue(), language.now()
@@ -65,9 +71,9 @@ class Now(Page):
             "now.html",
             kinds=kinds,
             total=sum(each.count for each in kinds),
-            stages=[(each.value, waiting.get(each, 0)) for each in OPEN],
-            under_way=sum(waiting.values()),
-            late=singles["referans_oldest_due_seconds"],
+            stages=[waiting.get(each) or Stage(each.value, 0, None) for each in OPEN],
+            under_way=sum(each.n for each in waiting.values()),
+            oldest=min((each.oldest for each in waiting.values() if each.oldest), default=None),
             unmatched=int(singles["referans_callbacks_unmatched"] or 0),
             providers=providers,
             troubled=troubled,
@@ -76,8 +82,10 @@ class Now(Page):
             health=parts,
             ill=[each for each in parts if not each.is_well],
             queue=queue,
-            sweep=sweep,
-            known_kinds=list(Attention),
+            sweeps=sweeps,
+            trends=trends,
+            low=low,
+            news={name: found for name, each in watches.items() if (found := list(news(each)))},
             pulse=pulse,
             incidents=[each for each in incidents if is_recent(each, reader_now)],
         )

@@ -13,8 +13,9 @@ from gateway.fulfilment import deeds
 from gateway.fulfilment.deeds import Action, Deed
 from gateway.web.ops import notifications, sentences, story, visitors
 from gateway.web.ops.desk import Page, go
+from gateway.web.ops.provider import STRATEGIES
 from gateway.web.ops.refused import Refused
-from models import code_lines, facts, inbox, lookup, order, outbox, provider, resolving, timeline
+from models import code_lines, facts, inbox, lookup, order, outbox, provider, resolving, route, timeline
 from models.code_lines import InvalidLine
 from models.db import database, sealed
 from models.db.database import Use
@@ -23,6 +24,7 @@ from models.order import Order as Placed
 from models.order import count_codes
 from models.person import Role
 from models.resolving import NotPossible, Prospects
+from models.route import Alternative
 from models.status import Attention, ExternalStatus
 from models.tenants import EVERYTHING
 
@@ -68,6 +70,8 @@ DONE = {
     Action.REVERSE: "The order is reversed.",
     Action.NOTE: "The note stands on the timeline.",
 }
+#: Notifications that may be told again.
+AGAIN = (outbox.State.DEAD, outbox.State.DELIVERED)
 #: Reasons that are suggested, in English.
 REASONS = ("The customer asks", "The provider confirmed it", "Found in the provider's panel", "To be sure")
 
@@ -160,18 +164,22 @@ def show(
     """The page of an order, after something was done or could not be."""
     with database.session(Use.LIST):
         found = find(page, order_id)
-        known = facts.of(found.id, providers.asking_of(found.provider_id))
-        prospects = resolving.prospects(found.id)
+        asking = providers.asking_of(found.provider_id)
+        known, prospects = facts.of(found.id, asking), resolving.prospects(found.id)
         events = [timeline.masked(each) for each in timeline.newest(found.id, MOST_EVENTS)]
         values: dict[str, Any] = {
             "order": found,
             "facts": known,
             "prospects": prospects,
             "price": facts.prices([found.id]).get(found.id),
-            "verdict": sentences.verdict(found),
+            "verdict": sentences.verdict(found, known),
+            "unasked": sentences.why_unasked(found, known, asking),
             "chapters": story.told(events),
+            "choices": story.choices(events),
+            "routes": _routes(found),
             "callbacks": list(_callbacks(found)),
-            "notifications": outbox.page(outbox.Filter(order_id=found.id), MOST_CALLBACKS),
+            "notifications": (told := outbox.page(outbox.Filter(order_id=found.id), MOST_CALLBACKS)),
+            "again": next((each for each in told if each.state in AGAIN), None),
             "buttons": (buttons := [BUTTONS[each] for each in possible(found, known, prospects)]),
             "first": [each for each in buttons if each.action is not Action.NOTE][:MOST_FIRST],
             "providers": sorted(provider.ids()),
@@ -188,6 +196,7 @@ def show(
         code_count=count_codes(found),
         reasons=REASONS,
         told_symbols=notifications.SYMBOLS,
+        strategies=STRATEGIES,
         **values,
     )
 
@@ -214,11 +223,18 @@ def possible(found: Placed, known: Facts, prospects: Prospects) -> Iterator[Acti
     yield Action.NOTE
 
 
-#: Kinds that stay until a person has decided; the others go by themselves.
+#: Kinds that a dismissal ends; the others go by themselves, or wait for what a person finds.
 RESTS = (
     *(Attention.CONFLICT, Attention.REVERSED, Attention.NO_CODE, Attention.TIMED_OUT),
-    *("cannot_ask", "partial", "notification_dead"),
+    *("partial", "notification_dead"),
 )
+
+
+def _routes(found: Placed) -> list[Alternative]:
+    """The routes that an order of its package may take, as they are now. Another system's orders have none here."""
+    if not (found.product_id and found.package_id):
+        return []
+    return route.alternatives(found.product_id, found.package_id, tenant_id=found.tenant_id)
 
 
 def _deed(req: falcon.Request, action: Action) -> Deed:

@@ -59,7 +59,7 @@ class Orders(Page):
             running=running,
             stages=list(ExternalStatus),
             kinds=list(Attention),
-            query=" ".join(f"{name}:{value}" for name, value in chosen.values.items()),
+            query=" ".join(filters.as_written(name, value) for name, value in chosen.values.items()),
             **listed,
         )
 

@@ -1,26 +1,50 @@
-"""Providers: who is up, what keeps orders from one, its balance and whether that adds up, its routes."""
+"""Providers: who is up, what keeps orders from one, how long its balance lasts, and whether its callbacks come."""
 
-from typing import Any
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
 
 import falcon
 
-from gateway import log
-from gateway.fulfilment import deeds
-from gateway.web.ops import reports, visitors
-from gateway.web.ops.desk import Page, go
-from gateway.web.ops.refused import Refused
-from models import balances, gauges, inbox, provider, provider_counts, provider_health, route, standing
+from gateway.web.ops import charts, language
+from gateway.web.ops.charts import Chart
+from gateway.web.ops.desk import Page
+from models import balance_trend, balances, callback_shares, catalogue_watches, gauges, standing
+from models.balance_trend import Trend
+from models.catalogue_watches import Watch
 from models.db import database
 from models.db.database import Use
 from models.gauges import ProviderGauge
-from models.inbox import Filter
 from models.person import Role
-from models.provider_health import GATEWAY, Health
 
-logger = log.get(__name__)
+#: Hours that the small curve of a balance shows, and its points.
+CURVE_HOURS, CURVE_POINTS = 48, 48
+#: Seconds after which a watched catalogue, which is read once a day, has not been read for too long.
+STALE_SECONDS = 3 * 86_400
+#: News of a catalogue, as `gateway.fulfilment.catalogues` writes them, and what each is called in English.
+NEWS = re.compile(r"(?:^|; )(?P<count>\d+) (?P<change>dearer|cheaper|gone|new) \(")
+CHANGES = {"dearer": "Dearer", "cheaper": "Cheaper", "gone": "No longer sold", "new": "New"}
 
-#: Routes and gaps that are shown of one provider.
-MOST_ROUTES, MOST_GAPS = 100, 20
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """How a balance moves."""
+
+    curve: Chart
+    #: How long it lasts at the pace of the last day; None if that is not known.
+    lasts_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """Something that a watched catalogue has changed."""
+
+    #: In English.
+    word: str
+    count: int
+    #: The first ones, by the names that the routes and the provider have for them.
+    named: str
 
 
 class Providers(Page):
@@ -33,8 +57,11 @@ class Providers(Page):
             known = gauges.providers()
             standings = standing.every()
             gaps = {each.provider_id: each.gaps for each in balances.standings()}
-        known.sort(key=lambda each: (is_well(each) and not gaps.get(each.id), each.id))
-        troubled = [each for each in known if not is_well(each) or gaps.get(each.id)]
+            trends = curves(language.now())
+            low = {name for name, each in callback_shares.every().items() if each.low_since}
+            watches = catalogue_watches.every()
+        known.sort(key=lambda each: (is_well(each) and not gaps.get(each.id) and each.id not in low, each.id))
+        troubled = [each for each in known if not is_well(each) or gaps.get(each.id) or each.id in low]
         self.desk.show(
             req,
             resp,
@@ -42,97 +69,12 @@ class Providers(Page):
             providers=known,
             standings=standings,
             gaps=gaps,
+            trends=trends,
+            low=low,
+            news={name: list(news(each)) for name, each in watches.items()},
             troubled=troubled,
             state=state,
         )
-
-
-class Provider(Page):
-    """One of them; it is paused, resumed and its gaps are taken as seen here."""
-
-    least = Role.VIEWER
-    changes = Role.OPERATOR
-
-    def on_get(self, req: falcon.Request, resp: falcon.Response, provider_id: str) -> None:
-        self._show(req, resp, provider_id)
-
-    def on_post(self, req: falcon.Request, resp: falcon.Response, provider_id: str) -> None:
-        form, by = req.context.form, req.context.visitor.name
-        reason, action = form.get("reason", "").strip(), form.get("action", "")
-        if not deeds.is_reason(reason):
-            self._show(req, resp, provider_id, status=409, wrong="Say why, in words.")
-            return
-        with database.session(Use.REQUEST):
-            found = _find(provider_id)
-            if action == "pause":
-                provider_health.pause(found.id, reason, by)
-            elif action == "resume":
-                provider_health.resume(found.id, by)
-            elif action == "acknowledge":
-                balances.acknowledge(found.id, reason, by)
-            elif action == "ask":
-                balances.ask_soon(found.id)
-            else:
-                raise Refused(400, "the form cannot be read")
-        logger.info(
-            "A person has changed a provider.",
-            action=f"provider_{action}",
-            provider_id=found.id,
-            by=by,
-            reason=reason,
-        )
-        self.desk.forget_counts()
-        raise go(f"{visitors.ROOT}/providers/{found.id}?done={action}")
-
-    def _show(
-        self,
-        req: falcon.Request,
-        resp: falcon.Response,
-        provider_id: str,
-        *,
-        status: int = 200,
-        wrong: str | None = None,
-    ) -> None:
-        with database.session(Use.LIST):
-            found = _find(provider_id)
-            [gauge] = [each for each in gauges.providers() if each.id == found.id]
-            routes = [each for each in route.every() if each.provider_id == found.id]
-            drawn, axis = reports.of_provider(found.id, self.desk.settings.timezone)
-            values: dict[str, Any] = {
-                "provider": found,
-                "charts": drawn,
-                "axis": axis,
-                "gauge": gauge,
-                "health": provider_health.health(found.id) or Health(),
-                "balance": balances.standings(found.id)[0],
-                "gaps": balances.gaps(found.id, MOST_GAPS),
-                "counts": [each for each in provider_counts.last_hour() if each.provider_id == found.id],
-                "last_callback": next(iter(inbox.page(Filter(found.id), 1)), None),
-                "routes": routes[:MOST_ROUTES],
-                "route_count": len(routes),
-            }
-        done = req.get_param("done") if not wrong else None
-        said = DONE.get(done or "")
-        self.desk.show(
-            req,
-            resp,
-            "provider.html",
-            status=status,
-            wrong=wrong,
-            done=said,
-            state=state,
-            own=GATEWAY,
-            **values,
-        )
-
-
-#: What is said once it is done, in English.
-DONE = {
-    "pause": "It gets no new orders until it is resumed.",
-    "resume": "It gets orders again. Those that wait for it are sent within a minute.",
-    "acknowledge": "The gaps are taken as seen.",
-    "ask": "The next sweep asks for the balance.",
-}
 
 
 def is_well(gauge: ProviderGauge) -> bool:
@@ -151,9 +93,33 @@ def state(gauge: ProviderGauge) -> tuple[str, str]:
     return ("person", "Balance low") if gauge.is_low else ("ok", "Up")
 
 
-def _find(provider_id: str) -> Any:
-    """The provider, without its credentials. Raises a 404."""
-    found = provider.outline(provider_id)
-    if found is None:
-        raise Refused(404, "no provider has this id")
-    return found
+def curves(now: datetime) -> dict[str, Balance]:
+    """The balance of each provider over the last CURVE_HOURS. Needs an open session."""
+    return {
+        name: Balance(
+            charts.line("Balance", values, trend.points[-1].currency or "count"), trend.lasts_seconds
+        )
+        for name, trend in balance_trend.every().items()
+        if (values := _moved(trend, now))
+    }
+
+
+def _moved(trend: Trend, now: datetime) -> list[float | None]:
+    """The values of the curve; none if fewer than two are known."""
+    values = trend.values(now, CURVE_HOURS, CURVE_POINTS)
+    return values if sum(each is not None for each in values) > 1 else []
+
+
+def news(watch: Watch | None) -> Iterator[News]:
+    """What a person should look at in a watched catalogue."""
+    text = watch.attention if watch and watch.attention else ""
+    found = list(NEWS.finditer(text))
+    for place, each in enumerate(found):
+        end = found[place + 1].start() if place + 1 < len(found) else len(text)
+        named = text[each.end() : end].removesuffix(")")
+        yield News(CHANGES[each["change"]], int(each["count"]), named)
+
+
+def is_stale(watch: Watch) -> bool:
+    """Whether a watched catalogue was not read for too long."""
+    return watch.age_seconds > STALE_SECONDS

@@ -57,6 +57,64 @@ class Chapter:
         return SOURCES.get(self.event.source, self.event.source)
 
 
+#: Of the timeline's own words, those that say which provider was chosen: at placing, if a strategy decided it, and
+#: wherever the order went on to the next one.
+CHOSEN = (
+    re.compile(r"^placed with .*; (?P<provider>[a-z0-9][a-z0-9_-]*): (?P<why>(?:cheapest|share)\b.*)$"),
+    re.compile(
+        r"^(?P<before>.+); (?:routed|sending) to (?P<provider>[a-z0-9][a-z0-9_-]*)(?: \((?P<why>[^()]*)\))?$"
+    ),
+)
+#: What a strategy has decided by, as `models.choosing` writes it; and the same in English for people.
+WHYS = (
+    (
+        re.compile(r"cheapest at (?P<amount>\S+) (?P<currency>\S+) of (?P<count>\d+)"),
+        "The cheapest of {count}",
+    ),
+    (
+        re.compile(r"cheapest, but no cost is known of (?P<count>\d+)"),
+        "No cost is known of the {count} of them",
+    ),
+    (re.compile(r"share (?P<part>\d+) of (?P<whole>\d+)"), "Its share is {part} of {whole}"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A provider that was chosen for the order."""
+
+    event: Event
+    provider_id: str
+    #: By what, in English, with what is to be put into it; None if it was the next one in order.
+    why: str | None
+    values: dict[str, str]
+    #: What kept it from the one before, as the timeline has it.
+    before: str | None
+
+
+def choices(events: Sequence[Event]) -> list[Choice]:
+    """Which providers were chosen, and why, oldest first; without a choice from several, none."""
+    found = []
+    for event in events:
+        matches = (each.match(event.message or "") for each in CHOSEN)
+        if (
+            event.message
+            and not event.message.startswith("claimed;")
+            and (match := next(filter(None, matches), None))
+        ):
+            given = match.groupdict()
+            why, values = _why(given["why"] or "")
+            found.append(Choice(event, given["provider"], why, values, given.get("before")))
+    return found
+
+
+def _why(text: str) -> tuple[str | None, dict[str, str]]:
+    for pattern, english in WHYS:
+        if match := pattern.fullmatch(text):
+            return english, match.groupdict()
+    return None, {}
+
+
 def told(events: Sequence[Event]) -> list[Chapter]:
     """The timeline, newest first."""
     chapters: list[Chapter] = []

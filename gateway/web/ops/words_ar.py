@@ -2,7 +2,7 @@
 
 TEXTS: dict[str, str] = {
     # the frame, signing in
-    "Skip to the page": "انتقل إلى الصفحة",
+    "Skip to the page": "تخطَّ إلى المحتوى",
     "Find an order": "ابحث عن طلب",
     "Player, order, reference": "لاعب أو طلب أو مرجع",
     "Pages": "الصفحات",
@@ -70,13 +70,7 @@ TEXTS: dict[str, str] = {
         "وصلت نتيجة ثم أخرى تناقضها. تبقى الأولى قائمة إلى أن يُتَّخذ قرار."
     ),
     "Look at both. Accept if what came last is right; dismiss if what came first is right.": (
-        "انظر فيهما. اقبل إن كانت الأخيرة هي الصحيحة، أو أغلق التنبيه إن كانت الأولى هي الصحيحة."
-    ),
-    "The answer to sending is unknown, and the provider cannot be asked about its orders.": (
-        "جواب الإرسال مجهول، ولا يمكن الاستعلام عن الطلبات لدى هذا المزوّد."
-    ),
-    "Look into the provider's panel, then complete or fail it.": (
-        "تحقّق في لوحة المزوّد، ثم أكمِل الطلب أو سجّله فاشلاً."
+        "قارن بينهما. اقبل إن كانت الأخيرة هي الصحيحة، أو أغلق التنبيه إن كانت الأولى هي الصحيحة."
     ),
     "The provider took its delivery back.": "استرجع المزوّد ما سلّمه.",
     "Settle it with the customer, then dismiss. If the codes are good after all, complete it.": (
@@ -104,7 +98,7 @@ TEXTS: dict[str, str] = {
     ),
     "It waits for a person to fulfil it.": "ينتظر من ينفّذه يدوياً.",
     "Complete it with the code that was bought, or fail it.": "أكمِله بالرمز الذي اشتُري، أو سجّله فاشلاً.",
-    "No provider of its route can take it.": "لا يستطيع أيّ مزوّد في مساره أن يأخذه.",
+    "No provider of its route can take it.": "لا يمكن لأيّ مزوّد في مساره استلامه.",
     "Add a route or a provider: it is then sent by itself. Fail it only if the customer was told.": (
         "أضف مساراً أو مزوّداً فيُرسَل تلقائياً. لا تسجّله فاشلاً إلا بعد إبلاغ الزبون."
     ),
@@ -112,16 +106,18 @@ TEXTS: dict[str, str] = {
         "المزوّد متوقّف أو موقوف مؤقتاً، ولا بديل له في المسار. يُرسَل الطلب تلقائياً حين يعود المزوّد."
     ),
     "Look at the provider. To send it elsewhere now, resend it to another provider.": (
-        "انظر في حال المزوّد. ولإرساله إلى غيره الآن أعِد إرساله إلى مزوّد آخر."
+        "تحقّق من حالة المزوّد. ولإرسال الطلب الآن إلى غيره أعِد إرساله إلى مزوّد آخر."
     ),
-    "Its next step is overdue: a whole sweep has missed it.": "تأخّرت خطوته التالية: فاتت دورةَ مراجعة كاملة.",
+    "Its next step is overdue: a whole sweep has missed it.": (
+        "تأخّرت خطوته التالية، ولم تلتقطها دورة مراجعة كاملة."
+    ),
     "See on the first page whether worker and scheduler are alive.": (
-        "تحقّق في الصفحة الأولى من أن العامل والمجدول يعملان."
+        "تحقّق في الصفحة الأولى من أن معالجات المهام والمُجدوِل تعمل."
     ),
     "The provider has given no outcome in all its checks, and is asked slowly now.": (
         "لم يُعطِ المزوّد نتيجة في جميع الاستعلامات، ويُستعلَم لديه الآن على فترات متباعدة."
     ),
-    "Check, or ask the provider by its number.": "استعلم، أو اسأل المزوّد برقمه لديه.",
+    "Check, or ask the provider by its number.": "استعلم، أو راسل المزوّد برقم الطلب لديه.",
     "All tries to tell the storefront have failed.": "فشلت جميع محاولات إبلاغ المتجر.",
     "Repair the storefront's address, then redeliver.": "أصلح عنوان المتجر ثم أعِد إرسال الإشعار.",
     "A newer version of the gateway has set this.": "هذا التنبيه من إصدار أحدث للبوابة.",
@@ -162,8 +158,8 @@ TEXTS: dict[str, str] = {
     "Tenant": "المتجر",
     "placed {time}": "أُنشئ {time}",
     "Nothing was done:": "لم يُنفَّذ شيء:",
-    "The provider's words:": "كلام المزوّد:",
-    "What happened": "ما الذي جرى",
+    "The provider's words:": "رسالة المزوّد:",
+    "What happened": "ما الذي حدث",
     "newest first": "الأحدث أولاً",
     "longest waiting first": "الأطول انتظاراً أولاً",
     "Storefront": "المتجر",
@@ -181,7 +177,7 @@ TEXTS: dict[str, str] = {
     "None came for this order.": "لم يصل أيّ ردّ لهذا الطلب.",
     "What you can do": "ما يمكنك فعله",
     "Check now": "استعلم الآن",
-    "ask the provider": "سؤال المزوّد",
+    "ask the provider": "الاستعلام لدى المزوّد",
     "Accept what came last": "اقبل النتيجة الأخيرة",
     "it becomes the outcome": "تصبح هي النتيجة",
     "Dismiss": "أغلق التنبيه",
@@ -192,12 +188,12 @@ TEXTS: dict[str, str] = {
     "to a provider, again": "إلى مزوّد من جديد",
     "Fail": "سجّله فاشلاً",
     "the storefront refunds": "يردّ المتجر المبلغ",
-    "Reverse": "استرجعه",
+    "Reverse": "سجّله مُسترجَعاً",
     "delivered, taken back": "سُلّم ثم استُرجع",
     "Add a note": "أضف ملاحظة",
     "only people here see it": "لا يراها إلا العاملون هنا",
     "The provider is being asked. Load the page again in a moment.": (
-        "يجري سؤال المزوّد. أعِد تحميل الصفحة بعد لحظات."
+        "يجري الاستعلام لدى المزوّد. أعِد تحميل الصفحة بعد لحظات."
     ),
     "What came last is the outcome now.": "صارت النتيجة الأخيرة هي المعتمدة.",
     "The order stays as it is, and needs no person.": "يبقى الطلب كما هو، ولا يحتاج إلى تدخّل.",
@@ -236,12 +232,12 @@ TEXTS: dict[str, str] = {
     "Codes": "الرموز",
     "none yet": "لا شيء بعد",
     "A code is shown only on a press of its own, and the reading stands on the timeline.": (
-        "لا يُعرض الرمز إلا بضغطة مستقلّة، وتُسجَّل القراءة في سجلّ الطلب."
+        "لا يُعرض الرمز إلا بضغطة خاصة به، ويُسجَّل ذلك في سجلّ الطلب."
     ),
     "Show codes": "اعرض الرموز",
     "Codes of order {number}": "رموز الطلب {number}",
     "Back to the order": "عودة إلى الطلب",
-    "This reading stands on the timeline with your name.": "سُجّلت هذه القراءة في سجلّ الطلب باسمك.",
+    "This reading stands on the timeline with your name.": "سُجّل اطّلاعك هذا في سجلّ الطلب باسمك.",
     "Serial": "الرقم التسلسلي",
     "Valid until": "صالح حتى",
     "No code is known of this order": "لا رمز معروف لهذا الطلب",
@@ -254,15 +250,15 @@ TEXTS: dict[str, str] = {
     "at least {count}": "{count} على الأقل",
     "Act on all…": "إجراء على الكل…",
     "Act on all": "إجراء على الكل",
-    "The filter {name} cannot be read, and was left out.": "تعذّرت قراءة المرشِّح «{name}» فأُهمل.",
+    "The filter {name} cannot be read, and was left out.": "تعذّرت قراءة عامل التصفية «{name}» فأُهمل.",
     "remove": "إزالة",
     "last 1h": "آخر ساعة",
     "last 24h": "آخر 24 ساعة",
     "last 7d": "آخر 7 أيام",
-    "More filters": "مرشِّحات أخرى",
-    "Filter": "رشّح",
-    "Remove all": "أزِل الكل",
-    "Remove all filters": "أزِل جميع المرشِّحات",
+    "More filters": "خيارات تصفية أخرى",
+    "Filter": "تصفية",
+    "Remove all": "إزالة الكل",
+    "Remove all filters": "إزالة عوامل التصفية كلها",
     "None so far": "لا شيء حتى الآن",
     "Orders were looked at back to {time}. Go on, or choose a time to begin with.": (
         "فُحصت الطلبات رجوعاً حتى {time}. تابع، أو اختر وقتاً تبدأ منه."
@@ -270,7 +266,7 @@ TEXTS: dict[str, str] = {
     "Orders were looked at back to {time}.": "فُحصت الطلبات رجوعاً حتى {time}.",
     "No order matches": "لا طلب مطابق",
     "Next page": "الصفحة التالية",
-    "the newest {count} are shown": "تُعرض أحدث {count}",
+    "the newest {count} are shown": "يُعرض أحدث {count} منها",
     "Nothing found for {text}": "لا نتيجة للبحث عن {text}",
     "Where was looked": "أين جرى البحث",
     "Among ids and numbers of orders, references of the storefront, referans now and formerly, numbers of providers,"
@@ -278,13 +274,13 @@ TEXTS: dict[str, str] = {
         "في معرّفات الطلبات وأرقامها، ومراجع المتجر، والمراجع لدينا (referans) الحالية والسابقة، وأرقام المزوّدين،"
         " واللاعبين؛ كلٌّ منها كاملاً وبأحرفه كما هي."
     ),
-    "Try another of them, or begin with a filter:": "جرّب غيرها، أو ابدأ بمرشِّح:",
+    "Try another of them, or begin with a filter:": "جرّب غيرها، أو ابدأ بعامل تصفية:",
     # the day in charts
     "Last 30 days": "آخر 30 يوماً",
     "Its report": "تقريره",
     "Ended in the last 24 hours": "ما انتهى في آخر 24 ساعة",
     "From sending to delivery": "من الإرسال إلى التسليم",
-    "line: half are faster; band: up to the slowest 5%": "الخط: نصفها أسرع؛ والشريط حتى أبطأ 5%",
+    "line: half are faster; band: up to the slowest 5%": "الخط: نصف الطلبات أسرع منه؛ والشريط: حتى أبطأ 5%",
     "Found by a check": "عُرف بالاستعلام",
     "Timed out": "انتهت مهلته",
     "{share} found by a check": "{share} عُرف بالاستعلام",
@@ -310,14 +306,16 @@ TEXTS: dict[str, str] = {
     # reconciliation
     "Reconciliation": "المطابقة",
     "a provider's statement, compared with our orders": "كشف حساب المزوّد مقارناً بطلباتنا",
-    "Waits for a worker": "ينتظر عاملاً",
+    "Waits for a worker": "ينتظر معالج مهام",
     "Being compared": "قيد المقارنة",
     "Compared": "تمّت المقارنة",
     "Cannot be read": "تعذّرت قراءته",
     "Choose a file, or paste its lines.": "اختر ملفاً، أو ألصق أسطره.",
     "Compare a statement": "قارن كشفاً",
     "File, CSV or XLSX": "ملف CSV أو XLSX",
-    "up to 50 MB; without scripts paste its lines instead": "حتى 50 ميغابايت؛ ومن دون سكربت ألصق الأسطر بدلاً منه",
+    "up to 50 MB; without scripts paste its lines instead": (
+        "حتى 50 ميغابايت؛ وإن كانت البرمجة النصية معطّلة في المتصفّح فألصق الأسطر"
+    ),
     "or its lines, pasted": "أو ألصق أسطره هنا",
     "Names of its columns": "أسماء أعمدته",
     "guessed, and remembered, if empty": "تُخمَّن وتُحفظ إن تُركت فارغة",
@@ -335,9 +333,9 @@ TEXTS: dict[str, str] = {
     "The file is not whole yet.": "لم يكتمل الملف بعد.",
     "It is being compared.": "تجري مقارنته.",
     "{lines} so far.": "{lines} حتى الآن.",
-    "{lines} differ from our orders.": "{lines} لا تطابق طلباتنا.",
+    "{lines} differ from our orders.": "غير مطابق لطلباتنا: {lines}.",
     "The statement agrees with our orders.": "الكشف مطابق لطلباتنا.",
-    "{lines} compared.": "قورن {lines}.",
+    "{lines} compared.": "جرت مقارنته: {lines}.",
     "All statements": "كل الكشوف",
     "The cost of {orders} is theirs now.": "صارت التكلفة كما في الكشف: {orders}.",
     "In all": "المجموع",
@@ -380,7 +378,7 @@ TEXTS: dict[str, str] = {
     "rule balance_low": "رصيد منخفض",
     "rule balance_gap": "الرصيد لا يتطابق",
     "rule callbacks_silent": "انقطعت الردود الواردة",
-    "rule scheduler_dead": "المجدول لا يستجيب",
+    "rule scheduler_dead": "المُجدوِل لا يستجيب",
     "rule notification_dead": "لم يُبلَّغ المتجر",
     "rule oldest_waiting": "العمل متأخّر",
     # reports
@@ -418,7 +416,7 @@ TEXTS: dict[str, str] = {
     "what providers took": "ما أخذه المزوّدون",
     "Margin": "الهامش",
     "{share} of the price": "{share} من سعر البيع",
-    "Told by callback": "أُبلغ بها بردّ وارد",
+    "Told by callback": "عُرف بردّ وارد",
     "the others were found by a check": "عُرف الباقي بالاستعلام",
     "Median": "الوسيط",
     "none": "بلا",
@@ -428,14 +426,14 @@ TEXTS: dict[str, str] = {
         "يُحسب الطلب في يوم إنشائه. التكلفة وسعر البيع والهامش للطلبات المسلَّمة فقط."
     ),
     "{orders} delivered without a known cost and price in one currency, and not in the margin.": (
-        "{orders} بلا تكلفة وسعر معروفين بعملة واحدة، وليست ضمن الهامش."
+        "خارج الهامش، إذ لا تُعرف تكلفته وسعره بعملة واحدة: {orders}."
     ),
     "No day is summed up yet. The next sweep begins with it.": "لم يُجمَع أيّ يوم بعد. تبدأ بذلك المراجعة القادمة.",
     "{days} long ago are still being summed up; a report of them is not whole yet.": (
         "ما زال العمل جارياً على جمع {days} من الماضي؛ وتقاريرها ناقصة حتى الآن."
     ),
     # stuck, all that match
-    "The oldest has waited since {time}, {age}.": "أقدمها ينتظر من الساعة {time} ({age}).",
+    "The oldest has waited since {time}, {age}.": "أقدمها ينتظر من {time} ({age}).",
     "No order needs a person.": "لا طلب يحتاج إلى تدخّل.",
     "Whatever comes is shown here by kind, with what to do next.": (
         "كل ما يطرأ يظهر هنا بحسب نوعه، مع الخطوة التالية."
@@ -449,7 +447,7 @@ TEXTS: dict[str, str] = {
     "Dismiss all…": "أغلق تنبيهاتها كلها…",
     "Resend all…": "أعِد إرسالها كلها…",
     "Fail all…": "سجّلها كلها فاشلة…",
-    "This is about {orders}.": "يشمل هذا {orders}.",
+    "This is about {orders}.": "يشمل الإجراء: {orders}.",
     "Every one of them is counted. It goes on in the background, is shown with your name, and can be stopped.": (
         "هذا عددها بالضبط. يجري العمل في الخلفية، ويظهر مع اسمك، ويمكن إيقافه."
     ),
@@ -489,39 +487,41 @@ TEXTS: dict[str, str] = {
     "All bulk actions": "جميع الإجراءات الجماعية",
     "None yet": "لا شيء بعد",
     "Filter orders, callbacks or notifications, or choose a kind of stuck orders, and act on all that match.": (
-        "رشّح الطلبات أو الردود أو الإشعارات، أو اختر نوعاً من الطلبات العالقة، ثم نفّذ إجراءً على المطابق كله."
+        "صفِّ الطلبات أو الردود أو الإشعارات، أو اختر نوعاً من الطلبات العالقة، ثم نفّذ إجراءً على المطابق كله."
     ),
     # now
     "All is well.": "كل شيء على ما يرام.",
     "All parts work.": "جميع الأجزاء تعمل.",
     "The queue does not answer.": "طابور المهام لا يستجيب.",
-    "No worker is alive: nothing is sent or checked.": "لا عامل يعمل: لا يُرسَل شيء ولا يُستعلَم عنه.",
-    "The scheduler gives no sign of life.": "المجدول لا يعطي أيّ إشارة.",
+    "No worker is alive: nothing is sent or checked.": ("لا يعمل أيّ معالج مهام: لا يُرسَل شيء ولا يُستعلَم عنه."),
+    "The scheduler gives no sign of life.": "المُجدوِل لا يعطي أيّ إشارة.",
     "The last sweep is too long ago.": "مضى وقت طويل على آخر مراجعة دورية.",
     "Work waits for longer than it should.": "العمل ينتظر أكثر مما ينبغي.",
     "Orders go on, but {providers} down.": "الطلبات تسير، لكنّ {providers}.",
-    "Orders go on. Look at {provider}.": "الطلبات تسير. انظر في حال {provider}.",
+    "Orders go on. Look at {provider}.": "الطلبات تسير. تحقّق من حالة {provider}.",
     "{orders} under way.": "قيد المتابعة: {orders}.",
     "As of {time}.": "كما في {time}.",
     "Under way": "قيد المتابعة",
     "The gateway itself": "البوابة نفسها",
     "Queue": "طابور المهام",
-    "Workers": "العمّال",
-    "Scheduler": "المجدول",
+    "Workers": "معالجات المهام",
+    "Scheduler": "المُجدوِل",
     "Work in time": "العمل في وقته",
     "no answer": "لا جواب",
     "never seen": "لم يظهر قط",
     "{count} waiting": "{count} في الانتظار",
     "{count} alive": "{count} يعمل",
-    "The last sweep had a fault": "في آخر مراجعة دورية خلل",
+    "The last sweep had a fault": "وقع خلل في آخر مراجعة دورية",
     "Callbacks that wait for their order": "ردود تنتظر طلبها",
     "None is configured yet.": "لم يُضَف أيّ مزوّد بعد.",
     # providers
-    "{count} of {total} need eyes.": "يحتاج إلى نظر: {count} من أصل {total}.",
+    "{count} of {total} need eyes.": "يحتاج إلى متابعة: {count} من أصل {total}.",
     "its balance does not add up": "رصيده لا يتطابق",
     "All providers are up.": "جميع المزوّدين يعملون.",
     "the gateway": "البوابة",
-    "It gets no new orders: {who} paused it {time}.": "لا يأخذ طلبات جديدة: أوقفه {who} مؤقتاً {time}.",
+    "It gets no new orders: {who} paused it {time}.": (
+        "لا يأخذ طلبات جديدة: أُوقف مؤقتاً {time} من قِبل {who}."
+    ),
     "Its orders go to the next provider of their route, or wait. Resume it once the reason is gone.": (
         "تنتقل طلباته إلى المزوّد التالي في مسارها أو تنتظر. استأنفه متى زال السبب."
     ),
@@ -538,11 +538,10 @@ TEXTS: dict[str, str] = {
     "Its last call was answered.": "أجاب عن آخر اتصال.",
     "Balance": "الرصيد",
     "As last known": "آخر ما عُرف",
-    "Low below": "منخفض دون",
+    "Low below": "يُعدّ منخفضاً دون",
     "Does it add up": "هل يتطابق",
     "Yes": "نعم",
     "{count} gaps": "فروق: {count}",
-    "Last callback": "آخر ردّ وارد",
     "are gone that no purchase of ours explains, at {time}.": "نقصت ولا يفسّرها أيّ شراء لنا، في {time}.",
     "The order after it": "الطلب الذي يليه",
     "Within the last hour": "خلال الساعة الأخيرة",
@@ -559,7 +558,7 @@ TEXTS: dict[str, str] = {
     "it gets orders again": "يعود إلى أخذ الطلبات",
     "Ask for the balance": "استعلم عن الرصيد",
     "with the next sweep": "مع المراجعة الدورية التالية",
-    "Take the gaps as seen": "علِّم الفروق كمُعالَجة",
+    "Take the gaps as seen": "اعتبر الفروق مُعالَجة",
     "they are settled": "سُوّيت",
     "Protocol": "البروتوكول",
     "Address": "العنوان",
@@ -569,18 +568,166 @@ TEXTS: dict[str, str] = {
     "It gets orders again. Those that wait for it are sent within a minute.": (
         "عاد إلى أخذ الطلبات. تُرسَل الطلبات التي تنتظره خلال دقيقة."
     ),
-    "The gaps are taken as seen.": "عُلّمت الفروق كمُعالَجة.",
+    "The gaps are taken as seen.": "اعتُبرت الفروق مُعالَجة.",
     "The next sweep asks for the balance.": "تستعلم المراجعة الدورية التالية عن الرصيد.",
+    # sentences
+    "The provider may have it, and cannot be asked: its protocol has no question for this order.": (
+        "ربما كان الطلب لدى المزوّد، ولا يمكن الاستعلام عنه: ليس في بروتوكوله استعلام عن هذا الطلب."
+    ),
+    "Find it in the provider's panel; then complete, fail or resend it. A callback that comes ends it, too.": (
+        "ابحث عنه في لوحة المزوّد، ثم أكمِله أو سجّله فاشلاً أو أعِد إرساله. وإن وصل ردّ وارد حسم الأمر."
+    ),
+    "Complete it with the code from the provider's panel. If there is none, dismiss it.": (
+        "أكمِله بالرمز من لوحة المزوّد. فإن لم يكن له رمز فأغلق التنبيه."
+    ),
+    "Settle the rest with the customer, then dismiss it; or complete it with the missing codes.": (
+        "سوِّ الباقي مع الزبون ثم أغلق التنبيه، أو أكمِله بالرموز الناقصة."
+    ),
+    "Find it in the provider's panel; then complete, fail or resend it.": (
+        "ابحث عنه في لوحة المزوّد، ثم أكمِله أو سجّله فاشلاً أو أعِد إرساله."
+    ),
+    "Find it in the provider's panel, decide it in the other system, then dismiss it here.": (
+        "ابحث عنه في لوحة المزوّد، وقرّر فيه في النظام الآخر، ثم أغلق التنبيه هنا."
+    ),
+    "Ask the provider by its number; then complete or fail it.": (
+        "راسل المزوّد برقم الطلب لديه، ثم أكمِله أو سجّله فاشلاً."
+    ),
+    "Another system has sent it to a provider that is not configured here, so it is not asked about from"
+    " here.": ("أرسله نظام آخر إلى مزوّد غير مُعرَّف هنا، فلا يُستعلَم عنه من هنا."),
+    "Add the provider under exactly this id, and it is followed; or let the other system end it.": (
+        "أضف المزوّد بهذا المعرّف نفسه فيُتابَع الطلب، أو دع النظام الآخر يُنهيه."
+    ),
+    "A person fulfils it: no provider can be asked about it.": "يُنفَّذ يدوياً، فلا مزوّد يُستعلَم لديه.",
+    "It was not sent, so that there is nothing to ask about.": "لم يُرسَل بعد، فلا شيء يُستعلَم عنه.",
+    "Its provider is not configured here, so it cannot be asked.": (
+        "مزوّده غير مُعرَّف هنا، فلا يمكن الاستعلام لديه."
+    ),
+    "It cannot be checked: to ask this provider is to send the order again, which may buy it twice once"
+    " it has ended or is too old.": (
+        "لا يمكن الاستعلام عنه: الاستعلام لدى هذا المزوّد إرسال جديد قد يشتري الطلب مرتين بعد انتهائه أو قِدمه."
+    ),
+    "It cannot be checked: this provider answers no questions; only its callbacks tell.": (
+        "لا يمكن الاستعلام عنه: هذا المزوّد لا يجيب عن الاستعلامات، ولا تُعرف النتيجة إلا بردّ وارد منه."
+    ),
+    "It cannot be checked: this provider knows orders by its own number only, and has not told it.": (
+        "لا يمكن الاستعلام عنه: هذا المزوّد لا يعرف الطلبات إلا برقمه هو، ولم يُعلمنا به."
+    ),
+    "It cannot be checked: this provider can be asked for a short time after sending only, which is over.": (
+        "لا يمكن الاستعلام عنه: لا يُستعلَم لدى هذا المزوّد إلا مدة قصيرة بعد الإرسال، وقد انقضت."
+    ),
+    "It cannot be checked: for this order its provider's protocol has no question.": (
+        "لا يمكن الاستعلام عنه: ليس في بروتوكول مزوّده استعلام عن طلب كهذا."
+    ),
+    # the route of an order
+    "Route": "المسار",
+    "Routes of this package now": "مسارات هذه الباقة الآن",
+    "The cheapest of {count}": "الأرخص من أصل {count}",
+    "No cost is known of the {count} of them": "لا تُعرف تكلفة أيّ من المسارات وعددها {count}",
+    "Its share is {part} of {whole}": "حصّته {part} من {whole}",
+    "the only one": "الوحيد",
+    "takes no orders now": "لا يأخذ طلبات الآن",
+    "No route leads from its package to a provider.": "لا مسار يؤدّي من باقته إلى أيّ مزوّد.",
+    "Another system has chosen its provider.": "اختار مزوّدَه نظامٌ آخر.",
+    "in order": "بالترتيب",
+    "cheapest first": "الأرخص أولاً",
+    "by shares": "بالحصص",
+    "The storefront is told again, with the same webhook-id.": (
+        "يُبلَّغ المتجر من جديد بالمعرّف نفسه webhook-id."
+    ),
+    # searching
+    "Filters": "عوامل التصفية",
+    # stuck, and what leads on
+    "Redeliver…": "أعِد إرسال الإشعارات…",
+    "See the providers": "إلى المزوّدين",
+    "See the gateway": "إلى حالة البوابة",
+    "Orders whose provider cannot be asked, or only by buying, stay as they are, each with its reason.": (
+        "تبقى كما هي الطلبات التي لا يمكن الاستعلام عنها، أو لا يُستعلَم عنها إلا بشراء جديد، ويُذكر سبب كلٍّ منها."
+    ),
+    # balances, callbacks and prices of providers
+    "lasts about {time}": "يكفي نحو {time}",
+    "Lasts about": "يكفي نحو",
+    "{amount} a day": "{amount} في اليوم",
+    "balance of {time}": "قُرئ الرصيد {time}",
+    "Last 7 days": "آخر 7 أيام",
+    "Callbacks fall short; its orders are asked about twice as often": (
+        "ردوده الواردة أقلّ من المعتاد؛ يُستعلَم عن طلباته بضعف المعدّل"
+    ),
+    "usually {share}": "المعتاد {share}",
+    "Usually": "المعتاد",
+    "Its catalogue has changed": "تغيّرت قائمة أسعاره",
+    "its callbacks fall short": "ردوده أقلّ من المعتاد",
+    "Dearer": "ارتفع سعره",
+    "Cheaper": "انخفض سعره",
+    "No longer sold": "لم يعد يُباع",
+    "New": "جديد",
+    "It does not call back: its orders are asked about.": "لا يرسل ردوداً، فيُستعلَم عن طلباته.",
+    "It does not call back.": "لا يرسل ردوداً.",
+    "{told} of {delivered} within the hour": "{told} من {delivered} خلال الساعة",
+    "the 7 days before": "في الأيام السبعة السابقة",
+    "From sending to callback": "من الإرسال إلى الردّ",
+    "Last told": "آخر تسليم عُرف بردّ",
+    "not within two days": "لا شيء خلال يومين",
+    "Its callbacks tell of clearly fewer deliveries than usual, since {time}.": (
+        "ردوده الواردة تُخبر بتسليمات أقلّ بوضوح من المعتاد، منذ {time}."
+    ),
+    "Its orders are asked about twice as often, by itself, until that is right again. Look whether it"
+    " calls our address, and signs with our secret.": (
+        "يُستعلَم عن طلباته تلقائياً بضعف المعدّل إلى أن تعود الردود كالمعتاد. تحقّق من أنه يرسل إلى عنواننا ويوقّع بسرّنا."
+    ),
+    "Should they fall clearly below that, its orders are asked about twice as often, by itself.": (
+        "إن انخفضت الردود بوضوح دون ذلك استُعلم عن طلباته تلقائياً بضعف المعدّل."
+    ),
+    "Prices": "الأسعار",
+    "catalogue of {time}": "قُرئت {time}",
+    "To take its prices over, see and apply them:": "لاعتماد أسعاره راجعها وطبّقها بالأمر:",
+    "Its catalogue could not be read for days.": "تعذّرت قراءة قائمة أسعاره منذ أيام.",
+    "Its catalogue is read once a day. The routes have its prices.": (
+        "تُقرأ قائمة أسعاره مرة في اليوم، والمسارات مطابقة لها."
+    ),
+    "Its catalogue is read for the first time soon.": "ستُقرأ قائمة أسعاره أول مرة بعد قليل.",
+    "Its catalogue is not watched. To be told of other prices:": (
+        "قائمة أسعاره غير مُراقَبة. لمعرفة تغيّر الأسعار:"
+    ),
+    "It has no catalogue.": "لا قائمة أسعار له.",
+    "Turn": "الدور",
+    "Strategy": "طريقة الاختيار",
+    "alone": "وحده",
+    "{place} of {many}": "{place} من {many}",
+    "{share} of the orders": "{share} من الطلبات",
+    "not used": "غير مستعملة",
+    "part of the gateway": "جزء من البوابة",
+    "described by a file that ships": "موصوف بملف مرفق بالبوابة",
+    "described by a file that was added": "موصوف بملف مُضاف",
+    "cannot be used": "لا يمكن استعماله",
+    "in its own words": "بصيغة المزوّد",
+    "neutral format": "بالصيغة المحايدة",
+    "both formats": "بالصيغتين",
+    "Asked about": "يُستعلَم لديه",
+    "by our reference": "بمرجعنا",
+    "by its own number only": "برقمه هو فقط",
+    "not at all: only its callbacks tell": "لا يُستعلَم لديه: لا تُعرف النتيجة إلا بردوده",
+    "Asking may buy: it is asked only while an order is open.": (
+        "الاستعلام قد يشتري: لا يُستعلَم إلا ما دام الطلب مفتوحاً."
+    ),
+    "for {time} after sending": "خلال {time} من الإرسال",
+    "{orders} in one question at most": "الحدّ الأعلى في الاستعلام الواحد: {orders}",
+    "Calls at once": "الاتصالات المتزامنة",
+    "Calls a minute": "الاتصالات في الدقيقة",
+    "no limit": "بلا حدّ",
+    "Stock low below": "يُعدّ المخزون منخفضاً دون",
+    "The last sweeps": "آخر المراجعات الدورية",
+    "nothing was missed": "لم يفُت شيء",
+    "took {time}": "استغرقت {time}",
     # notifications
     "Waiting": "في الانتظار",
     "Delivered": "سُلّم",
-    "Given up": "تُرك بعد محاولات",
-    "{notifications} given up.": "تُركت بعد محاولات: {notifications}.",
+    "Given up": "تعذّر التسليم",
+    "{notifications} given up.": "تعذّر تسليمها: {notifications}.",
     "Repair the storefront's address, then redeliver. Each keeps its webhook-id, so that a receiver which has it knows"
     " it.": "أصلح عنوان المتجر ثم أعِد الإرسال. يحتفظ كلٌّ منها بمعرّفه webhook-id فيعرفه من استلمه من قبل.",
     "A receiver does not take its notifications.": "أحد المستقبِلين لا يقبل إشعاراته.",
     "They are tried again by themselves, ten times over two days.": "تُعاد المحاولة تلقائياً، عشر مرات خلال يومين.",
-    "The storefront is told.": "المتجر يُبلَّغ.",
+    "The storefront is told.": "الإشعارات تصل إلى المتجر.",
     "{notifications} waiting.": "في الانتظار: {notifications}.",
     "Gets nothing since {time}": "لا يُرسَل إليه شيء منذ {time}",
     "Fails since {time}": "يفشل منذ {time}",

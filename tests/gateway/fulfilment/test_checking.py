@@ -64,6 +64,19 @@ class TestAnswered:
             put(order, nextCheckAt=row(order)["sentAt"])
         assert waits == [30, 60, 120, 240]
 
+    def test_waits_are_half_as_long_while_callbacks_fall_short(self, worker: Worker) -> None:
+        order, waits = sent(worker), []
+        database.rows(
+            "INSERT INTO referans.provider_health (provider_id, callbacks_low_since) VALUES (%s, now())"
+            " ON CONFLICT (provider_id) DO UPDATE SET callbacks_low_since = now()",
+            (SANDBOX,),
+        )
+        for _ in range(4):
+            checking.check(worker, order)
+            waits.append(round(seconds_until_check(order)))
+            put(order, nextCheckAt=row(order)["sentAt"])
+        assert waits == [30, 30, 60, 120]  # BACKOFF_MIN at least
+
     def test_an_answer_ends_the_providers_failures(self, worker: Worker) -> None:
         order = sent(worker)
         provider_health.failed(SANDBOX, "no answer", probe_seconds=30)

@@ -2,9 +2,50 @@
 document.addEventListener("keydown", (event) => {
   const typing = /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName);
   if (event.key !== "/" || typing || event.ctrlKey || event.metaKey || event.altKey) return;
-  const field = document.querySelector(".find input");
-  if (field) { event.preventDefault(); field.focus(); field.select(); }
+  const search = document.querySelector(".find input");
+  if (search) { event.preventDefault(); search.focus(); search.select(); }
 });
+// Below the search field, htmx shows what may come next; arrows or a press choose from it.
+const field = document.querySelector(".find input");
+const list = document.getElementById("suggest");
+if (field && list) {
+  const options = () => [...list.children];
+  const chosen = () => options().findIndex((each) => each.getAttribute("aria-selected") === "true");
+  const choose = (place) => {
+    options().forEach((each, at) => each.setAttribute("aria-selected", at === place));
+    if (place < 0) field.removeAttribute("aria-activedescendant");
+    else field.setAttribute("aria-activedescendant", options()[place].id);
+  };
+  const open = (is) => {
+    list.hidden = !is;
+    field.setAttribute("aria-expanded", is);
+    if (!is) choose(-1);
+  };
+  const take = (option) => {
+    field.value = option.dataset.search;
+    open(false);
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+  };
+  list.addEventListener("htmx:afterSwap", () => open(list.children.length > 0 && document.activeElement === field));
+  list.addEventListener("mousedown", (event) => event.preventDefault());
+  list.addEventListener("click", (event) => {
+    const option = event.target.closest("[role=option]");
+    if (option) take(option);
+  });
+  field.addEventListener("blur", () => open(false));
+  field.addEventListener("keydown", (event) => {
+    const many = options().length;
+    if (list.hidden || !many) return;
+    const place = chosen();
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (step) choose((place + step + many + (place < 0 && step < 0 ? 1 : 0)) % many);
+    else if (event.key === "Enter" && place >= 0) take(options()[place]);
+    else if (event.key === "Tab" && !event.shiftKey && field.value) take(options()[Math.max(0, place)]);
+    else if (event.key === "Escape") open(false);
+    else return;
+    event.preventDefault();
+  });
+}
 // A form is sent once, however often its button is pressed.
 document.addEventListener("submit", (event) => {
   if (event.target.method !== "post") return;

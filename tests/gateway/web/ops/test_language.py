@@ -12,8 +12,10 @@ import pytest
 import gateway.web.ops
 from gateway.web.ops import (
     callbacks,
+    completion,
     login,
     order,
+    provider,
     providers,
     pulses,
     reconcile,
@@ -67,13 +69,20 @@ def in_templates() -> set[str]:
 
 def in_code() -> set[str]:
     found = {each.word for each in (*shapes.STAGES.values(), *shapes.KINDS.values())}
-    for each in (*sentences.ADVICE.values(), sentences.UNKNOWN):
-        found |= {each.why, each.next}
+    for each in (*sentences.ADVICE.values(), sentences.UNKNOWN, sentences.ELSEWHERE):
+        found |= {each.why, each.next} | ({each.unasked} if each.unasked else set())
+    found |= {
+        *sentences.UNASKED.values(),
+        *(english for _, english in story.WHYS),
+        *completion.NAMES.values(),
+    }
+    found |= {*provider.STRATEGIES.values(), *provider.ASKED.values(), *provider.FORMATS.values()}
+    found |= {*provider.ORIGINS, *providers.CHANGES.values(), "Balance"}
     for parts in sentences.STAGES.values():
         found |= {part for part in parts if part}
     found |= {*sentences.FAILED.values(), *order.DONE.values(), *order.REASONS, *story.SOURCES.values()}
     found |= {text for each in order.BUTTONS.values() for text in (each.text, each.hint)}
-    found |= {*providers.DONE.values(), login.WRONG, login.WRONG_KEY, *map(str, Role)}
+    found |= {*provider.DONE.values(), login.WRONG, login.WRONG_KEY, *map(str, Role)}
     found |= {each.text for each in ENTRIES} | set(reports.KEYS.values())
     found |= {text for each in reconcile.ADVICE.values() for text in (each.word, each.next)}
     found |= {*reconcile.COLUMNS.values(), *pulses.TOLD.values()}

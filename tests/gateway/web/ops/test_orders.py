@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from models import bulk
+from models import timeline as timeline_of
 from models.db import database
-from models.status import ExternalStatus
+from models.status import ExternalStatus, Source
 from tests import factories
 from tests.gateway.web.ops.browser import Browser, seen, words
 
@@ -215,7 +216,74 @@ def test_an_order_that_does_not_exist_is_a_page_that_says_so(operator: Browser) 
         assert "no order has this id" in words(answer)
 
 
+def test_what_chose_the_provider_is_told(operator: Browser, pool: object) -> None:
+    with database.session():
+        found = factories.place()
+        for source, message in (
+            (Source.API, "placed with key shop; sandbox: cheapest at 1.20 USD of 3"),
+            (Source.DISPATCH, "claimed; sending to sandbox"),
+            (Source.DISPATCH, "sandbox refused: Stokta yok (0); sending to kuzey (share 1 of 4)"),
+            (Source.DISPATCH, "kuzey is down: no answer; routed to dalga"),
+        ):
+            timeline_of.record(found["id"], source, message)
+    text = seen(operator.get(page(found)))
+    told = text[text.index("Route 1 route") : text.index("Facts")]
+    assert "sandbox The cheapest of 3; 1.20 USD" in told
+    assert "kuzey Its share is 1 of 4 sandbox refused: Stokta yok (0)" in told
+    assert "dalga kuzey is down: no answer" in told
+    assert "Routes of this package now sandbox the only one" in told
+
+
 # --- what is done
+
+
+def test_where_asking_may_buy_no_check_is_offered_nor_made(operator: Browser, delivered: Kind) -> None:
+    with database.session():
+        factories.add_provider(factories.SANDBOX, adapter="digiflazz", callback="token")
+        factories.put(delivered, attention="no_code")
+    text = seen(operator.get(page(delivered)))
+    assert "Check now" not in text and "which may buy it twice" in text
+    assert "Complete it with the code from the provider's panel." in text
+    answer = do(operator, delivered, "check")
+    assert answer.status_code == 409 and "may buy it again" in words(answer)
+    assert column(delivered, "checkRequestedAt") is None
+
+
+@pytest.mark.parametrize(
+    ("adapter", "columns", "said"),
+    [
+        ("znet", {"attempts": 1}, None),
+        ("smm_v2", {"attempts": 1}, "by its own number only"),
+        ("smm_v2", {"externalOrderId": "7"}, None),
+        ("znet", {"attention": "cannot_ask"}, "has no question"),
+        ("znet", {"attention": "manual"}, "A person fulfils it"),
+        ("znet", {"providerId": "gone", "placedByGateway": False}, "not configured here"),
+        ("znet", {"externalStatus": "not_sent"}, "was not sent"),
+    ],
+)
+def test_why_an_order_cannot_be_asked_about_stands_beside_what_can_be_done(
+    operator: Browser, pool: object, adapter: str, columns: Kind, said: str | None
+) -> None:
+    with database.session():
+        factories.add_provider(factories.SANDBOX, adapter=adapter, callback="token")
+        found = factories.sent()
+        factories.put(found, **columns)
+    text = seen(operator.get(page(found)))
+    assert ("Check now" in text) is (said is None)
+    assert (said or "What you can do") in text
+
+
+def test_the_storefront_is_told_again_from_the_page(operator: Browser, delivered: Kind) -> None:
+    assert "Redeliver" not in words(operator.get(page(delivered)))
+    with database.session():
+        database.rows(
+            "INSERT INTO referans.notifications (order_id, type, receiver, payload, state)"
+            " SELECT %s, 'order.completed', 'https://shop.example', '{}', 'dead'",
+            (delivered["id"],),
+        )
+    [path] = re.findall(r'action="(/ops/notifications/[^"]+)"', operator.get(page(delivered)).text)
+    assert "It is delivered again." in seen(operator.post(path, reason=REASON))
+    assert any("redelivered" in each for each in timeline(delivered))
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,16 @@
 """Now, providers, callbacks: what they show and what is done there."""
 
 import re
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from falcon.testing import TestClient
 
-from models import bulk, provider_health
+from gateway.providers import kinds
+from models import bulk, catalogue_watches, protocols, provider_health, route
 from models.db import database
+from models.route import Cost, Strategy
 from models.status import ExternalStatus
 from tests import factories
 from tests.gateway.web import calls
@@ -57,7 +60,52 @@ def test_now_counts_what_needs_a_person_and_what_is_under_way(operator: Browser)
     assert "The provider contradicts itself" in text
 
 
+def test_now_has_what_changes_slowly_with_providers(operator: Browser) -> None:
+    with database.session():
+        route.add("game", "60", "sandbox", cost=Cost(Decimal("31.4"), "TRY"))
+        catalogue_watches.seen(
+            "sandbox", [], "1 dearer (game 60 31.40 → 33.00 TRY); 2 new (a, b)", begin=True
+        )
+        database.rows(
+            "INSERT INTO referans.provider_health (provider_id, balance, balance_currency, callbacks_low_since)"
+            " VALUES ('sandbox', 60, 'TRY', now())"
+        )
+        for hours, balance in ((4, 100), (2, 80), (0, 60)):
+            database.rows(
+                "INSERT INTO referans.balance_points VALUES ('sandbox', now() - make_interval(hours => %s), %s, 'TRY')",
+                (hours, balance),
+            )
+    for path in ("/ops", "/ops/providers"):
+        answer = operator.get(path)
+        assert "lasts about 6 h" in seen(answer) and 'class="curve"' in answer.text
+    text = seen(operator.get("/ops"))
+    assert "Its catalogue has changed Dearer 1 New 2" in text
+    assert "Callbacks fall short; its orders are asked about twice as often" in text
+    text = seen(operator.get("/ops/providers/sandbox"))
+    assert "Dearer game 60 31.40 → 33.00 TRY 1 New a, b 2" in text
+    assert "240.00 TRY a day" in text
+    assert "Its callbacks tell of clearly fewer deliveries than usual" in text
+
+
 # --- providers
+
+
+def test_a_provider_has_its_routes_in_their_turn_and_its_protocol(operator: Browser) -> None:
+    described = kinds.SHIPPED.joinpath("zdk.toml").read_text()
+    with database.session():
+        protocols.add("mine", described, "[]")
+        factories.add_provider("mine", adapter="mine", max_per_minute=90, callback="none")
+        for provider_id, weight in (("sandbox", 3), ("mine", 1)):
+            route.add("game", "60", provider_id, strategy=Strategy.SHARE, weight=weight)
+        factories.add_provider("hand", adapter="manual", callback="none", base_url="")
+    text = seen(operator.get("/ops/providers/sandbox"))
+    assert "game 60 1 of 2 75% of the orders 0" in text and "any any 1 of 3 in order" in text
+    assert "znet part of the gateway" in text and "Calls at once 8" in text and "by our reference" in text
+    text = seen(operator.get("/ops/providers/mine"))
+    assert "mine described by a file that was added" in text and "Calls a minute 90" in text
+    assert "game 60 2 of 2 25% of the orders" in text and "It does not call back" in text
+    text = seen(operator.get("/ops/providers/hand"))
+    assert "Ask for the balance" not in text and "It has no catalogue." in text
 
 
 def test_a_provider_is_paused_with_a_reason_and_resumed(operator: Browser) -> None:

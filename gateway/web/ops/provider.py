@@ -1,0 +1,225 @@
+"""A provider: why it gets orders or not, its balance, its callbacks, its prices and routes; pausing and resuming it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from itertools import groupby
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import falcon
+
+from gateway import log
+from gateway.fulfilment import deeds
+from gateway.providers import kinds
+from gateway.providers.base import Kind
+from gateway.web.ops import charts, language, reports, visitors
+from gateway.web.ops.charts import Chart
+from gateway.web.ops.desk import Page, go
+from gateway.web.ops.providers import is_stale, news, state
+from gateway.web.ops.refused import Refused
+from models import (
+    balance_trend,
+    balances,
+    callback_shares,
+    catalogue_watches,
+    gauges,
+    provider,
+    provider_counts,
+    provider_health,
+    route,
+)
+from models.db import database
+from models.db.database import Use
+from models.person import Role
+from models.provider_health import GATEWAY, Health
+from models.route import ListedRoute, Strategy
+
+logger = log.get(__name__)
+
+#: Routes and gaps that are shown of one provider.
+MOST_ROUTES, MOST_GAPS = 100, 20
+#: Hours that the curve of its balance shows, and its points.
+BALANCE_HOURS, BALANCE_POINTS = 168, 168
+#: What is said once something is done, in English.
+DONE = {
+    "pause": "It gets no new orders until it is resumed.",
+    "resume": "It gets orders again. Those that wait for it are sent within a minute.",
+    "acknowledge": "The gaps are taken as seen.",
+    "ask": "The next sweep asks for the balance.",
+}
+#: How routes of the same priority take turns, in English.
+STRATEGIES: dict[str, str] = {
+    Strategy.ORDER: "in order",
+    Strategy.CHEAPEST: "cheapest first",
+    Strategy.SHARE: "by shares",
+}
+#: Where a protocol comes from, in English.
+ORIGINS = (
+    "part of the gateway",
+    "described by a file that ships",
+    "described by a file that was added",
+    "cannot be used",
+)
+#: How a provider can be asked for an order, in English.
+ASKED: dict[str, str] = {
+    "reference": "by our reference",
+    "own_number": "by its own number only",
+    "nothing": "not at all: only its callbacks tell",
+}
+#: What the body of a callback is, in English.
+FORMATS: dict[str | None, str] = {
+    "protocol": "in its own words",
+    "neutral": "neutral format",
+    None: "both formats",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A route of the provider among all of the same product, package and tenant."""
+
+    route: ListedRoute
+    #: From 1, and of how many.
+    place: int
+    many: int
+    #: Its share of the orders, where routes share them; else None.
+    share: float | None
+
+
+class Provider(Page):
+    """The page; the provider is paused, resumed and its gaps are taken as seen here."""
+
+    least = Role.VIEWER
+    changes = Role.OPERATOR
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response, provider_id: str) -> None:
+        self._show(req, resp, provider_id)
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response, provider_id: str) -> None:
+        form, by = req.context.form, req.context.visitor.name
+        reason, action = form.get("reason", "").strip(), form.get("action", "")
+        if not deeds.is_reason(reason):
+            self._show(req, resp, provider_id, status=409, wrong="Say why, in words.")
+            return
+        with database.session(Use.REQUEST):
+            found = _find(provider_id)
+            if action == "pause":
+                provider_health.pause(found.id, reason, by)
+            elif action == "resume":
+                provider_health.resume(found.id, by)
+            elif action == "acknowledge":
+                balances.acknowledge(found.id, reason, by)
+            elif action == "ask":
+                balances.ask_soon(found.id)
+            else:
+                raise Refused(400, "the form cannot be read")
+        logger.info(
+            "A person has changed a provider.",
+            action=f"provider_{action}",
+            provider_id=found.id,
+            by=by,
+            reason=reason,
+        )
+        self.desk.forget_counts()
+        raise go(f"{visitors.ROOT}/providers/{found.id}?done={action}")
+
+    def _show(
+        self,
+        req: falcon.Request,
+        resp: falcon.Response,
+        provider_id: str,
+        *,
+        status: int = 200,
+        wrong: str | None = None,
+    ) -> None:
+        with database.session(Use.LIST):
+            found = _find(provider_id)
+            [gauge] = [each for each in gauges.providers() if each.id == found.id]
+            turns = list(turns_of(found.id, route.every()))
+            drawn, axis = reports.of_provider(found.id, self.desk.settings.timezone)
+            watch = catalogue_watches.every().get(found.id)
+            trend = balance_trend.every(found.id).get(found.id)
+            values: dict[str, Any] = {
+                "provider": found,
+                "charts": drawn,
+                "axis": axis,
+                "gauge": gauge,
+                "health": provider_health.health(found.id) or Health(),
+                "balance": balances.standings(found.id)[0],
+                "trend": trend,
+                "curve": _curve(trend) if trend else None,
+                "gaps": balances.gaps(found.id, MOST_GAPS),
+                "counts": [each for each in provider_counts.last_hour() if each.provider_id == found.id],
+                "told": callback_shares.every().get(found.id),
+                "delay": callback_shares.delay(found.id),
+                "watch": watch,
+                "news": list(news(watch)),
+                "is_stale": watch is not None and is_stale(watch),
+                "turns": turns[:MOST_ROUTES],
+                "route_count": len(turns),
+            }
+        kind = kinds.find(found.adapter)
+        done = req.get_param("done") if not wrong else None
+        self.desk.show(
+            req,
+            resp,
+            "provider.html",
+            status=status,
+            wrong=wrong,
+            done=DONE.get(done or ""),
+            state=state,
+            own=GATEWAY,
+            origin=origin(found.adapter, kind),
+            traits=kind.TRAITS if kind else None,
+            has_service=kind is None or kind.HAS_SERVICE,
+            seconds=reports.seconds_text,
+            decimal=Decimal,
+            curve_axis=_axis(language.now(), self.desk.settings.timezone),
+            strategies=STRATEGIES,
+            asked=ASKED,
+            formats=FORMATS,
+            **values,
+        )
+
+
+def turns_of(provider_id: str, every: list[ListedRoute]) -> Iterator[Turn]:
+    """The routes to the provider, each with its place among those for the same orders. `every` is in order."""
+    for _, same in groupby(every, key=lambda each: (each.tenant_id, each.product_id, each.package_id)):
+        group = list(same)
+        for place, each in enumerate(group, start=1):
+            if each.provider_id == provider_id:
+                beside = [other.weight for other in group if other.priority == each.priority]
+                shares = each.strategy == Strategy.SHARE and len(beside) > 1
+                yield Turn(each, place, len(group), each.weight / sum(beside) if shares else None)
+
+
+def origin(adapter: str, kind: Kind | None) -> str:
+    """Where a protocol comes from, in English."""
+    in_code, shipped, added, unusable = ORIGINS
+    if kind is None:
+        return unusable
+    if adapter in kinds.ADAPTERS:
+        return in_code
+    return shipped if adapter in kinds.shipped() else added
+
+
+def _curve(trend: balance_trend.Trend) -> Chart | None:
+    values = trend.values(language.now(), BALANCE_HOURS, BALANCE_POINTS)
+    known = sum(each is not None for each in values)
+    return charts.line("Balance", values, trend.points[-1].currency or "count") if known > 1 else None
+
+
+def _axis(now: datetime, zone: str) -> list[str]:
+    """The days at the beginning, in the middle and at the end of the curve."""
+    moments = (now - timedelta(hours=hours) for hours in (BALANCE_HOURS, BALANCE_HOURS / 2, 0))
+    return [f"{each.astimezone(ZoneInfo(zone)):%m-%d}" for each in moments]
+
+
+def _find(provider_id: str) -> Any:
+    """The provider, without its credentials. Raises a 404."""
+    found = provider.outline(provider_id)
+    if found is None:
+        raise Refused(404, "no provider has this id")
+    return found
