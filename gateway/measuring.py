@@ -1,11 +1,14 @@
 """Measuring: what is counted, and how long things take. Each process adds up in memory, and writes the sums in batches.
 
-An observation costs about a microsecond: no statement, no wait, and a lock for two additions.
+An observation is put down without a lock, and added up together with some hundred others: that makes a microsecond for
+each. (A lock alone takes two where gevent has patched it.)
 """
 
 import threading
 from bisect import bisect_left
+from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from gateway import log
@@ -18,6 +21,8 @@ logger = log.get(__name__)
 
 #: Seconds between two writes of one process.
 WRITE_SECONDS = 10.0
+#: Observations that are put down before they are added up, which then takes about half a millisecond.
+MOST_PUT_DOWN = 500
 #: Upper bounds of the buckets of every histogram, in seconds; one more bucket has what took longer. What stands in the
 #: database is by their places: with other bounds, a histogram needs another name.
 BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -30,6 +35,7 @@ class Metric:
     name: str
     text: str
     labels: Sequence[str]
+    is_counter: bool = False
 
 
 #: Counters.
@@ -37,6 +43,7 @@ CALLBACKS = Metric(
     "referans_callbacks",
     "Callbacks, each entry of a list, by how they were answered.",
     ("provider", "result"),
+    is_counter=True,
 )
 #: Histograms, all in seconds.
 REQUESTS = Metric("referans_request_seconds", "Requests to the web.", ("method", "route", "status"))
@@ -60,6 +67,9 @@ class Measures:
 
     def __init__(self, write_seconds: float = WRITE_SECONDS) -> None:
         self._write_seconds = write_seconds
+        #: What was observed, oldest first; a deque needs no lock to be added to, or taken from.
+        self._put_down: deque[tuple[Metric, tuple[str, ...], float]] = deque()
+        #: Guards what was added up.
         self._lock = threading.Lock()
         self._sums: dict[tuple[str, tuple[str, ...]], Sums] = {}
         self._failing = False
@@ -68,23 +78,15 @@ class Measures:
 
     def count(self, metric: Metric, *labels: str, count: int = 1) -> None:
         """Count something. Never waits and never raises."""
-        key = (metric.name, labels)
-        with self._lock:
-            sums = self._sums.get(key)
-            if sums is None:
-                sums = self._sums[key] = [0, 0.0]
-            sums[0] += count
+        self._put_down.append((metric, labels, count))
+        if len(self._put_down) > MOST_PUT_DOWN:
+            self._make_room()
 
     def observe(self, metric: Metric, seconds: float, *labels: str) -> None:
         """Something took so long. Never waits and never raises."""
-        key = (metric.name, labels)
-        place = bisect_left(BOUNDS, seconds)
-        with self._lock:
-            sums = self._sums.get(key)
-            if sums is None:
-                sums = self._sums[key] = [0] * (len(BOUNDS) + 1) + [0.0]
-            sums[place] += 1
-            sums[-1] += seconds
+        self._put_down.append((metric, labels, seconds))
+        if len(self._put_down) > MOST_PUT_DOWN:
+            self._make_room()
 
     def begin(self) -> None:
         """Write in a thread of its own until `end`."""
@@ -100,6 +102,7 @@ class Measures:
     def write(self) -> None:
         """Write what was added up since the last time: one statement. Never raises; what was not written is kept."""
         with self._lock:
+            self._add_up()
             taken, self._sums = self._sums, {}
         if not taken:
             return
@@ -121,6 +124,28 @@ class Measures:
                 )
             self._failing = True
             self._keep(taken)
+
+    def _make_room(self) -> None:
+        if self._lock.acquire(blocking=False):  # else another thread does it
+            try:
+                self._add_up()
+            finally:
+                self._lock.release()
+
+    def _add_up(self) -> None:
+        """Add up what was put down; needs the lock."""
+        with suppress(IndexError):  # until nothing is left
+            while True:
+                metric, labels, value = self._put_down.popleft()
+                key = (metric.name, labels)
+                sums = self._sums.get(key)
+                if sums is None:
+                    sums = self._sums[key] = [0] * (1 if metric.is_counter else len(BOUNDS) + 1) + [0.0]
+                if metric.is_counter:
+                    sums[0] += value
+                else:
+                    sums[bisect_left(BOUNDS, value)] += 1
+                    sums[-1] += value
 
     def _run(self) -> None:
         while not self._stopping.wait(self._write_seconds):
