@@ -165,7 +165,9 @@ class _Gauges(Collector):
     def collect(self) -> Iterator[Metric]:
         stored, queued = self._stored(), self._queued()
         yield _single("referans_database_up", "Whether the database answers.", bool(stored))
-        yield from stored
+        for metric in stored:
+            time.sleep(0)  # lets other requests run: to write all of it takes some ten milliseconds
+            yield metric
         yield _single("referans_broker_up", "Whether the queue answers.", bool(queued))
         yield from queued
 
