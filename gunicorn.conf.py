@@ -114,7 +114,8 @@ def post_worker_init(worker: Worker) -> None:
 
 
 def worker_exit(server: Arbiter, worker: Worker) -> None:
-    """Send the last hints to the workers."""
+    """Send the last hints to the workers, and write what is left of measures."""
     from gateway import broker  # noqa: PLC0415 - above, it would be imported before the process is patched
 
     broker.drain(timeout_seconds=1)
+    serving.leave()

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
@@ -13,7 +14,10 @@ from periodiq import PeriodiqMiddleware
 from gateway import log
 from gateway.fulfilment.alerting import Alerts
 from gateway.fulfilment.notifying import Notifier
+from gateway.fulfilment.worker import CHECK, DISPATCH
+from gateway.measuring import Measures
 from gateway.posting import TRY_SECONDS
+from gateway.tracing import OFF, Kind, Traces
 from models import sweep_run
 from models.db import database
 
@@ -24,6 +28,8 @@ logger = log.get(__name__)
 WATCH_SECONDS = 15
 #: Seconds for the calls that are under way when a worker ends: no try takes longer, and a platform kills after 30.
 FAREWELL_SECONDS = TRY_SECONDS + 3
+#: Seconds for what is still to be written, or sent, of measures and of traces, when a worker ends.
+LEAVE_SECONDS = 1.0
 #: Probes that one worker process has under way at once, at most.
 MOST_PROBES = 4
 
@@ -43,6 +49,38 @@ class LogContext(Middleware):
 
     def after_process_message(self, broker: dramatiq.Broker, message: Any, **_: Any) -> None:
         log.clear()
+
+    after_skip_message = after_process_message
+
+
+class Observing(Middleware):
+    """Writes what the worker measures for as long as it runs; and each message about an order is part of its trace."""
+
+    def __init__(self, measures: Measures, traces: Traces) -> None:
+        self._measures = measures
+        self._traces = traces
+        self._under_way = threading.local()
+
+    def after_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
+        self._measures.begin()
+
+    def after_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
+        self._measures.end(LEAVE_SECONDS)
+        self._traces.end(LEAVE_SECONDS)
+
+    def before_process_message(self, broker: dramatiq.Broker, message: Any) -> None:
+        if self._traces is OFF or message.actor_name not in (DISPATCH, CHECK):
+            return
+        attributes = {"messaging.system": "dramatiq", "messaging.message.id": message.message_id}
+        self._under_way.stack = stack = ExitStack()
+        stack.enter_context(
+            self._traces.working(message.args[0], message.actor_name, Kind.CONSUMER, attributes)
+        )
+
+    def after_process_message(self, broker: dramatiq.Broker, message: Any, **_: Any) -> None:
+        if stack := getattr(self._under_way, "stack", None):
+            self._under_way.stack = None
+            stack.close()
 
     after_skip_message = after_process_message
 

@@ -6,7 +6,7 @@ import dramatiq
 from dramatiq.middleware import Retries, ShutdownNotifications
 
 from actors import middleware
-from gateway import log, outbound, sentry
+from gateway import log, outbound, sentry, tracing
 from gateway import settings as settings_module
 from gateway.broker import Hints, make_broker
 from gateway.callbacks.verifiers import verifier_of
@@ -15,6 +15,7 @@ from gateway.fulfilment.alerting import Alerts
 from gateway.fulfilment.notifying import Notifier
 from gateway.fulfilment.permits import Permits
 from gateway.fulfilment.worker import Worker
+from gateway.measuring import Measures
 from models import sweep_run
 from models.db import binding
 
@@ -26,6 +27,7 @@ LOOK_SECONDS = 5
 settings = settings_module.load_or_exit()
 log.configure(settings)
 sentry.configure(settings)
+traces = tracing.configure(settings, "worker")
 binding.bind_from(settings, pool_size=POOL_SIZE, name="referans-worker")
 
 broker = make_broker(
@@ -40,8 +42,10 @@ broker = make_broker(
 )
 dramatiq.set_broker(broker)
 
+#: What this process counts, and how long things take.
+measures = Measures()
 #: Delivers what the storefront is to be told, in threads of its own.
-notifier = Notifier(settings)
+notifier = Notifier(settings, measures=measures, traces=traces)
 #: Shared by all threads.
 worker = Worker(
     settings=settings,
@@ -50,7 +54,10 @@ worker = Worker(
     hints=Hints(broker, longest_delay_seconds=settings.sweep_period_seconds),
     callback_url=lambda provider: verifier_of(provider).url(provider, settings.public_url),
     tell=notifier.wake,
+    measures=measures,
+    traces=traces,
 )
+broker.add_middleware(middleware.Observing(measures, traces))
 broker.add_middleware(middleware.Notifying(notifier))
 broker.add_middleware(middleware.Alerting(Alerts(settings)))
 broker.add_middleware(

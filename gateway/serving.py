@@ -231,6 +231,21 @@ def at_the_end(do: Callable[[], object]) -> None:
     _AT_THE_END.append(do)
 
 
+#: What is done once every request is answered.
+_BEFORE_EXIT: list[Callable[[], object]] = []
+
+
+def before_exit(do: Callable[[], object]) -> None:
+    """Have this done before the process exits, once every request is answered."""
+    _BEFORE_EXIT.append(do)
+
+
+def leave() -> None:
+    """Do what is to be done before the process exits."""
+    for each in _BEFORE_EXIT:
+        each()
+
+
 def hung_up(environments: Sequence[Mapping[str, Any]]) -> list[int]:
     """The positions of the requests, given by their WSGI environments, whose clients have hung up."""
     sockets = {position: env.get("gunicorn.socket") for position, env in enumerate(environments)}

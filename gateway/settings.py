@@ -354,6 +354,21 @@ class Settings(BaseModel):
     sentry_dsn: Annotated[SecretStr, _scheme("http", "https")] | None = Field(
         default=None, description="a URL that begins with https://"
     )
+    #: OpenTelemetry's own, by which traces are wanted; whatever else it defines is read by its own code.
+    otel_exporter_otlp_endpoint: Annotated[
+        str | None,
+        AfterValidator(_url),
+        Field(description="a URL that begins with http:// or https://"),
+    ] = None
+    otel_exporter_otlp_traces_endpoint: Annotated[
+        str | None,
+        AfterValidator(_url),
+        Field(description="a URL that begins with http:// or https://"),
+    ] = None
+    otel_exporter_otlp_protocol: str = Field(default="", description="http/protobuf")
+    otel_exporter_otlp_traces_protocol: str = Field(default="", description="http/protobuf")
+    otel_traces_exporter: str = Field(default="", description="otlp or none")
+    otel_sdk_disabled: str = Field(default="", description="true or false")
 
     @field_validator("log_format", "log_level", "seal_pins", mode="before")
     @classmethod
@@ -366,6 +381,11 @@ class Settings(BaseModel):
         if value < info.data.get("backoff_min", 0):
             raise ValueError("less than BACKOFF_MIN")
         return value
+
+    @property
+    def otel_protocol(self) -> str:
+        """The protocol in which traces are wanted, in lower case; empty if nothing says it."""
+        return (self.otel_exporter_otlp_traces_protocol or self.otel_exporter_otlp_protocol).lower()
 
     @property
     def sweep_period_seconds(self) -> float:

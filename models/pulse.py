@@ -14,7 +14,7 @@ SLOT_SECONDS, KEPT_DAYS = 300, 2
 class Counter:
     """A row of COUNTERS."""
 
-    #: `orders_ended` (label: how; further: what told), `callbacks` (label: result), or `seconds` (label: step).
+    #: `orders_ended` (label: how; further: what told), or `seconds` (label: step).
     name: str
     provider_id: str
     label: str

@@ -288,8 +288,6 @@ WITH batch AS (
     INSERT INTO referans.counters AS c (name, provider_id, label, further, value)
     SELECT 'orders_ended', provider_id, ended, source, count(*) FROM known WHERE has_ended GROUP BY 2, 3, 4
     UNION ALL
-    SELECT 'callbacks', provider_id, result, '', count(*) FROM known WHERE source = 'callback' GROUP BY 2, 3
-    UNION ALL
     SELECT 'seconds', provider_id, {STEP.format(seconds="seconds")}::text, '', count(*)
     FROM known WHERE has_ended AND ended = 'completed' GROUP BY 2, 3
     ON CONFLICT (name, provider_id, label, further) DO UPDATE SET value = c.value + excluded.value

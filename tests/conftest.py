@@ -33,7 +33,7 @@ TABLES = """referans.sign_ins, referans.people, referans.bulk_orders, referans.b
     referans.provider_counts, referans.balance_readings, referans.balance_points, referans.balance_chains,
     referans.balance_gaps,
     referans.statement_lines, referans.statement_parts, referans.statement_columns, referans.statements,
-    referans.counters, referans.pulse, referans.pulse_durations,
+    referans.counters, referans.measurements, referans.pulse, referans.pulse_durations,
     referans.alert_messages, referans.alerts, referans.alert_turn,
     referans.report_days, referans.report_progress, referans.day_totals, referans.day_durations,
     referans.sweeps, referans.heartbeats, referans.sealing_progress, referans.protocols, referans.catalogue_watches,

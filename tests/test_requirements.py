@@ -193,6 +193,13 @@ def test_what_builds_the_project_is_pinned() -> None:
     assert set(builders) <= {str(each) for each in asked(DEPLOYED)}
 
 
+def test_the_tests_run_with_every_extra_for_users() -> None:
+    config = ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    extras = {name: set(text.split("\n")) for name, text in config["options.extras_require"].items()}
+    assert extras["sentry"] | extras["tracing"] <= extras["dev"]
+
+
 class TestAudit:
     """.ci/audit, with a stand-in for pip-audit that prints what that does."""
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from gateway import log, providers
-from gateway.fulfilment import breaker
+from gateway.fulfilment import breaker, observing
 from gateway.fulfilment.dispatching import SHORTEST_WAIT_SECONDS, ask_refused, send, task_of
 from gateway.fulfilment.worker import Worker
 from gateway.providers.base import (
@@ -134,7 +134,8 @@ def _asked_provider(
     worker: Worker, claimed: Sequence[ClaimedOrder], assigned: Assigned
 ) -> list[Outcome | ProviderError]:
     account = assigned.provider
-    return providers.check(account, worker.client, [task_of(worker, each, account) for each in claimed])
+    tasks = [task_of(worker, each, account) for each in claimed]
+    return observing.check(worker, account, [each.id for each in claimed], tasks)
 
 
 def _is_open_after(

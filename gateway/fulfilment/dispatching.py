@@ -7,7 +7,7 @@ from dataclasses import replace
 import redis
 
 from gateway import log, outbound, providers
-from gateway.fulfilment import balances, breaker, routing
+from gateway.fulfilment import balances, breaker, observing, routing
 from gateway.fulfilment.permits import BUSY_SECONDS, Busy
 from gateway.fulfilment.worker import Worker
 from gateway.providers.base import (
@@ -104,7 +104,8 @@ def send(worker: Worker, claimed: ClaimedOrder, account: Candidate, passed: Sequ
     sent_before = outbound.calls_sent()
     following = None
     try:
-        outcome = providers.send(account.provider, worker.client, task_of(worker, claimed, account.provider))
+        task = task_of(worker, claimed, account.provider)
+        outcome = observing.send(worker, account.provider, claimed.id, task)
     except Refused as error:
         following = _refused(worker, claimed, account, error)
         if outbound.calls_sent() > sent_before:
@@ -281,9 +282,8 @@ def _is_denied(worker: Worker, claimed: ClaimedOrder, account: Candidate, error:
             breaker.account_refused(worker, account.provider.id, error)
         return error.about is not About.ACCOUNT
     try:
-        outcome = providers.check_one(
-            account.provider, worker.client, task_of(worker, claimed, account.provider)
-        )
+        task = task_of(worker, claimed, account.provider)
+        outcome = observing.check_one(worker, account.provider, claimed.id, task)
     except UnknownReference:
         return True
     except ProviderError as unclear:

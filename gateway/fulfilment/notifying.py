@@ -21,9 +21,11 @@ from typing import Any
 
 from gateway import log
 from gateway.fulfilment import messages, retries
+from gateway.measuring import NOTIFYING, Measures
 from gateway.outbound import LocalFault, OutboundError
 from gateway.posting import Answer, Poster
 from gateway.settings import Settings
+from gateway.tracing import OFF, Kind, Traces
 from models import masking, order, outbox
 from models.codes import Code
 from models.db import database, sealed
@@ -65,12 +67,16 @@ class Notifier:
         settings: Settings,
         poster: Poster | None = None,
         *,
+        measures: Measures | None = None,
+        traces: Traces = OFF,
         uniform: Callable[[float, float], float] = random.uniform,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
         self._secrets = [secret.get_secret_value() for secret in settings.notify_secret]
         self._poster = poster or Poster()
+        self._measures = measures or Measures()
+        self._traces = traces
         self._uniform = uniform
         self._monotonic = monotonic
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
@@ -230,7 +236,28 @@ class Notifier:
     def _call(self) -> None:
         """What a caller does: one try after the other."""
         while (job := self._jobs.get()) is not None:
-            self._news.put(self._tried(job))
+            tried = self._tried(job)
+            if tried.became is not Became.PUT_OFF:
+                self._note(tried)
+            self._news.put(tried)
+
+    def _note(self, tried: Tried) -> None:
+        """How long a try took, for metrics and for the trace of its order."""
+        seconds = tried.duration_ms / 1000
+        self._measures.observe(NOTIFYING, seconds, tried.became.value)
+        if self._traces is OFF:
+            return
+        attributes: dict[str, str | int] = {
+            "referans.notification.type": tried.due.type,
+            "referans.notification.try": tried.due.tries + 1,
+            "referans.result": tried.became.value,
+        }
+        if tried.status is not None:
+            attributes["http.response.status_code"] = tried.status
+        has_failed = tried.became is not Became.DELIVERED
+        self._traces.record(
+            tried.due.order_id, "notify", seconds, Kind.CLIENT, attributes, has_failed=has_failed
+        )
 
     def _end_callers(self) -> None:
         for _ in self._callers:

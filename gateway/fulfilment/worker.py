@@ -12,7 +12,9 @@ from gateway import outbound, providers
 from gateway.counting import Counts
 from gateway.fulfilment.backoff import Backoff, together_seconds
 from gateway.fulfilment.permits import Permits
+from gateway.measuring import SETTLING, Measures
 from gateway.settings import Settings
+from gateway.tracing import OFF, Traces
 from models import order
 from models.outcome import Arrival
 from models.provider import Provider
@@ -57,6 +59,8 @@ class Worker:
     permits: Permits
     hints: Hints
     counts: Counts = field(default_factory=Counts)
+    measures: Measures = field(default_factory=Measures)
+    traces: Traces = OFF
     uniform: Callable[[float, float], float] = random.uniform
     #: Called once a notification was written: something is to be delivered.
     tell: Callable[[], None] = lambda: None
@@ -122,7 +126,9 @@ class Worker:
 
     def settle(self, arrivals: Sequence[Arrival]) -> list[order.Settled]:
         """Apply outcomes to their orders; see `models.order.settle`. Needs an open session."""
+        began = time.perf_counter()
         settled = order.settle(arrivals, order_timeout_seconds=self.settings.order_timeout)
+        self.measures.observe(SETTLING, time.perf_counter() - began, "worker")
         if any(one.told for one in settled):
             self.tell()
         return settled

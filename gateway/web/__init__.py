@@ -8,7 +8,9 @@ from typing import Any
 import falcon
 
 from gateway.counting import Counts
+from gateway.measuring import Measures
 from gateway.settings import Settings
+from gateway.tracing import OFF, Traces
 from gateway.web import docs, openapi, seen
 from gateway.web.auth import Access, Keys
 from gateway.web.callbacks import Callbacks
@@ -23,6 +25,7 @@ from gateway.web.ops.desk import Desk
 from gateway.web.ops.visitors import Door
 from gateway.web.orders import Cancel, Check, Events, Order, Orders
 from gateway.web.routes import Routes
+from gateway.web.traced import Traced
 from gateway.web.waiting import Waiting
 
 
@@ -35,17 +38,24 @@ def create_app(
     limits: Limits | None = None,
     keys: Keys | None = None,
     waiting: Waiting | None = None,
+    measures: Measures | None = None,
+    traces: Traces = OFF,
 ) -> falcon.App[Any, Any]:
     """The application. The caller has bound the models; no request but those for health and metrics waits for Redis.
 
     `pause` lets other requests of this process run, so that more of them can join a batch before it starts. `counts`
-    counts the callbacks that are refused, `limits` how often whom is answered, `keys` knows who may ask, and `waiting`
-    has the requests that wait for an order.
+    counts the callbacks that are refused, `limits` how often whom is answered, `keys` knows who may ask, `waiting` has
+    the requests that wait for an order, `measures` how long what took, and `traces` what happened to which order.
     """
     limits = limits or Limits(settings, redis_client)
     keys = keys or Keys(limits)
     waiting = Waiting(seen.changed) if waiting is None else waiting
-    middleware: list[Any] = [RequestLog(), Access(keys), Door(settings.public_url), Queries(), Sessions()]
+    measures = measures or Measures()
+    middleware: list[Any] = [
+        RequestLog(measures),
+        *([] if traces is OFF else [Traced(traces)]),
+        *(Access(keys), Door(settings.public_url), Queries(), Sessions()),
+    ]
     app: falcon.App[Any, Any] = falcon.App(middleware=middleware)
     app.req_options.strip_url_path_trailing_slash = True
     app.req_options.auto_parse_form_urlencoded = False
@@ -62,7 +72,7 @@ def create_app(
 
     app.add_route("/routes/{product_id}/{package_id}", Routes(keys))
 
-    callbacks = Callbacks(settings, pause, counts or Counts(), limits, waiting)
+    callbacks = Callbacks(settings, pause, counts or Counts(), limits, waiting, measures)
     app.add_route("/callbacks/{provider_id}", callbacks)
     app.add_route("/callbacks/{provider_id}/{token}", callbacks)
 

@@ -1,6 +1,7 @@
 """Callbacks of providers over HTTP. An outcome is committed before its 2xx is sent."""
 
 import json
+import time
 from collections.abc import Callable, Iterator, Sequence
 
 import falcon
@@ -11,6 +12,7 @@ from gateway.callbacks.reading import Received
 from gateway.callbacks.requests import CallbackRequest
 from gateway.callbacks.verifiers import verifier_of
 from gateway.counting import Counts
+from gateway.measuring import CALLBACKS, SETTLING, Measures
 from gateway.providers.base import AskNow, Reply, UnreadableCallback
 from gateway.settings import Settings
 from gateway.signatures import BadSignature
@@ -41,6 +43,8 @@ REACHED = json.dumps({"result": "reached"}).encode()
 #: The result of a callback that is only a reason to ask, and the answer to it.
 ASKED = "asked"
 ASK_ANSWER = json.dumps({"result": ASKED}).encode()
+#: How a callback is counted that was not accepted, and one that only tries out the address.
+REFUSED, TRIED = "refused", "reached"
 #: Seconds until a changed provider is seen by callbacks that the former settings accept, and by those they refuse.
 CACHE_SECONDS, LOOK_AGAIN_SECONDS = 2, 0.1
 
@@ -65,6 +69,7 @@ class Callbacks:
         counts: Counts,
         limits: Limits,
         waiting: Waiting,
+        measures: Measures,
     ) -> None:
         self._settings = settings
         self._limits = limits
@@ -72,6 +77,7 @@ class Callbacks:
         self._providers = Cache(provider.find, CACHE_SECONDS)
         self._ids = Snapshot(provider.ids, CACHE_SECONDS)
         self._counts = counts
+        self._measures = measures
         # Settling a batch again is harmless: the inbox takes each callback once.
         self._batcher = Batcher(self._settle, order.MAX_BATCH, may_repeat=lambda error: True, pause=pause)
 
@@ -83,14 +89,17 @@ class Callbacks:
         log.bind(provider_id=account.id)
         received = self._receive(account, req, token)
         if received.ask:
-            self._ask(account, received.ask, received, resp)
+            self._ask(account, received.ask, received, req, resp)
             return
         if not received.entries:
+            self._measures.count(CALLBACKS, account.id, TRIED)
             _acknowledge(resp, received, REACHED)
             return
         if received.is_list:
             self._keep(account, received.invalid)
-        settled = self._batcher.run(received.arrivals)
+        settled = req.context.settled = self._batcher.run(received.arrivals)
+        for one in settled:
+            self._measures.count(CALLBACKS, account.id, one.result.value)
         self._waiting.tell(one.order_id for one in settled)
         broker.wake(
             "check_order_status",
@@ -103,17 +112,26 @@ class Callbacks:
 
     on_get = on_head = on_post
 
-    def _ask(self, account: Provider, named: AskNow, received: Received, resp: falcon.Response) -> None:
+    def _ask(
+        self,
+        account: Provider,
+        named: AskNow,
+        received: Received,
+        req: falcon.Request,
+        resp: falcon.Response,
+    ) -> None:
         """Have the provider asked for the order, and change nothing else. Of each order, once in some seconds."""
         asking = providers.asking(account.adapter)
         with database.session(Use.REQUEST):
             found = plans.request_named(account.id, named.referans, named.external_order_id, asking)
+        self._measures.count(CALLBACKS, account.id, Result.UNMATCHED.value if found is None else ASKED)
         if found is None:
             if received.acknowledgement is None:
                 resp.status = falcon.HTTP_202
             _acknowledge(resp, received, ANSWERS[Result.UNMATCHED])
             return
         order_id, is_planned = found
+        req.context.asked_about = order_id
         log.bind(order_id=order_id, result=ASKED)
         if is_planned:
             broker.wake("check_order_status", order_id)
@@ -123,12 +141,17 @@ class Callbacks:
         """Keep what cannot be read, before anything else of the same callback is settled."""
         with database.session(Use.REQUEST):
             inbox.keep_invalid(account.id, [Invalid(one.dedupe_key, one.raw, str(one)) for one in invalid])
+        if invalid:
+            self._measures.count(CALLBACKS, account.id, Kept.INVALID.value, count=len(invalid))
         for each in invalid:
             logger.warning("A callback could not be read.", action="callback_invalid", reason=str(each))
 
     def _settle(self, arrivals: Sequence[Arrival]) -> list[order.Settled]:
+        began = time.perf_counter()
         with database.session():
-            return order.settle(arrivals, order_timeout_seconds=self._settings.order_timeout)
+            settled = order.settle(arrivals, order_timeout_seconds=self._settings.order_timeout)
+        self._measures.observe(SETTLING, time.perf_counter() - began, "web")
+        return settled
 
     def _account(
         self, req: falcon.Request, provider_id: str, max_age_seconds: float | None = None
@@ -169,6 +192,7 @@ class Callbacks:
         """It is not stored, only counted: anybody may send it."""
         logger.warning("A callback was not accepted.", action="callback_refused", reason=str(error))
         self._counts.add(account.id, Counted.CALLBACK_REFUSED, str(error))
+        self._measures.count(CALLBACKS, account.id, REFUSED)
 
     def _read(self, account: Provider, req: falcon.Request, token: str | None) -> Received:
         """What is refused is looked at once more with fresh settings: the secret may have changed."""

@@ -4,6 +4,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from itertools import accumulate
 
 import falcon
 import redis
@@ -13,6 +14,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from gateway import broker
+from gateway.measuring import BOUNDS, COUNTERS, HISTOGRAMS
 from gateway.settings import Settings
 from gateway.web.auth import Keys
 from models import (
@@ -20,6 +22,7 @@ from models import (
     balances,
     denied,
     gauges,
+    measurements,
     outbox,
     provider_counts,
     pulse,
@@ -32,6 +35,7 @@ from models.api_key import Scope
 from models.db import database
 from models.db.database import Use
 from models.gauges import ProviderGauge
+from models.measurements import Measured
 from models.outbox import Standing
 from models.provider_counts import Counted
 from models.status import Attention
@@ -111,10 +115,11 @@ RULE_NAMES = (
 )
 #: What is counted; by the sweep, as the timelines say.
 ENDED = ("referans_orders_ended", "Orders that have ended, by how, and by what told.")
-CALLBACKS = ("referans_callbacks", "Callbacks to known orders, by what they did.")
 SECONDS = ("referans_order_seconds", "Seconds from sending to completion.")
 #: The steps that bound its buckets: from half a second, each twice the one before, to about a day.
 BUCKETS = range(-1 * report.STEPS, 18 * report.STEPS, report.STEPS)
+#: How `/metrics` writes the bounds of the buckets.
+LIMITS = [*(f"{bound:g}" for bound in BOUNDS), "+Inf"]
 STOCK: Labelled = ("referans_stock_available", "Codes of our own that can be sold.", "stock")
 STOCK_LOW: Labelled = ("referans_stock_low", "Whether fewer are left than its providers want.", "stock")
 
@@ -160,7 +165,9 @@ class _Gauges(Collector):
     def collect(self) -> Iterator[Metric]:
         stored, queued = self._stored(), self._queued()
         yield _single("referans_database_up", "Whether the database answers.", bool(stored))
-        yield from stored
+        for metric in stored:
+            time.sleep(0)  # lets other requests run: to write all of it takes some ten milliseconds
+            yield metric
         yield _single("referans_broker_up", "Whether the queue answers.", bool(queued))
         yield from queued
 
@@ -175,6 +182,7 @@ class _Gauges(Collector):
                     *_of_notifications(),
                     *_of_alerts(),
                     *_counted(),
+                    *_measured(),
                 ]
         except database.UNAVAILABLE:
             return []
@@ -242,19 +250,34 @@ def _of_alerts() -> Iterator[Metric]:
 def _counted() -> Iterator[Metric]:
     """What is counted in the database, so that it goes on over every restart of every process."""
     ended = CounterMetricFamily(*ENDED, labels=["provider", "end", "by"])
-    callbacks = CounterMetricFamily(*CALLBACKS, labels=["provider", "result"])
     steps: dict[str, dict[int, int]] = {}
     for each in pulse.counters():
         if each.name == "orders_ended":
             ended.add_metric([each.provider_id, each.label, each.further], each.value)
-        elif each.name == "callbacks":
-            callbacks.add_metric([each.provider_id, each.label], each.value)
-        else:
+        elif each.name == "seconds":
             steps.setdefault(each.provider_id, {})[int(each.label)] = each.value
     seconds = HistogramMetricFamily(*SECONDS, labels=["provider"])
     for provider_id, counts in steps.items():
         seconds.add_metric([provider_id], *_histogram(counts))
-    yield from (ended, callbacks, seconds)
+    yield from (ended, seconds)
+
+
+def _measured() -> Iterator[Metric]:
+    """What the processes have written of what they counted, and of how long things took."""
+    found: dict[str, list[Measured]] = {}
+    for each in measurements.every():
+        found.setdefault(each.name, []).append(each)
+    for metric in COUNTERS:
+        counter = CounterMetricFamily(metric.name, metric.text, labels=metric.labels)
+        for each in found.get(metric.name, ()):
+            counter.add_metric(each.labels, each.counts[0])
+        yield counter
+    for metric in HISTOGRAMS:
+        histogram = HistogramMetricFamily(metric.name, metric.text, labels=metric.labels)
+        for each in found.get(metric.name, ()):
+            sums = [float(value) for value in accumulate(each.counts)]
+            histogram.add_metric(each.labels, list(zip(LIMITS, sums, strict=False)), each.total)
+        yield histogram
 
 
 def _histogram(counts: dict[int, int]) -> tuple[list[tuple[str, float]], float]:

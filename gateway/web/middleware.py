@@ -9,12 +9,17 @@ from typing import Any
 import falcon
 
 from gateway import log
+from gateway.measuring import REQUESTS, Measures
 from gateway.web import bodies, schemas
 from models.db import database
 from models.db.database import Use
 
 logger = log.get(__name__)
 
+#: Methods that are told apart where requests are measured, and what stands for anything else.
+METHODS, OTHER = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}), "other"
+#: What is added to the route of a request that has waited for an order to change.
+WAITED = "?wait"
 #: The beginning of a callback's path.
 CALLBACKS = "/callbacks/"
 #: The id of an order in a path; what stands in its place may be anything, a code or a token too.
@@ -24,7 +29,13 @@ SANE_ID = re.compile(r"[\x21-\x7e]{1,200}")
 
 
 class RequestLog:
-    """Gives each request an id, returns it to the caller, and writes one log line with the answer."""
+    """Gives each request an id, returns it to the caller, and writes one log line with the answer.
+
+    Also measures how long each took.
+    """
+
+    def __init__(self, measures: Measures) -> None:
+        self._measures = measures
 
     def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
         given = req.get_header("X-Request-ID") or ""
@@ -43,15 +54,25 @@ class RequestLog:
             "began" not in req.context
         ):  # Falcon refused a method of its own (WEBSOCKET) before any middleware ran
             self.process_request(req, resp)
+        seconds = time.perf_counter() - req.context.began
+        self._measures.observe(REQUESTS, seconds, *_measured_as(req, resp.status_code))
         logger.info(
             "Answered.",
             action="request",
             method=req.method,
             path=_shown_path(req),
             status=int(resp.status_code),
-            duration_ms=round(1000 * (time.perf_counter() - req.context.began), 1),
+            duration_ms=round(1000 * seconds, 1),
         )
         log.clear()
+
+
+def _measured_as(req: falcon.Request, status: int) -> tuple[str, str, str]:
+    """Method, route and class of the status: few, whatever is asked for."""
+    route = req.uri_template or OTHER
+    if "has_waited" in req.context:
+        route += WAITED
+    return req.method if req.method in METHODS else OTHER, route, f"{status // 100}xx"
 
 
 def _shown_path(req: falcon.Request) -> str:

@@ -84,6 +84,7 @@ class Orders:
                 raise
         else:
             answer = self._place(Placement(new, key.id, key.name, key.tenant_id, name))
+        req.context.placed = answer
         if not answer.is_new:
             resp.set_header("Idempotency-Replayed", "true")
         resp.status = falcon.HTTP_201
@@ -236,6 +237,7 @@ class Order:
 
         A database that is away meanwhile is waited for, too.
         """
+        req.context.has_waited = True
         key: ApiKey = req.context.key
         holder = key.tenant_id or f"key {key.id}"
         with self._waiting.place(order_id, query.came_from, query.wait or 0, req.env, holder) as place:

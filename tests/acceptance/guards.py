@@ -3543,6 +3543,27 @@ GUARDS = [
         f"{CLIENTS}::test_the_client_in_typescript_passes_its_own_tests",
     ),
     Guard(
+        "what could not be written of measures is written later",
+        "gateway/measuring.py",
+        "            self._keep(taken)",
+        "            pass",
+        "tests/gateway/test_measuring.py",
+    ),
+    Guard(
+        "what is measured is added to what others have measured",
+        "models/measurements.py",
+        "SELECT COALESCE(pair.known, 0) + COALESCE(pair.more, 0)",
+        "SELECT COALESCE(pair.more, 0)",
+        "tests/gateway/test_measuring.py",
+    ),
+    Guard(
+        "of an order all spans are sent or none",
+        "gateway/spans.py",
+        "is_sampled = decision is Decision.RECORD_AND_SAMPLE",
+        "is_sampled = True",
+        "tests/gateway/fulfilment/test_tracing.py",
+    ),
+    Guard(
         "nothing is sent unsigned",
         "gateway/fulfilment/notifying.py",
         "if not room or not self._secrets:",

@@ -74,6 +74,8 @@ def test_the_web_ends_in_time_and_kept_all_it_promised(
         assert len(set(load.placed)) == len(load.placed)
         assert set(load.placed) <= set(rows)
         assert len(rows) - len(load.placed) <= 8, "more orders than were under way without an answer"
+        counted = _measured(database_url, "referans_request_seconds", "POST", "/orders", "2xx")
+        assert len(load.placed) <= counted <= len(rows), "it wrote what it had measured"
 
 
 def test_a_request_under_way_is_answered(database_url: str, redis_url: str, tmp_path: Path) -> None:
@@ -124,6 +126,17 @@ def test_who_waits_for_an_order_gets_its_present_state_at_once(
         assert took_seconds < 10
 
 
+def _measured(database_url: str, name: str, *labels: str) -> int:
+    """How many observations the processes have written."""
+    with closing(psycopg2.connect(database_url)) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT sum(each)::int FROM referans.measurements, unnest(counts) AS each WHERE name = %s AND labels = %s",
+            (name, list(labels)),
+        )
+        (count,) = cursor.fetchone() or (0,)
+        return int(count or 0)
+
+
 def _waits_for_a_lock(database_url: str) -> bool:
     with closing(psycopg2.connect(database_url)) as connection, connection.cursor() as cursor:
         cursor.execute(
@@ -156,6 +169,8 @@ def test_worker_and_scheduler_end_in_time_and_hand_back_what_they_have_not_begun
         statuses = {row["externalStatus"] for row in system.orders().values()}
         assert "pending" not in statuses, "a send that had begun was not finished"
         assert "not_sent" in statuses, "there was nothing to hand back: the test shows nothing"
+        counted = _measured(database_url, "referans_dispatch_seconds", "sandbox", "accepted")
+        assert counted == len(system.simulator.book.requests_seen()), "it wrote what it had measured"
         system.start("worker", WORKER)
         system.wait_until_final(orders, 60, sweeping=False)
         assert set(system.simulator.book.requests_seen().values()) == {1}

@@ -7,17 +7,22 @@ from collections.abc import Iterator
 
 import pytest
 
-from models import sweep_run
+from gateway import tracing
+from models import measurements, sweep_run
 from models.db import database
 from tests import factories
 from tests.conftest import IN_CLEAR
+from tests.otlp import Collector, collecting
 from tests.waiting import wait_until
 
 #: A worker that has just started, beside a scheduler that is dead; it ends with its standard input.
 WATCHING = """
 import sys
 from actors import setup
-from actors.middleware import SweepWatch
+from actors.middleware import Observing, SweepWatch
+from gateway import broker
+from gateway.measuring import CALLBACKS
+from gateway.tracing import Kind
 
 [own] = [one for one in setup.broker.middleware if isinstance(one, SweepWatch)]
 print("the worker's own steps in after", own._overdue_seconds, flush=True)
@@ -26,7 +31,24 @@ watch = SweepWatch(0.04, lambda: print("looked for lost hints", flush=True))
 watch.after_worker_boot(setup.broker, None)
 sys.stdin.read()
 watch.before_worker_shutdown(setup.broker, None)
+
+[observing] = [one for one in setup.broker.middleware if isinstance(one, Observing)]
+observing.after_worker_boot(setup.broker, None)
+for actor in ("dispatch_order", "sweep"):
+    message = broker.message(actor, sys.argv[1])
+    observing.before_process_message(setup.broker, message)
+    setup.worker.traces.record(sys.argv[1], "send", 0.0, Kind.CLIENT, {})
+    observing.after_process_message(setup.broker, message)
+setup.worker.measures.count(CALLBACKS, "kuzey", "applied")
+observing.after_worker_shutdown(setup.broker, None)
 """
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    pytest.importorskip("opentelemetry.proto", reason="needs the extra: pip install 'referans[tracing]'")
+    with collecting() as found:
+        yield found
 
 
 @pytest.fixture
@@ -36,14 +58,17 @@ def models(database_url: str) -> Iterator[None]:
 
 
 @pytest.fixture
-def worker(models: None, database_url: str, redis_url: str) -> Iterator[subprocess.Popen[str]]:
+def worker(
+    models: None, database_url: str, redis_url: str, collector: Collector
+) -> Iterator[subprocess.Popen[str]]:
     """The worker; the table of sweeps is away when it starts."""
     environment = (
         os.environ | {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "LOG_FORMAT": "json"} | IN_CLEAR
     )
     pipe = subprocess.PIPE
     database.rows("ALTER TABLE referans.sweeps RENAME TO sweeps_away")
-    command = [sys.executable, "-c", WATCHING]
+    environment["OTEL_EXPORTER_OTLP_ENDPOINT"] = collector.url
+    command = [sys.executable, "-c", WATCHING, factories.NO_ORDER]
     with subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, text=True) as process:
         try:
             yield process
@@ -57,8 +82,9 @@ def swept() -> bool:
 
 
 def test_a_worker_sweeps_by_itself_if_the_scheduler_is_dead_as_soon_as_it_can(
-    worker: subprocess.Popen[str],
+    worker: subprocess.Popen[str], collector: Collector
 ) -> None:
+    """When it ends, it writes what it has measured and sends its traces: messages about orders, and what they did."""
     assert worker.stdout
     assert worker.stdout.readline().strip() == "the worker's own steps in after 360.0"
     looks = ("gateway.fulfilment.recovery", "gateway.fulfilment.following")
@@ -77,6 +103,15 @@ def test_a_worker_sweeps_by_itself_if_the_scheduler_is_dead_as_soon_as_it_can(
     ) == [{"started_by": "worker", "error": None}]
     worker.communicate("", timeout=10)
     assert worker.returncode == 0
+    assert [each.labels for each in measurements.every()] == [["kuzey", "applied"]]
+    above, below, beside = sorted(collector.spans, key=lambda one: one.began)
+    trace_id, first_id = tracing.ids(factories.NO_ORDER)
+    assert {one.trace_id for one in collector.spans} == {trace_id}
+    assert (above.name, above.parent_id, above.kind) == ("dispatch_order", first_id, "consumer")
+    assert [(one.name, one.parent_id) for one in (below, beside)] == [
+        ("send", above.span_id),
+        ("send", first_id),
+    ]
 
 
 #: A watch over providers whose first look fails, and of whose two probes one hangs and one fails at first.

@@ -214,6 +214,7 @@ def test_the_public_address_follows_the_port() -> None:
         ("LOG_FORMAT", "Console"),
         ("LOG_LEVEL", "WARNING"),
         ("SENTRY_DSN", "https://abc@o1.ingest.sentry.io/2"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318"),
     ],
 )
 def test_good_values_are_taken(name: str, good: str) -> None:
@@ -275,6 +276,11 @@ BAD = [
     ("LOG_FORMAT", "xml"),
     ("LOG_LEVEL", "loud"),
     ("SENTRY_DSN", "abc"),
+    *[
+        (f"OTEL_EXPORTER_OTLP_{name}ENDPOINT", bad)
+        for name in ("", "TRACES_")
+        for bad in ("collector:4318", "grpc://h", "http://h:port")
+    ],
 ]
 
 

@@ -174,7 +174,6 @@ class TestMetrics:
     def test_what_the_sweep_has_counted_are_counters(self, client: Client) -> None:
         counted = [
             ("orders_ended", "completed", "callback", 7),
-            ("callbacks", "duplicate", "", 3),
             *(("seconds", "12", "", 5), ("seconds", "13", "", 2)),
         ]
         with database.session():
@@ -183,7 +182,6 @@ class TestMetrics:
         text = client.simulate_get("/metrics", headers=self.headers).text
         for line in (
             'referans_orders_ended_total{by="callback",end="completed",provider="kuzey"} 7.0',
-            'referans_callbacks_total{provider="kuzey",result="duplicate"} 3.0',
             'referans_order_seconds_bucket{le="8",provider="kuzey"} 0.0',
             'referans_order_seconds_bucket{le="16",provider="kuzey"} 7.0',
             'referans_order_seconds_count{provider="kuzey"} 7.0',

@@ -15,6 +15,7 @@ from models import (
     claims,
     idempotency,
     inbox,
+    measurements,
     plans,
     provider_counts,
     provider_health,
@@ -31,6 +32,7 @@ from models.api_key import Scope
 from models.balances import Told
 from models.codes import Code
 from models.db import migrate
+from models.measurements import Measured
 from models.provider_counts import Addition, Counted
 from models.status import ExternalStatus, Source
 from models.stock import NewCode
@@ -75,6 +77,7 @@ def test_the_rights_are_enough(role_url: str) -> None:
         balance_ledger.purge(10)
         provider_health.failed("sandbox", "away", 30)
         provider_health.answered("sandbox")
+        measurements.add([Measured("name", ["label"], [1], 0.5)])
         provider_counts.add([Addition("sandbox", Counted.ORDER_REFUSED, 1, "why")])
         stock.load("own", [NewCode(Code("WXYZ-1"))])
         stock.take("own", 1, provider_id="own", referans="7")
