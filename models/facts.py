@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from models.claims import USUAL, Asking
 from models.db import database
 from models.plans import CAN_BE_ASKED
 from models.status import IS_OURS
@@ -33,9 +34,9 @@ class Price:
     currency: str
 
 
-def of(order_id: str) -> Facts:
-    """Facts of an order that exists."""
-    return database.load(Facts, FACTS, (order_id,))[0]
+def of(order_id: str, asking: Asking = USUAL) -> Facts:
+    """Facts of an order that exists; `asking` is what its provider's protocol says of asking."""
+    return database.load(Facts, FACTS, asking.parameters() | {"id": order_id})[0]
 
 
 def prices(order_ids: Sequence[str]) -> dict[str, Price]:
@@ -51,5 +52,5 @@ FACTS = f"""
 SELECT {IS_OURS} AS is_ours, {CAN_BE_ASKED} AS can_be_asked,
     COALESCE(o."checkCount", 0) AS check_count, o."nextCheckAt" AS next_check_at,
     COALESCE(o."triedProviders", ARRAY[]::text[]) AS tried_providers
-FROM product_orders AS o WHERE o.id = %s
+FROM product_orders AS o WHERE o.id = %(id)s
 """

@@ -7,7 +7,7 @@ from typing import Any
 
 import falcon
 
-from gateway import broker, log
+from gateway import broker, log, providers
 from gateway.callbacks import masked
 from gateway.fulfilment import deeds
 from gateway.fulfilment.deeds import Action, Deed
@@ -153,7 +153,8 @@ def show(
     """The page of an order, after something was done or could not be."""
     with database.session(Use.LIST):
         found = find(page, order_id)
-        known, prospects = facts.of(found.id), resolving.prospects(found.id)
+        known = facts.of(found.id, providers.asking_of(found.provider_id))
+        prospects = resolving.prospects(found.id)
         events = [timeline.masked(each) for each in timeline.newest(found.id, MOST_EVENTS)]
         values: dict[str, Any] = {
             "order": found,
