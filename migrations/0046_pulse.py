@@ -1,6 +1,6 @@
 """How orders ended, as the timelines say: in all (for counters), and by five minutes of the last two days (for charts).
 
-`pulse_durations` counts completed orders by the time from sending, in the steps of `day_durations`.
+`pulse_durations` counts completed orders by the time from sending, in the steps of `day_totals`.
 """
 
 SQL = """

@@ -1,32 +1,28 @@
 """Reports: what days, providers, products, packages and tenants came to. A report reads what the sweep has summed up.
 
 An order counts on the day on which it was placed, in TIMEZONE, as it stands now: a day changes when one of its orders
-completes later, or is reversed. Which days that concerns is read from the timelines.
+completes later, or is reversed. Which days that concerns is read from the timelines. Of a long period a report reads
+months, and days only at its ends (`models.report_sums`).
 """
 
-import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from models import pulse
+from models import pulse, report_sums
 from models.db import database
-from models.order import COST_AMOUNT
 from models.pulse import SLOT_SECONDS
-from models.status import FINAL_WORDS, WORD, kind_in_sql
+from models.report_sums import PACKAGE, PROVIDER, STEP, STEPS, TENANT
+from models.status import FINAL_WORDS
 
 #: Events of the timelines that are read at once.
 EVENTS = 10_000
 #: Seconds for which an event is left to the next reading: one with a smaller number may not be committed yet.
 SETTLED_SECONDS = 120
-#: Steps of the durations in a doubling: a percentile is right within a tenth.
-STEPS = 4
-#: Durations are counted as these seconds at least, and at most.
-SHORTEST, LONGEST = 0.25, 10_000_000
 #: Seconds that the summing up of one day may take.
 DAY_TIMEOUT_MS = 60_000
 
@@ -107,11 +103,6 @@ class State:
     left: int
 
 
-def step_of(seconds: float) -> int:
-    """The step of a duration; STEP says the same in SQL."""
-    return math.floor(STEPS * math.log2(min(max(seconds, SHORTEST), LONGEST)))
-
-
 def begin(zone: str) -> None:
     """Have every day summed up that was not yet, and today and yesterday once more. `zone` is that of the shop."""
     if database.row(BEGIN) is not None:
@@ -136,37 +127,42 @@ def sum_up_next(zone: str) -> date | None:
         found = database.row(TAKE_DAY, {"zone": zone})
         if found is None:
             return None
-        values = {"day": found["day"], "zone": zone}
-        database.rows(FORGET_DAY, values)
-        database.rows(SUM_UP, values)
-    day: date = found["day"]
+        day: date = found["day"]
+        report_sums.sum_up_day(day, zone)
     return day
 
 
-def totals(wanted: Wanted, by: By) -> list[Total]:
-    """The lines of a report, by key. Raises database.TooSlow."""
-    found: dict[tuple[str, ...], Total] = {}
-    where, values = _conditions(wanted, by)
-    for row in database.load_list(_Row, TOTALS.format(key=KEYS[by], where=where), values):
-        total = found.setdefault(tuple(row.key), Total(tuple(row.key)))
-        _add(total, row)
-    for each in database.load_list(_Duration, DURATIONS.format(key=KEYS[by], where=where), values):
-        found[tuple(each.key)].durations[each.step] += each.count
+def sum_up_next_month(zone: str) -> date | None:
+    """Sum up the newest month that has changed, up to yesterday; None if none has."""
+    with database.database.atomic():
+        database.rows(f"SET LOCAL statement_timeout = {DAY_TIMEOUT_MS}")
+        found = database.row(TAKE_MONTH, {"zone": zone})
+        if found is None:
+            return None
+        month: date = found["month"]
+        report_sums.sum_up_month(month, found["through"])
+    return month
+
+
+def totals(wanted: Wanted, by: By, *, most_timed: int | None = None) -> list[Total]:
+    """The lines of a report, by key. Raises database.TooSlow.
+
+    With `most_timed`, only so many of them have durations: those with the most orders.
+    """
+    found = _totals(wanted, by)
+    if most_timed is None or len(found) <= most_timed:
+        _time(found, wanted, by, None)
+    else:
+        largest = sorted(found.values(), key=lambda each: (-each.orders, each.key))[:most_timed]
+        _time(found, wanted, by, [each.key for each in largest])
     return [found[key] for key in sorted(found)]
 
 
-def in_all(lines: Iterable[Total]) -> Total:
-    """All of them together."""
-    whole = Total()
-    for each in lines:
-        for name in COUNTS:
-            setattr(whole, name, getattr(whole, name) + getattr(each, name))
-        for name in AMOUNTS:
-            for currency, amount in getattr(each, name).items():
-                getattr(whole, name)[currency] += amount
-        for step, count in each.durations.items():
-            whole.durations[step] += count
-    return whole
+def whole(wanted: Wanted) -> Total:
+    """All orders of a report together. Raises database.TooSlow."""
+    found = _totals(wanted, None)
+    _time(found, wanted, None, None)
+    return found.get((), Total())
 
 
 def state() -> State:
@@ -177,8 +173,9 @@ def state() -> State:
 @dataclass(frozen=True, slots=True)
 class _Row:
     key: Sequence[str]
-    cost_currency: str | None
-    price_currency: str | None
+    #: An empty text where the amount is not known.
+    cost_currency: str
+    price_currency: str
     orders: int
     open: int
     delivered: int
@@ -190,36 +187,92 @@ class _Row:
 
 
 @dataclass(frozen=True, slots=True)
+class _Month:
+    month: date
+    through: date
+
+
+@dataclass(frozen=True, slots=True)
 class _Duration:
     key: Sequence[str]
     step: int
     count: int
 
 
-COUNTS = ("orders", "open", "delivered", "failed", "reversed", "by_callback", "with_margin")
-AMOUNTS = ("cost", "price", "margin", "margin_price")
+def _totals(wanted: Wanted, by: By | None) -> dict[tuple[str, ...], Total]:
+    """The lines without durations."""
+    found: dict[tuple[str, ...], Total] = {}
+    source, values = _source(wanted, by)
+    for row in database.load_list(_Row, TOTALS.format(source=source, **_keys(by)), values):
+        total = found.setdefault(tuple(row.key), Total(tuple(row.key)))
+        _add(total, row)
+    return found
+
+
+def _time(
+    found: Mapping[tuple[str, ...], Total],
+    wanted: Wanted,
+    by: By | None,
+    chosen: Sequence[tuple[str, ...]] | None,
+) -> None:
+    """Add the durations of those lines, or of all."""
+    source, values = _source(wanted, by)
+    where = ""
+    if chosen is not None and by is not None:
+        lists = {f"key_{place}": list(column) for place, column in enumerate(zip(*chosen, strict=True))}
+        where = CHOSEN.format(
+            columns=", ".join(KEYS[by]), lists=", ".join(f"%({name})s::text[]" for name in lists)
+        )
+        values = values | lists
+    statement = DURATIONS.format(source=source, where=where, **_keys(by))
+    for each in database.load_list(_Duration, statement, values):
+        found[tuple(each.key)].durations[each.step] += each.count
 
 
 def _add(total: Total, row: _Row) -> None:
     for name in ("orders", "open", "delivered", "failed", "reversed", "by_callback"):
         setattr(total, name, getattr(total, name) + getattr(row, name))
-    if row.cost_currency is not None:
+    if row.cost_currency:
         total.cost[row.cost_currency] += row.cost
-    if row.price_currency is not None:
+    if row.price_currency:
         total.price[row.price_currency] += row.price
-    if row.price_currency is not None and row.cost_currency == row.price_currency:
+    if row.price_currency and row.cost_currency == row.price_currency:
         total.with_margin += row.delivered
         total.margin[row.price_currency] += row.price - row.cost
         total.margin_price[row.price_currency] += row.price
 
 
-def _conditions(wanted: Wanted, by: By) -> tuple[str, Mapping[str, Any]]:
-    """Where no product is told apart, its rows are not read: there may be a thousand of them for one of the whole."""
-    is_whole = wanted.product_id is None and by not in (By.PRODUCT, By.PACKAGE)
+def _keys(by: By | None) -> dict[str, str]:
+    """What lines have in common, in SQL."""
+    columns = KEYS[by] if by else ()
+    return {"key": f"ARRAY[{', '.join(columns)}]::text[]", "group": "".join(f"{each}, " for each in columns)}
+
+
+def _source(wanted: Wanted, by: By | None) -> tuple[str, dict[str, Any]]:
+    """In SQL: the sums that a report reads; and the values for it."""
     candidates = {"provider": wanted.provider_id, "product": wanted.product_id, "tenant": wanted.tenant_id}
     used = {name: value for name, value in candidates.items() if value is not None}
-    where = "".join(f" AND t.{name}_id = %({name})s" for name in used)
-    return where, used | {"first": wanted.first, "last": wanted.last, "is_whole": is_whole}
+    level = TOLD_APART.get(by, 0)
+    for name in used:
+        level |= TOLD_APART[By(name)]
+    months, days = _parts(wanted, is_by_day=by is By.DAY)
+    values = {
+        **used,
+        "level": level,
+        "day_level": level if level in report_sums.DAY_LEVELS else report_sums.FINEST,
+        "months": months,
+        "days": days,
+    }
+    return SOURCE.format(where="".join(f" AND t.{name}_id = %({name})s" for name in used)), values
+
+
+def _parts(wanted: Wanted, *, is_by_day: bool) -> tuple[list[date], list[date]]:
+    """The months that are summed up and lie within the period, and the other days of it."""
+    given = {"first": wanted.first, "last": wanted.last}
+    summed = [] if is_by_day else database.load(_Month, MONTHS, given)
+    covered = {day for each in summed for day in days_between(each.month, each.through)}
+    days = [day for day in days_between(wanted.first, wanted.last) if day not in covered]
+    return [each.month for each in summed], days
 
 
 def days_between(first: date, last: date) -> Iterator[date]:
@@ -230,12 +283,19 @@ def days_between(first: date, last: date) -> Iterator[date]:
 
 #: What the lines of a report have in common, in SQL.
 KEYS = {
-    By.DAY: "ARRAY[t.day::text]",
-    By.MONTH: "ARRAY[left(t.day::text, 7)]",
-    By.PROVIDER: "ARRAY[t.provider_id]",
-    By.PRODUCT: "ARRAY[t.product_id]",
-    By.PACKAGE: "ARRAY[t.product_id, t.package_id]",
-    By.TENANT: "ARRAY[t.tenant_id]",
+    By.DAY: ("t.day::text",),
+    By.MONTH: ("left(t.day::text, 7)",),
+    By.PROVIDER: ("t.provider_id",),
+    By.PRODUCT: ("t.product_id",),
+    By.PACKAGE: ("t.product_id", "t.package_id"),
+    By.TENANT: ("t.tenant_id",),
+}
+#: What the sums must tell apart for it.
+TOLD_APART: Mapping[By | None, int] = {
+    By.PROVIDER: PROVIDER,
+    By.PRODUCT: PACKAGE,
+    By.PACKAGE: PACKAGE,
+    By.TENANT: TENANT,
 }
 BEGIN = """
 INSERT INTO referans.report_progress (event_id) SELECT COALESCE(max(id), 0) FROM referans.order_events
@@ -259,8 +319,6 @@ ON CONFLICT (day) DO UPDATE SET is_changed = true
 WHERE report_days.day = (now() AT TIME ZONE %(zone)s)::date
    OR report_days.summed_up_at < now() - interval '1 hour'
 """
-#: In SQL: the step of a duration in {seconds}.
-STEP = f"floor({STEPS} * log(2.0, LEAST(GREATEST({{seconds}}, {SHORTEST}), {LONGEST})::numeric))::smallint"
 #: In SQL: {word} means the end of an order.
 _IS_FINAL = f"COALESCE({{word}}, '') IN {FINAL_WORDS!r}"
 CHANGES = f"""
@@ -317,78 +375,46 @@ WHERE day = (
     ORDER BY d.day DESC LIMIT 1
 ) RETURNING day
 """
-FORGET_DAY = """
-WITH durations AS (DELETE FROM referans.day_durations WHERE is_whole IN (true, false) AND day = %(day)s)
-DELETE FROM referans.day_totals WHERE is_whole IN (true, false) AND day = %(day)s
-"""
-_KIND = kind_in_sql(WORD)
-#: A callback told of it if the order completed at the time of one. A later one that told the same again moves that
-#: time, so that the timeline is asked of such orders only.
-SUM_UP = f"""
-WITH orders AS MATERIALIZED (
-    SELECT
-        %(day)s::date AS day,
-        COALESCE(o."tenantId"::text, '') AS tenant_id,
-        COALESCE(o."providerId", '') AS provider_id,
-        COALESCE(o."productId"::text, '') AS product_id,
-        COALESCE(o."packageId"::text, '') AS package_id,
-        {_KIND} AS kind,
-        CASE WHEN {_KIND} = 'completed' THEN {COST_AMOUNT} END AS cost,
-        COALESCE(o."gatewayCostCurrency", o."costCurrency", '') AS cost_currency,
-        CASE WHEN {_KIND} = 'completed' THEN o."priceAmount" END AS price,
-        COALESCE(o."priceCurrency", '') AS price_currency,
-        CASE WHEN {_KIND} = 'completed' THEN EXTRACT(EPOCH FROM o."completedAt" - o."createdAt") END AS seconds,
-        {_KIND} = 'completed' AND COALESCE(o."lastCallbackAt" >= o."completedAt", false) AND (
-            o."lastCallbackAt" = o."completedAt"
-            OR EXISTS (
-                SELECT FROM referans.order_events AS e
-                WHERE e.order_id = o.id AND e.source = 'callback' AND e.at = o."completedAt"
-            )
-        ) AS by_callback
-    FROM product_orders AS o
-    WHERE o."createdAt" >= %(day)s::date::timestamp AT TIME ZONE %(zone)s
-      AND o."createdAt" < (%(day)s::date + 1)::timestamp AT TIME ZONE %(zone)s
-), durations AS (
-    INSERT INTO referans.day_durations (is_whole, day, tenant_id, provider_id, product_id, package_id, step, count)
-    SELECT grouping(product_id) = 1, day, tenant_id, provider_id, COALESCE(product_id, ''), COALESCE(package_id, ''),
-        step, count(*)
-    FROM (SELECT *, {STEP.format(seconds="seconds")} AS step FROM orders WHERE seconds IS NOT NULL) AS timed
-    GROUP BY GROUPING SETS (
-        (day, tenant_id, provider_id, step), (day, tenant_id, provider_id, product_id, package_id, step)
-    )
+#: Up to yesterday, since today changes all the time.
+TAKE_MONTH = """
+WITH due AS (
+    SELECT m.month, LEAST((m.month + interval '1 month')::date, (now() AT TIME ZONE %(zone)s)::date) - 1 AS through,
+        m.is_changed, m.through AS summed_through
+    FROM referans.report_months AS m
 )
-INSERT INTO referans.day_totals (is_whole, day, tenant_id, provider_id, product_id, package_id, cost_currency,
-    price_currency, orders, open, delivered, failed, reversed, by_callback, cost, price)
-SELECT grouping(product_id) = 1, day, tenant_id, provider_id, COALESCE(product_id, ''), COALESCE(package_id, ''),
-    cost_currency, price_currency,
-    count(*), count(*) FILTER (WHERE kind = 'open'), count(*) FILTER (WHERE kind = 'completed'),
-    count(*) FILTER (WHERE kind = 'failed'), count(*) FILTER (WHERE kind = 'reversed'),
-    count(*) FILTER (WHERE by_callback), COALESCE(sum(cost), 0), COALESCE(sum(price), 0)
-FROM (
-    SELECT day, tenant_id, provider_id, product_id, package_id, kind, by_callback, cost, price,
-        CASE WHEN cost IS NOT NULL THEN cost_currency END AS cost_currency,
-        CASE WHEN price IS NOT NULL THEN price_currency END AS price_currency
-    FROM orders
-) AS paid
-GROUP BY GROUPING SETS (
-    (day, tenant_id, provider_id, cost_currency, price_currency),
-    (day, tenant_id, provider_id, product_id, package_id, cost_currency, price_currency)
-)
+UPDATE referans.report_months AS m SET is_changed = false, through = due.through, summed_up_at = now()
+FROM due WHERE m.month = due.month AND m.month = (
+    SELECT due.month FROM due
+    WHERE due.through >= due.month AND (due.is_changed OR due.summed_through IS DISTINCT FROM due.through)
+    ORDER BY due.month DESC LIMIT 1
+) RETURNING m.month, m.through
 """
+#: Those that are summed up as far as the period goes.
+MONTHS = """
+SELECT m.month, m.through FROM referans.report_months AS m
+WHERE NOT m.is_changed AND m.month >= %(first)s AND m.through <= %(last)s ORDER BY m.month
+"""
+_SUMS = """t.day, t.tenant_id, t.provider_id, t.product_id, t.package_id, t.cost_currency, t.price_currency,
+    t.orders, t.open, t.delivered, t.failed, t.reversed, t.by_callback, t.cost, t.price, t.steps, t.counts"""
+SOURCE = f"""(
+    SELECT {_SUMS} FROM referans.month_totals AS t
+    WHERE t.level = %(level)s AND t.day = ANY (%(months)s::date[]){{where}}
+    UNION ALL
+    SELECT {_SUMS} FROM referans.day_totals AS t
+    WHERE t.level = %(day_level)s AND t.day = ANY (%(days)s::date[]){{where}}
+) AS t"""
 TOTALS = """
 SELECT {key} AS key, t.cost_currency, t.price_currency, sum(t.orders)::int AS orders, sum(t.open)::int AS open,
     sum(t.delivered)::int AS delivered, sum(t.failed)::int AS failed, sum(t.reversed)::int AS reversed,
     sum(t.by_callback)::int AS by_callback, sum(t.cost) AS cost, sum(t.price) AS price
-FROM referans.day_totals AS t WHERE t.is_whole = %(is_whole)s
-    AND t.day BETWEEN %(first)s AND %(last)s{where}
-GROUP BY 1, 2, 3
+FROM {source} GROUP BY {group}t.cost_currency, t.price_currency
 """
 DURATIONS = """
-SELECT {key} AS key, t.step::int AS step, sum(t.count)::int AS count
-FROM referans.day_durations AS t WHERE t.is_whole = %(is_whole)s
-    AND t.day BETWEEN %(first)s AND %(last)s{where}
-GROUP BY 1, 2
+SELECT {key} AS key, u.step::int AS step, sum(u.count)::int AS count
+FROM {source}, unnest(t.steps, t.counts) AS u (step, count){where} GROUP BY {group}u.step
 """
+#: The lines of which durations are wanted.
+CHOSEN = " WHERE ({columns}) IN (SELECT * FROM unnest({lists}))"
 STATE = """
 SELECT min(day) FILTER (WHERE summed_up_at IS NOT NULL) AS first,
     max(day) FILTER (WHERE summed_up_at IS NOT NULL) AS last, max(summed_up_at) AS at,

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from models.db import database
+from models.report_sums import PROVIDER
 
 #: Minutes that are looked at; deliveries within them that say enough; and days that say what is usual.
 MINUTES, LEAST_DELIVERED, USUAL_DAYS = 60, 10, 7
@@ -32,7 +33,7 @@ SILENT = f"""
 WITH usual AS (
     SELECT t.provider_id, sum(t.by_callback)::float8 / sum(t.delivered) AS share
     FROM referans.day_totals AS t
-    WHERE t.is_whole AND t.day BETWEEN now()::date - {USUAL_DAYS} AND now()::date - 1
+    WHERE t.level = {PROVIDER} AND t.day BETWEEN now()::date - {USUAL_DAYS} AND now()::date - 1
     GROUP BY 1 HAVING sum(t.delivered) >= {LEAST_USUAL}
 ), lately AS (
     SELECT o."providerId" AS provider_id, count(*)::int AS delivered, max(o."lastCallbackAt") AS told_at

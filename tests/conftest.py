@@ -35,7 +35,7 @@ TABLES = """referans.sign_ins, referans.people, referans.bulk_orders, referans.b
     referans.statement_lines, referans.statement_parts, referans.statement_columns, referans.statements,
     referans.counters, referans.measurements, referans.pulse, referans.pulse_durations,
     referans.alert_messages, referans.alerts, referans.alert_turn,
-    referans.report_days, referans.report_progress, referans.day_totals, referans.day_durations,
+    referans.report_days, referans.report_months, referans.report_progress, referans.day_totals, referans.month_totals,
     referans.sweeps, referans.heartbeats, referans.sealing_progress, referans.protocols, referans.catalogue_watches,
     referans.providers"""
 #: Deletes, since to truncate makes new files of each table and index, which takes several times as long.

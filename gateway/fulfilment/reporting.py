@@ -10,7 +10,7 @@ MAX_SECONDS = 30.0
 
 
 def sum_up(worker: Worker) -> Iterator[int]:
-    """Sum up the days that have changed, newest first; one for each."""
+    """Sum up the days that have changed, newest first, and then their months; one for each day."""
     zone = worker.settings.timezone
     until = worker.monotonic() + MAX_SECONDS
     report.begin(zone)
@@ -20,3 +20,5 @@ def sum_up(worker: Worker) -> Iterator[int]:
         yield 1
         if worker.monotonic() >= until:
             return
+    while worker.monotonic() < until and report.sum_up_next_month(zone) is not None:
+        yield 0

@@ -1,15 +1,18 @@
 """`make bench`: everything that is measured, side by side in one run, and its table in docs/benchmarks.md.
 
     python -m tests.benchmarks [--only rates sweep] [--rounds 3] [--rows 5000000] [--seconds 60] [--many 1000000]
+    python -m tests.benchmarks --only pages --orders 10000000 --data FOLDER [--table FILE.md]
 
-A whole run takes most of an hour; with --only it prints its table and leaves the page as it is.
+A whole run takes most of an hour; with --only it prints its table and leaves the page as it is. `pages` and `export`
+fill tables of their own; with --data they are kept in that folder, and used again.
 """
 
 import argparse
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-from tests.benchmarks import described, notifications, stage, waiting, web, work
+from tests.benchmarks import described, filling, notifications, pages, stage, waiting, web, work
 from tests.benchmarks.report import Report, write
 
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
@@ -31,6 +34,12 @@ PARTS: dict[str, Part] = {
     "memory": lambda built, report, options: _memory(built, report, options.many),
     "table": lambda built, report, options: work.table_size(built, report, options.rows),
 }
+#: On tables that are as full as after a year.
+ON_FULL: dict[str, Part] = {
+    "pages": lambda built, report, options: pages.speed(
+        built, report, options.orders, options.requests, options.table
+    ),
+}
 #: What a part needs the figures of.
 NEEDS = {"latencies": "rates"}
 
@@ -38,17 +47,22 @@ NEEDS = {"latencies": "rates"}
 def main() -> None:
     """Says where the page is."""
     options = _options()
-    chosen = [name for name in PARTS if name in {*options.only, *(NEEDS.get(one) for one in options.only)}]
+    wanted = {*options.only, *(NEEDS.get(one) for one in options.only)}
+    chosen = [name for name in [*PARTS, *ON_FULL] if name in wanted]
     report, postgres = Report(), ""
     for name in chosen:
         print(f"{name}:", flush=True)
-        with stage.built() as built:
-            PARTS[name](built, report, options)
+        with _stage(name, options) as built:
+            (PARTS | ON_FULL)[name](built, report, options)
             postgres = built.sql("SELECT version()")[0][0].partition(" on ")[0]
     print(f"\n{report.table()}\n")
-    if len(chosen) == len(PARTS):
+    if len(chosen) == len(PARTS | ON_FULL):
         write(PAGE, report.document(postgres, WORDS))
         print(f"written to {PAGE}")
+
+
+def _stage(name: str, options: argparse.Namespace) -> AbstractContextManager[stage.Stage]:
+    return filling.filled(options.orders, options.data) if name in ON_FULL else stage.built()
 
 
 def _memory(built: stage.Stage, report: Report, many: int) -> None:
@@ -60,11 +74,18 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--only", nargs="+", choices=list(PARTS), default=list(PARTS), metavar="PART")
+    names = [*PARTS, *ON_FULL]
+    parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="PART")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--rows", type=int, default=5_000_000, help="of the large table")
     parser.add_argument("--seconds", type=int, default=60, help="of orders, from placing to sending")
     parser.add_argument("--many", type=int, default=1_000_000, help="callbacks and messages, for memory")
+    parser.add_argument("--orders", type=int, default=1_000_000, help="of the tables that are full")
+    parser.add_argument("--data", type=Path, help="the folder that keeps these tables, for further runs")
+    parser.add_argument("--requests", type=int, default=30, help="of each page")
+    parser.add_argument(
+        "--table", type=Path, help="the file for the figures of all pages; JSON goes beside it"
+    )
     return parser.parse_args()
 
 

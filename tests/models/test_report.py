@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from models import report
+from models import report, report_sums
 from models.db import database
 from models.report import By, Total, Wanted
 from models.status import ExternalStatus
@@ -50,6 +50,8 @@ def sum_up(zone: str = ZONE) -> list[date]:
     days = []
     while (day := report.sum_up_next(zone)) is not None:
         days.append(day)
+    while report.sum_up_next_month(zone) is not None:
+        pass
     return days
 
 
@@ -123,7 +125,7 @@ def test_lines_are_by_what_is_asked_for(by: By, keys: list[tuple[str, ...]]) -> 
     ):
         assert only(by, narrowed).orders == 1
     assert report.totals(Wanted(DAY + timedelta(1), DAY + timedelta(1)), by) == []
-    assert report.in_all(report.totals(EVER, by)).orders == 2
+    assert report.whole(EVER).orders == 2
 
 
 def test_who_told_is_known_also_where_a_callback_came_twice() -> None:
@@ -156,10 +158,10 @@ def test_percentiles_are_right_within_a_tenth() -> None:
 
 @pytest.mark.parametrize("seconds", [0, 0.25, 0.9, 1, 59.9, 3600, 86_400 * 30, 10**9])
 def test_a_step_is_the_same_in_python_and_in_sql(seconds: float) -> None:
-    statement = f"SELECT {report.STEP.format(seconds='%s::float8')} AS step"
-    assert database.rows(statement, (seconds,))[0]["step"] == report.step_of(seconds)
-    if report.SHORTEST <= seconds <= report.LONGEST:
-        assert math.isclose(2 ** (report.step_of(seconds) / report.STEPS), seconds, rel_tol=0.2)
+    statement = f"SELECT {report_sums.STEP.format(seconds='%s::float8')} AS step"
+    assert database.rows(statement, (seconds,))[0]["step"] == report_sums.step_of(seconds)
+    if report_sums.SHORTEST <= seconds <= report_sums.LONGEST:
+        assert math.isclose(2 ** (report_sums.step_of(seconds) / report_sums.STEPS), seconds, rel_tol=0.2)
 
 
 class TestWhatIsSummedUp:

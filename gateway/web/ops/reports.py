@@ -93,12 +93,13 @@ class Reports(Page):
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         asked = _asked(req, _today(self.desk.settings.timezone))
         with database.session(Use.LIST), read_in_time():
-            lines = report.totals(asked.wanted, asked.by)
-            before = report.in_all(report.totals(asked.before, By.PROVIDER))
+            # Of days and months all are few, and the newest are shown, not the largest.
+            most_timed = None if asked.by in (By.DAY, By.MONTH) else MOST_LINES
+            lines = report.totals(asked.wanted, asked.by, most_timed=most_timed)
+            whole, before = report.whole(asked.wanted), report.whole(asked.before)
             days = {each.key[0]: each for each in report.totals(asked.around, By.DAY)}
             providers = sorted(provider.ids())
             state = report.state()
-        whole = report.in_all(lines)
         around = _days_of(asked.around)
         currencies = {*whole.cost, *whole.price}
         currency = max(whole.price or whole.cost, key=(whole.price or whole.cost).__getitem__, default="")
