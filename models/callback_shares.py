@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from models.db import database
+from models.report_sums import PROVIDER
 
 #: Minutes that are looked at, deliveries within them that say enough, and days before that say what is usual.
 MINUTES, LEAST_DELIVERED, USUAL_DAYS = 60, 10, 7
@@ -70,7 +71,7 @@ _KNOWN = f"""
 usual AS (
     SELECT t.provider_id, sum(t.by_callback)::float8 / sum(t.delivered) AS share
     FROM referans.day_totals AS t
-    WHERE t.is_whole AND t.day BETWEEN now()::date - {USUAL_DAYS} AND now()::date - 1
+    WHERE t.level = {PROVIDER} AND t.day BETWEEN now()::date - {USUAL_DAYS} AND now()::date - 1
     GROUP BY 1 HAVING sum(t.delivered) >= {LEAST_USUAL}
 ), lately AS (
     SELECT p.provider_id, COALESCE(sum(p.count) FILTER (WHERE p.is_late), 0)::int AS delivered,

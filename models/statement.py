@@ -52,8 +52,9 @@ class Line:
     player: str | None
     amount: Decimal | None
     currency: str | None
-    #: Their word, and what it means: `completed`, `failed`, `open`, `returned` (money that was given back), or None if
-    #: that is not known.
+    #: Their word, and what it means: `completed`, `failed`, `open`, or None if that is not known. Where the sign
+    #: of its amount says it: `returned` is money that was given back, `charged` what was taken by a statement without
+    #: states.
     state: str | None
     kind: str | None
     at: datetime | None
@@ -341,6 +342,7 @@ WITH numbered AS (
         WHEN is_unknown THEN 'unknown'
         WHEN NOT took_nothing AND turn > 1 + returned THEN 'twice'
         WHEN kind = 'completed' AND ours <> 'completed' AND turn > returned THEN 'state'
+        WHEN kind = 'charged' AND ours NOT IN ('completed', 'open') AND turn > returned THEN 'state'
         WHEN kind = 'returned' AND ours = 'completed' AND returned >= charged THEN 'state'
         WHEN kind = 'failed' AND ours = 'completed' AND NOT EXISTS (
             SELECT FROM referans.statement_lines AS paid

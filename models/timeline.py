@@ -73,9 +73,12 @@ def events(order_id: str, limit: int | None = None, after_id: int = 0) -> list[E
     return database.load(Event, EVENTS, {"order_id": order_id, "limit": limit, "after": after_id})
 
 
-def newest(order_id: str, limit: int) -> list[Event]:
-    """The last `limit` events of an order's timeline, oldest first."""
-    return database.load(Event, NEWEST, {"order_id": order_id, "limit": limit})[::-1]
+def ends(order_id: str, first: int, last: int) -> list[Event]:
+    """The `first` and the `last` events of an order's timeline, oldest first: how it was sent, and how it stands."""
+    newest = database.load(Event, NEWEST, {"order_id": order_id, "limit": last})[::-1]
+    if len(newest) < last:
+        return newest
+    return [each for each in events(order_id, first) if each.id < newest[0].id] + newest
 
 
 def opened(order_id: str, found: Sequence[Event]) -> list[Event]:

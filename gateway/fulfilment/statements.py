@@ -366,7 +366,7 @@ def _lines(
         if amount and _is_negative(written) is not amounts.are_negative:
             kind = "returned"
         elif amount and "state" not in columns:
-            kind = "completed"
+            kind = "charged"
         at = _time(cell(row, "time"), zone)
         yield Line(
             number,

@@ -8,6 +8,7 @@ import pytest
 from models import balance_trend, callback_shares, provider, provider_health
 from models.balance_trend import Point, Trend
 from models.db import database
+from models.report_sums import PROVIDER
 from models.status import ExternalStatus
 from tests import factories
 from tests.factories import SANDBOX
@@ -81,10 +82,10 @@ def counted(told: int, polled: int, usual: tuple[int, int] = (95, 100)) -> None:
             (SANDBOX, source, count),
         )
     database.rows(
-        "INSERT INTO referans.day_totals (is_whole, day, tenant_id, provider_id, product_id, package_id, orders,"
-        " open, delivered, failed, reversed, by_callback, cost, price)"
-        " VALUES (true, now()::date - 2, '', %s, '', '', %s, 0, %s, 0, 0, %s, 0, 0)",
-        (SANDBOX, usual[1], usual[1], usual[0]),
+        "INSERT INTO referans.day_totals (level, day, tenant_id, provider_id, product_id, package_id, cost_currency,"
+        " price_currency, orders, open, delivered, failed, reversed, by_callback, cost, price, steps, counts)"
+        " VALUES (%s, now()::date - 2, '', %s, '', '', '', '', %s, 0, %s, 0, 0, %s, 0, 0, '{}', '{}')",
+        (PROVIDER, SANDBOX, usual[1], usual[1], usual[0]),
     )
 
 

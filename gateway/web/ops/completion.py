@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import falcon
 
-from gateway.inputs import is_storable
 from gateway.web.ops import filters, shapes
 from gateway.web.ops.desk import Page
 from models import suggesting
@@ -52,7 +51,7 @@ class Completion(Page):
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         text = (req.get_param("q") or "")[: filters.MOST]
         with database.session(Use.LIST):
-            found = list(suggested(text)) if is_storable(text) else []
+            found = list(suggested(text))
         self.desk.show(req, resp, "completion.html", suggestions=found[:MOST])
 
 

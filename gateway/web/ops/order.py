@@ -28,8 +28,8 @@ from models.route import Alternative
 from models.status import Attention, ExternalStatus
 from models.tenants import EVERYTHING
 
-#: Events of a timeline, and callbacks, that are shown at most; the newest ones.
-MOST_EVENTS, MOST_CALLBACKS = 500, 20
+#: Events of a timeline that are shown at most: the first and the last ones; and callbacks, the newest ones.
+FIRST_EVENTS, LAST_EVENTS, MOST_CALLBACKS = 40, 160, 20
 
 
 #: Characters of requests that are masked for one page at most, but for those of the first: 64 KiB take 60 ms, in which
@@ -166,7 +166,7 @@ def show(
         found = find(page, order_id)
         asking = providers.asking_of(found.provider_id)
         known, prospects = facts.of(found.id, asking), resolving.prospects(found.id)
-        events = [timeline.masked(each) for each in timeline.newest(found.id, MOST_EVENTS)]
+        events = [timeline.masked(each) for each in timeline.ends(found.id, FIRST_EVENTS, LAST_EVENTS)]
         values: dict[str, Any] = {
             "order": found,
             "facts": known,

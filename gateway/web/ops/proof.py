@@ -24,6 +24,9 @@ from models.status import Source
 #: What concerns the provider; the storefront's and people's part does not.
 SOURCES = (Source.DISPATCH, Source.CALLBACK, Source.POLL, Source.SWEEP)
 
+#: Events that stand here at most: the first ones, with the sending, and the last ones.
+FIRST_EVENTS, LAST_EVENTS = 100, 400
+
 
 @dataclass(frozen=True, slots=True)
 class Received:
@@ -44,7 +47,7 @@ class Proof(Page):
             found = order_page.find(self, order_id)
             events = [
                 timeline.masked(each)
-                for each in timeline.newest(found.id, order_page.MOST_EVENTS)
+                for each in timeline.ends(found.id, FIRST_EVENTS, LAST_EVENTS)
                 if each.source in SOURCES
             ]
             received = list(_received(found, req.context.visitor.may_read_codes))

@@ -172,9 +172,10 @@ def look_at_pages(scene: Scene) -> None:
             "/export/orders.csv",
         ):
             look(f"/ops{path}")
-        for order in scene.system.orders():
-            look(f"/ops/orders/{order}/proof")
+        for number, order in enumerate(scene.system.orders()):
             assert "What happened" in look(f"/ops/orders/{order}")
+            if number % 4 == 0:
+                look(f"/ops/orders/{order}/proof")
         for path in ("callbacks?result=invalid", "callbacks?result=unmatched", "notifications", "providers"):
             one = path.partition("?")[0]
             for link in sorted(set(re.findall(rf'href="(/ops/{one}/[^"?]+)"', look(f"/ops/{path}")))):

@@ -96,7 +96,7 @@ class TestTheDatabaseTakesNoWrites:
             found = examined()
         line = found.pop("database")
         assert line.status is Status.FAILED
-        assert "lacks the right: INSERT on product_orders, referans.api_keys, " in line.detail
+        assert "lacks the right: INSERT on product_orders, referans.alert_messages, " in line.detail
         assert line.next and "plan" in line.next and "GRANT" in line.next and "migrate" not in line.next
         assert_unknown(found, "database", "scheduler", "sweep")
 

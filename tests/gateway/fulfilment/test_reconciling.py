@@ -145,6 +145,7 @@ def test_orders_alike_are_matched_one_by_one() -> None:
         (ExternalStatus.COMPLETED, ["-1.20", "1.20"], ["ok", "state"]),
         (ExternalStatus.COMPLETED, ["-1.20", "1.20", "-1.20"], ["ok", "ok", "ok"]),
         (ExternalStatus.FAILED, ["-1.20"], ["state"]),
+        (ExternalStatus.SENT, ["-1.20"], ["ok"]),
         (ExternalStatus.FAILED, ["-1.20", "1.20"], ["ok", "ok"]),
     ],
 )

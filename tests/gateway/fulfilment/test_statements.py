@@ -141,11 +141,11 @@ def test_titles_above_and_what_excel_writes_are_read(content: str, encoding: str
 @pytest.mark.parametrize(
     ("amounts", "kinds"),
     [
-        (("-10,00", "-12,50", "10,00"), ["completed", "completed", "returned"]),
-        (("10,00", "12,50", "-10,00"), ["completed", "completed", "returned"]),
-        (("(10.00)", "(12.50)", "10.00"), ["completed", "completed", "returned"]),
-        (("10.00 TL", "12.50 TL.", "10.00-"), ["completed", "completed", "returned"]),
-        (("0,00", "10,00", ""), [None, "completed", None]),
+        (("-10,00", "-12,50", "10,00"), ["charged", "charged", "returned"]),
+        (("10,00", "12,50", "-10,00"), ["charged", "charged", "returned"]),
+        (("(10.00)", "(12.50)", "10.00"), ["charged", "charged", "returned"]),
+        (("10.00 TL", "12.50 TL.", "10.00-"), ["charged", "charged", "returned"]),
+        (("0,00", "10,00", ""), [None, "charged", None]),
     ],
 )
 def test_what_goes_the_other_way_was_given_back(amounts: tuple[str, ...], kinds: list[str | None]) -> None:

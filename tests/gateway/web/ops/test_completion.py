@@ -42,7 +42,6 @@ def suggested(browser: Browser, text: str) -> list[str]:
         ("5123456789", []),
         ("5123456789 pro", []),  # a search for a player takes no filter
         ("nonsense:x", []),
-        ("\x00pro", []),
     ],
 )
 def test_what_is_written_last_is_completed(viewer: Browser, known: None, text: str, found: list[str]) -> None:

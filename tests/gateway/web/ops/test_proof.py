@@ -80,3 +80,16 @@ def test_of_an_order_that_was_never_sent_it_says_so(viewer: Browser, pool: objec
         database.rows("DELETE FROM referans.order_events")
     assert "Nothing was sent to a provider." in seen(viewer.get(f"/ops/orders/{found['id']}/proof"))
     assert viewer.get("/ops/orders/7/proof").status_code == 404
+
+
+def test_of_a_long_story_it_has_the_sending_and_the_end(viewer: Browser, pool: object) -> None:
+    with database.session():
+        found = factories.sent()
+        database.rows(
+            "INSERT INTO referans.order_events (order_id, source, message)"
+            " SELECT %s, 'poll', 'check ' || n FROM generate_series(1, 600) AS n",
+            (found["id"],),
+        )
+    text = seen(viewer.get(f"/ops/orders/{found['id']}/proof"))
+    assert "claimed; sending to sandbox" in text and "check 600" in text and "check 150 " not in text
+    assert "claimed; sending to sandbox" in seen(viewer.get(f"/ops/orders/{found['id']}"))
