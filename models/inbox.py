@@ -137,11 +137,17 @@ def find(ids: Sequence[int]) -> list[WholeCallback]:
     return database.load(WholeCallback, FIND, (list(ids),))
 
 
-def extent(wanted: Filter, *, is_list: bool = False) -> Extent | None:
-    """How many there are, and where they begin and end; None without any. Of a list it raises database.TooSlow."""
+def extent(wanted: Filter, *, within_ms: int | None = None) -> Extent | None:
+    """How many there are, and where they begin and end; None without any.
+
+    With `within_ms` it raises database.TooSlow if that is not enough.
+    """
     where, values = _conditions(wanted)
-    load = database.load_list if is_list else database.load
-    found = load(Extent, EXTENT.format(where=where), values)[0]
+    statement = EXTENT.format(where=where)
+    if within_ms is None:
+        [found] = database.load(Extent, statement, values)
+    else:
+        [found] = database.load_list(Extent, statement, values, within_ms=within_ms)
     return found if found.count else None
 
 

@@ -1,8 +1,8 @@
 """Lists of orders: newest first, by page. Their `attention` is the computed one, as in `lookup`.
 
-No list reads the table. By tenant, by player or by time an index has the orders in the order of the list. What no
-index finds is looked for among the newest orders in parts, each with a statement, and a turn at the connection, of its
-own.
+No list reads the table. By tenant, by player, by provider or by time an index has the orders in the order of the list.
+What no index finds is looked for among the newest orders in parts, each with a statement, and a turn at the connection,
+of its own.
 """
 
 import time
@@ -187,6 +187,7 @@ def _of_tenant(view: View) -> _Where:
 def _indexed(wanted: Filter) -> _Where:
     """Conditions for which an index has the orders in the order of the list; `reference` is in WITH_REFERENCE."""
     where = _given("user", 'o."userIdentifier" = %(user)s', wanted.user_identifier)
+    where += _given("provider", 'o."providerId" = %(provider)s', wanted.provider_id)
     where += _time_condition(">=", "after", wanted.created_after)
     where += _time_condition("<", "until", wanted.created_before)
     return where if wanted.reference is None else where + _Where((), {"reference": wanted.reference})
@@ -194,10 +195,8 @@ def _indexed(wanted: Filter) -> _Where:
 
 def _others(wanted: Filter) -> _Where:
     """Conditions for which there is no such index."""
-    return (
-        _status_condition(wanted.external_status)
-        + _given("provider", 'o."providerId" = %(provider)s', wanted.provider_id)
-        + _given("product", 'o."productId"::text = %(product)s', wanted.product_id)
+    return _status_condition(wanted.external_status) + _given(
+        "product", 'o."productId"::text = %(product)s', wanted.product_id
     )
 
 

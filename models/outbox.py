@@ -270,6 +270,8 @@ def order_of(payload: str) -> Order:
 def page(wanted: Filter, limit: int) -> list[Notification]:
     """Up to `limit` notifications, newest first. Raises database.TooSlow."""
     where, values = _conditions(wanted)
+    if wanted.since is not None:
+        where += SINCE_BY_NUMBER.format(since=_since(wanted))
     return database.load_list(Notification, PAGE.format(where=where), values | {"limit": limit})
 
 
@@ -327,10 +329,10 @@ def count(wanted: Filter) -> int:
     return int(database.rows(COUNT.format(where=where), values)[0]["n"])
 
 
-def extent(wanted: Filter) -> Extent | None:
+def extent(wanted: Filter, *, within_ms: int = database.LIST_TIMEOUT_MS) -> Extent | None:
     """How many there are, and the number of the last one; None without any. Raises database.TooSlow."""
     where, values = _conditions(wanted)
-    found = database.load_list(Extent, EXTENT.format(where=where), values)[0]
+    [found] = database.load_list(Extent, EXTENT.format(where=where), values, within_ms=within_ms)
     return found if found.count else None
 
 
@@ -370,17 +372,21 @@ def last_id() -> int:
 
 
 def _conditions(wanted: Filter) -> tuple[str, dict[str, Any]]:
-    since = "now() - %(since)s" if isinstance(wanted.since, timedelta) else "%(since)s"
     candidates: Mapping[str, tuple[str, Any]] = {
         "states": ("n.state = ANY (%(states)s)", wanted.states and [str(each) for each in wanted.states]),
         "order_id": ("n.order_id = %(order_id)s::uuid", wanted.order_id),
-        "since": (f"n.created_at >= {since}", wanted.since),
+        "since": (f"n.created_at >= {_since(wanted)}", wanted.since),
         "after_id": ("n.id > %(after_id)s", wanted.after_id or None),
         "before_id": ("n.id < %(before_id)s", wanted.before_id),
     }
     used = {name: pair for name, pair in candidates.items() if pair[1] is not None}
     where = " AND ".join(condition for condition, _ in used.values()) or "true"
     return where, {name: value for name, (_, value) in used.items()}
+
+
+def _since(wanted: Filter) -> str:
+    """In SQL: the time since when they were made."""
+    return "now() - %(since)s" if isinstance(wanted.since, timedelta) else "%(since)s"
 
 
 #: The fields of an Order that are times.
@@ -565,6 +571,12 @@ SHOWN = """n.id, n.webhook_id, n.order_id::text AS order_id, n.type, n.created_a
 _WITH_LAST = """LEFT JOIN LATERAL (
     SELECT d.status, d.error FROM referans.deliveries AS d WHERE d.notification_id = n.id ORDER BY d.id DESC LIMIT 1
 ) AS last ON true"""
+#: What `since` means in numbers, so that a list, which is in their order, ends there. Those that are made at the same
+#: time get their numbers in any order.
+SINCE_BY_NUMBER = """ AND n.id >= (
+    SELECT COALESCE(min(first.id), 0) - 1000 FROM (
+        SELECT f.id FROM referans.notifications AS f WHERE f.created_at >= {since} ORDER BY f.created_at LIMIT 1
+    ) AS first)"""
 PAGE = f"""
 SELECT {SHOWN} FROM (
     SELECT * FROM referans.notifications AS n WHERE {{where}} ORDER BY n.id DESC LIMIT %(limit)s

@@ -58,7 +58,8 @@ _ORDERS = f"""
         CASE WHEN price IS NULL THEN '' ELSE price_currency END AS price_currency,
         1 AS orders, (kind = 'open')::int AS open, (kind = 'completed')::int AS delivered,
         (kind = 'failed')::int AS failed, (kind = 'reversed')::int AS reversed, by_callback::int AS by_callback,
-        COALESCE(cost, 0) AS cost, COALESCE(price, 0) AS price, {STEP.format(seconds="seconds")} AS step
+        COALESCE(cost, 0) AS cost, COALESCE(price, 0) AS price,
+        CASE WHEN seconds IS NOT NULL THEN {STEP.format(seconds="seconds")} END AS step
     FROM (
         SELECT
             COALESCE(o."tenantId"::text, '') AS tenant_id,

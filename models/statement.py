@@ -4,7 +4,9 @@ A line is matched by our reference, former ones too, else by the provider's own 
 player, amount and time. Money is compared exactly.
 """
 
+import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -181,7 +183,7 @@ def add(statement_id: int, lines: Sequence[Line]) -> None:
 def forget_lines(statement_id: int) -> None:
     """Begin its reading anew."""
     database.rows("DELETE FROM referans.statement_lines WHERE statement_id = %s", (statement_id,))
-    database.rows("UPDATE referans.statements SET lines = 0 WHERE id = %s", (statement_id,))
+    database.rows("UPDATE referans.statements SET lines = 0, summary = NULL WHERE id = %s", (statement_id,))
 
 
 def compare(statement_id: int, provider_id: str) -> None:
@@ -199,11 +201,22 @@ def compare(statement_id: int, provider_id: str) -> None:
 def end(statement_id: int, error: str | None = None) -> None:
     """It is compared, or cannot be read."""
     database.rows(END, {"id": statement_id, "error": error and texts.clean(error, 1000)})
+    with suppress(database.TooSlow):
+        summary(statement_id)
 
 
 def summary(statement_id: int) -> list[Summary]:
-    """By finding and currency."""
-    return database.load_list(Summary, SUMMARY, {"id": statement_id})
+    """By finding and currency, as it was compared: kept once it is done, since every line and its order is read."""
+    kept = database.row(KEPT_SUMMARY, (statement_id,))
+    if kept and kept["summary"] is not None:
+        return [
+            Summary(**each | {name: Decimal(each[name]) for name in ("amount", "cost")})
+            for each in kept["summary"]
+        ]
+    found = database.load_list(Summary, SUMMARY, {"id": statement_id})
+    said = [asdict(each) | {"amount": str(each.amount), "cost": str(each.cost)} for each in found]
+    database.rows(KEEP_SUMMARY, (json.dumps(said), statement_id))
+    return found
 
 
 def found(statement_id: int, finding: Finding, limit: int, after: int | None = None) -> list[Found]:
@@ -215,7 +228,9 @@ def found(statement_id: int, finding: Finding, limit: int, after: int | None = N
 def take_costs(statement_id: int, by: str, reason: str) -> int:
     """Let orders whose cost differs have the cost that the statement says; how many. It stands on their timelines."""
     values = {"id": statement_id, "by": by, "reason": texts.clean(reason, texts.TIMELINE)}
-    return int(database.rows(TAKE_COSTS, values)[0]["n"])
+    taken = int(database.rows(TAKE_COSTS, values)[0]["n"])
+    database.rows("UPDATE referans.statements SET summary = NULL WHERE id = %s", (statement_id,))
+    return taken
 
 
 def forget(limit: int) -> int:
@@ -389,6 +404,8 @@ SELECT l.finding, COALESCE(upper(l.currency), o."gatewayCostCurrency", o."costCu
 FROM referans.statement_lines AS l LEFT JOIN product_orders AS o ON o.id = l.order_id
 WHERE l.statement_id = %(id)s AND l.finding IS NOT NULL GROUP BY 1, 2 ORDER BY 1, 2
 """
+KEPT_SUMMARY = "SELECT s.summary FROM referans.statements AS s WHERE s.id = %s"
+KEEP_SUMMARY = "UPDATE referans.statements SET summary = %s WHERE id = %s AND state = 'done'"
 FOUND = f"""
 SELECT l.line, l.referans, l.external_order_id, l.player, l.amount, l.currency, l.state, l.at,
     l.order_id::text AS order_id, o."orderNo" AS order_no, {_OURS} AS external_status, {COST_AMOUNT} AS cost,

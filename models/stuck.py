@@ -183,6 +183,14 @@ def orders(
     )
 
 
+def first_of_each(limits: Limits, limit: int) -> dict[str, list[StuckOrder]]:
+    """By kind up to `limit` of its orders, the longest waiting first: what waits is looked at once for all kinds."""
+    found: dict[str, list[StuckOrder]] = {}
+    for each in database.load(StuckOrder, FIRST_OF_EACH, limits.parameters() | {"limit": limit}):
+        found.setdefault(str(each.attention), []).append(each)
+    return found
+
+
 def find(order_id: str, limits: Limits) -> StuckOrder | None:
     """The order with this id, if it needs a person."""
     return database.load_one(StuckOrder, FIND, limits.parameters() | {"id": order_id})
@@ -315,6 +323,13 @@ STUCK = f"""
 {_DETAILS.format(chosen=_CHOSEN)}
 ORDER BY array_position(%(kinds)s::text[], chosen.kind), chosen.since, chosen.id
 """
+_FIRST_OF_EACH = f"""
+SELECT placed.* FROM (
+    SELECT found.*, row_number() OVER (PARTITION BY found.kind ORDER BY found.since, found.id) AS place
+    FROM ({_WAITING}) AS found WHERE found.kind IS NOT NULL
+) AS placed WHERE placed.place <= %(limit)s
+"""
+FIRST_OF_EACH = f"{_DETAILS.format(chosen=_FIRST_OF_EACH)} ORDER BY chosen.since, chosen.id"
 SUMMARY = f"""
 SELECT found.kind, count(*)::int AS count, min(found.since) AS oldest
 FROM ({_WAITING}) AS found WHERE found.kind IS NOT NULL GROUP BY 1

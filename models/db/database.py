@@ -359,14 +359,16 @@ def load_beside(
     return [(kind(*each[:-1]), each[-1]) for each in found]
 
 
-def load_list(kind: type[Row], sql: str, parameters: Mapping[str, Any]) -> list[Row]:
+def load_list(
+    kind: type[Row], sql: str, parameters: Mapping[str, Any], *, within_ms: int = LIST_TIMEOUT_MS
+) -> list[Row]:
     """`load`, for a list: with a statement timeout of its own, in the same round trip. Raises TooSlow."""
     try:
-        return load(kind, f"SET LOCAL statement_timeout = {LIST_TIMEOUT_MS}; {sql}", parameters)
+        return load(kind, f"SET LOCAL statement_timeout = {within_ms}; {sql}", parameters)
     except peewee.OperationalError as error:
         if sqlstate(error) != QUERY_CANCELED:
             raise
-        raise TooSlow(f"the list took longer than {LIST_TIMEOUT_MS / 1000:g} s") from None
+        raise TooSlow(f"the list took longer than {within_ms / 1000:g} s") from None
 
 
 def load_one(kind: type[Row], sql: str, parameters: Mapping[str, Any] | Sequence[Any] = ()) -> Row | None:

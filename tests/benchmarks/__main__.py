@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from tests.benchmarks import described, filling, notifications, pages, stage, waiting, web, work
+from tests.benchmarks import described, export, filling, notifications, pages, stage, waiting, web, work
 from tests.benchmarks.report import Report, write
 
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
@@ -36,6 +36,7 @@ PARTS: dict[str, Part] = {
 }
 #: On tables that are as full as after a year.
 ON_FULL: dict[str, Part] = {
+    "export": lambda built, report, options: export.rates(built, report, options.rounds),
     "pages": lambda built, report, options: pages.speed(
         built, report, options.orders, options.requests, options.table
     ),

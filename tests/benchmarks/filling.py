@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.dev.servers import EmbeddedPostgres, EmbeddedValkey
-from models import api_key, report
+from models import api_key, provider, report
 from models.api_key import Scope
 from models.db import database, sealed
 from models.db.migrate import migrate
@@ -91,6 +91,8 @@ def filled(orders: int, kept: Path | None = None) -> Iterator[Stage]:
                 postgres.start()
                 mark.write_text(json.dumps(wanted))
             with factories.bound(postgres.url, keys=[KEY]):
+                if provider.outline(factories.SANDBOX) is None:
+                    factories.add_provider()
                 stage.key = api_key.create(f"benchmark {time.time_ns()}", list(Scope))
             yield stage
 

@@ -42,7 +42,7 @@ def speed(stage: Stage, report: Report, orders: int, requests: int, table: Path 
     found: dict[str, list[float]] = {name: [] for name in asked}
     sizes: dict[str, int] = {}
     with stage.web("web", REFERANS, WEB_CONCURRENCY="2", **KEYS) as port:
-        browser = _Browser(port, stage.key)
+        browser = Browser(port, stage.key)
         for number in range(requests):
             print(f"  round {number + 1} of {requests}", flush=True)
             for name in random.Random(number).sample(list(asked), len(asked)):
@@ -66,23 +66,22 @@ def speed(stage: Stage, report: Report, orders: int, requests: int, table: Path 
     report.want(PAGES, f"{len(figures)} pages and filters, {orders:,} orders", at_most=BOUND_MS)
 
 
-class _Browser:
+class Browser:
     """A browser that is signed in with a key."""
 
     def __init__(self, port: int, key: str) -> None:
-        self._port = port
         self._connection = HTTPConnection("127.0.0.1", port, timeout=60)
         form = {"Content-Type": "application/x-www-form-urlencoded"}
         self._connection.request("POST", "/ops/login", urlencode({"key": key}), form)
         answer = self._connection.getresponse()
         answer.read()
         cookies = answer.headers.get_all("Set-Cookie") or []
-        self._headers = {"Cookie": "; ".join(each.partition(";")[0] for each in cookies)}
+        self.cookie = "; ".join(each.partition(";")[0] for each in cookies)
 
     def get(self, path: str) -> tuple[float, int, int]:
         """Seconds until the whole answer, its status and its bytes."""
         began = perf_counter()
-        self._connection.request("GET", path, headers=self._headers)
+        self._connection.request("GET", path, headers={"Cookie": self.cookie})
         answer = self._connection.getresponse()
         size = len(answer.read())
         return perf_counter() - began, answer.status, size

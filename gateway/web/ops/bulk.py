@@ -16,16 +16,19 @@ from gateway.web.ops.desk import Page, go
 from gateway.web.ops.filters import Chosen
 from gateway.web.ops.order import BUTTONS
 from gateway.web.ops.refused import Refused
-from models import bulk, provider
+from models import bulk, listing, provider
 from models.bulk import Begun, Changed
 from models.db import database
 from models.db.database import Use
+from models.listing import Count
 from models.person import Role
 
 logger = log.get(__name__)
 
 #: Actions that a list has.
 PAGE = 50
+#: Orders that are counted without being asked to at most, and for how many seconds.
+MOST_COUNTED, COUNT_SECONDS = 100_000, 0.1
 
 
 class New(Page):
@@ -36,7 +39,8 @@ class New(Page):
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         chosen = filters.of_request(req, self.desk.settings.timezone)
         action = req.get_param("action") or ""
-        self._show(req, resp, chosen, opened=action if action in list(IN_BULK) else None)
+        opened = action if action in list(IN_BULK) else None
+        self._show(req, resp, chosen, opened=opened, is_whole=req.get_param("all") == "1")
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         form = req.context.form
@@ -82,9 +86,10 @@ class New(Page):
         status: int = 200,
         opened: str | None = None,
         wrong: str | None = None,
+        is_whole: bool = True,
     ) -> None:
-        with database.session(Use.LIST), counted_in_time():
-            count = bulk.count(_about(chosen).about, self.desk.limits)
+        count = self._count(_about(chosen), is_whole=is_whole)
+        with database.session(Use.LIST):
             providers = sorted(provider.ids())
         usual = sentences.advice(chosen.kind).bulk if chosen.kind else ("check",)
         ordered = sorted(IN_BULK, key=lambda each: (each not in usual, IN_BULK.index(each)))
@@ -94,13 +99,21 @@ class New(Page):
             "bulk_new.html",
             status=status,
             chosen=chosen,
-            count=count,
+            count=count.number,
+            is_least=count.is_least,
             buttons=[BUTTONS[each] for each in ordered],
             opened=opened or ordered[0],
             wrong=wrong,
             providers=providers,
             form=secrets.token_urlsafe(16),
         )
+
+    def _count(self, chosen: Chosen, *, is_whole: bool) -> Count:
+        """How many are meant; unless the person waits for it, only as far as can be counted in a moment."""
+        if not is_whole and chosen.kind is None:
+            return listing.count(chosen.wanted, chosen.view, MOST_COUNTED, within_seconds=COUNT_SECONDS)
+        with database.session(Use.LIST), counted_in_time():
+            return Count(bulk.count(chosen.about, self.desk.limits), is_least=False)
 
 
 class Bulks(Page):

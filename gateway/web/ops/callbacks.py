@@ -53,7 +53,7 @@ class Callbacks(Page):
             raise Refused(400, "the form cannot be read")
         with database.session(Use.LIST), counted_in_time():
             upto = replace(wanted, last_id=int(last_id))
-            extent = inbox.extent(upto, is_list=True)
+            extent = inbox.extent(upto, within_ms=database.LIST_TIMEOUT_MS)
             if extent is None:
                 self._show(req, resp, chosen, status=409, wrong="None of them is left to be replayed.")
                 return
@@ -100,7 +100,9 @@ class Callbacks(Page):
             found = inbox.page(wanted, PAGE + 1, behind=_place(given.get("after", "")))
             providers = sorted(provider.ids())
             running = bulk.running(What.CALLBACKS)
-        count = counted(lambda: inbox.extent(wanted, is_list=True) if wanted.result in WAITING else None)
+        count = counted(
+            lambda within_ms: inbox.extent(wanted, within_ms=within_ms) if wanted.result in WAITING else None
+        )
         last = found[PAGE - 1] if len(found) > PAGE else None
         following = last and urlencode({**chosen, "after": _as_text(last.received_at, last.id)})
         self.desk.show(

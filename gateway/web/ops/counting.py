@@ -9,6 +9,8 @@ from gateway.web.ops.refused import Refused
 from models.db import database
 from models.db.database import Use
 
+#: Milliseconds that the count beside a list may take.
+COUNT_MS = 100
 #: What a count returns.
 Extent = TypeVar("Extent")
 
@@ -42,10 +44,13 @@ class Counted(Generic[Extent]):
     is_too_many: bool = False
 
 
-def counted(count: Callable[[], Extent | None]) -> Counted[Extent]:
-    """The count that a list has beside it: of too many, the list is shown all the same."""
+def counted(count: Callable[[int], Extent | None]) -> Counted[Extent]:
+    """The count that a list has beside it: of too many, the list is shown all the same.
+
+    `count` is given the milliseconds that it may take.
+    """
     try:
         with database.session(Use.LIST):
-            return Counted(count())
+            return Counted(count(COUNT_MS))
     except database.TooSlow:
         return Counted(is_too_many=True)

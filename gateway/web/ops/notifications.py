@@ -106,7 +106,11 @@ class Notifications(Page):
             found = outbox.page(replace(wanted, before_id=_number(given.get("before", ""))), PAGE + 1)
             standing, receivers = outbox.standing(), outbox.receivers()
             running = bulk.running(What.NOTIFICATIONS)
-        count = counted(lambda: outbox.extent(wanted) if _may_be_redelivered(wanted) else None)
+        count = counted(
+            lambda within_ms: (
+                outbox.extent(wanted, within_ms=within_ms) if _may_be_redelivered(wanted) else None
+            )
+        )
         following = urlencode({**chosen, "before": found[PAGE - 1].id}) if len(found) > PAGE else None
         self.desk.show(
             req,

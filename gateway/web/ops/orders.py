@@ -24,7 +24,7 @@ PAGE = 50
 #: Up to this many are counted.
 MOST_COUNTED = 10_000
 #: Seconds for which orders are looked at to fill a page, and to count them.
-LIST_SECONDS, COUNT_SECONDS = 1.0, 0.15
+LIST_SECONDS, COUNT_SECONDS = 0.1, 0.05
 
 
 class Orders(Page):

@@ -23,11 +23,7 @@ class Stuck(Page):
         limits = self.desk.limits
         with database.session(Use.LIST):
             kinds = stuck.summary(limits)
-            orders = {
-                each.kind: stuck.orders(limits, SHOWN, Attention(each.kind))
-                for each in kinds
-                if each.kind in list(Attention)
-            }
+            found = stuck.first_of_each(limits, SHOWN)
             running = bulk.running()
         quiet = [kind for kind in Attention if kind not in {each.kind for each in kinds}]
         self.desk.show(
@@ -35,7 +31,7 @@ class Stuck(Page):
             resp,
             "stuck.html",
             kinds=kinds,
-            orders=orders,
+            orders={kind: some for kind, some in found.items() if kind in list(Attention)},
             quiet=quiet,
             running=running,
             advice=sentences.advice,

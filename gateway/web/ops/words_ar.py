@@ -451,6 +451,11 @@ TEXTS: dict[str, str] = {
     "Every one of them is counted. It goes on in the background, is shown with your name, and can be stopped.": (
         "هذا عددها بالضبط. يجري العمل في الخلفية، ويظهر مع اسمك، ويمكن إيقافه."
     ),
+    "This is about at least {count} orders.": "يشمل هذا من الطلبات {count} على الأقل.",
+    "Before anything is done with them, every one is counted. That takes a moment.": (
+        "قبل أي إجراء عليها يُعدّ كل طلب منها، ويستغرق ذلك لحظة."
+    ),
+    "Count every one": "عُدّها كلها",
     "What is to be done with all of them": "ما الذي يُفعل بها كلها",
     "Also those that a provider may have: they may be bought twice": (
         "حتى التي ربما كانت لدى مزوّد: قد تُشترى مرتين"

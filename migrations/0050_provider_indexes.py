@@ -1,0 +1,23 @@
+"""The orders and the callbacks of a provider in the order of a list; built without stopping writes."""
+
+from migrations import indexes
+
+#: A concurrent index build cannot run inside a transaction.
+atomic = False
+
+SQL = """
+CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_orders_provider_created
+    ON product_orders ("providerId", "createdAt" DESC, id DESC) WHERE "providerId" IS NOT NULL;
+CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_callback_events_provider
+    ON referans.callback_events (provider_id, received_at DESC, id DESC);
+"""
+#: A build that was cut short leaves an index that is there but not used; it must go before IF NOT EXISTS sees it.
+INVALID = """
+SELECT index.indexrelid::regclass::text FROM pg_index AS index
+WHERE index.indrelid IN ('product_orders'::regclass, 'referans.callback_events'::regclass) AND NOT index.indisvalid
+  AND index.indexrelid::regclass::text ~ 'idx_(orders|callback_events)_'
+"""
+
+
+def up(migrator, db):
+    indexes.build(db, SQL, INVALID)
