@@ -69,12 +69,12 @@ def test_yesterday_in_figures_that_add_up(viewer: Browser, yesterday: datetime) 
         "Orders 3",
         "Delivered 66.7%",
         "Failed 1",
-        "Time to delivery 8 s",
+        "Time to delivery 9 s",
         "Price 3.00 USD , what customers paid",
         "Cost 2.41 USD , what providers took",
         "Margin 0.59 19.7% of the price",
         "Told by callback 100%",
-        "sandbox 3 2 1 0 0 2.41 3.00 0.59 100% 8 s",
+        "sandbox 3 2 1 0 0 2.41 3.00 0.59 100% 9 s",
         "All 3 2 1 0 0 2.41 3.00",
     ):
         assert said in text, (said, text)
