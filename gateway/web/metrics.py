@@ -24,7 +24,7 @@ from models import (
     provider_counts,
     pulse,
     readiness,
-    report,
+    report_sums,
     stock,
     stuck,
 )
@@ -114,7 +114,7 @@ ENDED = ("referans_orders_ended", "Orders that have ended, by how, and by what t
 CALLBACKS = ("referans_callbacks", "Callbacks to known orders, by what they did.")
 SECONDS = ("referans_order_seconds", "Seconds from sending to completion.")
 #: The steps that bound its buckets: from half a second, each twice the one before, to about a day.
-BUCKETS = range(-1 * report.STEPS, 18 * report.STEPS, report.STEPS)
+BUCKETS = range(-1 * report_sums.STEPS, 18 * report_sums.STEPS, report_sums.STEPS)
 STOCK: Labelled = ("referans_stock_available", "Codes of our own that can be sold.", "stock")
 STOCK_LOW: Labelled = ("referans_stock_low", "Whether fewer are left than its providers want.", "stock")
 
@@ -259,12 +259,12 @@ def _counted() -> Iterator[Metric]:
 
 def _histogram(counts: dict[int, int]) -> tuple[list[tuple[str, float]], float]:
     """Buckets and the sum, from steps of durations; the bounds are those of steps, so that no bucket is a guess."""
-    bounds = [(bound, 2.0 ** (bound / report.STEPS)) for bound in BUCKETS]
+    bounds = [(bound, 2.0 ** (bound / report_sums.STEPS)) for bound in BUCKETS]
     buckets = [
         (f"{seconds:g}", float(sum(count for step, count in counts.items() if step < bound)))
         for bound, seconds in bounds
     ]
-    middle = sum(count * 2.0 ** ((step + 0.5) / report.STEPS) for step, count in counts.items())
+    middle = sum(count * 2.0 ** ((step + 0.5) / report_sums.STEPS) for step, count in counts.items())
     return [*buckets, ("+Inf", float(sum(counts.values())))], middle
 
 
