@@ -22,11 +22,13 @@ MONTH_LEVELS = tuple(range(FINEST + 1))
 STEPS = 4
 #: Durations are counted as these seconds at least, and at most.
 SHORTEST, LONGEST = 0.25, 10_000_000
+#: What makes whole steps of numbers that are a little less in one of both languages.
+ROUNDED = 1e-9
 
 
 def step_of(seconds: float) -> int:
     """The step of a duration; STEP says the same in SQL."""
-    return math.floor(STEPS * math.log2(min(max(seconds, SHORTEST), LONGEST)))
+    return math.floor(STEPS * math.log2(min(max(seconds, SHORTEST), LONGEST)) + ROUNDED)
 
 
 def sum_up_day(day: date, zone: str) -> None:
@@ -48,7 +50,10 @@ def _grouping_sets(levels: tuple[int, ...], further: str) -> str:
 
 
 #: In SQL: the step of a duration in {seconds}.
-STEP = f"floor({STEPS} * log(2.0, LEAST(GREATEST({{seconds}}, {SHORTEST}), {LONGEST})::numeric))::smallint"
+STEP = (
+    f"floor({STEPS} * ln(LEAST(GREATEST({{seconds}}, {SHORTEST}), {LONGEST})::float8) / ln(2::float8)"
+    f" + {ROUNDED})::smallint"
+)
 _KIND = kind_in_sql(WORD)
 #: A callback told of it if the order completed at the time of one. A later one that told the same again moves that
 #: time, so that the timeline is asked of such orders only.

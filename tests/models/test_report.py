@@ -214,3 +214,74 @@ class TestWhatIsSummedUp:
             sum_up()
             database.rows("UPDATE referans.report_days SET is_changed = true, summed_up_at = NULL")
         assert only().orders == 1 and sum(only().durations.values()) == 1
+
+
+class TestMonths:
+    """Of a long period a report reads months, and comes to what the days come to."""
+
+    #: In the middle of a month that is over.
+    LONG_AGO = (datetime.now(UTC) - timedelta(days=70)).replace(day=15)
+    PERIOD = Wanted(LONG_AGO.date() - timedelta(days=30), DAY + timedelta(days=5))
+
+    @staticmethod
+    def months() -> list[date]:
+        return [
+            row["month"] for row in database.rows("SELECT DISTINCT day AS month FROM referans.month_totals")
+        ]
+
+    @pytest.mark.parametrize("by", list(By))
+    def test_they_come_to_what_their_days_come_to(self, by: By) -> None:
+        paid = {"priceAmount": Decimal("0.30"), "priceCurrency": "USD", "gatewayCostAmount": Decimal("0.1")}
+        order(self.LONG_AGO, took=100, gatewayCostCurrency="USD", **paid)
+        order(self.LONG_AGO + timedelta(days=1), tenantId=factories.TENANT, gatewayCostCurrency="TRY", **paid)
+        order(self.LONG_AGO, status=ExternalStatus.FAILED, providerId="other")
+        order(self.LONG_AGO, by="poll", productId="gift", packageId="100")
+        order()
+        sum_up()
+        assert self.LONG_AGO.date().replace(day=1) in self.months()
+        filters = [
+            {},
+            {"provider_id": "sandbox"},
+            {"product_id": "game"},
+            {"tenant_id": factories.TENANT},
+            {"provider_id": "sandbox", "tenant_id": factories.TENANT},
+        ]
+        wanted = [Wanted(self.PERIOD.first, self.PERIOD.last, **each) for each in filters]
+        by_months = [(report.totals(each, by), report.whole(each)) for each in wanted]
+        database.rows("UPDATE referans.report_months SET is_changed = true")
+        assert by_months == [(report.totals(each, by), report.whole(each)) for each in wanted]
+        assert by_months[0][1].orders == 5 and sum(by_months[0][1].durations.values()) == 4
+
+    def test_a_day_that_changes_changes_its_month(self) -> None:
+        late = order(self.LONG_AGO, status=None)
+        sum_up()
+        assert report.whole(self.PERIOD).open == 1
+        factories.settle(factories.arrival(late, ExternalStatus.COMPLETED, pin="PIN-1"))
+        database.rows("UPDATE referans.report_days SET summed_up_at = now() - interval '2 hours'")
+        database.rows("UPDATE referans.order_events SET at = at - interval '10 minutes'")
+        report.note_changes(ZONE)
+        while report.sum_up_next(ZONE) is not None:
+            pass
+        assert report.whole(self.PERIOD).open == 0, "its days are read until it is summed up again"
+        assert report.sum_up_next_month(ZONE) == self.LONG_AGO.date().replace(day=1)
+        assert (report.whole(self.PERIOD).open, report.whole(self.PERIOD).delivered) == (0, 1)
+
+    def test_what_has_not_changed_is_not_written_again(self) -> None:
+        order(self.LONG_AGO)
+        sum_up()
+        before = database.rows("SELECT ctid FROM referans.day_totals ORDER BY ctid")
+        database.rows("UPDATE referans.report_days SET is_changed = true, summed_up_at = NULL")
+        sum_up()
+        assert database.rows("SELECT ctid FROM referans.day_totals ORDER BY ctid") == before
+        assert report.sum_up_next_month(ZONE) is None
+
+    def test_only_the_largest_lines_are_timed(self) -> None:
+        for product in ("game", "game", "gift"):
+            order(productId=product)
+        sum_up()
+        found = report.totals(EVER, By.PACKAGE, most_timed=1)
+        assert [(each.key[0], each.orders, sum(each.durations.values())) for each in found] == [
+            ("game", 2, 2),
+            ("gift", 1, 0),
+        ]
+        assert sum(report.whole(EVER).durations.values()) == 3
