@@ -63,7 +63,7 @@ bench: .venv ## run the benchmarks and print their table
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
 soak: .venv ## run real processes with faults for a long time
-	REFERANS_LONG_TESTS=1 $(BIN)/python -m pytest tests/acceptance/test_demo.py \
+	REFERANS_LONG_TESTS=1 $(BIN)/python -m pytest tests/acceptance/test_demo.py tests/gateway/dev/test_servers.py \
 		tests/acceptance/test_killed_at_each_step.py tests/models/test_lifecycle.py tests/models/test_races.py
 	$(BIN)/python -m pytest tests/acceptance/buildpack.py
 	$(BIN)/python -m tests.acceptance.soak $(ARGS)

@@ -47,7 +47,7 @@ FAST = {
     "CALLBACK_TRUST": "3",
     "ORDER_TIMEOUT": "25",
     "SWEEP_CRON": "* * * * *",
-    "WEB_CONCURRENCY": "2",
+    "WEB_CONCURRENCY": "1",
     **UNLIMITED,
     **IN_CLEAR,
 }

@@ -62,6 +62,7 @@ class Dev:
             "PORT": str(self.port),
             "SIMULATOR_PORT": str(free_port()),
             "STOREFRONT_PORT": str(free_port()),
+            "WEB_CONCURRENCY": "1",
         }
         installed = f"{sys.prefix}/.installed"
         here = ["-C", str(self.directory), "-f", str(ROOT / "Makefile")]
@@ -163,18 +164,33 @@ def test_another_provider_completes_an_order_by_callback_and_one_by_check(dev: D
     dev.assert_nothing_is_left()
 
 
-def test_it_stays_up_until_a_signal_and_keeps_everything_for_the_next_time(dev: Dev) -> None:
-    dev.start()
+def test_it_ends_with_make_however_that_ends_and_keeps_everything_for_the_next_time(dev: Dev) -> None:
+    dev.make_run()
     dev.wait_for("Everything stays up")
     key = dev.key
     assert len(dev.processes("periodiq actors")) == 1
+    dev.processes("gateway dev --parent")[0].send_signal(signal.SIGINT)
+    assert dev.process.wait(timeout=40) == 0
+    dev.assert_nothing_is_left()
+
+    dev.make_run()
+    dev.wait_for("Everything stays up")
+    assert dev.key == key
+    assert "The database schema is up to date." in dev.output
+    assert len(dev.processes()) > 10
+    dev.process.send_signal(signal.SIGKILL)
+    wait_until(lambda: not dev.processes(), 40, what=lambda: f"left: {dev.processes()}")
+
+
+@long.only
+def test_it_stays_up_until_a_signal_or_several(dev: Dev) -> None:
+    dev.start()
+    dev.wait_for("Everything stays up")
     assert dev.stop(signal.SIGINT) == 0
     dev.assert_nothing_is_left()
 
     dev.start()
     dev.wait_for("Everything stays up")
-    assert dev.key == key
-    assert "The database schema is up to date." in dev.output
     dev.process.send_signal(signal.SIGTERM)
     assert dev.stop(signal.SIGTERM) == 0
     dev.assert_nothing_is_left()
@@ -217,14 +233,11 @@ def test_a_process_that_cannot_start_ends_everything_and_is_named(
     dev.assert_nothing_is_left()
 
 
-@pytest.mark.parametrize("killed", ["make", pytest.param("gateway dev", marks=long.only)])
-def test_nothing_outlives_make_or_dev_that_is_killed(dev: Dev, killed: str) -> None:
+@long.only
+def test_nothing_outlives_dev_that_is_killed(dev: Dev) -> None:
     dev.make_run()
     dev.wait_for("Everything stays up")
-    assert len(dev.processes()) > 10
-
-    victim = dev.process if killed == "make" else dev.processes("gateway dev --parent")[0]
-    victim.send_signal(signal.SIGKILL)
+    dev.processes("gateway dev --parent")[0].send_signal(signal.SIGKILL)
 
     wait_until(lambda: not dev.processes(), 40, what=lambda: f"left: {dev.processes()}")
 

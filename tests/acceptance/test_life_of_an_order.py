@@ -18,7 +18,7 @@ LATE_SECONDS = 6
 
 @pytest.fixture
 def system(database_url: str, redis_url: str, tmp_path: Path) -> Iterator[System]:
-    with running(database_url, redis_url, tmp_path) as found:
+    with running(database_url, redis_url, tmp_path, WEB_CONCURRENCY="2") as found:
         yield found
 
 

@@ -58,7 +58,7 @@ class Load:
 def test_the_web_ends_in_time_and_kept_all_it_promised(
     database_url: str, redis_url: str, tmp_path: Path
 ) -> None:
-    with running(database_url, redis_url, tmp_path) as system:
+    with running(database_url, redis_url, tmp_path, WEB_CONCURRENCY="2") as system:
         load = Load(system)
         wait_until(lambda: len(load.placed) > 100, 20)
         began = time.monotonic()

@@ -25,6 +25,6 @@ def by_script(url: str, echo: Callable[[str], None]) -> None:
 def test_the_version_before_loses_nothing_and_waits_for_less_than_a_second(
     bring: Callable[[str, Callable[[str], None]], object] | None, empty_database_url: str
 ) -> None:
-    found = upgrade.upgrade(empty_database_url, orders=1_000, threads=3, bring=bring)
-    assert found.lives > 5
+    found = upgrade.upgrade(empty_database_url, orders=1_000, threads=3, around=20, bring=bring)
+    assert found.lives >= 40
     assert found.wrong() == []

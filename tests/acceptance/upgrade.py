@@ -28,11 +28,14 @@ from models.db.expected import steps
 from models.status import ExternalStatus
 from tests import factories
 from tests.models.db import before
+from tests.waiting import wait_until
 
 #: Longest time that a statement may take, in seconds, and so the longest time that writes may be stopped.
 LONGEST_SECONDS = 1.0
-#: Time of load before the tables move, and after, in seconds.
-AROUND_SECONDS = 1.0
+#: Lives of orders that are told before the tables move, and after.
+AROUND = 100
+#: Seconds until that is given up.
+PATIENCE_SECONDS = 60
 PREPARED, LIFE, BESIDE = before.recorded()
 #: What the version before has written, whichever schema it stands in.
 CHECKSUM = """
@@ -95,6 +98,11 @@ class Load:
                     WHERE provider_referans = ((10^14)::bigint + 1 + (random() * 100)::int)::text""",
                 )
 
+    def wait_for(self, lives: int) -> None:
+        """Until so many more are finished."""
+        before = len(self.finished)
+        wait_until(lambda: len(self.finished) >= before + lives, PATIENCE_SECONDS, what="the load")
+
     def _connected(self) -> Any:
         connection = psycopg2.connect(self.url)
         connection.autocommit = True
@@ -154,6 +162,7 @@ def upgrade(
     *,
     orders: int,
     threads: int,
+    around: int = AROUND,
     last: str = before.LAST,
     bring: Callable[[str, Callable[[str], None]], object] | None = None,
 ) -> Figures:
@@ -167,11 +176,11 @@ def upgrade(
     for thread in running:
         thread.start()
     try:
-        time.sleep(AROUND_SECONDS)
+        load.wait_for(around)
         began = time.monotonic()
         (bring or _migrate)(url, lines.append)
         took = time.monotonic() - began
-        time.sleep(AROUND_SECONDS)
+        load.wait_for(around)
     finally:
         load.stop.set()
         for thread in running:

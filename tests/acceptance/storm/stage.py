@@ -47,6 +47,7 @@ PACE = {
     "SLOW_CHECK_INTERVAL": "6",
     "CALLBACK_TRUST": "5",
     "LOG_LEVEL": "warning",
+    "WEB_CONCURRENCY": "2",
 }
 #: Where asking may buy, no question begins while another may be under way: for as long as a call can take, and 5
 #: seconds more. An order must be asked about some times before it fails, as it is in a day; a call is slow for 4.

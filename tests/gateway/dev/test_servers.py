@@ -18,7 +18,7 @@ import redis
 from gateway.dev import embedded
 from gateway.dev.embedded import EmbeddedServer, ServerError
 from gateway.dev.servers import EmbeddedPostgres, EmbeddedValkey
-from tests import servers
+from tests import long, servers
 from tests.waiting import wait_until
 
 KINDS = [EmbeddedPostgres, EmbeddedValkey]
@@ -173,7 +173,9 @@ def test_postgres_takes_two_hundred_connections(directory: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("after", ["", "raise RuntimeError", "time.sleep(600)"])
+@pytest.mark.parametrize(
+    "after", [pytest.param("", marks=long.only), "raise RuntimeError", "time.sleep(600)"]
+)
 def test_nothing_is_left_when_the_program_ends(
     kind: type[EmbeddedServer], after: str, directory: Path
 ) -> None:
@@ -192,7 +194,9 @@ def test_nothing_is_left_when_the_program_ends(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells children of their parent's death")
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "signum", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=long.only), signal.SIGKILL]
+)
 def test_nothing_is_left_when_the_program_is_killed(
     kind: type[EmbeddedServer], signum: signal.Signals, directory: Path
 ) -> None:
