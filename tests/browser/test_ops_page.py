@@ -127,6 +127,30 @@ def test_the_search_is_one_key_away(page_for: PageFor) -> None:
     page.wait_for_url("**/ops/orders?provider=sandbox")
 
 
+def test_the_search_suggests_filters_and_their_values(page_for: PageFor) -> None:
+    page = page_for(language="ar")
+    field, options = page.locator(".find input"), page.locator("#suggest [role=option]")
+    field.type("prov")
+    expect(options).to_have_count(1)
+    page.keyboard.press("Tab")
+    expect(field).to_have_value("provider:")
+    expect(options.first).to_have_text("sandbox")
+    page.keyboard.press("ArrowDown")
+    expect(options.first).to_have_attribute("aria-selected", "true")
+    page.keyboard.press("Enter")
+    expect(field).to_have_value("provider:sandbox ")
+    field.type("sta")
+    options.first.click()
+    expect(field).to_have_value("provider:sandbox stage:")
+    expect(options).to_have_count(7)
+    page.keyboard.press("Escape")
+    expect(page.locator("#suggest")).to_be_hidden()
+    field.type("sent")
+    expect(options.first).to_contain_text("مُرسَل")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/ops/orders?provider=sandbox&stage=sent")
+
+
 def test_without_a_script_everything_works(
     chromium: Any, address: str, page_for: Callable[..., Page], orders: dict[str, Any]
 ) -> None:

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from gateway.settings import Settings
 from gateway.web.auth import Keys
 from gateway.web.limits import Limits as WebLimits
-from gateway.web.ops import language, shapes, visitors
+from gateway.web.ops import browsers, language, shapes, visitors
 from gateway.web.ops.language import LANGUAGES, Reader
 from gateway.web.ops.statics import Statics
 from gateway.web.ops.visitors import Visitor
@@ -85,6 +85,7 @@ class Desk:
             "pages": ENTRIES,
             "root": visitors.ROOT,
             "form_token_name": visitors.FORM_TOKEN,
+            "browser_name": browsers.name,
         }
         templates.filters["bdi"] = as_written
         templates.filters["truncate_year"] = lambda day: day[5:]

@@ -41,7 +41,13 @@ class Reader:
         said = _TEXTS[self.code].get(english, english)
         if not values and english not in _TEXTS["ar"] and english not in _TEXTS["en"]:
             return escape(english)
-        return Markup(said).format(**{name: escape(value) for name, value in values.items()})  # noqa: S704 - ours
+        shown = {name: self._beside_text(name, value) for name, value in values.items()}
+        return Markup(said).format(**shown)  # noqa: S704 - ours
+
+    def _beside_text(self, name: str, value: object) -> Markup:
+        """A share keeps its sign behind it, also after Arabic letters."""
+        is_turned = name == "share" and self.direction == "rtl"
+        return Markup('<bdi class="ltr">{}</bdi>').format(value) if is_turned else escape(value)
 
     def counted(self, count: int, what: str) -> Markup:
         """So many of something, such as `1 order` and `طلبان`."""
@@ -84,8 +90,13 @@ class Reader:
             return Markup("")
         return self.text("{time} ago", time=self.lasting((self.now - at).total_seconds()))
 
+    def length(self, seconds: float) -> Markup:
+        """`lasting` where no word stands before it: Arabic then has another dual."""
+        said = self.lasting(seconds)
+        return Markup(words_ar.ALONE.get(said, said))  # noqa: S704 - ours
+
     def lasting(self, seconds: float) -> Markup:
-        """A length of time in its largest unit; in hours and days with the next one."""
+        """A length of time in its largest unit, behind a word such as `since`."""
         seconds = max(0, int(seconds))
         if seconds < 60:
             return self.counted(seconds, "second")

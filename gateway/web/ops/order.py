@@ -70,6 +70,8 @@ DONE = {
     Action.REVERSE: "The order is reversed.",
     Action.NOTE: "The note stands on the timeline.",
 }
+#: Kinds that a missing code explains.
+INCOMPLETE = (Attention.NO_CODE, Attention.PARTIAL)
 #: Notifications that may be told again.
 AGAIN = (outbox.State.DEAD, outbox.State.DELIVERED)
 #: Reasons that are suggested, in English.
@@ -207,9 +209,9 @@ def possible(found: Placed, known: Facts, prospects: Prospects) -> Iterator[Acti
         yield Action.CHECK
     if found.attention == Attention.CONFLICT:
         yield Action.ACCEPT
-    if found.attention in RESTS:
-        yield Action.DISMISS
-    yield Action.COMPLETE
+    by_hand = [Action.DISMISS, Action.COMPLETE] if found.attention in RESTS else [Action.COMPLETE]
+    is_first = found.attention in INCOMPLETE and not known.can_be_asked
+    yield from reversed(by_hand) if is_first else by_hand
     if prospects.may_be_resent:
         yield Action.RESEND
     if found.external_status not in (

@@ -265,7 +265,7 @@ def points(now: Total, before: Total) -> float | None:
 
 def seconds_text(reader: Any, seconds: float | None) -> Any:
     """A time to delivery in its unit."""
-    return "–" if seconds is None else reader.lasting(max(1, round(seconds)))
+    return "–" if seconds is None else reader.length(max(1, round(seconds)))
 
 
 def _linked(asked: Asked, total: Total) -> str | None:

@@ -280,7 +280,7 @@ TEXTS: dict[str, str] = {
     "Its report": "تقريره",
     "Ended in the last 24 hours": "ما انتهى في آخر 24 ساعة",
     "From sending to delivery": "من الإرسال إلى التسليم",
-    "line: half are faster; band: up to the slowest 5%": "الخط: نصف الطلبات أسرع منه؛ والشريط: حتى أبطأ 5%",
+    "line: half are faster; band: up to the slowest 5%": "الخط: نصف الطلبات أسرع منه؛ والشريط: حتى أبطأ \u20665%\u2069",
     "Found by a check": "عُرف بالاستعلام",
     "Timed out": "انتهت مهلته",
     "{share} found by a check": "{share} عُرف بالاستعلام",
@@ -410,7 +410,7 @@ TEXTS: dict[str, str] = {
     "{count} under way": "{count} قيد التنفيذ",
     "none reversed": "لم يُسترجَع شيء",
     "Time to delivery": "الوقت حتى التسليم",
-    "slowest 5%: {time} and more": "أبطأ 5%: {time} فأكثر",
+    "slowest 5%: {time} and more": "أبطأ \u20665%\u2069: {time} فأكثر",
     "Price": "سعر البيع",
     "what customers paid": "ما دفعه الزبائن",
     "what providers took": "ما أخذه المزوّدون",
@@ -546,7 +546,6 @@ TEXTS: dict[str, str] = {
     "Low below": "يُعدّ منخفضاً دون",
     "Does it add up": "هل يتطابق",
     "Yes": "نعم",
-    "{count} gaps": "فروق: {count}",
     "are gone that no purchase of ours explains, at {time}.": "نقصت ولا يفسّرها أيّ شراء لنا، في {time}.",
     "The order after it": "الطلب الذي يليه",
     "Within the last hour": "خلال الساعة الأخيرة",
@@ -784,6 +783,9 @@ TEXTS: dict[str, str] = {
     "Settled": "طُبّق",
 }
 
+#: Lengths of time that stand alone, by those that stand behind a word.
+ALONE = {"ثانيتين": "ثانيتان", "دقيقتين": "دقيقتان", "ساعتين": "ساعتان", "يومين": "يومان"}
+
 COUNTED: dict[str, dict[str, str]] = {
     "order": {
         "zero": "لا طلبات",
@@ -895,6 +897,14 @@ COUNTED: dict[str, dict[str, str]] = {
         "few": "{n} أنواع",
         "many": "{n} نوعاً",
         "other": "{n} نوع",
+    },
+    "gap": {
+        "zero": "لا فروق",
+        "one": "فرق واحد",
+        "two": "فرقان",
+        "few": "{n} فروق",
+        "many": "{n} فرقاً",
+        "other": "{n} فرق",
     },
     "route": {
         "zero": "لا مسارات",

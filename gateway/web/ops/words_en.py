@@ -47,5 +47,6 @@ COUNTED: dict[str, dict[str, str]] = {
     "provider is": {"one": "{n} provider is", "other": "{n} providers are"},
     "order needs": {"one": "{n} order needs a person", "other": "{n} orders need a person"},
     "kind": {"one": "{n} kind", "other": "{n} kinds"},
+    "gap": {"one": "{n} gap", "other": "{n} gaps"},
     "route": {"one": "{n} route", "other": "{n} routes"},
 }

@@ -26,13 +26,17 @@ if (field && list) {
     open(false);
     field.dispatchEvent(new Event("input", { bubbles: true }));
   };
-  list.addEventListener("htmx:afterSwap", () => open(list.children.length > 0 && document.activeElement === field));
+  document.addEventListener("htmx:after:swap", () => open(list.children.length > 0 && document.activeElement === field));
   list.addEventListener("mousedown", (event) => event.preventDefault());
   list.addEventListener("click", (event) => {
     const option = event.target.closest("[role=option]");
     if (option) take(option);
   });
   field.addEventListener("blur", () => open(false));
+  // Filters and numbers read from left to right on a page from right to left, too.
+  const turn = () => { field.dir = field.value && !/[\u0590-\u08ff]/.test(field.value) ? "ltr" : ""; };
+  field.addEventListener("input", turn);
+  turn();
   field.addEventListener("keydown", (event) => {
     const many = options().length;
     if (list.hidden || !many) return;

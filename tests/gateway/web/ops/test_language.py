@@ -11,6 +11,7 @@ import pytest
 
 import gateway.web.ops
 from gateway.web.ops import (
+    browsers,
     callbacks,
     completion,
     login,
@@ -177,6 +178,38 @@ def test_times_are_in_the_zone_and_say_so() -> None:
     assert "2026-05-14 03:12:32 Damascus, UTC+3" in reader.when(NOW)
     assert Reader("en", "UTC", NOW).zone == "UTC, UTC"
     assert Reader("en", "Asia/Kolkata", NOW).zone == "Kolkata, UTC+5:30"
+
+
+def test_a_length_that_stands_alone_has_its_own_dual_in_arabic() -> None:
+    reader = Reader("ar", "UTC", NOW)
+    assert [reader.length(seconds) for seconds in (7200, 10_800)] == ["ساعتان", "3 ساعات"]
+    assert [reader.lasting(seconds) for seconds in (7200, 10_800)] == ["ساعتين", "3 ساعات"]
+    assert Reader("en", "UTC", NOW).length(7200) == "2 h"
+
+
+def test_a_share_keeps_its_sign_behind_it_in_arabic() -> None:
+    said = Reader("ar", "UTC", NOW).text("usually {share}", share="91.8%")
+    assert said == 'المعتاد <bdi class="ltr">91.8%</bdi>'
+
+
+@pytest.mark.parametrize(
+    ("agent", "said"),
+    [
+        (
+            "Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 Chrome/126.0 Mobile Safari/537.36",
+            "Chrome · Android",
+        ),
+        (
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) Version/17.5 Safari/604.1",
+            "Safari · iPhone",
+        ),
+        ("Mozilla/5.0 (Windows NT 10.0) Chrome/126.0 Safari/537.36 Edg/126.0", "Edge · Windows"),
+        ("curl/8.5.0", "curl/8.5.0"),
+        (None, "–"),
+    ],
+)
+def test_browsers_have_names(agent: str | None, said: str) -> None:
+    assert browsers.name(agent) == said
 
 
 @pytest.mark.parametrize(
