@@ -186,6 +186,11 @@ def forget_lines(statement_id: int) -> None:
     database.rows("UPDATE referans.statements SET lines = 0, summary = NULL WHERE id = %s", (statement_id,))
 
 
+def touch(statement_id: int) -> None:
+    """It is worked on still: no other process is to begin with it."""
+    database.rows(WORKED_ON, {"id": statement_id})
+
+
 def compare(statement_id: int, provider_id: str) -> None:
     """Find the order of each line, and what differs; and which of our orders no line has."""
     values = {"id": statement_id, "provider": provider_id}

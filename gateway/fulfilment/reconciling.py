@@ -27,7 +27,9 @@ def compare(
     assert found is not None
     statement.forget_lines(statement_id)
     try:
-        read = statements.read(content, options_of(found.options), zone)
+        read = statements.read(
+            content, options_of(found.options), zone, lambda: statement.touch(statement_id)
+        )
         stored = 0
         while batch := list(islice(read.lines, BATCH)):
             statement.add(statement_id, batch)

@@ -3,10 +3,11 @@
 import csv
 import io
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
+from itertools import chain, islice
 from typing import Any
 from zipfile import ZipFile
 from zoneinfo import ZoneInfo
@@ -20,6 +21,10 @@ MAX_BYTES, MAX_LINES = 50 * 1024 * 1024, 1_000_000
 #: Bytes of an XLSX file once unpacked, and of all of it but its sheets, such as their texts, which are held as a whole.
 #: A small file may hold a lot.
 MAX_UNPACKED, MAX_HELD = 500 * 1024 * 1024, 100 * 1024 * 1024
+#: Lines of a file that is read once; a larger one is read twice, since its amounts are looked at first.
+KEPT = 120_000
+#: Rows after which it is said that the reading goes on.
+GO_ON_EVERY = 20_000
 #: Rows above the names of the columns, such as a title, at most.
 MAX_ABOVE = 20
 #: Characters of a cell that are kept.
@@ -132,19 +137,26 @@ class Statement:
     lines: Iterator[Line]
 
 
-def read(content: bytes, options: Options, zone: str) -> Statement:
-    """Raises Unreadable; while its lines are read, too."""
+def read(content: bytes, options: Options, zone: str, go_on: Callable[[], None] = lambda: None) -> Statement:
+    """Raises Unreadable; while its lines are read, too. `go_on` is called now and then while it is read."""
     if len(content) > MAX_BYTES:
         raise Unreadable(f"the file is larger than {MAX_BYTES // 1024 // 1024} MiB")
     known = _known(options)
-    header, begin = _header(_rows(content, known), options)
+    header, begin = _header(_rows(content, known, go_on), options)
     columns = _columns(header, options)
-    place = columns.get("amount")
-    amounts = Amounts(options.decimal or ".", False)
-    if place is not None:
-        amounts = _amounts(_column(_rows(content, known), begin, place), options.decimal)
+    rows = _cells(_rows(content, known, go_on), begin, columns)
+    kept = list(islice(rows, KEPT + 1))
+    amounts = _amounts((cells.get("amount") for _, cells in chain(kept, rows)), options.decimal)
+    if len(kept) > KEPT:  # the file is read once more
+        kept.clear()
     kinds = {_folded(word): kind for word, kind in {**KINDS, **(options.kinds or {})}.items()}
-    lines = _lines(_rows(content, known), begin, columns, amounts, kinds, ZoneInfo(zone))
+    lines = _lines(
+        kept or _cells(_rows(content, known, go_on), begin, columns),
+        "state" in columns,
+        amounts,
+        kinds,
+        ZoneInfo(zone),
+    )
     return Statement(columns, header, lines)
 
 
@@ -154,12 +166,14 @@ def _known(options: Options) -> set[str]:
     return {_plain(each) for each in (*given, *(each for names in NAMES.values() for each in names)) if each}
 
 
-def _rows(content: bytes, known: set[str]) -> Iterator[tuple[int, Sequence[Any]]]:
+def _rows(content: bytes, known: set[str], go_on: Callable[[], None]) -> Iterator[tuple[int, Sequence[Any]]]:
     """The rows that are not empty, with their numbers."""
     rows = _xlsx(content) if content.startswith(b"PK\x03\x04") else _csv(content, known)
     for number, row in enumerate(rows, 1):
         if number > MAX_LINES + MAX_ABOVE:
             raise Unreadable(f"the file has more than {MAX_LINES:,} lines")
+        if number % GO_ON_EVERY == 0:
+            go_on()
         if any(cell not in (None, "") for cell in row):
             yield number, row
 
@@ -262,8 +276,13 @@ def _plain(name: str | None) -> str:
     return re.sub(r"[\s._-]+", "", _folded((name or "").strip()))
 
 
-def _column(rows: Iterable[tuple[int, Sequence[Any]]], begin: int, place: int) -> Iterator[Any]:
-    return (row[place] for number, row in rows if number > begin and place < len(row))
+def _cells(
+    rows: Iterable[tuple[int, Sequence[Any]]], begin: int, columns: Mapping[str, int]
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The rows below the names, each with its number: of each the cells of these columns."""
+    for number, row in rows:
+        if number > begin:
+            yield number, {what: row[place] for what, place in columns.items() if place < len(row)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,35 +365,28 @@ def _as(text: str, pattern: str) -> datetime | None:
 
 
 def _lines(
-    rows: Iterable[tuple[int, Sequence[Any]]],
-    begin: int,
-    columns: Mapping[str, int],
+    rows: Iterable[tuple[int, dict[str, Any]]],
+    has_states: bool,
     amounts: Amounts,
     kinds: Mapping[str, str],
     zone: ZoneInfo,
 ) -> Iterator[Line]:
-    def cell(row: Sequence[Any], what: str) -> Any:
-        place = columns.get(what)
-        return row[place] if place is not None and place < len(row) else None
-
-    for number, row in rows:
-        if number <= begin:
-            continue
-        state, written = _text(cell(row, "state")), cell(row, "amount")
+    for number, cells in rows:
+        state, written = _text(cells.get("state")), cells.get("amount")
         amount = _amount(written, amounts.decimal)
         kind = kinds.get(_folded(state)) if state else None
         if amount and _is_negative(written) is not amounts.are_negative:
             kind = "returned"
-        elif amount and "state" not in columns:
+        elif amount and not has_states:
             kind = "charged"
-        at = _time(cell(row, "time"), zone)
+        at = _time(cells.get("time"), zone)
         yield Line(
             number,
-            _text(cell(row, "referans")),
-            _text(cell(row, "number")),
-            _text(cell(row, "player")),
+            _text(cells.get("referans")),
+            _text(cells.get("number")),
+            _text(cells.get("player")),
             amount,
-            _text(cell(row, "currency")),
+            _text(cells.get("currency")),
             state,
             kind,
             at and at.astimezone(UTC),

@@ -131,6 +131,12 @@ class Account(Page):
             chosen = [each for each in sign_in.every() if str(each.id) == number]
             if chosen and (self._is_own(visitor, chosen[0]) or visitor.may(Role.ADMIN)):
                 sign_in.end(chosen[0].id)
+                logger.info(
+                    "A person has ended a sign-in.",
+                    action="sign_in_ended",
+                    of=chosen[0].name,
+                    by=visitor.name,
+                )
         raise go(f"{visitors.ROOT}/account")
 
     @staticmethod

@@ -154,6 +154,16 @@ def test_what_goes_the_other_way_was_given_back(amounts: tuple[str, ...], kinds:
     assert all(each.amount is None or each.amount >= 0 for each in found)
 
 
+def test_a_file_of_many_lines_is_read_twice_and_says_that_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(statements, "KEPT", 2)
+    monkeypatch.setattr(statements, "GO_ON_EVERY", 2)
+    content = b"ref;tutar\n1;1,50\n2;2,50\n3;-3,50\n4;4,50\n"
+    heard: list[None] = []
+    found = statements.read(content, Options(), ZONE, lambda: heard.append(None)).lines
+    assert [each.kind for each in found] == ["charged", "charged", "returned", "charged"]
+    assert len(heard) > 2
+
+
 def test_an_amount_in_powers_of_ten_is_not_guessed_at() -> None:
     assert [each.amount for each in lines("ref;tutar\n1;1,23E+04\n2;5,00\n")] == [None, Decimal(5)]
 
