@@ -526,7 +526,7 @@ GUARDS = [
     Guard(
         "a list is given up after seconds",
         "models/db/database.py",
-        'f"SET LOCAL statement_timeout = {LIST_TIMEOUT_MS}; {sql}"',
+        'f"SET LOCAL statement_timeout = {within_ms}; {sql}"',
         "sql",
         LISTING,
     ),
@@ -2955,15 +2955,15 @@ GUARDS = [
     ),
     Guard(
         "money of a report is of delivered orders",
-        "models/report.py",
+        "models/report_sums.py",
         "CASE WHEN {_KIND} = 'completed' THEN {COST_AMOUNT} END AS cost,",
         "{COST_AMOUNT} AS cost,",
         "tests/models/test_report.py",
     ),
     Guard(
         "a day that has changed is summed up again, once",
-        "models/report.py",
-        "        database.rows(FORGET_DAY, values)\n",
+        "models/report_sums.py",
+        " EXCEPT SELECT * FROM known",
         "",
         "tests/models/test_report.py",
     ),

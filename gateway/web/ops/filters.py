@@ -21,7 +21,7 @@ NAMES = ("stage", "provider", "product", "tenant", "player", "reference", "since
 #: How long ago, such as `15m`, `2h`, `3d`.
 AGE = re.compile(r"([0-9]{1,5})(m|h|d|w)")
 #: A filter of a search: its name, and its value, which may stand in quotation marks.
-WORD = re.compile(r'\s*([a-z]+):(?:"([^"]+)"|([^\s"]+))(?=\s|$)')
+WORD = re.compile(r'(?<!\s)\s*(?<![a-z])([a-z]+):(?:"([^"]+)"|([^\s"]+))(?=\s|$)')
 #: What is written last in a search, also within quotation marks that are still open.
 LAST = re.compile(r'(?:[a-z]+:"[^"]*"?|\S*)$')
 UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}

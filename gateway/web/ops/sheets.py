@@ -20,7 +20,7 @@ Rows: TypeAlias = Iterable[Sequence[Sequence[Cell]]]
 FORMULA = re.compile(r"\s*[=+\-@＝＋－＠]|[\t\r\n]")
 #: Where a further one begins for a spreadsheet that takes a semicolon between cells, as in Turkey: it then does not see
 #: the quotes of a cell that does not begin a line either, and takes what follows a line break for a line of its own.
-INNER_FORMULA = re.compile(r"([;\r\n]\s*)(?=[=+\-@＝＋－＠])")
+INNER_FORMULA = re.compile(r"([;\r\n][^\S\r\n]*)(?=[=+\-@＝＋－＠])")
 #: What XML cannot contain.
 NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
 #: Digits that a spreadsheet keeps of a number; more are written as text.
