@@ -12,6 +12,8 @@ from models.report_sums import PROVIDER
 
 #: Minutes that are looked at, deliveries within them that say enough, and days before that say what is usual.
 MINUTES, LEAST_DELIVERED, USUAL_DAYS = 60, 10, 7
+#: Minutes within which the sweep has counted what has happened: its period, and how long events are left alone.
+COUNTED_MINUTES = 10
 #: Deliveries of those days that say enough, and the usual share below which a fall means nothing.
 LEAST_USUAL, LEAST_SHARE = 50, 0.2
 #: A share is low if it is below the usual one by more than this, and by more standard deviations than chance has.
@@ -30,8 +32,6 @@ class Told:
     told: int
     #: The share that callbacks told of in the days before; None if too few deliveries say it.
     usual_share: float | None
-    #: When a callback last told of a delivery, within five minutes; None in the last two days.
-    last_told_at: datetime | None
     #: Since when the share is low; None if it is not.
     low_since: datetime | None
 
@@ -56,6 +56,12 @@ def every() -> dict[str, Told]:
     return {each.provider_id: each for each in database.load_list(Told, SHARES, {})}
 
 
+def last_told(provider_id: str) -> datetime | None:
+    """When a callback of the provider last told of a delivery, within five minutes; None in the last two days."""
+    at: datetime | None = database.rows(LAST_TOLD, (provider_id,))[0]["at"]
+    return at
+
+
 def delay(provider_id: str) -> Delay:
     """The times of the provider's callbacks of the last TIMED_MINUTES; half are faster than the first of them, and 95 %
     than the second. Raises database.TooSlow."""
@@ -74,14 +80,13 @@ usual AS (
     WHERE t.level = {PROVIDER} AND t.day BETWEEN now()::date - {USUAL_DAYS} AND now()::date - 1
     GROUP BY 1 HAVING sum(t.delivered) >= {LEAST_USUAL}
 ), lately AS (
-    SELECT p.provider_id, COALESCE(sum(p.count) FILTER (WHERE p.is_late), 0)::int AS delivered,
-        COALESCE(sum(p.count) FILTER (WHERE p.is_late AND p.source = 'callback'), 0)::int AS told,
-        max(p.at) FILTER (WHERE p.source = 'callback') AS last_told_at
-    FROM (SELECT *, at >= now() - interval '{MINUTES + 10} minutes' AS is_late FROM referans.pulse) AS p
-    WHERE p.ended = 'completed' GROUP BY 1
+    SELECT p.provider_id, sum(p.count)::int AS delivered,
+        COALESCE(sum(p.count) FILTER (WHERE p.source = 'callback'), 0)::int AS told
+    FROM referans.pulse AS p
+    WHERE p.at >= now() - interval '{MINUTES + COUNTED_MINUTES} minutes' AND p.ended = 'completed' GROUP BY 1
 ), known AS (
     SELECT p.id AS provider_id, COALESCE(lately.delivered, 0) AS delivered, COALESCE(lately.told, 0) AS told,
-        usual.share AS usual_share, lately.last_told_at
+        usual.share AS usual_share
     FROM referans.providers AS p
     LEFT JOIN lately ON lately.provider_id = p.id LEFT JOIN usual ON usual.provider_id = p.id
     WHERE p.callback <> 'none'
@@ -110,6 +115,9 @@ WITH {_KNOWN}, judged AS (
     WHERE h.provider_id = judged.provider_id AND NOT judged.is_low AND h.callbacks_low_since IS NOT NULL
 )
 SELECT provider_id, is_low FROM judged
+"""
+LAST_TOLD = """
+SELECT max(at) AS at FROM referans.pulse WHERE provider_id = %s AND ended = 'completed' AND source = 'callback'
 """
 #: Uses idx_callback_events_received: its cost follows the callbacks of an hour.
 DELAYS = f"""

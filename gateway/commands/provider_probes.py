@@ -9,7 +9,17 @@ from gateway.commands.provider_options import is_in_clear
 from gateway.providers import kinds
 from gateway.providers.base import ProviderError
 from gateway.settings import Settings
-from models import balances, catalogue_watches, gauges, provider, provider_counts, provider_health, stock
+from models import (
+    balances,
+    callback_shares,
+    catalogue_watches,
+    gauges,
+    provider,
+    provider_counts,
+    provider_health,
+    stock,
+)
+from models.callback_shares import Told
 from models.catalogue_watches import Watch
 from models.db import database, sealed
 from models.gauges import ProviderGauge
@@ -204,7 +214,20 @@ def last_hour(_: Settings) -> list[Finding]:
         found = [_of_callbacks(each) for each in counts if each.kind == Counted.CALLBACK_REFUSED]
         found += [_of_refusals(each) for each in counts if each.kind == Counted.ORDER_REFUSED]
         found += [_of_conflicts(each) for each in provider_counts.conflicts_last_hour()]
+        found += [_of_share(each) for each in callback_shares.every().values() if each.low_since]
     return found
+
+
+def _of_share(told: Told) -> Finding:
+    detail = (
+        f"told of {told.told} of the last {counted(told.delivered, 'order')} delivered, usually of"
+        f" {told.usual_share or 0:.0%}; its orders are asked about twice as often"
+    )
+    cure = (
+        f"ask whether it calls our URL, and signs with our secret; another one: gateway providers rotate"
+        f" {told.provider_id} --new-callback-secret"
+    )
+    return Finding(f"provider {told.provider_id}: callbacks", Status.WARNING, detail, cure)
 
 
 def _of_callbacks(refused: Count) -> Finding:

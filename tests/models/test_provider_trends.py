@@ -77,6 +77,8 @@ def counted(told: int, polled: int, usual: tuple[int, int] = (95, 100)) -> None:
     database.rows("DELETE FROM referans.pulse")
     database.rows("DELETE FROM referans.day_totals")
     for source, count in (("callback", told), ("poll", polled)):
+        if not count:
+            continue
         database.rows(
             "INSERT INTO referans.pulse VALUES (now() - interval '20 minutes', %s, 'completed', %s, %s)",
             (SANDBOX, source, count),
@@ -112,6 +114,7 @@ def test_callbacks_are_low_where_they_fall_clearly_below_what_is_usual(
     assert (health is not None and health.callbacks_low_since is not None) is is_low
     [known] = callback_shares.every().values()
     assert (known.delivered, known.share) == (told + polled, told / (told + polled))
+    assert (callback_shares.last_told(SANDBOX) is not None) is (told > 0)
 
 
 @pytest.mark.usefixtures("db")

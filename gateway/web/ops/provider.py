@@ -154,6 +154,7 @@ class Provider(Page):
                 "counts": [each for each in provider_counts.last_hour() if each.provider_id == found.id],
                 "told": callback_shares.every().get(found.id),
                 "delay": callback_shares.delay(found.id),
+                "last_told_at": callback_shares.last_told(found.id),
                 "watch": watch,
                 "news": list(news(watch)),
                 "is_stale": watch is not None and is_stale(watch),

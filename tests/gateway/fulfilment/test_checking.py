@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import pytest
 
+from gateway.commands import provider_probes
 from gateway.dev.simulator import Simulator
 from gateway.dev.simulator.book import State
 from gateway.fulfilment import checking, dispatching
@@ -76,6 +77,9 @@ class TestAnswered:
             waits.append(round(seconds_until_check(order)))
             put(order, nextCheckAt=row(order)["sentAt"])
         assert waits == [30, 30, 60, 120]  # BACKOFF_MIN at least
+        [finding] = provider_probes.last_hour(worker.settings)
+        assert finding.name == f"provider {SANDBOX}: callbacks"
+        assert finding.detail.endswith("its orders are asked about twice as often")
 
     def test_an_answer_ends_the_providers_failures(self, worker: Worker) -> None:
         order = sent(worker)
