@@ -52,7 +52,7 @@ class Begun(Exception):
 
 
 class Changed(Exception):
-    """The orders are not as many as the person was told; `count` is how many there are now."""
+    """The orders are more than the person was told, or none; `count` is how many there are now."""
 
     def __init__(self, count: int) -> None:
         super().__init__(count)
@@ -168,8 +168,8 @@ def begin(
 ) -> int:
     """Choose the orders, and let it begin; returns its id.
 
-    `form` names what was sent to begin it. Raises Changed unless they are as many as expected; Begun if the form was
-    sent before.
+    `form` names what was sent to begin it. Some may need nothing any more since they were counted. Raises Changed if
+    they are more than expected, or none; Begun if the form was sent before.
     """
     source, values = about.source(limits)
     with database.database.atomic():
@@ -189,7 +189,7 @@ def begin(
         bulk_id = begun.n
         choose = CHOOSE.format(source=source)
         chosen = _chosen(choose, values | {"bulk": bulk_id})
-        if chosen != expected:
+        if chosen > expected or not chosen:
             raise Changed(chosen)
         database.rows(SET_TOTAL, {"bulk": bulk_id, "total": chosen})
     return bulk_id

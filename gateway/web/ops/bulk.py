@@ -10,7 +10,7 @@ from gateway import broker, log
 from gateway.fulfilment import deeds
 from gateway.fulfilment.deeds import IN_BULK, Action
 from gateway.fulfilment.worker import BULK
-from gateway.web.ops import filters, sentences, visitors
+from gateway.web.ops import filters, language, sentences, visitors
 from gateway.web.ops.counting import counted_in_time
 from gateway.web.ops.desk import Page, go
 from gateway.web.ops.filters import Chosen
@@ -37,7 +37,10 @@ class New(Page):
     least = Role.OPERATOR
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        chosen = filters.of_request(req, self.desk.settings.timezone)
+        timezone = self.desk.settings.timezone
+        chosen = filters.of_request(req, timezone)
+        if chosen.values and not chosen.wrong:
+            chosen = filters.standing_still(chosen, timezone, language.now())
         action = req.get_param("action") or ""
         opened = action if action in list(IN_BULK) else None
         self._show(req, resp, chosen, opened=opened, is_whole=req.get_param("all") == "1")

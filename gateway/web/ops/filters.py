@@ -83,6 +83,20 @@ def of_request(req: falcon.Request, timezone: str) -> Chosen:
     return read({name: value for name, value in req.params.items() if isinstance(value, str)}, timezone)
 
 
+def standing_still(chosen: Chosen, timezone: str, now: datetime) -> Chosen:
+    """The same with ages as times, and no order that is placed from now on: what is counted does not grow by itself."""
+    read_until = chosen.wanted.created_before
+    times = {"since": chosen.wanted.created_after, "until": read_until}
+    if read_until is None and chosen.kind is None:
+        times["until"] = now
+    found = dict(chosen.values)
+    for name, at in times.items():
+        if at is not None:
+            moment = now - at if isinstance(at, timedelta) else at
+            found[name] = moment.astimezone(ZoneInfo(timezone)).isoformat(timespec="seconds")
+    return read(found, timezone)
+
+
 def in_search(text: str) -> dict[str, str] | None:
     """The filters that a search is written with, such as `provider:kuzey since:2h`; None if it is no such thing."""
     found, end = dict[str, str](), 0

@@ -115,13 +115,15 @@ def test_what_matches_a_list_is_chosen_by_its_filters(worker: Worker, heard: Hea
 
 
 def test_what_came_meanwhile_is_not_done_about(worker: Worker) -> None:
-    conflicts(1)
+    conflicts(2)
     with pytest.raises(Changed) as changed:
-        begin(ABOUT, 2, "accept")
-    assert changed.value.count == 1
+        begin(ABOUT, 1, "accept")
+    assert changed.value.count == 2
+    with pytest.raises(Changed):
+        begin(About(kind="no_code"), 1, "accept")
     assert bulk.newest(5) == []
 
-    bulk_id = begin(ABOUT, 1, "dismiss")
+    bulk_id = begin(ABOUT, 3, "dismiss")  # one was settled since they were counted
     late = conflicts(1)
     work(worker, bulk_id)
     assert database.rows("SELECT attention FROM product_orders WHERE id = %s", (late[0],)) == [
