@@ -9,22 +9,27 @@ import argparse
 import shutil
 import sys
 
-from tests.acceptance.described import explored
+from tests.acceptance.described import add_panel, explored
 from tests.acceptance.system import new_directory, web_alone
 
-SECONDS = 1200.0
+SECONDS = 1200
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--seconds", type=float, default=SECONDS)
+    parser.add_argument("--seconds", type=int, default=SECONDS)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     directory = new_directory("described")
     with web_alone(directory) as system:
-        faults = list(explored(system, options.seconds, options.seed))
+        add_panel(system)
+        faults = [
+            fault
+            for with_key in (True, False)
+            for fault in explored(system, options.seconds // 2, options.seed, with_key=with_key)
+        ]
     if "Traceback" in (directory / "web.log").read_text():
         faults.append("the log of the web has a traceback")
     print(f"{len(faults)} faults; the logs are in {directory}" if faults else "no faults", flush=True)
