@@ -30,6 +30,8 @@ STALLED_SECONDS = 60
 CHOOSE_TIMEOUT_MS = 12_000
 #: The class of SQLSTATEs of what a trigger of another system raises.
 RAISED = "P0"
+#: Days for which it is kept which orders one was about, and why some were refused; how many they were stays.
+KEPT_DAYS = 90
 #: Refused orders that are shown of one.
 SHOWN_REFUSED = 50
 
@@ -232,6 +234,11 @@ def stalled(limit: int) -> list[int]:
     return [int(row["id"]) for row in database.rows(STALLED, {"limit": limit})]
 
 
+def forget(limit: int) -> int:
+    """Forget up to `limit` orders of those that ended KEPT_DAYS ago; returns how many."""
+    return len(database.rows(FORGET, {"limit": limit}))
+
+
 def stop(bulk_id: int) -> bool:
     """Stop it where it is; what is done stays. False if it does not run."""
     return database.row(SET_STATE, {"id": bulk_id, "from": "running", "to": "stopped"}) is not None
@@ -371,4 +378,10 @@ STALLED = f"""
 SELECT id FROM referans.bulk_actions
 WHERE state = 'running' AND COALESCE(worked_at, created_at) < now() - make_interval(secs => {STALLED_SECONDS})
 ORDER BY id LIMIT %(limit)s
+"""
+FORGET = f"""
+DELETE FROM referans.bulk_orders WHERE (bulk_id, order_id) IN (
+    SELECT i.bulk_id, i.order_id FROM referans.bulk_actions AS b JOIN referans.bulk_orders AS i ON i.bulk_id = b.id
+    WHERE b.state = 'done' AND b.ended_at < now() - make_interval(days => {KEPT_DAYS}) LIMIT %(limit)s
+) RETURNING bulk_id
 """

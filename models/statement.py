@@ -24,6 +24,8 @@ STEP_TIMEOUT_MS = 100_000
 MOST_ALIKE = 100
 #: Minutes by which the time of a line without a number may differ from ours.
 NEAR_MINUTES = 15
+#: Days for which a statement is kept: a year, and the time to close its books.
+KEPT_DAYS = 460
 #: Lines that are stored at once.
 BATCH = 1_000
 
@@ -239,8 +241,13 @@ def take_costs(statement_id: int, by: str, reason: str) -> int:
 
 
 def forget(limit: int) -> int:
-    """Delete up to `limit` uploads that were never finished, a day later."""
+    """Delete up to `limit` uploads that were never finished, a day later; and those of KEPT_DAYS ago without lines."""
     return len(database.rows(FORGET, (limit,)))
+
+
+def forget_old_lines(limit: int) -> int:
+    """Delete up to `limit` lines of statements that were compared KEPT_DAYS ago; returns how many."""
+    return len(database.rows(FORGET_LINES, (limit,)))
 
 
 COLUMNS = (
@@ -444,9 +451,18 @@ WITH wanted AS (
 )
 SELECT count(*)::int AS n FROM changed
 """
-FORGET = """
+FORGET = f"""
 DELETE FROM referans.statements WHERE id IN (
-    SELECT id FROM referans.statements WHERE state = 'uploading' AND created_at < now() - interval '1 day'
-    ORDER BY id LIMIT %s
+    SELECT s.id FROM referans.statements AS s WHERE s.state = 'uploading' AND s.created_at < now() - interval '1 day'
+        OR s.ended_at < now() - make_interval(days => {KEPT_DAYS})
+            AND NOT EXISTS (SELECT FROM referans.statement_lines AS l WHERE l.statement_id = s.id)
+    ORDER BY s.id LIMIT %s
 ) RETURNING id
+"""
+FORGET_LINES = f"""
+DELETE FROM referans.statement_lines WHERE (statement_id, line) IN (
+    SELECT l.statement_id, l.line FROM referans.statements AS s
+    JOIN referans.statement_lines AS l ON l.statement_id = s.id
+    WHERE s.ended_at < now() - make_interval(days => {KEPT_DAYS}) LIMIT %s
+) RETURNING line
 """

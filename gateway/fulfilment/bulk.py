@@ -24,6 +24,8 @@ logger = log.get(__name__)
 TURN_SECONDS = 5.0
 #: Orders after which it is noted that the work goes on.
 NOTE_EVERY = 50
+#: Orders of actions of long ago that one sweep forgets at most.
+FORGOTTEN = 10_000
 #: Unfinished ones that one sweep wakes workers for.
 MOST_STALLED = 100
 #: Callbacks and notifications of one transaction. Each that could not be read is settled in one of its own: it is a
@@ -163,7 +165,8 @@ PARTS: dict[What, Callable[[Worker, Bulk, Replay], bool]] = {
 
 
 def go_on(worker: Worker) -> Iterator[int]:
-    """Go on with those that nobody works on."""
+    """Go on with those that nobody works on, and forget what those of long ago were about."""
+    bulk.forget(FORGOTTEN)
     found = bulk.stalled(MOST_STALLED)
     worker.hints.send([(BULK, str(each)) for each in found])
     yield len(found)

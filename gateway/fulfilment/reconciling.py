@@ -15,6 +15,8 @@ from models.statement import BATCH
 
 logger = log.get(__name__)
 
+#: Lines of statements of long ago that one sweep forgets at most.
+FORGOTTEN = 10_000
 #: Statements that one sweep wakes workers for.
 MOST_STALLED = 20
 
@@ -70,7 +72,8 @@ def work(worker: Worker, statement_id: str) -> None:
 
 
 def go_on(worker: Worker) -> Iterator[int]:
-    """Wake workers for those that nobody works on, and forget uploads that were never finished."""
+    """Wake workers for those that nobody works on, and forget those of long ago, or that were never finished."""
+    statement.forget_old_lines(FORGOTTEN)
     statement.forget(worker.settings.sweep_batch)
     found = statement.stalled(MOST_STALLED)
     worker.hints.send([(RECONCILE, str(each)) for each in found])

@@ -2884,6 +2884,13 @@ GUARDS = [
         f"{OPS}/test_proof.py",
     ),
     Guard(
+        "no text of others becomes part of a page",
+        "gateway/web/ops/desk.py",
+        "autoescape=True,",
+        "autoescape=False,",
+        f"{OPS}/test_scripts.py",
+    ),
+    Guard(
         "a word of another system is not part of a page's code",
         "gateway/web/ops/language.py",
         "            return escape(english)\n",

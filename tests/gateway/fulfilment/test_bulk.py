@@ -356,6 +356,17 @@ def test_where_asking_may_buy_a_final_order_is_not_asked_about(worker: Worker, h
     assert "may buy it again" in bulk.refused(bulk_id)[0].note
 
 
+def test_which_orders_one_of_long_ago_was_about_is_forgotten_and_how_many_is_not(worker: Worker) -> None:
+    conflicts(2)
+    bulk_id = begin(ABOUT, 2, "note")
+    work(worker, bulk_id)
+    assert bulk.forget(10) == 0
+    database.rows("UPDATE referans.bulk_actions SET ended_at = now() - interval '91 days'")
+    assert (bulk.forget(1), bulk.forget(10), bulk.forget(10)) == (1, 1, 0)
+    found = bulk.find(bulk_id)
+    assert found and found.done == 2
+
+
 def test_a_message_about_none_does_nothing(worker: Worker) -> None:
     work(worker, 7)
 

@@ -270,6 +270,14 @@ class TestUploads:
         assert findings(statement_id) == ["unknown"]
         assert "statements_continued" in sweeping.STEPS
 
+    def test_one_of_long_ago_is_forgotten_with_its_lines(self, worker: Worker) -> None:
+        statement_id = compared(row(bought(1)))
+        list(reconciling.go_on(worker))
+        assert findings(statement_id) == ["ok"]
+        database.rows("UPDATE referans.statements SET ended_at = now() - interval '461 days'")
+        list(reconciling.go_on(worker))
+        assert statement.find(statement_id) is None and findings(statement_id) == []
+
     def test_one_that_is_never_finished_is_forgotten(self, worker: Worker) -> None:
         statement_id = self.upload(b"x")
         database.rows("UPDATE referans.statements SET created_at = now() - interval '2 days'")

@@ -7,6 +7,7 @@ from typing import Any
 import falcon
 import falcon.inspect
 import pytest
+from falcon.testing import TestClient
 
 from gateway.web.ops import login
 from gateway.web.ops.refused import Refused
@@ -176,6 +177,22 @@ def test_a_form_without_the_token_of_its_sign_in_does_nothing(operator: Browser,
     operator.token = token
     assert operator.post("/ops/logout", follow=False).status_code == 403
     assert is_signed_in(operator)
+
+
+def test_every_form_wants_its_token_and_more_than_a_viewer(
+    app: "falcon.App[Any, Any]", viewer: Browser, operator: Browser
+) -> None:
+    forms = {path for method, path in pages(app) if method == "POST"}
+    assert len(forms) > 10
+    for path in forms - {"/ops/login"}:
+        token, operator.token = operator.token, "0" * 64
+        assert operator.post(path, follow=False, reason="so").status_code == 403, path
+        operator.token = token
+        if path not in ("/ops/logout", "/ops/account"):  # their own
+            assert viewer.post(path, follow=False, reason="so").status_code == 403, path
+        content = {"Content-Type": "multipart/form-data; boundary=x"}
+        answer = TestClient(app).simulate_post(path, body="", headers=content, cookies=operator.cookies)
+        assert answer.status_code == 415, path
 
 
 def test_a_form_with_the_token_of_another_sign_in_does_nothing(browser_for: BrowserFor) -> None:
