@@ -177,14 +177,16 @@ def _behind(place: Place | None) -> _Where:
     if place is None:
         return _Where()
     values = {"at": place.created_at, "id": place.id}
-    return _Where(('(o."createdAt", o.id) < (%(at)s, %(id)s::uuid)',), values)
+    # The time alone says nothing more, but how many they are about.
+    return _Where(('o."createdAt" <= %(at)s', '(o."createdAt", o.id) < (%(at)s, %(id)s::uuid)'), values)
 
 
 def _up_to(end: Place | None) -> _Where:
     if end is None:
         return _Where()
     values = {"end_at": end.created_at, "end_id": end.id}
-    return _Where(('(o."createdAt", o.id) >= (%(end_at)s, %(end_id)s::uuid)',), values)
+    conditions = ('o."createdAt" >= %(end_at)s', '(o."createdAt", o.id) >= (%(end_at)s, %(end_id)s::uuid)')
+    return _Where(conditions, values)
 
 
 def _of_tenant(view: View) -> _Where:

@@ -70,7 +70,7 @@ INDEXES = (
     (Filter(), "idx_orders_created"),
     (Filter(ExternalStatus.COMPLETED), "idx_orders_created"),
     (FAILED, "idx_orders_created"),
-    (Filter(provider_id="nobody"), "idx_orders_created"),
+    (Filter(provider_id="nobody"), "idx_orders_provider_created"),
     (Filter(product_id="nothing"), "idx_orders_created"),
     (Filter(user_identifier="player 3"), "idx_orders_user"),
     (Filter(ExternalStatus.FAILED, user_identifier="player 3"), "idx_orders_user"),
@@ -100,7 +100,7 @@ def test_what_no_index_finds_is_found_wherever_it_stands(crowded: None) -> None:
 
 
 def test_a_page_whose_time_is_up_says_where_to_go_on(crowded: None, asked: list[tuple[str, Any]]) -> None:
-    nothing = Filter(provider_id="nobody")
+    nothing = Filter(product_id="nothing")
     first = page(nothing, within_seconds=0)
     assert first.orders == [] and first.end
     assert len(asked) == 2
@@ -119,7 +119,7 @@ def test_orders_that_come_meanwhile_are_neither_lost_nor_repeated(
     monkeypatch.setattr(listing, "PARTS", (2, 3))
     placed = [factories.sent()["id"] for _ in range(9)]
     found: list[str] = []
-    for one in pages(Filter(provider_id="sandbox"), 2):
+    for one in pages(Filter(ExternalStatus.SENT), 2):
         found += [each.id for each in one.orders]
         factories.sent()
     assert found == placed[::-1]
