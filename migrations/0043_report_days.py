@@ -49,7 +49,8 @@ CREATE TABLE IF NOT EXISTS referans.day_totals (
     counts integer[] NOT NULL
 );
 CREATE INDEX IF NOT EXISTS idx_day_totals_day ON referans.day_totals (day, level);
-CREATE INDEX IF NOT EXISTS idx_day_totals_product ON referans.day_totals (product_id, day) WHERE level >= 4;
+CREATE INDEX IF NOT EXISTS idx_day_totals_provider ON referans.day_totals (level, provider_id, day);
+CREATE INDEX IF NOT EXISTS idx_day_totals_product ON referans.day_totals (product_id, level, day) WHERE level >= 4;
 CREATE TABLE IF NOT EXISTS referans.month_totals (
     level smallint NOT NULL,
     day date NOT NULL,
@@ -71,6 +72,7 @@ CREATE TABLE IF NOT EXISTS referans.month_totals (
     counts integer[] NOT NULL
 );
 CREATE INDEX IF NOT EXISTS idx_month_totals_day ON referans.month_totals (day, level);
+CREATE INDEX IF NOT EXISTS idx_month_totals_provider ON referans.month_totals (level, provider_id, day);
 """
 
 

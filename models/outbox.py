@@ -329,7 +329,7 @@ def count(wanted: Filter) -> int:
     return int(database.rows(COUNT.format(where=where), values)[0]["n"])
 
 
-def extent(wanted: Filter, *, within_ms: int = database.LIST_TIMEOUT_MS) -> Extent | None:
+def extent(wanted: Filter, *, within_ms: int | None = None) -> Extent | None:
     """How many there are, and the number of the last one; None without any. Raises database.TooSlow."""
     where, values = _conditions(wanted)
     [found] = database.load_list(Extent, EXTENT.format(where=where), values, within_ms=within_ms)

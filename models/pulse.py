@@ -26,8 +26,7 @@ class Counter:
 class Ended:
     """A row of LATELY."""
 
-    at: datetime
-    provider_id: str
+    point: int
     ended: str
     source: str
     count: int
@@ -37,7 +36,7 @@ class Ended:
 class Duration:
     """A row of DURATIONS."""
 
-    at: datetime
+    point: int
     provider_id: str
     step: int
     count: int
@@ -50,7 +49,7 @@ class Day:
     points: list[datetime]
     #: Completed orders by source (`callback`, `poll` …), and orders that timed out as `timeout`; a number a point.
     ended: dict[str, list[int]] = field(default_factory=dict)
-    #: By provider, at each point, how many took how long, by step.
+    #: By provider, at each point, how many took how long, by step; of those with the most completed orders.
     durations: dict[str, list[dict[int, int]]] = field(default_factory=dict)
 
 
@@ -59,21 +58,19 @@ def counters() -> list[Counter]:
     return database.load(Counter, COUNTERS)
 
 
-def last_day(now: datetime, points: int) -> Day:
+def last_day(now: datetime, points: int, most_providers: int) -> Day:
     """The 24 hours before `now` in so many points, of which each is as long."""
     seconds = 86_400 / points
     begin = now - timedelta(days=1)
     day = Day([begin + timedelta(seconds=seconds * (place + 1)) for place in range(points)])
 
-    def place(at: datetime) -> int:
-        return min(points - 1, max(0, int((at - begin).total_seconds() / seconds)))
-
-    for each in database.load_list(Ended, LATELY, {"begin": begin, "end": now}):
+    values = {"begin": begin, "end": now, "seconds": seconds, "most": most_providers}
+    for each in database.load_list(Ended, LATELY, values):
         name = "timeout" if each.ended == "failed" else each.source
-        day.ended.setdefault(name, [0] * points)[place(each.at)] += each.count
-    for one in database.load_list(Duration, DURATIONS, {"begin": begin, "end": now}):
+        day.ended.setdefault(name, [0] * points)[each.point] += each.count
+    for one in database.load_list(Duration, DURATIONS, values):
         known = day.durations.setdefault(one.provider_id, [defaultdict(int) for _ in range(points)])
-        known[place(one.at)][one.step] += one.count
+        known[one.point][one.step] += one.count
     return day
 
 
@@ -84,12 +81,19 @@ def forget() -> None:
 
 
 COUNTERS = "SELECT name, provider_id, label, further, value FROM referans.counters ORDER BY 1, 2, 3, 4"
+_POINT = "floor(EXTRACT(EPOCH FROM p.at - %(begin)s) / %(seconds)s)::int"
 #: Of failed orders those that timed out: by the sweep, or a check of it.
-LATELY = """
-SELECT p.at, p.provider_id, p.ended, p.source, p.count FROM referans.pulse AS p
+LATELY = f"""
+SELECT {_POINT} AS point, p.ended, p.source, sum(p.count)::int AS count FROM referans.pulse AS p
 WHERE p.at >= %(begin)s AND p.at < %(end)s AND (p.ended = 'completed' OR p.ended = 'failed' AND p.source = 'sweep')
+GROUP BY 1, 2, 3
 """
-DURATIONS = """
-SELECT p.at, p.provider_id, p.step, p.count FROM referans.pulse_durations AS p
-WHERE p.at >= %(begin)s AND p.at < %(end)s
+DURATIONS = f"""
+SELECT {_POINT} AS point, p.provider_id, p.step::int AS step, sum(p.count)::int AS count
+FROM referans.pulse_durations AS p
+WHERE p.at >= %(begin)s AND p.at < %(end)s AND p.provider_id IN (
+    SELECT largest.provider_id FROM referans.pulse_durations AS largest
+    WHERE largest.at >= %(begin)s AND largest.at < %(end)s
+    GROUP BY 1 ORDER BY sum(largest.count) DESC, 1 LIMIT %(most)s
+) GROUP BY 1, 2, 3
 """

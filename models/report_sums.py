@@ -125,7 +125,8 @@ WITH pieces AS MATERIALIZED ({{pieces}}
             = ({", ".join(f"t.{name}" for name in _COLUMNS.split(", "))})
     ) RETURNING 1
 ), written AS (
-    INSERT INTO referans.{{table}} ({_COLUMNS}) SELECT * FROM fresh EXCEPT SELECT * FROM known RETURNING 1
+    INSERT INTO referans.{{table}} ({_COLUMNS}) SELECT * FROM fresh EXCEPT SELECT * FROM known
+    ORDER BY level, {_KEYS} RETURNING 1
 )
 SELECT (SELECT count(*) FROM gone) + (SELECT count(*) FROM written) AS n
 """

@@ -112,6 +112,8 @@ class StuckOrder(Order):
         return f"is down ({self.provider_error})" if self.is_down else "cannot be used"
 
 
+#: The kinds that are computed, and the one that gives way to them.
+LIGHT = (*(each for each in Attention if each not in KEPT), Attention.NOTIFICATION_DEAD)
 #: Why an order needs a person, by kind.
 WHY: dict[str, str] = {
     Attention.CONFLICT: "its outcomes contradict each other: {conflict}",
@@ -183,14 +185,6 @@ def orders(
     )
 
 
-def first_of_each(limits: Limits, limit: int) -> dict[str, list[StuckOrder]]:
-    """By kind up to `limit` of its orders, the longest waiting first: what waits is looked at once for all kinds."""
-    found: dict[str, list[StuckOrder]] = {}
-    for each in database.load(StuckOrder, FIRST_OF_EACH, limits.parameters() | {"limit": limit}):
-        found.setdefault(str(each.attention), []).append(each)
-    return found
-
-
 def find(order_id: str, limits: Limits) -> StuckOrder | None:
     """The order with this id, if it needs a person."""
     return database.load_one(StuckOrder, FIND, limits.parameters() | {"id": order_id})
@@ -210,8 +204,8 @@ def summary(limits: Limits) -> list[KindCount]:
 
 
 def counts(limits: Limits) -> dict[str, int]:
-    """How many orders need a person, by kind, in the kinds' order; of all, MOST are counted. None is no entry."""
-    found = {row["kind"]: row["n"] for row in database.rows(COUNTS, limits.parameters() | {"limit": MOST})}
+    """How many orders need a person, by kind, in the kinds' order. None is no entry."""
+    found = {each.kind: each.count for each in database.load(KindCount, SUMMARY, limits.parameters())}
     return {
         kind: found[kind] for kind in [*Attention, *sorted(found.keys() - set(Attention))] if kind in found
     }
@@ -277,6 +271,8 @@ KIND = f"""CASE
 END"""
 #: The fields of an Order as people see it: `attention` is KIND. The order `o` is joined with PROVIDER.
 SHOWN = COLUMNS.replace("o.attention", f"{KIND} AS attention")
+#: In SQL: a {kind} that stands in an order's `attention`, and gives way to none.
+_IS_GRAVE = f"""({{kind}} <> ALL (ARRAY[{", ".join(f"'{each}'" for each in LIGHT)}]))"""
 #: Uses idx_orders_attention and idx_orders_planned: its cost follows what waits, never the size of the table.
 _SOURCE = """
     SELECT * FROM product_orders AS o WHERE o.attention IS NOT NULL
@@ -290,13 +286,36 @@ SELECT o.id, o."providerId" AS provider_id, o."tenantId" AS tenant_id, {kind} AS
 FROM ({source}) AS o {provider}
 """
 _WAITING = _FOUND.format(kind=KIND, source=_SOURCE, provider=PROVIDER)
+#: Only those that may be of the kind %(kind)s, if that is given: a grave one is what the order's `attention` says.
+_WAITING_OF_KIND = _FOUND.format(
+    kind=KIND,
+    source=f"""
+    SELECT * FROM product_orders AS o WHERE o.attention IS NOT NULL AND (%(kind)s::text IS NULL
+        OR o.attention = CASE WHEN {_IS_GRAVE.format(kind="%(kind)s::text")} THEN %(kind)s::text
+            ELSE '{Attention.NOTIFICATION_DEAD}' END)
+    UNION ALL
+    SELECT * FROM product_orders AS o WHERE o."nextCheckAt" IS NOT NULL AND o.attention IS NULL
+        AND (%(kind)s::text IS NULL OR NOT {_IS_GRAVE.format(kind="%(kind)s::text")})
+    """,
+    provider=PROVIDER,
+)
+#: Those of which no grave kind is known.
+_WAITING_LIGHTLY = _FOUND.format(
+    kind=KIND,
+    source=f"""
+    SELECT * FROM product_orders AS o WHERE o.attention = '{Attention.NOTIFICATION_DEAD}'
+    UNION ALL
+    SELECT * FROM product_orders AS o WHERE o."nextCheckAt" IS NOT NULL AND o.attention IS NULL
+    """,
+    provider=PROVIDER,
+)
 _BY_ID = _FOUND.format(
     kind=KIND, source="SELECT * FROM product_orders AS o WHERE o.id = %(id)s::uuid", provider=PROVIDER
 )
 #: Where a further condition on the order `o` stands in what is made of _CHOSEN.
 NARROWED = "true /* narrowed */"
 _CHOSEN = f"""
-SELECT found.* FROM ({_WAITING}) AS found
+SELECT found.* FROM ({_WAITING_OF_KIND}) AS found
 WHERE found.kind IS NOT NULL AND (%(kind)s::text IS NULL OR found.kind = %(kind)s::text)
   AND (%(provider)s::text IS NULL OR found.provider_id = %(provider)s::text)
   AND (%(tenant)s::uuid IS NULL OR found.tenant_id = %(tenant)s::uuid)
@@ -323,20 +342,17 @@ STUCK = f"""
 {_DETAILS.format(chosen=_CHOSEN)}
 ORDER BY array_position(%(kinds)s::text[], chosen.kind), chosen.since, chosen.id
 """
-_FIRST_OF_EACH = f"""
-SELECT placed.* FROM (
-    SELECT found.*, row_number() OVER (PARTITION BY found.kind ORDER BY found.since, found.id) AS place
-    FROM ({_WAITING}) AS found WHERE found.kind IS NOT NULL
-) AS placed WHERE placed.place <= %(limit)s
-"""
-FIRST_OF_EACH = f"{_DETAILS.format(chosen=_FIRST_OF_EACH)} ORDER BY chosen.since, chosen.id"
+#: Grave kinds are counted in their index.
 SUMMARY = f"""
+SELECT o.attention AS kind, count(*)::int AS count, COALESCE(min(o."attentionAt"), now()) AS oldest
+FROM product_orders AS o WHERE o.attention IS NOT NULL AND o.attention <> '{Attention.NOTIFICATION_DEAD}' GROUP BY 1
+UNION ALL
 SELECT found.kind, count(*)::int AS count, min(found.since) AS oldest
-FROM ({_WAITING}) AS found WHERE found.kind IS NOT NULL GROUP BY 1
+FROM ({_WAITING_LIGHTLY}) AS found WHERE found.kind IS NOT NULL GROUP BY 1
 """
 #: In SQL: the ids of all orders of one kind, of one provider if given.
 ALL_OF_KIND = f"""
-SELECT found.id FROM ({_WAITING}) AS found WHERE found.kind = %(kind)s::text
+SELECT found.id FROM ({_WAITING_OF_KIND}) AS found WHERE found.kind = %(kind)s::text
     AND (%(provider)s::text IS NULL OR found.provider_id = %(provider)s::text)
 """
 #: In SQL: the storefront has a receiver for the order `o`, and was not told that it needs a person for {kind}, which is
@@ -348,7 +364,7 @@ _IS_UNTOLD = f"""{{kind}} = ANY (ARRAY[{", ".join(f"'{each}'" for each in Attent
 #: The lock is what keeps an end that comes at the same time from being told first, and this after it.
 TELL_COMPUTED = f"""
 WITH untold AS (
-    SELECT found.id FROM ({_WAITING}) AS found JOIN product_orders AS o ON o.id = found.id
+    SELECT found.id FROM ({_WAITING_LIGHTLY}) AS found JOIN product_orders AS o ON o.id = found.id
     WHERE {_IS_UNTOLD.format(kind="found.kind")} LIMIT %(limit)s
 ), locked AS (
     SELECT o.*, {KIND} AS computed FROM product_orders AS o {PROVIDER}
@@ -357,8 +373,4 @@ WITH untold AS (
 )
 {TELL.format(kind="'order.attention'", source="locked AS o").replace("o.attention", "o.computed AS attention")}
 RETURNING order_id
-"""
-COUNTS = f"""
-SELECT counted.kind, count(*)::int AS n
-FROM (SELECT found.kind FROM ({_WAITING}) AS found WHERE found.kind IS NOT NULL LIMIT %(limit)s) AS counted GROUP BY 1
 """

@@ -360,9 +360,13 @@ def load_beside(
 
 
 def load_list(
-    kind: type[Row], sql: str, parameters: Mapping[str, Any], *, within_ms: int = LIST_TIMEOUT_MS
+    kind: type[Row], sql: str, parameters: Mapping[str, Any], *, within_ms: int | None = None
 ) -> list[Row]:
-    """`load`, for a list: with a statement timeout of its own, in the same round trip. Raises TooSlow."""
+    """`load`, for a list: with a statement timeout of its own, in the same round trip. Raises TooSlow.
+
+    That is LIST_TIMEOUT_MS unless `within_ms` is given.
+    """
+    within_ms = LIST_TIMEOUT_MS if within_ms is None else within_ms
     try:
         return load(kind, f"SET LOCAL statement_timeout = {within_ms}; {sql}", parameters)
     except peewee.OperationalError as error:

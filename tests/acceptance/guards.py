@@ -2673,8 +2673,8 @@ GUARDS = [
     Guard(
         "a list has the orders of the key's tenant only",
         "models/listing.py",
-        "_of_tenant(view) + _indexed(wanted)",
-        "_indexed(wanted)",
+        """return _given("tenant", 'o."tenantId" = %(tenant)s::uuid', view.tenant_id)""",
+        "return _Where()",
         TENANTS,
     ),
     Guard(
@@ -2970,8 +2970,15 @@ GUARDS = [
     Guard(
         "a day that has changed is summed up again, once",
         "models/report_sums.py",
-        " EXCEPT SELECT * FROM known",
-        "",
+        "AS t WHERE t.day = %(day)s::date AND NOT EXISTS (",
+        "AS t WHERE false AND NOT EXISTS (",
+        "tests/models/test_report.py",
+    ),
+    Guard(
+        "a month of which a day has changed is not read",
+        "models/report.py",
+        "WHERE NOT m.is_changed AND m.month",
+        "WHERE m.month",
         "tests/models/test_report.py",
     ),
     Guard(

@@ -61,7 +61,7 @@ def test_the_last_day_is_told_by_who_told_and_how_long_it_took() -> None:
     ended(ExternalStatus.FAILED, Source.SWEEP, failure_reason=FailureReason.TIMEOUT)
     factories.put(order, sentAt=datetime.now(UTC) - timedelta(minutes=10, seconds=9))
     count()
-    day = pulse.last_day(datetime.now(UTC), 48)
+    day = pulse.last_day(datetime.now(UTC), 48, 8)
     assert len(day.points) == 48
     assert {name: sum(counts) for name, counts in day.ended.items()} == {"callback": 1, "timeout": 1}
     [steps] = [each for each in day.durations["sandbox"] if each]

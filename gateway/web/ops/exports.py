@@ -28,6 +28,8 @@ logger = log.get(__name__)
 
 #: Orders of a batch, and batches in a second at most: 2,000 orders.
 BATCH, PER_SECOND = 200, 10
+#: Batches that are read with one statement: to plan it takes as long as to read a batch.
+READ_AHEAD = 5
 #: Seconds for which orders are looked at for one batch.
 BATCH_SECONDS = 0.5
 #: Rows of a spreadsheet at most; CSV has no limit.
@@ -178,8 +180,11 @@ def _batches(chosen: Chosen, limits: Limits) -> Iterator[Sequence[Order]]:
         return
     after: Place | None = None
     while True:
-        page = listing.page(chosen.wanted, chosen.view, limits, BATCH, after, within_seconds=BATCH_SECONDS)
-        yield page.orders
+        page = listing.page(
+            chosen.wanted, chosen.view, limits, READ_AHEAD * BATCH, after, within_seconds=BATCH_SECONDS
+        )
+        for begin in range(0, len(page.orders) or 1, BATCH):
+            yield page.orders[begin : begin + BATCH]
         if page.end is None:
             return
         after = page.end

@@ -40,7 +40,7 @@ def of(now: datetime) -> Pulse:
     """
     seconds = 60 * MINUTES
     end = datetime.fromtimestamp((now.timestamp() - COUNTED_SECONDS) // seconds * seconds, now.tzinfo)
-    day = pulse.last_day(end, POINTS)
+    day = pulse.last_day(end, POINTS, MOST_PROVIDERS)
     told, polled = (sum(day.ended.get(each, ())) for each in ("callback", "poll"))
     share = polled / (told + polled) if told + polled else None
     return Pulse(
@@ -61,14 +61,11 @@ def _ended(day: Day) -> Sequence[Chart]:
 
 def _durations(day: Day) -> Sequence[tuple[str, Chart]]:
     """On one scale; a point without an order has no value."""
-    by_size = sorted(
-        day.durations, key=lambda each: -sum(sum(point.values()) for point in day.durations[each])
-    )
     shares = {
         name: [
             [Total(durations=point).seconds(share) for point in day.durations[name]] for share in (0.5, 0.95)
         ]
-        for name in sorted(by_size[:MOST_PROVIDERS])
+        for name in sorted(day.durations)
     }
     most = max((each for _, slow in shares.values() for each in slow if each is not None), default=0.0)
     return [

@@ -23,7 +23,11 @@ class Stuck(Page):
         limits = self.desk.limits
         with database.session(Use.LIST):
             kinds = stuck.summary(limits)
-            found = stuck.first_of_each(limits, SHOWN)
+            orders = {
+                each.kind: stuck.orders(limits, SHOWN, Attention(each.kind))
+                for each in kinds
+                if each.kind in list(Attention)
+            }
             running = bulk.running()
         quiet = [kind for kind in Attention if kind not in {each.kind for each in kinds}]
         self.desk.show(
@@ -31,7 +35,7 @@ class Stuck(Page):
             resp,
             "stuck.html",
             kinds=kinds,
-            orders={kind: some for kind, some in found.items() if kind in list(Attention)},
+            orders=orders,
             quiet=quiet,
             running=running,
             advice=sentences.advice,

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from gateway.web.ops import bulk as pages_of_bulk
 from models import bulk
 from models import timeline as timeline_of
 from models.db import database
@@ -384,6 +385,19 @@ def test_an_action_on_all_first_says_how_many(operator: Browser, conflict: Kind)
     text = seen(operator.get("/ops/bulk/2"))
     assert "Accept what came last: 1 order" in text and REASON in text
     assert "operator" in seen(operator.get("/ops/bulk"))
+
+
+def test_so_many_are_counted_when_a_person_waits_for_it(
+    operator: Browser, conflict: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages_of_bulk, "MOST_COUNTED", 1)
+    with database.session():
+        for _ in range(3):
+            factories.place("somebody")
+    text = seen(operator.get("/ops/bulk/new", player="somebody"))
+    assert "at least 1 orders" in text and "Count every one" in text and "Reason" not in text
+    text = seen(operator.get("/ops/bulk/new", player="somebody", all="1"))
+    assert "This is about 3 orders." in text and "Reason" in text
 
 
 def test_it_can_be_stopped_and_gone_on_with(operator: Browser, conflict: Kind) -> None:

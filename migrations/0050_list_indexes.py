@@ -1,4 +1,7 @@
-"""The orders and the callbacks of a provider in the order of a list; built without stopping writes."""
+"""The orders and the callbacks of a provider, and the orders that need a person for one reason, in the order of a list.
+
+Built without stopping writes.
+"""
 
 from migrations import indexes
 
@@ -8,6 +11,8 @@ atomic = False
 SQL = """
 CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_orders_provider_created
     ON product_orders ("providerId", "createdAt" DESC, id DESC) WHERE "providerId" IS NOT NULL;
+CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_orders_kind ON product_orders (attention, "attentionAt", id)
+    WHERE attention IS NOT NULL;
 CREATE INDEX CONCURRENTLY IF NOT EXISTS idx_callback_events_provider
     ON referans.callback_events (provider_id, received_at DESC, id DESC);
 """
