@@ -217,7 +217,7 @@ def _is_by_provider(wanted: Filter) -> bool:
 
 
 def _of_provider(wanted: Filter) -> _Where:
-    return _given("provider", 'o."providerId" = %(provider)s', wanted.provider_id)
+    return _given("provider", """COALESCE(o."providerId", '') = %(provider)s""", wanted.provider_id)
 
 
 def _given(name: str, condition: str, value: object) -> _Where:

@@ -91,7 +91,7 @@ def test_all_of_a_kind_on_a_desk(page_for: PageFor, orders: dict[str, Any]) -> N
     form.locator("button.primary").click()
     expect(page.locator("#progress")).to_contain_text("Running")
     with database.session():
-        while bulk.work_on_next(1, lambda order_id: None):
+        while bulk.work_on_next(1, lambda order_id, seen: None):
             pass
         bulk.note_progress(1)
     expect(page.locator("#progress")).to_contain_text("Done", timeout=10_000)  # it looks again by itself
