@@ -490,7 +490,8 @@ def test_removing_rides_the_indexes_of_what_waits(routed: Models) -> None:
         database.rows("SET enable_seqscan = off")
         plan = database.rows(f"EXPLAIN {removal.WAITING}", {"provider": "bayi"})
     text = "\n".join(str(next(iter(line.values()))) for line in plan)
-    assert "idx_orders_planned" in text and "idx_orders_attention" in text and "Seq Scan" not in text, text
+    assert "idx_orders_planned" in text and "Seq Scan" not in text, text
+    assert "idx_orders_attention" in text or "idx_orders_kind" in text, text
 
 
 def test_a_provider_without_a_service_has_no_url_no_credentials_and_no_callbacks(
