@@ -376,6 +376,16 @@ def workers_alive(client: redis.Redis, heartbeat_timeout_seconds: float) -> int:
     return sum(name.startswith(WORKER_PREFIX.encode()) for name in alive)
 
 
+def worker_silence_seconds(client: redis.Redis) -> float | None:
+    """Seconds since the last sign of life of any worker, which gives several a second; None if none is known.
+
+    Raises redis.RedisError.
+    """
+    known: Any = client.zrevrange(f"{NAMESPACE}:__heartbeats__", 0, -1, withscores=True)
+    at_ms = next((at for name, at in known if name.startswith(WORKER_PREFIX.encode())), None)
+    return None if at_ms is None else max(0.0, time.time() - at_ms / 1000)
+
+
 def queue_lengths(client: redis.Redis) -> dict[str, int]:
     """Messages that wait in each queue, delayed ones under `….DQ`. Raises redis.RedisError."""
     names = sorted({name for queue_name in QUEUES.values() for name in (queue_name, f"{queue_name}.DQ")})

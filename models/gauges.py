@@ -18,6 +18,12 @@ class ProviderGauge:
     id: str
     is_up: bool
     is_paused: bool
+    #: Who has paused it: provider_health.GATEWAY, or a person.
+    paused_by: str | None
+    #: Since when it is down or paused.
+    since: datetime | None
+    #: What its last failed call, or the reason of its pause, says.
+    words: str | None
     #: False where it refused for lack of balance, or its known balance is zero.
     has_balance: bool
     #: The balance that is known, if any, and its currency.
@@ -83,7 +89,9 @@ FROM (
     FROM product_orders AS o WHERE o."nextCheckAt" <= now() AND o."nextCheckAt" IS NOT NULL AND {IS_PLANNED}) AS due
 """
 PROVIDERS = f"""
-SELECT p.id, NOT COALESCE({IS_DOWN}, false) AS is_up, h.paused_at IS NOT NULL AS is_paused,
+SELECT p.id, NOT COALESCE({IS_DOWN}, false) AS is_up, h.paused_at IS NOT NULL AS is_paused, h.paused_by,
+    CASE WHEN {IS_DOWN} THEN h.down_since ELSE h.paused_at END AS since,
+    CASE WHEN h.paused_at IS NOT NULL THEN h.pause_reason ELSE h.last_error END AS words,
     COALESCE(NOT h.lacks_balance AND h.balance IS DISTINCT FROM 0, true) AS has_balance,
     h.balance, COALESCE(h.balance_currency, p.currency) AS currency,
     COALESCE(h.balance < p.low_balance, false) AS is_low,

@@ -14,6 +14,8 @@ from models.db import database
 
 #: Seconds that one row counts, and how many rows there are for each provider and kind: a little more than an hour.
 SLOT_SECONDS, SLOTS = 300, 13
+#: Seconds by which a count may be late: the web keeps what it knows of a provider for 2 s, and counts are written then.
+LATE_SECONDS = 5
 #: Characters of a reason that are kept.
 MAX_REASON = 300
 
@@ -83,6 +85,11 @@ def accepted_callback_since(provider_id: str, moment: datetime) -> bool:
     return database.row(ACCEPTED, (provider_id, moment)) is not None
 
 
+def was_changed_since(provider_id: str, moment: datetime) -> bool:
+    """Whether the provider, such as its callback secret, was changed after `moment`, at which something was counted."""
+    return database.row(CHANGED, (provider_id, moment, LATE_SECONDS)) is not None
+
+
 def is_recent(moment: datetime) -> bool:
     """Whether `moment` is less than SLOT_SECONDS ago, by the database's clock."""
     return database.row(RECENT, (moment, SLOT_SECONDS)) is not None
@@ -117,3 +124,7 @@ WHERE e.result = 'conflict' AND e.at > now() - interval '1 hour' AND o."provider
 RECENT = "SELECT 1 AS one WHERE %s::timestamptz > now() - make_interval(secs => %s)"
 #: Uses idx_callback_events_received: it reads what came since.
 ACCEPTED = "SELECT 1 AS one FROM referans.callback_events WHERE provider_id = %s AND received_at > %s LIMIT 1"
+CHANGED = """
+SELECT 1 AS one FROM referans.providers
+WHERE id = %s AND updated_at > %s::timestamptz - make_interval(secs => %s)
+"""

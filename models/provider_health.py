@@ -76,6 +76,11 @@ def claim_probe(provider_id: str, down_seconds: float, paused_seconds: float) ->
     return database.row(CLAIM_PROBE, values) is not None
 
 
+def probe_soon(provider_id: str) -> bool:
+    """Have a provider that is down, or that the gateway has paused, asked within seconds; False if it is neither."""
+    return database.row(PROBE_SOON, (provider_id,)) is not None
+
+
 def due_probes() -> list[str]:
     """The ids of the providers whose probe is due."""
     return [str(row["provider_id"]) for row in database.rows(DUE_PROBES)]
@@ -196,6 +201,11 @@ UPDATE referans.provider_health AS h SET probe_at = now() + make_interval(secs =
 WHERE h.provider_id = %(id)s AND ({IS_DOWN} OR {_IS_OWN_PAUSE}) AND COALESCE(h.probe_at <= now(), true)
 RETURNING h.provider_id
 """)
+PROBE_SOON = f"""
+UPDATE referans.provider_health AS h SET probe_at = now()
+WHERE h.provider_id = %s AND ({IS_DOWN} OR {_IS_OWN_PAUSE})
+RETURNING h.provider_id
+"""
 DUE_PROBES = Prepared(f"""
 SELECT h.provider_id FROM referans.provider_health AS h JOIN referans.providers AS p ON p.id = h.provider_id
 WHERE ({IS_DOWN} OR {_IS_OWN_PAUSE}) AND COALESCE(h.probe_at <= now(), true)

@@ -1,10 +1,8 @@
 """`gateway providers rotate`: new credentials for a provider."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-
 import typer
 
+from gateway.callbacks.rotation import Rotation
 from gateway.callbacks.verifiers import verifier_of
 from gateway.commands import credentials, printing, showing
 from gateway.commands.context import Problem, change_provider, gateway, no_provider
@@ -13,28 +11,6 @@ from gateway.providers import kinds
 from gateway.settings import Settings
 from models import provider, provider_health
 from models.provider import CALLBACK_SECRET, Provider
-
-
-@dataclass(frozen=True, slots=True)
-class Rotation:
-    """What is to become of the credentials of a provider."""
-
-    #: New values by name.
-    given: Mapping[str, str]
-    #: The callback secret among them that was made here, which is shown once.
-    made: str | None
-    #: Whether the former callback secrets end.
-    drops_old: bool
-
-    def applied(self, known: Provider) -> Provider:
-        """`known` with the new values; a new callback secret stands in front of the former ones, or in their place."""
-        new = self.given.get(CALLBACK_SECRET, "").split()
-        kept = known.secrets()
-        if self.drops_old:
-            kept = [] if new else kept[:1]
-        secrets = " ".join(dict.fromkeys([*new, *kept]))
-        merged = {**known.credentials, **self.given, **({CALLBACK_SECRET: secrets} if secrets else {})}
-        return replace(known, credentials=merged)
 
 
 def rotate(

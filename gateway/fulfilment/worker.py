@@ -23,6 +23,7 @@ from models.provider import Provider
 DISPATCH, CHECK = "dispatch_order", "check_order_status"
 #: The one that actions on many orders are handed to.
 BULK = "work_on_bulk"
+SWEEP = "sweep"
 #: The one that statements of providers are handed to.
 RECONCILE = "compare_statement"
 #: Time for the statements around a call to a provider, in seconds.

@@ -8,6 +8,7 @@ from gateway.web.ops import failures
 from gateway.web.ops.bulk import Bulk, Bulks, New
 from gateway.web.ops.callbacks import Callback, Callbacks
 from gateway.web.ops.completion import Completion
+from gateway.web.ops.credentials import Credentials
 from gateway.web.ops.desk import Desk
 from gateway.web.ops.exports import Export
 from gateway.web.ops.login import Account, Login, Logout
@@ -46,6 +47,7 @@ def add_pages(app: falcon.App[Any, Any], desk: Desk) -> None:
     app.add_route("/ops/notifications/{number}", Notification(desk))
     app.add_route("/ops/providers", Providers(desk))
     app.add_route("/ops/providers/{provider_id}", Provider(desk))
+    app.add_route("/ops/providers/{provider_id}/credentials", Credentials(desk))
     app.add_route("/ops/export/orders.{kind}", Export(desk))
     app.add_route("/ops/reconcile", Statements(desk))
     app.add_route("/ops/reconcile/{statement_id}", OneStatement(desk))

@@ -1,5 +1,6 @@
 """Whether all is well, in one sentence; then what needs a person, what waits, and how the gateway itself does."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -7,7 +8,7 @@ import falcon
 import redis
 
 from gateway import broker
-from gateway.web.ops import language, pulses
+from gateway.web.ops import language, pulses, troubles
 from gateway.web.ops.desk import Page
 from gateway.web.ops.providers import curves, is_well, news, state
 from models import alert, callback_shares, catalogue_watches, gauges, stuck, sweep_run
@@ -19,7 +20,12 @@ from models.person import Role
 from models.status import ExternalStatus
 
 #: Seconds without a tick after which the scheduler counts as dead; one comes each minute.
-SCHEDULER_SECONDS = 180
+SCHEDULER_SECONDS = 90
+#: Seconds without a sign of life after which no worker counts as alive; each gives several a second.
+WORKER_SECONDS = 15.0
+#: How often an open page looks again by itself: each 10 s, for an hour. A page that was forgotten must not keep its
+#: sign-in alive.
+MOST_LOOKS = 360
 #: Incidents that are shown at most.
 INCIDENTS = 10
 #: Sweeps that are shown.
@@ -33,15 +39,22 @@ class Part:
     """A part of the gateway: whether it is well, and what is known of it in numbers."""
 
     name: str
-    is_well: bool
+    #: None where it cannot be known while another part is not well.
+    is_well: bool | None
     figure: float | None = None
+    #: What is wrong, by its name in troubles.SAID.
+    trouble: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """What is known of the queue; None while it is away."""
+    """What is known of the queue while it answers."""
 
+    #: What keeps it from taking messages, by its name in troubles.SAID; None if nothing does.
+    trouble: str | None
     workers: int
+    #: Seconds since the last sign of life of a worker; None without any.
+    silence_seconds: float | None
     lengths: dict[str, int]
 
 
@@ -54,17 +67,29 @@ class Now(Page):
         with database.session(Use.LIST):
             kinds = stuck.summary(self.desk.limits)
             waiting = gauges.stages()
+            first = stuck.first_of_each(self.desk.limits, 1) if any(each.count == 1 for each in kinds) else {}
             singles = {name: value for name, (_, value) in gauges.singles().items()}
             providers = gauges.providers()
             sweeps = sweep_run.newest(SWEEPS)
             trends = curves(language.now())
             low = [each for each in callback_shares.every().values() if each.low_since]
             watches = catalogue_watches.every()
+            refused = troubles.refused_callbacks()
             incidents = alert.newest(INCIDENTS)
             pulse = pulses.of(language.now())
         queue, reader_now = self._queue(), language.now()
         parts = list(self._parts(queue, singles))
         troubled = [each for each in providers if not is_well(each)]
+        teller = troubles.Teller(self.desk.reader(req))
+        is_explained = any(each.is_well is False for each in parts) or any(map(troubles.obstacle, providers))
+        others = [each for each in kinds if not (is_explained and each.kind in troubles.FOLLOWING)]
+        told = [
+            *teller.of_parts([(each.trouble, each.figure) for each in parts if each.is_well is False]),
+            *teller.of_providers(providers, refused),
+            *teller.of_stuck(others, first),
+            *teller.of_warnings(providers, low),
+        ]
+        looks = min(req.get_param_as_int("looks") or 0, MOST_LOOKS)
         self.desk.show(
             req,
             resp,
@@ -77,10 +102,10 @@ class Now(Page):
             unmatched=int(singles["referans_callbacks_unmatched"] or 0),
             providers=providers,
             troubled=troubled,
-            down=[each for each in providers if not each.is_up],
+            troubles=told,
+            looks=looks + 1 if looks < MOST_LOOKS else None,
             state=state,
             health=parts,
-            ill=[each for each in parts if not each.is_well],
             queue=queue,
             sweeps=sweeps,
             trends=trends,
@@ -91,24 +116,39 @@ class Now(Page):
         )
 
     def _queue(self) -> Queue | None:
-        """Asks Redis, for a second at most each time."""
+        """Asks Redis, for a second at most each time; None if it does not answer."""
+        client, longest = self.desk.redis, min(WORKER_SECONDS, self.desk.settings.heartbeat_timeout)
         try:
-            workers = broker.workers_alive(self.desk.redis, self.desk.settings.heartbeat_timeout)
-            return Queue(int(workers), broker.queue_lengths(self.desk.redis))
+            found = broker.obstacle(client)
+            workers, silence = broker.workers_alive(client, longest), broker.worker_silence_seconds(client)
+            lengths = broker.queue_lengths(client)
         except redis.RedisError:
             return None
+        trouble = ("queue full" if found.short == "full" else "queue refuses") if found else None
+        return Queue(trouble, int(workers), silence, lengths)
 
-    def _parts(self, queue: Queue | None, singles: dict[str, float | None]) -> "list[Part]":
-        swept, ticked = singles["referans_last_sweep_age_seconds"], singles["referans_scheduler_age_seconds"]
+    def _parts(self, queue: Queue | None, singles: dict[str, float | None]) -> Iterator[Part]:
+        """What comes through a part that is not well cannot be known: a tick comes through queue and worker."""
+        if queue is None or queue.trouble:
+            figure = sum(queue.lengths.values()) if queue else None
+            yield Part("Queue", False, figure, (queue and queue.trouble) or "queue away")
+            yield from (Part(name, None) for name in ("Workers", "Scheduler", "Sweep", "Work in time"))
+            return
+        yield Part("Queue", True, sum(queue.lengths.values()))
+        if not queue.workers:
+            silence = queue.silence_seconds
+            yield Part("Workers", False, silence, "worker" if silence is None else "worker silent")
+            yield from (Part(name, None) for name in ("Scheduler", "Sweep", "Work in time"))
+            return
+        yield Part("Workers", True, queue.workers)
+        ticked, swept = singles["referans_scheduler_age_seconds"], singles["referans_last_sweep_age_seconds"]
+        is_ticking = ticked is not None and ticked < SCHEDULER_SECONDS
+        yield Part("Scheduler", is_ticking, ticked, "scheduler never" if ticked is None else "scheduler")
+        longest = self.desk.settings.sweep_period_seconds + 2 * sweep_run.GRACE_SECONDS
+        yield Part("Sweep", swept is None or swept < longest, swept, "sweep")
         late = singles["referans_oldest_due_seconds"] or 0
-        longest = 2 * self.desk.settings.sweep_period_seconds + 60
-        return [
-            Part("Queue", queue is not None, sum(queue.lengths.values()) if queue else None),
-            Part("Workers", queue is not None and queue.workers > 0, queue.workers if queue else None),
-            Part("Scheduler", ticked is not None and ticked < SCHEDULER_SECONDS, ticked),
-            Part("Sweep", swept is not None and swept < longest, swept),
-            Part("Work in time", late < LATE_SECONDS + self.desk.settings.sweep_period_seconds, late),
-        ]
+        is_in_time = late < LATE_SECONDS + self.desk.settings.sweep_period_seconds
+        yield Part("Work in time", is_in_time, late, "late")
 
 
 def is_recent(incident: Incident, now: datetime) -> bool:

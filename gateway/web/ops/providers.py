@@ -7,7 +7,7 @@ from datetime import datetime
 
 import falcon
 
-from gateway.web.ops import charts, language
+from gateway.web.ops import charts, language, troubles
 from gateway.web.ops.charts import Chart
 from gateway.web.ops.desk import Page
 from models import balance_trend, balances, callback_shares, catalogue_watches, gauges, standing
@@ -59,9 +59,14 @@ class Providers(Page):
             gaps = {each.provider_id: each.gaps for each in balances.standings()}
             trends = curves(language.now())
             low = {name for name, each in callback_shares.every().items() if each.low_since}
+            refused = {each.provider_id for each in troubles.refused_callbacks()}
             watches = catalogue_watches.every()
-        known.sort(key=lambda each: (is_well(each) and not gaps.get(each.id) and each.id not in low, each.id))
-        troubled = [each for each in known if not is_well(each) or gaps.get(each.id) or each.id in low]
+        by_callbacks = low | refused
+        troubled = [
+            each for each in known if not is_well(each) or gaps.get(each.id) or each.id in by_callbacks
+        ]
+        eyes = {each.id for each in troubled}
+        known.sort(key=lambda each: (each.id not in eyes, each.id))
         self.desk.show(
             req,
             resp,
@@ -71,6 +76,7 @@ class Providers(Page):
             gaps=gaps,
             trends=trends,
             low=low,
+            refused=refused,
             news={name: list(news(each)) for name, each in watches.items()},
             troubled=troubled,
             state=state,
@@ -82,14 +88,20 @@ def is_well(gauge: ProviderGauge) -> bool:
     return gauge.is_up and not gauge.is_paused and gauge.has_balance and not gauge.is_low
 
 
+#: By what keeps orders from a provider, its symbol and its word.
+STATES = {
+    "person paused": ("person", "Paused"),
+    "no balance": ("fail", "No balance"),
+    "account": ("fail", "Refuses our account"),
+    "credentials": ("fail", "Rejects our credentials"),
+    "down": ("fail", "Down"),
+}
+
+
 def state(gauge: ProviderGauge) -> tuple[str, str]:
     """Its symbol and its word."""
-    if not gauge.is_up:
-        return "fail", "Down"
-    if gauge.is_paused:
-        return "person", "Paused"
-    if not gauge.has_balance:
-        return "fail", "No balance"
+    if found := troubles.obstacle(gauge):
+        return STATES[found]
     return ("person", "Balance low") if gauge.is_low else ("ok", "Up")
 
 

@@ -494,16 +494,159 @@ TEXTS: dict[str, str] = {
     "Filter orders, callbacks or notifications, or choose a kind of stuck orders, and act on all that match.": (
         "صفِّ الطلبات أو الردود أو الإشعارات، أو اختر نوعاً من الطلبات العالقة، ثم نفّذ إجراءً على المطابق كله."
     ),
+    # what is wrong now, and its cure
+    "Address that it calls:": "العنوان الذي يرسل إليه:",
+    "Also": "وأيضاً",
+    "An admin can set credentials on this page; you are signed in as {role}.": (
+        "يستطيع مدير ضبط بيانات الدخول في هذه الصفحة؛ وصفتك الآن: {role}."
+    ),
+    "As a rule its secret is another than ours. Set the one it uses below, or have a new one made and tell it."
+    " Its orders are found by checks meanwhile.": (
+        "السبب عادةً أن سرّه يختلف عن سرّنا. اضبط أدناه السرّ الذي يستخدمه، أو أنشئ سرّاً جديداً وأعطه إياه."
+        " وتُعرف نتائج طلباته بالاستعلام في هذه الأثناء."
+    ),
+    "As a rule its secret is another than ours. Set the one it uses on its page, or have a new one made and tell"
+    " it. Its orders are found by checks meanwhile.": (
+        "السبب عادةً أن سرّه يختلف عن سرّنا. اضبط في صفحته السرّ الذي يستخدمه، أو أنشئ سرّاً جديداً وأعطه"
+        " إياه. وتُعرف نتائج طلباته بالاستعلام في هذه الأثناء."
+    ),
+    "Ask it for the right ones, and set them on its page. Then it is asked at once.": (
+        "اطلب منه البيانات الصحيحة واضبطها في صفحته، فيُسأل من جديد فوراً."
+    ),
+    "Ask it now": "اسأله الآن",
+    "Callbacks of {provider} fall short.": "الردود الواردة من {provider} أقل من المعتاد.",
+    "Give it more memory at your host (maxmemory), or delete what else is in it. Orders are kept, and sent by"
+    " themselves within a minute after.": (
+        "امنحه ذاكرة أكبر لدى مستضيفك (maxmemory)، أو احذف ما فيه من أشياء أخرى. تُحفظ الطلبات وتُرسَل"
+        " تلقائياً خلال دقيقة بعد ذلك."
+    ),
+    "Give it to the provider. The former secret stays valid beside it, so that nothing is refused meanwhile.": (
+        "أعطه للمزوّد. يبقى السرّ السابق صالحاً إلى جانبه فلا يُرفض شيء في هذه الأثناء."
+    ),
+    "It is asked again by itself, and gets orders with its first answer. Its orders go to the next provider of"
+    " their route, or wait.": (
+        "يُسأل من جديد تلقائياً، ويأخذ الطلبات مع أول جواب. تنتقل طلباته إلى المزوّد التالي في مسارها أو تنتظر."
+    ),
+    "It is asked again by itself, and gets orders with its first answer. See there whether address and"
+    " credentials are right, or send what waits to another provider.": (
+        "يُسأل من جديد تلقائياً، ويأخذ الطلبات مع أول جواب. تحقّق هناك من صحة عنوانه وبيانات الدخول، أو أرسل"
+        " ما ينتظر إلى مزوّد آخر."
+    ),
+    "It is being asked. What it says is shown here within seconds.": (
+        "يجري سؤاله الآن، ويظهر جوابه هنا خلال ثوانٍ."
+    ),
+    "It refuses our account, and gets no orders since {time}.": "يرفض حسابنا، ولا يأخذ طلبات منذ {time}.",
+    "It seems to reject our credentials since {time}.": "يبدو أنه يرفض بيانات دخولنا منذ {time}.",
+    "It works, but its callbacks are refused: {count} times in the last hour.": (
+        "يعمل، لكن ردوده الواردة مرفوضة. العدد في الساعة الأخيرة: {count}."
+    ),
+    "Its command:": "أمر تشغيله:",
+    "Look for a provider that is slow, else start one more process “worker” at your host.": (
+        "ابحث عن مزوّد بطيء، وإلا فشغّل لدى مستضيفك عملية «worker» إضافية."
+    ),
+    "Make a new callback secret, and show it once": "أنشئ سرّاً جديداً للردود واعرضه مرة واحدة",
+    "No balance is left with it: it gets no orders.": "نفد رصيدنا لديه، فلا يأخذ طلبات.",
+    "No scheduler was ever heard.": "لم يظهر أيّ مُجدوِل قط.",
+    "No worker was heard for {time}: nothing is sent or checked.": (
+        "لا إشارة من أيّ معالج مهام منذ {time}: لا يُرسَل شيء ولا يُستعلَم عنه."
+    ),
+    "Put the account right with it, or set other credentials below. It is then asked by itself, at once with “Ask"
+    " it now”.": (
+        "سوِّ أمر الحساب معه، أو اضبط أدناه بيانات دخول أخرى. ثم يُسأل تلقائياً، أو فوراً عبر «اسأله الآن»."
+    ),
+    "Put the account right with it, or set other credentials on its page. Then press “Ask it now” there.": (
+        "سوِّ أمر الحساب معه، أو اضبط بيانات دخول أخرى في صفحته، ثم اضغط هناك «اسأله الآن»."
+    ),
+    "Redis, the queue, does not answer: nothing is sent or checked.": (
+        "طابور المهام (Redis) لا يستجيب: لا يُرسَل شيء ولا يُستعلَم عنه."
+    ),
+    "Redis, the queue, is full: nothing is sent or checked.": (
+        "طابور المهام (Redis) ممتلئ: لا يُرسَل شيء ولا يُستعلَم عنه."
+    ),
+    "Redis, the queue, takes no writes: nothing is sent or checked.": (
+        "طابور المهام (Redis) لا يقبل الكتابة: لا يُرسَل شيء ولا يُستعلَم عنه."
+    ),
+    "Refuses our account": "يرفض حسابنا",
+    "Rejects our credentials": "يرفض بيانات دخولنا",
+    "Resume it on its page once the reason is gone.": "استأنفه من صفحته متى زال السبب.",
+    "See its log at your host. If it is a replica, point REDIS_URL to the primary. Orders are kept, and sent by"
+    " themselves within a minute after.": (
+        "انظر في سجلّه لدى مستضيفك. وإن كان نسخة للقراءة فوجّه REDIS_URL إلى الخادم الأساسي. تُحفظ الطلبات"
+        " وتُرسَل تلقائياً خلال دقيقة بعد ذلك."
+    ),
+    "See on its page whether it calls our address, and signs with our secret. Its orders are asked about twice as"
+    " often meanwhile.": (
+        "تحقّق في صفحته من أنه يرسل إلى عنواننا ويوقّع بسرّنا. ويُستعلَم عن طلباته بضعف المعدّل في هذه الأثناء."
+    ),
+    "See the order": "إلى الطلب",
+    "See them": "إليها",
+    "See {provider}": "إلى {provider}",
+    "Set credentials": "اضبط بيانات الدخول",
+    "Set the right ones below; it is then asked at once. Its orders go to the next provider of their route, or"
+    " wait.": (
+        "اضبط البيانات الصحيحة أدناه فيُسأل من جديد فوراً. تنتقل طلباته إلى المزوّد التالي في مسارها أو تنتظر."
+    ),
+    "Start it again at your host, or put REDIS_URL right. Orders are kept, and sent by themselves within a minute"
+    " after.": ("شغّله من جديد لدى مستضيفك، أو صحّح REDIS_URL. تُحفظ الطلبات وتُرسَل تلقائياً خلال دقيقة بعد ذلك."),
+    "Start the process “scheduler” again at your host. Orders go on meanwhile: a worker sweeps in its place.": (
+        "شغّل العملية «scheduler» من جديد لدى مستضيفك. الطلبات تسير في هذه الأثناء، إذ يقوم معالج مهام"
+        " بالمراجعة الدورية بدلاً منه."
+    ),
+    "Start the process “scheduler” at your host. Orders go on meanwhile: a worker sweeps in its place.": (
+        "شغّل العملية «scheduler» لدى مستضيفك. الطلبات تسير في هذه الأثناء، إذ يقوم معالج مهام بالمراجعة"
+        " الدورية بدلاً منه."
+    ),
+    "Start the process “worker” again at your host. What waits is sent and checked by itself.": (
+        "شغّل العملية «worker» من جديد لدى مستضيفك. ما ينتظر يُرسَل ويُستعلَم عنه تلقائياً."
+    ),
+    "Start the process “worker” again at your host: it sweeps, even without the scheduler.": (
+        "شغّل العملية «worker» من جديد لدى مستضيفك: فهي تقوم بالمراجعة الدورية حتى بلا مُجدوِل."
+    ),
+    "The balance at {provider} is low.": "الرصيد لدى {provider} منخفض.",
+    "The credentials are stored, and used from the next call on.": (
+        "حُفظت بيانات الدخول، وتُستخدم من الاتصال القادم."
+    ),
+    "The last sweep began {time} ago; that is too long.": (
+        "بدأت آخر مراجعة دورية منذ {time}، وهذا أطول مما ينبغي."
+    ),
+    "The new callback secret, shown this once": "السرّ الجديد للردود، يُعرض هذه المرة فقط",
+    "The provider gave new ones": "أعطى المزوّد بيانات جديدة",
+    "The provider has repaired it": "أصلحه المزوّد",
+    "The scheduler is silent for {time}; it should be heard each minute.": (
+        "المُجدوِل صامت منذ {time}، والمعتاد إشارة كل دقيقة."
+    ),
+    "Top it up, then press “Ask it now” on its page. Without that it is noticed by itself, some minutes later.": (
+        "اشحن الرصيد، ثم اضغط «اسأله الآن» في صفحته. وإلا لوحظ ذلك تلقائياً بعد دقائق."
+    ),
+    "Top it up, then press “Ask it now”. Without that it is noticed by itself, some minutes later.": (
+        "اشحن الرصيد، ثم اضغط «اسأله الآن». وإلا لوحظ ذلك تلقائياً بعد دقائق."
+    ),
+    "Topped up": "شُحن الرصيد",
+    "What is left empty stays as it is.": "ما يُترك فارغاً يبقى كما هو.",
+    "What waits": "ما ينتظر",
+    "Work is {time} late, although all parts answer.": "العمل متأخر {time} مع أن جميع الأجزاء تستجيب.",
+    "it gets orders with its answer": "يأخذ الطلبات مع جوابه",
+    "its callbacks are refused": "ردوده مرفوضة",
+    "never shown again": "لا تُعرض بعد ذلك",
+    "not known now": "غير معروف الآن",
+    "of its callbacks; former ones stay valid": "سرّ ردوده؛ وتبقى السابقة صالحة",
+    "{provider} calls back, and is refused: {count} times in the last hour.": (
+        "يُرسل {provider} ردوداً فتُرفض. العدد في الساعة الأخيرة: {count}."
+    ),
+    "{provider} does not answer since {time}: it gets no orders.": (
+        "لا يجيب {provider} منذ {time}، فلا يأخذ طلبات."
+    ),
+    "{provider} has no balance left: it gets no orders.": "نفد رصيدنا لدى {provider}، فلا يأخذ طلبات.",
+    "{provider} is paused by {who}: it gets no orders.": (
+        "أوقف {who} المزوّد {provider} مؤقتاً، فلا يأخذ طلبات."
+    ),
+    "{provider} refuses our account: it gets no orders.": "يرفض {provider} حسابنا، فلا يأخذ طلبات.",
+    "{provider} seems to reject our credentials: it gets no orders.": (
+        "يبدو أن {provider} يرفض بيانات دخولنا، فلا يأخذ طلبات."
+    ),
     # now
     "All is well.": "كل شيء على ما يرام.",
-    "All parts work.": "جميع الأجزاء تعمل.",
-    "The queue does not answer.": "طابور المهام لا يستجيب.",
     "No worker is alive: nothing is sent or checked.": ("لا يعمل أيّ معالج مهام: لا يُرسَل شيء ولا يُستعلَم عنه."),
-    "The scheduler gives no sign of life.": "المُجدوِل لا يعطي أيّ إشارة.",
-    "The last sweep is too long ago.": "مضى وقت طويل على آخر مراجعة دورية.",
-    "Work waits for longer than it should.": "العمل ينتظر أكثر مما ينبغي.",
-    "Orders go on, but {providers} down.": "الطلبات تسير، لكنّ {providers}.",
-    "Orders go on. Look at {provider}.": "الطلبات تسير. تحقّق من حالة {provider}.",
     "{orders} under way.": "قيد المتابعة: {orders}.",
     "As of {time}.": "كما في {time}.",
     "Under way": "قيد المتابعة",
@@ -523,7 +666,6 @@ TEXTS: dict[str, str] = {
     "{count} of {total} need eyes.": "يحتاج إلى متابعة: {count} من أصل {total}.",
     "its balance does not add up": "رصيده لا يتطابق",
     "All providers are up.": "جميع المزوّدين يعملون.",
-    "the gateway": "البوابة",
     "It gets no new orders: {who} paused it {time}.": (
         "لا يأخذ طلبات جديدة: أُوقف مؤقتاً {time} من قِبل {who}."
     ),
@@ -532,10 +674,6 @@ TEXTS: dict[str, str] = {
     ),
     "It does not answer since {time}.": "لا يجيب منذ {time}.",
     "It does not answer.": "لا يجيب.",
-    "It is asked again by itself, and gets orders with its first answer. Look whether its address and our password are"
-    " right.": "يُسأل من جديد تلقائياً، ويأخذ الطلبات مع أول جواب. تحقّق من صحة عنوانه وكلمة مرورنا لديه.",
-    "No balance is left with it.": "نفد رصيدنا لديه.",
-    "Top it up: it then gets orders again by itself.": "اشحن الرصيد فيعود تلقائياً إلى أخذ الطلبات.",
     "It works. The balance is low.": "يعمل، والرصيد منخفض.",
     "Top it up before it is used up.": "اشحن الرصيد قبل أن ينفد.",
     "It works.": "يعمل.",

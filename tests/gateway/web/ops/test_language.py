@@ -24,6 +24,7 @@ from gateway.web.ops import (
     sentences,
     shapes,
     story,
+    troubles,
     words_ar,
     words_en,
 )
@@ -86,6 +87,9 @@ def in_code() -> set[str]:
     found |= {*provider.DONE.values(), login.WRONG, login.WRONG_KEY, *map(str, Role)}
     found |= {each.text for each in ENTRIES} | set(reports.KEYS.values())
     found |= {text for each in reconcile.ADVICE.values() for text in (each.word, each.next)}
+    found |= {text for said in troubles.SAID.values() for text in said if ARABIC_OR_LATIN.search(text)}
+    found -= {troubles.SAID["stuck"][0]}
+    found |= {*troubles.LINKS, *provider.REASONS, *(word for _, word in providers.STATES.values())}
     found |= {*reconcile.COLUMNS.values(), *pulses.TOLD.values()}
     found |= {each.title for each in reports._charts([], "USD")}
     found |= {

@@ -44,7 +44,8 @@ def test_each_page_is_there_in_both_languages_for_a_viewer(viewer: Browser, path
 def test_now_says_what_is_wrong_first(operator: Browser) -> None:
     text = seen(operator.get("/ops"))
     assert "No worker is alive" in text
-    assert "The scheduler gives no sign of life." in text
+    assert "Start the process “worker” again at your host." in text
+    assert "Scheduler not known now" in text and "scheduler is silent" not in text
     assert "All is well." not in text
 
 
