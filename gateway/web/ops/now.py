@@ -17,7 +17,7 @@ from models.db import database
 from models.db.database import Use
 from models.gauges import Stage
 from models.person import Role
-from models.status import ExternalStatus
+from models.status import Attention, ExternalStatus
 
 #: Seconds without a tick after which the scheduler counts as dead; one comes each minute.
 SCHEDULER_SECONDS = 90
@@ -67,7 +67,11 @@ class Now(Page):
         with database.session(Use.LIST):
             kinds = stuck.summary(self.desk.limits)
             waiting = gauges.stages()
-            first = stuck.first_of_each(self.desk.limits, 1) if any(each.count == 1 for each in kinds) else {}
+            alone = {
+                each.kind: stuck.orders(self.desk.limits, 1, Attention(each.kind))
+                for each in kinds
+                if each.count == 1 and each.kind in set(Attention)
+            }
             singles = {name: value for name, (_, value) in gauges.singles().items()}
             providers = gauges.providers()
             sweeps = sweep_run.newest(SWEEPS)
@@ -86,7 +90,7 @@ class Now(Page):
         told = [
             *teller.of_parts([(each.trouble, each.figure) for each in parts if each.is_well is False]),
             *teller.of_providers(providers, refused),
-            *teller.of_stuck(others, first),
+            *teller.of_stuck(others, alone),
             *teller.of_warnings(providers, low),
         ]
         looks = min(req.get_param_as_int("looks") or 0, MOST_LOOKS)

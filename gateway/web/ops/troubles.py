@@ -145,10 +145,10 @@ class Teller:
                 "callbacks", "person", one.provider_id, one.last_reason, "#callbacks", count=one.count
             )
 
-    def of_stuck(self, kinds: Sequence[KindCount], first: dict[str, list[StuckOrder]]) -> Iterator[Trouble]:
+    def of_stuck(self, kinds: Sequence[KindCount], alone: dict[str, list[StuckOrder]]) -> Iterator[Trouble]:
         """Orders that need a person; one alone leads to its own page."""
         for each in kinds:
-            some = first.get(each.kind, [])
+            some = alone.get(each.kind, [])
             is_one = each.count == 1 and len(some) == 1
             path = f"{visitors.ROOT}/orders/{some[0].id}" if is_one else f"{visitors.ROOT}/stuck#{each.kind}"
             title = self.reader.text(
