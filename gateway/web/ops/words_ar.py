@@ -497,6 +497,9 @@ TEXTS: dict[str, str] = {
     # what is wrong now, and its cure
     "Address that it calls:": "العنوان الذي يرسل إليه:",
     "Also": "وأيضاً",
+    "the same with another code": "النتيجة نفسها برمز آخر",
+    "Now it is:": "حالته الآن:",
+    "what came last:": "وآخر ما ورد:",
     "An admin can set credentials on this page; you are signed in as {role}.": (
         "يستطيع مدير ضبط بيانات الدخول في هذه الصفحة؛ وصفتك الآن: {role}."
     ),

@@ -172,6 +172,8 @@ def test_one_order_that_needs_a_person_is_a_press_away(operator: Browser, well: 
         factories.settle(factories.arrival(found, ExternalStatus.FAILED))
     assert "1 order needs a person: The provider contradicts itself." in first(operator)
     assert f'href="/ops/orders/{found["id"]}"><span>See the order' in operator.get("/ops").text
+    text = seen(operator.get(f"/ops/orders/{found['id']}"))
+    assert "Now it is: Completed , what came last:" in text
 
 
 # --- credentials
