@@ -152,7 +152,7 @@ def wrong_callback_secret(night: Night) -> Iterator[Phone]:
     time.sleep(2.5)  # the web keeps a secret that it knows for two seconds
     night.place("told1+after=0", "told2+after=0")
     yield phone
-    phone.read(TROUBLE, "sandbox calls back, and is refused", "the signature does not match")
+    phone.read(TROUBLE, "Callbacks of sandbox are refused", "the signature does not match")
     phone.press("See sandbox")
     phone.read(STATE, "its callbacks are refused")
     phone.photograph("wrong_callback_secret-page")
@@ -243,7 +243,7 @@ def no_balance(night: Night) -> Iterator[Phone]:
 INCIDENTS: dict[Callable[[Night], Iterator[Phone]], str] = {
     provider_down: "does not answer since",
     wrong_credentials: "reject our credentials",
-    wrong_callback_secret: "calls back, and is refused",
+    wrong_callback_secret: "Callbacks of sandbox are refused",
     no_balance: "has no balance left",
     conflict: "The provider contradicts itself",
     redis_full: "is full",
