@@ -217,11 +217,13 @@ def _contradiction(found: Placed, events: Sequence[Event]) -> str | None:
 
 def possible(found: Placed, known: Facts, prospects: Prospects) -> Iterator[Action]:
     """What can be done about the order as it is now; first what is done most."""
+    is_conflict = found.attention == Attention.CONFLICT
+    if is_conflict:
+        yield from (Action.ACCEPT, Action.DISMISS)
     if known.can_be_asked:
         yield Action.CHECK
-    if found.attention == Attention.CONFLICT:
-        yield Action.ACCEPT
-    by_hand = [Action.DISMISS, Action.COMPLETE] if found.attention in RESTS else [Action.COMPLETE]
+    is_dismissed = found.attention in RESTS and not is_conflict
+    by_hand = [Action.DISMISS, Action.COMPLETE] if is_dismissed else [Action.COMPLETE]
     is_first = found.attention in INCOMPLETE and not known.can_be_asked
     yield from reversed(by_hand) if is_first else by_hand
     if prospects.may_be_resent:
