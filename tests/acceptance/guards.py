@@ -2786,6 +2786,27 @@ GUARDS = [
         f"{OPS}/test_orders.py",
     ),
     Guard(
+        "credentials are set by an admin alone",
+        "gateway/web/ops/credentials.py",
+        "changes = Role.ADMIN",
+        "changes = Role.VIEWER",
+        f"{OPS}/test_troubles.py",
+    ),
+    Guard(
+        "a worker that fell silent is shown within seconds",
+        "gateway/web/ops/now.py",
+        "min(WORKER_SECONDS, self.desk.settings.heartbeat_timeout)",
+        "self.desk.settings.heartbeat_timeout",
+        f"{OPS}/test_troubles.py",
+    ),
+    Guard(
+        "callbacks that are refused stand on the first page",
+        "gateway/web/ops/troubles.py",
+        "and not provider_counts.accepted_callback_since(each.provider_id, each.last_at)",
+        "and provider_counts.accepted_callback_since(each.provider_id, each.last_at)",
+        f"{OPS}/test_troubles.py",
+    ),
+    Guard(
         "no button asks a provider where asking may buy",
         "gateway/fulfilment/deeds.py",
         "plans.request_check(order_id, asking)",

@@ -7,6 +7,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Locator, Page
 
 from tests.browser.conftest import PHONE
+from tests.browser.usable import SIDEWAYS, TOO_SMALL, faults
 
 #: What a person needs beside the machine: seconds for a press, words read and characters typed in a second.
 PRESS_SECONDS, WORDS_A_SECOND, CHARACTERS_A_SECOND = 1.5, 4, 4
@@ -81,7 +82,13 @@ class Phone:
         self.presses += 2
 
     def photograph(self, name: str) -> None:
+        """A picture of the page, which must be usable by everybody; the stopwatch stands still."""
+        began = time.monotonic()
         self.page.screenshot(path=self.shots / f"{name}.png")
+        assert self.page.evaluate(SIDEWAYS) <= 0, name
+        assert self.page.evaluate(TOO_SMALL) == [], name
+        assert faults(self.page) == [], name
+        self.began += time.monotonic() - began
 
     @property
     def machine_seconds(self) -> float:

@@ -19,7 +19,7 @@ from models.provider import CALLBACK_SECRET, CallbackFormat, Provider
 from tests import factories, long
 from tests.acceptance.phone import PASSWORD, Phone
 from tests.acceptance.system import SCHEDULER, SECRET, WORKER, System, running
-from tests.acceptance.test_incidents import call_back
+from tests.acceptance.test_incidents import call_back, wait_for_metric
 from tests.browser.conftest import chromium
 from tests.conftest import KEY
 from tests.refusing import full
@@ -118,6 +118,7 @@ def provider_down(night: Night) -> Iterator[Phone]:
     phone.read(TROUBLE, "sandbox does not answer since")
     phone.press("See sandbox")
     phone.read(STATE, "It does not answer since", "500")
+    phone.photograph("provider_down-page")
     night.system.simulator.control.set_fault(None)  # its operator was called
     phone.press("Ask it now")
     phone.choose(REASON, "The provider has repaired it")
@@ -138,6 +139,7 @@ def wrong_credentials(night: Night) -> Iterator[Phone]:
     phone.press("Set credentials")
     phone.type("input[name=credential_sifre]", factories.CREDENTIALS["sifre"])
     phone.choose(f"#credentials {REASON}", "The provider gave new ones")
+    phone.photograph("wrong_credentials-form")
     phone.press("Set credentials", within="#credentials form")
     phone.read(STATE, "It works.", timeout_seconds=20)
     yield phone
@@ -150,9 +152,10 @@ def wrong_callback_secret(night: Night) -> Iterator[Phone]:
     time.sleep(2.5)  # the web keeps a secret that it knows for two seconds
     night.place("told1+after=0", "told2+after=0")
     yield phone
-    phone.read(TROUBLE, "sandbox calls back, and is refused", "the signature does not match")
+    phone.read(TROUBLE, "Callbacks of sandbox are refused", "the signature does not match")
     phone.press("See sandbox")
     phone.read(STATE, "its callbacks are refused")
+    phone.photograph("wrong_callback_secret-page")
     phone.press("Set credentials")
     phone.type("input[name=credential_callback_secret]", SECRET)
     phone.choose(f"#credentials {REASON}", "The provider gave new ones")
@@ -208,7 +211,7 @@ def conflict(night: Night) -> Iterator[Phone]:
     phone.read(TROUBLE, "1 order needs a person: The provider contradicts itself.")
     phone.press("See the order")
     phone.read(VERDICT, "The provider contradicts itself")
-    phone.read("section[aria-labelledby=h-story] li:first-child")
+    phone.photograph("conflict-page")
     phone.press("Accept what came last")
     phone.choose(REASON, "The provider confirmed it")
     phone.press("Accept what came last", within="#sheet-accept")
@@ -220,10 +223,13 @@ def no_balance(night: Night) -> Iterator[Phone]:
     phone = night.operator
     night.system.simulator.book.set_balance(Decimal(0))
     waiting = night.place(*(f"poor{number}+after=0" for number in range(4)))
+    # What is paid in before the gateway has seen how much is lacking, it takes for what was too little.
+    wait_for_metric(night.system, "referans_provider_balance", 0, SANDBOX)
     yield phone
     phone.read(TROUBLE, "sandbox has no balance left")
     phone.press("See sandbox")
     phone.read(STATE, "No balance is left with it", "Top it up")
+    phone.photograph("no_balance-page")
     night.system.simulator.book.set_balance(Decimal(1000))
     phone.press("Ask it now")
     phone.choose(REASON, "Topped up")
@@ -237,7 +243,7 @@ def no_balance(night: Night) -> Iterator[Phone]:
 INCIDENTS: dict[Callable[[Night], Iterator[Phone]], str] = {
     provider_down: "does not answer since",
     wrong_credentials: "reject our credentials",
-    wrong_callback_secret: "calls back, and is refused",
+    wrong_callback_secret: "Callbacks of sandbox are refused",
     no_balance: "has no balance left",
     conflict: "The provider contradicts itself",
     redis_full: "is full",

@@ -1,7 +1,6 @@
 """The night shift: somebody writes that a customer never got the code, and the operator has a phone and a minute."""
 
 import itertools
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,20 +14,14 @@ from models.db import database
 from models.status import ExternalStatus
 from tests import factories
 from tests.browser.conftest import PageFor
+from tests.browser.usable import SIDEWAYS, TOO_SMALL, faults
 
-AXE = Path(__file__).with_name("axe.min.js").read_text()
 PATHS = (
     *("/ops", "/ops/orders", "/ops/orders/{id}", "/ops/stuck", "/ops/bulk/new?needs=conflict", "/ops/bulk"),
     *("/ops/providers", "/ops/providers/sandbox", "/ops/callbacks", "/ops/callbacks/1", "/ops/account"),
     *("/ops/notifications", "/ops/orders?q=nothing", "/ops/reports", "/ops/reports?period=today&by=day"),
     *("/ops/reconcile", "/ops/reconcile/1", "/ops/orders/{id}/proof"),
 )
-#: Everything that is pressed, and is smaller than a finger.
-TOO_SMALL = """[...document.querySelectorAll('a, button, input:not([type=hidden], [type=checkbox]), select, summary')]
-    .filter(each => { const box = each.getBoundingClientRect();
-        return box.height > 0 && box.height < 43.5 && !each.closest('p, .list') })
-    .map(each => each.outerHTML.slice(0, 100))"""
-SIDEWAYS = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
 @pytest.fixture
@@ -176,7 +169,6 @@ def test_every_page_fits_and_can_be_used_by_everybody(
     page_for: PageFor, orders: dict[str, Any], is_phone: bool, language: str, theme: str
 ) -> None:
     page = page_for(is_phone=is_phone, language=language, theme=theme)
-    talk = page.context.new_cdp_session(page)
     for path in PATHS:
         answer = page.goto(path.format(id=orders["id"]))
         assert answer and answer.status == 200, path
@@ -184,16 +176,7 @@ def test_every_page_fits_and_can_be_used_by_everybody(
         assert page.get_attribute("html", "dir") == ("rtl" if language == "ar" else "ltr")
         if is_phone:
             assert page.evaluate(TOO_SMALL) == [], path
-        talk.send("Runtime.evaluate", {"expression": AXE})  # beside the page's own policy, which forbids it
-        found = talk.send(
-            "Runtime.evaluate",
-            {
-                "expression": "axe.run().then(found => JSON.stringify(found.violations.map("
-                "each => [each.id, each.impact, each.nodes[0].html])))",
-                "awaitPromise": True,
-            },
-        )
-        assert json.loads(found["result"]["value"]) == [], path
+        assert faults(page) == [], path
 
 
 def test_the_pages_are_those_of_the_navigation(page_for: PageFor, orders: dict[str, Any]) -> None:

@@ -1,7 +1,7 @@
 """An order: its story on one screen, and what can be done about it."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,7 @@ from models.resolving import NotPossible, Prospects
 from models.route import Alternative
 from models.status import Attention, ExternalStatus
 from models.tenants import EVERYTHING
+from models.timeline import Event
 
 #: Events of a timeline that are shown at most: the first and the last ones; and callbacks, the newest ones.
 FIRST_EVENTS, LAST_EVENTS, MOST_CALLBACKS = 40, 160, 20
@@ -70,6 +71,8 @@ DONE = {
     Action.REVERSE: "The order is reversed.",
     Action.NOTE: "The note stands on the timeline.",
 }
+#: What the event of an outcome begins with that was kept as a conflict.
+CONFLICT = "conflict: "
 #: Kinds that a missing code explains.
 INCOMPLETE = (Attention.NO_CODE, Attention.PARTIAL)
 #: Notifications that may be told again.
@@ -176,6 +179,7 @@ def show(
             "price": facts.prices([found.id]).get(found.id),
             "verdict": sentences.verdict(found, known),
             "unasked": sentences.why_unasked(found, known, asking),
+            "contradiction": _contradiction(found, events),
             "chapters": story.told(events),
             "choices": story.choices(events),
             "routes": _routes(found),
@@ -203,13 +207,23 @@ def show(
     )
 
 
+def _contradiction(found: Placed, events: Sequence[Event]) -> str | None:
+    """What came last and contradicts the order, in the provider's words; None if nothing does."""
+    if found.attention != Attention.CONFLICT:
+        return None
+    told = (each.message or "" for each in reversed(events))
+    return next((text.removeprefix(CONFLICT) for text in told if text.startswith(CONFLICT)), None)
+
+
 def possible(found: Placed, known: Facts, prospects: Prospects) -> Iterator[Action]:
     """What can be done about the order as it is now; first what is done most."""
+    is_conflict = found.attention == Attention.CONFLICT
+    if is_conflict:
+        yield from (Action.ACCEPT, Action.DISMISS)
     if known.can_be_asked:
         yield Action.CHECK
-    if found.attention == Attention.CONFLICT:
-        yield Action.ACCEPT
-    by_hand = [Action.DISMISS, Action.COMPLETE] if found.attention in RESTS else [Action.COMPLETE]
+    is_dismissed = found.attention in RESTS and not is_conflict
+    by_hand = [Action.DISMISS, Action.COMPLETE] if is_dismissed else [Action.COMPLETE]
     is_first = found.attention in INCOMPLETE and not known.can_be_asked
     yield from reversed(by_hand) if is_first else by_hand
     if prospects.may_be_resent:

@@ -79,7 +79,7 @@ SAID: dict[str, tuple[str, str]] = {
         "Put the account right with it, or set other credentials on its page. Then press “Ask it now” there.",
     ),
     "callbacks": (
-        "{provider} calls back, and is refused: {count} times in the last hour.",
+        "Callbacks of {provider} are refused: {count} in the last hour.",
         "As a rule its secret is another than ours. Set the one it uses on its page, or have a new one made and tell"
         " it. Its orders are found by checks meanwhile.",
     ),
@@ -99,6 +99,8 @@ SAID: dict[str, tuple[str, str]] = {
 OF_CREDENTIALS = ("password is wrong", "credentials", "HTTP 401", "HTTP 403")
 #: Where the link of a trouble leads, in English.
 LINKS = ("See {provider}", "See the order", "See them")
+#: Seconds up to which silence is told in seconds.
+EXACT_SECONDS = 300
 #: Kinds that a provider in trouble, or a part that is not well, explains.
 FOLLOWING = (Attention.PROVIDER_DOWN, Attention.OVERDUE)
 
@@ -130,7 +132,7 @@ class Teller:
         commands = {"worker": WORKER, "worker silent": WORKER, "sweep": WORKER, "late": WORKER}
         commands |= {"scheduler": SCHEDULER, "scheduler never": SCHEDULER}
         for name, seconds in ill:
-            lasting = self.reader.lasting(seconds or 0)
+            lasting = self._exactly(seconds or 0)
             yield self._told(name, "fail", command=commands.get(name), time=lasting)
 
     def of_providers(self, gauges: Sequence[ProviderGauge], refused: Sequence[Count]) -> Iterator[Trouble]:
@@ -167,6 +169,12 @@ class Teller:
                 yield self._of_provider("low", "person", each.id)
         for told in low:
             yield self._of_provider("share", "person", told.provider_id, anchor="#callbacks")
+
+    def _exactly(self, seconds: float) -> Markup:
+        """In seconds up to five minutes: that a minute is over is seen."""
+        if seconds < EXACT_SECONDS:
+            return self.reader.counted(int(seconds), "second")
+        return self.reader.lasting(seconds)
 
     def _of_provider(
         self,

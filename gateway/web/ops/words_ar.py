@@ -497,6 +497,9 @@ TEXTS: dict[str, str] = {
     # what is wrong now, and its cure
     "Address that it calls:": "العنوان الذي يرسل إليه:",
     "Also": "وأيضاً",
+    "the same with another code": "النتيجة نفسها برمز آخر",
+    "Now it is:": "حالته الآن:",
+    "what came last:": "وآخر ما ورد:",
     "An admin can set credentials on this page; you are signed in as {role}.": (
         "يستطيع مدير ضبط بيانات الدخول في هذه الصفحة؛ وصفتك الآن: {role}."
     ),
@@ -537,7 +540,7 @@ TEXTS: dict[str, str] = {
     ),
     "It refuses our account, and gets no orders since {time}.": "يرفض حسابنا، ولا يأخذ طلبات منذ {time}.",
     "It seems to reject our credentials since {time}.": "يبدو أنه يرفض بيانات دخولنا منذ {time}.",
-    "It works, but its callbacks are refused: {count} times in the last hour.": (
+    "It works, but its callbacks are refused: {count} in the last hour.": (
         "يعمل، لكن ردوده الواردة مرفوضة. العدد في الساعة الأخيرة: {count}."
     ),
     "Its command:": "أمر تشغيله:",
@@ -630,8 +633,8 @@ TEXTS: dict[str, str] = {
     "never shown again": "لا تُعرض بعد ذلك",
     "not known now": "غير معروف الآن",
     "of its callbacks; former ones stay valid": "سرّ ردوده؛ وتبقى السابقة صالحة",
-    "{provider} calls back, and is refused: {count} times in the last hour.": (
-        "يُرسل {provider} ردوداً فتُرفض. العدد في الساعة الأخيرة: {count}."
+    "Callbacks of {provider} are refused: {count} in the last hour.": (
+        "تُرفض الردود الواردة من {provider}. العدد في الساعة الأخيرة: {count}."
     ),
     "{provider} does not answer since {time}: it gets no orders.": (
         "لا يجيب {provider} منذ {time}، فلا يأخذ طلبات."
