@@ -93,7 +93,7 @@ def standing_still(chosen: Chosen, timezone: str, now: datetime) -> Chosen:
     for name, at in times.items():
         if at is not None:
             moment = now - at if isinstance(at, timedelta) else at
-            found[name] = moment.astimezone(ZoneInfo(timezone)).isoformat(timespec="seconds")
+            found[name] = moment.astimezone(ZoneInfo(timezone)).isoformat(timespec="milliseconds")
     return read(found, timezone)
 
 
