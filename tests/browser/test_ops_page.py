@@ -12,7 +12,7 @@ from gateway.fulfilment import reconciling
 from models import bulk, report, statement
 from models.db import database
 from models.status import ExternalStatus
-from tests import factories
+from tests import factories, long
 from tests.browser.conftest import PageFor
 from tests.browser.usable import SIDEWAYS, TOO_SMALL, faults
 
@@ -163,7 +163,12 @@ def test_without_a_script_everything_works(
 
 @pytest.mark.parametrize(
     ("is_phone", "language", "theme"),
-    [(False, "en", "light"), (True, "ar", "light"), (True, "en", "dark"), (False, "ar", "dark")],
+    [
+        (False, "en", "light"),
+        (True, "ar", "dark"),
+        pytest.param(True, "en", "light", marks=long.only),
+        pytest.param(False, "ar", "light", marks=long.only),
+    ],
 )
 def test_every_page_fits_and_can_be_used_by_everybody(
     page_for: PageFor, orders: dict[str, Any], is_phone: bool, language: str, theme: str

@@ -487,7 +487,10 @@ def test_a_provider_that_orders_wait_for_is_removed_by_force_only(
 def test_removing_rides_the_indexes_of_what_waits(routed: Models) -> None:
     """Its cost follows the orders that wait, never the size of the table."""
     with routed():
-        database.rows("SET enable_seqscan = off")
+        database.rows("""
+            INSERT INTO product_orders ("externalStatus", "providerId", "createdAt")
+            SELECT 'completed', 'bayi', now() FROM generate_series(1, 5000)""")
+        database.rows("ANALYZE product_orders")
         plan = database.rows(f"EXPLAIN {removal.WAITING}", {"provider": "bayi"})
     text = "\n".join(str(next(iter(line.values()))) for line in plan)
     assert "idx_orders_planned" in text and "Seq Scan" not in text, text

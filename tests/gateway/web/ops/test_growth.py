@@ -21,7 +21,7 @@ GROWING = (
     "notifications",
     "deliveries",
 )
-ORDERS = 100_000
+ORDERS = 40_000
 #: A few of each kind of order among many that are completed; each with two events and a callback.
 FILL = """
 INSERT INTO product_orders (id, "orderNo", "productId", "packageId", "userIdentifier", "externalStatus", status,
@@ -92,7 +92,7 @@ PATHS = [
 
 @pytest.fixture
 def statements(operator: Browser, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, Any]]]:
-    """What the pages ask of a table of 100,000 orders."""
+    """What the pages ask of a table of many orders."""
     with database.session():
         for statement in FILL.format(many=ORDERS, tenant=factories.TENANT).split(";\n"):
             database.rows(f"SET statement_timeout = 0; {statement}")
