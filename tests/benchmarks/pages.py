@@ -100,6 +100,8 @@ def _pages(stage: Stage, orders: int) -> Iterator[tuple[str, Asked]]:
     yield from _lists_of_orders(of)
     for name, pattern in SEARCHES.items():
         yield f"search: {name}", of(f"/ops/orders?q={pattern}")
+    for written in ("prov", "provider:", "product:prod", "tenant:"):
+        yield f"/ops/complete?q={written}", of(f"/ops/complete?q={written}")
     for path in ("/ops/orders/{id}", "/ops/orders/{id}/proof", "/ops/callbacks/{callback}"):
         yield path, of(path)
     yield from _lists_of_messages(of)
