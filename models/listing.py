@@ -21,7 +21,7 @@ from models.tenants import View
 #: Milliseconds that a part of a count may take, however little time is left.
 MIN_COUNT_MS = 20
 #: Orders that one part looks at: few at first, since most filters let enough of them through. The last is used again.
-PARTS = (500, 2_000, 5_000, 10_000)
+PARTS = (500, 2_000, 5_000)
 
 
 @dataclass(frozen=True, slots=True)
