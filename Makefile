@@ -30,7 +30,7 @@ demo: .venv ## the same, but exit once an order has its PIN; PROVIDER=zdk shows 
 	@exec $(BIN)/gateway dev --demo $(PROVIDED) --parent $$PPID
 
 test: check ## check the code, then run every test
-	$(COMPILED) $(BIN)/python -m pytest -n 5 --dist worksteal $(ARGS)
+	$(COMPILED) $(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)
 
 coverage: .venv ## run every test and show the lines that no process has run
 	REFERANS_LONG_TESTS=1 $(BIN)/python -m tests.coverage $(ARGS)

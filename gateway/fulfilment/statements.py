@@ -12,8 +12,6 @@ from typing import Any
 from zipfile import ZipFile
 from zoneinfo import ZoneInfo
 
-import openpyxl
-
 from models.statement import Line
 
 #: Bytes of a file, and lines of it, at most.
@@ -210,6 +208,8 @@ def _delimiter(beginning: str, known: set[str]) -> str:
 
 
 def _xlsx(content: bytes) -> Iterator[Sequence[Any]]:
+    import openpyxl  # noqa: PLC0415 - a tenth of what a process takes to start, for what few of them ever read
+
     try:
         with ZipFile(io.BytesIO(content)) as archive:
             sizes = [

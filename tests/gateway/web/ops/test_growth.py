@@ -21,7 +21,7 @@ GROWING = (
     "notifications",
     "deliveries",
 )
-ORDERS = 40_000
+ORDERS = 100_000
 #: A few of each kind of order among many that are completed; each with two events and a callback.
 FILL = """
 INSERT INTO product_orders (id, "orderNo", "productId", "packageId", "userIdentifier", "externalStatus", status,
