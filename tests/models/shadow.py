@@ -47,6 +47,8 @@ class Shadow:
     tried: tuple[str, ...] = ()
     #: The provider's own number, once it is known.
     number: str | None = None
+    #: Who had a number for it before it went to another; such a provider is still heard by that.
+    formerly_numbered: set[str] = field(default_factory=set)
     #: Whether there is a plan, and whether it is due.
     planned: bool = True
     due: bool = False
@@ -201,7 +203,8 @@ class Tell:
     def _matches(self, shadow: Shadow) -> bool:
         by_number = self.numbered and self.source is Source.CALLBACK
         if by_number:
-            return self.provider == shadow.provider and shadow.number is not None
+            is_known = self.provider == shadow.provider and shadow.number is not None
+            return is_known or self.provider in shadow.formerly_numbered
         return self.provider == shadow.provider or self.provider in shadow.tried
 
     def _settle(self, shadow: Shadow) -> str:
@@ -292,7 +295,9 @@ class ClaimNextProvider:
     def on(self, shadow: Shadow) -> Any:
         if shadow.status != "pending" or shadow.provider != FIRST:
             return False
-        shadow.provider, shadow.unknown_count, shadow.due = SECOND, 0, False
+        if shadow.number:
+            shadow.formerly_numbered.add(FIRST)
+        shadow.provider, shadow.number, shadow.unknown_count, shadow.due = SECOND, None, 0, False
         shadow.tried = (FIRST,)
         shadow.sending, shadow.may_be_known = "under way", False
         shadow.tell("dispatch", "pending")
