@@ -187,7 +187,7 @@ def begin(
         }
         begun = database.load_one(_Number, BEGIN, made)
         if begun is None:
-            raise Begun(database.load(_Number, FIND_FORM, {"form": form})[0].n)
+            raise begun_by(form)
         bulk_id = begun.n
         choose = CHOOSE.format(source=source)
         chosen = _chosen(choose, values | {"bulk": bulk_id})
@@ -195,6 +195,11 @@ def begin(
             raise Changed(chosen)
         database.rows(SET_TOTAL, {"bulk": bulk_id, "total": chosen})
     return bulk_id
+
+
+def begun_by(form: str | None) -> Begun:
+    """That this form has begun an action before."""
+    return Begun(database.load(_Number, FIND_FORM, {"form": form})[0].n)
 
 
 def _chosen(choose: str, values: Mapping[str, Any]) -> int:

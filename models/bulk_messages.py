@@ -71,10 +71,14 @@ def begin_replay(
     by: str,
     shown: Mapping[str, Any],
     whose: Whose = ANYONE,
+    form: str | None = None,
 ) -> int:
-    """Begin to replay the callbacks that are wanted, up to `last_id`, `count` as was said; returns its id."""
+    """Begin to replay the callbacks that are wanted, up to `last_id`, `count` as was said; returns its id.
+
+    `form` names what was sent to begin it. Raises Begun if it was sent before.
+    """
     meant = {"provider": wanted.provider_id, "result": wanted.result, "since": _moment(wanted.since)}
-    return _begin(What.CALLBACKS, "replay", meant, count, last_id, reason, by, shown, whose)
+    return _begin(What.CALLBACKS, "replay", meant, count, last_id, reason, by, shown, whose, form)
 
 
 def begin_redelivery(
@@ -86,10 +90,11 @@ def begin_redelivery(
     by: str,
     shown: Mapping[str, Any],
     whose: Whose = ANYONE,
+    form: str | None = None,
 ) -> int:
-    """Begin to redeliver the notifications that are wanted, up to `last_id`; returns its id."""
+    """Begin to redeliver the notifications that are wanted, up to `last_id`; returns its id. See `begin_replay`."""
     meant = {"states": list(wanted.states or ()), "since": _moment(wanted.since)}
-    return _begin(What.NOTIFICATIONS, "redeliver", meant, count, last_id, reason, by, shown, whose)
+    return _begin(What.NOTIFICATIONS, "redeliver", meant, count, last_id, reason, by, shown, whose, form)
 
 
 def _begin(
@@ -102,6 +107,7 @@ def _begin(
     by: str,
     shown: Mapping[str, Any],
     whose: Whose,
+    form: str | None,
 ) -> int:
     made = {
         "what": what.value,
@@ -114,8 +120,12 @@ def _begin(
         "last_id": last_id,
         "person": whose.person_id,
         "key": whose.key_id,
+        "form": form,
     }
-    return int(database.rows(BEGIN, made)[0]["id"])
+    begun = database.row(BEGIN, made)
+    if begun is None:
+        raise bulk.begun_by(form)
+    return int(begun["id"])
 
 
 def _moment(since: datetime | timedelta | None) -> str | None:
@@ -153,9 +163,11 @@ def work_on_batch(bulk_id: int, work: Callable[[Range], Done | None]) -> bool:
 
 
 BEGIN = """
-INSERT INTO referans.bulk_actions (what, action, options, about, reason, "by", total, last_id, person_id, key_id)
-VALUES (%(what)s, %(action)s, %(options)s, %(about)s, %(reason)s, %(by)s, %(total)s, %(last_id)s, %(person)s, %(key)s)
-RETURNING id
+INSERT INTO referans.bulk_actions (what, action, options, about, reason, "by", total, last_id, person_id, key_id,
+    form)
+VALUES (%(what)s, %(action)s, %(options)s, %(about)s, %(reason)s, %(by)s, %(total)s, %(last_id)s, %(person)s, %(key)s,
+    %(form)s)
+ON CONFLICT (form) WHERE form IS NOT NULL DO NOTHING RETURNING id
 """
 #: One process at a time works on it.
 TAKE = """

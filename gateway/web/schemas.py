@@ -89,10 +89,15 @@ def _notify_url(value: str | None, info: ValidationInfo) -> str | None:
     return check_url(value, allow_private=rules.allow_private)
 
 
+def read_place(value: Any) -> Any:
+    """What `as_cursor` was given. Raises ValueError, TypeError or RecursionError for what it did not write."""
+    return json.loads(base64.urlsafe_b64decode(value + "=" * (-len(value) % 4)))
+
+
 def read_cursor(value: Any) -> Place:
     """Where the page that a cursor names begins. Raises ValueError."""
     try:
-        at, order_id = json.loads(base64.urlsafe_b64decode(value + "=" * (-len(value) % 4)))
+        at, order_id = read_place(value)
         return Place(_utc(datetime.fromisoformat(at)), str(UUID(order_id)))
     except (ValueError, TypeError, AttributeError, RecursionError):
         raise ValueError("is not a valid cursor; pass `nextCursor` back unchanged") from None
@@ -101,7 +106,7 @@ def read_cursor(value: Any) -> Place:
 def read_event_cursor(value: Any) -> int:
     """The event that the cursor's page follows. Raises ValueError."""
     try:
-        event_id = json.loads(base64.urlsafe_b64decode(value + "=" * (-len(value) % 4)))
+        event_id = read_place(value)
     except (ValueError, TypeError, RecursionError):
         event_id = None
     if type(event_id) is not int or not 0 < event_id <= MAX_EVENT_ID:
@@ -535,15 +540,16 @@ def _pointer(location: tuple[int | str, ...]) -> str:
 
 def cursor_after(place: Place) -> str:
     """Where the page after this place begins; opaque to callers."""
-    return _cursor([place.created_at.isoformat(), place.id])
+    return as_cursor([place.created_at.isoformat(), place.id])
 
 
 def cursor_after_event(event: Event) -> str:
     """Where the page after this event begins; opaque to callers."""
-    return _cursor(event.id)
+    return as_cursor(event.id)
 
 
-def _cursor(place: Any) -> str:
+def as_cursor(place: Any) -> str:
+    """A place in a list, as an address has it."""
     return base64.urlsafe_b64encode(json.dumps(place).encode()).decode().rstrip("=")
 
 

@@ -2884,6 +2884,13 @@ GUARDS = [
         BULK,
     ),
     Guard(
+        "a form begins one replay or redelivery",
+        "models/bulk_messages.py",
+        '        "form": form,\n',
+        '        "form": None,\n',
+        "tests/gateway/web/ops/test_notifications.py",
+    ),
+    Guard(
         "a person does not fail what another system may still send",
         "gateway/fulfilment/deeds.py",
         "Action.FAIL: resolving.fail_unless_sent_elsewhere,",

@@ -1,6 +1,5 @@
 """Actions on all that match: first how many, then a reason, then progress that stays."""
 
-import secrets
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,12 +11,12 @@ from gateway.fulfilment.deeds import IN_BULK, Action
 from gateway.fulfilment.worker import BULK
 from gateway.web.ops import filters, language, sentences, visitors
 from gateway.web.ops.counting import counted_in_time
-from gateway.web.ops.desk import Page, go
+from gateway.web.ops.desk import Page, begun_once, form_of, go
 from gateway.web.ops.filters import Chosen
 from gateway.web.ops.order import BUTTONS
 from gateway.web.ops.refused import Refused
 from models import bulk, listing, provider
-from models.bulk import Begun, Changed
+from models.bulk import Changed
 from models.db import database
 from models.db.database import Use
 from models.listing import Count
@@ -57,7 +56,7 @@ class New(Page):
             return
         options = {"provider_id": form.get("to") or None, "may_buy_twice": form.get("may_buy_twice") == "yes"}
         try:
-            with database.session(Use.LIST), counted_in_time():
+            with begun_once(), database.session(Use.LIST), counted_in_time():
                 bulk_id = bulk.begin(
                     _about(chosen).about,
                     self.desk.limits,
@@ -68,10 +67,8 @@ class New(Page):
                     shown=chosen.values,
                     options=options if action == Action.RESEND else {},
                     whose=req.context.visitor.whose,
-                    form=form.get("form", "")[: filters.MOST] or None,
+                    form=form_of(req),
                 )
-        except Begun as same:
-            raise go(f"{visitors.ROOT}/bulk/{same.bulk_id}") from None
         except Changed:
             wrong = "The orders are not as many as a moment ago. Nothing was done; look at the number again."
             self._show(req, resp, chosen, status=409, opened=action, wrong=wrong)
@@ -108,7 +105,6 @@ class New(Page):
             opened=opened or ordered[0],
             wrong=wrong,
             providers=providers,
-            form=secrets.token_urlsafe(16),
         )
 
     def _count(self, chosen: Chosen, *, is_whole: bool) -> Count:

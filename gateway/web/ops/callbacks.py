@@ -1,7 +1,5 @@
 """What providers sent: each callback with its request, and settling it again."""
 
-import base64
-import json
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -14,9 +12,10 @@ from gateway.callbacks import replaying
 from gateway.callbacks.replaying import Replayed
 from gateway.fulfilment import deeds
 from gateway.fulfilment.worker import BULK, CHECK
+from gateway.web import schemas
 from gateway.web.ops import filters, visitors
 from gateway.web.ops.counting import counted, counted_in_time
-from gateway.web.ops.desk import Page, go
+from gateway.web.ops.desk import Page, begun_once, form_of, go
 from gateway.web.ops.order import order_of, request_of
 from gateway.web.ops.refused import Refused
 from models import bulk, bulk_messages, inbox, provider, timeline
@@ -39,7 +38,7 @@ class Callbacks(Page):
     changes = Role.OPERATOR
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        self._show(req, resp, {name: value for name, value in req.params.items() if isinstance(value, str)})
+        self._show(req, resp, filters.given(req))
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         form, chosen = req.context.form, self._chosen(req.context.form)
@@ -51,7 +50,7 @@ class Callbacks(Page):
         last_id = form.get("last", "")
         if not last_id.isdecimal() or len(last_id) > 18:
             raise Refused(400, "the form cannot be read")
-        with database.session(Use.LIST), counted_in_time():
+        with begun_once(), database.session(Use.LIST), counted_in_time():
             upto = replace(wanted, last_id=int(last_id))
             extent = inbox.extent(upto, within_ms=database.LIST_TIMEOUT_MS)
             if extent is None:
@@ -66,6 +65,7 @@ class Callbacks(Page):
                 by=by,
                 shown=chosen,
                 whose=req.context.visitor.whose,
+                form=form_of(req),
             )
         broker.wake(BULK, str(bulk_id))
         raise go(f"{visitors.ROOT}/bulk/{bulk_id}")
@@ -104,7 +104,9 @@ class Callbacks(Page):
             lambda within_ms: inbox.extent(wanted, within_ms=within_ms) if wanted.result in WAITING else None
         )
         last = found[PAGE - 1] if len(found) > PAGE else None
-        following = last and urlencode({**chosen, "after": _as_text(last.received_at, last.id)})
+        following = last and urlencode(
+            {**chosen, "after": schemas.as_cursor([last.received_at.isoformat(), last.id])}
+        )
         self.desk.show(
             req,
             resp,
@@ -112,7 +114,7 @@ class Callbacks(Page):
             status=status,
             callbacks=found[:PAGE],
             chosen=chosen,
-            without={name: urlencode({k: v for k, v in chosen.items() if k != name}) for name in chosen},
+            without=filters.without_each(chosen),
             providers=providers,
             results=list(Kept),
             following=following,
@@ -180,11 +182,7 @@ def _find(callback_id: str) -> WholeCallback:
 def _place(text: str) -> Place | None:
     """Where the page begins; the first page if that cannot be read."""
     try:
-        at, callback_id = json.loads(base64.urlsafe_b64decode(text.encode()))
+        at, callback_id = schemas.read_place(text)
         return Place(datetime.fromisoformat(at), int(callback_id))
     except (ValueError, TypeError, OverflowError, RecursionError):
         return None
-
-
-def _as_text(at: datetime, callback_id: int) -> str:
-    return base64.urlsafe_b64encode(json.dumps([at.isoformat(), callback_id]).encode()).decode()

@@ -1,6 +1,9 @@
 """What every page has in hand: the settings, and how a page is written for whom."""
 
+import secrets
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,11 +17,12 @@ from markupsafe import Markup
 from gateway.settings import Settings
 from gateway.web.auth import Keys
 from gateway.web.limits import Limits as WebLimits
-from gateway.web.ops import browsers, language, shapes, visitors
+from gateway.web.ops import browsers, filters, language, shapes, visitors
 from gateway.web.ops.language import LANGUAGES, Reader
 from gateway.web.ops.statics import Statics
 from gateway.web.ops.visitors import Visitor
 from models import stuck
+from models.bulk import Begun
 from models.db import database
 from models.db.database import Use
 from models.stuck import Limits
@@ -27,6 +31,8 @@ from models.stuck import Limits
 LANGUAGE_COOKIE, LANGUAGE_SECONDS = "referans_lang", 365 * 86_400
 #: Seconds for which the number of stuck orders at the edge of every page is remembered.
 BADGE_SECONDS = 10.0
+#: Characters of the name of a form at most.
+MOST_FORM = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +92,7 @@ class Desk:
             "root": visitors.ROOT,
             "form_token_name": visitors.FORM_TOKEN,
             "browser_name": browsers.name,
+            "new_form": lambda: secrets.token_urlsafe(16),
         }
         templates.filters["bdi"] = as_written
         templates.filters["truncate_year"] = lambda day: day[5:]
@@ -127,7 +134,7 @@ class Desk:
         )
 
     def _stuck_total(self) -> int:
-        """How many orders need a person, as of a moment ago; up to stuck.MOST."""
+        """How many orders need a person, as of a moment ago."""
         known = self._badge.get("stuck")
         if known is None or time.monotonic() - known[1] > BADGE_SECONDS:
             with database.session(Use.LIST):
@@ -147,7 +154,7 @@ def as_written(text: object) -> Markup:
 
 def with_query(req: falcon.Request, **changes: str | None) -> str:
     """The address of this page with other values in its query; None takes one out."""
-    values = {name: value for name, value in req.params.items() if isinstance(value, str)} | changes
+    values = filters.given(req) | changes
     kept = {name: value for name, value in values.items() if value not in (None, "")}
     return f"{req.path}?{urlencode(kept)}" if kept else req.path
 
@@ -159,6 +166,20 @@ class Page:
 
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
+
+
+@contextmanager
+def begun_once() -> Iterator[None]:
+    """A form that has begun an action on many before leads to that one."""
+    try:
+        yield
+    except Begun as same:
+        raise go(f"{visitors.ROOT}/bulk/{same.bulk_id}") from None
+
+
+def form_of(req: falcon.Request) -> str | None:
+    """Which form was sent, as `parts.once` names it: it begins one action, however often it is sent."""
+    return req.context.form.get("form", "")[:MOST_FORM] or None
 
 
 def go(to: str) -> falcon.HTTPSeeOther:

@@ -78,9 +78,19 @@ def read(given: Mapping[str, str], timezone: str) -> Chosen:
     return Chosen(values, tuple(wrong), wanted, View(values.get("tenant")))
 
 
+def given(req: falcon.Request) -> dict[str, str]:
+    """What a page's address says, each name once."""
+    return {name: value for name, value in req.params.items() if isinstance(value, str)}
+
+
+def without_each(chosen: Mapping[str, str]) -> dict[str, str]:
+    """The query of an address without one of these filters, by its name."""
+    return {name: urlencode({k: v for k, v in chosen.items() if k != name}) for name in chosen}
+
+
 def of_request(req: falcon.Request, timezone: str) -> Chosen:
     """Those of a page's address."""
-    return read({name: value for name, value in req.params.items() if isinstance(value, str)}, timezone)
+    return read(given(req), timezone)
 
 
 def standing_still(chosen: Chosen, timezone: str, now: datetime) -> Chosen:

@@ -13,7 +13,7 @@ from gateway.fulfilment import deeds
 from gateway.fulfilment.worker import BULK
 from gateway.web.ops import filters, visitors
 from gateway.web.ops.counting import counted, counted_in_time
-from gateway.web.ops.desk import Page, go
+from gateway.web.ops.desk import Page, begun_once, form_of, go
 from gateway.web.ops.refused import Refused
 from models import bulk, bulk_messages, outbox, timeline
 from models.bulk import What
@@ -38,8 +38,7 @@ class Notifications(Page):
     changes = Role.OPERATOR
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        given = {name: value for name, value in req.params.items() if isinstance(value, str)}
-        self._show(req, resp, given)
+        self._show(req, resp, filters.given(req))
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         form, by = req.context.form, req.context.visitor.name
@@ -63,7 +62,7 @@ class Notifications(Page):
         last_id = _number(form.get("last", ""))
         if last_id is None or not _may_be_redelivered(wanted):
             raise Refused(400, "the form cannot be read")
-        with database.session(Use.LIST), counted_in_time():
+        with begun_once(), database.session(Use.LIST), counted_in_time():
             extent = outbox.extent(replace(wanted, before_id=last_id + 1))
             if extent is None:
                 self._show(req, resp, form, status=409, wrong="None of them is left to be redelivered.")
@@ -77,6 +76,7 @@ class Notifications(Page):
                 by=by,
                 shown=chosen,
                 whose=req.context.visitor.whose,
+                form=form_of(req),
             )
         broker.wake(BULK, str(bulk_id))
         self.desk.forget_counts()
@@ -119,7 +119,7 @@ class Notifications(Page):
             status=status,
             found=found[:PAGE],
             chosen=chosen,
-            without={name: urlencode({k: v for k, v in chosen.items() if k != name}) for name in chosen},
+            without=filters.without_each(chosen),
             following=following,
             standing=standing,
             receivers=receivers,

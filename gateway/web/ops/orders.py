@@ -1,13 +1,11 @@
 """Orders: one search field for whatever a person has in hand, filters, and the page after by key."""
 
-import base64
-import json
-from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
 import falcon
 
+from gateway.web import schemas
 from gateway.web.ops import filters, visitors
 from gateway.web.ops.desk import Page, go
 from gateway.web.ops.filters import Chosen
@@ -66,13 +64,12 @@ class Orders(Page):
 
 def _newest(page: Page, req: falcon.Request, chosen: Chosen) -> dict[str, Any]:
     """A page of all orders that match, newest first. Lists take their connection in turns with others."""
-    after = _cursor(req)
     found = listing.page(
         chosen.wanted,
         chosen.view,
         page.desk.limits,
         PAGE,
-        Place(*after) if after else None,
+        _cursor(req),
         within_seconds=LIST_SECONDS,
     )
     counted = listing.count(chosen.wanted, chosen.view, MOST_COUNTED, within_seconds=COUNT_SECONDS)
@@ -80,7 +77,7 @@ def _newest(page: Page, req: falcon.Request, chosen: Chosen) -> dict[str, Any]:
         "orders": found.orders,
         "count": counted.number,
         "is_least": counted.is_least,
-        "following": found.end and _as_cursor(found.end.created_at, found.end.id),
+        "following": found.end and schemas.cursor_after(found.end),
         "looked_back_to": found.end.created_at if found.end and len(found.orders) < PAGE else None,
     }
 
@@ -93,7 +90,7 @@ def _stuck(page: Page, req: falcon.Request, chosen: Chosen) -> dict[str, Any]:
             page.desk.limits,
             PAGE + 1,
             kind,
-            after=Waiting(*after) if after else None,
+            after=Waiting(after.created_at, after.id) if after else None,
             narrowed=chosen.about.narrowed,
         )
         count = bulk.count(chosen.about, page.desk.limits)
@@ -102,20 +99,14 @@ def _stuck(page: Page, req: falcon.Request, chosen: Chosen) -> dict[str, Any]:
         "orders": found[:PAGE],
         "count": count,
         "is_least": False,
-        "following": last and _as_cursor(last.since, last.id),
+        "following": last and schemas.cursor_after(Place(last.since, last.id)),
         "looked_back_to": None,
     }
 
 
-def _cursor(req: falcon.Request) -> tuple[datetime, str] | None:
+def _cursor(req: falcon.Request) -> Place | None:
     """Where the page begins; the first page if that cannot be read."""
-    text = req.get_param("after") or ""
     try:
-        at, order_id = json.loads(base64.urlsafe_b64decode(text.encode()))
-        return datetime.fromisoformat(at), lookup.as_id(str(order_id))
-    except (ValueError, TypeError, RecursionError):
+        return schemas.read_cursor(req.get_param("after") or "")
+    except ValueError:
         return None
-
-
-def _as_cursor(at: datetime, order_id: str) -> str:
-    return base64.urlsafe_b64encode(json.dumps([at.isoformat(), order_id]).encode()).decode()

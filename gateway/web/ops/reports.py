@@ -170,7 +170,7 @@ def _rounded(seconds: float | None) -> float | None:
 
 def _asked(req: falcon.Request, today: date) -> Asked:
     """Raises a 400 for days that cannot be read, or are too many."""
-    given = {name: value.strip() for name, value in req.params.items() if isinstance(value, str)}
+    given = {name: value.strip() for name, value in filters.given(req).items()}
     by = By(given["by"]) if given.get("by") in list(By) else By.PROVIDER
     narrowed = {
         name: given[name][: filters.MOST]

@@ -64,6 +64,12 @@ class Browser:
         return answer
 
 
+def form_in(text: str) -> str:
+    """How the form of a page for all that match is named."""
+    [found] = re.findall(r'name="form" value="([^"]+)"', text)
+    return str(found)
+
+
 def seen(answer: Result) -> str:
     """The words of a page, without its elements."""
     assert answer.status_code == 200, answer.text

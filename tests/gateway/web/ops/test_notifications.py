@@ -9,7 +9,7 @@ from models import bulk
 from models.db import database
 from models.status import ExternalStatus
 from tests import factories
-from tests.gateway.web.ops.browser import Browser, seen
+from tests.gateway.web.ops.browser import Browser, form_in, seen
 
 REASON = "their server was repaired"
 RECEIVER = "https://shop.example"
@@ -109,6 +109,18 @@ def test_those_that_were_delivered_are_redelivered_for_a_time(operator: Browser,
     assert "Redeliver all that match: 3" in seen(operator.get(path, state="delivered", since="1h"))
     answer = operator.post(path, state="delivered", since="1h", last=2, reason=REASON)
     assert "Redeliver: 2 notifications" in seen(answer)
+
+
+def test_a_form_that_is_sent_twice_redelivers_once(operator: Browser, dead: list[Any]) -> None:
+    with database.session():
+        database.rows("UPDATE referans.notifications SET state = 'delivered'")
+    path, meant = "/ops/notifications", {"state": "delivered", "since": "1h"}
+    form = form_in(operator.get(path, **meant).text)
+    for _ in range(2):
+        answer = operator.post(path, **meant, last=3, reason=REASON, form=form)
+        assert "Redeliver: 3 notifications" in seen(answer)
+    with database.session():
+        assert len(bulk.newest(5)) == 1
 
 
 def test_a_receiver_that_was_given_up_is_enabled(operator: Browser, dead: list[Any]) -> None:

@@ -14,7 +14,7 @@ from models.route import Cost, Strategy
 from models.status import ExternalStatus
 from tests import factories
 from tests.gateway.web import calls
-from tests.gateway.web.ops.browser import Browser, seen, words
+from tests.gateway.web.ops.browser import Browser, form_in, seen, words
 
 REASON = "prices are wrong, Ali is calling them"
 PAGES = ("/ops", "/ops/orders", "/ops/stuck", "/ops/providers", "/ops/callbacks", "/ops/notifications")
@@ -238,6 +238,16 @@ def test_a_replay_of_all_that_match_goes_on_in_the_background(
     text = seen(operator.get(f"/ops/bulk/{begun.id}"))
     assert "Applied 2" in text and "why not" in text
     assert "Replay · Running" in seen(operator.get("/ops/bulk"))
+
+
+def test_a_form_that_is_sent_twice_replays_once(operator: Browser, stranger: Browser, pool: object) -> None:
+    path, meant = "/ops/callbacks", {"result": "unmatched"}
+    calls.call_back(TestClient(stranger.app), calls.neutral("123456789012340"))
+    form = form_in(operator.get(path, **meant).text)
+    for _ in range(2):
+        assert "Replay: 1 callback" in seen(operator.post(path, **meant, last=1, reason=REASON, form=form))
+    with database.session():
+        assert len(bulk.newest(5)) == 1
 
 
 def test_while_the_database_is_away_every_page_says_so_in_words(
