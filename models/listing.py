@@ -98,12 +98,9 @@ def page(
     found: list[Order] = []
     for size in sizes:
         with database.session(Use.LIST):
-            behind = indexed + _behind(after)
-            end = _end_of_part(behind, size) if size else None
-            where = behind + _up_to(end) + others
+            where, end = _part(indexed, others, after, size)
             values = {**limits.parameters(), **where.values, "limit": limit + 1 - len(found)}
-            source = TABLE if wanted.reference is None else WITH_REFERENCE
-            found += database.load_list(Order, PAGE.format(source=source, where=where), values)
+            found += database.load_list(Order, PAGE.format(source=_source(wanted), where=where), values)
         if len(found) > limit:
             last = found[limit - 1]
             return Page(found[:limit], Place(last.created_at, last.id))
@@ -123,14 +120,11 @@ def count(wanted: Filter, view: View, most: int, *, within_seconds: float) -> Co
     number, after = 0, None
     for size in sizes:
         with database.session(Use.LIST):
-            behind = indexed + _behind(after)
-            end = _end_of_part(behind, size) if size else None
-            where = behind + _up_to(end) + others
-            source = TABLE if wanted.reference is None else WITH_REFERENCE
+            where, end = _part(indexed, others, after, size)
             values = {**where.values, "limit": most + 1 - number}
             left_ms = max(MIN_COUNT_MS, int(1000 * (until - time.monotonic())))
             try:
-                statement = COUNT.format(source=source, where=where)
+                statement = COUNT.format(source=_source(wanted), where=where)
                 number += database.load_list(_Number, statement, values, within_ms=left_ms)[0].n
             except database.TooSlow:
                 return Count(number, is_least=True)
@@ -158,6 +152,19 @@ def _parts(wanted: Filter, view: View) -> tuple[_Where, _Where, Iterable[int | N
     """What an index finds in the order of the list, what is looked at one by one, and in parts of which size."""
     indexed, others = _indexed(wanted, view), _others(wanted, view)
     return indexed, others, _sizes() if others.conditions and wanted.reference is None else [None]
+
+
+def _part(
+    indexed: _Where, others: _Where, after: Place | None, size: int | None
+) -> tuple[_Where, Place | None]:
+    """The conditions of a part that stands behind `after`, and where it ends; None if nothing stands behind it."""
+    behind = indexed + _behind(after)
+    end = _end_of_part(behind, size) if size else None
+    return behind + _up_to(end) + others, end
+
+
+def _source(wanted: Filter) -> str:
+    return TABLE if wanted.reference is None else WITH_REFERENCE
 
 
 def _sizes() -> Iterator[int]:

@@ -4,7 +4,6 @@ A sum tells apart what the bits of its `level` say. Those of a day are at few le
 sweep; a report of many days reads months, which are at all of them. What has not changed is not written again.
 """
 
-import math
 from datetime import date
 
 from models.db import database
@@ -24,11 +23,6 @@ STEPS = 4
 SHORTEST, LONGEST = 0.25, 10_000_000
 #: What makes whole steps of numbers that are a little less in one of both languages.
 ROUNDED = 1e-9
-
-
-def step_of(seconds: float) -> int:
-    """The step of a duration; STEP says the same in SQL."""
-    return math.floor(STEPS * math.log2(min(max(seconds, SHORTEST), LONGEST)) + ROUNDED)
 
 
 def sum_up_day(day: date, zone: str) -> None:

@@ -2,15 +2,11 @@
 
 from dataclasses import dataclass
 
+from models.callback_shares import LEAST_DELIVERED, MINUTES, USUAL
 from models.db import database
-from models.report_sums import PROVIDER
 
-#: Minutes that are looked at; deliveries within them that say enough; and days that say what is usual.
-MINUTES, LEAST_DELIVERED, USUAL_DAYS = 60, 10, 7
 #: Share of the delivered orders that callbacks usually tell of, below which silence means nothing.
 USUAL_SHARE = 0.5
-#: Deliveries of the days before that say what is usual.
-LEAST_USUAL = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +26,7 @@ def silent() -> list[Silent]:
 
 
 SILENT = f"""
-WITH usual AS (
-    SELECT t.provider_id, sum(t.by_callback)::float8 / sum(t.delivered) AS share
-    FROM referans.day_totals AS t
-    WHERE t.level = {PROVIDER} AND t.day BETWEEN now()::date - {USUAL_DAYS} AND now()::date - 1
-    GROUP BY 1 HAVING sum(t.delivered) >= {LEAST_USUAL}
-), lately AS (
+WITH usual AS ({USUAL}), lately AS (
     SELECT o."providerId" AS provider_id, count(*)::int AS delivered, max(o."lastCallbackAt") AS told_at
     FROM product_orders AS o
     WHERE o."createdAt" >= now() - interval '{MINUTES} minutes' AND o."completedAt" IS NOT NULL

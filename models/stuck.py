@@ -4,7 +4,7 @@ A reason that stands in an order's `attention` stays until a person has decided.
 plan and its provider, and go by themselves.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
@@ -198,17 +198,21 @@ def ids(limits: Limits, kind: Attention) -> list[str]:
 
 
 def summary(limits: Limits) -> list[KindCount]:
-    """How many orders need a person, and since when, by kind in the kinds' order; every one is counted."""
-    found = {each.kind: each for each in database.load_list(KindCount, SUMMARY, limits.parameters())}
-    return [found[kind] for kind in [*Attention, *sorted(found.keys() - set(Attention))] if kind in found]
+    """How many orders need a person, and since when, by kind in the kinds' order. Raises database.TooSlow."""
+    return _in_order(database.load_list(KindCount, SUMMARY, limits.parameters()))
 
 
 def counts(limits: Limits) -> dict[str, int]:
     """How many orders need a person, by kind, in the kinds' order. None is no entry."""
-    found = {each.kind: each.count for each in database.load(KindCount, SUMMARY, limits.parameters())}
-    return {
-        kind: found[kind] for kind in [*Attention, *sorted(found.keys() - set(Attention))] if kind in found
-    }
+    found = database.load(KindCount, SUMMARY, limits.parameters())
+    return {each.kind: each.count for each in _in_order(found)}
+
+
+def _in_order(found: Sequence[KindCount]) -> list[KindCount]:
+    by_kind = {each.kind: each for each in found}
+    return [
+        by_kind[kind] for kind in [*Attention, *sorted(by_kind.keys() - set(Attention))] if kind in by_kind
+    ]
 
 
 def tell(limits: Limits, limit: int) -> int:
@@ -273,20 +277,14 @@ END"""
 SHOWN = COLUMNS.replace("o.attention", f"{KIND} AS attention")
 #: In SQL: a {kind} that stands in an order's `attention`, and gives way to none.
 _IS_GRAVE = f"""({{kind}} <> ALL (ARRAY[{", ".join(f"'{each}'" for each in LIGHT)}]))"""
-#: Uses idx_orders_attention and idx_orders_planned: its cost follows what waits, never the size of the table.
-_SOURCE = """
-    SELECT * FROM product_orders AS o WHERE o.attention IS NOT NULL
-    UNION ALL
-    SELECT * FROM product_orders AS o WHERE o."nextCheckAt" IS NOT NULL AND o.attention IS NULL
-"""
 _FOUND = """
 SELECT o.id, o."providerId" AS provider_id, o."tenantId" AS tenant_id, {kind} AS kind,
     CASE WHEN o.attention IS NOT NULL AND o."attentionAt" IS NOT NULL THEN o."attentionAt"
         ELSE COALESCE(o."sentAt", o."claimedAt", o."resentAt", o."createdAt") END AS since
 FROM ({source}) AS o {provider}
 """
-_WAITING = _FOUND.format(kind=KIND, source=_SOURCE, provider=PROVIDER)
-#: Only those that may be of the kind %(kind)s, if that is given: a grave one is what the order's `attention` says.
+#: Only those that may be of the kind %(kind)s, if that is given: a grave one is what the order's `attention` says. Uses
+#: the indexes of `attention` and idx_orders_planned: its cost follows what waits, never the size of the table.
 _WAITING_OF_KIND = _FOUND.format(
     kind=KIND,
     source=f"""

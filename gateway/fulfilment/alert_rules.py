@@ -9,7 +9,7 @@ import peewee
 
 from gateway import log
 from gateway.settings import Settings
-from models import balances, gauges, outbox, provider_health, silence, stuck, sweep_run
+from models import balances, gauges, outbox, silence, stuck, sweep_run
 from models.alert import Firing
 from models.db import database
 from models.provider_health import GATEWAY
@@ -76,12 +76,11 @@ def _stuck_orders(settings: Settings, now: datetime) -> Iterator[Firing]:
 def _providers(settings: Settings, now: datetime) -> Iterator[Firing]:
     for each in gauges.providers():
         path = f"/ops/providers/{each.id}"
-        health = provider_health.health(each.id)
         if not each.is_up:
-            why = f": {health.last_error}" if health and health.last_error else ""
+            why = f": {each.words}" if each.words and not each.is_paused else ""
             yield Firing("provider_down", each.id, f"The provider {each.id} is down{why}.", path)
-        elif each.is_paused and health and health.paused_by == GATEWAY:
-            text = f"The gateway has paused the provider {each.id}: {health.pause_reason}."
+        elif each.is_paused and each.paused_by == GATEWAY:
+            text = f"The gateway has paused the provider {each.id}: {each.words}."
             yield Firing("provider_down", each.id, text, path)
         if not each.has_balance:
             yield Firing("balance_low", each.id, f"The provider {each.id} has no balance left.", path)

@@ -69,7 +69,7 @@ def plan(sql: str, values: Any) -> str:
 INDEXES = (
     (Filter(), "idx_orders_created"),
     (Filter(ExternalStatus.COMPLETED), "idx_orders_created"),
-    (FAILED, "_created"),
+    (Filter(ExternalStatus.FAILED, "nobody"), "idx_orders_provider_created"),
     (Filter(provider_id="nobody"), "idx_orders_provider_created"),
     (Filter(product_id="nothing"), "idx_orders_created"),
     (Filter(user_identifier="player 3"), "idx_orders_user"),

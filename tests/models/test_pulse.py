@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from models import pulse, report, report_sums
+from models import pulse, report
 from models.db import database
 from models.status import ExternalStatus, FailureReason, Source
 from tests import factories
+from tests.models.test_report import step_of
 
 pytestmark = pytest.mark.usefixtures("db")
 
@@ -65,7 +66,7 @@ def test_the_last_day_is_told_by_who_told_and_how_long_it_took() -> None:
     assert len(day.points) == 48
     assert {name: sum(counts) for name, counts in day.ended.items()} == {"callback": 1, "timeout": 1}
     [steps] = [each for each in day.durations["sandbox"] if each]
-    assert steps == {report_sums.step_of(9): 1}
+    assert steps == {step_of(9): 1}
 
 
 def test_old_points_are_forgotten_and_counters_are_not() -> None:
