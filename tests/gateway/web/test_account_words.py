@@ -38,11 +38,11 @@ def failed(order: dict[str, Any], **fields: Any) -> None:
     [
         ("sandbox refused: Bakiye yetersiz; sending to backup", "yetersiz"),
         ("checked (1): processing, Şifre yanlış", "yanl"),
-        ("sandbox: no clear answer to the send, will ask: HTTP 401: unauthorized", "401"),
+        ("sandbox: no clear answer to the send, will ask: HTTP 401: unauthorized", "unauthorized"),
         ("was not asked, as sandbox has no balance left", "no balance"),
-        (f"sandbox refused our account: {UNKNOWN_WORDS}; sending to backup", "4711"),
-        (f"sandbox is paused by gateway: {UNKNOWN_WORDS}; sending to backup", "4711"),
-        ("sandbox is paused by ali: we have not paid 4711 TRY", "4711"),
+        (f"sandbox refused our account: {UNKNOWN_WORDS}; sending to backup", "askida"),
+        (f"sandbox is paused by gateway: {UNKNOWN_WORDS}; sending to backup", "askida"),
+        ("sandbox is paused by ali: we have not paid 4711 TRY", "not paid"),
     ],
 )
 def test_the_timeline_shows_it_to_people_of_the_gateway_only(
@@ -57,7 +57,7 @@ def test_the_timeline_shows_it_to_people_of_the_gateway_only(
 def test_what_a_rule_of_its_protocol_says_is_about_our_account_counts(client_for: ClientFor) -> None:
     order = factories.sent()
     failed(order, message=UNKNOWN_WORDS, failure_reason=FailureReason.ACCOUNT)
-    assert "4711" not in told(client_for, order, Scope.PINS_READ)
+    assert "askida" not in told(client_for, order, Scope.PINS_READ)
     assert "refused our account: hesap 4711" in told(client_for, order, Scope.OPS)
 
 

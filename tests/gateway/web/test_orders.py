@@ -229,7 +229,7 @@ def test_every_code_is_shown_whole_and_in_order_to_who_may_see_it(
     pool: object, client: Client, trusted: Client
 ) -> None:
     order = factories.place(quantity=2)
-    delivered = (Code("A-1", pin="4321", serial="SER-1", expires_at="2030-01-31"), Code("B-2"))
+    delivered = (Code("A-1", pin="PIN-4321", serial="SER-1", expires_at="2030-01-31"), Code("B-2"))
     outcome = Outcome(ExternalStatus.COMPLETED, order["provider_referans"], codes=delivered, receipt="Ali V.")
     factories.settle(Arrival(factories.SANDBOX, Source.POLL, outcome, order_id=order["id"]))
 
@@ -238,12 +238,12 @@ def test_every_code_is_shown_whole_and_in_order_to_who_may_see_it(
 
     assert shown["pinCode"] == "A-1"
     assert shown["codes"] == [
-        {"code": "A-1", "pin": "4321", "serial": "SER-1", "expiresAt": "2030-01-31"},
+        {"code": "A-1", "pin": "PIN-4321", "serial": "SER-1", "expiresAt": "2030-01-31"},
         {"code": "B-2"},
     ]
     assert shown["receipt"] == hidden.json["receipt"] == "Ali V."
     assert list(hidden.json) == PUBLIC
-    assert not any(secret in hidden.text for secret in ("A-1", "4321", "SER-1", "B-2"))
+    assert not any(secret in hidden.text for secret in ("A-1", "PIN-4321", "SER-1", "B-2"))
 
 
 @pytest.mark.parametrize(
