@@ -2,16 +2,20 @@
 
 import json
 import logging
+import os
 import re
+import select
 import sys
+import threading
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from datetime import datetime
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, TextIO
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -20,6 +24,8 @@ from structlog.typing import EventDict, Processor
 from gateway.settings import Settings
 
 MASKED = "***"
+#: The file descriptor of standard output.
+STDOUT = 1
 #: A value is masked if its name ends in one of these, at any depth.
 SECRET_NAME = re.compile(
     r"(^|_)(pin|pin_?code|[sş]ifre|kod|bayi_?kodu|password|passwd|token|secret|credential|authorization"
@@ -151,10 +157,42 @@ def _timestamp(zone: ZoneInfo, log_format: str) -> Processor:
     return add
 
 
+class _Output:
+    """A text stream without a buffer, which a signal's handler may use while the thread that it interrupts writes.
+
+    Python's own streams refuse that, and the handler's line is lost. Here it follows the line that was interrupted.
+    Used under the lock of its handler. A lone surrogate in a provider's text is escaped, so that the line is not lost.
+    """
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+        self._waiting: deque[bytes] = deque()
+        #: The thread that writes; not just whether one does, because a process that is forked meanwhile must not wait.
+        self._writer = 0
+
+    def write(self, text: str) -> None:
+        """Write all of it, also to a pipe that does not block. Raises OSError, and the text is dropped then."""
+        self._waiting.append(text.encode("utf-8", "backslashreplace"))
+        this = threading.get_ident()
+        while self._waiting and self._writer != this:
+            self._writer = this
+            try:
+                self._write_all(self._waiting.popleft())
+            finally:
+                self._writer = 0
+
+    def _write_all(self, data: bytes) -> None:
+        while data:
+            try:
+                data = data[os.write(self._number, data) :]
+            except BlockingIOError:
+                select.select([], [self._number], [])
+
+
 class _Line:
     """Writes lines that are already rendered; errors go through `logging`, where error tracking sees them."""
 
-    def __init__(self, name: str, handler: "logging.StreamHandler[TextIO]") -> None:
+    def __init__(self, name: str, handler: "logging.StreamHandler[_Output]") -> None:
         self.name = name
         self._handler = handler
         logger = logging.getLogger(name)
@@ -163,7 +201,6 @@ class _Line:
     def info(self, line: str) -> None:
         with self._handler.lock or nullcontext():
             self._handler.stream.write(f"{line}\n")
-            self._handler.stream.flush()
 
     debug = warning = info
 
@@ -203,11 +240,9 @@ def configure(settings: Settings) -> None:
         structlog.processors.format_exc_info,
     ]
     level = getattr(logging, settings.log_level.upper())
-    # By its number, because in a worker dramatiq replaces `sys.stdout` by a pipe to standard error. A lone surrogate
-    # in a provider's text is escaped, so that the line is not lost.
-    output: TextIO = open(1, "w", encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
-    handler = logging.StreamHandler(output)
-    render = _renderer(settings.log_format, handler.stream.isatty())
+    # By its number, because in a worker dramatiq replaces `sys.stdout` by a pipe to standard error.
+    handler = logging.StreamHandler(_Output(STDOUT))
+    render = _renderer(settings.log_format, os.isatty(STDOUT))
     structlog.configure(
         processors=[*shared, _rendered(render)],
         logger_factory=lambda name: _Line(name, handler),
@@ -244,7 +279,7 @@ def on_stderr() -> Iterator[None]:
 
 
 def _take_over_stdlib(
-    shared: list[Processor], render: Processor, handler: "logging.StreamHandler[TextIO]", level: int
+    shared: list[Processor], render: Processor, handler: "logging.StreamHandler[_Output]", level: int
 ) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

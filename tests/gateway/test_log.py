@@ -1,10 +1,13 @@
 """Every line of a process leaves in one form, once, and without secrets."""
 
+import fcntl
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import termios
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -16,6 +19,7 @@ from hypothesis import strategies as st
 
 from gateway.log import MASKED, mask, mask_error, mask_event
 from tests.growth import is_linear
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 SETUP = """
@@ -139,6 +143,45 @@ def test_a_real_worker_logs_to_standard_output(redis_url: str, tmp_path: Path) -
     assert events == [f"Loaded with token={MASKED}", "Worker process is ready for action."]
     assert "Worker has been shut down." in [json.loads(line)["event"] for line in rest.splitlines()]
     assert "ready for action" not in errors
+
+
+#: A line that is longer than a pipe holds, and two signals whose handlers log, each in one of the two ways.
+INTERRUPTED = """
+import os, signal
+signal.signal(signal.SIGUSR1, lambda *_: logger.info("Ours."))
+signal.signal(signal.SIGUSR2, lambda *_: logging.getLogger("x").info("A library's."))
+os.set_blocking(1, {blocks})
+{source}.info("x" * 3_000_000)
+{source}.info("Next.")
+"""
+
+
+@pytest.mark.parametrize(
+    ("blocks", "source"), [(True, "logger"), (True, 'logging.getLogger("x")'), (False, "logger")]
+)
+def test_a_line_that_a_signals_handler_logs_follows_the_one_it_interrupted(blocks: bool, source: str) -> None:
+    """Python's streams refuse it, and a pipe that is full or does not block takes a part of a line."""
+    code = SETUP.format(variables={}) + INTERRUPTED.format(blocks=blocks, source=source)
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=pipe, stderr=pipe) as process:
+        assert process.stdout is not None
+        full = fcntl.fcntl(process.stdout, fcntl.F_GETPIPE_SZ)
+        for number in (signal.SIGUSR1, signal.SIGUSR2):
+            wait_until(lambda: _waiting(process.stdout) == full, 30)
+            process.send_signal(number)
+        out, errors = process.communicate(timeout=30)
+    events = [json.loads(line)["event"] for line in out.splitlines()]
+    assert (events[0].strip("x"), sorted(events[1:3]), events[3:]) == (
+        "",
+        ["A library's.", "Ours."],
+        ["Next."],
+    )
+    assert errors == b""
+
+
+def _waiting(pipe: Any) -> int:
+    """Bytes in a pipe that nobody has read."""
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
 @pytest.mark.parametrize("source", ["logger", 'logging.getLogger("x")'])
