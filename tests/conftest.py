@@ -10,13 +10,14 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import hypothesis
 import psycopg2
 import pytest
 import redis
 
 from gateway.dev.servers import EmbeddedValkey
 from models.db.migrate import migrate
-from tests import compiling, factories, servers, warm
+from tests import compiling, factories, long, servers, warm
 
 #: A key for tests only.
 KEY = "bm90LWEta2V5LWZvci1hbnl0aGluZy1idXQtdGVzdHM="
@@ -48,6 +49,12 @@ DECLARE counter record; BEGIN
 END"""
 #: Logical databases of a Redis server, of which an empty one is chosen.
 REDIS_DATABASES = range(15, -1, -1)
+
+#: The same examples each time, however long one takes, so that no run fails by chance; `make soak` tries others.
+hypothesis.settings.register_profile(
+    "tests", hypothesis.settings.get_profile("ci"), derandomize=long.either(True, False)
+)
+hypothesis.settings.load_profile("tests")
 
 
 def pytest_configure(config: pytest.Config) -> None:

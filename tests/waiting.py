@@ -16,15 +16,15 @@ LOCK_WAITS = (
 
 def wait_until(
     condition: Callable[[], T],
-    timeout_seconds: float = 10.0,
+    timeout_seconds: float = 30.0,
     *,
     what: str | Callable[[], str] = "",
     pause_seconds: float = PAUSE_SECONDS,
 ) -> T:
     """Return the first true value of `condition`.
 
-    Fails the test after `timeout_seconds`, naming `what` was awaited and the value last seen;
-    an AssertionError out of `condition` counts as not yet, and its message is shown.
+    Fails the test after `timeout_seconds`, which lets a busy machine finish too, naming `what` was awaited and the
+    value last seen; an AssertionError out of `condition` counts as not yet, and its message is shown.
     """
     deadline = time.monotonic() + timeout_seconds
     while True:

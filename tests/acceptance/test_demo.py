@@ -109,7 +109,7 @@ class Dev:
             return False
 
     def assert_nothing_is_left(self) -> None:
-        wait_until(lambda: not self.processes(), 5, what=lambda: f"left: {self.processes()}")
+        wait_until(lambda: not self.processes(), what=lambda: f"left: {self.processes()}")
 
 
 def free_port() -> int:

@@ -101,7 +101,7 @@ def test_a_worker_sweeps_by_itself_if_the_scheduler_is_dead_as_soon_as_it_can(
     assert database.rows(
         "SELECT DISTINCT started_by, error FROM referans.sweeps WHERE finished_at IS NOT NULL"
     ) == [{"started_by": "worker", "error": None}]
-    worker.communicate("", timeout=10)
+    worker.communicate("", timeout=60)
     assert worker.returncode == 0
     assert [each.labels for each in measurements.every()] == [["kuzey", "applied"]]
     above, below, beside = sorted(collector.spans, key=lambda one: one.began)
@@ -157,7 +157,7 @@ def test_a_provider_that_hangs_delays_the_probes_of_no_other(database_url: str, 
             if line == "probed 1\n":
                 break
             said.append(line)
-        process.communicate("", timeout=10)
+        process.communicate("", timeout=60)
     assert [line for line in said if "provider_watch_failed" in line and "the first look" in line]
     assert [line for line in said if "provider_watch_failed" in line and "the first probe" in line]
     assert process.returncode == 0, "its end waits for a probe that hangs"

@@ -79,7 +79,7 @@ def receives(url: str, log: Path) -> None:
         204,
         401,
     ]
-    wait_until(lambda: log.read_text().count(ID) >= 2, 5, what=log)
+    wait_until(lambda: log.read_text().count(ID) >= 2, what=log)
     assert log.read_text().count(ID) == 2, "each webhook-id is taken once"
 
 

@@ -20,7 +20,7 @@ def test_work_that_fails_ends_its_thread_and_the_next_begins_another() -> None:
 
     rounds = Rounds("test", take, work)
     rounds.begin()
-    assert rounds.drain(5)
+    assert rounds.drain(30)
     waiting.append("good")
     rounds.begin()
-    assert rounds.drain(5) and done == ["good"]
+    assert rounds.drain(30) and done == ["good"]

@@ -17,7 +17,7 @@ from gateway.clients import FAREWELL_SECONDS, HELD_BYTES, Client, Crowd
 from gateway.serving import LenientRequest
 
 #: Seconds until a greenlet that should be done is given up.
-PATIENCE_SECONDS = 5.0
+PATIENCE_SECONDS = 20.0
 #: Seconds of silence allowed between two requests.
 SILENCE_SECONDS = 95.0
 #: Limits that a test waits for, in seconds.

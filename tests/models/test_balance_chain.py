@@ -260,7 +260,7 @@ def gaps_told(events: Sequence[Event], moments: Sequence[int]) -> list[tuple[Dec
     return found
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(events=st.lists(EVENTS, min_size=1, max_size=40), moments=st.lists(st.integers(0, 60), max_size=4))
 def test_what_is_all_ours_has_no_gap(events: list[Event], moments: list[int]) -> None:
     assert gaps_told(events, moments) == []

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from models import pulse, report
+from models import pulse, report, timeline
 from models.db import database
 from models.status import ExternalStatus, FailureReason, Source
 from tests import factories
@@ -60,7 +60,8 @@ def test_the_last_day_is_told_by_who_told_and_how_long_it_took() -> None:
     report.begin("UTC")
     order = ended(ExternalStatus.COMPLETED)
     ended(ExternalStatus.FAILED, Source.SWEEP, failure_reason=FailureReason.TIMEOUT)
-    factories.put(order, sentAt=datetime.now(UTC) - timedelta(minutes=10, seconds=9))
+    ended_at = max(each.at for each in timeline.events(order["id"]))
+    factories.put(order, sentAt=ended_at - timedelta(minutes=10, seconds=9))
     count()
     day = pulse.last_day(datetime.now(UTC), 48, 8)
     assert len(day.points) == 48

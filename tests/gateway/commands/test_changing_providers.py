@@ -33,7 +33,7 @@ FULL = Provider(
     "znet",
     "https://bayi.example",
     "hmac",
-    {"kod": "4711", "sifre": "geheim", "callback_secret": OLD},
+    {"kod": "bayi-4711", "sifre": "geheim", "callback_secret": OLD},
     3,
     30,
     {"header": "X-Sign", "algorithm": "sha1", "encoding": "base64", "template": "{body}"},
@@ -134,7 +134,7 @@ def test_set_changes_one_thing_and_nothing_else(
 
     assert (changed.code, saved(models)) == (0, replace(full, **{field: value}))
     assert changed.out.startswith(f"{field.removesuffix('_id').replace('_', '-')}: ")
-    assert not any(secret in changed.out + changed.err for secret in ("4711", "geheim", OLD))
+    assert not any(secret in changed.out + changed.err for secret in ("bayi-4711", "geheim", OLD))
 
 
 def test_add_with_replace_keeps_what_is_not_given(cli: Run, models: Models, full: Provider) -> None:
@@ -218,7 +218,7 @@ def test_a_url_in_clear_is_warned_about_beyond_this_machine(
         assert changed.code == 0 and ("is not encrypted" in changed.err) is warned
 
 
-ACCOUNT = '{"kod": "4711", "sifre": "geheim"}'
+ACCOUNT = '{"kod": "bayi-4711", "sifre": "geheim"}'
 
 
 def test_another_kind_of_callback_has_a_secret_of_its_own_printed_once(
@@ -255,10 +255,10 @@ def test_a_kind_that_needs_a_user_asks_for_it(cli: Run, models: Models, full: Pr
     assert (now.callback, now.credentials["callback_user"], now.credentials["kod"]) == (
         "basic",
         "panel",
-        "4711",
+        "bayi-4711",
     )
     assert cli("providers", "set", "bayi", "--callback", "none").code == 0
-    assert saved(models).credentials == {"kod": "4711", "sifre": "geheim"}
+    assert saved(models).credentials == {"kod": "bayi-4711", "sifre": "geheim"}
 
 
 def test_a_secret_that_is_missing_is_made_with_the_kind_and_not_otherwise(cli: Run, models: Models) -> None:
@@ -655,24 +655,24 @@ class TestCredentialsThatCannotBeRead:
     def test_they_are_entered_again(self, cli: Run, models: Models, command: tuple[str, ...]) -> None:
         assert "missing credential kod" in cli("providers", *command, stdin='{"sifre": "new"}').problem
 
-        entered = cli("providers", *command, stdin='{"kod": "4711", "sifre": "new"}')
+        entered = cli("providers", *command, stdin='{"kod": "bayi-4711", "sifre": "new"}')
 
         assert entered.code == 0 and "Callback secret, shown only once: " in entered.out
         secret = entered.out.split("shown only once: ")[1].split()[0]
         with models():
             assert provider.find("bayi") == replace(
-                FULL, credentials={"kod": "4711", "sifre": "new", "callback_secret": secret}
+                FULL, credentials={"kod": "bayi-4711", "sifre": "new", "callback_secret": secret}
             )
 
     def test_wrong_keys_of_ours_change_nothing(
         self, cli: Run, models: Models, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("ENCRYPTION_KEYS", Fernet.generate_key().decode())
-        assert cli("providers", "rotate", "other", stdin='{"kod": "4711", "sifre": "new"}').code == 0
+        assert cli("providers", "rotate", "other", stdin='{"kod": "bayi-4711", "sifre": "new"}').code == 0
         with models():
             before = database.rows("SELECT id, credentials FROM referans.providers ORDER BY id")
         monkeypatch.setenv("ENCRYPTION_KEYS", Fernet.generate_key().decode())
-        entered = cli("providers", "rotate", "other", stdin='{"kod": "4711", "sifre": "new"}')
+        entered = cli("providers", "rotate", "other", stdin='{"kod": "bayi-4711", "sifre": "new"}')
         assert "set ENCRYPTION_KEYS to the keys that sealed it" in entered.problem
         with models():
             assert database.rows("SELECT id, credentials FROM referans.providers ORDER BY id") == before

@@ -23,7 +23,7 @@ WHY = ("--reason", "the panel says so", "--as", "ayşe")
 Kind = dict[str, Any]
 
 
-def conflict(desk: Desk, pin: str = "1111-2222") -> Kind:
+def conflict(desk: Desk, pin: str = "KLMN-2222") -> Kind:
     """Delivered, and then said to have failed."""
     found = desk.completed(pin)
     desk.settle(
@@ -34,7 +34,7 @@ def conflict(desk: Desk, pin: str = "1111-2222") -> Kind:
 
 def other_code(desk: Desk) -> Kind:
     """Delivered twice, with two codes."""
-    found = desk.completed("1111-2222")
+    found = desk.completed("KLMN-2222")
     code = Code("3333-4444", serial="SER-1", expires_at="2030-01-31")
     again = Outcome(ExternalStatus.COMPLETED, found["provider_referans"], codes=(code,))
     desk.settle(found, again, Source.POLL)
@@ -71,13 +71,13 @@ def test_every_code_is_printed_with_its_origin_and_the_reading_recorded(cli: Run
     )
 
     assert [line for line in plain.out.splitlines() if line.startswith("  ")] == [
-        "  1111-2222",
+        "  KLMN-2222",
         "  3333-4444  serial SER-1  expiresAt 2030-01-31",
     ]
     assert "delivered, 20" in plain.out and "kept as a conflict, 20" in plain.out
     codes = json.loads(as_json.out)["codes"]
     assert [(each["code"], each["serial"], each["origin"]) for each in codes] == [
-        ("1111-2222", None, "delivered"),
+        ("KLMN-2222", None, "delivered"),
         ("3333-4444", "SER-1", "kept as a conflict"),
     ]
     with desk.models():
@@ -129,7 +129,7 @@ def test_an_accepted_code_comes_first(cli: Run, desk: Desk) -> None:
     found = other_code(desk)
     cli("orders", "accept", found["id"], *WHY)
     codes = json.loads(cli("orders", "pin", found["id"], "--json").out)["codes"]
-    assert [each["code"] for each in codes if each["origin"] == "delivered"] == ["3333-4444", "1111-2222"]
+    assert [each["code"] for each in codes if each["origin"] == "delivered"] == ["3333-4444", "KLMN-2222"]
 
 
 def test_a_dismissed_conflict_leaves_the_order_and_stays_readable(cli: Run, desk: Desk) -> None:
@@ -147,17 +147,17 @@ def test_a_person_ends_an_order(cli: Run, desk: Desk, command: str, status: str)
     assert state(desk, found) == (status, None)
 
 
-CODES = '1111-2222\n\n{"code": "3333", "pin": "44", "serial": "S-1", "expiresAt": "2030-01-31"}\r\n'
+CODES = 'KLMN-2222\n\n{"code": "3333", "pin": "44", "serial": "S-1", "expiresAt": "2030-01-31"}\r\n'
 
 
 def test_codes_are_piped_in_bare_or_as_json(cli: Run, desk: Desk) -> None:
     found = desk.sent()
     completed = cli("orders", "complete", found["id"], *WHY, stdin=f"\ufeff{CODES}")
     assert "is completed now" in completed.out
-    assert "1111" not in completed.out + completed.err
+    assert "KLMN" not in completed.out + completed.err
     shown = json.loads(cli("orders", "pin", found["id"], "--json").out)["codes"]
     assert [(each["code"], each["pin"], each["serial"], each["expiresAt"]) for each in shown] == [
-        ("1111-2222", None, None, None),
+        ("KLMN-2222", None, None, None),
         ("3333", "44", "S-1", "2030-01-31"),
     ]
 
@@ -174,7 +174,7 @@ def test_a_top_up_is_completed_without_a_code(cli: Run, desk: Desk) -> None:
 )
 def test_what_is_no_code_completes_nothing_and_is_not_repeated(cli: Run, desk: Desk, line: str) -> None:
     found = desk.sent()
-    refused = cli("orders", "complete", found["id"], *WHY, stdin=f"1111-2222\n{line}\n")
+    refused = cli("orders", "complete", found["id"], *WHY, stdin=f"KLMN-2222\n{line}\n")
     assert "line 2 of the codes" in refused.problem and "SECRET" not in refused.err
     assert state(desk, found) == ("sent", None)
 
@@ -189,12 +189,12 @@ def test_piped_codes_are_for_one_order(cli: Run, desk: Desk) -> None:
 def test_at_a_terminal_codes_are_asked_for_and_not_echoed(cli: Run, desk: Desk) -> None:
     one, other = desk.sent(), desk.sent()
     screen = at_a_terminal(
-        ["orders", "complete", one["id"], other["id"], *WHY], ["1111-2222", "null", "3333-4444", "", ""]
+        ["orders", "complete", one["id"], other["id"], *WHY], ["KLMN-2222", "null", "3333-4444", "", ""]
     )
-    assert "1111-2222" not in screen and "2 done, 0 failed" in screen
+    assert "KLMN-2222" not in screen and "2 done, 0 failed" in screen
     assert state(desk, one) == state(desk, other) == ("completed", None)
     shown = json.loads(cli("orders", "pin", one["id"], "--json").out)["codes"]
-    assert [each["code"] for each in shown] == ["1111-2222", "3333-4444"]
+    assert [each["code"] for each in shown] == ["KLMN-2222", "3333-4444"]
 
 
 # --- sending again

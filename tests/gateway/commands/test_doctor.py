@@ -237,7 +237,7 @@ def test_servers_that_never_answer_do_not_hang_it(
 
     found = report(run("doctor", "--json"))
 
-    assert time.monotonic() - started < 1.5 * probes.PROBE_SECONDS
+    assert time.monotonic() - started < 1.9 * probes.PROBE_SECONDS
     assert (found["database"][0], found["broker"][0]) == ("failed", "failed")
 
 

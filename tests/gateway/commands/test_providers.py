@@ -17,11 +17,11 @@ ADD = ("providers", "add", "bayi", "--adapter", "znet", "--base-url", "https://b
 SIGNED = ("--callback", "standard-webhooks")
 TOKEN = ("--callback", "token")
 SECRET = "whsec_" + base64.b64encode(b"a secret of the provider").decode()
-CREDENTIALS = json.dumps({"kod": "4711", "sifre": "geheim", "callback_secret": SECRET})
+CREDENTIALS = json.dumps({"kod": "bayi-4711", "sifre": "geheim", "callback_secret": SECRET})
 
 
 def add(cli: Run, *options: str, **credentials: str) -> Finished:
-    return cli(*ADD, *options, stdin=json.dumps({"kod": "4711", "sifre": "geheim", **credentials}))
+    return cli(*ADD, *options, stdin=json.dumps({"kod": "bayi-4711", "sifre": "geheim", **credentials}))
 
 
 def test_credentials_come_from_standard_input_and_are_never_printed(cli: Run, models: Models) -> None:
@@ -35,7 +35,7 @@ def test_credentials_come_from_standard_input_and_are_never_printed(cli: Run, mo
     assert found.credentials == json.loads(CREDENTIALS)
     assert (found.base_url, found.max_concurrency, found.max_per_minute) == ("https://bayi.example", 2, 30)
     for shown in (added, cli("providers", "list"), cli("providers", "list", "--json")):
-        assert not any(secret in shown.out + shown.err for secret in ("4711", "geheim", SECRET))
+        assert not any(secret in shown.out + shown.err for secret in ("bayi-4711", "geheim", SECRET))
 
 
 def test_credentials_are_sealed_with_the_encryption_keys(
@@ -213,7 +213,7 @@ def test_an_existing_provider_is_changed_only_on_purpose(cli: Run, models: Model
     with models():
         found = provider.find("bayi")
     assert found is not None
-    assert found.credentials == {"kod": "4711", "sifre": "another", "callback_secret": SECRET}
+    assert found.credentials == {"kod": "bayi-4711", "sifre": "another", "callback_secret": SECRET}
 
 
 @pytest.mark.parametrize(
@@ -222,11 +222,11 @@ def test_an_existing_provider_is_changed_only_on_purpose(cli: Run, models: Model
         ("", "standard input is not JSON"),
         ("[1]", "one JSON object"),
         ('{"kod": 4711, "sifre": "geheim"}', "one JSON object of strings"),
-        ('{"kod": "4711"}', "missing credential sifre"),
-        ('{"kod": "4711", "sifre": " "}', "missing credential sifre"),
-        ('{"kod": "4711", "sifre": "geheim", "password": "x"}', "unknown credential password"),
-        ('{"kod": "4711", "sifre": "geheim", "callback_secret": "whsec_!"}', "base64"),
-        ('{"kod": "4711", "sifre": "geheim", "callback_secret": "secret"}', "whsec_"),
+        ('{"kod": "bayi-4711"}', "missing credential sifre"),
+        ('{"kod": "bayi-4711", "sifre": " "}', "missing credential sifre"),
+        ('{"kod": "bayi-4711", "sifre": "geheim", "password": "x"}', "unknown credential password"),
+        ('{"kod": "bayi-4711", "sifre": "geheim", "callback_secret": "whsec_!"}', "base64"),
+        ('{"kod": "bayi-4711", "sifre": "geheim", "callback_secret": "secret"}', "whsec_"),
     ],
 )
 def test_bad_credentials_are_refused_in_one_line(cli: Run, stdin: str, says: str) -> None:
@@ -295,14 +295,14 @@ def test_the_list_shows_how_each_is_doing(cli: Run, models: Models) -> None:
 
 
 def test_at_a_terminal_credentials_are_asked_for_and_not_echoed(cli: Run, models: Models) -> None:
-    screen = at_a_terminal([*ADD, *TOKEN], ["4711", "geheim", ""])
+    screen = at_a_terminal([*ADD, *TOKEN], ["bayi-4711", "geheim", ""])
 
     assert "sifre" in screen and "Callback secret, shown only once" in screen
     assert "geheim" not in screen
     with models():
         found = provider.find("bayi")
     assert found is not None
-    assert (found.credentials["kod"], found.credentials["sifre"]) == ("4711", "geheim")
+    assert (found.credentials["kod"], found.credentials["sifre"]) == ("bayi-4711", "geheim")
 
 
 @pytest.mark.parametrize(

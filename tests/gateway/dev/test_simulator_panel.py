@@ -391,7 +391,7 @@ def test_serve_stops_on_a_signal(number: int) -> None:
         assert " ready " in process.stdout.readline()
         process.send_signal(number)
         process.send_signal(number)
-        output, _ = process.communicate(timeout=10)
+        output, _ = process.communicate(timeout=60)
     assert (process.returncode, "stopped" in output) == (0, True)
 
 

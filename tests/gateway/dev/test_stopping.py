@@ -86,4 +86,4 @@ def test_it_ends_with_make(tmp_path: Path, number: signal.Signals) -> None:
         assert not is_gone(follower)
         make.send_signal(number)
         wait_until(lambda: is_gone(follower))
-        assert make.wait(10) == -number
+        assert make.wait(60) == -number

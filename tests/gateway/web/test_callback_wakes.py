@@ -55,7 +55,7 @@ def delivered(panel: Simulator, worker: Worker, queue: Queue) -> dict[str, Any]:
 
 def woken(queue: Queue) -> list[Hint]:
     """What the queue has once every hint of the web has arrived."""
-    assert broker.drain(5)
+    assert broker.drain(30)
     return queue.hints()
 
 

@@ -28,7 +28,7 @@ from tests.waiting import wait_until
 #: Longest wait that is asked for, in seconds; no test waits so long unless something is wrong.
 LONG_SECONDS = 30
 #: Seconds within which something happens at once.
-SOON_SECONDS = 3
+SOON_SECONDS = 15
 
 
 class Watch:

@@ -233,7 +233,7 @@ def test_a_connection_that_hangs_while_it_opens_delays_no_other(database_url: st
             began = time.monotonic()
         backend(pool)  # the one that was just given back
 
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 4
         accepted.close()
     hanging.join()
     pool.connect_params |= {"host": given_host, "port": given_port}
