@@ -1,10 +1,7 @@
 """Own stock, loaded and listed on the command line."""
 
-import contextlib
 import json
 import os
-import pty
-import sys
 
 import pytest
 from cryptography.fernet import Fernet
@@ -15,6 +12,7 @@ from models.codes import Code
 from models.db import database, sealed
 
 from .conftest import Models, Run
+from .terminal import typed
 
 
 @pytest.fixture(autouse=True)
@@ -197,15 +195,5 @@ def test_a_long_load_shows_its_progress(cli: Run, monkeypatch: pytest.MonkeyPatc
 
 
 def test_at_a_terminal_it_says_what_to_type() -> None:
-    process, screen = pty.fork()
-    if process == 0:
-        os.execv(sys.executable, [sys.executable, "-m", "gateway", "stock", "load", "own"])
-    shown = ""
-    with contextlib.suppress(OSError):  # how Linux says that the other side has closed the terminal
-        while text := os.read(screen, 1024).decode():
-            shown += text
-            if "end with Ctrl-D" in text:
-                os.write(screen, b"A-1\n\x04")
-    os.waitpid(process, 0)
-    os.close(screen)
+    shown = typed(["stock", "load", "own"], "end with Ctrl-D.\r\n", ["A-1\n\x04"])
     assert "Loaded 1 code into own; 1 available." in shown
