@@ -17,7 +17,7 @@ import redis
 
 from gateway.dev.servers import EmbeddedValkey
 from models.db.migrate import migrate
-from tests import compiling, factories, long, servers, warm
+from tests import compiling, factories, long, ports, servers, warm
 
 #: A key for tests only.
 KEY = "bm90LWEta2V5LWZvci1hbnl0aGluZy1idXQtdGVzdHM="
@@ -58,7 +58,8 @@ hypothesis.settings.load_profile("tests")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the directory that the workers of xdist share, see `servers`."""
+    """Make the directory that the workers of xdist share, see `servers`, and take this one's ports."""
+    ports.share()
     if not hasattr(config, "workerinput"):
         os.environ[servers.RUN] = tempfile.mkdtemp(prefix="referans-run-")
         Path(os.environ[servers.RUN]).chmod(

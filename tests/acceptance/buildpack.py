@@ -18,8 +18,9 @@ import pytest
 import requests
 
 from gateway.dev.child import Child, spawn
-from tests.acceptance.system import ROOT, free_port
+from tests.acceptance.system import ROOT
 from tests.conftest import KEY
+from tests.ports import free_port
 from tests.waiting import wait_until
 
 #: What a checkout does not have.

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -18,7 +17,6 @@ import redis
 import requests
 
 from gateway.broker import make_broker, message
-from gateway.dev import embedded
 from gateway.dev.child import spawn
 from gateway.dev.servers import EmbeddedValkey
 from gateway.dev.simulator import Simulator
@@ -29,6 +27,7 @@ from models.api_key import Scope
 from models.db.migrate import migrate
 from tests import factories, servers
 from tests.conftest import IN_CLEAR, UNLIMITED
+from tests.ports import free_port
 from tests.waiting import wait_until
 
 BIN = Path(sys.executable).parent
@@ -102,7 +101,7 @@ class System:
 
     def wait_for_web(self, name: str) -> None:
         """Until it answers."""
-        wait_until(lambda: web_answers(self.url), 20, what=lambda: f"the web\n{self.log(name)}")
+        wait_until(lambda: web_answers(self.url), 60, what=lambda: f"the web\n{self.log(name)}")
 
     def running(self) -> dict[str, int]:
         """The process ids of those that were started and not taken away by `kill`, by name."""
@@ -120,7 +119,7 @@ class System:
     def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> int:
         """Signal a whole group at once, wait for its end, and return the exit status of its first process."""
         self.send_signal(name, number)
-        return self._running.pop(name).wait(30)
+        return self._running.pop(name).wait(60)
 
     def terminate(self, name: str) -> int:
         """As a platform does: every process gets the signal, and the parent passes it on."""
@@ -218,11 +217,6 @@ def web_answers(url: str) -> bool:
 
 def _final(row: dict[str, Any]) -> bool:
     return row["externalStatus"] in ("completed", "failed")
-
-
-def free_port() -> int:
-    """A port that is free, and that no outgoing connection takes while its server is down."""
-    return embedded.free_port(seed=uuid.uuid4().hex)
 
 
 def new_directory(run: str) -> Path:

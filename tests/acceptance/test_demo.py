@@ -17,6 +17,7 @@ import requests
 
 from gateway.dev.stack import ROOT
 from tests import long, servers
+from tests.ports import free_port
 from tests.waiting import wait_until
 
 #: Marks every process of one run, its children's children included.
@@ -112,12 +113,6 @@ class Dev:
         wait_until(lambda: not self.processes(), what=lambda: f"left: {self.processes()}")
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture
 def dev(open_directory: Path) -> Iterator[Dev]:
     directory = open_directory / f"dev-{uuid.uuid4().hex[:8]}"
@@ -205,11 +200,11 @@ def test_a_killed_process_is_started_again(dev: Dev) -> None:
         killed = dev.processes(program)[0]
         killed.kill()
         dev.wait_for(f"{name:<10} | ended by itself with signal SIGKILL")
-        wait_until(lambda: dev.processes(program), 20)  # noqa: B023 - it is called at once
+        wait_until(lambda: dev.processes(program), 60)  # noqa: B023 - it is called at once
         assert dev.processes(program)[0].pid != killed.pid
         assert re.search(rf"^{name} +\| starting it again( in 1 s)?$", dev.output, re.MULTILINE)
 
-    wait_until(lambda: answers(f"http://127.0.0.1:{dev.port}/health/ready"), 20)
+    wait_until(lambda: answers(f"http://127.0.0.1:{dev.port}/health/ready"), 60)
     assert dev.stop(signal.SIGTERM) == 0
     dev.assert_nothing_is_left()
 

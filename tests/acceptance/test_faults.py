@@ -33,7 +33,7 @@ def test_orders_come_in_while_the_queue_is_down_and_go_out_when_it_is_back(
         took_seconds = time.monotonic() - began
 
         assert {row["externalStatus"] for row in system.orders().values()} == {"not_sent"}
-        assert took_seconds < 10, "placing waited for the queue"
+        assert took_seconds < 20, "placing waited for the queue"
         ready = system.get("/health/ready")
         assert ready["status"] == "down: broker"
 
@@ -51,7 +51,7 @@ def test_a_worker_killed_between_claim_and_answer_loses_nothing_and_sends_nothin
         # The simulator books at once and answers after three seconds: the kill falls between the two.
         users = [f"booked{number}+slow=3+poll+after=0" for number in range(3)]
         *booked, lost = system.place_without_web(*users, "lost+cut+slow=3+poll")
-        wait_until(lambda: _claimed(system) == 4 and len(system.simulator.book.requests_seen()) == 4, 20)
+        wait_until(lambda: _claimed(system) == 4 and len(system.simulator.book.requests_seen()) == 4, 60)
         system.kill("worker")
         assert {row["externalStatus"] for row in system.orders().values()} == {"pending"}
 
@@ -73,10 +73,10 @@ def test_two_signals_do_not_kill_a_worker_in_the_middle_of_a_call(
 ) -> None:
     with running(database_url, redis_url, tmp_path, processes=["worker"]) as system:
         [order] = system.place_without_web("player+slow=3+poll")
-        wait_until(system.simulator.book.requests_seen, 10)
+        wait_until(system.simulator.book.requests_seen, 60)
         began = time.monotonic()
         system.send_signal("worker", signal.SIGTERM)
-        wait_until(lambda: "Stopping worker process" in system.log("worker"), 10)
+        wait_until(lambda: "Stopping worker process" in system.log("worker"), 60)
         system.terminate("worker")
         assert time.monotonic() - began < 25
         assert system.orders()[order]["externalStatus"] in ("sent", "completed")

@@ -26,8 +26,9 @@ from models import sweep_run
 from models.db import database, sealed
 from models.provider import CallbackFormat
 from tests import factories
-from tests.acceptance.system import FAST, SECRET, WEB, WORKER, System, free_port, running
+from tests.acceptance.system import FAST, SECRET, WEB, WORKER, System, running
 from tests.conftest import KEY
+from tests.ports import free_port
 from tests.refusing import execute, full, limited_role
 from tests.waiting import wait_until
 
@@ -183,7 +184,7 @@ def test_of_keys_workers_providers_and_orders(system: System) -> None:
     system.kill("web with other keys")
     system.kill("worker with other keys")
     system.start("worker", WORKER)
-    wait_until(lambda: sent(system, order), 30, what="an order that was put off for wrong keys")
+    wait_until(lambda: sent(system, order), 60, what="an order that was put off for wrong keys")
 
     other_secret = "whsec_" + base64.b64encode(b"another secret").decode()
     assert call_back(system, {"provider_referans": "1", "status": "completed"}, other_secret) == 401
@@ -201,7 +202,7 @@ def test_of_keys_workers_providers_and_orders(system: System) -> None:
     wait_for_metric(system, "referans_provider_conflicts_last_hour", 1, SANDBOX)
 
     lost = system.place("player+never")
-    wait_until(lambda: sent(system, lost), 20)
+    wait_until(lambda: sent(system, lost), 60)
     system.simulator.book.reset()
     wait_for_line(
         "provider sandbox: unknown orders", system.orders()[lost]["provider_referans"], "ask sandbox"
@@ -218,7 +219,7 @@ def test_of_keys_workers_providers_and_orders(system: System) -> None:
     # What is paid in before the gateway has seen how much is lacking, it takes for what was too little.
     wait_for_metric(system, "referans_provider_balance", 0, SANDBOX)
     system.simulator.book.set_balance(Decimal(1000))
-    wait_until(lambda: "provider sandbox" not in found(), 30, what="the pause ends", pause_seconds=0.3)
+    wait_until(lambda: "provider sandbox" not in found(), 60, what="the pause ends", pause_seconds=0.3)
 
     system.simulator.control.set_fault("500")
     for number in range(6):

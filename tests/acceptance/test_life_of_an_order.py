@@ -29,7 +29,7 @@ def test_by_callback_an_order_is_never_polled_and_by_polling_it_is_found(
         database_url, redis_url, tmp_path, FIRST_CHECK_DELAY="3", settle_after_seconds=0.5
     ) as system:
         called, polled = system.place("ali"), system.place("veli+poll")
-        system.wait_until_final([called, polled], 30, sweeping=False)
+        system.wait_until_final([called, polled], 60, sweeping=False)
         _found_by_callback_and_by_polling(system, called, polled)
 
 
@@ -76,9 +76,9 @@ def _checked_as_planned(system: System, row: dict[str, Any], timeout_seconds: fl
 def test_a_success_after_the_timeout_still_arrives(database_url: str, redis_url: str, tmp_path: Path) -> None:
     with running(database_url, redis_url, tmp_path, ORDER_TIMEOUT="3") as system:
         late = system.place("fatma+after=9")
-        system.wait_until_final([late], 30)
+        system.wait_until_final([late], 60)
         assert system.get(f"/orders/{late}")["externalStatus"] == "failed"
-        wait_until(lambda: system.get(f"/orders/{late}")["externalStatus"] == "completed", 20)
+        wait_until(lambda: system.get(f"/orders/{late}")["externalStatus"] == "completed", 60)
         assert system.orders()[late]["late"] is True
 
 

@@ -24,8 +24,9 @@ from gateway.dev.simulator import Simulator
 from tests import factories
 from tests.acceptance.beside.filling import PACKAGE, PRODUCT, PROVIDER, TENANTS
 from tests.acceptance.beside.scene import SCHEMA
-from tests.acceptance.system import BIN, ROOT, execute, free_port, web_answers
+from tests.acceptance.system import BIN, ROOT, execute, web_answers
 from tests.models.db import psql
+from tests.ports import free_port
 from tests.waiting import wait_until
 
 TEXT = (ROOT / "docs/moving.md").read_text()
@@ -262,7 +263,7 @@ def _move(terminal: Terminal, admin_url: str, url: str) -> None:
     printed: dict[str, str] = {}
     for command in FORWARD:
         if command.startswith("gateway doctor"):
-            wait_until(lambda: web_answers(url), 30, what=terminal.said)
+            wait_until(lambda: web_answers(url), 60, what=terminal.said)
         printed[command] = terminal.paste(command)
         if command.startswith("psql") and "adoptedAt" in command:
             assert printed[command].strip() == "0"

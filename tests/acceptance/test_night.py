@@ -203,7 +203,7 @@ def redis_full(night: Night) -> Iterator[Phone]:
 def conflict(night: Night) -> Iterator[Phone]:
     phone = night.operator
     [order] = night.place("5123456789+after=0")
-    night.system.wait_until_final([order], 30, sweeping=False)
+    night.system.wait_until_final([order], 60, sweeping=False)
     referans = night.system.orders()[order]["provider_referans"]
     said = {"provider_referans": referans, "status": "failed", "message": "Iptal edildi"}
     assert call_back(night.system, said) == 200

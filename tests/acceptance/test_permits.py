@@ -61,7 +61,7 @@ def test_two_workers_share_one_limit(database_url: str, redis_url: str, tmp_path
         system.start("second worker", WORKER)
         system.place_without_web(*(f"player{number}" for number in range(ORDERS)))
 
-        wait_until(lambda: _sent(system) == ORDERS, 30, what="every order sent")
+        wait_until(lambda: _sent(system) == ORDERS, 60, what="every order sent")
 
         assert panel.most == LIMIT
         assert panel.answered == ORDERS

@@ -44,7 +44,7 @@ def test_what_a_killed_worker_had_taken_is_taken_over_on_a_quiet_system(
     with running(database_url, redis_url, tmp_path, processes=["worker"], **quiet) as system:
         execute(database_url, "INSERT INTO referans.sweeps (started_by, finished_at) VALUES ('test', now())")
         taken = system.place_without_web(*(f"player{number}+slow=20+poll+after=0" for number in range(12)))
-        wait_until(lambda: len(system.simulator.book.requests_seen()) == 8, 20)
+        wait_until(lambda: len(system.simulator.book.requests_seen()) == 8, 60)
         not_sent = [one for one in taken if system.orders()[one]["externalStatus"] == "not_sent"]
         assert not_sent, "every order was taken: the test shows nothing"
         with closing(redis.Redis.from_url(redis_url)) as queue:  # `recovery` has just handed them over
@@ -100,7 +100,7 @@ def test_a_full_disk_is_a_clear_error_and_nothing_is_lost(
     disk.install(database_url)
     with running(database_url, redis_url, tmp_path) as system:
         order = system.place("player+poll+after=0")
-        wait_until(lambda: system.orders()[order]["externalStatus"] == "sent", 10)
+        wait_until(lambda: system.orders()[order]["externalStatus"] == "sent", 60)
         disk.fill(database_url)
         body = {"productId": "game", "packageId": "60", "userIdentifier": "player"}
         placing = requests.post(f"{system.url}/orders", json=body, headers=system.authorization, timeout=10)
@@ -114,4 +114,4 @@ def test_a_full_disk_is_a_clear_error_and_nothing_is_lost(
             assert int(answer.headers["retry-after"]) > 0
         assert "No space left on device" in system.log("web")
         assert call_back(system, said).status_code == 200
-        system.wait_until_final([order, system.place("again+after=0")], 30)
+        system.wait_until_final([order, system.place("again+after=0")], 60)

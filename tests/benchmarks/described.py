@@ -13,10 +13,11 @@ from gateway.broker import message
 from models import protocols, provider, route
 from models.provider import Provider
 from tests import factories
-from tests.acceptance.system import WORKER, free_port
+from tests.acceptance.system import WORKER
 from tests.benchmarks import work
 from tests.benchmarks.report import Report
 from tests.benchmarks.stage import Stage
+from tests.ports import free_port
 from tests.waiting import wait_until
 
 FILE = Path(__file__).with_name("znet_described.toml")

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import redis
 
-from tests.acceptance.system import WORKER, free_port
+from tests.acceptance.system import WORKER
 from tests.benchmarks.load import Load
 from tests.benchmarks.report import OURS, Report
 from tests.benchmarks.stage import SECRET, Stage
 from tests.benchmarks.web import REFERANS
+from tests.ports import free_port
 from tests.waiting import wait_until
 
 COMPLETIONS_A_SECOND = 200

@@ -22,9 +22,10 @@ from models import api_key
 from models.api_key import Scope
 from models.db.migrate import migrate
 from tests import factories
-from tests.acceptance.system import ROOT, free_port, web_answers
+from tests.acceptance.system import ROOT, web_answers
 from tests.benchmarks.load import request
 from tests.conftest import IN_CLEAR, UNLIMITED
+from tests.ports import free_port
 from tests.waiting import wait_until
 
 SECRET = factories.CREDENTIALS["callback_secret"]

@@ -15,12 +15,13 @@ from gateway.broker import NAMESPACE, QUEUES, PatientBroker, make_broker, messag
 from gateway.settings import load as load_settings
 from models import idempotency, inbox, plans
 from tests import factories
-from tests.acceptance.system import WORKER, free_port
+from tests.acceptance.system import WORKER
 from tests.benchmarks.load import Load
 from tests.benchmarks.panel import ANSWER_SECONDS
 from tests.benchmarks.report import OURS, Report
 from tests.benchmarks.stage import Stage
 from tests.benchmarks.web import MEMORY, REFERANS
+from tests.ports import free_port
 from tests.waiting import wait_until
 
 THREADS = 8

@@ -17,9 +17,9 @@ import requests
 
 from gateway.fulfilment import messages
 from models.order import Order
-from tests.acceptance.system import free_port
 from tests.clients import stripped
 from tests.clients.conftest import NEEDS_NODE, PYTHON, ROOT, TYPESCRIPT, Gateway
+from tests.ports import free_port
 from tests.waiting import wait_until
 
 GUIDE = (ROOT / "docs/storefront.md").read_text()

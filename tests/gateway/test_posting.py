@@ -8,8 +8,8 @@ import pytest
 
 from gateway.outbound import NoAnswer, Unreachable
 from gateway.posting import KEPT_BYTES, NotAllowed, Poster
-from tests.acceptance.system import free_port
 from tests.gateway.test_outbound import Peer, Serve, Server, full, self_signed, serve, then_closing
+from tests.ports import free_port
 
 __all__ = ["serve"]
 

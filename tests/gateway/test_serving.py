@@ -29,8 +29,9 @@ from psycopg2 import extensions
 from gateway import serving
 from gateway.clients import Client, Crowd
 from gateway.serving import KERNEL_BYTES, Listener
-from tests.acceptance.system import BIN, ROOT, free_port
+from tests.acceptance.system import BIN, ROOT
 from tests.conftest import IN_CLEAR
+from tests.ports import free_port
 from tests.waiting import wait_until
 
 #: Seconds until a greenlet that should be done is given up.

@@ -20,8 +20,9 @@ from tests.acceptance import disk
 from tests.acceptance.storm.books import BY_HAND
 from tests.acceptance.storm.receivers import COUNT, HANGING, WAYS
 from tests.acceptance.storm.stage import PACE, RESTART_SECONDS, Stage
-from tests.acceptance.system import free_port, web_answers
+from tests.acceptance.system import web_answers
 from tests.factories import SANDBOX
+from tests.ports import free_port
 
 T = TypeVar("T")
 Script = Iterator[float]

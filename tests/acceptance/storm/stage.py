@@ -22,7 +22,8 @@ from tests.acceptance.storm import plan
 from tests.acceptance.storm.receivers import SECRET as SECRET_OF_RECEIVERS
 from tests.acceptance.storm.receivers import Receivers
 from tests.acceptance.storm.spoken import OF_CODE, Spoken
-from tests.acceptance.system import BIN, SCHEDULER, SECRET, WEB, WORKER, System, free_port, with_sitecustomize
+from tests.acceptance.system import BIN, SCHEDULER, SECRET, WEB, WORKER, System, with_sitecustomize
+from tests.ports import free_port
 
 CLOCK = Path(__file__).parent / "clock"
 #: TRY on the account: enough for every order, and a hundred times as many.

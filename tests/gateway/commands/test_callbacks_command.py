@@ -17,7 +17,6 @@ from falcon.testing import Result, TestClient
 
 from gateway import broker
 from gateway.callbacks import neutral as neutral_format
-from gateway.dev.embedded import free_port
 from gateway.providers import ADAPTERS
 from gateway.providers.znet import Znet
 from gateway.settings import load
@@ -32,6 +31,7 @@ from tests import factories
 from tests.conftest import KEY, UNLIMITED
 from tests.gateway.web import calls
 from tests.gateway.web.calls import NOBODY, neutral
+from tests.ports import free_port
 from tests.waiting import wait_until
 
 from .conftest import Run
@@ -558,7 +558,7 @@ def web(
 ) -> Iterator[str]:
     """The address of gunicorn, as the Procfile starts it: once, so that what a test changes has a name of its own."""
     path = tmp_path_factory.mktemp("web")
-    port = free_port(seed=str(path))
+    port = free_port()
     given = {
         "DATABASE_URL": shared_database_url,
         "REDIS_URL": _redis_database,

@@ -21,9 +21,9 @@ from models.db import database, receiver
 from models.outbox import MOST_CALLS, Became, Held, Tried
 from models.status import ExternalStatus
 from tests import factories
-from tests.acceptance.system import free_port
 from tests.factories import arrival, settle
 from tests.listening import listening
+from tests.ports import free_port
 from tests.waiting import wait_until
 
 SECRET, NEXT_SECRET = "whsec_Zmlyc3Qtc2VjcmV0LW9mLXRlc3Rz", "whsec_c2Vjb25kLXNlY3JldC1vZi10ZXN0cw=="

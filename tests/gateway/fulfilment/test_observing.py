@@ -12,11 +12,11 @@ from gateway.settings import load
 from models import measurements
 from models.db import receiver
 from tests import factories
-from tests.acceptance.system import free_port
 from tests.gateway.fulfilment.conftest import WorkerFor
 from tests.gateway.fulfilment.described import BULK, opened
 from tests.gateway.fulfilment.orders import place, sent
 from tests.gateway.fulfilment.test_together import waiting
+from tests.ports import free_port
 
 SECRET = "whsec_Zmlyc3Qtc2VjcmV0LW9mLXRlc3Rz"
 

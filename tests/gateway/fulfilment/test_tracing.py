@@ -26,11 +26,11 @@ from models import api_key
 from models.api_key import Scope
 from models.db import receiver
 from tests import factories
-from tests.acceptance.system import free_port
 from tests.gateway.fulfilment.conftest import BACKUP, WorkerFor
 from tests.gateway.fulfilment.orders import age, row
 from tests.gateway.web.calls import BODY, neutral, signed
 from tests.otlp import Collector, Span, collecting
+from tests.ports import free_port
 
 pytest.importorskip("opentelemetry.proto", reason="needs the extra: pip install 'referans[tracing]'")
 pytest.importorskip("opentelemetry.exporter.otlp.proto.http", reason="needs the extra: referans[tracing]")

@@ -12,7 +12,6 @@ from typing import Any
 
 import requests
 
-from gateway.dev.embedded import free_port
 from gateway.dev.servers import EmbeddedPostgres, EmbeddedValkey
 from models import api_key
 from models.api_key import Scope
@@ -20,6 +19,7 @@ from models.db.migrate import migrate
 from tests import factories, servers
 from tests.conftest import IN_CLEAR, UNLIMITED
 from tests.gateway.web import calls
+from tests.ports import free_port
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[3]
@@ -56,7 +56,7 @@ class Web:
 
     def __init__(self, postgres: EmbeddedPostgres, valkey: EmbeddedValkey, log: Path) -> None:
         self.postgres, self.valkey = postgres, valkey
-        self.port = free_port(seed=str(log))
+        self.port = free_port()
         self.url = f"http://{HOST}:{self.port}"
         self._log = log
         self.pid = 0

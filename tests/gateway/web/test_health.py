@@ -14,7 +14,6 @@ import redis
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway import broker
-from gateway.dev.embedded import free_port
 from gateway.settings import Settings
 from gateway.web import create_app, metrics
 from models import api_key, claims, provider_counts, provider_health, stock, sweep_run
@@ -28,6 +27,7 @@ from tests import factories
 from tests.conftest import KEY
 from tests.gateway.web import calls
 from tests.gateway.web.conftest import Client, ClientFor
+from tests.ports import free_port
 from tests.refusing import execute, full, limited_role, read_only
 
 NOWHERE = "127.0.0.1"
@@ -36,7 +36,7 @@ OTHER_KEY = "b3RoZXIta2V5LW90aGVyLWtleS1vdGhlci1rZXktb3Q="
 
 def away(settings: Settings, open_directory: Path, **urls: str) -> Settings:
     """Settings with servers at an address without a listener."""
-    port = free_port(seed=str(open_directory))
+    port = free_port()
     given = {name: f"{scheme}://{NOWHERE}:{port}/0" for name, scheme in urls.items()}
     return settings.model_copy(update={name: type(settings.redis_url)(url) for name, url in given.items()})
 
