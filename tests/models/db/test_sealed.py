@@ -12,9 +12,9 @@ OLD, NEW = Fernet.generate_key().decode(), Fernet.generate_key().decode()
 
 def test_a_sealed_value_opens_where_it_belongs_and_nowhere_else() -> None:
     sealer = Sealer([NEW])
-    value = sealer.seal("PIN", "order-1")
-    assert "PIN" not in value
-    assert sealer.unseal(value, "order-0", "order-1") == "PIN"
+    value = sealer.seal("PIN-1234", "order-1")
+    assert "PIN-1234" not in value
+    assert sealer.unseal(value, "order-0", "order-1") == "PIN-1234"
     with pytest.raises(Unsealable, match="moved"):
         sealer.unseal(value, "order-2")
 
