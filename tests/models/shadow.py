@@ -108,7 +108,8 @@ def facts(order_id: str) -> dict[str, Any]:
     """What the database shows of an order, in the words of `Shadow.facts`."""
     found = database.rows(FACTS, (order_id,))[0]
     told = database.rows(TOLD, (order_id,))
-    ids = database.rows("SELECT id FROM referans.callback_events WHERE dedupe_key LIKE %s", (f"{order_id}%",))
+    of_order = "SELECT id FROM referans.callback_events WHERE dedupe_key LIKE %s ORDER BY id"
+    ids = database.rows(of_order, (f"{order_id}%",))
     kept = inbox.find([row["id"] for row in ids])
     waiting = [arrival for one in kept if one.result == "unmatched" and (arrival := inbox.arrival(one))]
     shown = order.find(order_id)

@@ -88,7 +88,9 @@ def statuses(ids: list[str]) -> set[str]:
 
 
 def events() -> list[str]:
-    found = database.rows("SELECT \"by\", message FROM referans.order_events WHERE source = 'operator'")
+    found = database.rows(
+        "SELECT \"by\", message FROM referans.order_events WHERE source = 'operator' ORDER BY id"
+    )
     return [f"{row['by']}: {row['message']}" for row in found]
 
 
