@@ -51,7 +51,7 @@ class Phone:
         self.page.goto("/ops")
         self.pages = 1
 
-    def read(self, what: str, *said: str, timeout_seconds: float = 10) -> str:
+    def read(self, what: str, *said: str, timeout_seconds: float = 30) -> str:
         """Read a part of the page, once it says all of these."""
         part = self.page.locator(what).first
         for each in said:

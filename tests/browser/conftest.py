@@ -1,7 +1,6 @@
 """A real Chromium before the real application. Where this machine has none, these tests are skipped."""
 
 import shutil
-import threading
 from collections.abc import Callable, Iterator
 from socketserver import ThreadingMixIn
 from typing import Any
@@ -9,12 +8,13 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import falcon
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from models import person
 from models.db import database
 from models.person import Role
 from tests.gateway.web.conftest import app, database_url, pool, settings
+from tests.listening import listening
 
 __all__ = ["app", "database_url", "pool", "settings"]
 
@@ -23,6 +23,10 @@ NAMES = ("chromium", "chromium-browser", "google-chrome")
 PASSWORD = "correct horse"
 DESK, PHONE = {"width": 1280, "height": 860}, {"width": 390, "height": 844}
 PageFor = Callable[..., Page]
+#: How long a page may take on a busy machine, in milliseconds.
+PATIENCE_MS = 30_000
+
+expect.set_options(timeout=PATIENCE_MS)
 
 
 class _Server(ThreadingMixIn, WSGIServer):
@@ -49,11 +53,8 @@ def chromium() -> Iterator[Browser]:
 @pytest.fixture
 def address(app: "falcon.App[Any, Any]") -> Iterator[str]:
     """Where the application is served."""
-    server = make_server("127.0.0.1", 0, app, server_class=_Server, handler_class=_Quiet)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    with listening(make_server("127.0.0.1", 0, app, server_class=_Server, handler_class=_Quiet)) as server:
+        yield f"http://127.0.0.1:{server.server_port}"
 
 
 @pytest.fixture

@@ -87,7 +87,7 @@ def test_all_of_a_kind_on_a_desk(page_for: PageFor, orders: dict[str, Any]) -> N
         while bulk.work_on_next(1, lambda order_id, seen: None):
             pass
         bulk.note_progress(1)
-    expect(page.locator("#progress")).to_contain_text("Done", timeout=10_000)  # it looks again by itself
+    expect(page.locator("#progress")).to_contain_text("Done")  # it looks again by itself
 
 
 def test_a_statement_is_uploaded_in_parts_and_compared(
@@ -107,9 +107,7 @@ def test_a_statement_is_uploaded_in_parts_and_compared(
         content = statement.take(2)
         assert content == file.read_bytes()
         reconciling.compare(2, content, "UTC")
-    expect(page.locator("h1")).to_contain_text(
-        "3,000 lines differ", timeout=10_000
-    )  # it looks again by itself
+    expect(page.locator("h1")).to_contain_text("3,000 lines differ")  # it looks again by itself
 
 
 def test_the_search_is_one_key_away(page_for: PageFor) -> None:

@@ -29,6 +29,7 @@ from tests.gateway.web import calls
 from tests.gateway.web.conftest import Client, ClientFor
 from tests.ports import free_port
 from tests.refusing import execute, full, limited_role, read_only
+from tests.waiting import wait_until
 
 NOWHERE = "127.0.0.1"
 OTHER_KEY = "b3RoZXIta2V5LW90aGVyLWtleS1vdGhlci1rZXktb3Q="
@@ -319,17 +320,23 @@ def test_many_that_ask_for_metrics_at_once_share_one_reading_however_long_it_tak
     prometheus = client_for(Scope.OPS)
     prometheus.simulate_get("/orders")  # the key is known
     readings: list[str] = []
+    asking: list[int] = []
     real = metrics.generate_latest
 
     def read_slowly(registry: Any) -> bytes:
         readings.append("one")
+        wait_until(lambda: len(asking) == 64)
         time.sleep(0.6)
         return real(registry)
+
+    def ask(number: int) -> int:
+        asking.append(number)
+        return int(prometheus.simulate_get("/metrics").status_code)
 
     monkeypatch.setattr(metrics, "generate_latest", read_slowly)
     monkeypatch.setattr(metrics, "KEPT_SECONDS", 0.5)
     with ThreadPoolExecutor(64) as scrapers:
-        answers = list(scrapers.map(lambda _: prometheus.simulate_get("/metrics").status_code, range(64)))
+        answers = list(scrapers.map(ask, range(64)))
     assert answers == [200] * 64
     assert len(readings) == 1
 
