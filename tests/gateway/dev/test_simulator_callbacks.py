@@ -136,7 +136,7 @@ def test_fetch_brings_no_pin_and_a_check_shows_it(simulator: Simulator, receiver
 
 
 def test_fetch_shows_the_pin_only_later(simulator: Simulator, receiver: Receiver) -> None:
-    send(simulator, "7", "ali+fetch=0.5+blank=Yok")
+    send(simulator, "7", "ali+fetch=1.5+blank=Yok")
     assert receiver.wait_for(1)[0].verified["pin_code"] == "Yok"
     assert check(simulator, "7").startswith("OK|2|Yok|")
     wait_until(lambda: check(simulator, "7").startswith(f"OK|2|{pin_for('7')}|"))

@@ -247,7 +247,7 @@ class TestUnclear:
     def test_an_answer_that_takes_too_long_counts_as_none(
         self, worker_for: WorkerFor, simulator: Simulator
     ) -> None:
-        worker = worker_for(client=outbound.Client(read_timeout_seconds=0.02))
+        worker = worker_for(client=outbound.Client(read_timeout_seconds=0.4))
         order = place("slow=5+poll")
         dispatching.dispatch(worker, order)
         assert status(order) == "pending"
