@@ -241,8 +241,8 @@ def _name(url: str) -> str:
 
 
 def _empty_redis(url: str) -> str:
-    """An unused database of the server at `url`: the others may hold data of other programs."""
-    for number in REDIS_DATABASES:
+    """An unused database of the server at `url`, for this worker alone: the others may hold data of other programs."""
+    for number in ports.mine(REDIS_DATABASES):
         candidate = urlsplit(url)._replace(path=f"/{number}").geturl()
         with closing(redis.Redis.from_url(candidate)) as client:
             if client.dbsize() == 0:

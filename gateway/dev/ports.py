@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 HOST = "127.0.0.1"
 #: Below the ports that systems give to outgoing connections, so that a stopped server's port stays free.
-PORTS = range(20_000, 32_000)
+PORTS: Sequence[int] = range(20_000, 32_000)
 
 
 def loopback() -> tuple[str, ...]:

@@ -109,10 +109,9 @@ def searched(worker: Worker, api: Ask, lines: Lines, caplog: pytest.LogCaptureFi
 
 def whole_events(api: Ask, order_id: str) -> str:
     """The timeline of an order as a key of the gateway's own people sees it that may read codes."""
-    return " ".join(
-        event["message"]
-        for event in api(f"/orders/{order_id}/events", Scope.PINS_READ, Scope.OPS).json["data"]
-    )
+    answer = api(f"/orders/{order_id}/events", Scope.PINS_READ, Scope.OPS)
+    assert answer.status_code == 200, answer.text
+    return " ".join(event["message"] for event in answer.json["data"])
 
 
 def holds_code(text: str) -> bool:
