@@ -14,7 +14,7 @@ from tests.waiting import wait_until
 
 SECRET = "whsec_Zmlyc3Qtc2VjcmV0LW9mLXRlc3Rz"
 #: Seconds within which a worker hears of it through the queue; without that it looks after five.
-SOON_SECONDS = 3.0
+SOON_SECONDS = 4.5
 
 
 @pytest.fixture

@@ -337,6 +337,7 @@ def test_among_thousands_unmatched_the_ones_whose_order_appears_are_found_and_no
     for number, one in enumerate(appeared):
         factories.put(one, provider_referans=f"stranger-{1000 * number}")
 
+    database.rows("ANALYZE referans.callback_events")
     explained = " ".join(str(row) for row in database.rows("EXPLAIN " + inbox.REAPPEARED, EVERYTHING))
     found = inbox.unmatched(100)
 
