@@ -64,7 +64,8 @@ bench: .venv ## run the benchmarks and print their table
 
 soak: .venv ## run real processes with faults for a long time
 	REFERANS_LONG_TESTS=1 $(BIN)/python -m pytest tests/acceptance/test_demo.py tests/gateway/dev/test_servers.py \
-		tests/browser/test_ops_page.py \
+		tests/browser/test_ops_page.py tests/gateway/test_log.py tests/gateway/test_signatures.py tests/gateway/providers \
+		tests/models/test_codes.py tests/models/test_texts.py tests/models/test_balance_chain.py \
 		tests/acceptance/test_killed_at_each_step.py tests/models/test_lifecycle.py tests/models/test_races.py \
 		tests/acceptance/test_night.py
 	$(BIN)/python -m pytest tests/acceptance/buildpack.py
