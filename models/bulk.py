@@ -13,6 +13,7 @@ from typing import Any
 import peewee
 
 from gateway import log
+from gateway.said import Said
 from models import listing, stuck, texts
 from models.api_key import Scope
 from models.db import database, sealed
@@ -293,7 +294,7 @@ def _refusal(work: Callable[[], None]) -> str | None:
             action="bulk_refused",
             error=str(error).split("\n")[0],
         )
-        return "the database refuses it; the log says why"
+        return Said("the database refuses it; the log says why")
     return None
 
 

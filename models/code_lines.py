@@ -6,6 +6,7 @@ No error repeats what was given.
 import json
 from typing import Any
 
+from gateway.said import Said, said_by
 from models import codes
 from models.codes import Code
 
@@ -18,6 +19,9 @@ COLUMN_SIGNS = ",;\t"
 class InvalidLine(ValueError):
     """A line is not a code; the message says why, without the code."""
 
+    def __init__(self, said: Said) -> None:
+        super().__init__(said)
+
 
 def codes_in(text: str) -> list[Code]:
     """The codes in a text, one a line. Raises InvalidLine, which names the line."""
@@ -26,7 +30,9 @@ def codes_in(text: str) -> list[Code]:
         try:
             found += [code_in(line.strip())] if line.strip() else []
         except InvalidLine as error:
-            raise InvalidLine(f"line {number} of the codes: {error}") from None
+            raise InvalidLine(
+                Said("line {line} of the codes: {error}", line=number, error=said_by(error))
+            ) from None
     return found
 
 
@@ -35,10 +41,10 @@ def code_in(line: str) -> Code:
     if line[0] in '{["':
         return _from_json(line)
     if any(sign in line for sign in COLUMN_SIGNS):
-        raise InvalidLine("a bare code has no commas, semicolons or tabs; write it as a JSON object")
+        raise InvalidLine(Said("a bare code has no commas, semicolons or tabs; write it as a JSON object"))
     code = codes.clean(line)
     if code is None:
-        raise InvalidLine("this is not a code")
+        raise InvalidLine(Said("this is not a code"))
     return Code(code)
 
 
@@ -46,12 +52,14 @@ def _from_json(line: str) -> Code:
     try:
         document: Any = json.loads(line)
     except (ValueError, RecursionError):
-        raise InvalidLine("this is not JSON") from None
+        raise InvalidLine(Said("this is not JSON")) from None
     if not isinstance(document, dict):
-        raise InvalidLine("this is JSON, but not an object")
+        raise InvalidLine(Said("this is JSON, but not an object"))
     if not document.keys() <= set(FIELDS):
-        raise InvalidLine(f"an object takes the fields {', '.join(FIELDS[:4])} only")
+        raise InvalidLine(Said("an object takes the fields {names} only", names=", ".join(FIELDS[:4])))
     found = codes.read(document)
     if found.unreadable or len(found.codes) != 1:
-        raise InvalidLine("the object has no code that can be read; write code, pin and serial as strings")
+        raise InvalidLine(
+            Said("the object has no code that can be read; write code, pin and serial as strings")
+        )
     return found.codes[0]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from gateway.said import Said
 from models import timeline
 from models.claims import MAY_ASK, SENT_AT, USUAL, Asking
 from models.db import database, receiver
@@ -107,17 +108,20 @@ def request_named(
     return order_id, is_planned
 
 
-def why_unasked(order: Order, asking: Asking = USUAL) -> str:
+def why_unasked(order: Order, asking: Asking = USUAL) -> Said:
     """Why no check of the order can be planned, and what to do, as a clause."""
     if order.attention == Attention.MANUAL:
-        return f"a person completes it: gateway orders complete {order.id}"
+        return Said("a person completes it: gateway orders complete {order}", order=order.id)
     if order.provider_id and database.row(FIND_PROVIDER, (order.provider_id,)) is None:
-        return f"its provider {order.provider_id} is not configured here; see: gateway providers list"
+        return Said(
+            "its provider {provider} is not configured here; see: gateway providers list",
+            provider=order.provider_id,
+        )
     if order.external_status != ExternalStatus.NOT_SENT and asking.buys:
-        return "asking its provider may buy it again, and it is final or too old for that"
+        return Said("asking its provider may buy it again, and it is final or too old for that")
     if order.external_status != ExternalStatus.NOT_SENT and asking != USUAL:
-        return "its provider cannot be asked for it; look for it in the provider's panel"
-    return "the order was never sent, so its provider cannot be asked"
+        return Said("its provider cannot be asked for it; look for it in the provider's panel")
+    return Said("the order was never sent, so its provider cannot be asked")
 
 
 def leave_to_person(order_id: str) -> bool:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+from gateway.said import Said
 from models import provider_health, tenants
 from models.db import database, sealed
 from models.db.prepared import Prepared
@@ -197,7 +198,7 @@ def _provider(row: dict[str, Any]) -> Provider:
     try:
         credentials = json.loads(opened)
     except ValueError:
-        raise sealed.Unsealable("the credentials are damaged: they are not JSON") from None
+        raise sealed.Unsealable(Said("the credentials are damaged: they are not JSON")) from None
     return _with(row, credentials)
 
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from gateway.said import Said
 from models import choosing, order, texts, timeline
 from models.codes import Code
 from models.db import database, sealed
@@ -39,6 +40,9 @@ SAME_INSTANT_SECONDS = 1
 
 class NotPossible(Exception):
     """The decision cannot be made; the message says why and what to do."""
+
+    def __init__(self, said: Said) -> None:
+        super().__init__(said)
 
 
 class NothingToAccept(NotPossible):
@@ -151,7 +155,7 @@ def accept(order_id: str, *, by: str, reason: str, seen: str | None = None) -> D
     if kept and kept.status is ExternalStatus.FAILED and kind_of(found.external_status) is not Kind.OPEN:
         kept = replace(kept, status=ExternalStatus.REVERSED)
     if kept is None or (found.attention != Attention.CONFLICT and not _is_accepted(found, kept)):
-        raise NothingToAccept(f"order {order_id} has no outcome that is kept as a conflict")
+        raise NothingToAccept(Said("order {order} has no outcome that is kept as a conflict", order=order_id))
     return _decide(found, kept, f"accepted the conflicting outcome ({kept.status})", by, reason)
 
 
@@ -182,8 +186,11 @@ def fail_unless_sent_elsewhere(order_id: str, *, by: str, reason: str, seen: str
     is_decided = lowered(found.status) in ("approved", "rejected")
     if not found.is_ours and found.external_status == ExternalStatus.NOT_SENT and not is_decided:
         raise NotPossible(
-            f"order {order_id} was placed by another system, which has not sent it and may still do so whatever stands"
-            " here; reject it there, and it will not be sent"
+            Said(
+                "order {order} was placed by another system, which has not sent it and may still do so whatever stands"
+                " here; reject it there, and it will not be sent",
+                order=order_id,
+            )
         )
     return fail(order_id, by=by, reason=reason, seen=found.version)
 
@@ -230,15 +237,19 @@ def codes(order_id: str) -> list[Kept]:
     Raises NotPossible, sealed.Unsealable.
     """
     seen, former = _look(order_id), _former(order_id)
-    found = [Kept(tuple(order.codes_of(seen)), "delivered", seen.completed_at)]
+    found = [Kept(tuple(order.codes_of(seen)), Said("delivered"), seen.completed_at)]
     for each in former:
         owners = [owner(each.provider_id, known_as) for known_as in (each.referans, each.external_order_id)]
         opened = open_codes(each.pin_code, each.codes, owners)
-        origin = f"delivered by {each.provider_id} under {each.referans}, before the order was sent again"
+        origin = Said(
+            "delivered by {provider} under {referans}, before the order was sent again",
+            provider=each.provider_id,
+            referans=each.referans,
+        )
         found.append(Kept(tuple(opened), origin, each.given_up_at))
     owners = _owners(seen, former)
     for conflict in database.load(_Conflict, CONFLICTS, (order_id,)):
-        found.append(Kept(_open(conflict, owners).codes, "kept as a conflict", conflict.at))
+        found.append(Kept(_open(conflict, owners).codes, Said("kept as a conflict"), conflict.at))
     return [each for each in found if each.codes]
 
 
@@ -250,7 +261,7 @@ def record_reading(order_id: str, *, by: str, where: str = "on the command line"
 def _look(order_id: str) -> _Seen:
     found = database.load_one(_Seen, LOOK, (order_id,))
     if found is None:
-        raise NotPossible(f"order {order_id} not found")
+        raise NotPossible(Said("order {order} not found", order=order_id))
     return found
 
 
@@ -309,11 +320,26 @@ def _decision(now: _Seen, came_from: str, *, changed: bool) -> Decision:
 
 
 def _changed(now: _Seen) -> ChangedMeanwhile:
-    hand = f" by {now.just_decided_by}" if now.just_decided_by else ""
-    needs = f" with attention {now.attention}" if now.attention else ""
+    status: str = now.external_status
+    if now.attention:
+        status = Said("{status} with attention {kind}", status=status, kind=now.attention)
+    if not now.just_decided_by:
+        return ChangedMeanwhile(
+            Said(
+                "order {order} changed in the same moment and is {status} now; nothing was done: look at it and decide"
+                " again",
+                order=now.id,
+                status=status,
+            )
+        )
     return ChangedMeanwhile(
-        f"order {now.id} changed{hand} in the same moment and is {now.external_status}{needs} now;"
-        " nothing was done: look at it and decide again"
+        Said(
+            "order {order} changed by {by} in the same moment and is {status} now; nothing was done: look at it and"
+            " decide again",
+            order=now.id,
+            by=now.just_decided_by,
+            status=status,
+        )
     )
 
 
@@ -332,7 +358,7 @@ def _resend(
     with database.database.atomic():
         seen = database.load_one(_Seen, LOCK, (order_id,))
         if seen is None:
-            raise NotPossible(f"order {order_id} not found")
+            raise NotPossible(Said("order {order} not found", order=order_id))
         _check_unchanged(seen, by, seen_version)
         _check_resend(seen, may_buy_twice)
         target = _route(seen, provider_id)
@@ -366,13 +392,20 @@ def _resend(
 def _check_resend(seen: _Seen, may_buy_twice: bool) -> None:
     """Raises NotPossible, MayBuyTwice."""
     if not seen.is_ours:
-        raise NotPossible(f"order {seen.id} was placed by another system, which sends it itself")
+        raise NotPossible(
+            Said("order {order} was placed by another system, which sends it itself", order=seen.id)
+        )
     holder = _holder(seen)
     if may_buy_twice or holder is None:
         return
     raise MayBuyTwice(
-        f"order {seen.id} is {seen.external_status} and {holder} may have it: sending it again may buy it"
-        " twice; look for it there first, then allow it (--may-buy-twice, or mayBuyTwice: true)"
+        Said(
+            "order {order} is {status} and {provider} may have it: sending it again may buy it twice; look for it there"
+            " first, then allow it (--may-buy-twice, or mayBuyTwice: true)",
+            order=seen.id,
+            status=seen.external_status,
+            provider=holder,
+        )
     )
 
 
@@ -408,16 +441,31 @@ def _route(seen: _Seen, provider_id: str | None) -> Route:
         and choosing.next_for(product, package, [], tenant_id=seen.tenant_id, only=provider_id)
     ):
         raise NotPossible(
-            f"order {seen.id} may cost {limit.amount} {limit.currency} at most, and no provider that it may go to is"
-            " known to cost so little; see: gateway routes list"
+            Said(
+                "order {order} may cost {amount} at most, and no provider that it may go to is known to cost so"
+                " little; see: gateway routes list",
+                order=seen.id,
+                amount=f"{limit.amount} {limit.currency}",
+            )
         )
     if found is None and provider_id:
         raise NoSuchRoute(
-            f"no route leads from product {product}, package {package} to {provider_id};"
-            " add one: gateway routes add --help"
+            Said(
+                "no route leads from product {product}, package {package} to {provider}; add one: gateway routes add"
+                " --help",
+                product=product,
+                package=package,
+                provider=provider_id,
+            )
         )
     if found is None:
-        raise NotPossible(f"no route leads from product {product}, package {package} to a provider")
+        raise NotPossible(
+            Said(
+                "no route leads from product {product}, package {package} to a provider",
+                product=product,
+                package=package,
+            )
+        )
     return found
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from gateway.callbacks import reading
 from gateway.providers import kinds
 from gateway.providers.base import UnreadableCallback
+from gateway.said import Said, said_by
 from models import inbox, order, provider, rereading, timeline
 from models.db import sealed
 from models.inbox import Invalid, Kept, WholeCallback
@@ -62,12 +63,12 @@ class Replay:
 
     def _settle_again(self, rows: list[WholeCallback]) -> list[Replayed]:
         """Each keeps its dedupe key, so a callback that is settled already changes nothing."""
-        said = [_opened(row) for row in rows]
-        arrivals = [each for each in said if isinstance(each, Arrival)]
+        opened = [_opened(row) for row in rows]
+        arrivals = [each for each in opened if isinstance(each, Arrival)]
         settled = iter([] if self.dry_run else self._settle(arrivals))
         return [
             _replayed(row, next(settled, None) if isinstance(each, Arrival) else each)
-            for row, each in zip(rows, said, strict=True)
+            for row, each in zip(rows, opened, strict=True)
         ]
 
     def _settle(self, arrivals: list[Arrival]) -> list[order.Settled]:
@@ -78,9 +79,9 @@ class Replay:
             account = self._provider(row.provider_id)
             received = reading.read_again(account, inbox.raw(row), row.dedupe_key)
         except (UnreadableCallback, NoReader) as error:
-            return _as(row, Kept.INVALID, f"still invalid: {error}")
+            return _as(row, Kept.INVALID, Said("still invalid: {error}", error=said_by(error)))
         except sealed.Unsealable as error:
-            return _as(row, Kept.INVALID, str(error), failed=True)
+            return _as(row, Kept.INVALID, said_by(error), failed=True)
         arrivals = received.arrivals
         if self.dry_run:
             return _as(row, Kept.INVALID, f"can be read now ({_counted(len(arrivals))}), would be settled")
@@ -97,9 +98,9 @@ class Replay:
             self._providers[provider_id] = provider.find(provider_id)
         found = self._providers[provider_id]
         if found is None:
-            raise NoReader(f"the provider {provider_id} was removed")
+            raise NoReader(Said("the provider {provider} was removed", provider=provider_id))
         if kinds.find(found.adapter) is None:
-            raise NoReader(f"this version does not have the adapter {found.adapter}")
+            raise NoReader(Said("this version does not have the adapter {protocol}", protocol=found.adapter))
         return found
 
 
@@ -123,7 +124,7 @@ def _opened(row: WholeCallback) -> Arrival | str | None:
     try:
         return inbox.arrival(row)
     except sealed.Unsealable as error:
-        return str(error)
+        return said_by(error)
 
 
 def _replayed(row: WholeCallback, came: order.Settled | str | None) -> Replayed:
@@ -131,19 +132,29 @@ def _replayed(row: WholeCallback, came: order.Settled | str | None) -> Replayed:
     if isinstance(came, str):
         return _as(row, before, came, failed=True)
     if before is not Kept.UNMATCHED:
-        return _as(row, before, "already settled, nothing changed")
+        return _as(row, before, Said("already settled, nothing changed"))
     if came is None:
-        return _as(row, before, "would be settled if its order is known now")
+        return _as(row, before, Said("would be settled if its order is known now"))
     if came.result is Result.UNMATCHED:
-        return _as(row, before, "no order of this provider has this reference yet")
-    return _as(row, Kept(came.result.value), f"order {came.order_id}: {came.came_from} → {came.went_to}")
+        return _as(row, before, Said("no order of this provider has this reference yet"))
+    return _as(row, Kept(came.result.value), _moved(came))
 
 
 def _read_note(settled: Sequence[order.Settled]) -> str:
     first = settled[0]
-    what = f"read; order {first.order_id}: {first.came_from} → {first.went_to}" if first.order_id else "read"
+    what = Said("read; {error}", error=_moved(first)) if first.order_id else Said("read")
     others = ", ".join(one.result.value for one in settled[1:])
-    return f"{what}; the others in it: {others}" if others else what
+    return Said("{note}; the others in it: {results}", note=what, results=others) if others else what
+
+
+def _moved(settled: order.Settled) -> Said:
+    """Where an order was before, and is now."""
+    return Said(
+        "order {order}: {before} → {status}",
+        order=settled.order_id,
+        before=settled.came_from,
+        status=settled.went_to,
+    )
 
 
 def _as(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from gateway.callbacks.verifiers import verifier_of
 from gateway.providers import kinds
 from gateway.providers.base import Kind
+from gateway.said import Said
 from models.provider import CALLBACK_SECRET, Provider
 
 
@@ -46,18 +47,23 @@ def checked(account: Provider, given: Mapping[str, str], *, makes_secret: bool) 
     """
     protocol, verifier = kinds.find(account.adapter), verifier_of(account)
     if protocol is None:
-        raise ValueError(f"the protocol {account.adapter!r} is not known to this version")
+        raise ValueError(
+            Said("the protocol '{protocol}' is not known to this version", protocol=account.adapter)
+        )
     makes_secret = verifier.has_secret and (
         makes_secret or (not account.credentials and CALLBACK_SECRET not in given)
     )
     if makes_secret and CALLBACK_SECRET in given:
-        raise ValueError(f"give a {CALLBACK_SECRET}, or have one made, not both")
+        raise ValueError(Said("give a {name}, or have one made, not both", name=CALLBACK_SECRET))
     if not given and not makes_secret:
-        raise ValueError("no credential was given, so nothing was changed")
+        raise ValueError(Said("no credential was given, so nothing was changed"))
     needed = (*protocol.CREDENTIALS, *verifier.credentials) if not account.credentials else ()
     if missing := [name for name in needed if name not in given]:
         raise ValueError(
-            f"those that were stored cannot be read, so all are needed; missing: {', '.join(missing)}"
+            Said(
+                "those that were stored cannot be read, so all are needed; missing: {names}",
+                names=", ".join(missing),
+            )
         )
     verifier.check_credentials(given)
     made = verifier.new_secret() if makes_secret else None

@@ -24,6 +24,7 @@ from gateway.providers.described import callbacks as described
 from gateway.providers.described.callbacks import Presented
 from gateway.providers.described.kind import Described
 from gateway.providers.described.schema import Verify
+from gateway.said import Said
 from gateway.signatures import BadSignature
 from models.provider import CALLBACK_SECRET, CallbackFormat, Provider
 
@@ -78,7 +79,7 @@ class Verifier(ABC):
     def check_secret(self, secret: str) -> None:
         """Raises ValueError for a callback secret that cannot work."""
         if not secret.isprintable():
-            raise ValueError(f"{CALLBACK_SECRET} must not contain control characters")
+            raise ValueError(Said("{name} must not contain control characters", name=CALLBACK_SECRET))
 
     def check_credentials(self, given: Mapping[str, str]) -> None:
         """Raises ValueError for credentials of callbacks that cannot work."""
@@ -144,7 +145,7 @@ class StandardWebhooks(Verifier):
         except ValueError:
             key = b""
         if not secret.startswith("whsec_") or not key:
-            raise ValueError(f"{CALLBACK_SECRET} takes `whsec_` and base64 after it")
+            raise ValueError(Said("{name} takes `whsec_` and base64 after it", name=CALLBACK_SECRET))
 
     def _headers(self, provider: Provider) -> dict[str, str]:
         return {
@@ -262,8 +263,13 @@ class Token(Verifier):
     def check_secret(self, secret: str) -> None:
         plain = secret.replace("-", "").replace("_", "")
         if len(secret) < self.MIN_LENGTH or not plain.isascii() or not plain.isalnum():
-            allowed = f"at least {self.MIN_LENGTH} letters, digits, - and _"
-            raise ValueError(f"{CALLBACK_SECRET} takes a token of {allowed}")
+            raise ValueError(
+                Said(
+                    "{name} takes a token of at least {number} letters, digits, - and _",
+                    name=CALLBACK_SECRET,
+                    number=self.MIN_LENGTH,
+                )
+            )
 
     def url(self, provider: Provider, public_url: str) -> str:
         secrets = provider.secrets()
@@ -299,7 +305,7 @@ class Basic(Verifier):
         super().check_credentials(given)
         user = given.get(CALLBACK_USER, "")
         if ":" in user or not user.isprintable():
-            raise ValueError(f"{CALLBACK_USER} must not contain colons or control characters")
+            raise ValueError(Said("{name} must not contain colons or control characters", name=CALLBACK_USER))
 
     def _headers(self, provider: Provider) -> dict[str, str]:
         return {"Authorization": f"Basic BASE64 of {CALLBACK_USER}:{CALLBACK_SECRET}"}

@@ -13,6 +13,7 @@ import typer
 
 from gateway.commands import printing
 from gateway.commands.context import Problem, gateway
+from gateway.said import Said
 from models import code_lines, stock, texts
 from models.code_lines import InvalidLine
 from models.stock import Level, NewCode
@@ -152,7 +153,7 @@ def _expiry(said: Any, timezone: ZoneInfo) -> datetime | None:
             return datetime.combine(day + timedelta(days=1), time(), timezone)
         moment = datetime.fromisoformat(said)
     except (TypeError, ValueError, OverflowError):
-        raise InvalidLine("expires_at must be a date or a time such as 2027-12-31") from None
+        raise InvalidLine(Said("expires_at must be a date or a time such as 2027-12-31")) from None
     return moment if moment.tzinfo else moment.replace(tzinfo=timezone)
 
 

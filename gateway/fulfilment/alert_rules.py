@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import peewee
 
 from gateway import log
+from gateway.said import Said
 from gateway.settings import Settings
 from models import balances, gauges, outbox, silence, stuck, sweep_run
 from models.alert import Firing
@@ -67,9 +68,17 @@ def _stuck_orders(settings: Settings, now: datetime) -> Iterator[Firing]:
         waited = (now - each.oldest).total_seconds()
         if each.kind == Attention.NOTIFICATION_DEAD or (each.kind in PASSING and waited < PASSING_SECONDS):
             continue
-        many = "1 order needs" if each.count == 1 else f"{each.count} orders need"
-        since = each.oldest.astimezone(ZoneInfo(settings.timezone))
-        text = f"{many} a person: {each.kind}. The oldest since {since:%Y-%m-%d %H:%M}."
+        since = f"{each.oldest.astimezone(ZoneInfo(settings.timezone)):%Y-%m-%d %H:%M}"
+        text = (
+            Said("1 order needs a person: {kind}. The oldest since {since}.", kind=each.kind, since=since)
+            if each.count == 1
+            else Said(
+                "{orders} orders need a person: {kind}. The oldest since {since}.",
+                orders=each.count,
+                kind=each.kind,
+                since=since,
+            )
+        )
         yield Firing("stuck_orders", each.kind, text, f"/ops/stuck#{each.kind}")
 
 
@@ -77,32 +86,44 @@ def _providers(settings: Settings, now: datetime) -> Iterator[Firing]:
     for each in gauges.providers():
         path = f"/ops/providers/{each.id}"
         if not each.is_up:
-            why = f": {each.words}" if each.words and not each.is_paused else ""
-            yield Firing("provider_down", each.id, f"The provider {each.id} is down{why}.", path)
+            text = Said("The provider {provider} is down.", provider=each.id)
+            if each.words and not each.is_paused:
+                text = Said("The provider {provider} is down: {error}.", provider=each.id, error=each.words)
+            yield Firing("provider_down", each.id, text, path)
         elif each.is_paused and each.paused_by == GATEWAY:
-            text = f"The gateway has paused the provider {each.id}: {each.words}."
+            text = Said(
+                "The gateway has paused the provider {provider}: {error}.", provider=each.id, error=each.words
+            )
             yield Firing("provider_down", each.id, text, path)
         if not each.has_balance:
-            yield Firing("balance_low", each.id, f"The provider {each.id} has no balance left.", path)
+            text = Said("The provider {provider} has no balance left.", provider=each.id)
+            yield Firing("balance_low", each.id, text, path)
         elif each.is_low:
-            text = f"The balance at {each.id} is low: {each.balance} {each.currency or ''}".rstrip() + "."
+            amount = f"{each.balance} {each.currency or ''}".rstrip()
+            text = Said("The balance at {provider} is low: {amount}.", provider=each.id, amount=amount)
             yield Firing("balance_low", each.id, text, path)
 
 
 def _balance_chains(settings: Settings, now: datetime) -> Iterator[Firing]:
     for each in balances.standings():
         if each.gaps:
-            last = f" The last: {each.gap}." if each.gap else ""
-            many = "1 gap" if each.gaps == 1 else f"{each.gaps} gaps"
-            text = f"The balance at {each.provider_id} does not add up: {many}.{last}"
+            many = Said("1 gap") if each.gaps == 1 else Said("{gaps} gaps", gaps=each.gaps)
+            text = Said(
+                "The balance at {provider} does not add up: {many}.", provider=each.provider_id, many=many
+            )
+            if each.gap:
+                text = Said("{note} The last: {amount}.", note=text, amount=each.gap)
             yield Firing("balance_gap", each.provider_id, text, f"/ops/providers/{each.provider_id}")
 
 
 def _silent_callbacks(settings: Settings, now: datetime) -> Iterator[Firing]:
     for each in silence.silent():
-        text = (
-            f"No callback of {each.provider_id} told of the last {each.delivered} deliveries; usually"
-            f" {each.usual_share:.0%} are told so. Orders still complete, by checks."
+        text = Said(
+            "No callback of {provider} told of the last {number} deliveries; usually {share} are told so. Orders still"
+            " complete, by checks.",
+            provider=each.provider_id,
+            number=each.delivered,
+            share=f"{each.usual_share:.0%}",
         )
         yield Firing("callbacks_silent", each.provider_id, text, f"/ops/providers/{each.provider_id}")
 
@@ -110,16 +131,24 @@ def _silent_callbacks(settings: Settings, now: datetime) -> Iterator[Firing]:
 def _scheduler(settings: Settings, now: datetime) -> Iterator[Firing]:
     silent = sweep_run.silence_seconds("scheduler")
     if silent is not None and silent > SCHEDULER_SECONDS:
-        text = "The scheduler gives no sign of life. Workers sweep by themselves as long as one is alive."
+        text = Said(
+            "The scheduler gives no sign of life. Workers sweep by themselves as long as one is alive."
+        )
         yield Firing("scheduler_dead", "", text, "/ops")
 
 
 def _notifications(settings: Settings, now: datetime) -> Iterator[Firing]:
     standing = outbox.standing()
     if standing.dead or standing.disabled_receivers:
-        many = "1 notification was" if standing.dead == 1 else f"{standing.dead} notifications were"
-        text = (
-            f"The storefront was not told: {many} given up; {standing.disabled_receivers} receivers disabled."
+        many = (
+            Said("1 notification was")
+            if standing.dead == 1
+            else Said("{notifications} notifications were", notifications=standing.dead)
+        )
+        text = Said(
+            "The storefront was not told: {many} given up; {receivers} receivers disabled.",
+            many=many,
+            receivers=standing.disabled_receivers,
         )
         yield Firing("notification_dead", "", text, "/ops/notifications?state=dead")
 
@@ -127,7 +156,10 @@ def _notifications(settings: Settings, now: datetime) -> Iterator[Firing]:
 def _oldest_waiting(settings: Settings, now: datetime) -> Iterator[Firing]:
     late = gauges.singles()["referans_oldest_due_seconds"][1] or 0
     if late > LATE_SECONDS + settings.sweep_period_seconds:
-        text = f"Work waits: the oldest order is {late / 60:.0f} minutes late. Is a worker alive?"
+        text = Said(
+            "Work waits: the oldest order is {minutes} minutes late. Is a worker alive?",
+            minutes=round(late / 60),
+        )
         yield Firing("oldest_waiting", "", text, "/ops")
 
 

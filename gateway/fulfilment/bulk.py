@@ -11,6 +11,7 @@ from gateway import log
 from gateway.fulfilment import deeds
 from gateway.fulfilment.deeds import Action, Deed
 from gateway.fulfilment.worker import BULK, CHECK, Worker
+from gateway.said import Said
 from models import bulk, bulk_messages, inbox, outbox
 from models.bulk import Bulk, What
 from models.bulk_messages import Done, Range
@@ -138,7 +139,7 @@ def _each_if_not_all(
 
 
 #: Why nothing could be done about a callback that the database refuses.
-REFUSED = "the database refuses what it says; the log says why"
+REFUSED = Said("the database refuses what it says; the log says why")
 
 
 def _notifications(worker: Worker, found: Bulk, replay: Replay) -> bool:

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from gateway import providers
 from gateway.fulfilment.worker import CHECK, DISPATCH
+from gateway.said import Said
 from models import lookup, plans, resolving, timeline
 from models.codes import Code
 from models.plans import Requested
@@ -110,7 +111,7 @@ _PLAIN: dict[Action, Callable[..., Decision]] = {
 def _check(deed: Deed, order_id: str, limits: Limits) -> str | None:
     found = lookup.by_id(order_id, EVERYTHING, limits)
     if found is None:
-        raise NotPossible(f"order {order_id} not found")
+        raise NotPossible(Said("order {order} not found", order=order_id))
     asking = providers.asking_of(found.provider_id)
     requested = plans.request_check(order_id, asking)
     if requested is None:

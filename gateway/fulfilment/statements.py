@@ -12,6 +12,7 @@ from typing import Any
 from zipfile import ZipFile
 from zoneinfo import ZoneInfo
 
+from gateway.said import Said
 from models.statement import Line
 
 #: Bytes of a file, and lines of it, at most.
@@ -98,6 +99,9 @@ AS_TEXT = re.compile(r'="(.*)"')
 class Unreadable(ValueError):
     """The file cannot be read, and why: for the person who has chosen it."""
 
+    def __init__(self, said: Said) -> None:
+        super().__init__(said)
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -138,7 +142,7 @@ class Statement:
 def read(content: bytes, options: Options, zone: str, go_on: Callable[[], None] = lambda: None) -> Statement:
     """Raises Unreadable; while its lines are read, too. `go_on` is called now and then while it is read."""
     if len(content) > MAX_BYTES:
-        raise Unreadable(f"the file is larger than {MAX_BYTES // 1024 // 1024} MiB")
+        raise Unreadable(Said("the file is larger than {size} MiB", size=MAX_BYTES // 1024 // 1024))
     known = _known(options)
     header, begin = _header(_rows(content, known, go_on), options)
     columns = _columns(header, options)
@@ -169,7 +173,7 @@ def _rows(content: bytes, known: set[str], go_on: Callable[[], None]) -> Iterato
     rows = _xlsx(content) if content.startswith(b"PK\x03\x04") else _csv(content, known)
     for number, row in enumerate(rows, 1):
         if number > MAX_LINES + MAX_ABOVE:
-            raise Unreadable(f"the file has more than {MAX_LINES:,} lines")
+            raise Unreadable(Said("the file has more than {number} lines", number=f"{MAX_LINES:,}"))
         if number % GO_ON_EVERY == 0:
             go_on()
         if any(cell not in (None, "") for cell in row):
@@ -181,7 +185,7 @@ def _csv(content: bytes, known: set[str]) -> Iterator[Sequence[str]]:
     try:
         yield from csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text[:20_000], known))
     except csv.Error as error:
-        raise Unreadable(f"the file is not valid CSV: {error}") from None
+        raise Unreadable(Said("the file is not valid CSV: {words}", words=error)) from None
 
 
 def _decoded(content: bytes) -> str:
@@ -190,7 +194,7 @@ def _decoded(content: bytes) -> str:
             return content.decode(encoding)
         except UnicodeDecodeError:
             continue
-    raise Unreadable("the file is not text in UTF-16, as its first bytes say")
+    raise Unreadable(Said("the file is not text in UTF-16, as its first bytes say"))
 
 
 def _delimiter(beginning: str, known: set[str]) -> str:
@@ -217,13 +221,15 @@ def _xlsx(content: bytes) -> Iterator[Sequence[Any]]:
             ]
         held = sum(size for is_sheet, size in sizes if not is_sheet)
         if sum(size for _, size in sizes) > MAX_UNPACKED or held > MAX_HELD:
-            raise Unreadable("the file is too large once it is unpacked; save it as CSV")
+            raise Unreadable(Said("the file is too large once it is unpacked; save it as CSV"))
         book = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True)
         yield from book.worksheets[0].iter_rows(values_only=True)
     except Unreadable:
         raise
     except Exception as error:  # also what its parser of XML raises, defusedxml's among it
-        raise Unreadable(f"the file is not a valid XLSX file ({type(error).__name__})") from None
+        raise Unreadable(
+            Said("the file is not a valid XLSX file ({name})", name=type(error).__name__)
+        ) from None
 
 
 def _header(rows: Iterable[tuple[int, Sequence[Any]]], options: Options) -> tuple[Sequence[str], int]:
@@ -241,7 +247,7 @@ def _header(rows: Iterable[tuple[int, Sequence[Any]]], options: Options) -> tupl
         if number > MAX_ABOVE:
             break
     if first is None:
-        raise Unreadable("the file is empty")
+        raise Unreadable(Said("the file is empty"))
     return first
 
 
@@ -252,7 +258,11 @@ def _columns(header: Sequence[str], options: Options) -> Mapping[str, int]:
         given = getattr(options, what)
         if given and _plain(given) not in plain:
             raise Unreadable(
-                f"no column is called “{given}”; the columns are: {', '.join(filter(None, header))}"
+                Said(
+                    "no column is called “{name}”; the columns are: {names}",
+                    name=given,
+                    names=", ".join(filter(None, header)),
+                )
             )
         candidates = (_plain(given),) if given else tuple(map(_plain, names))
         place = next((plain.index(each) for each in candidates if each in plain), None)
@@ -260,9 +270,11 @@ def _columns(header: Sequence[str], options: Options) -> Mapping[str, int]:
             found[what] = place
     if not {"referans", "number"} & found.keys() and not {"player", "amount", "time"} <= found.keys():
         raise Unreadable(
-            "no column says which order a line is about: name the one with our reference (referans) or with the"
-            " provider's own number, or those of player, amount and time; the columns are: "
-            + ", ".join(filter(None, header))
+            Said(
+                "no column says which order a line is about: name the one with our reference (referans) or with the"
+                " provider's own number, or those of player, amount and time; the columns are: {names}",
+                names=", ".join(filter(None, header)),
+            )
         )
     return found
 
@@ -308,7 +320,10 @@ def _amounts(cells: Iterable[Any], decimal: str | None) -> Amounts:
             doubtful = cell if is_doubtful else doubtful
     if sure is None and doubtful is not None:
         raise Unreadable(
-            f"the amount {doubtful} may be read in two ways: say whether , or . is the decimal sign"
+            Said(
+                "the amount {amount} may be read in two ways: say whether , or . is the decimal sign",
+                amount=doubtful,
+            )
         )
     return Amounts(sure or ".", negative > positive)
 

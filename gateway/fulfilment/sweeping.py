@@ -8,6 +8,7 @@ import peewee
 from gateway import log
 from gateway.fulfilment import balances, bulk, following, reconciling, reporting
 from gateway.fulfilment.worker import CHECK, DISPATCH, Worker
+from gateway.said import Said
 from models import (
     alert,
     balance_trend,
@@ -99,7 +100,10 @@ def _settle_unmatched(worker: Worker) -> Iterator[int]:
         yield len(arrivals)
     if unopened:
         raise sealed.Unsealable(
-            f"{unopened} callbacks do not open; see: gateway callbacks list --result unmatched"
+            Said(
+                "{callbacks} callbacks do not open; see: gateway callbacks list --result unmatched",
+                callbacks=unopened,
+            )
         )
 
 

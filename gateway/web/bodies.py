@@ -5,6 +5,7 @@ from typing import Any
 import falcon
 
 from gateway import strict_json
+from gateway.said import Said
 from gateway.web import problems
 from gateway.web.errors import Problem
 
@@ -19,13 +20,13 @@ def read(req: falcon.Request) -> bytes:
     try:
         body = req.bounded_stream.read(MAX_BYTES + 1) if req.content_length is not None else _chunked(req)
     except TimeoutError:
-        raise Problem(problems.BODY_TIMEOUT, "the body did not arrive in time") from None
+        raise Problem(problems.BODY_TIMEOUT, Said("the body did not arrive in time")) from None
     except OSError:
-        raise Problem(problems.INCOMPLETE_BODY, "the body did not arrive whole") from None
+        raise Problem(problems.INCOMPLETE_BODY, Said("the body did not arrive whole")) from None
     if len(body) > MAX_BYTES:
         raise _too_large()
     if len(body) < (req.content_length or 0):
-        raise Problem(problems.INCOMPLETE_BODY, "the body ended before its Content-Length")
+        raise Problem(problems.INCOMPLETE_BODY, Said("the body ended before its Content-Length"))
     return bytes(body)
 
 
@@ -38,11 +39,11 @@ def _chunked(req: falcon.Request) -> bytes:
     except OSError:
         raise
     except Exception:  # each server raises its own error for malformed chunks
-        raise Problem(problems.INCOMPLETE_BODY, "the chunked body is malformed") from None
+        raise Problem(problems.INCOMPLETE_BODY, Said("the chunked body is malformed")) from None
 
 
 def _too_large() -> Problem:
-    return Problem(problems.BODY_TOO_LARGE, f"the body is larger than {MAX_BYTES} bytes")
+    return Problem(problems.BODY_TOO_LARGE, Said("the body is larger than {size} bytes", size=MAX_BYTES))
 
 
 def read_json(req: falcon.Request) -> dict[str, Any]:

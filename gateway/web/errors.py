@@ -10,6 +10,7 @@ import falcon
 import peewee
 
 from gateway import log
+from gateway.said import Said, said_by
 from gateway.web import problems
 from gateway.web.problems import ProblemType
 from models.db import database, sealed
@@ -121,11 +122,12 @@ def _unsealable(
     req: falcon.Request, resp: falcon.Response, error: sealed.Unsealable, params: dict[str, Any]
 ) -> None:
     logger.error("A sealed value cannot be opened.", action="unsealable", error=str(error))
-    raise Problem(problems.UNREADABLE_VALUE, f"{error}; for the operator: {error.cure}") from None
+    detail = Said("{error}; for the operator: {cure}", error=said_by(error), cure=error.cure)
+    raise Problem(problems.UNREADABLE_VALUE, detail) from None
 
 
 def _unexpected(req: falcon.Request, resp: falcon.Response, error: Exception, params: dict[str, Any]) -> None:
     logger.exception("A request failed.", action="request_failed", exc_info=error)
     request_id = req.context.get("request_id")
-    detail = f"internal error; the log has the details under request {request_id}"
+    detail = Said("internal error; the log has the details under request {request}", request=request_id)
     raise Problem(problems.INTERNAL_ERROR, detail) from None

@@ -20,6 +20,7 @@ import redis
 from gateway import log
 from gateway.background import Rounds
 from gateway.broker import NAMESPACE
+from gateway.said import Said
 from gateway.settings import Rate, Settings
 from gateway.web import problems
 from gateway.web.addresses import client_network
@@ -238,7 +239,7 @@ class Limits:
         if wait_seconds > 0:
             _refuse(
                 problems.TOO_MANY_REQUESTS,
-                f"this key has made its {self._of_keys.rate} requests",
+                Said("this key has made its {rate} requests", rate=self._of_keys.rate),
                 wait_seconds,
             )
 
@@ -251,7 +252,7 @@ class Limits:
         if wait_seconds > 0:
             _refuse(
                 problems.TOO_MANY_FAILURES,
-                "too many wrong keys or signatures came from your address",
+                Said("too many wrong keys or signatures came from your address"),
                 wait_seconds,
             )
 
@@ -274,6 +275,7 @@ class Limits:
         return self._sharing.drain(timeout_seconds)
 
 
-def _refuse(kind: ProblemType, why: str, wait_seconds: float) -> NoReturn:
+def _refuse(kind: ProblemType, why: Said, wait_seconds: float) -> NoReturn:
     seconds = max(1, math.ceil(wait_seconds))
-    raise Problem(kind, f"{why}; try again in {seconds} s", Retry_After=str(seconds))
+    detail = Said("{error}; try again in {seconds} s", error=why, seconds=seconds)
+    raise Problem(kind, detail, Retry_After=str(seconds))

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
+from gateway.said import Said
+
 #: Marks a sealed value; anything else is read as it stands (stored before sealing was turned on).
 PREFIX = "sealed:"
 
@@ -21,13 +23,16 @@ class Unsealable(Exception):
     """A sealed value does not open. The fault is the value's own: it was moved from another row, or damaged."""
 
     #: What an operator can do about it.
-    cure = "restore this row from a backup, and find out what has changed it"
+    cure = Said("restore this row from a backup, and find out what has changed it")
+
+    def __init__(self, said: Said) -> None:
+        super().__init__(said)
 
 
 class NoKeyOpens(Unsealable):
     """No key of ENCRYPTION_KEYS opens a sealed value: it was sealed under another key, or our keys are wrong."""
 
-    cure = "set ENCRYPTION_KEYS to the keys that sealed it"
+    cure = Said("set ENCRYPTION_KEYS to the keys that sealed it")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +75,7 @@ class Sealer:
             return value
         owner, text = self._open(value)
         if owner not in belongs_to:
-            raise Unsealable("a sealed value was moved from another row")
+            raise Unsealable(Said("a sealed value was moved from another row"))
         return text
 
     def look_into(self, value: str) -> Opened:
@@ -106,13 +111,13 @@ class Sealer:
 
     def _open(self, value: str) -> tuple[str, str]:
         if not _is_token(value.removeprefix(PREFIX)):
-            raise Unsealable("a sealed value is damaged: no key can open it")
+            raise Unsealable(Said("a sealed value is damaged: no key can open it"))
         if self._fernet is None:
-            raise NoKeyOpens("a sealed value was found, but ENCRYPTION_KEYS is not set")
+            raise NoKeyOpens(Said("a sealed value was found, but ENCRYPTION_KEYS is not set"))
         try:
             owner, text = json.loads(self._fernet.decrypt(value.removeprefix(PREFIX)))
         except InvalidToken:
-            raise NoKeyOpens("no key of ENCRYPTION_KEYS opens a sealed value") from None
+            raise NoKeyOpens(Said("no key of ENCRYPTION_KEYS opens a sealed value")) from None
         return owner, text
 
     def digests(self, pin: str, *, with_plain: bool = False) -> list[str]:

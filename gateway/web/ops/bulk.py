@@ -9,6 +9,7 @@ from gateway import broker, log
 from gateway.fulfilment import deeds
 from gateway.fulfilment.deeds import IN_BULK, Action
 from gateway.fulfilment.worker import BULK
+from gateway.said import Said
 from gateway.web.ops import filters, language, sentences, visitors
 from gateway.web.ops.counting import counted_in_time
 from gateway.web.ops.desk import Page, begun_once, form_of, go
@@ -50,7 +51,7 @@ class New(Page):
         action, reason = form.get("action", ""), form.get("reason", "").strip()
         expected = form.get("count", "")
         if action not in list(IN_BULK) or not expected.isdecimal() or len(expected) > 9:
-            raise Refused(400, "the form cannot be read")
+            raise Refused(400, Said("the form cannot be read"))
         if not deeds.is_reason(reason):
             self._show(req, resp, chosen, status=409, opened=action, wrong="Say why, in words.")
             return
@@ -159,12 +160,12 @@ def _one(bulk_id: str) -> Mapping[str, Any]:
     """Raises a 404."""
     found = bulk.find(int(bulk_id)) if bulk_id.isdecimal() and len(bulk_id) < 19 else None
     if found is None:
-        raise Refused(404, "no bulk action has this number")
+        raise Refused(404, Said("no bulk action has this number"))
     return {"bulk": found, "refused": bulk.refused(found.id)}
 
 
 def _about(chosen: Chosen) -> Chosen:
     """The same. Raises a 400 without a filter, which would mean every order there is, or with one that is wrong."""
     if not chosen.values or chosen.wrong:
-        raise Refused(400, "choose which orders are meant: filter the list first")
+        raise Refused(400, Said("choose which orders are meant: filter the list first"))
     return chosen

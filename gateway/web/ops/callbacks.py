@@ -12,6 +12,7 @@ from gateway.callbacks import replaying
 from gateway.callbacks.replaying import Replayed
 from gateway.fulfilment import deeds
 from gateway.fulfilment.worker import BULK, CHECK
+from gateway.said import Said
 from gateway.web import schemas
 from gateway.web.ops import filters, visitors
 from gateway.web.ops.counting import counted, counted_in_time
@@ -49,7 +50,7 @@ class Callbacks(Page):
             return
         last_id = form.get("last", "")
         if not last_id.isdecimal() or len(last_id) > 18:
-            raise Refused(400, "the form cannot be read")
+            raise Refused(400, Said("the form cannot be read"))
         with begun_once(), database.session(Use.LIST), counted_in_time():
             upto = replace(wanted, last_id=int(last_id))
             extent = inbox.extent(upto, within_ms=database.LIST_TIMEOUT_MS)
@@ -175,7 +176,7 @@ def _find(callback_id: str) -> WholeCallback:
     is_id = callback_id.isdecimal() and len(callback_id) < 19
     found = inbox.find([int(callback_id)]) if is_id else []
     if not found:
-        raise Refused(404, "no callback has this number; it may be past its retention")
+        raise Refused(404, Said("no callback has this number; it may be past its retention"))
     return found[0]
 
 

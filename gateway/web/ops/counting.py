@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from gateway.said import Said
 from gateway.web.ops.refused import Refused
 from models.db import database
 from models.db.database import Use
@@ -21,7 +22,9 @@ def counted_in_time() -> Iterator[None]:
     try:
         yield
     except database.TooSlow:
-        detail = "so many cannot be counted in a moment; narrow them with since and until, and take turns"
+        detail = Said(
+            "so many cannot be counted in a moment; narrow them with since and until, and take turns"
+        )
         raise Refused(503, detail) from None
 
 
@@ -31,7 +34,7 @@ def read_in_time() -> Iterator[None]:
     try:
         yield
     except database.TooSlow:
-        raise Refused(503, "so many days cannot be read in a moment; choose fewer") from None
+        raise Refused(503, Said("so many days cannot be read in a moment; choose fewer")) from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from gateway.callbacks.rotation import Rotation
 from gateway.callbacks.verifiers import verifier_of
 from gateway.fulfilment import deeds
 from gateway.providers import kinds
+from gateway.said import Said, said_by
 from gateway.web.ops import visitors
 from gateway.web.ops.desk import Page, go
 from gateway.web.ops.provider import Made, find, show
@@ -35,14 +36,14 @@ class Credentials(Page):
         form, by = req.context.form, req.context.visitor.name
         reason = form.get("reason", "").strip()
         if not deeds.is_reason(reason):
-            show(self, req, resp, provider_id, status=409, wrong="Say why, in words.")
+            show(self, req, resp, provider_id, status=409, wrong=Said("Say why, in words."))
             return
         try:
             with database.session(Use.REQUEST):
                 find(provider_id)
                 changed, after, made = change(provider_id, form)
         except (ValueError, sealed.Unsealable) as error:
-            show(self, req, resp, provider_id, status=409, wrong=str(error))
+            show(self, req, resp, provider_id, status=409, wrong=said_by(error))
             return
         logger.info(
             "A person has changed the credentials of a provider.",
@@ -73,7 +74,7 @@ def change(provider_id: str, form: dict[str, str]) -> tuple[list[str], Provider,
         names = rotation.takes(known, kinds.find(known.adapter))
         given = {name: value for name in names if (value := form.get(FIELD + name, "").strip())}
         if any(len(value) > MOST for value in given.values()):
-            raise ValueError(f"a credential has up to {MOST} characters")
+            raise ValueError(Said("a credential has up to {number} characters", number=MOST))
         chosen.append(rotation.checked(known, given, makes_secret=form.get("make_secret") == "yes"))
         return chosen[-1].applied(known)
 

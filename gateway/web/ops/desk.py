@@ -12,7 +12,6 @@ from urllib.parse import urlencode
 import falcon
 import jinja2
 import redis
-from markupsafe import Markup
 
 from gateway.settings import Settings
 from gateway.web.auth import Keys
@@ -94,7 +93,7 @@ class Desk:
             "browser_name": browsers.name,
             "new_form": lambda: secrets.token_urlsafe(16),
         }
-        templates.filters["bdi"] = as_written
+        templates.filters["bdi"] = language.as_name
         templates.filters["truncate_year"] = lambda day: day[5:]
         object.__setattr__(self, "templates", templates)
 
@@ -145,11 +144,6 @@ class Desk:
     def forget_counts(self) -> None:
         """A person has changed something: the next page counts anew."""
         self._badge.clear()
-
-
-def as_written(text: object) -> Markup:
-    """What is read left to right in both languages: numbers of orders, names of providers, words of protocols."""
-    return Markup('<bdi class="ltr">{}</bdi>').format("–" if text in (None, "") else text)
 
 
 def with_query(req: falcon.Request, **changes: str | None) -> str:

@@ -9,6 +9,7 @@ from itertools import islice
 import falcon
 
 from gateway import log
+from gateway.said import Said
 from gateway.web.ops import aside, filters, language, sheets, visitors
 from gateway.web.ops.desk import Desk, Page
 from gateway.web.ops.filters import Chosen
@@ -40,7 +41,7 @@ MOST_AT_ONCE = 2
 IDLE_SECONDS = 60.0
 #: Seconds between two looks whether the sign-in still holds.
 SIGNED_IN_SECONDS = 5.0
-#: The columns: the fields of the API.
+#: The columns: the fields of the API, by which a spreadsheet in another language has its headings too.
 COLUMNS = (
     *("id", "orderNo", "tenantId", "reference", "productId", "packageId", "quantity", "userIdentifier"),
     *("externalStatus", "failureReason", "attention", "providerId", "providerReferans", "externalOrderId"),
@@ -48,7 +49,7 @@ COLUMNS = (
     *("createdAt", "sentAt", "completedAt", "reversedAt", "durationMs"),
 )
 #: What stands in the last row of a spreadsheet that is full.
-FULL = f"There are more than {MOST_XLSX:,}; the CSV file has all of them."
+FULL = "There are more than {count}; the CSV file has all of them."
 
 
 class CutOff(Exception):
@@ -70,9 +71,10 @@ class Export(Page):
         zone = self.desk.settings.timezone
         chosen = filters.of_request(req, zone)
         if chosen.wrong:
-            raise Refused(400, f"the filter {chosen.wrong[0]} cannot be read")
+            raise Refused(400, Said("the filter {filter} cannot be read", filter=chosen.wrong[0]))
         orders = _slowly(_batches(chosen, self.desk.limits))
-        local = language.Reader("en", zone, language.now()).local
+        reader = self.desk.reader(req)
+        local = reader.local
         rows = ([_row(each, prices, local) for each in batch] for batch, prices in orders)
         logger.info(
             "A person exports orders.",
@@ -86,7 +88,13 @@ class Export(Page):
         if kind == "csv":
             resp.content_type, written = sheets.CSV_TYPE, sheets.as_csv(COLUMNS, rows)
         else:
-            written = sheets.as_xlsx("orders", COLUMNS, _up_to_most(rows), aside=aside.run)
+            written = sheets.as_xlsx(
+                "orders" if reader.code == "en" else str(reader.text("Orders")),
+                [reader.column(each) for each in COLUMNS],
+                _up_to_most(rows, str(reader.text(FULL, count=language.number(MOST_XLSX)))),
+                is_from_right=reader.direction == "rtl",
+                aside=aside.run,
+            )
             resp.content_type = sheets.XLSX_TYPE
         token = visitors.cookie(req, visitors.COOKIE) or ""
         resp.stream = self._places.take(_while_signed_in(written, lambda: _is_signed_in(token)))
@@ -128,7 +136,7 @@ class Places:
                 each.is_cut_off = each.taken_at < self.clock() - IDLE_SECONDS
             self._held = [each for each in self._held if not each.is_cut_off]
             if len(self._held) >= MOST_AT_ONCE:
-                raise Refused(503, "others are exporting just now; try again when they are done")
+                raise Refused(503, Said("others are exporting just now; try again when they are done"))
             self._held.append(held := Held(self, written))
             return held
 
@@ -201,14 +209,14 @@ def _of_kind(chosen: Chosen, limits: Limits) -> Iterator[Sequence[Order]]:
         after = Waiting(found[-1].since, found[-1].id)
 
 
-def _up_to_most(batches: Iterator[Sequence[Sequence[Cell]]]) -> Iterator[Sequence[Sequence[Cell]]]:
-    """As many rows as a spreadsheet may have; if there are more, the last one says so."""
+def _up_to_most(batches: Iterator[Sequence[Sequence[Cell]]], full: str) -> Iterator[Sequence[Sequence[Cell]]]:
+    """As many rows as a spreadsheet may have; if there are more, the last one says so, with `full`."""
     left = MOST_XLSX
     for batch in batches:
         yield list(islice(batch, left))
         left -= len(batch)
         if left < 0:
-            yield [(FULL,)]
+            yield [(full,)]
             return
 
 

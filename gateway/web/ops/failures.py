@@ -4,12 +4,29 @@ from http import HTTPStatus
 
 import falcon
 
+from gateway.said import Said
 from gateway.web import errors, problems
 from gateway.web.ops.desk import Desk
 from gateway.web.ops.visitors import is_page
 
 #: What is said while the database is away; a form may have been carried out all the same.
-AWAY = "The database does not answer. Load the page again in a few seconds, and look whether it was done."
+AWAY = Said(
+    "The database does not answer. Load the page again in a few seconds, and look whether it was done."
+)
+#: By kind of problem, what a page says in place of the API's words, which name its own parameters.
+OF_KINDS = {
+    problems.DATABASE_UNAVAILABLE: AWAY,
+    problems.LIST_TOO_SLOW: Said("This list takes too long. Narrow it with since and until, or try again."),
+}
+#: By status, what is said of an error that no page of ours has raised; of others, the standard's English.
+OF_STATUS = {
+    400: Said("the address or the form cannot be read"),
+    404: Said("no page has this address"),
+    405: Said("this page is not called like this"),
+    408: Said("the form did not arrive in time"),
+    500: Said("internal error; the log has the details"),
+    503: Said("this cannot be done at this moment; try again in a few seconds"),
+}
 
 
 def handle_errors(app: "falcon.App[falcon.Request, falcon.Response]", desk: Desk) -> None:
@@ -20,9 +37,7 @@ def handle_errors(app: "falcon.App[falcon.Request, falcon.Response]", desk: Desk
             errors.serialize(req, resp, error)
             return
         status = error.status_code
-        detail = error.description or HTTPStatus(status).description or HTTPStatus(status).phrase
-        if isinstance(error, errors.Problem) and error.kind is problems.DATABASE_UNAVAILABLE:
-            detail = AWAY
+        detail = _detail(error)
         reader = desk.reader(req)
         template = desk.templates.get_template("error.html")
         resp.content_type = "text/html; charset=utf-8"
@@ -39,3 +54,13 @@ def handle_errors(app: "falcon.App[falcon.Request, falcon.Response]", desk: Desk
         )
 
     app.set_error_serializer(serialize)
+
+
+def _detail(error: falcon.HTTPError) -> str:
+    """What a page says of an error."""
+    if isinstance(error, errors.Problem) and error.kind in OF_KINDS:
+        return OF_KINDS[error.kind]
+    if isinstance(error.description, Said):
+        return error.description
+    status = HTTPStatus(error.status_code)
+    return OF_STATUS.get(status) or error.description or status.description or status.phrase

@@ -7,12 +7,35 @@ from zoneinfo import ZoneInfo
 
 from markupsafe import Markup, escape
 
-from gateway.web.ops import words_ar, words_en
+from gateway.said import Said
+from gateway.web.ops import stored, words_ar, words_en
 
 #: Languages by code, each with the direction in which it is written, and its own name.
 LANGUAGES = {"en": ("ltr", "English"), "ar": ("rtl", "العربية")}
 _TEXTS: dict[str, dict[str, str]] = {"en": words_en.TEXTS, "ar": words_ar.TEXTS}
 _COUNTED = {"en": words_en.COUNTED, "ar": words_ar.COUNTED}
+
+#: What stands at the places of sentences, by their names: counts of something, which bring its name with them; words of
+#: ours, such as states; other sentences; what a provider or a person wrote. Anything else is a name or a number.
+COUNTS = {
+    "orders": "order",
+    "codes": "code",
+    "lines": "line",
+    "gaps": "gap",
+    "notifications": "notification",
+    "receivers": "receiver",
+    "days": "day",
+    "seconds": "second",
+    "minutes": "minute",
+    "tries": "try",
+    "hours": "hour",
+    "callbacks": "callback",
+}
+WORDS = ("status", "before", "result", "results", "kind", "role", "least", "filter")
+SENTENCES = ("error", "note", "many", "cure", "why")
+OTHERS = ("words", "reason")
+#: What the sentence of an outcome begins with that was not simply applied.
+RESULT = "{result}: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +66,62 @@ class Reader:
             return escape(english)
         shown = {name: self._beside_text(name, value) for name, value in values.items()}
         return Markup(said).format(**shown)  # noqa: S704 - ours
+
+    def said(self, text: str | None) -> Markup:
+        """A sentence that may be ours, in the reader's language; what others wrote, and what is not known, as it is."""
+        if not text:
+            return Markup("")
+        texts = _TEXTS[self.code]
+        if self.code == "en":
+            return Markup("<bdi>{}</bdi>").format(text)
+        found = (text.template, text.values) if isinstance(text, Said) else stored.read(text)
+        if found is None or found[0] not in texts:
+            return Markup("<bdi>{}</bdi>").format(text)
+        values = {name: self._within_text(name, value) for name, value in found[1].items()}
+        return Markup(texts[found[0]]).format(**values)  # noqa: S704 - ours
+
+    def _within_text(self, name: str, value: object) -> Markup:
+        """What stands at a place of a sentence, whose name says what it is."""
+        if isinstance(value, Said) or name in SENTENCES:
+            text = value if isinstance(value, str) else str(value)
+            return self.words(text) if f"word {text}" in _TEXTS[self.code] else self.said(text)
+        if name in COUNTS and (count := stored.whole_number(value)) is not None:
+            return self.counted(count, COUNTS[name])
+        if name in WORDS:
+            return self.words(str(value))
+        if name == "reason":
+            text, among = stored.without_number(str(value))
+            more = self.text(" (one of {orders})", orders=self.counted(among, "order")) if among else ""
+            return Markup("<bdi>{}</bdi>{}").format(text, more)
+        return Markup("<bdi>{}</bdi>").format(value) if name in OTHERS else as_name(value)
+
+    def words(self, value: str) -> Markup:
+        """A word of ours, such as a stage, or several with commas between them."""
+        if ", " in value:
+            return Markup("، ").join(self.words(each) for each in value.split(", "))
+        texts = _TEXTS[self.code]
+        known = texts.get(f"word {value}") or texts.get(value)
+        return Markup(known) if known else self.said(value)  # noqa: S704 - ours
+
+    def event(self, message: str | None, stage: str | None) -> Markup:
+        """What a timeline says of an event; without words of its own it says the stage."""
+        return self.words(message) if message and message == stage else self.said(message)
+
+    def contradiction(self, text: str) -> Markup:
+        """What an event says that was kept as a conflict, behind the word for that."""
+        texts, found = _TEXTS[self.code], stored.read(f"conflict: {text}")
+        if self.code == "en" or found is None or not found[0].startswith(RESULT):
+            return self.said(text)
+        values = {name: self._within_text(name, value) for name, value in found[1].items()}
+        return Markup(texts[found[0]].removeprefix(RESULT)).format(**values)  # noqa: S704 - ours
+
+    def column(self, name: str) -> str:
+        """The heading of a column of a spreadsheet; in English it is the field of the API."""
+        return _TEXTS[self.code].get(f"column {name}", name)
+
+    def step(self, name: str) -> Markup:
+        """What a step of a sweep does."""
+        return Markup(_TEXTS[self.code].get(f"step {name}") or as_name(name))  # noqa: S704 - ours
 
     def _beside_text(self, name: str, value: object) -> Markup:
         """A share keeps its sign behind it, also after Arabic letters."""
@@ -105,6 +184,11 @@ class Reader:
         if seconds < 86_400:
             return self.counted(seconds // 3600, "hour")
         return self.counted(seconds // 86_400, "day")
+
+
+def as_name(text: object) -> Markup:
+    """What is read from left to right in both languages: numbers of orders, names of providers, words of protocols."""
+    return Markup('<bdi class="ltr">{}</bdi>').format("–" if text in (None, "") else text)
 
 
 def now() -> datetime:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import falcon
 
 from gateway import log
+from gateway.said import Said
 from gateway.web import addresses
 from gateway.web.errors import Problem
 from gateway.web.ops import aside, visitors
@@ -80,7 +81,7 @@ class Login(Page):
     def _turn(self, network: str) -> Iterator[None]:
         """Raises a 503 while too many wait for theirs."""
         if self._waiting[network] >= MOST_OF_ADDRESS or self._waiting.total() >= MOST_WAITING:
-            raise Refused(503, "too many are signing in at this moment; try again in a few seconds")
+            raise Refused(503, Said("too many are signing in at this moment; try again in a few seconds"))
         self._waiting[network] += 1
         try:
             yield

@@ -11,6 +11,7 @@ import falcon
 from gateway import broker, log, shown
 from gateway.fulfilment import deeds
 from gateway.fulfilment.worker import BULK
+from gateway.said import Said
 from gateway.web.ops import filters, visitors
 from gateway.web.ops.counting import counted, counted_in_time
 from gateway.web.ops.desk import Page, begun_once, form_of, go
@@ -61,7 +62,7 @@ class Notifications(Page):
         chosen, wanted = self._wanted(form)
         last_id = _number(form.get("last", ""))
         if last_id is None or not _may_be_redelivered(wanted):
-            raise Refused(400, "the form cannot be read")
+            raise Refused(400, Said("the form cannot be read"))
         with begun_once(), database.session(Use.LIST), counted_in_time():
             extent = outbox.extent(replace(wanted, before_id=last_id + 1))
             if extent is None:
@@ -186,7 +187,7 @@ def _find(number: str) -> WholeNotification:
     """Raises a 404."""
     found = outbox.find(number) if number.isdecimal() else None
     if found is None:
-        raise Refused(404, "no notification has this number; it may be past its retention")
+        raise Refused(404, Said("no notification has this number; it may be past its retention"))
     return found
 
 

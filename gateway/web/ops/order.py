@@ -11,11 +11,13 @@ from gateway import broker, log, providers
 from gateway.callbacks import masked
 from gateway.fulfilment import deeds
 from gateway.fulfilment.deeds import Action, Deed
+from gateway.said import Said, said_by
 from gateway.web.ops import notifications, sentences, story, visitors
 from gateway.web.ops.desk import Page, go
 from gateway.web.ops.provider import STRATEGIES
 from gateway.web.ops.refused import Refused
 from models import code_lines, facts, inbox, lookup, order, outbox, provider, resolving, route, timeline
+from models.api_key import Scope
 from models.code_lines import InvalidLine
 from models.db import database, sealed
 from models.db.database import Use
@@ -118,7 +120,7 @@ class Decide(Page):
                 found = find(self, order_id)
                 wakes = deeds.carry_out(_deed(req, wanted), found.id, self.desk.limits)
         except (NotPossible, InvalidLine, sealed.Unsealable) as error:
-            show(self, req, resp, order_id, status=409, wrong=str(error), given=form, opened=wanted)
+            show(self, req, resp, order_id, status=409, wrong=said_by(error), given=form, opened=wanted)
             return
         if wakes:
             broker.wake(wakes, found.id)
@@ -136,7 +138,7 @@ class Codes(Page):
     def on_post(self, req: falcon.Request, resp: falcon.Response, order_id: str) -> None:
         visitor = req.context.visitor
         if not visitor.may_read_codes:
-            raise Refused(403, "this key does not have the scope pins:read")
+            raise Refused(403, Said("this key does not have the scope {scope}", scope=Scope.PINS_READ.value))
         with database.session(Use.REQUEST):
             found = find(self, order_id)
             kept, wholes = resolving.codes(found.id), timeline.wholes(found.id)
@@ -149,7 +151,9 @@ def find(page: Page, order_id: str) -> Placed:
     """The order with this id, of whatever tenant. Raises a 404."""
     found = lookup.by_id(order_id, EVERYTHING, page.desk.limits)
     if found is None:
-        raise Refused(404, "no order has this id; the search finds it by anything else that you know of it")
+        raise Refused(
+            404, Said("no order has this id; the search finds it by anything else that you know of it")
+        )
     log.bind(order_id=found.id)
     return found
 
@@ -258,7 +262,7 @@ def _deed(req: falcon.Request, action: Action) -> Deed:
     form = req.context.form
     reason = form.get("reason", "").strip()
     if not deeds.is_reason(reason):
-        raise NotPossible(f"say why, in words; up to {deeds.MOST_REASON} characters")
+        raise NotPossible(Said("say why, in words; up to {number} characters", number=deeds.MOST_REASON))
     return Deed(
         action,
         req.context.visitor.name,

@@ -16,6 +16,7 @@ from gateway.fulfilment import deeds
 from gateway.fulfilment.worker import SWEEP
 from gateway.providers import kinds
 from gateway.providers.base import Kind
+from gateway.said import Said
 from gateway.web.ops import charts, language, reports, troubles, visitors
 from gateway.web.ops.charts import Chart
 from gateway.web.ops.desk import Page, go
@@ -120,7 +121,7 @@ class Provider(Page):
         form, by = req.context.form, req.context.visitor.name
         reason, action = form.get("reason", "").strip(), form.get("action", "")
         if not deeds.is_reason(reason):
-            show(self, req, resp, provider_id, status=409, wrong="Say why, in words.")
+            show(self, req, resp, provider_id, status=409, wrong=Said("Say why, in words."))
             return
         with database.session(Use.REQUEST):
             found = find(provider_id)
@@ -133,7 +134,7 @@ class Provider(Page):
             elif action == "ask" or (action == "probe" and not provider_health.probe_soon(found.id)):
                 balances.ask_soon(found.id)
             elif action != "probe":
-                raise Refused(400, "the form cannot be read")
+                raise Refused(400, Said("the form cannot be read"))
         logger.info(
             "A person has changed a provider.",
             action=f"provider_{action}",
@@ -261,5 +262,5 @@ def find(provider_id: str) -> Any:
     """The provider, without its credentials. Raises a 404."""
     found = provider.outline(provider_id)
     if found is None:
-        raise Refused(404, "no provider has this id")
+        raise Refused(404, Said("no provider has this id"))
     return found

@@ -12,6 +12,7 @@ from gateway import broker
 from gateway.fulfilment import deeds, reconciling
 from gateway.fulfilment.statements import MAX_BYTES, Options
 from gateway.fulfilment.worker import RECONCILE
+from gateway.said import Said
 from gateway.web.ops import filters, visitors
 from gateway.web.ops.counting import read_in_time
 from gateway.web.ops.desk import Page, go
@@ -95,7 +96,7 @@ class Statements(Page):
         with database.session(Use.REQUEST):
             found = provider.outline(form.get("provider", ""))
             if found is None:
-                raise Refused(400, "the form cannot be read")
+                raise Refused(400, Said("the form cannot be read"))
             given = {name: form.get(name, "").strip()[: filters.MOST] or None for name in COLUMNS}
             options = Options(**given, decimal=form.get("decimal") or None)
             options = options.over(reconciling.options_of(statement.remembered(found.id)))
@@ -150,14 +151,14 @@ class OneStatement(Page):
         try:
             content = base64.urlsafe_b64decode(form["content"] + "=" * (-len(form["content"]) % 4))
         except (binascii.Error, ValueError):
-            raise Refused(400, "the form cannot be read") from None
+            raise Refused(400, Said("the form cannot be read")) from None
         if not part.isdecimal() or len(part) > 5 or int(part) >= MOST_PARTS:
-            raise Refused(400, "the form cannot be read")
+            raise Refused(400, Said("the form cannot be read"))
         with database.session(Use.REQUEST):
             if statement.parts_bytes(found.id) + len(content) > MAX_BYTES:
-                raise Refused(413, f"the file is larger than {MAX_BYTES // 1024 // 1024} MiB")
+                raise Refused(413, Said("the file is larger than {size} MiB", size=MAX_BYTES // 1024 // 1024))
             if not statement.keep_part(found.id, int(part), content):
-                raise Refused(409, "this file is whole already")
+                raise Refused(409, Said("this file is whole already"))
         resp.status = 204
 
     def _finish(self, found: Statement, form: dict[str, str]) -> None:
@@ -165,7 +166,7 @@ class OneStatement(Page):
         with database.session(Use.REQUEST):
             is_whole = parts.isdecimal() and len(parts) < 6 and statement.uploaded(found.id, int(parts))
         if not is_whole:
-            raise Refused(409, "a part of the file is missing; upload it once more")
+            raise Refused(409, Said("a part of the file is missing; upload it once more"))
         broker.wake(RECONCILE, str(found.id))
         raise go(f"{visitors.ROOT}/reconcile/{found.id}")
 
@@ -233,5 +234,5 @@ def _find(statement_id: str) -> Statement:
             statement.find(int(statement_id)) if statement_id.isdecimal() and len(statement_id) < 19 else None
         )
     if found is None:
-        raise Refused(404, "no statement has this number")
+        raise Refused(404, Said("no statement has this number"))
     return found

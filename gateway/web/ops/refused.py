@@ -4,9 +4,11 @@ from http import HTTPStatus
 
 import falcon
 
+from gateway.said import Said
+
 
 class Refused(falcon.HTTPError):
     """An error whose page says what is wrong."""
 
-    def __init__(self, status: int, detail: str) -> None:
+    def __init__(self, status: int, detail: Said) -> None:
         super().__init__(status, title=HTTPStatus(status).phrase, description=detail)

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import falcon
 
 from gateway.inputs import is_storable
+from gateway.said import Said
 from gateway.web.ops import aside, charts, filters, language, sheets
 from gateway.web.ops.charts import Chart
 from gateway.web.ops.counting import read_in_time
@@ -141,7 +142,14 @@ class File(Page):
         rows = [[row for each in lines for row in _rows(each)]]
         resp.content_type = sheets.XLSX_TYPE
         resp.downloadable_as = f"{name}.xlsx"
-        resp.stream = sheets.as_xlsx(name, (*keys, *COLUMNS), rows, aside=aside.run)
+        reader = self.desk.reader(req)
+        resp.stream = sheets.as_xlsx(
+            name if reader.code == "en" else str(reader.text("Reports")),
+            [reader.column(each) for each in (*keys, *COLUMNS)],
+            rows,
+            is_from_right=reader.direction == "rtl",
+            aside=aside.run,
+        )
 
 
 def _rows(total: Total) -> Iterator[Sequence[Cell]]:
@@ -193,10 +201,10 @@ def _days(given: Mapping[str, str]) -> tuple[date, date]:
         first = date.fromisoformat(given.get("from") or given["to"])
         last = date.fromisoformat(given.get("to") or given["from"])
     except ValueError:
-        raise Refused(400, "the days cannot be read; write them as 2026-05-14") from None
+        raise Refused(400, Said("the days cannot be read; write them as 2026-05-14")) from None
     first, last = min(first, last), max(first, last)
     if (last - first).days >= MOST_DAYS or not 1900 < first.year <= last.year < 9000:
-        raise Refused(400, f"a report has up to {MOST_DAYS} days")
+        raise Refused(400, Said("a report has up to {days} days", days=MOST_DAYS))
     return first, last
 
 

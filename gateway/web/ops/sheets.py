@@ -59,9 +59,14 @@ def as_xlsx(
     header: Sequence[str],
     batches: Rows,
     *,
+    is_from_right: bool = False,
     aside: Callable[[Callable[[], bytes]], bytes] = lambda compute: compute(),
 ) -> Iterator[bytes]:
-    """The rows as a spreadsheet (ECMA-376) with one sheet. `aside` computes a part of it, perhaps in another thread."""
+    """The rows as a spreadsheet (ECMA-376) with one sheet. `aside` computes a part of it, perhaps in another thread.
+
+    `is_from_right`: its first column is the right one.
+    """
+    begin = _BEGIN.replace("<sheetView ", '<sheetView rightToLeft="1" ') if is_from_right else _BEGIN
     sink = _Sink()
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
         for path, content in _FRAME.items():
@@ -72,7 +77,7 @@ def as_xlsx(
                 sheet.write(text.encode("utf-8", "replace"))
                 return sink.take()
 
-            yield written(_BEGIN + _row([_string(each, _BOLD) for each in header]))
+            yield written(begin + _row([_string(each, _BOLD) for each in header]))
             for batch in batches:
                 yield aside(
                     lambda rows=batch: written("".join(_row(map(_xlsx_cell, row)) for row in rows))  # type: ignore[misc]

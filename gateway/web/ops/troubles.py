@@ -9,8 +9,7 @@ from markupsafe import Markup
 
 from gateway import log
 from gateway.web.ops import sentences, shapes, visitors
-from gateway.web.ops.desk import as_written
-from gateway.web.ops.language import Reader
+from gateway.web.ops.language import Reader, as_name
 from models import provider_counts
 from models.callback_shares import Told
 from models.gauges import ProviderGauge
@@ -114,7 +113,7 @@ class Trouble:
     title: Markup
     next: Markup
     #: What another system said of it.
-    words: str | None = None
+    words: Markup | None = None
     #: What is typed where the processes run.
     command: str | None = None
     path: str | None = None
@@ -185,11 +184,11 @@ class Teller:
         anchor: str = "",
         **more: Any,
     ) -> Trouble:
-        shown = as_written(provider_id)
+        shown = as_name(provider_id)
         return self._told(
             name,
             symbol,
-            words=log.mask(words) if words else None,
+            words=self.reader.said(log.mask(words)) if words else None,
             path=f"{visitors.ROOT}/providers/{quote(provider_id)}{anchor}",
             link=self.reader.text(LINKS[0], provider=shown),
             provider=shown,
@@ -201,7 +200,7 @@ class Teller:
         name: str,
         symbol: str,
         *,
-        words: str | None = None,
+        words: Markup | None = None,
         command: str | None = None,
         path: str | None = None,
         link: Markup | None = None,

@@ -10,6 +10,7 @@ import falcon
 
 from gateway import log
 from gateway.inputs import is_storable
+from gateway.said import Said
 from gateway.web import bodies
 from gateway.web.ops.refused import Refused
 from models import sign_in
@@ -29,7 +30,9 @@ FORM_TOKEN = "csrf"  # noqa: S105 - the name of a field
 #: Hosts of this machine, where there is no https.
 LOOPBACK = re.compile(r"(localhost|127(\.[0-9]+){3}|\[::1\])(:[0-9]+)?")
 #: What is said of a form without its token, or with that of another sign-in.
-STALE_FORM = "this form is not of your sign-in any more; go back, load the page again, and send it once more"
+STALE_FORM = Said(
+    "this form is not of your sign-in any more; go back, load the page again, and send it once more"
+)
 #: Fields of a form at most.
 MOST_FIELDS = 500
 
@@ -111,14 +114,21 @@ class Door:
                 raise Refused(403, STALE_FORM)
             least = getattr(resource, "changes", least)
         if not visitor.may(least):
-            raise Refused(403, f"this is for the role {least}; you are signed in as {visitor.role}")
+            raise Refused(
+                403,
+                Said(
+                    "this is for the role {least}; you are signed in as {role}",
+                    least=least,
+                    role=visitor.role,
+                ),
+            )
 
     def _refuse_other_sites(self, req: falcon.Request) -> None:
         """Raises a 403 for a form that a page of another site sends. Programs send neither header."""
         origin = (req.get_header("Origin") or "").lower()
         is_ours = not origin or origin.partition("://")[2] in (req.netloc.lower(), self._public_host)
         if not is_ours or req.get_header("Sec-Fetch-Site") in ("cross-site", "same-site"):
-            raise Refused(403, "this form came from another site")
+            raise Refused(403, Said("this form came from another site"))
 
     def process_response(
         self, req: falcon.Request, resp: falcon.Response, resource: object, succeeded: bool
@@ -146,7 +156,7 @@ def _refuse_unstorable(req: falcon.Request) -> None:
         value for given in req.params.values() for value in (given if isinstance(given, list) else [given])
     ]
     if not all(is_storable(text) for text in (req.path, *req.params, *values)):
-        raise Refused(400, "the address contains an invalid character (NUL or a lone surrogate)")
+        raise Refused(400, Said("the address contains an invalid character (NUL or a lone surrogate)"))
 
 
 def _is_own_form(form: dict[str, str], visitor: Visitor) -> bool:
@@ -162,14 +172,14 @@ def read_form(req: falcon.Request) -> dict[str, str]:
     """The fields of a form; of several of one name the last. Raises a 400, 413 or 415."""
     kind = (req.content_type or "").partition(";")[0].strip().lower()
     if kind != "application/x-www-form-urlencoded":
-        raise Refused(415, "send a form: Content-Type: application/x-www-form-urlencoded")
+        raise Refused(415, Said("send a form: Content-Type: application/x-www-form-urlencoded"))
     try:
         text = bodies.read(req).decode()
         fields = parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_FIELDS, errors="strict")
     except (UnicodeDecodeError, ValueError):
-        raise Refused(400, "the form cannot be read") from None
+        raise Refused(400, Said("the form cannot be read")) from None
     if not is_storable(text) or not all(is_storable(value) for _, value in fields):
-        raise Refused(400, "the form contains an invalid character (NUL or a lone surrogate)")
+        raise Refused(400, Said("the form contains an invalid character (NUL or a lone surrogate)"))
     return dict(fields)
 
 

@@ -1,6 +1,9 @@
 """Arabic. Ids, words of protocols and what providers said are not translated."""
 
+from gateway.web.ops import sentences_ar
+
 TEXTS: dict[str, str] = {
+    **sentences_ar.TEXTS,
     # the frame, signing in
     "Skip to the page": "تخطَّ إلى المحتوى",
     "Find an order": "ابحث عن طلب",
@@ -960,6 +963,7 @@ COUNTED: dict[str, dict[str, str]] = {
         "many": "{n} طلباً تحتاج إلى تدخّل",
         "other": "{n} طلب تحتاج إلى تدخّل",
     },
+    "millisecond": {"other": "{n} مللي ثانية"},
     "second": {
         "one": "ثانية",
         "two": "ثانيتين",
@@ -999,6 +1003,14 @@ COUNTED: dict[str, dict[str, str]] = {
         "few": "{n} إشعارات",
         "many": "{n} إشعاراً",
         "other": "{n} إشعار",
+    },
+    "receiver": {
+        "zero": "لا أحد",
+        "one": "مستقبِل واحد",
+        "two": "مستقبِلان",
+        "few": "{n} مستقبِلين",
+        "many": "{n} مستقبِلاً",
+        "other": "{n} مستقبِل",
     },
     "try": {
         "zero": "لا محاولات",

@@ -9,6 +9,7 @@ from gateway.callbacks import replaying
 from gateway.fulfilment import bulk as work_on
 from gateway.fulfilment import deeds, sweeping
 from gateway.fulfilment.worker import BULK, CHECK, DISPATCH, Worker
+from gateway.said import Said
 from models import api_key, bulk, person, resolving, stuck
 from models.api_key import Scope
 from models.bulk import About, Changed
@@ -317,7 +318,7 @@ def test_it_stops_once_its_key_is_revoked(worker: Worker) -> None:
     assert events() == []
 
 
-@pytest.mark.parametrize("error", [sealed.Unsealable("the keys open nothing"), None])
+@pytest.mark.parametrize("error", [sealed.Unsealable(Said("the keys open nothing")), None])
 def test_one_that_the_keys_or_the_database_refuse_keeps_no_other_from_its_turn(
     worker: Worker, monkeypatch: pytest.MonkeyPatch, error: Exception | None
 ) -> None:

@@ -124,13 +124,14 @@ def test_what_is_put_together_has_english_words() -> None:
     assert joined == words_en.TEXTS.keys()
 
 
-@pytest.mark.parametrize("text", words_ar.TEXTS)
-def test_a_translation_has_the_same_places_and_is_arabic(text: str) -> None:
+def test_a_translation_has_the_same_places_and_is_arabic() -> None:
     def places(each: str) -> set[str | None]:
         return {name for _, name, _, _ in Formatter().parse(each) if name}
 
-    assert places(words_ar.TEXTS[text]) == places(text)
-    assert ARABIC.search(words_ar.TEXTS[text]) or text == "Referans"
+    for text, said in words_ar.TEXTS.items():
+        assert places(said) == places(text), text
+        is_bare = not re.search(r"[^\W\d]", re.sub("\u2066.*?\u2069|{[a-z_]+}", "", said))
+        assert ARABIC.search(said) or is_bare or text == "Referans", text
 
 
 def test_counts_have_all_forms_in_both_languages() -> None:

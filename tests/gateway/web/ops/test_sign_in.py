@@ -19,6 +19,7 @@ from models.person import Role
 from tests.gateway.web import conftest as web
 from tests.gateway.web.ops.browser import Browser, seen, words
 from tests.gateway.web.ops.conftest import PASSWORD, BrowserFor
+from tests.gateway.web.ops.english import left_in
 
 
 def is_signed_in(browser: Browser) -> bool:
@@ -299,4 +300,6 @@ class TestLimits:
         answer = stranger.sign_in(name="rana", password="wrong")
         assert int(answer.headers["retry-after"]) > 0
         assert "too many wrong" in words(answer)
+        stranger.get("/ops/login", lang="ar")
+        assert left_in(stranger.sign_in(name="rana", password="wrong")) == []
         assert stranger.sign_in(name="rana", password=PASSWORD).status_code == 303
