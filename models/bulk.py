@@ -61,6 +61,11 @@ class Changed(Exception):
         self.count = count
 
 
+#: In SQL: the order of one that is stuck. OFFSET keeps the filters out of it: of a provider that is new, PostgreSQL
+#: expects no orders, and would look through all of its 10,000 once for each that is stuck.
+_BY_ID = "SELECT * FROM product_orders AS o WHERE o.id = stuck.id OFFSET 0"
+
+
 @dataclass(frozen=True, slots=True)
 class About:
     """Which orders are meant: those of one kind that need a person, or those of a list."""
@@ -74,7 +79,7 @@ class About:
         condition, values = self.narrowed
         if self.kind is None:
             return f"FROM product_orders AS o WHERE {condition}", values
-        of_kind = f"FROM ({stuck.ALL_OF_KIND}) AS stuck JOIN product_orders AS o ON o.id = stuck.id"
+        of_kind = f"FROM ({stuck.ALL_OF_KIND}) AS stuck JOIN LATERAL ({_BY_ID}) AS o ON true"
         values = {"provider": None} | values | limits.parameters() | {"kind": self.kind}
         return f"{of_kind} WHERE {condition}", values
 

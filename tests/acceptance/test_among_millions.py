@@ -180,12 +180,13 @@ def _as_it_was(stage: Stage, orders: int) -> Iterator[None]:
     Before, too: a run may have been killed.
     """
     forget = [each.format(orders=orders, provider=SAFRAN) for each in FORGET]
+    [(last,)] = stage.sql("SELECT COALESCE(max(id), 0) FROM referans.alerts")
     for statement in (*forget, PUT_OFF):
         stage.sql(statement, None)
     try:
         yield
     finally:
-        for statement in forget:
+        for statement in (*forget, f"DELETE FROM referans.alerts WHERE id > {last}"):
             stage.sql(statement, None)
 
 
