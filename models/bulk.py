@@ -61,11 +61,6 @@ class Changed(Exception):
         self.count = count
 
 
-#: In SQL: the order of one that is stuck. OFFSET keeps the filters out of it: of a provider that is new, PostgreSQL
-#: expects no orders, and would look through all of its 10,000 once for each that is stuck.
-_BY_ID = "SELECT * FROM product_orders AS o WHERE o.id = stuck.id OFFSET 0"
-
-
 @dataclass(frozen=True, slots=True)
 class About:
     """Which orders are meant: those of one kind that need a person, or those of a list."""
@@ -79,7 +74,7 @@ class About:
         condition, values = self.narrowed
         if self.kind is None:
             return f"FROM product_orders AS o WHERE {condition}", values
-        of_kind = f"FROM ({stuck.ALL_OF_KIND}) AS stuck JOIN LATERAL ({_BY_ID}) AS o ON true"
+        of_kind = f"FROM ({stuck.ALL_OF_KIND}) AS stuck JOIN LATERAL ({stuck.BY_ID.format(id='stuck.id')}) AS o ON true"
         values = {"provider": None} | values | limits.parameters() | {"kind": self.kind}
         return f"{of_kind} WHERE {condition}", values
 
@@ -87,7 +82,7 @@ class About:
     def narrowed(self) -> tuple[str, dict[str, Any]]:
         """In SQL, of the order `o`: its filters, but for the kind; and the values for them."""
         if self.wanted == Filter() and self.view == EVERYTHING:
-            return "true", {}
+            return stuck.ALL, {}
         return listing.condition(self.wanted, self.view)
 
 

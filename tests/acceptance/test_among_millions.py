@@ -254,7 +254,7 @@ def _cure(year: Year, phone: Phone, told: Told, order: str) -> None:
         phone.press("Check now", within=VERDICT)
         phone.choose("#sheet-check input[name=reason]", "The customer asks")
         phone.press("Check now", within="#sheet-check")
-        phone.read(".note.ok", "The provider is being asked")
+        phone.read(".note.ok", "The provider is being asked. Load the page again in a moment.")
         wait_until(lambda: year.of(order, "attention") is None, 20)
         phone.page.goto(f"/ops/orders/{order}")
         phone.read(f"{VERDICT}.ok")

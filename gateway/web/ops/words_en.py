@@ -3,7 +3,6 @@
 #: Texts that are not their own key.
 TEXTS: dict[str, str] = {
     "bulk check": "Check",
-    "over {time}": "ended {time}",
     "bulk accept": "Accept what came last",
     "bulk dismiss": "Dismiss",
     "bulk fail": "Fail",
