@@ -68,6 +68,7 @@ soak: .venv ## run real processes with faults for a long time
 		tests/models/test_codes.py tests/models/test_texts.py tests/models/test_balance_chain.py \
 		tests/acceptance/test_killed_at_each_step.py tests/models/test_lifecycle.py tests/models/test_races.py \
 		tests/acceptance/test_night.py
+	REFERANS_LONG_TESTS=1 REFERANS_FILLED=$(DATA) $(BIN)/python -m pytest -s tests/acceptance/test_among_millions.py
 	$(BIN)/python -m pytest tests/acceptance/buildpack.py
 	$(BIN)/python -m tests.acceptance.soak $(ARGS)
 	$(BIN)/python -m tests.acceptance.soak --protocol zdk --protocol digiflazz --protocol smm_v2 --protocol only_callbacks

@@ -75,7 +75,7 @@ class About:
         condition, values = self.narrowed
         if self.kind is None:
             return f"FROM product_orders AS o WHERE {condition}", values
-        of_kind = f"FROM ({stuck.ALL_OF_KIND}) AS stuck JOIN product_orders AS o ON o.id = stuck.id"
+        of_kind = f"FROM ({stuck.ALL_OF_KIND}) AS stuck JOIN LATERAL ({stuck.BY_ID.format(id='stuck.id')}) AS o ON true"
         values = {"provider": None} | values | limits.parameters() | {"kind": self.kind}
         return f"{of_kind} WHERE {condition}", values
 
@@ -83,7 +83,7 @@ class About:
     def narrowed(self) -> tuple[str, dict[str, Any]]:
         """In SQL, of the order `o`: its filters, but for the kind; and the values for them."""
         if self.wanted == Filter() and self.view == EVERYTHING:
-            return "true", {}
+            return stuck.ALL, {}
         return listing.condition(self.wanted, self.view)
 
 

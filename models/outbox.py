@@ -118,6 +118,8 @@ class Notification:
     id: int
     webhook_id: UUID
     order_id: str
+    #: What people know the order by, as it was then.
+    order_no: str | None
     type: str
     created_at: datetime
     url: str | None
@@ -566,8 +568,8 @@ SELECT id FROM buried
 """
 ORDERS = f"SELECT {COLUMNS} FROM product_orders AS o WHERE o.id = ANY (%s::uuid[])"
 #: The fields of a Notification, in SQL.
-SHOWN = """n.id, n.webhook_id, n.order_id::text AS order_id, n.type, n.created_at, n.url, n.receiver, n.state, n.tries,
-    n.next_try_at, n.ended_at, last.status, last.error"""
+SHOWN = """n.id, n.webhook_id, n.order_id::text AS order_id, n.payload ->> 'order_no' AS order_no, n.type, n.created_at,
+    n.url, n.receiver, n.state, n.tries, n.next_try_at, n.ended_at, last.status, last.error"""
 _WITH_LAST = """LEFT JOIN LATERAL (
     SELECT d.status, d.error FROM referans.deliveries AS d WHERE d.notification_id = n.id ORDER BY d.id DESC LIMIT 1
 ) AS last ON true"""

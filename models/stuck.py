@@ -21,6 +21,8 @@ from models.status import GRAVE, IS_OPEN, IS_OURS, KEPT, Attention
 IN_DOUBT_SECONDS = 300
 #: Stuck orders that are counted, or chosen for one command, at most.
 MOST = 10_000
+#: The condition of no filter.
+ALL = "true"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +166,7 @@ def orders(
     tenant_id: str | None = None,
     *,
     after: Waiting | None = None,
-    narrowed: tuple[str, Mapping[str, Any]] = ("true", {}),
+    narrowed: tuple[str, Mapping[str, Any]] = (ALL, {}),
 ) -> list[StuckOrder]:
     """Up to `limit` stuck orders: the gravest kind first, of one kind the longest waiting first.
 
@@ -180,9 +182,8 @@ def orders(
         "limit": limit,
     }
     condition, values = narrowed
-    return database.load(
-        StuckOrder, STUCK.replace(NARROWED, condition), limits.parameters() | chosen | dict(values)
-    )
+    statement = STUCK if condition == ALL else STUCK.replace(NARROWED, _NARROWING.format(condition=condition))
+    return database.load(StuckOrder, statement, limits.parameters() | chosen | dict(values))
 
 
 def find(order_id: str, limits: Limits) -> StuckOrder | None:
@@ -194,7 +195,7 @@ def ids(limits: Limits, kind: Attention) -> list[str]:
     """The ids of up to MOST orders of one kind, longest waiting first."""
     chosen = {"kind": kind, "provider": None, "tenant": None, "kinds": list(Attention), "limit": MOST}
     chosen |= {"after_at": None, "after_id": None}
-    return [row["id"] for row in database.rows(IDS.replace(NARROWED, "true"), limits.parameters() | chosen)]
+    return [row["id"] for row in database.rows(IDS, limits.parameters() | chosen)]
 
 
 def summary(limits: Limits) -> list[KindCount]:
@@ -310,8 +311,12 @@ _WAITING_LIGHTLY = _FOUND.format(
 _BY_ID = _FOUND.format(
     kind=KIND, source="SELECT * FROM product_orders AS o WHERE o.id = %(id)s::uuid", provider=PROVIDER
 )
-#: Where a further condition on the order `o` stands in what is made of _CHOSEN.
+#: In SQL: the order with {id}. OFFSET keeps conditions on it out of it: of a provider that is new PostgreSQL expects no
+#: orders, and would look through all of its 10,000 once for each that is stuck.
+BY_ID = "SELECT * FROM product_orders AS o WHERE o.id = {id} OFFSET 0"
+#: Where a further condition on the order `o` stands in what is made of _CHOSEN, and what then stands there.
 NARROWED = "true /* narrowed */"
+_NARROWING = f"EXISTS (SELECT FROM ({BY_ID.format(id='found.id')}) AS o WHERE {{condition}})"
 _CHOSEN = f"""
 SELECT found.* FROM ({_WAITING_OF_KIND}) AS found
 WHERE found.kind IS NOT NULL AND (%(kind)s::text IS NULL OR found.kind = %(kind)s::text)
@@ -319,7 +324,7 @@ WHERE found.kind IS NOT NULL AND (%(kind)s::text IS NULL OR found.kind = %(kind)
   AND (%(tenant)s::uuid IS NULL OR found.tenant_id = %(tenant)s::uuid)
   AND (%(after_at)s::timestamptz IS NULL
     OR (found.since, found.id) > (%(after_at)s::timestamptz, %(after_id)s::uuid))
-  AND EXISTS (SELECT FROM product_orders AS o WHERE o.id = found.id AND {NARROWED})
+  AND {NARROWED}
 ORDER BY array_position(%(kinds)s::text[], found.kind), found.since, found.id LIMIT %(limit)s
 """
 IDS = f"SELECT chosen.id::text AS id FROM ({_CHOSEN}) AS chosen"

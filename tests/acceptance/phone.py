@@ -1,4 +1,7 @@
-"""An operator with a phone and nothing but the page: what is read, pressed and typed is counted, and timed."""
+"""An operator with a phone and nothing but the page: what is read, pressed and typed is counted, and timed.
+
+Texts are given in English, and looked for in the language of the page.
+"""
 
 import time
 from dataclasses import dataclass, field
@@ -6,7 +9,8 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Locator, Page
 
-from tests.browser.conftest import PHONE
+from gateway.web.ops.language import Reader, now
+from tests.browser.conftest import DESK, PHONE
 from tests.browser.usable import SIDEWAYS, TOO_SMALL, faults
 
 #: What a person needs beside the machine: seconds for a press, words read and characters typed in a second.
@@ -16,10 +20,12 @@ PASSWORD = "correct horse"
 
 @dataclass
 class Phone:
-    """A browser of a phone's size in which a person is signed in."""
+    """A browser of a phone's size in which a person is signed in; or of a desk's."""
 
     page: Page
     shots: Path
+    reader: Reader = field(default_factory=lambda: Reader("en", "UTC", now()))
+    is_desk: bool = False
     began: float = 0.0
     pages: int = 0
     presses: int = 0
@@ -29,19 +35,31 @@ class Phone:
 
     @classmethod
     def signed_in(cls, chromium: Browser, address: str, name: str, shots: Path) -> "Phone":
+        phone = cls.before_sign_in(chromium, address, shots)
+        phone.sign_in(name)
+        return phone
+
+    @classmethod
+    def before_sign_in(
+        cls, chromium: Browser, address: str, shots: Path, *, language: str = "en", is_desk: bool = False
+    ) -> "Phone":
+        """One that shows the form to sign in."""
         context = chromium.new_context(
             base_url=address,
-            viewport=PHONE,
-            has_touch=True,
-            is_mobile=True,  # type: ignore[arg-type]
+            viewport=DESK if is_desk else PHONE,  # type: ignore[arg-type]
+            has_touch=not is_desk,
+            is_mobile=not is_desk,
         )
         page = context.new_page()
-        page.goto("/ops/login?lang=en")
-        page.fill("input[name=name]", name)
-        page.fill("input[name=password]", PASSWORD)
-        page.click("button.primary")
-        page.wait_for_url("**/ops")
-        return cls(page, shots)
+        page.goto(f"/ops/login?lang={language}")
+        return cls(page, shots, Reader(language, "UTC", now()), is_desk)
+
+    def sign_in(self, name: str) -> None:
+        self.type("input[name=name]", name)
+        self.type("input[name=password]", PASSWORD)
+        self.page.click("button.primary")
+        self.presses += 1
+        self.page.wait_for_url("**/ops")
 
     def open(self) -> None:
         """Start the stopwatch with the first page."""
@@ -54,7 +72,7 @@ class Phone:
     def read(self, what: str, *said: str, timeout_seconds: float = 30) -> str:
         """Read a part of the page, once it says all of these."""
         part = self.page.locator(what).first
-        for each in said:
+        for each in map(self.said, said):
             part.get_by_text(each).first.wait_for(timeout=1000 * timeout_seconds)
         text = part.inner_text()
         if text not in self._read:
@@ -64,8 +82,12 @@ class Phone:
 
     def press(self, what: str, *, within: str = "main") -> None:
         """Press what has this text."""
+        self.follow(self._pressable(what, within))
+
+    def follow(self, link: Locator) -> None:
+        """Press it."""
         before = self.page.url.partition("#")[0]
-        self._pressable(what, within).click()
+        link.click()
         self.presses += 1
         self.page.wait_for_load_state()
         self.pages += self.page.url.partition("#")[0] != before
@@ -86,7 +108,7 @@ class Phone:
         began = time.monotonic()
         self.page.screenshot(path=self.shots / f"{name}.png")
         assert self.page.evaluate(SIDEWAYS) <= 0, name
-        assert self.page.evaluate(TOO_SMALL) == [], name
+        assert self.is_desk or self.page.evaluate(TOO_SMALL) == [], name
         assert faults(self.page) == [], name
         self.began += time.monotonic() - began
 
@@ -101,5 +123,8 @@ class Phone:
         return self.machine_seconds + hands + self.words / WORDS_A_SECOND
 
     def _pressable(self, text: str, within: str) -> Locator:
-        found = self.page.locator(within).locator("a, button, summary").filter(has_text=text)
+        found = self.page.locator(within).locator("a, button, summary").filter(has_text=self.said(text))
         return found.locator("visible=true").first
+
+    def said(self, english: str) -> str:
+        return self.reader.text(english).unescape()

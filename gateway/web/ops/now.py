@@ -8,7 +8,7 @@ import falcon
 import redis
 
 from gateway import broker
-from gateway.web.ops import language, pulses, troubles
+from gateway.web.ops import language, pulses, sentences, troubles
 from gateway.web.ops.desk import Page
 from gateway.web.ops.providers import curves, is_well, news, state
 from models import alert, callback_shares, catalogue_watches, gauges, stuck, sweep_run
@@ -87,10 +87,11 @@ class Now(Page):
         teller = troubles.Teller(self.desk.reader(req))
         is_explained = any(each.is_well is False for each in parts) or any(map(troubles.obstacle, providers))
         others = [each for each in kinds if not (is_explained and each.kind in troubles.FOLLOWING)]
+        of_stuck = list(teller.of_stuck(others, alone))
         told = [
             *teller.of_parts([(each.trouble, each.figure) for each in parts if each.is_well is False]),
             *teller.of_providers(providers, refused),
-            *teller.of_stuck(others, alone),
+            *of_stuck,
             *teller.of_warnings(providers, low),
         ]
         looks = min(req.get_param_as_int("looks") or 0, MOST_LOOKS)
@@ -107,6 +108,9 @@ class Now(Page):
             providers=providers,
             troubled=troubled,
             troubles=told,
+            also=[each for each in told[1:] if each not in of_stuck],  # those have a list of their own
+            alone={kind: some[0].id for kind, some in alone.items() if some},
+            advice=sentences.advice,
             looks=looks + 1 if looks < MOST_LOOKS else None,
             state=state,
             health=parts,

@@ -375,7 +375,7 @@ TEXTS: dict[str, str] = {
     "Nothing to do.": "لا شيء مطلوب.",
     # incidents
     "Incidents": "الحوادث",
-    "over {time}": "انتهى {time}",
+    "ended {time}": "انتهى {time}",
     "rule stuck_orders": "طلبات تحتاج إلى تدخّل",
     "rule provider_down": "مزوّد متوقّف",
     "rule balance_low": "رصيد منخفض",

@@ -63,6 +63,7 @@ PATHS = [
     "/ops/orders?player=player-77",
     f"/ops/orders?tenant={factories.TENANT}",
     "/ops/orders?needs=no_code",
+    "/ops/orders?needs=no_code&provider=new",
     "/ops/orders?q=player-77",
     "/ops/orders?q=100000000000077",
     "/ops/orders?q=77777",
@@ -131,6 +132,8 @@ def test_every_page_rides_indexes(operator: Browser, statements: list[tuple[str,
                 seen += bool(shown)
                 read = re.findall(rf"Seq Scan on ({'|'.join(GROWING)})", shown)
                 assert not read, f"{path}\n{sql}\n{shown}"
+                # PostgreSQL expects no orders of a provider that is new, and looked through all of them for each.
+                assert "needs=" not in path or "idx_orders_provider_created" not in shown, f"{sql}\n{shown}"
     assert seen > 2 * len(PATHS)
 
 
