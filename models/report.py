@@ -193,10 +193,11 @@ class _Month:
 
 
 @dataclass(frozen=True, slots=True)
-class _Duration:
+class _Durations:
     key: Sequence[str]
-    step: int
-    count: int
+    #: For each step how many.
+    steps: Sequence[int]
+    counts: Sequence[int]
 
 
 def _totals(wanted: Wanted, by: By | None) -> dict[tuple[str, ...], Total]:
@@ -225,8 +226,9 @@ def _time(
         )
         values = values | lists
     statement = DURATIONS.format(source=source, where=where, **_keys(by))
-    for each in database.load_list(_Duration, statement, values):
-        found[tuple(each.key)].durations[each.step] += each.count
+    for each in database.load_list(_Durations, statement, values):
+        if line := found.get(tuple(each.key)):  # one that has come since then has none
+            line.durations.update(zip(each.steps, each.counts, strict=True))
 
 
 def _add(total: Total, row: _Row) -> None:
@@ -409,9 +411,18 @@ SELECT {key} AS key, t.cost_currency, t.price_currency, sum(t.orders)::int AS or
     sum(t.by_callback)::int AS by_callback, sum(t.cost) AS cost, sum(t.price) AS price
 FROM {source} GROUP BY {group}t.cost_currency, t.price_currency
 """
+#: Both arrays of a sum are equally long. In a list of columns they come apart in half the time that it takes to join a
+#: function to each row. A line comes as one row, since rows are what the web takes time for.
 DURATIONS = """
-SELECT {key} AS key, u.step::int AS step, sum(u.count)::int AS count
-FROM {source}, unnest(t.steps, t.counts) AS u (step, count){where} GROUP BY {group}u.step
+SELECT line.key, array_agg(line.step) AS steps, array_agg(line.count) AS counts
+FROM (
+    SELECT {key} AS key, t.step::int AS step, sum(t.count)::int AS count
+    FROM (
+        SELECT t.day, t.tenant_id, t.provider_id, t.product_id, t.package_id, unnest(t.steps) AS step,
+            unnest(t.counts) AS count
+        FROM {source}{where}
+    ) AS t GROUP BY {group}t.step
+) AS line GROUP BY line.key
 """
 #: The lines of which durations are wanted.
 CHOSEN = " WHERE ({columns}) IN (SELECT * FROM unnest({lists}))"
