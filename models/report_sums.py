@@ -106,6 +106,8 @@ _KEPT = ", ".join(f"COALESCE({name}, '') AS {name}" for name in _KEYS.split(", "
 _CURRENCIES = "cost_currency, price_currency"
 _COUNTS = ("orders", "open", "delivered", "failed", "reversed", "by_callback")
 _COLUMNS = f"level, day, {_KEYS}, {_CURRENCIES}, {', '.join(_COUNTS)}, cost, price, steps, counts"
+#: Without the day, which is the same: with it PostgreSQL expects few rows, and compares each with each.
+_COMPARED = [name for name in _COLUMNS.split(", ") if name != "day"]
 #: `pieces` are orders, or sums of days; `timed_pieces` are the same once for each step. Returns how many rows changed.
 _SUM_UP = f"""
 WITH pieces AS MATERIALIZED ({{pieces}}
@@ -128,8 +130,7 @@ WITH pieces AS MATERIALIZED ({{pieces}}
     SELECT {_COLUMNS} FROM referans.{{table}} WHERE day = %(day)s::date
 ), gone AS (
     DELETE FROM referans.{{table}} AS t WHERE t.day = %(day)s::date AND NOT EXISTS (
-        SELECT FROM fresh WHERE ({", ".join(f"fresh.{name}" for name in _COLUMNS.split(", "))})
-            = ({", ".join(f"t.{name}" for name in _COLUMNS.split(", "))})
+        SELECT FROM fresh WHERE {" AND ".join(f"fresh.{name} = t.{name}" for name in _COMPARED)}
     ) RETURNING 1
 ), written AS (
     INSERT INTO referans.{{table}} ({_COLUMNS}) SELECT * FROM fresh EXCEPT SELECT * FROM known
