@@ -6,7 +6,7 @@ of its own.
 """
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -21,7 +21,9 @@ from models.tenants import View
 #: Milliseconds that a part of a count may take, however little time is left.
 MIN_COUNT_MS = 20
 #: Orders that one part looks at: few at first, since most filters let enough of them through. The last is used again.
-PARTS = (500, 2_000, 5_000)
+PARTS = (200, 1_000, 5_000)
+#: A part has at least so many, however little time is left.
+LEAST_PART = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,41 @@ class _Where:
         return " AND ".join(('o."createdAt" IS NOT NULL', *self.conditions))
 
 
+class Pace:
+    """How many orders each part looks at, so that the last one ends in time.
+
+    Orders that must be read from the disk take many times as long as those in memory.
+    """
+
+    def __init__(self, within_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._began = clock()
+        self._until = self._began + within_seconds
+        self._parts = 0
+        self._looked_at = 0
+
+    def next_part(self) -> int:
+        """So many as PARTS says, and no more than there is time for, as the parts before took."""
+        size = PARTS[min(self._parts, len(PARTS) - 1)]
+        spent = self._clock() - self._began
+        if self._looked_at and spent > 0:
+            in_time = self._looked_at * self.left_seconds / spent
+            size = round(min(size, max(LEAST_PART, in_time)))
+        self._parts += 1
+        self._looked_at += size
+        return size
+
+    @property
+    def left_seconds(self) -> float:
+        """Until the time is over; negative afterwards."""
+        return self._until - self._clock()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether there is no time for a further part."""
+        return self.left_seconds < 0
+
+
 def page(
     wanted: Filter,
     view: View,
@@ -93,21 +130,20 @@ def page(
     If `within_seconds` are over before enough are found, the page has what was found by then, perhaps nothing, and
     `end` says where to go on.
     """
-    until = time.monotonic() + (float("inf") if within_seconds is None else within_seconds)
-    indexed, others, sizes = _parts(wanted, view)
+    pace = Pace(float("inf") if within_seconds is None else within_seconds)
+    indexed, others, is_in_parts = _parts(wanted, view)
     found: list[Order] = []
-    for size in sizes:
+    while True:
         with database.session(Use.LIST):
-            where, end = _part(indexed, others, after, size)
+            where, end = _part(indexed, others, after, pace.next_part() if is_in_parts else None)
             values = {**limits.parameters(), **where.values, "limit": limit + 1 - len(found)}
             found += database.load_list(Order, PAGE.format(source=_source(wanted), where=where), values)
         if len(found) > limit:
             last = found[limit - 1]
             return Page(found[:limit], Place(last.created_at, last.id))
-        if end is None or time.monotonic() > until:
+        if end is None or pace.is_over:
             return Page(found, end)
         after = end
-    return Page(found, None)
 
 
 def count(wanted: Filter, view: View, most: int, *, within_seconds: float) -> Count:
@@ -115,14 +151,14 @@ def count(wanted: Filter, view: View, most: int, *, within_seconds: float) -> Co
 
     Each part rides the index of the list, as in `page`.
     """
-    until = time.monotonic() + within_seconds
-    indexed, others, sizes = _parts(wanted, view)
+    pace = Pace(within_seconds)
+    indexed, others, is_in_parts = _parts(wanted, view)
     number, after = 0, None
-    for size in sizes:
+    while True:
         with database.session(Use.LIST):
-            where, end = _part(indexed, others, after, size)
+            where, end = _part(indexed, others, after, pace.next_part() if is_in_parts else None)
             values = {**where.values, "limit": most + 1 - number}
-            left_ms = max(MIN_COUNT_MS, int(1000 * (until - time.monotonic())))
+            left_ms = max(MIN_COUNT_MS, int(1000 * pace.left_seconds))
             try:
                 statement = COUNT.format(source=_source(wanted), where=where)
                 number += database.load_list(_Number, statement, values, within_ms=left_ms)[0].n
@@ -130,10 +166,9 @@ def count(wanted: Filter, view: View, most: int, *, within_seconds: float) -> Co
                 return Count(number, is_least=True)
         if number > most:
             return Count(most, is_least=True)
-        if end is None or time.monotonic() > until:
+        if end is None or pace.is_over:
             return Count(number, is_least=end is not None)
         after = end
-    return Count(number, is_least=False)
 
 
 def condition(wanted: Filter, view: View) -> tuple[str, dict[str, Any]]:
@@ -148,10 +183,10 @@ class _Number:
     n: int
 
 
-def _parts(wanted: Filter, view: View) -> tuple[_Where, _Where, Iterable[int | None]]:
-    """What an index finds in the order of the list, what is looked at one by one, and in parts of which size."""
+def _parts(wanted: Filter, view: View) -> tuple[_Where, _Where, bool]:
+    """What an index finds in the order of the list, what is looked at one by one, and whether that is done in parts."""
     indexed, others = _indexed(wanted, view), _others(wanted, view)
-    return indexed, others, _sizes() if others.conditions and wanted.reference is None else [None]
+    return indexed, others, bool(others.conditions) and wanted.reference is None
 
 
 def _part(
@@ -165,12 +200,6 @@ def _part(
 
 def _source(wanted: Filter) -> str:
     return TABLE if wanted.reference is None else WITH_REFERENCE
-
-
-def _sizes() -> Iterator[int]:
-    yield from PARTS
-    while True:
-        yield PARTS[-1]
 
 
 def _end_of_part(where: _Where, size: int) -> Place | None:

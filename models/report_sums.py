@@ -10,13 +10,15 @@ from models.db import database
 from models.order import COST_AMOUNT
 from models.status import WORD, kind_in_sql
 
-#: The bits of a level. Products and packages are told apart together.
-TENANT, PROVIDER, PACKAGE = 1, 2, 4
+#: The bits of a level. Packages are told apart with their products, and products also alone.
+TENANT, PROVIDER, PACKAGE, PRODUCT = 1, 2, 4, 8
 #: The level from which any other follows.
 FINEST = TENANT | PROVIDER | PACKAGE
+#: Those of products alone, which are far fewer than packages.
+PRODUCT_LEVELS = (PRODUCT, TENANT | PRODUCT)
 #: The levels of days, and of months.
-DAY_LEVELS = (0, TENANT, PROVIDER, TENANT | PROVIDER, PACKAGE, FINEST)
-MONTH_LEVELS = tuple(range(FINEST + 1))
+DAY_LEVELS = (0, TENANT, PROVIDER, TENANT | PROVIDER, PACKAGE, FINEST, *PRODUCT_LEVELS)
+MONTH_LEVELS = (*range(FINEST + 1), *PRODUCT_LEVELS)
 #: Steps of the durations in a doubling: a percentile is right within a tenth.
 STEPS = 4
 #: Durations are counted as these seconds at least, and at most.
@@ -31,6 +33,11 @@ def sum_up_day(day: date, zone: str) -> None:
         database.rows(NOTE_MONTH, {"day": day})
 
 
+def sum_up_day_again(day: date) -> None:
+    """Sum up a day at every level, from what is known of it at the finest one. Needs a transaction."""
+    database.rows(SUM_UP_DAY_AGAIN, {"day": day, "through": day})
+
+
 def sum_up_month(month: date, through: date) -> None:
     """Sum up the days of a month up to `through`. Needs a transaction in which its row of `report_months` is locked."""
     database.rows(SUM_UP_MONTH, {"day": month, "through": through})
@@ -38,7 +45,12 @@ def sum_up_month(month: date, through: date) -> None:
 
 def _grouping_sets(levels: tuple[int, ...], further: str) -> str:
     """Of each level the columns that it tells apart."""
-    columns = {TENANT: "tenant_id, ", PROVIDER: "provider_id, ", PACKAGE: "product_id, package_id, "}
+    columns = {
+        TENANT: "tenant_id, ",
+        PROVIDER: "provider_id, ",
+        PACKAGE: "product_id, package_id, ",
+        PRODUCT: "product_id, ",
+    }
     sets = ("".join(text for bit, text in columns.items() if level & bit) + further for level in levels)
     return f"GROUPING SETS ({', '.join(f'({each})' for each in sets)})"
 
@@ -87,12 +99,15 @@ _DAYS = f"""
     SELECT t.* FROM referans.day_totals AS t
     WHERE t.level = {FINEST} AND t.day BETWEEN %(day)s::date AND %(through)s::date
 """
-_LEVEL = f"{FINEST} - grouping(product_id, provider_id, tenant_id)"
+_LEVEL = f"""{FINEST} - grouping(package_id, provider_id, tenant_id)
+    + {PRODUCT} * (grouping(package_id) - grouping(product_id))"""
 _KEYS = "tenant_id, provider_id, product_id, package_id"
 _KEPT = ", ".join(f"COALESCE({name}, '') AS {name}" for name in _KEYS.split(", "))
 _CURRENCIES = "cost_currency, price_currency"
 _COUNTS = ("orders", "open", "delivered", "failed", "reversed", "by_callback")
 _COLUMNS = f"level, day, {_KEYS}, {_CURRENCIES}, {', '.join(_COUNTS)}, cost, price, steps, counts"
+#: Without the day, which is the same: with it PostgreSQL expects few rows, and compares each with each.
+_COMPARED = [name for name in _COLUMNS.split(", ") if name != "day"]
 #: `pieces` are orders, or sums of days; `timed_pieces` are the same once for each step. Returns how many rows changed.
 _SUM_UP = f"""
 WITH pieces AS MATERIALIZED ({{pieces}}
@@ -115,8 +130,7 @@ WITH pieces AS MATERIALIZED ({{pieces}}
     SELECT {_COLUMNS} FROM referans.{{table}} WHERE day = %(day)s::date
 ), gone AS (
     DELETE FROM referans.{{table}} AS t WHERE t.day = %(day)s::date AND NOT EXISTS (
-        SELECT FROM fresh WHERE ({", ".join(f"fresh.{name}" for name in _COLUMNS.split(", "))})
-            = ({", ".join(f"t.{name}" for name in _COLUMNS.split(", "))})
+        SELECT FROM fresh WHERE {" AND ".join(f"fresh.{name} = t.{name}" for name in _COMPARED)}
     ) RETURNING 1
 ), written AS (
     INSERT INTO referans.{{table}} ({_COLUMNS}) SELECT * FROM fresh EXCEPT SELECT * FROM known
@@ -139,12 +153,9 @@ def _sum_up(table: str, pieces: str, timed_pieces: str, levels: tuple[int, ...])
 SUM_UP_DAY = _sum_up(
     "day_totals", _ORDERS, "SELECT *, 1 AS count FROM pieces WHERE step IS NOT NULL", DAY_LEVELS
 )
-SUM_UP_MONTH = _sum_up(
-    "month_totals",
-    _DAYS,
-    "SELECT pieces.*, u.step, u.count FROM pieces, unnest(steps, counts) AS u (step, count)",
-    MONTH_LEVELS,
-)
+_TIMED_DAYS = "SELECT pieces.*, u.step, u.count FROM pieces, unnest(steps, counts) AS u (step, count)"
+SUM_UP_DAY_AGAIN = _sum_up("day_totals", _DAYS, _TIMED_DAYS, DAY_LEVELS)
+SUM_UP_MONTH = _sum_up("month_totals", _DAYS, _TIMED_DAYS, MONTH_LEVELS)
 #: The row is locked in any case, so that whoever sums the month up now is waited for, or waits.
 NOTE_MONTH = """
 INSERT INTO referans.report_months AS m (month) VALUES (date_trunc('month', %(day)s::date)::date)

@@ -167,6 +167,11 @@ def every() -> list[ListedRoute]:
     return database.load(ListedRoute, EVERY)
 
 
+def beside(provider_id: str) -> list[ListedRoute]:
+    """The routes of the provider, and those for the same orders, in the same order."""
+    return database.load(ListedRoute, BESIDE, {"provider": provider_id})
+
+
 def offers(product_id: str, package_id: str, *, tenant_id: str | None) -> list[Offer]:
     """The routes that an order of this tenant may take, the likeliest to be asked first."""
     return database.load(Offer, OFFERS, {"product": product_id, "package": package_id, "tenant": tenant_id})
@@ -246,10 +251,17 @@ IN_TURN = """r.priority,
     CASE WHEN r.strategy = 'cheapest' THEN r.currency IS DISTINCT FROM first_value(r.currency) OVER (
         PARTITION BY r.product_id, r.package_id, r.tenant_id, r.priority ORDER BY r.cost IS NULL, r.position, r.id) END,
     CASE r.strategy WHEN 'cheapest' THEN r.cost WHEN 'share' THEN -r.weight END, r.position, r.id"""
-EVERY = f"""
-SELECT {LISTED} FROM referans.routes AS r
+_LISTED = f"""
+SELECT {LISTED} FROM referans.routes AS r WHERE {{condition}}
 ORDER BY r.tenant_id IS NULL, r.tenant_id, product_id = '*', package_id = '*', product_id, package_id, {IN_TURN}
 """
+EVERY = _LISTED.format(condition="true")
+BESIDE = _LISTED.format(
+    condition="""EXISTS (
+    SELECT FROM referans.routes AS own
+    WHERE own.provider_id = %(provider)s AND own.product_id = r.product_id AND own.package_id = r.package_id
+        AND own.tenant_id IS NOT DISTINCT FROM r.tenant_id)"""
+)
 #: In SQL, of the route `r`: an order of `tenant`, or of none, may use it.
 MAY_USE = f"""({tenants.may_use("r.tenant_id", "{tenant}")}
     AND {tenants.is_open_to("{tenant}", "r.provider_id", "r.params")})"""

@@ -186,6 +186,15 @@ def orders(
     return database.load(StuckOrder, statement, limits.parameters() | chosen | dict(values))
 
 
+def longest(limits: Limits, of_each: int) -> dict[str, list[StuckOrder]]:
+    """Up to `of_each` orders of every kind that Attention has, the longest waiting first. Raises database.TooSlow."""
+    values = {"kinds": list(Attention), "of_each": of_each}
+    found: dict[str, list[StuckOrder]] = {}
+    for each in database.load_list(StuckOrder, LONGEST, limits.parameters() | values):
+        found.setdefault(str(each.attention), []).append(each)
+    return found
+
+
 def find(order_id: str, limits: Limits) -> StuckOrder | None:
     """The order with this id, if it needs a person."""
     return database.load_one(StuckOrder, FIND, limits.parameters() | {"id": order_id})
@@ -344,6 +353,36 @@ FIND = _DETAILS.format(chosen=f"SELECT found.* FROM ({_BY_ID}) AS found WHERE fo
 STUCK = f"""
 {_DETAILS.format(chosen=_CHOSEN)}
 ORDER BY array_position(%(kinds)s::text[], chosen.kind), chosen.since, chosen.id
+"""
+_FIRST = "ORDER BY found.since, found.id LIMIT %(of_each)s"
+#: Those of the grave kind `of.kind` of which it is not known when that was set.
+_OF_NO_TIME = _FOUND.format(
+    kind="o.attention",
+    source='SELECT * FROM product_orders AS o WHERE o.attention = of.kind AND o."attentionAt" IS NULL',
+    provider="",
+)
+#: Of each kind the first ones. Its index has those of a grave kind in this order; all others are looked at once.
+_FIRST_OF_EACH = f"""
+SELECT found.* FROM unnest(%(kinds)s::text[]) AS of (kind) CROSS JOIN LATERAL (
+    SELECT found.id, found.kind, found.since FROM (
+        (SELECT o.id, o.attention AS kind, o."attentionAt" AS since FROM product_orders AS o
+        WHERE o.attention = of.kind AND o."attentionAt" IS NOT NULL
+        ORDER BY o."attentionAt", o.id LIMIT %(of_each)s)
+        UNION ALL
+        SELECT found.id, found.kind, found.since FROM ({_OF_NO_TIME}) AS found
+    ) AS found WHERE {_IS_GRAVE.format(kind="of.kind")} {_FIRST}
+) AS found
+UNION ALL
+SELECT found.* FROM unnest(%(kinds)s::text[]) AS of (kind) CROSS JOIN LATERAL (
+    SELECT found.* FROM lightly AS found WHERE found.kind = of.kind {_FIRST}
+) AS found
+"""
+LONGEST = f"""
+WITH lightly AS MATERIALIZED (
+    SELECT found.id, found.kind, found.since FROM ({_WAITING_LIGHTLY}) AS found WHERE found.kind IS NOT NULL
+)
+{_DETAILS.format(chosen=_FIRST_OF_EACH)}
+ORDER BY chosen.since, chosen.id
 """
 #: Grave kinds are counted in their index.
 SUMMARY = f"""

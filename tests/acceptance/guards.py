@@ -519,8 +519,8 @@ GUARDS = [
     Guard(
         "a list looks at a part of the orders at a time",
         "models/listing.py",
-        "_sizes() if others.conditions and wanted.reference is None else [None]",
-        "[None]",
+        "bool(others.conditions) and wanted.reference is None",
+        "False",
         LISTING,
     ),
     Guard(

@@ -197,3 +197,20 @@ def test_routes_are_listed_and_offered_as_they_are_tried(
     known = {f"p{number}": cost and Decimal(cost[0]) for number, cost in enumerate(costs)}
     offered = [each.cost for each in route.offers("game", "60", tenant_id=None)]
     assert offered == [known[each] for each in listed]
+
+
+def test_a_provider_s_routes_are_listed_among_those_for_the_same_orders() -> None:
+    lead(Strategy.CHEAPEST, ("2", "USD"), ("1", "USD"), ("3", "USD"))
+    route.add("game", "60", "p1", tenant_id=TENANT)
+    route.add("game", "60", "p2", tenant_id=TENANT)
+    route.add("game", "*", "p2")
+    for provider_id in ("p0", "p1", "p2", "nobody"):
+        every = route.every()
+        own = [
+            (each.product_id, each.package_id, each.tenant_id)
+            for each in every
+            if each.provider_id == provider_id
+        ]
+        expected = [each for each in every if (each.product_id, each.package_id, each.tenant_id) in own]
+        assert route.beside(provider_id) == expected
+    assert [each.provider_id for each in route.beside("p0")] == ["p1", "p0", "p2"]

@@ -124,6 +124,17 @@ def test_stuck_orders_are_found_among_those_that_wait(crowded: None, statement: 
     assert "Seq Scan on product_orders" not in explained
 
 
+def test_the_first_of_each_kind_are_found_without_the_others(crowded: None) -> None:
+    """However many orders need a person for a grave kind."""
+    explained = plan(stuck.LONGEST, LIMITS.parameters() | {"kinds": list(Attention), "of_each": 5})
+    assert "idx_orders_planned" in explained and "Seq Scan on product_orders" not in explained
+    assert (
+        explained.count("Index Scan using idx_orders_kind")
+        + explained.count("Index Only Scan using idx_orders_kind")
+        >= 2
+    )
+
+
 def test_all_of_a_kind_are_found_among_those_that_wait(crowded: None) -> None:
     explained = plan(stuck.ALL_OF_KIND, CHOSEN | {"kind": Attention.OVERDUE})
     assert "idx_orders_planned" in explained and "Seq Scan on product_orders" not in explained

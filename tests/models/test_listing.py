@@ -113,6 +113,26 @@ def test_most_filters_look_at_few_orders(crowded: None, asked: list[tuple[str, A
     assert [values.get("skipped") for _, values in asked] == [listing.PARTS[0] - 1, None]
 
 
+@pytest.mark.parametrize(
+    ("seconds_an_order", "expected"),
+    [
+        (0, [200, 1_000, 5_000, 5_000]),
+        (0.00001, [200, 1_000, 5_000, 3_800]),
+        (0.0001, [200, 800]),
+        (0.0005, [200, listing.LEAST_PART]),
+        (0.001, [200]),
+    ],
+)
+def test_parts_are_as_long_as_the_time_that_is_left(seconds_an_order: float, expected: list[int]) -> None:
+    now = 0.0
+    pace = listing.Pace(0.1, clock=lambda: now)
+    looked_at = []
+    while not pace.is_over and len(looked_at) < len(expected):
+        looked_at.append(pace.next_part())
+        now += looked_at[-1] * seconds_an_order
+    assert looked_at == expected
+
+
 def test_orders_that_come_meanwhile_are_neither_lost_nor_repeated(
     db: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

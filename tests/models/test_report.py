@@ -170,6 +170,24 @@ def test_a_step_is_the_same_in_python_and_in_sql(seconds: float) -> None:
         assert math.isclose(2 ** (step_of(seconds) / report_sums.STEPS), seconds, rel_tol=0.2)
 
 
+def take_product_levels_away(table: str) -> None:
+    """As a process does that does not know them, an hour ago."""
+    sums = {"report_days": "day_totals", "report_months": "month_totals"}[table]
+    database.rows(f"DELETE FROM referans.{sums} WHERE level = ANY (%s)", (list(report_sums.PRODUCT_LEVELS),))
+    database.rows(f"UPDATE referans.{table} SET summed_up_at = now() - interval '61 minutes'")
+
+
+#: As if all days had been summed up two hours ago.
+HOURS_AGO = """
+UPDATE referans.report_days SET summed_up_at = now() - interval '2 hours', levels_at = now() - interval '2 hours'
+"""
+#: All sums, but when they were made.
+SUMS = """
+SELECT 'day' AS of, t.* FROM referans.day_totals AS t UNION ALL SELECT 'month', t.* FROM referans.month_totals AS t
+ORDER BY 1, 2, 3, 4, 5, 6, 7, 8, 9
+"""
+
+
 class TestWhatIsSummedUp:
     def test_at_first_every_day_newest_first(self) -> None:
         order()
@@ -182,7 +200,7 @@ class TestWhatIsSummedUp:
         late, _ = order(status=None), order()
         sum_up()
         assert (only().delivered, only().open) == (1, 1)
-        database.rows("UPDATE referans.report_days SET summed_up_at = now() - interval '2 hours'")
+        database.rows(HOURS_AGO)
         factories.settle(factories.arrival(late, ExternalStatus.COMPLETED, pin="PIN-1"))
         days = sum_up()
         assert DAY in days and len(days) <= 3
@@ -193,7 +211,7 @@ class TestWhatIsSummedUp:
         sum_up()
         factories.settle(factories.arrival(late, ExternalStatus.COMPLETED, pin="PIN-1"))
         assert DAY not in sum_up()
-        database.rows("UPDATE referans.report_days SET summed_up_at = now() - interval '2 hours'")
+        database.rows(HOURS_AGO)
         assert DAY in sum_up()
 
     def test_nothing_that_may_not_be_committed_yet_is_passed_over(self) -> None:
@@ -263,7 +281,7 @@ class TestMonths:
         sum_up()
         assert report.whole(self.PERIOD).open == 1
         factories.settle(factories.arrival(late, ExternalStatus.COMPLETED, pin="PIN-1"))
-        database.rows("UPDATE referans.report_days SET summed_up_at = now() - interval '2 hours'")
+        database.rows(HOURS_AGO)
         database.rows("UPDATE referans.order_events SET at = at - interval '10 minutes'")
         report.note_changes(ZONE)
         while report.sum_up_next(ZONE) is not None:
@@ -280,6 +298,44 @@ class TestMonths:
         sum_up()
         assert database.rows("SELECT ctid FROM referans.day_totals ORDER BY ctid") == before
         assert report.sum_up_next_month(ZONE) is None
+
+    @pytest.mark.parametrize("table", ["report_days", "report_months"])
+    def test_products_come_to_what_their_packages_come_to(self, table: str) -> None:
+        """While a process of the version before has taken away what lacks, packages are read."""
+        for at, package, paid in ((self.LONG_AGO, "60", "0.1"), (AT, "60", "0.2"), (AT, "100", "0.3")):
+            order(at, packageId=package, gatewayCostAmount=Decimal(paid), gatewayCostCurrency="USD")
+        order(AT, productId="gift", tenantId=factories.TENANT)
+        sum_up()
+        periods = [self.PERIOD, Wanted(self.PERIOD.first, self.PERIOD.last, tenant_id=factories.TENANT)]
+        found = [report.totals(each, By.PRODUCT) for each in periods]
+        assert [(each.key, each.orders, each.cost) for each in found[0]] == [
+            (("game",), 3, money("0.6 USD")),
+            (("gift",), 1, {}),
+        ]
+        assert all(sum(each.durations.values()) == each.orders for lines in found for each in lines)
+        before = database.rows(SUMS)
+        take_product_levels_away(table)
+        assert database.rows(SUMS) != before
+        assert found == [report.totals(each, By.PRODUCT) for each in periods]
+        while report.sum_up_next(ZONE) is not None or report.sum_up_next_month(ZONE) is not None:
+            pass
+        assert database.rows(SUMS) == before
+        for sums in ("day_totals", "month_totals"):
+            database.rows(
+                f"DELETE FROM referans.{sums} WHERE level <> ALL (%s)", (list(report_sums.PRODUCT_LEVELS),)
+            )
+        assert found == [report.totals(each, By.PRODUCT) for each in periods], "no packages are read any more"
+
+    def test_a_day_that_has_changed_is_read_also_where_it_lacks_a_level(self) -> None:
+        order(self.LONG_AGO)
+        sum_up()
+        take_product_levels_away("report_days")
+        order(self.LONG_AGO)
+        database.rows("UPDATE referans.report_days SET is_changed = true")
+        while report.sum_up_next(ZONE) is not None:
+            pass
+        [line] = report.totals(self.PERIOD, By.PRODUCT)
+        assert line.orders == 2
 
     def test_only_the_largest_lines_are_timed(self) -> None:
         for product in ("game", "game", "gift"):

@@ -162,7 +162,7 @@ def show(
     with database.session(Use.LIST):
         found = find(provider_id)
         [gauge] = [each for each in gauges.providers() if each.id == found.id]
-        turns = list(turns_of(found.id, route.every()))
+        turns = list(turns_of(found.id, route.beside(found.id)))
         drawn, axis = reports.of_provider(found.id, page.desk.settings.timezone)
         watch = catalogue_watches.every().get(found.id)
         trend = balance_trend.every(found.id).get(found.id)
@@ -219,9 +219,9 @@ def show(
     )
 
 
-def turns_of(provider_id: str, every: list[ListedRoute]) -> Iterator[Turn]:
-    """The routes to the provider, each with its place among those for the same orders. `every` is in order."""
-    for _, same in groupby(every, key=lambda each: (each.tenant_id, each.product_id, each.package_id)):
+def turns_of(provider_id: str, listed: list[ListedRoute]) -> Iterator[Turn]:
+    """The routes to the provider, each with its place among those for the same orders. `listed` is in order."""
+    for _, same in groupby(listed, key=lambda each: (each.tenant_id, each.product_id, each.package_id)):
         group = list(same)
         for place, each in enumerate(group, start=1):
             if each.provider_id == provider_id:

@@ -23,11 +23,7 @@ class Stuck(Page):
         limits = self.desk.limits
         with database.session(Use.LIST):
             kinds = stuck.summary(limits)
-            orders = {
-                each.kind: stuck.orders(limits, SHOWN, Attention(each.kind))
-                for each in kinds
-                if each.kind in list(Attention)
-            }
+            orders = stuck.longest(limits, SHOWN)
             running = bulk.running()
         quiet = [kind for kind in Attention if kind not in {each.kind for each in kinds}]
         self.desk.show(

@@ -58,9 +58,17 @@ def seen(worker: Worker, order: str) -> str | None:
     kind = shown.attention
     assert {kind} == {listed.get(order), paged.attention, alone.attention if alone else None}
     assert stuck.counts(limits(worker)) == Counter(listed.values())
+    first = stuck.longest(limits(worker), 100)
+    assert listed == {each.id: each.attention for found in first.values() for each in found}
     if kind is not None:
         assert order in stuck.ids(limits(worker), Attention(kind))
     return kind
+
+
+def first_ids(worker: Worker, many: int) -> dict[str, list[str]]:
+    """The longest waiting ones of each kind."""
+    found = stuck.longest(limits(worker), many)
+    return {kind: [each.id for each in listed] for kind, listed in found.items()}
 
 
 def why(worker: Worker, order: str) -> str:
@@ -371,6 +379,14 @@ def test_the_gravest_comes_first_and_of_one_kind_the_oldest(brisk: Worker, simul
     found = stuck.orders(limits(brisk), 10)
     assert [each.id for each in found] == [made[2], again, made[1], made[0]]
     assert [each.id for each in stuck.orders(limits(brisk), 1, Attention.CONFLICT)] == [made[2]]
+    for many in (1, 10):
+        first = first_ids(brisk, many)
+        assert set(first) == {"conflict", "reversed", "overdue"}
+        for kind, expected in first.items():
+            assert [each.id for each in stuck.orders(limits(brisk), many, Attention(kind))] == expected
+    put(again, attentionAt=None)  # it is not known since when, but when it was sent
+    [expected] = stuck.orders(limits(brisk), 1, Attention.CONFLICT)
+    assert first_ids(brisk, 1)["conflict"] == [expected.id] == [again]
     assert stuck.orders(limits(brisk), 10, provider_id="other") == []
     assert stuck.counts(limits(brisk)) == {"conflict": 2, "reversed": 1, "overdue": 1}
 
