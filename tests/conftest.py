@@ -53,7 +53,7 @@ REDIS_DATABASES = range(15, -1, -1)
 def pytest_configure(config: pytest.Config) -> None:
     """Make the directory that the workers of xdist share, see `servers`."""
     if not hasattr(config, "workerinput"):
-        os.environ[servers.RUN] = tempfile.mkdtemp(prefix="referans-run-")
+        os.environ[servers.RUN] = tempfile.mkdtemp(prefix="referans-run-", dir=servers.directory())
         Path(os.environ[servers.RUN]).chmod(
             0o755
         )  # PostgreSQL runs as another user where the tests run as root
@@ -100,7 +100,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def open_directory() -> Iterator[Path]:
     """A directory every user may enter, as PostgreSQL must where the tests run as root."""
-    path = Path(tempfile.mkdtemp(prefix="referans-tests-"))
+    path = Path(tempfile.mkdtemp(prefix="referans-tests-", dir=servers.directory()))
     path.chmod(0o755)
     yield path
     shutil.rmtree(path)

@@ -5,7 +5,7 @@ from http import HTTPStatus
 import falcon
 
 from gateway.web import errors, problems
-from gateway.web.ops.desk import Desk
+from gateway.web.ops.desk import Desk, templates
 from gateway.web.ops.visitors import is_page
 
 #: What is said while the database is away; a form may have been carried out all the same.
@@ -24,7 +24,7 @@ def handle_errors(app: "falcon.App[falcon.Request, falcon.Response]", desk: Desk
         if isinstance(error, errors.Problem) and error.kind is problems.DATABASE_UNAVAILABLE:
             detail = AWAY
         reader = desk.reader(req)
-        template = desk.templates.get_template("error.html")
+        template = templates().get_template("error.html")
         resp.content_type = "text/html; charset=utf-8"
         resp.text = template.render(
             t=reader.text,
