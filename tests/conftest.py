@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -82,9 +82,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let each worker of xdist begin with its share of the stories.
 
     They take nine tenths of the time, mostly waiting, and a worker begins with a part of the list that is as long as
-    the others' and not shared: in the order of the folders one worker would tell nearly all of them.
+    the others' and not shared: in the order of the folders one worker would tell nearly all of them. The longest, which
+    have a timeout of their own, come first, so that each worker has some of them and none ends last.
     """
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    items.sort(key=_longest, reverse=True)
     stories = [item for item in items if "acceptance" in item.path.parts]
     others = [item for item in items if "acceptance" not in item.path.parts]
     ordered: list[pytest.Item] = []
@@ -95,6 +97,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         ordered += [*part, *others[:taken]]
         del others[:taken]
     items[:] = [*ordered, *others]
+
+
+def _longest(item: pytest.Item) -> float:
+    """Seconds that a test may take by a mark of its own."""
+    mark = item.get_closest_marker("timeout")
+    return float(mark.args[0]) if mark else 0.0
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Function) -> Generator[None]:
+    """Remove the data of a test's own servers once they have ended: it lies in memory."""
+    used = item.funcargs
+    yield
+    if {"open_directory", "tmp_path"} <= used.keys():
+        shutil.rmtree(used["open_directory"] / used["tmp_path"].name, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
