@@ -2,9 +2,12 @@
 
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
 
 import typer
+from typer.main import get_command
 
 from gateway import __version__, log
 from gateway.commands import (
@@ -74,6 +77,12 @@ def options(
     """Referans: an order gateway between a storefront and its providers."""
 
 
+@cache
+def _command_line() -> Callable[[], Any]:
+    """Made of the signature of every command, which takes longer than most commands: once for each process."""
+    return get_command(app)
+
+
 def _check(arguments: Sequence[str]) -> None:
     """Raises Problem for one that nothing can store or compare: it would fail wherever it is used."""
     for number, each in enumerate(arguments, 1):
@@ -86,7 +95,7 @@ def main() -> None:
     try:
         _check(sys.argv[1:])
         with log.on_stderr():
-            app()
+            _command_line()()
     except Problem as problem:
         note(f"error: {problem}")
         raise SystemExit(1) from None

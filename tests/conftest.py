@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -61,7 +61,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Make the directory that the workers of xdist share, see `servers`, and take this one's ports."""
     ports.share()
     if not hasattr(config, "workerinput"):
-        os.environ[servers.RUN] = tempfile.mkdtemp(prefix="referans-run-")
+        os.environ[servers.RUN] = tempfile.mkdtemp(prefix="referans-run-", dir=servers.directory())
         Path(os.environ[servers.RUN]).chmod(
             0o755
         )  # PostgreSQL runs as another user where the tests run as root
@@ -90,9 +90,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let each worker of xdist begin with its share of the stories.
 
     They take nine tenths of the time, mostly waiting, and a worker begins with a part of the list that is as long as
-    the others' and not shared: in the order of the folders one worker would tell nearly all of them.
+    the others' and not shared: in the order of the folders one worker would tell nearly all of them. The longest, which
+    have a timeout of their own, come first, so that each worker has some of them and none ends last.
     """
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    items.sort(key=_longest, reverse=True)
     stories = [item for item in items if "acceptance" in item.path.parts]
     others = [item for item in items if "acceptance" not in item.path.parts]
     ordered: list[pytest.Item] = []
@@ -105,10 +107,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items[:] = [*ordered, *others]
 
 
+def _longest(item: pytest.Item) -> float:
+    """Seconds that a test may take by a mark of its own."""
+    mark = item.get_closest_marker("timeout")
+    return float(mark.args[0]) if mark else 0.0
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Function) -> Generator[None]:
+    """Remove the data of a test's own servers once they have ended: it lies in memory."""
+    used = item.funcargs
+    yield
+    if {"open_directory", "tmp_path"} <= used.keys():
+        shutil.rmtree(used["open_directory"] / used["tmp_path"].name, ignore_errors=True)
+
+
 @pytest.fixture(scope="session")
 def open_directory() -> Iterator[Path]:
     """A directory every user may enter, as PostgreSQL must where the tests run as root."""
-    path = Path(tempfile.mkdtemp(prefix="referans-tests-"))
+    path = Path(tempfile.mkdtemp(prefix="referans-tests-", dir=servers.directory()))
     path.chmod(0o755)
     yield path
     shutil.rmtree(path)

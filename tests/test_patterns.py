@@ -8,6 +8,7 @@ import pytest
 
 from gateway.dev.simulator.described import writing
 from gateway.providers.described import patterns as described
+from gateway.web.ops import stored
 from models import masking
 from tests import patterns
 from tests.growth import is_linear
@@ -22,6 +23,7 @@ MADE: dict[str, Callable[[str], object]] = {
         text, {"aab": "x", "aaaab": "y"}
     ),
     "models.masking._without_code": lambda text: masking.strike_codes(text, ["aab", "aaaab", "1-1-1-1-1-2"]),
+    "gateway.web.ops.stored.pattern_of": lambda text: stored.read(f"the adapter {text}"),
 }
 #: Characters of texts that are short, and the seconds of processor time that they take at most: a hundred times what
 #: a pattern needs that does not explode. They come first, since with a longer text an exponential one would not end.

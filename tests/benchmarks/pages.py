@@ -242,7 +242,7 @@ class _UrlTable(falcon.App[Any, Any]):
 def _compare_with_url_table(asked: Mapping[str, Asked]) -> None:
     """Raises RuntimeError if a page is not asked for."""
     app = _UrlTable()
-    add_pages(app, cast(Any, SimpleNamespace(statics=None)))
+    add_pages(app, cast(Any, SimpleNamespace()))
     paths = [each(0).partition("?")[0] for each in asked.values()]
     for route, page in app.pages.items():
         pattern = re.sub(r"\\{[a-z_]+\\}", "[^/]+", re.escape(route))

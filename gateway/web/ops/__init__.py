@@ -9,7 +9,7 @@ from gateway.web.ops.bulk import Bulk, Bulks, New
 from gateway.web.ops.callbacks import Callback, Callbacks
 from gateway.web.ops.completion import Completion
 from gateway.web.ops.credentials import Credentials
-from gateway.web.ops.desk import Desk
+from gateway.web.ops.desk import Desk, statics
 from gateway.web.ops.exports import Export
 from gateway.web.ops.login import Account, Login, Logout
 from gateway.web.ops.notifications import Notification, Notifications
@@ -53,4 +53,4 @@ def add_pages(app: falcon.App[Any, Any], desk: Desk) -> None:
     app.add_route("/ops/reconcile/{statement_id}", OneStatement(desk))
     app.add_route("/ops/reports", Reports(desk))
     app.add_route("/ops/reports.xlsx", File(desk))
-    app.add_route("/ops/static/{name}", desk.statics)
+    app.add_route("/ops/static/{name}", statics())

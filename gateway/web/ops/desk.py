@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -59,6 +60,39 @@ ENTRIES = (
 )
 
 
+#: The files that pages load, which are the same for every application of a process.
+statics = cache(Statics)
+
+
+@cache
+def templates() -> jinja2.Environment:
+    """What pages are written with: each template is compiled once for each process, which takes longer than a page."""
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    made.globals |= {
+        "asset": statics().url,
+        "number": language.number,
+        "money": language.money,
+        "cents": language.cents,
+        "percent": language.percent,
+        "shapes": shapes,
+        "pages": ENTRIES,
+        "root": visitors.ROOT,
+        "form_token_name": visitors.FORM_TOKEN,
+        "browser_name": browsers.name,
+        "new_form": lambda: secrets.token_urlsafe(16),
+    }
+    made.filters["bdi"] = language.as_name
+    made.filters["truncate_year"] = lambda day: day[5:]
+    return made
+
+
 @dataclass(frozen=True)
 class Desk:
     """Made once for each process, and handed to every page."""
@@ -67,35 +101,7 @@ class Desk:
     keys: Keys
     web_limits: WebLimits
     redis: redis.Redis
-    statics: Statics = field(default_factory=Statics)
-    templates: jinja2.Environment = field(init=False)
     _badge: dict[str, tuple[int, float]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        templates = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
-            autoescape=True,
-            undefined=jinja2.StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            auto_reload=False,
-        )
-        templates.globals |= {
-            "asset": self.statics.url,
-            "number": language.number,
-            "money": language.money,
-            "cents": language.cents,
-            "percent": language.percent,
-            "shapes": shapes,
-            "pages": ENTRIES,
-            "root": visitors.ROOT,
-            "form_token_name": visitors.FORM_TOKEN,
-            "browser_name": browsers.name,
-            "new_form": lambda: secrets.token_urlsafe(16),
-        }
-        templates.filters["bdi"] = language.as_name
-        templates.filters["truncate_year"] = lambda day: day[5:]
-        object.__setattr__(self, "templates", templates)
 
     @property
     def limits(self) -> Limits:
@@ -121,15 +127,19 @@ class Desk:
         visitor: Visitor | None = req.context.get("visitor")
         resp.status = status
         resp.content_type = "text/html; charset=utf-8"
-        resp.text = self.templates.get_template(template).render(
-            t=reader.text,
-            n=reader.counted,
-            r=reader,
-            visitor=visitor,
-            path=req.path,
-            stuck_total=self._stuck_total() if visitor else 0,
-            in_other_language=with_query(req, lang=reader.other),
-            **{"query": "", **values},
+        resp.text = (
+            templates()
+            .get_template(template)
+            .render(
+                t=reader.text,
+                n=reader.counted,
+                r=reader,
+                visitor=visitor,
+                path=req.path,
+                stuck_total=self._stuck_total() if visitor else 0,
+                in_other_language=with_query(req, lang=reader.other),
+                **{"query": "", **values},
+            )
         )
 
     def _stuck_total(self) -> int:

@@ -6,7 +6,7 @@ import falcon
 
 from gateway.said import Said
 from gateway.web import errors, problems
-from gateway.web.ops.desk import Desk
+from gateway.web.ops.desk import Desk, templates
 from gateway.web.ops.visitors import is_page
 
 #: What is said while the database is away; a form may have been carried out all the same.
@@ -39,7 +39,7 @@ def handle_errors(app: "falcon.App[falcon.Request, falcon.Response]", desk: Desk
         status = error.status_code
         detail = _detail(error)
         reader = desk.reader(req)
-        template = desk.templates.get_template("error.html")
+        template = templates().get_template("error.html")
         resp.content_type = "text/html; charset=utf-8"
         resp.text = template.render(
             t=reader.text,

@@ -10,6 +10,7 @@ from functools import cache
 from string import Formatter
 
 from gateway.web.ops import sentences_ar
+from models import texts
 
 #: What stands at a place, by its name; at any other place, any text that is not empty.
 PLACES: Mapping[str, str] = {
@@ -35,10 +36,14 @@ ONE_OF = re.compile(r"(?P<text>.*) \(one of (?P<count>[0-9]+) orders\)", re.DOTA
 SINGLE = ("word ", "step ", "column ")
 #: Characters by whose beginning templates are told apart.
 BEGINNING = 3
+#: Characters of the longest text that is read: a sentence of ours on a timeline is shorter.
+LONGEST = texts.TIMELINE
 
 
 def read(text: str) -> tuple[str, Mapping[str, str]] | None:
     """The template of a stored sentence, and its values as text; None if it is no sentence of ours."""
+    if len(text) > LONGEST:
+        return None
     begun, others = _patterns()
     for template, pattern in (*begun.get(text[:BEGINNING], ()), *others):
         if found := pattern.fullmatch(text):

@@ -1,4 +1,4 @@
-"""With 100,000 orders every page rides indexes: what is read follows what is shown, never the size of a table."""
+"""With 20,000 orders every page rides indexes: what is read follows what is shown, never the size of a table."""
 
 import re
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ GROWING = (
     "notifications",
     "deliveries",
 )
-ORDERS = 100_000
+ORDERS = 20_000
 #: A few of each kind of order among many that are completed; each with two events and a callback.
 FILL = """
 INSERT INTO product_orders (id, "orderNo", "productId", "packageId", "userIdentifier", "externalStatus", status,
