@@ -283,8 +283,9 @@ COUNT = f"""
 SELECT count(*)::int AS n
 FROM (SELECT FROM {{source}} AS o WHERE {{where}} {_NEWEST_FIRST} LIMIT %(limit)s) AS counted
 """
-#: Where a part of a list ends.
-END = f"""
+#: Where a part of a list ends. An index has the orders in this order; where PostgreSQL expects only few behind a place,
+#: as with a provider that was used long ago, it would else read all of them and sort.
+END = f"""SET LOCAL enable_sort = off;
 SELECT o."createdAt" AS created_at, o.id::text AS id
 FROM product_orders AS o WHERE {{where}} {_NEWEST_FIRST} OFFSET %(skipped)s LIMIT 1
 """

@@ -75,7 +75,7 @@ def _newest(page: Page, req: falcon.Request, chosen: Chosen) -> dict[str, Any]:
     counted = listing.count(chosen.wanted, chosen.view, MOST_COUNTED, within_seconds=COUNT_SECONDS)
     return {
         "orders": found.orders,
-        "count": counted.number,
+        "count": max(counted.number, len(found.orders)),
         "is_least": counted.is_least,
         "following": found.end and schemas.cursor_after(found.end),
         "looked_back_to": found.end.created_at if found.end and len(found.orders) < PAGE else None,
