@@ -208,8 +208,10 @@ def _totals(wanted: Wanted, by: By | None) -> dict[tuple[str, ...], Total]:
     found: dict[tuple[str, ...], Total] = {}
     source, values = _source(wanted, by)
     for row in database.load_list(_Row, TOTALS.format(source=source, **_keys(by)), values):
-        total = found.setdefault(tuple(row.key), Total(tuple(row.key)))
-        _add(total, row)
+        key = tuple(row.key)
+        if key not in found:
+            found[key] = Total(key)
+        _add(found[key], row)
     return found
 
 
