@@ -165,6 +165,8 @@ class _Output:
     """
 
     def __init__(self, number: int) -> None:
+        """Raises OSError for one that is closed: what this process opens next would get its number, and our lines."""
+        os.fstat(number)
         self._number = number
         self._waiting: deque[bytes] = deque()
         #: The thread that writes; not just whether one does, because a process that is forked meanwhile must not wait.
@@ -175,9 +177,10 @@ class _Output:
         self._waiting.append(text.encode("utf-8", "backslashreplace"))
         this = threading.get_ident()
         while self._waiting and self._writer != this:
-            self._writer = this
             try:
-                self._write_all(self._waiting.popleft())
+                self._writer = this
+                while self._waiting:  # again: a handler may have written all of it just before
+                    self._write_all(self._waiting.popleft())
             finally:
                 self._writer = 0
 

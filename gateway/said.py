@@ -18,6 +18,10 @@ class Said(str):
         made.template, made.values = template, values
         return made
 
+    def __deepcopy__(self, memo: object) -> "Said":
+        """Itself, which does not change: a copy would take its English for a template, braces of others in it too."""
+        return self
+
 
 def said_by(error: BaseException) -> str:
     """What an error says: the sentence itself, so that it can be translated, if it was raised with one."""

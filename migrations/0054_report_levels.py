@@ -2,8 +2,8 @@
 
 `day_totals` and `month_totals` have the levels 8 (the product) and 9 (the tenant and the product). `levels_at` equals
 `summed_up_at` where they are there. A process of the version before takes them away from the days that it sums up, and
-leaves `levels_at` behind: until the sweep has summed up again what lacks them, from the finest level, reports read the
-packages of all these days.
+leaves `levels_at` behind: until the sweep has added the missing levels, from the finest one, a report with such a day
+reads packages.
 """
 
 SQL = """

@@ -91,7 +91,7 @@ def filled(orders: int, kept: Path | None = None) -> Iterator[Stage]:
                 postgres.start()
                 mark.write_text(json.dumps(wanted))
             else:
-                sum_up_what_lacks(stage)
+                sum_up_missing(stage)
             with factories.bound(postgres.url, keys=[KEY]):
                 if provider.outline(factories.SANDBOX) is None:
                     factories.add_provider()
@@ -148,8 +148,8 @@ def sum_up(stage: Stage, events: int) -> None:
             pass
 
 
-def sum_up_what_lacks(stage: Stage) -> None:
-    """A kept folder gets what the reports of a later version read besides, from what is summed up there."""
+def sum_up_missing(stage: Stage) -> None:
+    """Add to a kept folder the sums that only a later version reads, from those that it has."""
     began, days = time.monotonic(), 0
     with factories.bound(stage.postgres.url, keys=[KEY]):
         while report.sum_up_next(ZONE) is not None:

@@ -10,6 +10,7 @@ import sys
 import termios
 from contextlib import closing
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import psycopg2
@@ -17,6 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway import log
 from gateway.log import MASKED, mask, mask_error, mask_event
 from tests.growth import is_linear
 from tests.waiting import wait_until
@@ -177,6 +179,42 @@ def test_a_line_that_a_signals_handler_logs_follows_the_one_it_interrupted(block
         ["Next."],
     )
     assert errors == b""
+
+
+def test_a_handler_may_log_at_any_instant_of_a_line() -> None:
+    """Between any two steps of the interpreter, of which it takes some for a signal."""
+    reader, writer = os.pipe()
+    output, before, instants = log._Output(writer), sys.gettrace(), 0
+    left, is_reached = 0, True
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        nonlocal left
+        frame.f_trace_opcodes = frame.f_code.co_filename == log.__file__
+        left -= event == "opcode"
+        if event == "opcode" and left == 0:
+            output.write("Handled.\n")
+        return trace
+
+    while is_reached:
+        instants += 1
+        left = instants
+        sys.settrace(trace)
+        try:
+            output.write("Line.\n")
+        finally:
+            sys.settrace(before)
+        is_reached = left <= 0
+        said = os.read(reader, 1000).decode().splitlines()
+        assert sorted(said) == ["Handled.", "Line."][not is_reached :], instants
+    os.close(reader)
+    os.close(writer)
+    assert instants > 30
+
+
+def test_a_standard_output_that_is_closed_is_noticed_at_once() -> None:
+    """A connection that is opened later would get its number, and the lines."""
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        log._Output(1_000_000)
 
 
 def _waiting(pipe: Any) -> int:

@@ -301,7 +301,7 @@ class TestMonths:
 
     @pytest.mark.parametrize("table", ["report_days", "report_months"])
     def test_products_come_to_what_their_packages_come_to(self, table: str) -> None:
-        """While a process of the version before has taken away what lacks, packages are read."""
+        """While levels are missing, because a process of the version before took them away, packages are read."""
         for at, package, paid in ((self.LONG_AGO, "60", "0.1"), (AT, "60", "0.2"), (AT, "100", "0.3")):
             order(at, packageId=package, gatewayCostAmount=Decimal(paid), gatewayCostCurrency="USD")
         order(AT, productId="gift", tenantId=factories.TENANT)

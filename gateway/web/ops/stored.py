@@ -76,8 +76,8 @@ def _patterns() -> tuple[dict[str, list[tuple[str, re.Pattern[str]]]], list[tupl
 
 
 def templates() -> Iterator[str]:
-    """Those of sentences, without single words."""
-    yield from (each for each in sentences_ar.TEXTS if not each.startswith(SINGLE))
+    """Those of sentences. A single word, such as `refused`, is as likely to be a provider's."""
+    yield from (each for each in sentences_ar.TEXTS if " " in each and not each.startswith(SINGLE))
 
 
 def pattern_of(template: str) -> re.Pattern[str]:

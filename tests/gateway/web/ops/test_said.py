@@ -1,6 +1,7 @@
 """Sentences of ours in the reader's language: each is translated, and what is stored is read back as it was made."""
 
 import ast
+import copy
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -99,7 +100,16 @@ def test_what_is_stored_is_read_back_as_it_was_made() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["Stokta yok", "hello, world", "completed", "PIN not valid: try again", "a: b; c"]
+    "text",
+    [
+        "Stokta yok",
+        "hello, world",
+        "completed",
+        "refused",
+        "delivered",
+        "PIN not valid: try again",
+        "a: b; c",
+    ],
 )
 def test_what_others_wrote_stays_as_it_is(text: str) -> None:
     assert stored.read(text) is None
@@ -153,6 +163,12 @@ def test_an_error_keeps_its_sentence_and_speaks_english() -> None:
     assert str(error) == said_by(error) == "line 3 of the codes: this is not a code"
     assert ARABIC.said(said_by(error)) == 'السطر <bdi class="ltr">3</bdi> من الرموز: هذا ليس رمزاً'
     assert said_by(ValueError("other")) == "other" and said_by(ValueError()) == ""
+
+
+def test_a_copy_is_the_sentence_itself_whatever_others_wrote_in_it() -> None:
+    """`asdict` makes one for each answer of the command line in JSON."""
+    sentence = Said("still invalid: {error}", error="the body is {'a': 1} {")
+    assert copy.deepcopy([sentence])[0] is sentence
 
 
 def test_values_are_escaped() -> None:
