@@ -123,6 +123,9 @@ class Connection(extensions.connection):
         self.prepared: set[str] = set()
         #: It was opened while the database was read-only, and stays so when the database is not any more.
         self.is_read_only = False
+        #: A statement took as long as its timeout, which then may have come true just as it ended: PostgreSQL reports
+        #: that as the error of the next statement, whatever that is.
+        self.is_suspect = False
 
 
 class Pool(PooledPostgresqlDatabase):  # type: ignore[misc]
@@ -177,6 +180,13 @@ class Pool(PooledPostgresqlDatabase):  # type: ignore[misc]
                 held.callback(places.release)
             yield
 
+    def change_connection(self) -> None:
+        """Have the session of this thread go on with another connection. Raises Unavailable."""
+        self._close(self._state.conn)
+        self._state.conn = (
+            self._connect()
+        )  # all else of the session stays, which `set_connection` would forget
+
     def _idle_and_alive(self) -> tuple[float, Any] | None:
         """The live connection that was returned last, and when it was made."""
         while True:
@@ -189,7 +199,8 @@ class Pool(PooledPostgresqlDatabase):  # type: ignore[misc]
             self._close_raw(connection)
 
     def _close(self, connection: Any, close_conn: bool = False) -> None:
-        keep = not close_conn and not connection.is_read_only and self._can_reuse(connection)
+        is_sound = not connection.is_read_only and not connection.is_suspect
+        keep = is_sound and not close_conn and self._can_reuse(connection)
         with self._pool_lock:
             held = self._in_use.pop(self.conn_key(connection), None)
             keep = keep and held is not None and not self._is_stale(held.timestamp)
@@ -290,6 +301,7 @@ def _execute(
     sql: str, parameters: Mapping[str, Any] | Sequence[Any]
 ) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
     """The names of the columns that a statement returns, and its rows."""
+    began = time.monotonic()
     try:
         cursor = (
             _execute_prepared(sql, parameters)
@@ -300,6 +312,10 @@ def _execute(
         if sqlstate(error) == READ_ONLY:
             database.connection().is_read_only = True
         raise
+    if (
+        time.monotonic() - began >= LIST_TIMEOUT_MS / 1000
+    ):  # no timeout is shorter, but for those of `load_list`
+        database.connection().is_suspect = True
     if cursor.description is None:
         return (), []
     return tuple(column.name for column in cursor.description), cursor.fetchall()
@@ -367,12 +383,26 @@ def load_list(
     That is LIST_TIMEOUT_MS unless `within_ms` is given.
     """
     within_ms = LIST_TIMEOUT_MS if within_ms is None else within_ms
+    began = time.monotonic()
     try:
-        return load(kind, f"SET LOCAL statement_timeout = {within_ms}; {sql}", parameters)
+        found = load(kind, f"SET LOCAL statement_timeout = {within_ms}; {sql}", parameters)
     except peewee.OperationalError as error:
         if sqlstate(error) != QUERY_CANCELED:
             raise
         raise TooSlow(f"the list took longer than {within_ms / 1000:g} s") from None
+    if time.monotonic() - began >= within_ms / 1000:
+        _leave_connection()
+    return found
+
+
+def _leave_connection() -> None:
+    """Go on with another connection, since the next statement may be answered with the timeout of the last one.
+
+    Within a transaction that cannot be; the connection is not used again after it.
+    """
+    database.connection().is_suspect = True
+    if not database.in_transaction():
+        database.change_connection()
 
 
 def load_one(kind: type[Row], sql: str, parameters: Mapping[str, Any] | Sequence[Any] = ()) -> Row | None:

@@ -524,6 +524,20 @@ GUARDS = [
         LISTING,
     ),
     Guard(
+        "a statement's timeout does not end another statement",
+        "models/db/database.py",
+        "        _leave_connection()\n",
+        "        pass\n",
+        POOL,
+    ),
+    Guard(
+        "a connection that may report a timeout late is not used again",
+        "models/db/database.py",
+        "not connection.is_read_only and not connection.is_suspect",
+        "not connection.is_read_only",
+        POOL,
+    ),
+    Guard(
         "a list is given up after seconds",
         "models/db/database.py",
         'f"SET LOCAL statement_timeout = {within_ms}; {sql}"',

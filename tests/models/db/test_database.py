@@ -5,7 +5,8 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
+from dataclasses import dataclass
 
 import peewee
 import psycopg2
@@ -74,6 +75,40 @@ def test_one_that_was_idle_for_long_is_asked_first(
     monkeypatch.setattr(database, "PROBE_AFTER_SECONDS", 0)
 
     assert backend(pool) == first
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    number: int
+
+
+#: It goes on beyond its timeout, as one may whose timeout comes true when it has found its last row.
+LATE = "SET LOCAL statement_timeout = 0; SELECT 1 AS number FROM pg_sleep(0.03)"
+
+
+@pytest.mark.parametrize("is_in_transaction", [False, True])
+def test_none_is_used_again_whose_statement_took_as_long_as_its_timeout(
+    pool: database.Pool, monkeypatch: pytest.MonkeyPatch, is_in_transaction: bool
+) -> None:
+    """PostgreSQL may report the timeout afterwards, as the error of whatever statement comes next."""
+    monkeypatch.setattr(database, "database", pool)
+    first = backend(pool)
+    with pool.connection_context(), pool.atomic() if is_in_transaction else nullcontext():
+        assert database.load_list(Number, LATE, {}, within_ms=20) == [Number(1)]
+        assert (database.rows("SELECT pg_backend_pid()")[0]["pg_backend_pid"] == first) is is_in_transaction
+    assert backend(pool) != first
+
+
+def test_nor_is_one_of_any_other_slow_statement(pool: database.Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "database", pool)
+    monkeypatch.setattr(database, "LIST_TIMEOUT_MS", 20)
+    first = backend(pool)
+    with pool.connection_context():
+        database.rows("SELECT 1")
+    assert backend(pool) == first
+    with pool.connection_context():
+        database.rows("SELECT pg_sleep(0.03)")
+    assert backend(pool) != first
 
 
 def test_an_old_one_is_replaced(pool: database.Pool, monkeypatch: pytest.MonkeyPatch) -> None:
