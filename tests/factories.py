@@ -47,6 +47,13 @@ def add_provider(provider_id: str = SANDBOX, base_url: str = "http://127.0.0.1:1
     route.add("*", "*", provider_id, {"oyun": "1", "kupur": "60"})
 
 
+def analyze(table: str) -> None:
+    """Have PostgreSQL plan by what the table holds. It waits for an autovacuum, which may take longer than we wait."""
+    with database.database.atomic():
+        database.rows("SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = '2min'")
+        database.rows(f"ANALYZE {table}")
+
+
 def place(user: str | None = "player", tenant_id: str | None = None, **fields: Any) -> dict[str, Any]:
     """A placed order, `not_sent`: the fields of `models.order.Order`."""
     new = placing.NewOrder(product_id="game", package_id="60", user_identifier=user, **fields)

@@ -262,7 +262,7 @@ def test_what_is_due_is_found_by_the_partial_index() -> None:
     database.rows("""
         INSERT INTO product_orders ("externalStatus", "createdAt")
         SELECT 'completed', now() FROM generate_series(1, 20000)""")
-    database.rows("ANALYZE product_orders")
+    factories.analyze("product_orders")
     parameters = {"limit": 100, "at": None, "id": None, "late": 15, "first": 60}
     for statement in (plans.DUE, plans.LATE, denied.DENIED):
         explained = " ".join(str(row) for row in database.rows("EXPLAIN " + statement, parameters))

@@ -121,7 +121,7 @@ def test_a_list_reads_no_whole_inbox(wanted: Filter, monkeypatch: pytest.MonkeyP
         INSERT INTO referans.callback_events (provider_id, dedupe_key, result, received_at, order_id)
         SELECT 'sandbox', n::text, 'applied', now() - n * interval '2 minutes', gen_random_uuid()
         FROM generate_series(1, 20000) AS n""")
-    database.rows("ANALYZE referans.callback_events")
+    factories.analyze("referans.callback_events")
 
     asked: list[Any] = []
     monkeypatch.setattr(database, "load_list", lambda *given: asked.append(given))
@@ -337,7 +337,7 @@ def test_among_thousands_unmatched_the_ones_whose_order_appears_are_found_and_no
     for number, one in enumerate(appeared):
         factories.put(one, provider_referans=f"stranger-{1000 * number}")
 
-    database.rows("ANALYZE referans.callback_events")
+    factories.analyze("referans.callback_events")
     explained = " ".join(str(row) for row in database.rows("EXPLAIN " + inbox.REAPPEARED, EVERYTHING))
     found = inbox.unmatched(100)
 

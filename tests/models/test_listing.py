@@ -37,7 +37,7 @@ FAILED = Filter(ExternalStatus.FAILED, "sandbox")
 def crowded(db: None) -> None:
     """A table of orders that have ended."""
     database.rows(MANY)
-    database.rows("ANALYZE product_orders")
+    factories.analyze("product_orders")
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ def test_the_end_of_a_part_is_found_without_all_that_is_behind_it(
     crowded: None, asked: list[tuple[str, Any]]
 ) -> None:
     database.rows(OLD)
-    database.rows("ANALYZE product_orders")
+    factories.analyze("product_orders")
     assert page(Filter(ExternalStatus.FAILED, "old")) == Page([], None)
     ends = [each for each in asked if "skipped" in each[1]]
     assert [values["skipped"] + 1 for _, values in ends][:3] == list(listing.PARTS)

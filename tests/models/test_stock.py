@@ -302,7 +302,7 @@ class TestSeeing:
 def test_taking_reads_no_more_than_it_takes() -> None:
     """By the index of the free codes, however many were sold and however many are left."""
     database.rows(MANY, (OWN, OWN))
-    database.rows("ANALYZE referans.stock_codes")
+    factories.analyze("referans.stock_codes")
     values = {"stock": OWN, "quantity": 1, "provider": OWN, "referans": "1"}
     assert len(database.rows(stock.TAKE, values)) == 1
     plan = "\n".join(row["QUERY PLAN"] for row in database.rows(f"EXPLAIN {stock.TAKE.execute}", values))

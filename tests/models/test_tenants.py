@@ -320,7 +320,7 @@ def test_a_list_of_a_tenant_rides_its_index() -> None:
             CASE n %% 1000 WHEN 0 THEN '{TENANT}'::uuid WHEN 1 THEN NULL ELSE '{OTHER_TENANT}' END
         FROM generate_series(1, 30000) AS n
     """)
-    database.rows("ANALYZE product_orders")
+    factories.analyze("product_orders")
     where = listing._of_tenant(View(TENANT))
     values = {**where.values, **LIMITS.parameters(), "limit": 10}
     page = listing.PAGE.format(source=listing.TABLE, where=where)

@@ -490,7 +490,7 @@ def test_removing_rides_the_indexes_of_what_waits(routed: Models) -> None:
         database.rows("""
             INSERT INTO product_orders ("externalStatus", "providerId", "createdAt")
             SELECT 'completed', 'bayi', now() FROM generate_series(1, 5000)""")
-        database.rows("ANALYZE product_orders")
+        factories.analyze("product_orders")
         plan = database.rows(f"EXPLAIN {removal.WAITING}", {"provider": "bayi"})
     text = "\n".join(str(next(iter(line.values()))) for line in plan)
     assert "idx_orders_planned" in text and "Seq Scan" not in text, text
