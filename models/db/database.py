@@ -183,9 +183,8 @@ class Pool(PooledPostgresqlDatabase):  # type: ignore[misc]
     def change_connection(self) -> None:
         """Have the session of this thread go on with another connection. Raises Unavailable."""
         self._close(self._state.conn)
-        self._state.conn = (
-            self._connect()
-        )  # all else of the session stays, which `set_connection` would forget
+        # All else of the session stays, which `set_connection` would forget.
+        self._state.conn = self._connect()
 
     def _idle_and_alive(self) -> tuple[float, Any] | None:
         """The live connection that was returned last, and when it was made."""
@@ -312,9 +311,8 @@ def _execute(
         if sqlstate(error) == READ_ONLY:
             database.connection().is_read_only = True
         raise
-    if (
-        time.monotonic() - began >= LIST_TIMEOUT_MS / 1000
-    ):  # no timeout is shorter, but for those of `load_list`
+    # No timeout is shorter, but for those of `load_list`.
+    if time.monotonic() - began >= LIST_TIMEOUT_MS / 1000:
         database.connection().is_suspect = True
     if cursor.description is None:
         return (), []

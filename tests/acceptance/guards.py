@@ -2729,7 +2729,7 @@ GUARDS = [
     ),
     Guard(
         "a tenant's own route comes first",
-        "models/route.py",
+        "models/choosing.py",
         "ORDER BY r.tenant_id IS NULL, r.product_id = '*'",
         "ORDER BY r.product_id = '*'",
         OF_TENANTS,

@@ -42,7 +42,7 @@ __all__ = ["chromium"]
 
 #: Names the folder that is full already.
 VARIABLE = "REFERANS_FILLED"
-#: Orders where there is none.
+#: Orders that are filled in where no such folder is named.
 FEW = 20_000
 #: Seconds from the sentence to the cure, with eyes and thumbs.
 CURED_SECONDS = 60

@@ -22,7 +22,7 @@ OF_KINDS = {
 OF_STATUS = {
     400: Said("the address or the form cannot be read"),
     404: Said("no page has this address"),
-    405: Said("this page is not called like this"),
+    405: Said("this page takes no request of this kind"),
     408: Said("the form did not arrive in time"),
     500: Said("internal error; the log has the details"),
     503: Said("this cannot be done at this moment; try again in a few seconds"),

@@ -148,7 +148,7 @@ TEXTS: dict[str, str] = {
     "the address contains an invalid character (NUL or a lone surrogate)": "في العنوان محرف غير صالح",
     "the address or the form cannot be read": "تعذّرت قراءة العنوان أو النموذج",
     "no page has this address": "لا صفحة بهذا العنوان",
-    "this page is not called like this": "لا تُطلب هذه الصفحة بهذه الطريقة",
+    "this page takes no request of this kind": "لا تقبل هذه الصفحة طلباً من هذا النوع",
     "internal error; the log has the details": "خلل داخلي؛ التفاصيل في سجلّ البوابة",
     "internal error; the log has the details under request {request}": (
         "خلل داخلي؛ التفاصيل في سجلّ البوابة برقم {request}"
