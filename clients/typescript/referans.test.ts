@@ -121,10 +121,14 @@ test("a notification is verified", async () => {
     [body, {}, secret],
     [body, headers, ""],
     [body, headers, "whsec_"],
+    [body, headers, "whsec_\u2026"],
+    [body, headers, `${other},a`],
   ];
   for (const one of bad) await assert.rejects(verify(...one), BadSignature);
   await assert.rejects(verify(body, {}, secret), /the header webhook-id is missing/);
   await assert.rejects(verify(body, { ...headers, "webhook-signature": "" }, secret), /webhook-signature is missing/);
   const several = { ...headers, "webhook-signature": `v1,${"A".repeat(43)}= ${headers["webhook-signature"]}` };
   assert.ok(await verify(body, several, secret));
+  for (const one of [`${other},${secret}`, ` ${secret} , ${other}\n`]) assert.ok(await verify(body, headers, one));
+  await assert.rejects(verify(body, headers, "whsec_a"), /the secret cannot be read/);
 });

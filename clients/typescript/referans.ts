@@ -12,17 +12,9 @@ const FINAL = ["completed", "failed", "reversed"];
 
 export type ExternalStatus = "not_sent" | "pending" | "sent" | "processing" | "completed" | "failed" | "reversed";
 
-export interface Money {
-  amount: string;
-  currency: string | null;
-}
+export interface Money { amount: string; currency: string | null }
 
-export interface Code {
-  code: string;
-  pin?: string;
-  serial?: string;
-  expiresAt?: string;
-}
+export interface Code { code: string; pin?: string; serial?: string; expiresAt?: string }
 
 /** An order; /docs explains every field. `pinCode` and `codes` are there only for a key with `pins:read`. */
 export interface Order {
@@ -103,7 +95,7 @@ export interface Notification {
   data: Order;
 }
 
-/** No answer came. What was asked may or may not have been done; reads and `place` are safe to repeat. */
+/** No answer came: it may be done, or not. Safe to repeat: reads, and `place` with the same `reference` or key. */
 export class NotReached extends Error {}
 
 /** A notification that was not sent by the gateway, or too long ago. */
@@ -249,8 +241,8 @@ export class Client {
 }
 
 /**
- * The notification in a request, whose signature is right. `secret` is one of NOTIFY_SECRET (`whsec_…`); `body` is taken
- * as it came, since JSON that was parsed and written again has another signature. Throws BadSignature.
+ * The notification in a request, whose signature is right. `secret` is NOTIFY_SECRET, or any one of those in it;
+ * `body` is taken as it came, since JSON that was parsed and written again has another signature. Throws BadSignature.
  */
 export async function verify(
   body: string | Uint8Array, headers: Headers | Record<string, string | string[] | undefined>, secret: string,
@@ -260,17 +252,24 @@ export async function verify(
   const missing = ["webhook-id", "webhook-timestamp", "webhook-signature"].find((name) => !given(name));
   if (missing) throw new BadSignature(`the header ${missing} is missing`);
   if (!(Math.abs(Date.now() / 1000 - Number(given("webhook-timestamp"))) <= TOLERANCE_SECONDS)) {
-    throw new BadSignature("the notification was sent too long ago");
+    throw new BadSignature("webhook-timestamp is not a time within the last five minutes");
   }
-  const raw = Uint8Array.from(atob(secret.replace(/^whsec_/, "")), (one) => one.charCodeAt(0));
-  if (!raw.length) throw new BadSignature("the secret is empty: anybody could have signed this");
-  const key = await crypto.subtle.importKey("raw", raw, { name: "HMAC", hash: "SHA-256" }, false, ["verify"]);
   const signed = new TextEncoder().encode(`${given("webhook-id")}.${given("webhook-timestamp")}.${text}`);
-  for (const one of given("webhook-signature").split(" ").filter((one) => /^v1,[A-Za-z0-9+/]{43}=$/.test(one))) {
-    const signature = Uint8Array.from(atob(one.slice(3)), (character) => character.charCodeAt(0));
-    if (await crypto.subtle.verify("HMAC", key, signature, signed)) return JSON.parse(text);
+  const signatures = given("webhook-signature").split(" ").filter((one) => /^v1,[A-Za-z0-9+/]{43}=$/.test(one));
+  for (const one of secret.split(",")) {
+    const raw = bytesOf(one.trim().replace(/^whsec_/, ""));
+    if (!raw.length) throw new BadSignature("the secret is empty: anybody could have signed this");
+    const key = await crypto.subtle.importKey("raw", raw, { name: "HMAC", hash: "SHA-256" }, false, ["verify"]);
+    for (const signature of signatures.map((each) => bytesOf(each.slice(3)))) {
+      if (await crypto.subtle.verify("HMAC", key, signature, signed)) return JSON.parse(text);
+    }
   }
-  throw new BadSignature("the signature is not valid");
+  throw new BadSignature("the signature is not valid; is this the secret of this gateway?");
+}
+
+function bytesOf(base64: string) {
+  try { return Uint8Array.from(atob(base64), (one) => one.charCodeAt(0)); } catch {} // not base64
+  throw new BadSignature("the secret cannot be read: it takes whsec_ followed by base64");
 }
 
 function pathOf(id: string): string {

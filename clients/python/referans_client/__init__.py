@@ -1,10 +1,10 @@
 """A client of the Referans order API. One file, which needs nothing but requests."""
 
 import base64
-import hashlib
 import hmac
 import json
 import random
+import re
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -109,7 +109,7 @@ class ReferansError(Exception):
 
 
 class NotReached(ReferansError):
-    """No answer came. What was asked may or may not have been done; reads and `place` are safe to repeat."""
+    """No answer came: it may be done, or not. Safe to repeat: reads, and `place` with the same `reference` or key."""
 
 
 class BadSignature(ReferansError):
@@ -163,7 +163,8 @@ class Client:
     ) -> Order:
         """Place an order, once. `fields` have the API's names: `userIdentifier`, `quantity`, `reference`, `maxCost` …
 
-        Raises OrderRefused where it was not placed, NotReached where that is not known.
+        Raises OrderRefused where it was not placed, and where that is not known NotReached: then place it again with
+        the same fields, and with the same `idempotency_key` if it has no `reference`.
         """
         body = {"productId": product_id, "packageId": package_id, **fields}
         # With a reference, the same order gets the same key after a restart too.
@@ -245,29 +246,28 @@ class Client:
 
 
 def verify(body: bytes, headers: Mapping[str, str], secret: str) -> Notification:
-    """The notification in a request, whose signature is right. `secret` is one of NOTIFY_SECRET (`whsec_…`).
+    """The notification in a request, whose signature is right. `secret` is NOTIFY_SECRET, or any one of those in it.
 
     Take `body` as it came: JSON that was parsed and written again has another signature. Raises BadSignature.
     """
     given = {name.lower(): value for name, value in headers.items()}
+    secrets = [one.strip().removeprefix("whsec_") for one in secret.split(",")]
     try:
-        event, sent_at = given["webhook-id"], int(given["webhook-timestamp"])
-        key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
-        signatures = [
-            one.partition(",")[2] for one in given["webhook-signature"].split() if one.startswith("v1,")
-        ]
+        event, sent_at, signed = (given[f"webhook-{name}"] for name in ("id", "timestamp", "signature"))
+        keys = [base64.b64decode(one, validate=True) for one in secrets]
     except KeyError as error:
         raise BadSignature(f"the header {error.args[0]} is missing") from None
     except ValueError:
-        raise BadSignature("webhook-timestamp or the secret cannot be read") from None
-    if not key:
+        raise BadSignature("the secret cannot be read: it takes whsec_ followed by base64") from None
+    if not all(keys):
         raise BadSignature("the secret is empty: anybody could have signed this")
-    if abs(time.time() - sent_at) > TOLERANCE_SECONDS:
-        raise BadSignature("the notification was sent too long ago")
-    digest = hmac.new(key, f"{event}.{sent_at}.".encode() + body, hashlib.sha256).digest()
-    right = base64.b64encode(digest)
-    if not any(hmac.compare_digest(right, one.encode("utf-8", "replace")) for one in signatures):
-        raise BadSignature("the signature is not valid")
+    if not re.fullmatch("[0-9]{1,15}", sent_at) or abs(time.time() - int(sent_at)) > TOLERANCE_SECONDS:
+        raise BadSignature("webhook-timestamp is not a time within the last five minutes")
+    signatures = [one.partition(",")[2] for one in signed.split() if one.startswith("v1,")]
+    digests = [hmac.digest(key, f"{event}.{sent_at}.".encode() + body, "sha256") for key in keys]
+    right = [base64.b64encode(each) for each in digests]
+    if not any(hmac.compare_digest(a, one.encode("utf-8", "replace")) for a in right for one in signatures):
+        raise BadSignature("the signature is not valid; is this the secret of this gateway?")
     return cast(Notification, json.loads(body))
 
 
