@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -34,6 +35,8 @@ REQUIRED = ("DATABASE_URL", "REDIS_URL", "ENCRYPTION_KEYS")
 OF_COMMANDS = ("DATABASE_URL", "ENCRYPTION_KEYS")
 #: The command that prints a new key.
 MAKE_KEY = "python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'"
+#: Where `gateway dev` writes the variables of what it runs, unless it is given another directory.
+DEVELOPMENT = Path(".data/env")
 #: A PostgreSQL URL up to its options. As in libpq, a password may contain a `?`.
 BEFORE_OPTIONS = re.compile(r"[^:]*://(?:[^@/]*@)?[^?]*")
 #: An option whose name is one at all.
@@ -298,7 +301,7 @@ class Settings(BaseModel):
     notify_secret: Annotated[
         tuple[SecretStr, ...],
         BeforeValidator(_webhook_secrets),
-        Field(description="comma-separated secrets: whsec_ followed by base64"),
+        Field(description=f"comma-separated secrets: whsec_ followed by base64; make one with {MAKE_WHSEC}"),
     ] = ()
     #: Whether codes are sent with notifications, over https or within the machine.
     notify_with_pin: Switch = False
@@ -429,7 +432,7 @@ def _check_what_belongs_together(found: Settings) -> None:
         if getattr(found, name) and not found.notify_secret:
             raise SettingsError(
                 f"NOTIFY_SECRET is not set, and {name.upper()} is: {what} are never sent unsigned; it takes"
-                f" {_takes('notify_secret')}; make one with {MAKE_WHSEC}"
+                f" {_takes('notify_secret')}"
             )
     for one, other in (("alert_telegram_token", "alert_telegram_chat"), ("alert_smtp_url", "alert_email")):
         for lacking, given in ((one, other), (other, one)):
@@ -444,7 +447,9 @@ def load_or_exit(environ: Mapping[str, str] = os.environ, require: Sequence[str]
     try:
         return load(environ, require)
     except SettingsError as error:
-        print(f"error: {error}", file=sys.stderr)
+        is_lacking = not environ.get("DATABASE_URL", "").strip() and DEVELOPMENT.is_file()
+        hint = f"; of what `make run` has started here: set -a; . {DEVELOPMENT}; set +a" if is_lacking else ""
+        print(f"error: {error}{hint}", file=sys.stderr)
         raise SystemExit(2) from None
 
 

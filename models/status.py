@@ -84,11 +84,10 @@ class Expects(StrEnum):
 
 
 class Attention(StrEnum):
-    """Why an order needs a person; of several, the first in this list is shown.
+    """Why an order needs a person; of several, the first in this list is shown."""
 
-    Those of KEPT stand in the order's `attention` until a person decides; the others are what `models.stuck` sees of an
-    order, and go by themselves.
-    """
+    # Those of KEPT stand in the order's `attention` until a person decides; the others are what `models.stuck` sees of
+    # an order, and go by themselves.
 
     #: Two outcomes contradict each other, or two providers may have delivered.
     CONFLICT = "conflict"

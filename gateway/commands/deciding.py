@@ -36,7 +36,12 @@ AllStuck = Annotated[
 ]
 Reason = Annotated[str, typer.Option(callback=_reason, help="Why; it stands on the timeline.")]
 As = Annotated[str | None, typer.Option("--as", metavar="NAME", help="Who decides, if not the login name.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for a confirmation of --all-stuck.")]
+Yes = Annotated[
+    bool,
+    typer.Option(
+        "--yes", help="Do not ask for a confirmation of --all-stuck, for which only a terminal is asked."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

@@ -141,7 +141,14 @@ def redeliver(
     everything: bool = typer.Option(
         False, "--all", help="With --since or --order: those that were delivered, too, and not only the dead."
     ),
-    yes: bool = typer.Option(False, "--yes", help="Do not ask for a confirmation."),
+    waiting: bool = typer.Option(
+        False,
+        "--waiting",
+        help="With --since or --order: those that are still to be delivered, now, and not the dead.",
+    ),
+    yes: bool = typer.Option(
+        False, "--yes", help="Do not ask for a confirmation, for which only a terminal is asked."
+    ),
     json: Json = False,
 ) -> None:
     """Have notifications delivered again: some, or those since a time that are dead.
@@ -150,23 +157,31 @@ def redeliver(
     shows the order as it was then. An order that needed a person because of them does not any more.
 
     Example: gateway notifications redeliver --since 2d
+
+    Example, once a receiver is up again: gateway notifications redeliver --since 2d --waiting
     """
-    if bool(names) == bool(since or order_id) or (names and everything):
-        raise typer.BadParameter("takes ids, or --since or --order, with or without --all", param_hint="ID")
+    if (
+        bool(names) == bool(since or order_id)
+        or (names and (everything or waiting))
+        or (everything and waiting)
+    ):
+        raise typer.BadParameter(
+            "takes ids, or --since or --order, with or without one of --all and --waiting", param_hint="ID"
+        )
     with gateway() as settings:
         if names:
             chosen = iter([[_find(name).id for name in names]])
             count = len(names)
         else:
             states = (State.DEAD, State.DELIVERED) if everything else (State.DEAD,)
-            wanted = _filter(settings, states, order_id, since)
+            wanted = _filter(settings, (State.WAITING,) if waiting else states, order_id, since)
             count, chosen = outbox.count(wanted), _batches(wanted)
-            _confirm(count, everything, yes)
-            waiting = outbox.count(_filter(settings, (State.WAITING,), order_id, since))
-            if waiting:
+            _confirm(count, " or ".join(wanted.states or ()), yes)
+            left = 0 if waiting else outbox.count(_filter(settings, (State.WAITING,), order_id, since))
+            if left:
                 printing.note(
-                    f"{printing.counted(waiting, 'notification')} still to be delivered: tried again without this,"
-                    " and at once if its ID is given (see: gateway notifications list --waiting)."
+                    f"{printing.counted(left, 'notification')} still to be delivered: tried again without this,"
+                    " and now with --waiting (see: gateway notifications list --waiting)."
                 )
         done: list[int] = []
         for batch in chosen:
@@ -185,8 +200,7 @@ def redeliver(
     printing.note(as_typed(f"What the receiver answers is shown by: gateway notifications {see}"))
 
 
-def _confirm(count: int, everything: bool, yes: bool) -> None:
-    what = "dead or delivered" if everything else "dead"
+def _confirm(count: int, what: str, yes: bool) -> None:
     printing.note(f"{printing.counted(count, 'notification')} {'is' if count == 1 else 'are'} {what}.")
     if count and sys.stdin.isatty() and not yes:
         typer.confirm("Go on?", abort=True, err=True)

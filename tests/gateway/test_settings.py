@@ -3,6 +3,7 @@
 import base64
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -362,9 +363,23 @@ def test_exit_is_one_line_and_status_2(capsys: pytest.CaptureFixture[str]) -> No
     )
 
 
-def test_a_process_refuses_to_start_without_a_traceback() -> None:
+def test_beside_what_make_run_has_started_an_error_says_how_to_reach_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".data").mkdir()
+    (tmp_path / ".data/env").touch()
+    for environ, is_told in (({}, True), (SERVERS | {"PORT": "http"}, False)):
+        with pytest.raises(SystemExit):
+            load_or_exit(environ)
+        assert capsys.readouterr().err.endswith(": set -a; . .data/env; set +a\n") == is_told
+
+
+def test_a_process_refuses_to_start_without_a_traceback(tmp_path: Path) -> None:
     code = "from gateway.settings import load_or_exit; load_or_exit()"
-    done = subprocess.run([sys.executable, "-c", code], env={}, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={}, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.splitlines() == [
         "error: DATABASE_URL is not set: it takes a URL that begins with postgres:// or postgresql://"

@@ -128,7 +128,23 @@ def test_those_that_are_still_waiting_are_named_where_none_is_dead(
     assert "gateway notifications list --waiting" in done.err
 
 
-@pytest.mark.parametrize("arguments", [[], ["1", "--since", "1h"], ["1", "--all"], ["--all"]])
+def test_those_that_are_still_waiting_are_delivered_now(
+    cli: Run, orders: list[dict[str, Any]], models: Models
+) -> None:
+    with models():
+        database.rows("UPDATE referans.notifications SET next_try_at = now() + interval '1 day' WHERE id = 3")
+    done = cli("notifications", "redeliver", "--since", "1h", "--waiting")
+    assert done.out.startswith("1 notification will be delivered again ")
+    assert done.err.startswith("1 notification is waiting.\n")
+    with models():
+        assert [each.id for each in outbox.claim(9, [], has_default=True)] == [3]
+    assert states(models) == ["dead", "delivered", "waiting"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["1", "--since", "1h"], ["1", "--all"], ["--all"], ["1", "--waiting"], ["--all", "--waiting"]],
+)
 def test_what_is_to_be_delivered_again_must_be_said(cli: Run, arguments: list[str]) -> None:
     assert cli("notifications", "redeliver", *arguments).code == 2
 

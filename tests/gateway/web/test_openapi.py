@@ -240,6 +240,11 @@ def test_every_type_of_problem_is_said_of_a_call() -> None:
     assert set(problems.CATALOGUE.values()) - said == {problems.METHOD_NOT_ALLOWED}
 
 
+def test_it_names_nothing_of_the_code(document: dict[str, Any]) -> None:
+    said = " ".join(filter(lambda text: isinstance(text, str), everywhere(document, "description")))
+    assert re.findall(r"\b(?:gateway|models|actors)\.\w+|\b[A-Z]{3,}(?= stand)", said) == []
+
+
 def test_it_repeats_no_default_that_means_nothing(document: dict[str, Any]) -> None:
     assert [one for one in everywhere(document["components"], "default") if one is None] == []
 
