@@ -448,7 +448,11 @@ def load_or_exit(environ: Mapping[str, str] = os.environ, require: Sequence[str]
         return load(environ, require)
     except SettingsError as error:
         is_lacking = not environ.get("DATABASE_URL", "").strip() and DEVELOPMENT.is_file()
-        hint = f"; to use what `make run` has started here: set -a; . {DEVELOPMENT}; set +a" if is_lacking else ""
+        hint = (
+            f"; to use what `make run` has started here: set -a; . {DEVELOPMENT}; set +a"
+            if is_lacking
+            else ""
+        )
         print(f"error: {error}{hint}", file=sys.stderr)
         raise SystemExit(2) from None
 
