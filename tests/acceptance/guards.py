@@ -3110,7 +3110,7 @@ GUARDS = [
     Guard(
         "without a token nothing is sent",
         f"{DESCRIBED}/speaker.py",
-        'raise NotReached(f"no token: the service answered HTTP {answer.http}")',
+        'raise NotReached(f"the login failed: {told.text} without a token")',
         'return "", 60.0',
         f"tests/{DESCRIBED}/test_speaker.py",
     ),

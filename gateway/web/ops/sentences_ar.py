@@ -396,8 +396,10 @@ TEXTS: dict[str, str] = {
         "يؤدّي اسم المضيف إلى عنوان غير عام؛ انظر \u2066NOTIFY_ALLOW_PRIVATE\u2069"
     ),
     "no token: {error}": "لم يُحصَل على رمز الوصول: {error}",
-    "no token: the service answered HTTP {number}": (
-        "لم يُحصَل على رمز الوصول: أجابت الخدمة \u2066HTTP {number}\u2069"
+    "the login failed: {error}": "فشل تسجيل الدخول لدى المزوّد: {error}",
+    "the login was refused: {words}": "رُفض تسجيل الدخول لدى المزوّد: {words}",
+    "the login failed: HTTP {number} without a token": (
+        "فشل تسجيل الدخول لدى المزوّد: \u2066HTTP {number}\u2069 دون رمز وصول"
     ),
     "nothing was sent: the settings of {provider} do not work: {error}": (
         "لم يُرسَل شيء: إعدادات {provider} غير صالحة: {error}"
