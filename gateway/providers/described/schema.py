@@ -453,6 +453,22 @@ class Verify(_Part):
             )
         return self
 
+    @model_validator(mode="after")
+    def _nobody_else_can_make_it(self) -> Self:
+        """Any other value would be empty, and what is made without a secret everyone can make."""
+        for key, value in (("equals", self.equals), ("timestamp", self.timestamp)):
+            for name in sorted(value.names() if value else ()):
+                if name not in OF_CALL and not name.startswith(("credentials.", "header.", "field.")):
+                    raise ValueError(
+                        f"`{key}` names `{name}`, which is not known of a callback; it takes `credentials.…`,"
+                        " `header.…`, `field.…`, `body`, `method` and `path`"
+                    )
+        if self.equals and not any(name.startswith("credentials.") for name in self.equals.names()):
+            raise ValueError(
+                f"`equals` names no secret, so that everyone can make it; name `credentials.{CALLBACK_SECRET}`"
+            )
+        return self
+
 
 class Reply(_Part):
     """What the sender of a callback waits for."""
@@ -527,12 +543,24 @@ class ProtocolFile(_Part):
             raise ValueError("with `ask_buys` the question is `send`, and there is no `check`")
         if self.traits.max_check > 1 and (self.check is None or self.check.many is None):
             raise ValueError("with `max_check` there is a `check.many`, which asks about several")
+        self._check_traces()
         named = (self.token, self.send, self.check, self.balance, self.catalogue)
         operations = [*filter(None, named), *self.steps.values()]
         self._check_booking([rule for each in operations if each is not self.send for rule in _rules(each)])
         for each in operations:
             each.rules = [*self.rules, *each.rules]
         return self
+
+    def _check_traces(self) -> None:
+        """An order without the provider's number is asked about by ours, or not at all. Raises ValueError."""
+        if self.check is None or self.traits.traces is not Traces.REFERENCE:
+            return
+        named = frozenset().union(*(_names(getattr(self.check, each)) for each in Request.model_fields))
+        if "own" in named and not named & {"reference", "referans"}:
+            raise ValueError(
+                "`check` asks by `own` alone, which a lost answer does not bring:"
+                ' `traces` must be "own_number", or `check` names `reference`'
+            )
 
     def _check_booking(self, others: list[Rule]) -> None:
         """Nothing but a send buys, and what it has tried to book is with the provider. Raises ValueError."""
@@ -580,6 +608,7 @@ def _line(text: str, name: str, said: Mapping[str, Any], error: Mapping[str, Any
     keys = located.present(said, error["loc"])
     missing = error["loc"][-1:] if error["type"] == "missing" else ()
     told = error["msg"].removeprefix("Value error, ").replace("valid dictionary", "table")
+    told = told.replace("valid tuple", "valid list")
     told = {"Extra inputs are not permitted": "is not known", "Field required": "is missing"}.get(told, told)
     shown = ".".join(map(str, (*keys, *missing))) or "the file"
     return f"{name}:{located.line_of(text, keys)}: {shown}: {told[:1].lower()}{told[1:]}"

@@ -46,6 +46,15 @@ OF_ALL = frozenset(
 NOT_BOOKED = frozenset({Means.REFUSED, Means.NOT_NOW})
 
 
+def among_several(
+    many: Many, whole: Meant | None, answer: Answer, of_task: Made, expects: str
+) -> Meant | None:
+    """What an answer about several orders says of the one of `of_task`; `whole` is what it says of all of them."""
+    if whole is not None and whole.means in OF_ALL:
+        return whole
+    return answers.of_line(many.lines, answer, of_task, expects) if many.lines else None
+
+
 class LoginRefused(QuestionRefused):
     """The provider gave no token because of our account, so that the call that needed it was not made."""
 
@@ -159,11 +168,9 @@ class Speaker:
             return {task.referans: QuestionRefused(f"not asked: {error}") for task in tasks}
         whole = answers.first(check, answer, answer.tree, self._protocol.values(self._provider))
         for task in named:
-            if whole is not None and whole.means in OF_ALL:
-                meant: Meant | None = whole
-            else:
-                of_task = self._protocol.values(self._provider, task)
-                meant = answers.of_line(many.lines, answer, of_task, task.expects) if many.lines else None
+            meant = among_several(
+                many, whole, answer, self._protocol.values(self._provider, task), task.expects
+            )
             found[task.referans] = self._protocol.checked(meant, answer, task, self._provider)
         return found
 

@@ -119,6 +119,19 @@ def test_a_request_that_differs_is_shown(run: Run, shop: Path) -> None:
     assert (tried.code, "request: path is '/buy', expected '/order'" in tried.out) == (1, True)
 
 
+def test_a_difference_of_several_exchanges_is_told_once(run: Run, shop: Path) -> None:
+    exchange = json.loads(json.dumps(SENT))
+    exchange["request"]["path"] = "/sell"
+    exchanges = [exchange, exchange | {"name": "again"}, exchange | {"name": "a third time"}]
+    shop.with_suffix(".json").write_text(json.dumps(exchanges))
+    tried = run("protocols", "try", str(shop))
+    path = "request: path is '/buy', expected '/sell'"
+    assert tried.out.splitlines()[-2:] == [
+        f"send, taken (and 2 more): {path}",
+        "3 exchanges, 3 of them not as expected.",
+    ]
+
+
 def stored(models: Models) -> list[str]:
     with models():
         return protocols.names()
