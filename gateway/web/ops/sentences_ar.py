@@ -253,6 +253,8 @@ TEXTS: dict[str, str] = {
     "checked ({number}): {status}": "الاستعلام {number}: {status}",
     "checked ({number}): {status}, {error}": "الاستعلام {number}: {status}، {error}",
     "checked ({number}), nothing learned: {error}": "الاستعلام {number} لم يأتِ بجديد: {error}",
+    "checked ({number}), not known there: {error}": "الاستعلام {number}: الطلب غير معروف لدى المزوّد: {error}",
+    "asked for its code, not known there: {error}": "استعلام عن رمزه: الطلب غير معروف لدى المزوّد: {error}",
     "checked ({number}), nothing learned, {provider} refused our account: {error}": (
         "الاستعلام {number} لم يأتِ بجديد، ورفض {provider} حسابنا: {error}"
     ),
