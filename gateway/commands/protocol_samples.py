@@ -138,7 +138,7 @@ def _asked(protocol: Protocol, exchange: Mapping[str, Any]) -> tuple[dict[str, A
         if op == "catalogue":
             packages = protocol.packages(protocol.file.catalogue, meant, answer, provider)  # type: ignore[arg-type]
             first = packages[0] if packages else None
-            told = {"id": first.id, "price": str(first.price)} if first else {}
+            told = {"id": first.id, "name": first.name, "price": str(first.price)} if first else {}
             return {"result": "ok", "count": len(packages), **told}, differences
         said = (
             protocol.sent(meant, answer, task, provider)

@@ -220,7 +220,8 @@ class _Places(_Part):
     @cached_property
     def places(self) -> dict[str, Path]:
         """Those that are said, by the part's name."""
-        return {name: place for name, place in self if isinstance(place, Path) and name != "each"}
+        beside = ("each", "groups", "group")
+        return {name: place for name, place in self if isinstance(place, Path) and name not in beside}
 
 
 class Codes(_Places):
@@ -415,8 +416,10 @@ def _inherit(part: _Part, whole: _Part, names: Any) -> None:
 
 
 class Packages(_Places):
-    """How the lines of a catalogue are read."""
+    """How the lines of a catalogue are read; with `groups`, those of each group, whose name goes before theirs."""
 
+    groups: Place | None = None
+    group: Place | None = None
     each: Place = Path("@")
     id: Place
     name: Place
@@ -424,6 +427,26 @@ class Packages(_Places):
     price_for: Count = 1
     currency: Place | None = None
     params: dict[str, Place] = {}
+
+    def lines(self, tree: Any) -> list[tuple[str, Any]] | None:
+        """Each line, behind the name of its group; None if there is no list."""
+        listed = self.groups.find(tree) if self.groups else [tree]
+        if not isinstance(listed, list):
+            return None
+        found = list[tuple[str, Any]]()
+        for group in listed:
+            lines = self.each.find(group)
+            if not isinstance(lines, list) and not self.groups:
+                return None
+            name = self.group.text_in(group) if self.group else ""
+            found += [(name, line) for line in lines] if isinstance(lines, list) else []
+        return found
+
+    @model_validator(mode="after")
+    def _a_group_is_one_of_groups(self) -> Self:
+        if self.group and not self.groups:
+            raise ValueError("`group` is the name of one of `groups`, which are not said")
+        return self
 
 
 class Catalogue(Operation):

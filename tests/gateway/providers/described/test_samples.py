@@ -146,6 +146,10 @@ lines = { each = "orders", read = { own = "id" }, rules = [{ where = { s = "done
 [check.many]
 by = "own"
 query = { ids = "{owns}" }
+[catalogue]
+path = "/list"
+rules = [{ where = { s = "ok" }, means = "ok" }]
+packages = { groups = "games", group = "title", each = "items[?on]", id = "no", name = "name", price = "price" }
 """
 GIVEN = {
     "credentials": {"key": "k"},
@@ -193,6 +197,24 @@ def test_a_question_about_several_orders_has_exchanges() -> None:
     assert not ran("check", "/state", {"s": "no"}, refused, **asked)
     with pytest.raises(protocol_samples.BadSample, match=r"'x' has `others`, and is no check"):
         ran("send", "/buy", {"s": "ok"}, {"result": "sent"}, **asked)
+
+
+@pytest.mark.parametrize(
+    ("games", "expect"),
+    [
+        (
+            [
+                {"title": "Empty"},
+                {"title": "PUBG", "items": [{"no": 1, "on": False}, {"no": 2, "name": "60 UC", "on": True}]},
+                {"title": "Free Fire", "items": [{"no": 3, "name": "100", "on": True}]},
+            ],
+            {"result": "ok", "count": 2, "id": "2", "name": "PUBG 60 UC"},
+        ),
+        ({"title": "PUBG"}, {"result": "nothing_learned"}),
+    ],
+)
+def test_a_catalogue_may_stand_in_groups(games: object, expect: dict[str, Any]) -> None:
+    assert not ran("catalogue", "/list", {"s": "ok", "games": games}, expect)
 
 
 def test_an_exchange_has_what_a_route_and_a_provider_bring() -> None:

@@ -125,6 +125,11 @@ BAD = [
         "f.toml:5: defaults.params.x: names the unknown value `params.x`",
     ),
     ("[check]", '[catalogue]\npath = "/list"\n[check]', "f.toml:23: catalogue.packages: is missing"),
+    (
+        "[check]",
+        '[catalogue]\npath = "/list"\npackages = { id = "id", name = "name", group = "title" }\n[check]',
+        "f.toml:25: catalogue.packages: `group` is the name of one of `groups`, which are not said",
+    ),
     ('credentials = ["key"]', 'credentials = "key"', "f.toml:3: credentials: input should be a valid list"),
     (
         'path = "/check"',
