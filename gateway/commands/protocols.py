@@ -1,6 +1,7 @@
 """`gateway protocols`: the languages of providers, as files."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -104,8 +105,10 @@ def show(
     Example: gateway protocols show zdk
     Example: gateway protocols show zdk --file > mine.toml
     """
-    with gateway():
-        if name not in kinds.names():
+    # What ships is shown without a database, before anything is set up.
+    ships = name in kinds.ADAPTERS or name in kinds.shipped()
+    with nullcontext() if ships else gateway():
+        if not ships and name not in kinds.names():
             raise Problem(f"protocol {name} not found; see: gateway protocols list")
         if file or samples:
             found = protocol_files.by_name(name)

@@ -79,6 +79,12 @@ def test_what_ships_is_tried_by_its_own_samples(run: Run, name: str) -> None:
     assert "all as they should be" in tried.out
 
 
+@pytest.mark.parametrize("of", [("zdk",), ("znet",), ("zdk", "--file"), ("zdk", "--samples")])
+def test_what_ships_is_shown_before_anything_is_set_up(run: Run, of: tuple[str, ...]) -> None:
+    shown = run("protocols", "show", *of)
+    assert (shown.code, shown.err) == (0, "") and shown.out
+
+
 def test_a_file_is_tried_by_the_exchanges_beside_it(run: Run, shop: Path) -> None:
     assert run("protocols", "try", str(shop)).code == 0
 
