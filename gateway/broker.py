@@ -56,6 +56,8 @@ DEAD_MESSAGE_TTL_MS = 60_000
 WEB_TIMEOUT_SECONDS = 1
 #: What is written to see whether Redis takes writes, and for how many milliseconds.
 PROBE_KEY, PROBE_MS = f"{NAMESPACE}:probe", 1000
+#: Seconds by which the mark of a waiting message ends before it is due, so that its own send finds no mark.
+MARK_MARGIN_SECONDS = 0.5
 #: Most hints in one round trip to Redis.
 MAX_AT_ONCE = 100
 #: Most hints that wait for Redis in one process; further ones are dropped, and the sweep takes over.
@@ -177,13 +179,19 @@ class Hints:
         self._later("check_order_status", order_id, delay_seconds)
 
     def dispatch_later(self, order_id: str, delay_seconds: float) -> None:
-        """The same for a send that was put off."""
-        self._later("dispatch_order", order_id, delay_seconds)
+        """The same for a send that was put off.
 
-    def _later(self, actor_name: str, order_id: str, delay_seconds: float) -> None:
+        While one waits, no other is enqueued: an order that is sent early, because its provider is back, and put off
+        again would from then on be sent once for each of them.
+        """
+        self._later("dispatch_order", order_id, delay_seconds, once=True)
+
+    def _later(self, actor_name: str, order_id: str, delay_seconds: float, *, once: bool = False) -> None:
         if delay_seconds > self._longest_delay_seconds:
             return
         try:
+            if once and not self._is_first(order_id, delay_seconds):
+                return
             self._broker.enqueue(message(actor_name, order_id), delay=round(delay_seconds * 1000))
         except redis.RedisError as error:
             logger.warning(
@@ -191,6 +199,11 @@ class Hints:
                 action="enqueue_failed",
                 error=str(error),
             )
+
+    def _is_first(self, order_id: str, delay_seconds: float) -> bool:
+        """Whether no send of the order waits in the queue. The mark ends a little before the message is due."""
+        milliseconds = max(1, round(1000 * (delay_seconds - MARK_MARGIN_SECONDS)))
+        return bool(self._broker.client.set(f"{NAMESPACE}:waiting:{order_id}", "1", nx=True, px=milliseconds))
 
     def tell(self) -> None:
         """Have a worker look at what is to be delivered; never raises redis.RedisError."""

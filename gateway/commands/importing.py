@@ -29,6 +29,13 @@ def import_(
             " orders, so that nothing is sold by accident)."
         ),
     ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TEXT",
+            help="Of the packages without a route only those whose number or name contains this text; repeatable.",
+        ),
+    ] = None,
     apply: Annotated[
         bool, typer.Option("--apply", help="Change the routes; without it nothing is changed.")
     ] = False,
@@ -47,9 +54,10 @@ def import_(
     their --cost, and each package that no route leads to gets one. Routes to what is gone stay until you remove them.
 
     A new route is for the product --product, and for the package with the catalogue's number. Name the product as your
-    storefront orders it, and import one product after the other if the catalogue has several. Without --product it is
-    the ID of the provider: such routes keep parameters and prices in one place, but no order goes by them unless your
-    storefront orders that product. To sell a package under names of your own: gateway routes add PRODUCT PACKAGE ID.
+    storefront orders it. If the catalogue has several products, import one after the other, each with --only and a word
+    of its packages' names. Without --product it is the ID of the provider: such routes keep parameters and prices in
+    one place, but no order goes by them unless your storefront orders that product. To sell a package under names of
+    your own: gateway routes add PRODUCT PACKAGE ID.
 
     With --watch the workers read the catalogue once a day. What got dearer or cheaper than the routes say, what is gone
     and what is new since you have last looked stands in `gateway providers list` and `gateway doctor`, until you import
@@ -57,7 +65,7 @@ def import_(
 
     \b
     Example: gateway routes import bayi
-    Example: gateway routes import bayi --product pubg --apply
+    Example: gateway routes import bayi --product pubg --only "pubg mobile" --apply
     Example: gateway routes import bayi --watch
     """
     with gateway():
@@ -70,7 +78,8 @@ def import_(
     with gateway():
         names = kind.PARAMS if kind else ()
         leading = _leading(provider_id)
-        lines = catalogues.compare(account, names, packages, leading)
+        compared = catalogues.compare(account, names, packages, leading)
+        lines = [each for each in compared if each.change is not Change.NEW or _is_wanted(each, only or ())]
         taken = {(each.product_id, each.package_id, each.tenant_id) for each in leading}
         rows = [_row(each, account, product or provider_id, taken) for each in lines]
         if apply:
@@ -87,8 +96,16 @@ def import_(
     if json:
         return printing.as_json(rows)
     _print(rows, account, apply)
+    if only and not any(each.change is Change.NEW for each in lines):
+        printing.note(f"no package without a route contains {' or '.join(map(repr, only))}")
     if is_watched:
         printing.say(f"The catalogue of {provider_id} is watched; to end that: --no-watch.")
+
+
+def _is_wanted(line: Line, texts: Sequence[str]) -> bool:
+    """Whether a package has one of the texts in its number or name; without texts, all have."""
+    said = f"{line.package.id} {line.package.name}".casefold() if line.package else ""
+    return not texts or any(each.casefold() in said for each in texts)
 
 
 def _leading(provider_id: str) -> list[ListedRoute]:

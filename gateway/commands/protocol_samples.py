@@ -1,8 +1,8 @@
 """Sample exchanges, which prove a protocol file: what it makes of each, beside what is expected. Makes no call.
 
-An exchange is an object of `name`, `op` (send, check, balance, catalogue or callback), `task` and `given` (the order,
-and credentials, parameters and clock), `request` (what must be sent, or the callback that came), `response`, and
-`expect` (what must be read). Only what `expect` names is compared.
+An exchange is an object of `name`, `op` (send, check, balance, catalogue, token or callback), `task` and `given` (the
+order, and what is known beside it), `request` (what must be sent, or the callback that came), `response`, and `expect`
+(what must be read). Only what `expect` names is compared. A check with `others` asks about those orders, too.
 """
 
 import json
@@ -16,13 +16,13 @@ from xml.etree import ElementTree
 
 from gateway.callbacks import contents
 from gateway.callbacks.requests import CallbackRequest
-from gateway.providers.base import AskNow, Balance, ProviderError, Task, UnreadableCallback
+from gateway.providers.base import About, AskNow, Balance, ProviderError, Task, UnreadableCallback
 from gateway.providers.described import answers, callbacks
 from gateway.providers.described.callbacks import Presented
 from gateway.providers.described.protocol import Protocol
 from gateway.providers.described.requests import Call
-from gateway.providers.described.schema import Means, Operation, Step
-from gateway.providers.described.speaker import NOT_BOOKED
+from gateway.providers.described.schema import Check, Means, Operation, Request, Step, Value
+from gateway.providers.described.speaker import NOT_BOOKED, among_several
 from gateway.providers.described.templates import BadValue
 from gateway.signatures import BadSignature
 from models import texts
@@ -53,6 +53,7 @@ def run(protocol: Protocol, exchanges: Sequence[Mapping[str, Any]]) -> list[Ran]
 def _run(protocol: Protocol, exchange: Mapping[str, Any]) -> Ran:
     try:
         name, op, expected = exchange["name"], exchange["op"], exchange["expect"]
+        _check_keys(exchange)
         if "result" not in expected:
             raise BadSample(f"the exchange {name!r} expects no `result`, so that it proves nothing")
         if op == "callback":
@@ -69,6 +70,16 @@ def _run(protocol: Protocol, exchange: Mapping[str, Any]) -> Ran:
     return Ran(name, op, expected, read, differences)
 
 
+def _check_keys(exchange: Mapping[str, Any]) -> None:
+    """Raises BadSample for a key that nothing reads: what it says would not be proven."""
+    for part, known in KNOWN.items():
+        if unknown := sorted(set(exchange[part]) - set(known)):
+            raise BadSample(
+                f"the exchange {exchange['name']!r} has the unknown key `{part}.{unknown[0]}`;"
+                f" `{part}` takes {', '.join(known)}"
+            )
+
+
 def task_of(exchange: Mapping[str, Any]) -> Task:
     """The order of an exchange."""
     said, given = exchange["task"], exchange["given"]
@@ -79,9 +90,15 @@ def task_of(exchange: Mapping[str, Any]) -> Task:
         quantity=int(said.get("quantity", 1)),
         external_order_id=said.get("own"),
         params=given.get("params") or {},
+        field_map=given.get("map") or {},
         created_at=datetime.fromisoformat(said["created_at"]) if said.get("created_at") else None,
-        callback_url=given["credentials"].get("callback_url", ""),
+        callback_url=_known(given, "callback_url"),
     )
+
+
+def _known(given: Mapping[str, Any], name: str) -> str:
+    """What stands beside the credentials, or among them."""
+    return str(given.get(name) or given["credentials"].get(name) or "")
 
 
 def provider_of(protocol: Protocol, exchange: Mapping[str, Any]) -> Provider:
@@ -93,15 +110,25 @@ def provider_of(protocol: Protocol, exchange: Mapping[str, Any]) -> Provider:
 
 def _asked(protocol: Protocol, exchange: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     provider, task = provider_of(protocol, exchange), task_of(exchange)
-    values = protocol.values(provider, task, now=datetime.fromtimestamp(exchange["given"]["now"], UTC))
-    values["token"] = exchange["given"]["credentials"].get("token", "")
+    others = [task_of({**exchange, "task": each}) for each in exchange.get("others") or ()]
+    values = protocol.values(
+        provider, task, *others, now=datetime.fromtimestamp(exchange["given"]["now"], UTC)
+    )
+    values["token"] = _known(exchange["given"], "token")
     operation, differences = _operation(protocol, exchange, values)
     response = exchange["response"]
     answer = answers.parse(
         operation.answer, response["status"], (response["body"] or "").encode(), columns=operation.columns
     )
-    meant = protocol.read(operation, answer, values, task.expects)
     op = exchange["op"]
+    if isinstance(operation, Check) and operation.many and others:
+        whole = answers.first(operation, answer, answer.tree, protocol.values(provider))
+        of_task = protocol.values(provider, task)
+        meant = among_several(operation.many, whole, answer, of_task, task.expects)
+    else:
+        meant = protocol.read(operation, answer, values, task.expects)
+    if op == "token":
+        return _token(meant, answer), differences
     if op == "send" and meant and meant.means in NOT_BOOKED and not _may_refuse(operation):
         why = "only a step with `books = true` says that nothing is booked"
         return {"result": Means.NOTHING_LEARNED.value, "why": why}, differences
@@ -111,7 +138,7 @@ def _asked(protocol: Protocol, exchange: Mapping[str, Any]) -> tuple[dict[str, A
         if op == "catalogue":
             packages = protocol.packages(protocol.file.catalogue, meant, answer, provider)  # type: ignore[arg-type]
             first = packages[0] if packages else None
-            told = {"id": first.id, "price": str(first.price)} if first else {}
+            told = {"id": first.id, "name": first.name, "price": str(first.price)} if first else {}
             return {"result": "ok", "count": len(packages), **told}, differences
         said = (
             protocol.sent(meant, answer, task, provider)
@@ -133,14 +160,23 @@ def _operation(
 ) -> tuple[Operation, list[str]]:
     """The call that is made, and how it differs from the exchange: of a send or check the step that differs least."""
     file, op = protocol.file, exchange["op"]
+    if exchange.get("others"):
+        if op != "check" or file.check is None or file.check.many is None:
+            raise BadSample(
+                f"the exchange {exchange['name']!r} has `others`, and is no check with `check.many`"
+            )
+        return file.check, _difference(protocol, file.check.many, exchange["request"], values)
     named = {
         "send": file.send,
         "check": file.check or file.send,
         "balance": file.balance,
         "catalogue": file.catalogue,
+        "token": file.token,
     }
     if op not in named:
-        raise BadSample(f"`op` must be one of {', '.join(named)} or callback, not {op!r}")
+        raise BadSample(
+            f"the exchange {exchange['name']!r}: `op` must be one of {', '.join(named)} or callback, not {op!r}"
+        )
     candidates = [
         each
         for each in (named[op], *(file.steps.values() if op in ("send", "check") else ()))
@@ -153,10 +189,10 @@ def _operation(
 
 
 def _difference(
-    protocol: Protocol, operation: Operation, wanted: Mapping[str, Any], values: Mapping[str, Any]
+    protocol: Protocol, request: Request, wanted: Mapping[str, Any], values: Mapping[str, Any]
 ) -> list[str]:
     try:
-        call = protocol.build(operation, values)
+        call = protocol.build(request, values)
     except BadValue as error:
         return [f"{UNMADE}: {error}"]
     made = (
@@ -166,7 +202,29 @@ def _difference(
         ("headers", _headers(call.headers), _headers(wanted.get("headers") or {})),
         ("body", _body(call), _body_of(wanted)),
     )
-    return [f"request: {line}" for each in made for line in _unlike(*each)]
+    lines = [line for each in made for line in _unlike(*each)]
+    signed = [
+        f"{name} is made from {text!r}"
+        for name, text in _signed(request, values)
+        if any(line.startswith(f"{name} is ") for line in lines)
+    ]
+    return [f"request: {line}" for line in (*lines, *signed)]
+
+
+def _signed(request: Request, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The fields that are digests, by the names that differences have, and the text that each is made from."""
+    for part, table in (
+        ("query", request.query),
+        ("headers", request.headers),
+        ("body", request.form or request.body),
+    ):
+        for name, each in (table or {}).items():
+            if isinstance(each, Value) and each.filters.digests:
+                called = name.text.fill(values)
+                yield (
+                    f"{part}: {called.lower() if part == 'headers' else called}",
+                    each.text.fill(values),
+                )
 
 
 def _unlike(name: str, ours: Any, theirs: Any) -> Iterator[str]:
@@ -215,6 +273,16 @@ def _comparable(body: str, kind: str) -> Any:
 
 def _canonical(text: str) -> str:
     return ElementTree.canonicalize(text) if text.startswith("<") else text
+
+
+def _token(meant: answers.Meant | None, answer: answers.Answer) -> dict[str, Any]:
+    """What comes of the answer to a login."""
+    if meant and meant.means is Means.OK and meant.parts.get("token"):
+        return {"result": "ok", **{name: meant.parts.get(name) for name in ("token", "expires_in")}}
+    if meant and meant.means is Means.REFUSED:
+        return {"result": "refused", "about": About.ACCOUNT.value, "note": meant.parts.get("message")}
+    is_later = meant is not None and meant.means is Means.NOT_NOW
+    return {"result": "not_now" if is_later else "no_answer", "why": f"HTTP {answer.http} without a token"}
 
 
 def _balance(found: Balance) -> dict[str, Any]:
@@ -309,6 +377,11 @@ def _is_same(expected: Any, read: Any) -> bool:
     return str(expected) == str(read)
 
 
+#: The keys of the parts of an exchange. `phone` and `step` are of former versions.
+KNOWN = {
+    "task": ("referans", "user", "extra", "quantity", "own", "created_at", "phone", "step"),
+    "given": ("credentials", "params", "map", "token", "callback_url", "now"),
+}
 #: What is read as an amount of money.
 AMOUNTS = frozenset({"cost", "amount", "price"})
 #: The parts of a code that are kept; what else an exchange has of it is not.

@@ -1,6 +1,7 @@
 """`gateway protocols`: the languages of providers, as files."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -104,8 +105,10 @@ def show(
     Example: gateway protocols show zdk
     Example: gateway protocols show zdk --file > mine.toml
     """
-    with gateway():
-        if name not in kinds.names():
+    # What ships is shown without a database, before anything is set up.
+    ships = name in kinds.ADAPTERS or name in kinds.shipped()
+    with nullcontext() if ships else gateway():
+        if not ships and name not in kinds.names():
             raise Problem(f"protocol {name} not found; see: gateway protocols list")
         if file or samples:
             found = protocol_files.by_name(name)
@@ -196,12 +199,22 @@ def _print(ran: Sequence[Ran]) -> None:
         ),
         empty="",
     )
+    for difference in _differences(ran):
+        printing.say(difference)
+    different = sum(bool(each.differences) for each in ran)
+    result = f"{different} of them not as expected" if different else "all as they should be"
+    printing.say(f"{printing.counted(len(ran), 'exchange')}, {result}.")
+
+
+def _differences(ran: Sequence[Ran]) -> Iterator[str]:
+    """Where exchanges differ, one line each; a difference of several exchanges once, with the first one's name."""
+    found: dict[tuple[str, str], list[str]] = {}
     for each in ran:
         for difference in each.differences:
-            printing.say(f"{each.op}, {each.name}: {difference}")
-    different = sum(bool(each.differences) for each in ran)
-    result = f"{different} of them as it should not be" if different else "all as they should be"
-    printing.say(f"{printing.counted(len(ran), 'exchange')}, {result}.")
+            found.setdefault((each.op, difference), []).append(each.name)
+    for (op, difference), (name, *others) in found.items():
+        more = f" (and {len(others)} more)" if others else ""
+        yield f"{op}, {name}{more}: {difference}"
 
 
 def _parts(said: Mapping[str, Any]) -> str:
@@ -238,8 +251,8 @@ def add(
     found = protocol_files.from_disk(file, samples)
     ran = found.run()
     if different := [each for each in ran if each.differences]:
-        for each in different:
-            printing.note(f"{each.op}, {each.name}: {'; '.join(each.differences)}")
+        for difference in _differences(different):
+            printing.note(difference)
         raise Problem(
             f"{printing.counted(len(different), 'exchange')} of {len(ran)} not read as expected, so that {name} was not"
             f" added; see: gateway protocols try {file}"

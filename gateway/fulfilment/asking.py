@@ -293,7 +293,8 @@ def _learned_nothing(
         for one, error in errors:
             checked = "not checked" if isinstance(error, NotTried) else _asked(one)
             about = f", {account.id} {ACCOUNT_MARK}" if _is_about_account(error) else ""
-            timeline.record(one.id, Source.POLL, error.text.within(f"{checked}, nothing learned{about}: "))
+            learned = "not known there" if isinstance(error, UnknownReference) else "nothing learned"
+            timeline.record(one.id, Source.POLL, error.text.within(f"{checked}, {learned}{about}: "))
         if about_account := [error for _, error in errors if _is_about_account(error)]:
             provider_health.account_trouble(account.id, str(about_account[0]))
     if failed := [error for _, error in errors if isinstance(error, NoAnswer)]:

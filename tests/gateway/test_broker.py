@@ -392,6 +392,15 @@ class TestHints:
         assert (delayed["actor_name"], delayed["args"]) == ("check_order_status", ["1"])
         assert 35 < delayed["options"]["eta"] / 1000 - time.time() <= 45
 
+    def test_one_send_of_an_order_that_was_put_off_waits(
+        self, hints: broker.Hints, client: redis.Redis
+    ) -> None:
+        """An order that a returned provider puts off again would else be sent by a chain of messages of each wake."""
+        for order_id, seconds in (("1", 60), ("1", 30), ("2", 60), ("1", 90)):
+            hints.dispatch_later(order_id, seconds)
+        assert [each["args"] for each in messages(client, "dispatch.DQ")] == [["1"], ["2"]]
+        assert 58_000 < client.pttl(f"{NAMESPACE}:waiting:1") < 60_000
+
     def test_a_check_after_the_next_sweep_is_left_to_it(
         self, hints: broker.Hints, client: redis.Redis
     ) -> None:

@@ -196,11 +196,11 @@ class Protocol:
     ) -> list[Package]:
         """Raises QuestionRefused, NotNow, NoAnswer."""
         described, currency = catalogue.packages, self.CURRENCY or provider.currency or ""
-        listed = described.each.find(answer.tree) if meant and meant.means is Means.OK else None
-        if not isinstance(listed, list):
+        listed = described.lines(answer.tree) if meant and meant.means is Means.OK else None
+        if listed is None:
             raise not_learned(meant, answer)
 
-        def package(line: Any) -> Package:
+        def package(group: str, line: Any) -> Package:
             said = {name: place.text_in(line) for name, place in described.places.items()}
             price = texts.clean_money(said.get("price", ""))
             for_one = price / described.price_for if price is not None else None
@@ -209,13 +209,13 @@ class Protocol:
             in_currency = _currency(said, currency)
             return Package(
                 said["id"],
-                said["name"],
+                f"{group} {said['name']}".strip(),
                 for_one if in_currency is not None else None,
                 in_currency or "",
                 params,
             )
 
-        return [package(line) for line in listed]
+        return [package(group, line) for group, line in listed]
 
 
 def _words(file: ProtocolFile) -> Iterator[Pattern]:

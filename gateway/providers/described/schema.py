@@ -220,7 +220,8 @@ class _Places(_Part):
     @cached_property
     def places(self) -> dict[str, Path]:
         """Those that are said, by the part's name."""
-        return {name: place for name, place in self if isinstance(place, Path) and name != "each"}
+        beside = ("each", "groups", "group")
+        return {name: place for name, place in self if isinstance(place, Path) and name not in beside}
 
 
 class Codes(_Places):
@@ -415,8 +416,10 @@ def _inherit(part: _Part, whole: _Part, names: Any) -> None:
 
 
 class Packages(_Places):
-    """How the lines of a catalogue are read."""
+    """How the lines of a catalogue are read; with `groups`, those of each group, whose name goes before theirs."""
 
+    groups: Place | None = None
+    group: Place | None = None
     each: Place = Path("@")
     id: Place
     name: Place
@@ -424,6 +427,26 @@ class Packages(_Places):
     price_for: Count = 1
     currency: Place | None = None
     params: dict[str, Place] = {}
+
+    def lines(self, tree: Any) -> list[tuple[str, Any]] | None:
+        """Each line, behind the name of its group; None if there is no list."""
+        listed = self.groups.find(tree) if self.groups else [tree]
+        if not isinstance(listed, list):
+            return None
+        found = list[tuple[str, Any]]()
+        for group in listed:
+            lines = self.each.find(group)
+            if not isinstance(lines, list) and not self.groups:
+                return None
+            name = self.group.text_in(group) if self.group else ""
+            found += [(name, line) for line in lines] if isinstance(lines, list) else []
+        return found
+
+    @model_validator(mode="after")
+    def _a_group_is_one_of_groups(self) -> Self:
+        if self.group and not self.groups:
+            raise ValueError("`group` is the name of one of `groups`, which are not said")
+        return self
 
 
 class Catalogue(Operation):
@@ -450,6 +473,22 @@ class Verify(_Part):
         if sum(ways) != 1 or (self.equals and bool(self.header) == bool(self.field)):
             raise ValueError(
                 "says one of `token = true`, `standard_webhooks = true`, or `equals` with `header` or `field`"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _nobody_else_can_make_it(self) -> Self:
+        """Any other value would be empty, and what is made without a secret everyone can make."""
+        for key, value in (("equals", self.equals), ("timestamp", self.timestamp)):
+            for name in sorted(value.names() if value else ()):
+                if name not in OF_CALL and not name.startswith(("credentials.", "header.", "field.")):
+                    raise ValueError(
+                        f"`{key}` names `{name}`, which is not known of a callback; it takes `credentials.…`,"
+                        " `header.…`, `field.…`, `body`, `method` and `path`"
+                    )
+        if self.equals and not any(name.startswith("credentials.") for name in self.equals.names()):
+            raise ValueError(
+                f"`equals` names no secret, so that everyone can make it; name `credentials.{CALLBACK_SECRET}`"
             )
         return self
 
@@ -527,12 +566,24 @@ class ProtocolFile(_Part):
             raise ValueError("with `ask_buys` the question is `send`, and there is no `check`")
         if self.traits.max_check > 1 and (self.check is None or self.check.many is None):
             raise ValueError("with `max_check` there is a `check.many`, which asks about several")
+        self._check_traces()
         named = (self.token, self.send, self.check, self.balance, self.catalogue)
         operations = [*filter(None, named), *self.steps.values()]
         self._check_booking([rule for each in operations if each is not self.send for rule in _rules(each)])
         for each in operations:
             each.rules = [*self.rules, *each.rules]
         return self
+
+    def _check_traces(self) -> None:
+        """An order without the provider's number is asked about by ours, or not at all. Raises ValueError."""
+        if self.check is None or self.traits.traces is not Traces.REFERENCE:
+            return
+        named = frozenset().union(*(_names(getattr(self.check, each)) for each in Request.model_fields))
+        if "own" in named and not named & {"reference", "referans"}:
+            raise ValueError(
+                "`check` asks by `own` alone, which a lost answer does not bring:"
+                ' `traces` must be "own_number", or `check` names `reference`'
+            )
 
     def _check_booking(self, others: list[Rule]) -> None:
         """Nothing but a send buys, and what it has tried to book is with the provider. Raises ValueError."""
@@ -580,6 +631,7 @@ def _line(text: str, name: str, said: Mapping[str, Any], error: Mapping[str, Any
     keys = located.present(said, error["loc"])
     missing = error["loc"][-1:] if error["type"] == "missing" else ()
     told = error["msg"].removeprefix("Value error, ").replace("valid dictionary", "table")
+    told = told.replace("valid tuple", "valid list")
     told = {"Extra inputs are not permitted": "is not known", "Field required": "is missing"}.get(told, told)
     shown = ".".join(map(str, (*keys, *missing))) or "the file"
     return f"{name}:{located.line_of(text, keys)}: {shown}: {told[:1].lower()}{told[1:]}"

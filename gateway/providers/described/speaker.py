@@ -23,7 +23,7 @@ from gateway.providers.base import (
 )
 from gateway.providers.described import answers, requests
 from gateway.providers.described.answers import Answer, Meant
-from gateway.providers.described.protocol import STATUSES, WAIT_DIGITS, Protocol
+from gateway.providers.described.protocol import STATUSES, WAIT_DIGITS, Protocol, not_learned
 from gateway.providers.described.schema import Catalogue, Check, Many, Means, Operation, Request
 from gateway.providers.described.templates import BadValue, Made
 from models import masking
@@ -44,6 +44,22 @@ OF_ALL = frozenset(
 )
 #: What only a step that books may say: the order is not booked.
 NOT_BOOKED = frozenset({Means.REFUSED, Means.NOT_NOW})
+
+
+def among_several(
+    many: Many, whole: Meant | None, answer: Answer, of_task: Made, expects: str
+) -> Meant | None:
+    """What an answer about several orders says of the one of `of_task`; `whole` is what it says of all of them."""
+    if whole is not None and whole.means in OF_ALL:
+        return whole
+    return answers.of_line(many.lines, answer, of_task, expects) if many.lines else None
+
+
+class LoginRefused(QuestionRefused):
+    """The provider gave no token because of our account, so that the call that needed it was not made."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, about=About.ACCOUNT)
 
 
 class Tokens:
@@ -103,6 +119,8 @@ class Speaker:
             meant, answer = self._ask(self._file.send, task)
         except BadValue as error:
             raise Refused(f"not sent: {error}", About.CUSTOMER, is_certain=False) from None
+        except LoginRefused as error:
+            raise Refused(str(error), About.ACCOUNT) from None
         return self._protocol.sent(meant, answer, task, self._provider)
 
     def check(self, tasks: Sequence[Task]) -> list[Learned]:
@@ -150,11 +168,9 @@ class Speaker:
             return {task.referans: QuestionRefused(f"not asked: {error}") for task in tasks}
         whole = answers.first(check, answer, answer.tree, self._protocol.values(self._provider))
         for task in named:
-            if whole is not None and whole.means in OF_ALL:
-                meant: Meant | None = whole
-            else:
-                of_task = self._protocol.values(self._provider, task)
-                meant = answers.of_line(many.lines, answer, of_task, task.expects) if many.lines else None
+            meant = among_several(
+                many, whole, answer, self._protocol.values(self._provider, task), task.expects
+            )
             found[task.referans] = self._protocol.checked(meant, answer, task, self._provider)
         return found
 
@@ -238,14 +254,20 @@ class Speaker:
         )
 
     def _new_token(self, service: Operation, values: Made) -> tuple[str, float]:
-        """A token, and its seconds. Raises NotReached: without one, nothing was sent."""
+        """A token, and its seconds. Raises LoginRefused, NotNow and NotReached: without one, nothing was sent."""
         try:
             answer = self._request(service, service, values)
         except ProviderError as error:
-            raise NotReached(f"no token: {error}") from None
+            raise NotReached(f"the login failed: {error}") from None
         meant = self._protocol.read(service, answer, values)
+        # Nothing else of the answer is told: there may be a token in it.
+        told = replace(answer, text=f"HTTP {answer.http}")
+        if meant and meant.means is Means.REFUSED:
+            raise LoginRefused(f"the login was refused: {meant.parts.get('message') or told.text}")
+        if meant and meant.means is Means.NOT_NOW:
+            raise not_learned(meant, told)
         token = meant.parts.get("token") if meant and meant.means is Means.OK else None
         if not meant or not token:
-            raise NotReached(f"no token: the service answered HTTP {answer.http}")
+            raise NotReached(f"the login failed: {told.text} without a token")
         said = meant.parts.get("expires_in", "")
         return token, float(said) if said.isdecimal() and len(said) <= WAIT_DIGITS + 3 else TOKEN_SECONDS

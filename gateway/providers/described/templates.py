@@ -11,6 +11,7 @@ import re
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -128,7 +129,7 @@ FILTERS: dict[str, Filter] = {
     "upper": lambda value, argument: _text(value).upper(),
     "first": lambda value, argument: _text(value)[: int(argument)],
     "without": lambda value, argument: _text(value).removeprefix(argument),
-    "after": lambda value, argument: argument + _text(value),
+    "after": lambda value, argument: f"{argument}{_text(value)}" if value else "",
     "ending": _ending,
     "comma": lambda value, argument: _text(value).replace(".", ","),
 }
@@ -141,6 +142,9 @@ ARGUMENTS = dict.fromkeys(SIGNING, "credentials.secret") | {
     "after": "Basic ",
     "ending": "/oauth/token",
 }
+#: Filters that make bytes, and those that make text of bytes.
+DIGESTS = frozenset({"md5", "sha1", "sha256", "sha512", *SIGNING})
+ENCODINGS = frozenset({"hex", "base64", "base64url"})
 #: What each filter with an argument takes.
 TAKEN = "2026-03-14T09:26:53+00:00"
 
@@ -160,7 +164,15 @@ class Filters:
             if not _is_right(name, argument):
                 takes = f"such as `{name}:{ARGUMENTS[name]}`" if name in ARGUMENTS else "none"
                 raise BadTemplate(f"has the filter `{name}` with a wrong argument; it takes {takes}")
+        self.digests = [name for name, _ in self._steps if name in DIGESTS]
+        self._check_encoded()
         self.names = frozenset(argument for name, argument in self._steps if name in SIGNING)
+
+    def _check_encoded(self) -> None:
+        """A digest is bytes: another digest may be made of it, or it is encoded. Raises BadTemplate."""
+        for name, following in pairwise([*(name for name, _ in self._steps), ""]):
+            if name in DIGESTS and following not in DIGESTS | ENCODINGS:
+                raise BadTemplate(f"has the filter `{name}` without `hex`, `base64` or `base64url` behind it")
 
     def apply(self, text: str, values: Values) -> str:
         """`text` after the filters. Raises BadValue."""

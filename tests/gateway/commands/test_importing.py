@@ -78,6 +78,18 @@ def test_new_routes_are_of_the_product_that_is_named(dealer: Run) -> None:
     assert {each["productId"] for each in routes(dealer)} == {"pubg", "games"}
 
 
+def test_of_the_new_packages_only_those_with_a_text_are_taken(dealer: Run) -> None:
+    found = json.loads(dealer("routes", "import", "bayi", "--json").out)
+    names = [each["name"] for each in found if each["change"] == "new"]
+    wanted = [each for each in names if names[0].lower() in each.lower()]
+    assert 0 < len(wanted) < len(names)
+
+    dealer("routes", "import", "bayi", "--apply", "--product", "games", "--only", names[0].upper())
+    added = [each for each in routes(dealer) if each["productId"] == "games"]
+    assert len(added) == len(wanted)
+    assert "contains 'nope'" in dealer("routes", "import", "bayi", "--only", "nope").err
+
+
 def test_a_provider_without_a_catalogue_says_so(cli: Run) -> None:
     cli("providers", "add", "shelf", "--adapter", "stock")
     assert "no catalogue" in cli("routes", "import", "shelf").problem

@@ -79,6 +79,12 @@ def test_what_ships_is_tried_by_its_own_samples(run: Run, name: str) -> None:
     assert "all as they should be" in tried.out
 
 
+@pytest.mark.parametrize("of", [("zdk",), ("znet",), ("zdk", "--file"), ("zdk", "--samples")])
+def test_what_ships_is_shown_before_anything_is_set_up(run: Run, of: tuple[str, ...]) -> None:
+    shown = run("protocols", "show", *of)
+    assert (shown.code, shown.err) == (0, "") and shown.out
+
+
 def test_a_file_is_tried_by_the_exchanges_beside_it(run: Run, shop: Path) -> None:
     assert run("protocols", "try", str(shop)).code == 0
 
@@ -117,6 +123,19 @@ def test_a_request_that_differs_is_shown(run: Run, shop: Path) -> None:
     shop.with_suffix(".json").write_text(json.dumps([other]))
     tried = run("protocols", "try", str(shop))
     assert (tried.code, "request: path is '/buy', expected '/order'" in tried.out) == (1, True)
+
+
+def test_a_difference_of_several_exchanges_is_told_once(run: Run, shop: Path) -> None:
+    exchange = json.loads(json.dumps(SENT))
+    exchange["request"]["path"] = "/sell"
+    exchanges = [exchange, exchange | {"name": "again"}, exchange | {"name": "a third time"}]
+    shop.with_suffix(".json").write_text(json.dumps(exchanges))
+    tried = run("protocols", "try", str(shop))
+    path = "request: path is '/buy', expected '/sell'"
+    assert tried.out.splitlines()[-2:] == [
+        f"send, taken (and 2 more): {path}",
+        "3 exchanges, 3 of them not as expected.",
+    ]
 
 
 def stored(models: Models) -> list[str]:

@@ -154,6 +154,7 @@ class TestUnknownReference:
             plans.request_check(order)
             checking.check(worker, order)
         assert booked(simulator, order).times_checked == 3
+        assert events(order)[-1].startswith("checked (3), not known there: ")
         assert (booked(simulator, order).requests_seen, status(order)) == (1, "pending")
 
     def test_an_order_that_was_accepted_is_never_sent_again(

@@ -130,6 +130,15 @@ class TestNotNow:
         shop.says["/buy"] = [{"state": "later", "retry_after": said}]
         assert seconds_until_check(dispatched(worker)) == pytest.approx(expected, abs=5)
 
+    def test_of_a_provider_that_is_back_it_is_sent_early_once(self, worker: Worker, opens: Opens) -> None:
+        shop = opens(PLAIN, "later")
+        order = dispatched(worker)
+        provider_health.look_again(SANDBOX)
+        assert probing.take_up(worker, SANDBOX) == 1
+        dispatching.dispatch(worker, order)
+        assert probing.take_up(worker, SANDBOX) == 0
+        assert shop.count("/buy") == 2 and 20 < seconds_until_check(order) <= 31
+
     def test_the_waits_double(self, worker: Worker, opens: Opens) -> None:
         opens(PLAIN, "later")
         order, waits = dispatched(worker), []

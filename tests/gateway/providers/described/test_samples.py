@@ -1,7 +1,7 @@
 """Every protocol that ships makes and reads its sample exchanges."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -115,3 +115,133 @@ def test_a_step_of_a_send_says_no_more_than_it_would_to_a_provider(result: str, 
 def test_an_exchange_without_a_part_is_named() -> None:
     with pytest.raises(protocol_samples.BadSample, match="'x' lacks or misspells 'expect'"):
         protocol_samples.run(load("zdk"), [{"name": "x", "op": "send"}])
+
+
+FILE = """
+title = "T"
+source = "S"
+credentials = ["key"]
+fields = { player = "{user}" }
+[traits]
+traces = "own_number"
+max_check = 50
+[token]
+path = "/login"
+read = { token = "token", expires_in = "`1800`", message = "why" }
+rules = [
+  { where = { s = "ok" }, means = "ok" },
+  { where = { s = "no" }, means = "refused" },
+  { where = { s = "busy" }, means = "not_now" },
+]
+[send]
+path = "/buy"
+query = { player = "{fields.player}", t = "{token}", back = "{callback_url}" }
+headers = { X-Sign = { text = "{user}-{token}", as = ["hmac_sha1:credentials.key", "hex"] } }
+rules = [{ where = { s = "ok" }, means = "sent" }]
+[check]
+path = "/state"
+query = { t = "{token}", ids = "{own}" }
+rules = [{ where = { s = "ok" }, means = "ok" }, { where = { s = "no" }, means = "refused", about = "account" }]
+lines = { each = "orders", read = { own = "id" }, rules = [{ where = { s = "done" }, means = "completed" }] }
+[check.many]
+by = "own"
+query = { ids = "{owns}" }
+[catalogue]
+path = "/list"
+rules = [{ where = { s = "ok" }, means = "ok" }]
+packages = { groups = "games", group = "title", each = "items[?on]", id = "no", name = "name", price = "price" }
+"""
+GIVEN = {
+    "credentials": {"key": "k"},
+    "token": "t1",
+    "callback_url": "https://gw.example/c",
+    "now": 1773480413,
+}
+TASK = {"referans": "1", "user": "Ali", "own": "7"}
+
+
+def ran(op: str, path: str, answer: object, expect: dict[str, Any], **parts: Any) -> Sequence[str]:
+    """Where an exchange differs."""
+    request = {"method": "GET", "path": path, **parts.pop("request", {})}
+    exchange = {"name": "x", "op": op, "task": TASK, "given": GIVEN, "request": request, "expect": expect}
+    exchange |= {"response": {"status": 200, "body": json.dumps(answer)}, **parts}
+    return protocol_samples.run(Described("t", schema.load(FILE, "t.toml")), [exchange])[0].differences
+
+
+@pytest.mark.parametrize(
+    ("answer", "expect"),
+    [
+        ({"s": "ok", "token": "t1"}, {"result": "ok", "token": "t1", "expires_in": "1800"}),
+        ({"s": "no", "why": "wrong"}, {"result": "refused", "about": "account", "note": "wrong"}),
+        ({"s": "busy"}, {"result": "not_now"}),
+        ({"s": "ok"}, {"result": "no_answer"}),
+        ({"s": "?"}, {"result": "no_answer"}),
+    ],
+)
+def test_a_login_has_exchanges_of_its_own(answer: dict[str, str], expect: dict[str, str]) -> None:
+    assert not ran("token", "/login", answer, expect)
+
+
+def test_a_question_about_several_orders_has_exchanges() -> None:
+    asked = {"request": {"query": {"t": "t1", "ids": "7,8"}}, "others": [{"referans": "2", "own": "8"}]}
+    done = {"s": "ok", "orders": [{"id": 7, "s": "done"}]}
+    assert not ran("check", "/state", done, {"result": "completed"}, **asked)
+    assert not ran(
+        "check",
+        "/state",
+        {"s": "ok", "orders": [{"id": 8, "s": "done"}]},
+        {"result": "nothing_learned"},
+        **asked,
+    )
+    refused = {"result": "nothing_learned", "about": "account"}
+    assert not ran("check", "/state", {"s": "no"}, refused, **asked)
+    with pytest.raises(protocol_samples.BadSample, match=r"'x' has `others`, and is no check"):
+        ran("send", "/buy", {"s": "ok"}, {"result": "sent"}, **asked)
+
+
+@pytest.mark.parametrize(
+    ("games", "expect"),
+    [
+        (
+            [
+                {"title": "Empty"},
+                {"title": "PUBG", "items": [{"no": 1, "on": False}, {"no": 2, "name": "60 UC", "on": True}]},
+                {"title": "Free Fire", "items": [{"no": 3, "name": "100", "on": True}]},
+            ],
+            {"result": "ok", "count": 2, "id": "2", "name": "PUBG 60 UC"},
+        ),
+        ({"title": "PUBG"}, {"result": "nothing_learned"}),
+    ],
+)
+def test_a_catalogue_may_stand_in_groups(games: object, expect: dict[str, Any]) -> None:
+    assert not ran("catalogue", "/list", {"s": "ok", "games": games}, expect)
+
+
+def test_an_exchange_has_what_a_route_and_a_provider_bring() -> None:
+    """Of a signature that differs, the text is shown that it is made from."""
+    request = {
+        "query": {"player": "A-li", "t": "t1", "back": "https://gw.example/c"},
+        "headers": {"X-Sign": "0"},
+    }
+    given = {"given": GIVEN | {"map": {"player": "A-li"}}, "request": request}
+    [sign, made] = ran("send", "/buy", {"s": "ok"}, {"result": "sent"}, **given)
+    assert sign.startswith("request: headers: x-sign is '") and sign.endswith("expected '0'")
+    assert made == "request: headers: x-sign is made from 'Ali-t1'"
+
+
+@pytest.mark.parametrize(
+    ("op", "parts", "told"),
+    [
+        (
+            "send",
+            {"given": GIVEN | {"key": "x"}},
+            "unknown key `given.key`; `given` takes credentials, params",
+        ),
+        ("send", {"task": TASK | {"player": "x"}}, "unknown key `task.player`; `task` takes referans, user"),
+        ("login", {}, "the exchange 'x': `op` must be one of send, check, balance, catalogue, token or"),
+    ],
+)
+def test_what_an_exchange_says_in_vain_is_named(op: str, parts: dict[str, Any], told: str) -> None:
+    with pytest.raises(protocol_samples.BadSample) as error:
+        ran(op, "/buy", {"s": "ok"}, {"result": "sent"}, **parts)
+    assert told in str(error.value)

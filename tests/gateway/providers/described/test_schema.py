@@ -127,6 +127,32 @@ BAD = [
     ("[check]", '[catalogue]\npath = "/list"\n[check]', "f.toml:23: catalogue.packages: is missing"),
     (
         "[check]",
+        '[catalogue]\npath = "/list"\npackages = { id = "id", name = "name", group = "title" }\n[check]',
+        "f.toml:25: catalogue.packages: `group` is the name of one of `groups`, which are not said",
+    ),
+    ('credentials = ["key"]', 'credentials = "key"', "f.toml:3: credentials: input should be a valid list"),
+    (
+        'path = "/check"',
+        'path = "/check/{own}"',
+        "f.toml:1: the file: `check` asks by `own` alone, which a lost answer does not bring",
+    ),
+    *(
+        (
+            "[check]",
+            f'[callback]\nrules = []\nverify = {{ header = "X", equals = {equals} }}\n[check]',
+            f"f.toml:25: callback.verify: `equals` names {told}",
+        )
+        for equals, told in (
+            ('"{credentials.key}{params.product}"', "`params.product`, which is not known of a callback"),
+            (
+                '{ text = "{body}", as = ["hmac_sha1:user", "hex"] }',
+                "`user`, which is not known of a callback",
+            ),
+            ('{ text = "{body}", as = ["sha1", "hex"] }', "no secret, so that everyone can make it"),
+        )
+    ),
+    (
+        "[check]",
         "[callback]\nrules = []\nverify = { token = true, standard_webhooks = true }\n[check]",
         "f.toml:25: callback.verify: says one of",
     ),

@@ -89,7 +89,11 @@ TOKEN = """
 method = "POST"
 url = "{credentials.auth|ending:/token}"
 read = { token = "token", expires_in = "seconds" }
-rules = [{ where = { "type(token)" = "string" }, means = "ok" }]
+rules = [
+  { where = { "type(token)" = "string" }, means = "ok" },
+  { where = { s = "refused" }, means = "refused", read = { message = "why" } },
+  { where = { s = "busy" }, means = "not_now", retry_after = "60s" },
+]
 json = { key = "{credentials.key}", audience = "{base_url}" }
 """
 CONFIRMATION = """
@@ -454,10 +458,30 @@ def test_an_order_cannot_speak_for_the_provider(server: Server, written: tuple[s
 @pytest.mark.parametrize("says", [401, 500, {"error": "no"}, {"token": ""}, {"token": 5}])
 def test_without_a_token_nothing_is_sent(server: Server, says: object) -> None:
     server.says = {"/token": says}
-    with pytest.raises(NotReached, match="no token"):
+    with pytest.raises(NotReached, match=r"the login failed: HTTP .* without a token"):
         speaker(server, with_token=True).send(TASKS[0])
     [learned] = speaker(server, with_token=True).check(TASKS[:1])
     assert isinstance(learned, NotReached)
+    assert set(server.calls) == {"/token"}
+
+
+@pytest.mark.parametrize("said", [{"s": "refused", "why": "wrong password"}, {"s": "refused"}])
+def test_a_login_that_is_refused_is_about_our_account(server: Server, said: dict[str, str]) -> None:
+    server.says = {"/token": said}
+    why = f"the login was refused: {said.get('why', 'HTTP 200')}"
+    with pytest.raises(Refused, match=why) as error:
+        speaker(server, with_token=True).send(TASKS[0])
+    assert error.value.about is About.ACCOUNT and error.value.is_certain
+    [learned] = speaker(server, with_token=True).check(TASKS[:1])
+    assert isinstance(learned, QuestionRefused) and learned.about is About.ACCOUNT
+    assert str(learned) == why and set(server.calls) == {"/token"}
+
+
+def test_a_login_that_is_put_off_puts_the_order_off(server: Server) -> None:
+    server.says = {"/token": {"s": "busy"}}
+    with pytest.raises(NotNow, match="HTTP 200") as error:
+        speaker(server, with_token=True).send(TASKS[0])
+    assert error.value.retry_after_seconds == 60
     assert set(server.calls) == {"/token"}
 
 
