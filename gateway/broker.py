@@ -181,8 +181,8 @@ class Hints:
     def dispatch_later(self, order_id: str, delay_seconds: float) -> None:
         """The same for a send that was put off.
 
-        While one waits, no other is enqueued: an order that is sent early, because its provider is back, and put off
-        again would from then on be sent once for each of them.
+        While one waits that is due no later, no other is enqueued: an order that is sent early, because its provider is
+        back, and put off again would from then on be sent once for each of them.
         """
         self._later("dispatch_order", order_id, delay_seconds, once=True)
 
@@ -190,7 +190,7 @@ class Hints:
         if delay_seconds > self._longest_delay_seconds:
             return
         try:
-            if once and not self._is_first(order_id, delay_seconds):
+            if once and self._is_expected(order_id, delay_seconds):
                 return
             self._broker.enqueue(message(actor_name, order_id), delay=round(delay_seconds * 1000))
         except redis.RedisError as error:
@@ -200,10 +200,13 @@ class Hints:
                 error=str(error),
             )
 
-    def _is_first(self, order_id: str, delay_seconds: float) -> bool:
-        """Whether no send of the order waits in the queue. The mark ends a little before the message is due."""
-        milliseconds = max(1, round(1000 * (delay_seconds - MARK_MARGIN_SECONDS)))
-        return bool(self._broker.client.set(f"{NAMESPACE}:waiting:{order_id}", "1", nx=True, px=milliseconds))
+    def _is_expected(self, order_id: str, delay_seconds: float) -> bool:
+        """Whether a send of the order waits in the queue that is due no later; if none does, this one is marked so."""
+        mark, due = f"{NAMESPACE}:waiting:{order_id}", time.time() + delay_seconds
+        if (waiting := self._broker.client.get(mark)) and float(waiting) <= due:
+            return True
+        self._broker.client.set(mark, due, px=max(1, round(1000 * (delay_seconds - MARK_MARGIN_SECONDS))))
+        return False
 
     def tell(self) -> None:
         """Have a worker look at what is to be delivered; never raises redis.RedisError."""

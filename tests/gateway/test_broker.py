@@ -396,10 +396,13 @@ class TestHints:
         self, hints: broker.Hints, client: redis.Redis
     ) -> None:
         """An order that a returned provider puts off again would else be sent by a chain of messages of each wake."""
-        for order_id, seconds in (("1", 60), ("1", 30), ("2", 60), ("1", 90)):
+        for order_id, seconds in (("1", 60), ("1", 60), ("2", 60), ("1", 90)):
             hints.dispatch_later(order_id, seconds)
         assert [each["args"] for each in messages(client, "dispatch.DQ")] == [["1"], ["2"]]
         assert 58_000 < client.pttl(f"{NAMESPACE}:waiting:1") < 60_000
+        hints.dispatch_later("1", 30)  # sooner than the one that waits
+        assert [each["args"] for each in messages(client, "dispatch.DQ")] == [["1"], ["2"], ["1"]]
+        assert 28_000 < client.pttl(f"{NAMESPACE}:waiting:1") < 30_000
 
     def test_a_check_after_the_next_sweep_is_left_to_it(
         self, hints: broker.Hints, client: redis.Redis
