@@ -15,10 +15,11 @@ from decimal import Decimal
 from typing import Any
 
 from models import masking, texts, timeline
+from models.codeless import HAS_NO_CODES
 from models.db import database, receiver
 from models.db.prepared import Prepared
 from models.order import CODES, TELL
-from models.route import HAS_NO_CODES, Limit, Route, limit_of
+from models.route import Limit, Route, limit_of
 from models.status import GRAVE, IS_AT_PROVIDER, IS_DECIDED, IS_OPEN, IS_OURS, REFERENCE, WORD
 from models.tenants import PROVIDER_IS_OPEN, is_open_to
 
@@ -381,7 +382,7 @@ def claim_code_ask(
 
     An order that must have a code is asked for by the backoff, once for each of `delays_seconds`, and then needs a
     person. Any other is asked for CODE_ASKS times, `backoff_min_seconds` times 1, 2 and 4 apart; but only once if it
-    has a receipt, or if the last orders of its route ended without a code (`route.HAS_NO_CODES`).
+    has a receipt, or if the last orders of its route ended without a code (`codeless.HAS_NO_CODES`).
     """
     values = {
         "id": order_id,

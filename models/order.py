@@ -9,12 +9,12 @@ from typing import Any
 from uuid import UUID
 
 from models import codes, texts
+from models.codeless import HAS_NO_CODES
 from models.codes import Code
 from models.db import database, pins, receiver, sealed, sql
 from models.db.prepared import Prepared
 from models.masking import Known, ProviderText
 from models.outcome import MAX_COST, Arrival, as_json, order_owner, owner
-from models.route import HAS_NO_CODES
 from models.status import GRAVE, IS_OURS, LOWERED, READ, Result, kind_in_sql, rank_in_sql
 
 #: Outcomes in one statement; its joins grow with the square.

@@ -1044,7 +1044,7 @@ GUARDS = [
     ),
     Guard(
         "orders that still wait for their code say nothing of their route",
-        "models/route.py",
+        "models/codeless.py",
         """            AND former."codeAsks" IS NULL\n""",
         "",
         CODE_ASKS,
@@ -1100,7 +1100,7 @@ GUARDS = [
     ),
     Guard(
         "a route that brought no codes is asked once",
-        "models/route.py",
+        "models/codeless.py",
         "SELECT count(*) = {HISTORY} AND bool_and",
         "SELECT false AND bool_and",
         CODE_ASKS,
@@ -1226,21 +1226,21 @@ GUARDS = [
     ),
     Guard(
         "the dearer route is not chosen",
-        "models/choosing.py",
+        "models/route_order.py",
         "WHEN 'cheapest' THEN r.price::float8",
         "WHEN 'cheapest' THEN NULL::float8",
         CHOOSING,
     ),
     Guard(
         "costs in two currencies are not compared",
-        "models/choosing.py",
+        "models/route_order.py",
         "WHEN r.price_currency = r.compared_currency THEN 0 ELSE 1",
         "ELSE 0",
         CHOOSING,
     ),
     Guard(
         "orders are shared by weight",
-        "models/choosing.py",
+        "models/route_order.py",
         "4503599627370496::float8) / r.weight",
         "4503599627370496::float8)",
         CHOOSING,
@@ -2729,9 +2729,9 @@ GUARDS = [
     ),
     Guard(
         "a tenant's own route comes first",
-        "models/choosing.py",
-        "ORDER BY r.tenant_id IS NULL, r.product_id = '*'",
-        "ORDER BY r.product_id = '*'",
+        "models/route_order.py",
+        "r.tenant_id IS NULL, r.product_id = '*'",
+        "r.product_id = '*'",
         OF_TENANTS,
     ),
     Guard(
