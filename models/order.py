@@ -78,6 +78,8 @@ CODES = f"CASE WHEN {HAS_CODE} THEN o.codes END"
 #: In SQL, of the order `o`: what it cost. Before that had a column of its own it stood in "costAmount" (0 if it was not
 #: known), which on orders of another system has that system's own cost.
 COST_AMOUNT = f"""COALESCE(o."gatewayCostAmount", CASE WHEN {IS_OURS} THEN NULLIF(o."costAmount", 0) END)"""
+#: In SQL, of the order `o`: the currency of COST_AMOUNT.
+COST_CURRENCY = """COALESCE(o."gatewayCostCurrency", o."costCurrency")"""
 #: The fields of an Order, in SQL.
 COLUMNS = f"""
     o.id::text AS id,
@@ -99,7 +101,7 @@ COLUMNS = f"""
     {CODES} AS codes,
     o.receipt,
     {COST_AMOUNT} AS cost_amount,
-    CASE WHEN {COST_AMOUNT} IS NOT NULL THEN COALESCE(o."gatewayCostCurrency", o."costCurrency") END AS cost_currency,
+    CASE WHEN {COST_AMOUNT} IS NOT NULL THEN {COST_CURRENCY} END AS cost_currency,
     o."lastMessage" AS last_message,
     o."createdAt" AS created_at,
     o."sentAt" AS sent_at,

@@ -14,7 +14,7 @@ from gateway.said import Said
 from models import choosing, order, texts, timeline
 from models.codes import Code
 from models.db import database, sealed
-from models.order import CODES, COLUMNS, COST_AMOUNT, HAS_CODE, VERSION, Order, open_codes
+from models.order import CODES, COLUMNS, COST_AMOUNT, COST_CURRENCY, HAS_CODE, VERSION, Order, open_codes
 from models.outcome import Arrival, Outcome, from_json, owner
 from models.placing import new_referans, with_fresh_references
 from models.route import Route, limit_of
@@ -528,7 +528,7 @@ INSERT INTO referans.former_references AS f (referans, provider_id, external_ord
     cost_amount, cost_currency, may_have_it)
 SELECT o.provider_referans, o."providerId", o."externalOrderId", o.id,
     CASE WHEN {CODES} IS NULL OR starts_with(o."pinCode", 'sealed:') THEN o."pinCode" END, {CODES},
-    {COST_AMOUNT}, COALESCE(o."gatewayCostCurrency", o."costCurrency"),
+    {COST_AMOUNT}, {COST_CURRENCY},
     %(may_have_it)s
 FROM product_orders AS o WHERE o.id = %(id)s AND o.provider_referans IS NOT NULL AND o."providerId" IS NOT NULL
     AND (COALESCE(o."claimedAt", o."sentAt") IS NOT NULL OR {HAS_CODE})

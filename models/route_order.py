@@ -5,7 +5,7 @@ order of its package cost on a route for any package. A list without an order pu
 route behind those whose cost is known.
 """
 
-from models.order import COST_AMOUNT
+from models.order import COST_AMOUNT, COST_CURRENCY
 
 #: In SQL, of the route `r`: what stands for `share` where no order is meant.
 BY_WEIGHT = "-r.weight"
@@ -38,7 +38,7 @@ def priced(condition: str, own_product: str, own_package: str) -> str:
     FROM referans.routes AS r
     LEFT JOIN LATERAL (
         SELECT {COST_AMOUNT} / GREATEST(o.quantity, 1) AS amount,
-            COALESCE(o."gatewayCostCurrency", o."costCurrency") AS currency
+            {COST_CURRENCY} AS currency
         FROM product_orders AS o
         WHERE r.strategy = 'cheapest' AND r.cost IS NULL
             AND o."externalStatus" = 'completed' AND o."completedAt" IS NOT NULL AND o."codeAsks" IS NULL
