@@ -12,6 +12,7 @@ from typing import Any
 
 from gateway.said import Said
 from models import choosing, order, texts, timeline
+from models.claims import FORGET_FORMER
 from models.codes import Code
 from models.db import database, sealed
 from models.order import CODES, COLUMNS, COST_AMOUNT, COST_CURRENCY, HAS_CODE, VERSION, Order, open_codes
@@ -558,9 +559,8 @@ WITH former AS (
         END,
         "providerId" = %(provider)s, provider_referans = %(referans)s, "routeParams" = %(params)s,
         expects = %(expects)s, "fieldMap" = %(field_map)s,
-        "externalOrderId" = NULL, "pinCode" = NULL, "pinDigest" = NULL, codes = NULL, "codesOnly" = NULL,
-        receipt = NULL, "gatewayCostAmount" = NULL, "gatewayCostCurrency" = NULL, "costAmount" = DEFAULT,
-        "costCurrency" = DEFAULT, "lastMessage" = NULL, "providerMessage" = NULL,
+        {FORGET_FORMER}, "pinCode" = NULL, "pinDigest" = NULL, codes = NULL, "codesOnly" = NULL,
+        "lastMessage" = NULL, "providerMessage" = NULL,
         "claimedAt" = NULL, "sentAt" = NULL, "sendingUntil" = NULL, "mayBeKnown" = NULL,
         "unknownCount" = 0, "unknownAt" = NULL, "checkCount" = 0, "checkRequestedAt" = NULL, "checkAskedAt" = NULL,
         "codeAsks" = NULL,
