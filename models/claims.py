@@ -20,7 +20,7 @@ from models.db import database, receiver
 from models.db.prepared import Prepared
 from models.order import CODES, TELL
 from models.route import Limit, Route, limit_of
-from models.status import GRAVE, IS_AT_PROVIDER, IS_DECIDED, IS_OPEN, IS_OURS, REFERENCE, WORD
+from models.status import GRAVE, IS_AT_PROVIDER, IS_DECIDED, IS_OPEN, IS_OURS, REFERENCE, WAITS_SINCE, WORD
 from models.tenants import PROVIDER_IS_OPEN, is_open_to
 
 #: How often a provider must say that it does not know an order in doubt before it is sent again.
@@ -629,8 +629,8 @@ WITH put_off AS (
         "nextCheckAt" = LEAST(
             now() + make_interval(secs => COALESCE(%(retry_after)s::float8, LEAST(%(longest)s::float8, GREATEST(
                 %(shortest)s::float8,
-                EXTRACT(EPOCH FROM now() - COALESCE(o."resentAt", o."createdAt"))::float8)))),
-            COALESCE(o."resentAt", o."createdAt") + make_interval(secs => %(order_timeout)s))
+                EXTRACT(EPOCH FROM now() - {WAITS_SINCE})::float8)))),
+            {WAITS_SINCE} + make_interval(secs => %(order_timeout)s))
     WHERE o.id = %(id)s AND o."externalStatus" = 'pending' AND NOT o."mayBeKnown" AND {MAY_BE_SENT} AND {SAME_SEND}
     RETURNING o.*
 ), told AS (

@@ -15,7 +15,7 @@ from models.db import database, pins, receiver, sealed, sql
 from models.db.prepared import Prepared
 from models.masking import Known, ProviderText
 from models.outcome import MAX_COST, Arrival, as_json, order_owner, owner
-from models.status import GRAVE, IS_OURS, LOWERED, READ, Result, kind_in_sql, rank_in_sql
+from models.status import GRAVE, IS_OURS, LOWERED, READ, WAITS_SINCE, Result, kind_in_sql, rank_in_sql
 
 #: Outcomes in one statement; its joins grow with the square.
 MAX_BATCH = 100
@@ -398,6 +398,7 @@ _SETTLE = partial(
     has_code=HAS_CODE,
     has_no_codes=HAS_NO_CODES,
     version=VERSION,
+    waits_since=WAITS_SINCE,
     grave=GRAVE,
     timeline=str(texts.TIMELINE),
     last_message=str(texts.LAST_MESSAGE),

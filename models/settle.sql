@@ -189,7 +189,7 @@ locked AS (
         END AS has_plain_digest,
         {is_ours} AND o."externalStatus" = 'not_sent' AS is_unsent,
         o."nextCheckAt" IS NOT NULL
-            AND COALESCE(o."resentAt", o."createdAt") + make_interval(secs => %(order_timeout)s) <= now() AS is_overdue
+            AND {waits_since} + make_interval(secs => %(order_timeout)s) <= now() AS is_overdue
     FROM product_orders AS o
     WHERE o.id = ANY (ARRAY(SELECT matched.id FROM matched))
     ORDER BY o.id

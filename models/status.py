@@ -191,6 +191,8 @@ IS_OPEN = f"{WORD} NOT IN ({_listed(FINAL_WORDS)})"
 IS_DECIDED = f"COALESCE({LOWERED.format(word='o.status::text')}, 'pending') IN ('approved', 'rejected')"
 #: In SQL, of the order `o`: the gateway placed it. Placing sets the column; a version before it wrote the route alone.
 IS_OURS = """COALESCE(o."placedByGateway", o."routeParams" IS NOT NULL)"""
+#: In SQL, of the order `o`: since when it waits to be sent. One that a person sends again has all its time.
+WAITS_SINCE = """COALESCE(o."resentAt", o."createdAt")"""
 #: In SQL, of the order `o`: what its provider knows it by. Other systems once kept that in the other column.
 REFERENCE = """COALESCE(o.provider_referans, o."externalOrderId")"""
 #: In SQL, of the order `o`: it is of another system, and at a provider that can be asked for it.

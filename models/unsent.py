@@ -9,7 +9,7 @@ from models.db.prepared import Prepared
 from models.outcome import Arrival, OnlyIf, Outcome
 from models.provider_health import IS_BLOCKED
 from models.route import MAY_USE, Route
-from models.status import IS_OURS, ExternalStatus, FailureReason, Result, Source
+from models.status import IS_OURS, WAITS_SINCE, ExternalStatus, FailureReason, Result, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ UPDATE product_orders AS o SET "nextCheckAt" = LEAST(
         ) THEN %(blocked_delay)s::float8
         ELSE %(delay)s::float8
     END),
-    COALESCE(o."resentAt", o."createdAt") + make_interval(secs => %(order_timeout)s))
+    {WAITS_SINCE} + make_interval(secs => %(order_timeout)s))
 WHERE o.id = %(id)s AND o."externalStatus" = 'not_sent' AND o."nextCheckAt" IS NOT NULL AND {IS_OURS} RETURNING o.id
 """
 #: In SQL, of the order `o`: no provider has it, and it waits for one.

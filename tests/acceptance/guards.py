@@ -1479,7 +1479,7 @@ GUARDS = [
     ),
     Guard(
         "an order that is sent again has all its time",
-        "models/settle.sql",
+        "models/status.py",
         """COALESCE(o."resentAt", o."createdAt")""",
         """o."createdAt\"""",
         RESOLVING,
