@@ -252,10 +252,14 @@ _IS_BESIDE = """EXISTS (
         AND own.tenant_id IS NOT DISTINCT FROM r.tenant_id)"""
 BESIDE = _LISTED.format(routes=priced(_IS_BESIDE, **_OWN))
 #: In SQL, of the route `r`: an order of `tenant`, or of none, may use it.
-MAY_USE = f"""({tenants.may_use("r.tenant_id", "{tenant}")}
+_MAY_USE = f"""({tenants.may_use("r.tenant_id", "{tenant}")}
     AND {tenants.is_open_to("{tenant}", "r.provider_id", "r.params")})"""
 #: In SQL, of the route `r`: it is for an order of this SQL product, package and tenant.
-IS_FOR = f"""r.product_id IN ({{product}}, '*') AND r.package_id IN ({{package}}, '*') AND {MAY_USE}"""
+IS_FOR = f"""r.product_id IN ({{product}}, '*') AND r.package_id IN ({{package}}, '*') AND {_MAY_USE}"""
+#: In SQL, of the route `r` and the order `o`: it is for that order.
+IS_FOR_ORDER = IS_FOR.format(
+    product='o."productId"::text', package='o."packageId"::text', tenant='o."tenantId"'
+)
 #: In SQL, of the route `r`: so many items cost no more than this there; without a limit, whatever they cost.
 IS_AFFORDABLE = """({max_cost} IS NULL
     OR r.cost * COALESCE({quantity}, 1) <= {max_cost} AND r.currency = {max_cost_currency})"""

@@ -14,7 +14,7 @@ from models.db import database, receiver
 from models.order import COLUMNS, TELL, Order
 from models.plans import IS_PLANNED
 from models.provider_health import IS_BLOCKED, IS_DOWN
-from models.route import IS_AFFORDABLE, MAY_USE
+from models.route import IS_AFFORDABLE, IS_FOR_ORDER
 from models.status import GRAVE, IS_OPEN, IS_OURS, KEPT, Attention
 
 #: Seconds that an order may be in doubt before it counts as stuck.
@@ -248,10 +248,10 @@ _MAY_COST = IS_AFFORDABLE.format(
 _HAS_OTHER = f"""EXISTS (
     SELECT FROM referans.routes AS r JOIN referans.providers AS other ON other.id = r.provider_id
         LEFT JOIN referans.provider_health AS h ON h.provider_id = other.id
-    WHERE r.product_id IN (o."productId"::text, '*') AND r.package_id IN (o."packageId"::text, '*')
+    WHERE {IS_FOR_ORDER}
       AND r.provider_id IS DISTINCT FROM o."providerId"
       AND r.provider_id <> ALL (COALESCE(o."triedProviders", ARRAY[]::text[]))
-      AND {MAY_USE.format(tenant='o."tenantId"')} AND {_MAY_COST} AND {{condition}}
+      AND {_MAY_COST} AND {{condition}}
 )"""
 _HAS_AVAILABLE = _HAS_OTHER.format(condition=f"NOT {IS_BLOCKED}")
 _HAS_BLOCKED = _HAS_OTHER.format(condition=IS_BLOCKED)

@@ -8,7 +8,7 @@ from models.db import database
 from models.db.prepared import Prepared
 from models.outcome import Arrival, OnlyIf, Outcome
 from models.provider_health import IS_BLOCKED
-from models.route import MAY_USE, Route
+from models.route import IS_FOR_ORDER, Route
 from models.status import IS_OURS, WAITS_SINCE, ExternalStatus, FailureReason, Result, Source
 
 
@@ -138,8 +138,7 @@ WITH chosen AS (
         OR EXISTS (
             SELECT FROM referans.routes AS r WHERE r.provider_id = %(provider)s
                 AND r.provider_id <> ALL (COALESCE(o."triedProviders", ARRAY[]::text[]))
-                AND r.product_id IN (o."productId"::text, '*') AND r.package_id IN (o."packageId"::text, '*')
-                AND {MAY_USE.format(tenant='o."tenantId"')}
+                AND {IS_FOR_ORDER}
         )
     )
     ORDER BY o."nextCheckAt", o.id LIMIT %(limit)s
