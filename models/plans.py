@@ -21,6 +21,7 @@ from models.status import (
     IS_OPEN,
     IS_OURS,
     REFERENCE,
+    WAS_CLAIMED,
     WORD,
     Attention,
     ExternalStatus,
@@ -189,7 +190,7 @@ RETURNING o.id
 #: In SQL, of the order `o`: its provider can be asked for it. Of another system's, one that is configured here.
 CAN_BE_ASKED = f"""(({IS_AT_PROVIDER} AND EXISTS (SELECT FROM referans.providers AS p WHERE p.id = o."providerId")
     OR {IS_OURS} AND o."externalStatus" <> 'not_sent' AND o."providerId" IS NOT NULL
-    AND o.provider_referans IS NOT NULL AND COALESCE(o."sentAt", o."claimedAt") IS NOT NULL)
+    AND o.provider_referans IS NOT NULL AND {WAS_CLAIMED})
     AND COALESCE(o.attention NOT IN ('manual', 'cannot_ask'), true) AND {MAY_ASK})"""
 FIND_PROVIDER = "SELECT p.id FROM referans.providers AS p WHERE p.id = %s"
 #: Of several requests at the same instant one plans: the others wait for its row, and then see it.

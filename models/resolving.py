@@ -21,8 +21,10 @@ from models.placing import new_referans, with_fresh_references
 from models.route import Route, limit_of
 from models.status import (
     IS_DECIDED,
+    IS_NOWHERE,
     IS_OPEN,
     IS_OURS,
+    WAS_CLAIMED,
     Attention,
     ExternalStatus,
     FailureReason,
@@ -474,8 +476,8 @@ _LOOK = f"""
 SELECT {COLUMNS}, {VERSION} AS version, o."maxCostAmount" AS max_cost_amount,
     o."maxCostCurrency" AS max_cost_currency, o."triedProviders" AS tried_providers,
     {IS_OURS} AS is_ours,
-    COALESCE(o."claimedAt", o."sentAt") IS NOT NULL AS was_claimed,
-    o."mayBeKnown" IS FALSE AND o."sendingUntil" IS NULL AS never_reached,
+    {WAS_CLAIMED} AS was_claimed,
+    {IS_NOWHERE} AS never_reached,
     (SELECT f.provider_id FROM referans.former_references AS f WHERE f.order_id = o.id AND f.may_have_it
         ORDER BY f.given_up_at DESC LIMIT 1) AS former_holder,
     (SELECT e."by" FROM referans.order_events AS e WHERE e.order_id = o.id AND e.source = 'operator'
@@ -532,7 +534,7 @@ SELECT o.provider_referans, o."providerId", o."externalOrderId", o.id,
     {COST_AMOUNT}, {COST_CURRENCY},
     %(may_have_it)s
 FROM product_orders AS o WHERE o.id = %(id)s AND o.provider_referans IS NOT NULL AND o."providerId" IS NOT NULL
-    AND (COALESCE(o."claimedAt", o."sentAt") IS NOT NULL OR {HAS_CODE})
+    AND ({WAS_CLAIMED} OR {HAS_CODE})
 UNION ALL
 SELECT o.provider_referans, tried.provider_id, NULL, o.id, NULL, NULL, NULL, NULL, false
 FROM product_orders AS o CROSS JOIN LATERAL (SELECT DISTINCT unnest(o."triedProviders") AS provider_id) AS tried
@@ -554,7 +556,7 @@ WITH former AS (
         attention = NULL, "attentionAt" = NULL,
         "triedProviders" = CASE
             WHEN %(is_new_referans)s THEN '{{}}'
-            WHEN COALESCE(o."claimedAt", o."sentAt") IS NULL THEN o."triedProviders"
+            WHEN NOT ({WAS_CLAIMED}) THEN o."triedProviders"
             ELSE o."triedProviders" || o."providerId"
         END,
         "providerId" = %(provider)s, provider_referans = %(referans)s, "routeParams" = %(params)s,

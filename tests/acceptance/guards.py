@@ -621,14 +621,14 @@ GUARDS = [
     Guard(
         "what is said while a send is under way does not count",
         "models/claims.py",
-        '\'not_sent\'\n  AND (o."sendingUntil" IS NULL OR o."sendingUntil" <= now()) AND',
+        "'not_sent'\n  AND {NO_SEND} AND",
         "'not_sent'\n  AND",
         PLAN,
     ),
     Guard(
         "nothing is sent again while it is being sent",
         "models/claims.py",
-        'AND (o."sendingUntil" IS NULL OR o."sendingUntil" <= now()) AND {SAME_SEND} AND {MAY',
+        "AND {NO_SEND} AND {SAME_SEND} AND {MAY",
         "AND {SAME_SEND} AND {MAY",
         PLAN,
     ),
@@ -3223,7 +3223,7 @@ GUARDS = [
     Guard(
         "while a call that may buy is under way no other begins",
         "models/claims.py",
-        """      AND (NOT %(buys)s::boolean OR o."sendingUntil" IS NULL OR o."sendingUntil" <= now())\n""",
+        """      AND (NOT %(buys)s::boolean OR {NO_SEND})\n""",
         "",
         TRAITS,
     ),
@@ -3300,7 +3300,7 @@ GUARDS = [
     Guard(
         "a send that is under way needs no person",
         "models/claims.py",
-        """      AND (%(is_mine)s::boolean OR o."sendingUntil" IS NULL OR o."sendingUntil" <= now())\n""",
+        """      AND (%(is_mine)s::boolean OR {NO_SEND})\n""",
         "",
         TRAITS,
     ),
