@@ -387,13 +387,19 @@ CROSS JOIN LATERAL (
 ORDER BY given.position, o."providerId" = given.provider_id DESC, o."createdAt" DESC
 """)
 FIND = Prepared(f"SELECT {COLUMNS} FROM product_orders AS o WHERE o.id = %s")
+#: In SQL, of the order `o`: the kind of its word.
+_KIND = kind_in_sql(LOWERED.format(word='o."externalStatus"'))
+#: In SQL: of several orders `o` with one number, what is said of it is of the first: ours, else an open one, else the
+#: newest.
+FIRST_OF_SEVERAL = f"""{IS_OURS} DESC, {_KIND} = 'open' DESC, o."createdAt" DESC"""
 _SETTLE = partial(
     sql.read,
     "settle.sql",
     rank=rank_in_sql("given.said"),
     kind=kind_in_sql("given.said"),
     from_rank=rank_in_sql(LOWERED.format(word='o."externalStatus"')),
-    from_kind=kind_in_sql(LOWERED.format(word='o."externalStatus"')),
+    from_kind=_KIND,
+    first_of_several=FIRST_OF_SEVERAL,
     is_ours=IS_OURS,
     has_code=HAS_CODE,
     has_no_codes=HAS_NO_CODES,

@@ -12,7 +12,7 @@ from models import timeline
 from models.claims import MAY_ASK, SENT_AT, USUAL, Asking
 from models.db import database, receiver
 from models.db.prepared import Prepared
-from models.order import CODES, TELL, Order
+from models.order import CODES, FIRST_OF_SEVERAL, TELL, Order
 from models.status import (
     FINAL_WORDS,
     GRAVE,
@@ -204,16 +204,16 @@ WITH planned AS (
 SELECT CASE WHEN EXISTS (SELECT FROM planned) THEN 'planned' ELSE 'same' END AS requested
 FROM product_orders AS o WHERE o.id = %(id)s AND {CAN_BE_ASKED}
 """
-#: Of several orders with one number, that of settle.sql: ours, else an open one, else the newest.
-_FIRST = f'ORDER BY {IS_OURS} DESC, {IS_OPEN} DESC, o."createdAt" DESC LIMIT 1'
 FIND_NAMED = Prepared(f"""
 SELECT found.id::text AS id FROM (
     (SELECT o.id FROM product_orders AS o
-    WHERE o.provider_referans = %(referans)s::text AND o."providerId" = %(provider)s::text {_FIRST})
+    WHERE o.provider_referans = %(referans)s::text AND o."providerId" = %(provider)s::text
+    ORDER BY {FIRST_OF_SEVERAL} LIMIT 1)
     UNION ALL
     (SELECT o.id FROM product_orders AS o
     WHERE o."externalOrderId" = COALESCE(%(number)s::text, %(referans)s::text)
-        AND o."providerId" = %(provider)s::text {_FIRST})
+        AND o."providerId" = %(provider)s::text
+    ORDER BY {FIRST_OF_SEVERAL} LIMIT 1)
 ) AS found LIMIT 1
 """)
 LEAVE_TO_PERSON = f"""

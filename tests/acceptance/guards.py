@@ -1729,14 +1729,14 @@ GUARDS = [
     Guard(
         "a copy of an order takes no callback for it",
         "models/settle.sql",
-        """i.provider_id DESC, {is_ours} DESC, {from_kind} = 'open' DESC,""",
-        "i.provider_id DESC,",
+        "i.provider_id DESC, {first_of_several}",
+        'i.provider_id DESC, o."createdAt" DESC',
         OTHERS,
     ),
     Guard(
         "an ended order takes no callback for an open one",
         "models/settle.sql",
-        """            ORDER BY {is_ours} DESC, {from_kind} = 'open' DESC, o."createdAt" DESC
+        """            ORDER BY {first_of_several}
             LIMIT 1
         )
         LIMIT 1""",
