@@ -359,6 +359,11 @@ def _sealed_codes(delivered: Sequence[Code], belongs_to: str, with_plain: bool) 
     )
 
 
+#: In SQL, of the order `o`: the kind of its word.
+_KIND = kind_in_sql(LOWERED.format(word='o."externalStatus"'))
+#: In SQL: of several orders `o` with one number, what is said of it is of the first: ours, else an open one, else the
+#: newest.
+FIRST_OF_SEVERAL = f"""{IS_OURS} DESC, {_KIND} = 'open' DESC, o."createdAt" DESC"""
 #: What is known of the order that each arrival may be about: what a text may repeat of it, and its codes.
 KNOWN = Prepared(f"""
 SELECT DISTINCT ON (given.position) given.position, o."providerId" AS provider_id, o.provider_referans,
@@ -384,14 +389,9 @@ CROSS JOIN LATERAL (
     SELECT * FROM product_orders AS o
     WHERE given.order_id IS NULL AND given.referans IS NULL AND o."externalOrderId" = given.external_order_id
 ) AS o
-ORDER BY given.position, o."providerId" = given.provider_id DESC, o."createdAt" DESC
+ORDER BY given.position, o."providerId" = given.provider_id DESC, {FIRST_OF_SEVERAL}
 """)
 FIND = Prepared(f"SELECT {COLUMNS} FROM product_orders AS o WHERE o.id = %s")
-#: In SQL, of the order `o`: the kind of its word.
-_KIND = kind_in_sql(LOWERED.format(word='o."externalStatus"'))
-#: In SQL: of several orders `o` with one number, what is said of it is of the first: ours, else an open one, else the
-#: newest.
-FIRST_OF_SEVERAL = f"""{IS_OURS} DESC, {_KIND} = 'open' DESC, o."createdAt" DESC"""
 _SETTLE = partial(
     sql.read,
     "settle.sql",
