@@ -1480,8 +1480,8 @@ GUARDS = [
     Guard(
         "an order that is sent again has all its time",
         "models/status.py",
-        """COALESCE(o."resentAt", o."createdAt")""",
-        """o."createdAt\"""",
+        'WAITS_SINCE = """COALESCE(o."resentAt", o."createdAt")"""',
+        "WAITS_SINCE = 'o.\"createdAt\"'",
         RESOLVING,
     ),
     Guard(

@@ -311,7 +311,7 @@ def test_a_receiver_that_hangs_delays_no_other(shop: Shop, other_shop: Shop) -> 
         ended(url=other_shop.url)
         ended()
     notifier = notifier_for(shop, NOTIFY_ALLOW_PRIVATE="1", try_seconds=20)
-    running = threading.Thread(target=notifier.run)
+    running = threading.Thread(target=notifier.run, daemon=True)
     running.start()
     try:
         wait_until(lambda: len(shop.requests) == 40, 10, what="the other receiver's notifications")
@@ -528,7 +528,7 @@ def test_at_the_end_what_is_under_way_is_awaited_and_nothing_else(
     notifier, is_over = notifier_for(shop, try_seconds=20), threading.Event()
     shop.answer = lambda request: (is_over.wait(30), 200)[1]
     ended()
-    running = threading.Thread(target=notifier.run)
+    running = threading.Thread(target=notifier.run, daemon=True)
     running.start()
     try:
         wait_until(lambda: shop.requests)
@@ -557,7 +557,7 @@ def test_a_hint_while_it_works_makes_it_look_again(shop: Shop, monkeypatch: pyte
 
     shop.answer = answer
     ended()
-    running = threading.Thread(target=notifier.run)
+    running = threading.Thread(target=notifier.run, daemon=True)
     running.start()
     try:
         wait_until(lambda: was_first_under_way == [True])
