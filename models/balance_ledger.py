@@ -16,7 +16,7 @@ from models import balance_chain
 from models.balance_chain import CENT, Fall, Followed, Known, Step, Unanswered
 from models.db import database
 from models.db.prepared import Prepared
-from models.status import IS_OPEN, IS_OURS
+from models.status import IS_NOWHERE, IS_OPEN, IS_OURS, WAS_CLAIMED
 
 logger = log.get(__name__)
 
@@ -376,9 +376,9 @@ WITH heard AS (
 ), sent AS (
     SELECT o.*, heard.at AS heard_at, heard.is_given_up, COALESCE(former.n, 0) AS former,
         o."externalStatus" = 'pending' AND o."providerId" = %(id)s AS is_pending,
-        o."providerId" = %(id)s AND COALESCE(o."claimedAt", o."sentAt") IS NOT NULL
+        o."providerId" = %(id)s AND {WAS_CLAIMED}
             AND NOT (o."externalStatus" = 'failed' AND o."sentAt" IS NULL)
-            AND NOT (o."externalStatus" = 'pending' AND o."sendingUntil" IS NULL AND o."mayBeKnown" IS FALSE)
+            AND NOT (o."externalStatus" = 'pending' AND {IS_NOWHERE})
             AS is_here,
         COALESCE(heard.is_conflict AND %(id)s = ANY (o."triedProviders"), false) AS is_conflict,
         told.n AS told, told.unplaced

@@ -15,11 +15,22 @@ from decimal import Decimal
 from typing import Any
 
 from models import masking, texts, timeline
+from models.codeless import HAS_NO_CODES
 from models.db import database, receiver
 from models.db.prepared import Prepared
 from models.order import CODES, TELL
-from models.route import HAS_NO_CODES, Limit, Route, limit_of
-from models.status import GRAVE, IS_AT_PROVIDER, IS_DECIDED, IS_OPEN, IS_OURS, REFERENCE, WORD
+from models.route import Limit, Route, limit_of
+from models.status import (
+    GRAVE,
+    IS_AT_PROVIDER,
+    IS_DECIDED,
+    IS_NOWHERE,
+    IS_OPEN,
+    IS_OURS,
+    REFERENCE,
+    WAITS_SINCE,
+    WORD,
+)
 from models.tenants import PROVIDER_IS_OPEN, is_open_to
 
 #: How often a provider must say that it does not know an order in doubt before it is sent again.
@@ -381,7 +392,7 @@ def claim_code_ask(
 
     An order that must have a code is asked for by the backoff, once for each of `delays_seconds`, and then needs a
     person. Any other is asked for CODE_ASKS times, `backoff_min_seconds` times 1, 2 and 4 apart; but only once if it
-    has a receipt, or if the last orders of its route ended without a code (`route.HAS_NO_CODES`).
+    has a receipt, or if the last orders of its route ended without a code (`codeless.HAS_NO_CODES`).
     """
     values = {
         "id": order_id,
@@ -442,8 +453,9 @@ SAME_REFERANS = f"(%(referans)s::text IS NULL OR {REFERENCE} = %(referans)s::tex
 #: The send is still the order's last one.
 SAME_SEND = f"{WITH_PROVIDER} AND {SAME_REFERANS}"
 #: In SQL, of the order `o`: every send has ended without reaching its provider, and it is to be sent again.
-IS_UNREACHED = """(o."externalStatus" = 'pending' AND NOT o."mayBeKnown" AND o."sendingUntil" IS NULL
-    AND %(asks)s <= o."unknownCount")"""
+IS_UNREACHED = f"""(o."externalStatus" = 'pending' AND {IS_NOWHERE} AND %(asks)s <= o."unknownCount")"""
+#: In SQL, of the order `o`: no send of it is under way, as far as is known.
+NO_SEND = """(o."sendingUntil" IS NULL OR o."sendingUntil" <= now())"""
 #: What sending and asking need to know of an order.
 TASK = f"""
     o.id::text AS id, o."providerId" AS provider_id, {REFERENCE} AS provider_referans,
@@ -526,7 +538,7 @@ WITH claimed AS (
         "mayBeKnown" = o."mayBeKnown" OR o."sendingUntil" IS NOT NULL,
         "sendingUntil" = now() + make_interval(secs => %(grace)s)
     WHERE o.id = %(id)s AND o."externalStatus" = 'pending' AND o."unknownCount" >= %(asks)s
-      AND (o."sendingUntil" IS NULL OR o."sendingUntil" <= now()) AND {SAME_SEND} AND {MAY_BE_SENT}
+      AND {NO_SEND} AND {SAME_SEND} AND {MAY_BE_SENT}
       AND {PROVIDER_IS_OPEN}
     RETURNING o.*
 ), told AS (
@@ -563,7 +575,7 @@ _TAKE = f"""
 #: begins.
 _MAY_BE_CHECKED = f"""{WORD} <> 'not_sent'
       AND ({IS_OURS} OR {IS_AT_PROVIDER})
-      AND (NOT %(buys)s::boolean OR o."sendingUntil" IS NULL OR o."sendingUntil" <= now())
+      AND (NOT %(buys)s::boolean OR {NO_SEND})
       AND ({IS_OPEN} OR o."codeAsks" IS NULL) AND {WITH_PROVIDER} AND (
         o."checkRequestedAt" IS NOT NULL
         OR {IS_OPEN} AND (
@@ -628,8 +640,8 @@ WITH put_off AS (
         "nextCheckAt" = LEAST(
             now() + make_interval(secs => COALESCE(%(retry_after)s::float8, LEAST(%(longest)s::float8, GREATEST(
                 %(shortest)s::float8,
-                EXTRACT(EPOCH FROM now() - COALESCE(o."resentAt", o."createdAt"))::float8)))),
-            COALESCE(o."resentAt", o."createdAt") + make_interval(secs => %(order_timeout)s))
+                EXTRACT(EPOCH FROM now() - {WAITS_SINCE})::float8)))),
+            {WAITS_SINCE} + make_interval(secs => %(order_timeout)s))
     WHERE o.id = %(id)s AND o."externalStatus" = 'pending' AND NOT o."mayBeKnown" AND {MAY_BE_SENT} AND {SAME_SEND}
     RETURNING o.*
 ), told AS (
@@ -644,7 +656,7 @@ WITH left_to_person AS (
         "mayBeKnown" = true, attention = COALESCE({GRAVE}, 'cannot_ask'),
         "attentionAt" = CASE WHEN {GRAVE} IS NULL THEN now() ELSE o."attentionAt" END
     WHERE o.id = %(id)s AND {IS_OPEN} AND o."externalStatus" <> 'not_sent' AND {SAME_SEND} AND {IS_OURS}
-      AND (%(is_mine)s::boolean OR o."sendingUntil" IS NULL OR o."sendingUntil" <= now())
+      AND (%(is_mine)s::boolean OR {NO_SEND})
       AND NOT {MAY_ASK} AND NOT {IS_UNREACHED}
     RETURNING o.*
 ), told AS (
@@ -734,6 +746,6 @@ UPDATE product_orders AS o SET
     "unknownAt" = CASE WHEN o."unknownAt" IS NULL
         OR o."unknownAt" + make_interval(secs => %(gap)s) <= now() THEN now() ELSE o."unknownAt" END
 WHERE o.id = %(id)s AND {IS_OPEN} AND {WORD} <> 'not_sent'
-  AND (o."sendingUntil" IS NULL OR o."sendingUntil" <= now()) AND {SAME_SEND}
+  AND {NO_SEND} AND {SAME_SEND}
 RETURNING "unknownCount"
 """)

@@ -9,13 +9,13 @@ from typing import Any
 from uuid import UUID
 
 from models import codes, texts
+from models.codeless import HAS_NO_CODES
 from models.codes import Code
 from models.db import database, pins, receiver, sealed, sql
 from models.db.prepared import Prepared
 from models.masking import Known, ProviderText
 from models.outcome import MAX_COST, Arrival, as_json, order_owner, owner
-from models.route import HAS_NO_CODES
-from models.status import GRAVE, IS_OURS, LOWERED, READ, Result, kind_in_sql, rank_in_sql
+from models.status import GRAVE, IS_OURS, LOWERED, READ, WAITS_SINCE, Result, kind_in_sql, rank_in_sql
 
 #: Outcomes in one statement; its joins grow with the square.
 MAX_BATCH = 100
@@ -78,6 +78,8 @@ CODES = f"CASE WHEN {HAS_CODE} THEN o.codes END"
 #: In SQL, of the order `o`: what it cost. Before that had a column of its own it stood in "costAmount" (0 if it was not
 #: known), which on orders of another system has that system's own cost.
 COST_AMOUNT = f"""COALESCE(o."gatewayCostAmount", CASE WHEN {IS_OURS} THEN NULLIF(o."costAmount", 0) END)"""
+#: In SQL, of the order `o`: the currency of COST_AMOUNT.
+COST_CURRENCY = """COALESCE(o."gatewayCostCurrency", o."costCurrency")"""
 #: The fields of an Order, in SQL.
 COLUMNS = f"""
     o.id::text AS id,
@@ -99,7 +101,7 @@ COLUMNS = f"""
     {CODES} AS codes,
     o.receipt,
     {COST_AMOUNT} AS cost_amount,
-    CASE WHEN {COST_AMOUNT} IS NOT NULL THEN COALESCE(o."gatewayCostCurrency", o."costCurrency") END AS cost_currency,
+    CASE WHEN {COST_AMOUNT} IS NOT NULL THEN {COST_CURRENCY} END AS cost_currency,
     o."lastMessage" AS last_message,
     o."createdAt" AS created_at,
     o."sentAt" AS sent_at,
@@ -357,6 +359,11 @@ def _sealed_codes(delivered: Sequence[Code], belongs_to: str, with_plain: bool) 
     )
 
 
+#: In SQL, of the order `o`: the kind of its word.
+_KIND = kind_in_sql(LOWERED.format(word='o."externalStatus"'))
+#: In SQL: of several orders `o` with one number, what is said of it is of the first: ours, else an open one, else the
+#: newest.
+FIRST_OF_SEVERAL = f"""{IS_OURS} DESC, {_KIND} = 'open' DESC, o."createdAt" DESC"""
 #: What is known of the order that each arrival may be about: what a text may repeat of it, and its codes.
 KNOWN = Prepared(f"""
 SELECT DISTINCT ON (given.position) given.position, o."providerId" AS provider_id, o.provider_referans,
@@ -382,7 +389,7 @@ CROSS JOIN LATERAL (
     SELECT * FROM product_orders AS o
     WHERE given.order_id IS NULL AND given.referans IS NULL AND o."externalOrderId" = given.external_order_id
 ) AS o
-ORDER BY given.position, o."providerId" = given.provider_id DESC, o."createdAt" DESC
+ORDER BY given.position, o."providerId" = given.provider_id DESC, {FIRST_OF_SEVERAL}
 """)
 FIND = Prepared(f"SELECT {COLUMNS} FROM product_orders AS o WHERE o.id = %s")
 _SETTLE = partial(
@@ -391,11 +398,13 @@ _SETTLE = partial(
     rank=rank_in_sql("given.said"),
     kind=kind_in_sql("given.said"),
     from_rank=rank_in_sql(LOWERED.format(word='o."externalStatus"')),
-    from_kind=kind_in_sql(LOWERED.format(word='o."externalStatus"')),
+    from_kind=_KIND,
+    first_of_several=FIRST_OF_SEVERAL,
     is_ours=IS_OURS,
     has_code=HAS_CODE,
     has_no_codes=HAS_NO_CODES,
     version=VERSION,
+    waits_since=WAITS_SINCE,
     grave=GRAVE,
     timeline=str(texts.TIMELINE),
     last_message=str(texts.LAST_MESSAGE),

@@ -12,7 +12,7 @@ from models import timeline
 from models.claims import MAY_ASK, SENT_AT, USUAL, Asking
 from models.db import database, receiver
 from models.db.prepared import Prepared
-from models.order import CODES, TELL, Order
+from models.order import CODES, FIRST_OF_SEVERAL, TELL, Order
 from models.status import (
     FINAL_WORDS,
     GRAVE,
@@ -21,6 +21,7 @@ from models.status import (
     IS_OPEN,
     IS_OURS,
     REFERENCE,
+    WAS_CLAIMED,
     WORD,
     Attention,
     ExternalStatus,
@@ -189,7 +190,7 @@ RETURNING o.id
 #: In SQL, of the order `o`: its provider can be asked for it. Of another system's, one that is configured here.
 CAN_BE_ASKED = f"""(({IS_AT_PROVIDER} AND EXISTS (SELECT FROM referans.providers AS p WHERE p.id = o."providerId")
     OR {IS_OURS} AND o."externalStatus" <> 'not_sent' AND o."providerId" IS NOT NULL
-    AND o.provider_referans IS NOT NULL AND COALESCE(o."sentAt", o."claimedAt") IS NOT NULL)
+    AND o.provider_referans IS NOT NULL AND {WAS_CLAIMED})
     AND COALESCE(o.attention NOT IN ('manual', 'cannot_ask'), true) AND {MAY_ASK})"""
 FIND_PROVIDER = "SELECT p.id FROM referans.providers AS p WHERE p.id = %s"
 #: Of several requests at the same instant one plans: the others wait for its row, and then see it.
@@ -203,16 +204,16 @@ WITH planned AS (
 SELECT CASE WHEN EXISTS (SELECT FROM planned) THEN 'planned' ELSE 'same' END AS requested
 FROM product_orders AS o WHERE o.id = %(id)s AND {CAN_BE_ASKED}
 """
-#: Of several orders with one number, that of settle.sql: ours, else an open one, else the newest.
-_FIRST = f'ORDER BY {IS_OURS} DESC, {IS_OPEN} DESC, o."createdAt" DESC LIMIT 1'
 FIND_NAMED = Prepared(f"""
 SELECT found.id::text AS id FROM (
     (SELECT o.id FROM product_orders AS o
-    WHERE o.provider_referans = %(referans)s::text AND o."providerId" = %(provider)s::text {_FIRST})
+    WHERE o.provider_referans = %(referans)s::text AND o."providerId" = %(provider)s::text
+    ORDER BY {FIRST_OF_SEVERAL} LIMIT 1)
     UNION ALL
     (SELECT o.id FROM product_orders AS o
     WHERE o."externalOrderId" = COALESCE(%(number)s::text, %(referans)s::text)
-        AND o."providerId" = %(provider)s::text {_FIRST})
+        AND o."providerId" = %(provider)s::text
+    ORDER BY {FIRST_OF_SEVERAL} LIMIT 1)
 ) AS found LIMIT 1
 """)
 LEAVE_TO_PERSON = f"""

@@ -7,7 +7,7 @@ sweep; a report of many days reads months, which are at all of them. What has no
 from datetime import date
 
 from models.db import database
-from models.order import COST_AMOUNT
+from models.order import COST_AMOUNT, COST_CURRENCY
 from models.status import WORD, kind_in_sql
 
 #: The bits of a level. Packages are told apart with their products, and products also alone.
@@ -79,7 +79,7 @@ _ORDERS = f"""
             COALESCE(o."packageId"::text, '') AS package_id,
             {_KIND} AS kind,
             CASE WHEN {_KIND} = 'completed' THEN {COST_AMOUNT} END AS cost,
-            COALESCE(o."gatewayCostCurrency", o."costCurrency", '') AS cost_currency,
+            COALESCE({COST_CURRENCY}, '') AS cost_currency,
             CASE WHEN {_KIND} = 'completed' THEN o."priceAmount" END AS price,
             COALESCE(o."priceCurrency", '') AS price_currency,
             CASE WHEN {_KIND} = 'completed' THEN EXTRACT(EPOCH FROM o."completedAt" - o."createdAt") END AS seconds,

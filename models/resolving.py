@@ -12,16 +12,19 @@ from typing import Any
 
 from gateway.said import Said
 from models import choosing, order, texts, timeline
+from models.claims import FORGET_FORMER
 from models.codes import Code
 from models.db import database, sealed
-from models.order import CODES, COLUMNS, COST_AMOUNT, HAS_CODE, VERSION, Order, open_codes
+from models.order import CODES, COLUMNS, COST_AMOUNT, COST_CURRENCY, HAS_CODE, VERSION, Order, open_codes
 from models.outcome import Arrival, Outcome, from_json, owner
 from models.placing import new_referans, with_fresh_references
 from models.route import Route, limit_of
 from models.status import (
     IS_DECIDED,
+    IS_NOWHERE,
     IS_OPEN,
     IS_OURS,
+    WAS_CLAIMED,
     Attention,
     ExternalStatus,
     FailureReason,
@@ -473,8 +476,8 @@ _LOOK = f"""
 SELECT {COLUMNS}, {VERSION} AS version, o."maxCostAmount" AS max_cost_amount,
     o."maxCostCurrency" AS max_cost_currency, o."triedProviders" AS tried_providers,
     {IS_OURS} AS is_ours,
-    COALESCE(o."claimedAt", o."sentAt") IS NOT NULL AS was_claimed,
-    o."mayBeKnown" IS FALSE AND o."sendingUntil" IS NULL AS never_reached,
+    {WAS_CLAIMED} AS was_claimed,
+    {IS_NOWHERE} AS never_reached,
     (SELECT f.provider_id FROM referans.former_references AS f WHERE f.order_id = o.id AND f.may_have_it
         ORDER BY f.given_up_at DESC LIMIT 1) AS former_holder,
     (SELECT e."by" FROM referans.order_events AS e WHERE e.order_id = o.id AND e.source = 'operator'
@@ -528,10 +531,10 @@ INSERT INTO referans.former_references AS f (referans, provider_id, external_ord
     cost_amount, cost_currency, may_have_it)
 SELECT o.provider_referans, o."providerId", o."externalOrderId", o.id,
     CASE WHEN {CODES} IS NULL OR starts_with(o."pinCode", 'sealed:') THEN o."pinCode" END, {CODES},
-    {COST_AMOUNT}, COALESCE(o."gatewayCostCurrency", o."costCurrency"),
+    {COST_AMOUNT}, {COST_CURRENCY},
     %(may_have_it)s
 FROM product_orders AS o WHERE o.id = %(id)s AND o.provider_referans IS NOT NULL AND o."providerId" IS NOT NULL
-    AND (COALESCE(o."claimedAt", o."sentAt") IS NOT NULL OR {HAS_CODE})
+    AND ({WAS_CLAIMED} OR {HAS_CODE})
 UNION ALL
 SELECT o.provider_referans, tried.provider_id, NULL, o.id, NULL, NULL, NULL, NULL, false
 FROM product_orders AS o CROSS JOIN LATERAL (SELECT DISTINCT unnest(o."triedProviders") AS provider_id) AS tried
@@ -553,14 +556,13 @@ WITH former AS (
         attention = NULL, "attentionAt" = NULL,
         "triedProviders" = CASE
             WHEN %(is_new_referans)s THEN '{{}}'
-            WHEN COALESCE(o."claimedAt", o."sentAt") IS NULL THEN o."triedProviders"
+            WHEN NOT ({WAS_CLAIMED}) THEN o."triedProviders"
             ELSE o."triedProviders" || o."providerId"
         END,
         "providerId" = %(provider)s, provider_referans = %(referans)s, "routeParams" = %(params)s,
         expects = %(expects)s, "fieldMap" = %(field_map)s,
-        "externalOrderId" = NULL, "pinCode" = NULL, "pinDigest" = NULL, codes = NULL, "codesOnly" = NULL,
-        receipt = NULL, "gatewayCostAmount" = NULL, "gatewayCostCurrency" = NULL, "costAmount" = DEFAULT,
-        "costCurrency" = DEFAULT, "lastMessage" = NULL, "providerMessage" = NULL,
+        {FORGET_FORMER}, "pinCode" = NULL, "pinDigest" = NULL, codes = NULL, "codesOnly" = NULL,
+        "lastMessage" = NULL, "providerMessage" = NULL,
         "claimedAt" = NULL, "sentAt" = NULL, "sendingUntil" = NULL, "mayBeKnown" = NULL,
         "unknownCount" = 0, "unknownAt" = NULL, "checkCount" = 0, "checkRequestedAt" = NULL, "checkAskedAt" = NULL,
         "codeAsks" = NULL,

@@ -8,10 +8,17 @@ from enum import StrEnum
 from models import tenants
 from models.db import database
 from models.provider_health import HAS_BALANCE, IS_BLOCKED
+from models.route_order import (
+    BY_WEIGHT,
+    arrives_after,
+    as_own,
+    in_turn,
+    most_specific_first,
+    own_of,
+    priced,
+)
 from models.status import Expects
 
-#: Orders of a route that all ended without a code, after which its next ones are asked for it once only.
-HISTORY = 20
 #: Stands for any product or any package.
 ANY = "*"
 
@@ -177,30 +184,14 @@ def offers(product_id: str, package_id: str, *, tenant_id: str | None) -> list[O
     return database.load(Offer, OFFERS, {"product": product_id, "package": package_id, "tenant": tenant_id})
 
 
-def alternatives(product_id: str, package_id: str, *, tenant_id: str | None) -> list[Alternative]:
-    """The same for people, in the same order."""
-    values = {"product": product_id, "package": package_id, "tenant": tenant_id}
+def alternatives(
+    product_id: str, package_id: str, *, tenant_id: str | None, order_id: str
+) -> list[Alternative]:
+    """The routes that this order may take, in the order in which it would be given to them now."""
+    values = {"product": product_id, "package": package_id, "tenant": tenant_id, "order": order_id}
     return database.load(Alternative, ALTERNATIVES, values)
 
 
-#: In SQL, of the order `o`: the last HISTORY orders of its route that have ended all ended without a code. One that is
-#: still asked for its code has not ended. Uses idx_orders_completed_of_route.
-HAS_NO_CODES = f"""(
-    SELECT count(*) = {HISTORY} AND bool_and(NULLIF(recent."pinCode", '') IS NULL AND recent."codesOnly" IS NOT TRUE)
-    FROM (
-        SELECT former."pinCode", former."codesOnly"
-        FROM product_orders AS former
-        WHERE former."externalStatus" = 'completed'
-            AND former."completedAt" IS NOT NULL
-            AND former."codeAsks" IS NULL
-            AND former."providerId" = o."providerId"
-            AND former."productId" = o."productId"
-            AND former."packageId" = o."packageId"
-            AND former.id <> o.id
-        ORDER BY former."completedAt" DESC
-        LIMIT {HISTORY}
-    ) AS recent
-)"""
 LISTED = """r.provider_id, r.params, r.expects, r.field_map, r.product_id, r.package_id, r.priority, r.position,
     r.strategy, r.weight, r.cost, r.currency, r.tenant_id::text AS tenant_id"""
 #: In SQL: the tenant of a route in the unique index, in which NULL would not equal NULL.
@@ -245,40 +236,48 @@ REMOVE = """
 DELETE FROM referans.routes
 WHERE product_id = %s AND package_id = %s AND provider_id = %s AND tenant_id IS NOT DISTINCT FROM %s::uuid RETURNING id
 """
-#: Routes of one product, package and tenant, the likeliest to be asked first; `id` where two were added at the same
-#: instant. Of each order `models.choosing` says which is first.
-IN_TURN = """r.priority,
-    CASE WHEN r.strategy = 'cheapest' THEN r.currency IS DISTINCT FROM first_value(r.currency) OVER (
-        PARTITION BY r.product_id, r.package_id, r.tenant_id, r.priority ORDER BY r.cost IS NULL, r.position, r.id) END,
-    CASE r.strategy WHEN 'cheapest' THEN r.cost WHEN 'share' THEN -r.weight END, r.position, r.id"""
 _LISTED = f"""
-SELECT {LISTED} FROM referans.routes AS r WHERE {{condition}}
-ORDER BY r.tenant_id IS NULL, r.tenant_id, product_id = '*', package_id = '*', product_id, package_id, {IN_TURN}
+SELECT {LISTED} FROM {{routes}}
+ORDER BY r.tenant_id IS NULL, r.tenant_id, r.product_id = '*', r.package_id = '*', r.product_id, r.package_id,
+    {in_turn(BY_WEIGHT)}
 """
-EVERY = _LISTED.format(condition="true")
-BESIDE = _LISTED.format(
-    condition="""EXISTS (
+_OWN = {
+    "own_product": as_own("productId", "r.product_id"),
+    "own_package": as_own("packageId", "r.package_id"),
+}
+EVERY = _LISTED.format(routes=priced("true", **_OWN))
+_IS_BESIDE = """EXISTS (
     SELECT FROM referans.routes AS own
     WHERE own.provider_id = %(provider)s AND own.product_id = r.product_id AND own.package_id = r.package_id
         AND own.tenant_id IS NOT DISTINCT FROM r.tenant_id)"""
-)
+BESIDE = _LISTED.format(routes=priced(_IS_BESIDE, **_OWN))
 #: In SQL, of the route `r`: an order of `tenant`, or of none, may use it.
-MAY_USE = f"""({tenants.may_use("r.tenant_id", "{tenant}")}
+_MAY_USE = f"""({tenants.may_use("r.tenant_id", "{tenant}")}
     AND {tenants.is_open_to("{tenant}", "r.provider_id", "r.params")})"""
 #: In SQL, of the route `r`: it is for an order of this SQL product, package and tenant.
-IS_FOR = f"""r.product_id IN ({{product}}, '*') AND r.package_id IN ({{package}}, '*') AND {MAY_USE}"""
+IS_FOR = f"""r.product_id IN ({{product}}, '*') AND r.package_id IN ({{package}}, '*') AND {_MAY_USE}"""
+#: In SQL, of the route `r` and the order `o`: it is for that order.
+IS_FOR_ORDER = IS_FOR.format(
+    product='o."productId"::text', package='o."packageId"::text', tenant='o."tenantId"'
+)
 #: In SQL, of the route `r`: so many items cost no more than this there; without a limit, whatever they cost.
 IS_AFFORDABLE = """({max_cost} IS NULL
     OR r.cost * COALESCE({quantity}, 1) <= {max_cost} AND r.currency = {max_cost_currency})"""
-#: Routes of one order, the likeliest to be asked first.
-_MOST_SPECIFIC_FIRST = f"ORDER BY r.tenant_id IS NULL, r.product_id = '*', r.package_id = '*', {IN_TURN}"
-_OF_ORDER = f"""
-    p.id IS NOT NULL AND NOT {IS_BLOCKED} AND {HAS_BALANCE} AS takes_orders
-FROM referans.routes AS r
+_IS_FOR = IS_FOR.format(product="%(product)s::text", package="%(package)s::text", tenant="%(tenant)s::uuid")
+_TAKES_ORDERS = f"p.id IS NOT NULL AND NOT {IS_BLOCKED} AND {HAS_BALANCE} AS takes_orders"
+_ITS_PROVIDER = """
 LEFT JOIN referans.providers AS p ON p.id = r.provider_id
 LEFT JOIN referans.provider_health AS h ON h.provider_id = r.provider_id
-WHERE {IS_FOR.format(product="%(product)s::text", package="%(package)s::text", tenant="%(tenant)s::uuid")}
-{_MOST_SPECIFIC_FIRST}
 """
-OFFERS = f"SELECT p.adapter, r.field_map, r.cost, r.currency, {_OF_ORDER}"
-ALTERNATIVES = f"SELECT {LISTED}, {_OF_ORDER}"
+OFFERS = f"""
+SELECT p.adapter, r.field_map, r.cost, r.currency, {_TAKES_ORDERS}
+FROM {priced(_IS_FOR, as_own("productId", "%(product)s::text"), as_own("packageId", "%(package)s::text"))}
+{_ITS_PROVIDER}
+ORDER BY {most_specific_first(BY_WEIGHT)}
+"""
+ALTERNATIVES = f"""
+SELECT {LISTED}, {_TAKES_ORDERS}
+FROM {priced(_IS_FOR, own_of("productId", "%(order)s::uuid"), own_of("packageId", "%(order)s::uuid"))}
+{_ITS_PROVIDER}
+ORDER BY {most_specific_first(arrives_after("%(order)s::uuid"))}
+"""

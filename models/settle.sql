@@ -108,7 +108,7 @@ matched AS (
             FROM product_orders AS o
             WHERE o.provider_referans = i.referans
                 AND (o."providerId" = i.provider_id OR i.provider_id = ANY (o."triedProviders"))
-            ORDER BY o."providerId" = i.provider_id DESC, {is_ours} DESC, {from_kind} = 'open' DESC, o."createdAt" DESC
+            ORDER BY o."providerId" = i.provider_id DESC, {first_of_several}
             LIMIT 1
         )
         UNION ALL
@@ -122,7 +122,7 @@ matched AS (
             FROM product_orders AS o
             WHERE o."externalOrderId" = i.referans AND o.provider_referans IS NULL
                 AND o."providerId" = i.provider_id
-            ORDER BY {is_ours} DESC, {from_kind} = 'open' DESC, o."createdAt" DESC
+            ORDER BY {first_of_several}
             LIMIT 1
         )
         LIMIT 1
@@ -136,7 +136,7 @@ matched AS (
             SELECT o.id, false AS is_given_up
             FROM product_orders AS o
             WHERE o."externalOrderId" = i.external_order_id AND o."providerId" = i.provider_id
-            ORDER BY {is_ours} DESC, {from_kind} = 'open' DESC, o."createdAt" DESC
+            ORDER BY {first_of_several}
             LIMIT 1
         )
         UNION ALL
@@ -189,7 +189,7 @@ locked AS (
         END AS has_plain_digest,
         {is_ours} AND o."externalStatus" = 'not_sent' AS is_unsent,
         o."nextCheckAt" IS NOT NULL
-            AND COALESCE(o."resentAt", o."createdAt") + make_interval(secs => %(order_timeout)s) <= now() AS is_overdue
+            AND {waits_since} + make_interval(secs => %(order_timeout)s) <= now() AS is_overdue
     FROM product_orders AS o
     WHERE o.id = ANY (ARRAY(SELECT matched.id FROM matched))
     ORDER BY o.id

@@ -15,7 +15,7 @@ from typing import Any
 
 from models import texts
 from models.db import database
-from models.order import COST_AMOUNT
+from models.order import COST_AMOUNT, COST_CURRENCY
 from models.status import WORD, kind_in_sql
 
 #: Seconds that a step of the comparison may take.
@@ -356,7 +356,7 @@ WITH numbered AS (
         count(*) FILTER (WHERE l.kind = 'returned') OVER of_order AS returned,
         count(*) FILTER (WHERE COALESCE(l.kind, 'completed') NOT IN ('failed', 'returned')) OVER of_order AS charged,
         {_OURS} AS ours, l.is_former, l.amount, {COST_AMOUNT} AS cost, l.currency,
-        COALESCE(o."gatewayCostCurrency", o."costCurrency") AS cost_currency,
+        {COST_CURRENCY} AS cost_currency,
         row_number() OVER (
             PARTITION BY l.order_id, COALESCE(l.kind, 'completed') IN ('failed', 'returned') ORDER BY l.line
         ) AS turn
@@ -409,7 +409,7 @@ UPDATE referans.statements SET state = CASE WHEN %(error)s::text IS NULL THEN 'd
     error = %(error)s, ended_at = now(), worked_at = now() WHERE id = %(id)s
 """
 SUMMARY = f"""
-SELECT l.finding, COALESCE(upper(l.currency), o."gatewayCostCurrency", o."costCurrency") AS currency,
+SELECT l.finding, COALESCE(upper(l.currency), {COST_CURRENCY}) AS currency,
     count(*)::int AS count,
     COALESCE(sum(CASE WHEN l.kind = 'returned' THEN -l.amount ELSE l.amount END), 0) AS amount,
     COALESCE(sum({COST_AMOUNT}), 0) AS cost
@@ -421,7 +421,7 @@ KEEP_SUMMARY = "UPDATE referans.statements SET summary = %s WHERE id = %s AND st
 FOUND = f"""
 SELECT l.line, l.referans, l.external_order_id, l.player, l.amount, l.currency, l.state, l.at,
     l.order_id::text AS order_id, o."orderNo" AS order_no, {_OURS} AS external_status, {COST_AMOUNT} AS cost,
-    COALESCE(o."gatewayCostCurrency", o."costCurrency") AS cost_currency
+    {COST_CURRENCY} AS cost_currency
 FROM referans.statement_lines AS l LEFT JOIN product_orders AS o ON o.id = l.order_id
 WHERE l.statement_id = %(id)s AND l.finding = %(finding)s AND (%(after)s::int IS NULL OR l.line > %(after)s::int)
 ORDER BY l.line LIMIT %(limit)s
@@ -432,7 +432,7 @@ WITH wanted AS (
     FROM referans.statement_lines AS l
     WHERE l.statement_id = %(id)s AND l.finding = 'cost' AND l.amount IS NOT NULL ORDER BY l.order_id, l.line
 ), locked AS (
-    SELECT o.id, {COST_AMOUNT} AS cost, COALESCE(o."gatewayCostCurrency", o."costCurrency") AS currency
+    SELECT o.id, {COST_AMOUNT} AS cost, {COST_CURRENCY} AS currency
     FROM product_orders AS o WHERE o.id = ANY (ARRAY(SELECT wanted.order_id FROM wanted)) ORDER BY o.id FOR UPDATE
 ), changed AS (
     UPDATE product_orders AS o SET "gatewayCostAmount" = wanted.amount,

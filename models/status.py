@@ -190,6 +190,12 @@ IS_OPEN = f"{WORD} NOT IN ({_listed(FINAL_WORDS)})"
 IS_DECIDED = f"COALESCE({LOWERED.format(word='o.status::text')}, 'pending') IN ('approved', 'rejected')"
 #: In SQL, of the order `o`: the gateway placed it. Placing sets the column; a version before it wrote the route alone.
 IS_OURS = """COALESCE(o."placedByGateway", o."routeParams" IS NOT NULL)"""
+#: In SQL, of the order `o`: since when it waits to be sent. One that a person sends again has all its time.
+WAITS_SINCE = """COALESCE(o."resentAt", o."createdAt")"""
+#: In SQL, of the order `o`: it was given to a provider, which may not have got it.
+WAS_CLAIMED = """COALESCE(o."claimedAt", o."sentAt") IS NOT NULL"""
+#: In SQL, of the order `o`: no provider can have it, since no send ever reached one; not so while a send is under way.
+IS_NOWHERE = """(o."mayBeKnown" IS FALSE AND o."sendingUntil" IS NULL)"""
 #: In SQL, of the order `o`: what its provider knows it by. Other systems once kept that in the other column.
 REFERENCE = """COALESCE(o.provider_referans, o."externalOrderId")"""
 #: In SQL, of the order `o`: it is of another system, and at a provider that can be asked for it.

@@ -14,8 +14,8 @@ from models.db import database, receiver
 from models.order import COLUMNS, TELL, Order
 from models.plans import IS_PLANNED
 from models.provider_health import IS_BLOCKED, IS_DOWN
-from models.route import IS_AFFORDABLE, MAY_USE
-from models.status import GRAVE, IS_OPEN, IS_OURS, KEPT, Attention
+from models.route import IS_AFFORDABLE, IS_FOR_ORDER
+from models.status import GRAVE, IS_NOWHERE, IS_OPEN, IS_OURS, KEPT, Attention
 
 #: Seconds that an order may be in doubt before it counts as stuck.
 IN_DOUBT_SECONDS = 300
@@ -248,10 +248,10 @@ _MAY_COST = IS_AFFORDABLE.format(
 _HAS_OTHER = f"""EXISTS (
     SELECT FROM referans.routes AS r JOIN referans.providers AS other ON other.id = r.provider_id
         LEFT JOIN referans.provider_health AS h ON h.provider_id = other.id
-    WHERE r.product_id IN (o."productId"::text, '*') AND r.package_id IN (o."packageId"::text, '*')
+    WHERE {IS_FOR_ORDER}
       AND r.provider_id IS DISTINCT FROM o."providerId"
       AND r.provider_id <> ALL (COALESCE(o."triedProviders", ARRAY[]::text[]))
-      AND {MAY_USE.format(tenant='o."tenantId"')} AND {_MAY_COST} AND {{condition}}
+      AND {_MAY_COST} AND {{condition}}
 )"""
 _HAS_AVAILABLE = _HAS_OTHER.format(condition=f"NOT {IS_BLOCKED}")
 _HAS_BLOCKED = _HAS_OTHER.format(condition=IS_BLOCKED)
@@ -265,19 +265,17 @@ _IS_HELD = f"""(
     o."externalStatus" = 'not_sent'
     AND ({_IS_PUT_OFF} AND o."lastSyncAt" IS NULL OR (p.id IS NULL OR {IS_BLOCKED}) AND NOT {_HAS_AVAILABLE})
 )"""
-#: No provider has it: nothing was sent, or it was never reached.
-_IS_NOWHERE = """(NOT COALESCE(o."mayBeKnown", true) AND o."sendingUntil" IS NULL)"""
 #: In SQL, of the order `o` joined with PROVIDER: why it needs a person, or NULL. Takes `Limits.parameters`.
 KIND = f"""CASE
     WHEN {GRAVE} IS NOT NULL THEN o.attention
     WHEN o."nextCheckAt" IS NULL OR NOT {IS_PLANNED} THEN o.attention
-    WHEN o."externalStatus" IN ('pending', 'queued') AND NOT {_IS_NOWHERE}
+    WHEN o."externalStatus" IN ('pending', 'queued') AND NOT {IS_NOWHERE}
         AND o."claimedAt" < now() - make_interval(secs => {IN_DOUBT_SECONDS}) THEN '{Attention.IN_DOUBT}'
     WHEN {_IS_HELD} AND ({IS_BLOCKED} OR {_HAS_BLOCKED}) THEN '{Attention.PROVIDER_DOWN}'
     WHEN {_IS_HELD} OR o."externalStatus" IS DISTINCT FROM 'not_sent' AND p.id IS NULL AND {IS_OPEN}
     THEN '{Attention.NO_PROVIDER}'
     WHEN o."externalStatus" IS DISTINCT FROM 'not_sent' AND COALESCE({IS_DOWN}, false)
-        OR o."externalStatus" = 'pending' AND {_IS_NOWHERE} AND {IS_BLOCKED} THEN '{Attention.PROVIDER_DOWN}'
+        OR o."externalStatus" = 'pending' AND {IS_NOWHERE} AND {IS_BLOCKED} THEN '{Attention.PROVIDER_DOWN}'
     WHEN o."nextCheckAt" < now() - make_interval(secs => %(period)s) THEN '{Attention.OVERDUE}'
     WHEN o."externalStatus" IS DISTINCT FROM 'not_sent' AND o."checkCount" >= %(max_checks)s AND {IS_OPEN}
     THEN '{Attention.NO_ANSWER}'
@@ -342,7 +340,7 @@ SELECT {COLUMNS.replace("o.attention", "chosen.kind AS attention")}, chosen.sinc
     EXTRACT(EPOCH FROM now() - chosen.since)::float8 AS waits_seconds,
     EXTRACT(EPOCH FROM now() - o."nextCheckAt")::float8 AS overdue_seconds, COALESCE(o."checkCount", 0) AS check_count,
     {IS_OURS} AS is_ours, p.id IS NOT NULL AS has_provider,
-    o."externalStatus" = 'not_sent' OR o."externalStatus" = 'pending' AND {_IS_NOWHERE} AS is_nowhere,
+    o."externalStatus" = 'not_sent' OR o."externalStatus" = 'pending' AND {IS_NOWHERE} AS is_nowhere,
     COALESCE({IS_DOWN}, false) AS is_down, h.last_error AS provider_error, h.paused_by, h.pause_reason, (
         SELECT e.message FROM referans.order_events AS e WHERE e.order_id = o.id AND e.result = 'conflict'
         ORDER BY e.id DESC LIMIT 1

@@ -8,8 +8,8 @@ from models.db import database
 from models.db.prepared import Prepared
 from models.outcome import Arrival, OnlyIf, Outcome
 from models.provider_health import IS_BLOCKED
-from models.route import MAY_USE, Route
-from models.status import IS_OURS, ExternalStatus, FailureReason, Result, Source
+from models.route import IS_FOR_ORDER, Route
+from models.status import IS_OURS, WAITS_SINCE, ExternalStatus, FailureReason, Result, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ UPDATE product_orders AS o SET "nextCheckAt" = LEAST(
         ) THEN %(blocked_delay)s::float8
         ELSE %(delay)s::float8
     END),
-    COALESCE(o."resentAt", o."createdAt") + make_interval(secs => %(order_timeout)s))
+    {WAITS_SINCE} + make_interval(secs => %(order_timeout)s))
 WHERE o.id = %(id)s AND o."externalStatus" = 'not_sent' AND o."nextCheckAt" IS NOT NULL AND {IS_OURS} RETURNING o.id
 """
 #: In SQL, of the order `o`: no provider has it, and it waits for one.
@@ -145,8 +145,7 @@ WITH chosen AS (
         OR EXISTS (
             SELECT FROM referans.routes AS r WHERE r.provider_id = %(provider)s
                 AND r.provider_id <> ALL (COALESCE(o."triedProviders", ARRAY[]::text[]))
-                AND r.product_id IN (o."productId"::text, '*') AND r.package_id IN (o."packageId"::text, '*')
-                AND {MAY_USE.format(tenant='o."tenantId"')}
+                AND {IS_FOR_ORDER}
         )
     )
     ORDER BY o."nextCheckAt", o.id LIMIT %(limit)s

@@ -116,7 +116,8 @@ class Notifier:
         self._record()
         while not self._is_stopping.is_set() and self._claim():
             pass
-        self._await(self._patience_seconds())
+        if self._under_way or not self._is_stopping.is_set():
+            self._await(self._patience_seconds())
 
     def _safely(self, work: Callable[[], object]) -> None:
         """Our own trouble ends nothing: the outbox has what is to be done, and what was done is kept until then."""

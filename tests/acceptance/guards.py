@@ -621,14 +621,14 @@ GUARDS = [
     Guard(
         "what is said while a send is under way does not count",
         "models/claims.py",
-        '\'not_sent\'\n  AND (o."sendingUntil" IS NULL OR o."sendingUntil" <= now()) AND',
+        "'not_sent'\n  AND {NO_SEND} AND",
         "'not_sent'\n  AND",
         PLAN,
     ),
     Guard(
         "nothing is sent again while it is being sent",
         "models/claims.py",
-        'AND (o."sendingUntil" IS NULL OR o."sendingUntil" <= now()) AND {SAME_SEND} AND {MAY',
+        "AND {NO_SEND} AND {SAME_SEND} AND {MAY",
         "AND {SAME_SEND} AND {MAY",
         PLAN,
     ),
@@ -1044,7 +1044,7 @@ GUARDS = [
     ),
     Guard(
         "orders that still wait for their code say nothing of their route",
-        "models/route.py",
+        "models/codeless.py",
         """            AND former."codeAsks" IS NULL\n""",
         "",
         CODE_ASKS,
@@ -1100,7 +1100,7 @@ GUARDS = [
     ),
     Guard(
         "a route that brought no codes is asked once",
-        "models/route.py",
+        "models/codeless.py",
         "SELECT count(*) = {HISTORY} AND bool_and",
         "SELECT false AND bool_and",
         CODE_ASKS,
@@ -1226,21 +1226,21 @@ GUARDS = [
     ),
     Guard(
         "the dearer route is not chosen",
-        "models/choosing.py",
+        "models/route_order.py",
         "WHEN 'cheapest' THEN r.price::float8",
         "WHEN 'cheapest' THEN NULL::float8",
         CHOOSING,
     ),
     Guard(
         "costs in two currencies are not compared",
-        "models/choosing.py",
+        "models/route_order.py",
         "WHEN r.price_currency = r.compared_currency THEN 0 ELSE 1",
         "ELSE 0",
         CHOOSING,
     ),
     Guard(
         "orders are shared by weight",
-        "models/choosing.py",
+        "models/route_order.py",
         "4503599627370496::float8) / r.weight",
         "4503599627370496::float8)",
         CHOOSING,
@@ -1479,9 +1479,9 @@ GUARDS = [
     ),
     Guard(
         "an order that is sent again has all its time",
-        "models/settle.sql",
-        """COALESCE(o."resentAt", o."createdAt")""",
-        """o."createdAt\"""",
+        "models/status.py",
+        'WAITS_SINCE = """COALESCE(o."resentAt", o."createdAt")"""',
+        "WAITS_SINCE = 'o.\"createdAt\"'",
         RESOLVING,
     ),
     Guard(
@@ -1729,14 +1729,14 @@ GUARDS = [
     Guard(
         "a copy of an order takes no callback for it",
         "models/settle.sql",
-        """i.provider_id DESC, {is_ours} DESC, {from_kind} = 'open' DESC,""",
-        "i.provider_id DESC,",
+        "i.provider_id DESC, {first_of_several}",
+        'i.provider_id DESC, o."createdAt" DESC',
         OTHERS,
     ),
     Guard(
         "an ended order takes no callback for an open one",
         "models/settle.sql",
-        """            ORDER BY {is_ours} DESC, {from_kind} = 'open' DESC, o."createdAt" DESC
+        """            ORDER BY {first_of_several}
             LIMIT 1
         )
         LIMIT 1""",
@@ -2729,9 +2729,9 @@ GUARDS = [
     ),
     Guard(
         "a tenant's own route comes first",
-        "models/choosing.py",
-        "ORDER BY r.tenant_id IS NULL, r.product_id = '*'",
-        "ORDER BY r.product_id = '*'",
+        "models/route_order.py",
+        "r.tenant_id IS NULL, r.product_id = '*'",
+        "r.product_id = '*'",
         OF_TENANTS,
     ),
     Guard(
@@ -2807,7 +2807,7 @@ GUARDS = [
         f"{OPS}/test_troubles.py",
     ),
     Guard(
-        "a worker that fell silent is shown within seconds",
+        "a worker that fell silent is shown after 15 s",
         "gateway/web/ops/now.py",
         "min(WORKER_SECONDS, self.desk.settings.heartbeat_timeout)",
         "self.desk.settings.heartbeat_timeout",
@@ -3244,7 +3244,7 @@ GUARDS = [
     Guard(
         "while a call that may buy is under way no other begins",
         "models/claims.py",
-        """      AND (NOT %(buys)s::boolean OR o."sendingUntil" IS NULL OR o."sendingUntil" <= now())\n""",
+        """      AND (NOT %(buys)s::boolean OR {NO_SEND})\n""",
         "",
         TRAITS,
     ),
@@ -3321,7 +3321,7 @@ GUARDS = [
     Guard(
         "a send that is under way needs no person",
         "models/claims.py",
-        """      AND (%(is_mine)s::boolean OR o."sendingUntil" IS NULL OR o."sendingUntil" <= now())\n""",
+        """      AND (%(is_mine)s::boolean OR {NO_SEND})\n""",
         "",
         TRAITS,
     ),

@@ -305,14 +305,14 @@ def test_ping_answers_where_redis_is(settings: Settings) -> None:
     broker.ping(settings)
 
 
-def test_ping_fails_at_once_where_it_is_refused(no_server: str) -> None:
+def test_ping_fails_where_it_is_refused(no_server: str) -> None:
     began = time.monotonic()
     with pytest.raises(redis.RedisError):
         broker.ping(load({"REDIS_URL": no_server}, require=()))
     assert time.monotonic() - began < SOON_SECONDS
 
 
-def test_ping_fails_soon_without_an_answer(silent_server: str) -> None:
+def test_ping_gives_a_silent_server_up(silent_server: str) -> None:
     began = time.monotonic()
     with pytest.raises(redis.RedisError):
         broker.ping(load({"REDIS_URL": silent_server}, require=()))

@@ -534,11 +534,12 @@ def test_a_turn_is_waited_for_so_long(quickly: Callable[..., None]) -> None:
 
 
 def test_of_too_many_idle_clients_the_longest_idle_one_is_let_go() -> None:
+    """A new one makes room by coming, before it has said anything."""
     crowd = Crowd(3)
     with connected(crowd, 3) as (first, second, third):
         first.ask()
         assert first.is_answered()
-        with connected(crowd, 1):
+        with connected(crowd, 1, are_known=False):
             assert second.is_hung_up()
             first.ask()
             assert first.is_answered()

@@ -113,7 +113,7 @@ def test_an_answer_that_is_cut_off_behind_its_head_has_come(serve: Serve, end: b
     assert Poster().post(server.url, b"{}", {}, any_address=True).status == 200
 
 
-def test_a_call_ends_in_time_whatever_drips_in(serve: Serve) -> None:
+def test_a_call_ends_whatever_drips_in(serve: Serve) -> None:
     def head(peer: Peer) -> None:
         peer.drip(b"H")
 
@@ -129,7 +129,7 @@ def test_a_call_ends_in_time_whatever_drips_in(serve: Serve) -> None:
     assert time.monotonic() - began < 15
 
 
-def test_a_call_ends_in_time_however_many_addresses_a_name_has() -> None:
+def test_all_addresses_of_a_name_have_the_time_of_one_call() -> None:
     """None of them answers: a socket that listens with a full queue drops whatever comes."""
     with full() as port:
         addresses = [f"127.0.0.{last}" for last in range(1, 41)]

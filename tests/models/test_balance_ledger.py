@@ -257,6 +257,17 @@ class TestReadings:
         follow(41)
         assert gaps() == []
 
+    def test_one_that_is_kept_too_late_is_no_step_behind_those_that_came_before(self) -> None:
+        """A deposit has hidden what it took. Behind the end of the chain its own balance would be a gap."""
+        read(90, 1)
+        follow(2)
+        read(160, 30)
+        follow(31)
+        read(70, 40, cost=20, began=moment(1.5))
+        read(150, 45)
+        follow(46)
+        assert gaps() == []
+
     def test_a_balance_that_may_have_been_cut_off_is_no_gap(self) -> None:
         read("90.25", 1)
         read("80.2", 2)

@@ -1,6 +1,7 @@
 """Which of several routes with the same priority an order goes by, and what its timeline tells of that."""
 
 import math
+import uuid
 from collections import Counter
 from collections.abc import Sequence
 from decimal import Decimal
@@ -22,6 +23,8 @@ Known = tuple[str, str] | None
 #: Placings that are shared, and how far from its share a provider may be, in standard deviations: by chance one run in
 #: five hundred million.
 PLACINGS, SIGMAS = 10_000, 6
+#: The columns of an order that its last cost is found by, which are UUIDs on the table of some storefronts.
+OWN = ('"productId"', '"packageId"')
 
 
 @pytest.fixture(autouse=True)
@@ -181,22 +184,78 @@ def test_a_route_that_a_process_of_the_version_before_adds_comes_after_those_wit
     assert place()[0] == "p1"
 
 
+def tried(order_id: str | None) -> list[str]:
+    """The providers that an order is given to one after the other, each of which refuses it."""
+    found: list[str] = []
+    while following := choosing.next_for("game", "60", found, tenant_id=None, order_id=order_id):
+        found.append(following.provider_id)
+    return found
+
+
 @pytest.mark.parametrize(
-    ("strategy", "costs", "weights", "listed"),
+    ("strategy", "costs", "weights", "last", "listed"),
     [
-        (Strategy.CHEAPEST, [None, ("3", "TRY"), ("1", "USD"), ("2", "TRY")], [], ["p3", "p1", "p2", "p0"]),
-        (Strategy.SHARE, [None, ("3", "TRY"), None], [1, 3, 2], ["p1", "p2", "p0"]),
-        (Strategy.ORDER, [("3", "TRY"), ("1", "TRY")], [1, 3], ["p0", "p1"]),
+        (
+            Strategy.CHEAPEST,
+            [None, ("3", "TRY"), ("1", "USD"), ("2", "TRY")],
+            [],
+            {},
+            ["p3", "p1", "p2", "p0"],
+        ),
+        (
+            Strategy.CHEAPEST,
+            [("3", "USD"), None, ("2", "USD"), None],
+            [],
+            {"p1": "1"},
+            ["p1", "p2", "p0", "p3"],
+        ),
+        (Strategy.CHEAPEST, [None, ("3", "TRY"), ("2", "USD")], [], {"p0": "5"}, ["p2", "p0", "p1"]),
+        (Strategy.SHARE, [None, ("3", "TRY"), None], [1, 3, 2], {}, ["p1", "p2", "p0"]),
+        (Strategy.ORDER, [("3", "TRY"), ("1", "TRY")], [1, 3], {}, ["p0", "p1"]),
     ],
 )
 def test_routes_are_listed_and_offered_as_they_are_tried(
-    strategy: Strategy, costs: list[Known], weights: list[int], listed: list[str]
+    strategy: Strategy, costs: list[Known], weights: list[int], last: dict[str, str], listed: list[str]
 ) -> None:
+    """Each order's own page shows what chance has chosen for it; the other lists, what is the likeliest."""
     lead(strategy, *costs, weights=weights)
+    for provider_id, cost in last.items():
+        completed(provider_id, cost, "USD")
     assert [each.provider_id for each in route.every()] == listed
+    assert [each.provider_id for each in route.beside("p0")] == listed
     known = {f"p{number}": cost and Decimal(cost[0]) for number, cost in enumerate(costs)}
     offered = [each.cost for each in route.offers("game", "60", tenant_id=None)]
     assert offered == [known[each] for each in listed]
+    for _ in range(5):
+        order_id = factories.place()["id"]
+        own = route.alternatives("game", "60", tenant_id=None, order_id=order_id)
+        assert [each.provider_id for each in own] == tried(order_id)
+        assert strategy == Strategy.SHARE or tried(order_id) == listed
+
+
+def test_routes_are_listed_on_a_table_that_holds_uuids_whatever_their_products_are_called() -> None:
+    product, package = str(uuid.uuid4()), str(uuid.uuid4())
+    lead(Strategy.CHEAPEST, ("3", "USD"), None)
+    for provider_id, cost in (("p0", Cost(Decimal(3), "USD")), ("p1", None)):
+        route.add(product, package, provider_id, strategy=Strategy.CHEAPEST, cost=cost)
+    with database.database.atomic() as undone:
+        database.rows(
+            f"ALTER TABLE product_orders {', '.join(f'ALTER {each} TYPE uuid USING NULL' for each in OWN)}"
+        )
+        database.rows(
+            f"""INSERT INTO product_orders ({", ".join(OWN)}, "providerId", "externalStatus", "completedAt",
+                "gatewayCostAmount", "gatewayCostCurrency")
+            VALUES (%s, %s, 'p1', 'completed', now(), 2, 'USD')""",
+            (product, package),
+        )
+        listed = [(each.product_id, each.provider_id) for each in route.every()]
+        offered = [route.offers(each, package, tenant_id=None) for each in (product, "game")]
+        undone.rollback()
+    by_name = {
+        name: [provider_id for each, provider_id in listed if each == name] for name in ("game", product)
+    }
+    assert by_name == {"game": ["p0", "p1"], product: ["p1", "p0"]}
+    assert [[each.cost for each in offers] for offers in offered] == [[None, Decimal(3)], []]
 
 
 def test_a_provider_s_routes_are_listed_among_those_for_the_same_orders() -> None:

@@ -254,7 +254,9 @@ def _routes(found: Placed) -> list[Alternative]:
     """The routes that an order of its package may take, as they are now. Another system's orders have none here."""
     if not (found.product_id and found.package_id):
         return []
-    return route.alternatives(found.product_id, found.package_id, tenant_id=found.tenant_id)
+    return route.alternatives(
+        found.product_id, found.package_id, tenant_id=found.tenant_id, order_id=found.id
+    )
 
 
 def _deed(req: falcon.Request, action: Action) -> Deed:

@@ -16,11 +16,11 @@ from gateway.providers.znet import Znet
 from models import order as orders
 from models import provider_health
 from models.claims import CODE_ASKS
+from models.codeless import HISTORY
 from models.codes import Code
 from models.db import database
 from models.order import Settled
 from models.outcome import Arrival, Outcome
-from models.route import HISTORY
 from models.status import ExternalStatus, Source
 from tests import factories
 from tests.gateway.fulfilment.conftest import WorkerFor

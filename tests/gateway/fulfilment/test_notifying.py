@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from standardwebhooks import Webhook
 
-from gateway.fulfilment.notifying import CALLS, LOOK_SECONDS, Notifier
+from gateway.fulfilment import notifying
+from gateway.fulfilment.notifying import CALLS, Notifier
 from gateway.posting import Poster
 from gateway.settings import load
 from models import claims, outbox, timeline
@@ -310,7 +311,7 @@ def test_a_receiver_that_hangs_delays_no_other(shop: Shop, other_shop: Shop) -> 
         ended(url=other_shop.url)
         ended()
     notifier = notifier_for(shop, NOTIFY_ALLOW_PRIVATE="1", try_seconds=20)
-    running = threading.Thread(target=notifier.run)
+    running = threading.Thread(target=notifier.run, daemon=True)
     running.start()
     try:
         wait_until(lambda: len(shop.requests) == 40, 10, what="the other receiver's notifications")
@@ -520,25 +521,46 @@ def test_old_ones_are_deleted_with_their_deliveries(shop: Shop) -> None:
     assert len(database.rows("SELECT 1 FROM referans.deliveries")) == 1
 
 
-def test_a_hint_while_it_works_makes_it_look_again(shop: Shop) -> None:
+def test_at_the_end_what_is_under_way_is_awaited_and_nothing_else(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notifying, "LOOK_SECONDS", 3600.0)
+    notifier, is_over = notifier_for(shop, try_seconds=20), threading.Event()
+    shop.answer = lambda request: (is_over.wait(30), 200)[1]
+    ended()
+    running = threading.Thread(target=notifier.run, daemon=True)
+    running.start()
+    try:
+        wait_until(lambda: shop.requests)
+        notifier.stop()
+        wait_until(notifier._news.empty)
+    finally:
+        is_over.set()
+    running.join(30)
+    assert not running.is_alive() and standing() == [("delivered", 1)]
+
+
+def test_a_hint_while_it_works_makes_it_look_again(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """As a settle does that comes while a call is under way, which takes its time."""
     notifier, has_come = notifier_for(shop, try_seconds=20), threading.Event()
+    monkeypatch.setattr(notifying, "LOOK_SECONDS", 3600.0)
+    was_first_under_way: list[bool] = []
 
     def answer(request: Request) -> int:
         if len(shop.requests) == 1:
             with database.session():
                 ended()
             notifier.wake()
-            has_come.wait(15)
+            was_first_under_way.append(has_come.wait(15))
         has_come.set()
         return 200
 
     shop.answer = answer
     ended()
-    running = threading.Thread(target=notifier.run)
+    running = threading.Thread(target=notifier.run, daemon=True)
     running.start()
     try:
-        wait_until(lambda: len(shop.requests) == 2, LOOK_SECONDS - 2)
+        wait_until(lambda: was_first_under_way == [True])
     finally:
         has_come.set()
         notifier.stop()

@@ -22,6 +22,7 @@ from models import (
     gauges,
     inbox,
     lookup,
+    masking,
     order,
     plans,
     provider,
@@ -620,8 +621,11 @@ class TestSameReference:
         placed = factories.place_new(beside.new(), beside.SHOP)["id"]
         dispatching.dispatch(worker, placed)
         copied = beside.insert(provider_referans=row(placed)["provider_referans"])
-        assert call_back(worker, placed, COMPLETED, "PIN-1").order_id == placed
+        package = str(row(placed)["packageId"])
+        said = masking.mask(f"package {package} is delivered")
+        assert call_back(worker, placed, COMPLETED, "PIN-1", message=said).order_id == placed
         assert (status(placed), status(copied)) == ("completed", "sent")
+        assert package in row(placed)["lastMessage"], "masked by what is known of the order that it is about"
 
 
 def test_a_check_is_not_requested_where_no_provider_can_be_asked(worker: Worker) -> None:

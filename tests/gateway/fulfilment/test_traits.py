@@ -10,7 +10,7 @@ import pytest
 from gateway import providers
 from gateway.fulfilment import checking, dispatching, probing
 from gateway.fulfilment.permits import SPARE_SECONDS
-from gateway.fulfilment.worker import BOOKKEEPING_SECONDS, DISPATCH, Worker
+from gateway.fulfilment.worker import BOOKKEEPING_SECONDS, CHECK, DISPATCH, Worker
 from models import plans, provider, provider_health, resolving, stuck
 from models.claims import ASKS
 from models.codes import Code
@@ -292,13 +292,17 @@ class TestAskingBuys:
 
     @pytest.mark.parametrize("state", ["no", "no_money", "no_player"])
     def test_a_refusal_about_an_order_that_it_has_ends_nothing(
-        self, worker: Worker, opens: Opens, shop: Shop, state: str
+        self, worker: Worker, opens: Opens, shop: Shop, queue: Queue, state: str
     ) -> None:
+        """Not the asking either: the check has learned nothing, and the next one follows."""
         backup = opens(PLAIN, provider_id=BACKUP)
         order = dispatched(worker)
         shop.says["/buy"] = [{"state": state}]
+        queue.clear()
         check(worker, order)
         assert (status(order), row(order)["providerId"], backup.bought) == ("sent", SANDBOX, {})
+        assert events(order)[-1].startswith("checked (1), nothing learned")
+        assert [(hint.actor, hint.order_id) for hint in queue.hints()] == [(CHECK, order)]
 
     @pytest.mark.parametrize(
         ("text", "state"), [(BUYING, "no_stock"), (BUYING, "no_player"), (PLAIN, "no_stock")]
@@ -321,7 +325,9 @@ class TestAskingBuys:
         assert (found["externalStatus"], found["providerId"], backup.bought) == ("processing", SANDBOX, {})
         assert found["sendingUntil"] is None and found["nextCheckAt"]
 
-    def test_nothing_asks_at_its_timeout(self, worker: Worker, shop: Shop) -> None:
+    def test_nothing_asks_at_its_timeout(self, worker: Worker, opens: Opens) -> None:
+        """However long its provider may be asked."""
+        shop = opens(BUYING.replace('"1h"', '"90d"'))
         order = dispatched(worker)
         check(worker, order, DAY)
         assert (status(order), row(order)["failureReason"]) == ("failed", "timeout")

@@ -1,7 +1,9 @@
 """The application as gunicorn loads it, within the test's own process."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from types import SimpleNamespace
 from typing import Any
 
 import falcon
@@ -11,7 +13,7 @@ from falcon.testing import Result, TestClient
 from gateway import broker
 from gateway.counting import Counts
 from gateway.settings import Settings, load
-from gateway.web import create_app
+from gateway.web import cache, create_app
 from gateway.web.auth import Keys
 from gateway.web.limits import Limits
 from models import api_key
@@ -41,6 +43,16 @@ def _path(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
 
 
 ClientFor = Callable[..., Client]
+#: Makes whatever is cached so many seconds older.
+Later = Callable[[float], None]
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> Later:
+    passed = [0.0]
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + sum(passed))
+    monkeypatch.setattr(cache, "time", clock)
+    return passed.append
 
 
 @pytest.fixture

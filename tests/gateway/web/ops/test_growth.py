@@ -22,8 +22,10 @@ GROWING = (
     "deliveries",
 )
 ORDERS = 20_000
-#: A few of each kind of order among many that are completed; each with two events and a callback.
+#: A few of each kind of order among many that are completed; each with two events and a callback. In new files: what
+#: tests before this one have deleted would make the tables, and with them the plans, other ones.
 FILL = """
+TRUNCATE product_orders, referans.callback_events, referans.former_references CASCADE;
 INSERT INTO product_orders (id, "orderNo", "productId", "packageId", "userIdentifier", "externalStatus", status,
     "providerId", provider_referans, "externalOrderId", "orderUuid", "createdAt", "sentAt", "routeParams",
     "placedByGateway", attention, "attentionAt", "nextCheckAt", "tenantId")
