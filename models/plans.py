@@ -222,6 +222,10 @@ WITH left_to_person AS (
         "attentionAt" = CASE WHEN {GRAVE} IS NULL THEN now() ELSE o."attentionAt" END
     WHERE o.id = %(id)s AND {IS_OPEN} AND {WORD} NOT IN ('not_sent', 'pending') RETURNING o.*
 ), told AS (
+    INSERT INTO referans.order_events (order_id, source, "from", "to", message)
+    SELECT id, 'sweep', "externalStatus", "externalStatus", 'waits for a person to complete it'
+    FROM left_to_person
+), notified AS (
     {TELL.format(kind="'order.attention'", source="left_to_person AS o")} AND o."attentionAt" = now()
 )
 SELECT id FROM left_to_person

@@ -21,7 +21,8 @@ from gateway.settings import Settings
 from models import order, outbox, telling
 from models.codes import Code
 from models.db import database
-from models.telling import Told
+from models.stuck import Limits
+from models.telling import Computed, Told
 
 #: Seconds between two looks.
 LOOK_SECONDS = 0.5
@@ -101,9 +102,10 @@ def _check(url: str) -> None:
 def _listen(settings: Settings, forward_to: str | None, json: bool) -> None:
     forward = _Forward(settings, forward_to) if forward_to else None
     with explained(), database.session():
-        tails: list[Tail[Told]] = [
+        tails: list[Tail[Told] | Computed] = [
             Tail(telling.notified, outbox.last_id()),
             Tail(telling.untold, telling.last_event_id()),
+            Computed(Limits.of(settings)),
         ]
     if forward and forward.is_made_up:
         printing.note(f"NOTIFY_SECRET is not set; what is forwarded is signed with {forward.secrets[0]}")
@@ -118,7 +120,7 @@ def _listen(settings: Settings, forward_to: str | None, json: bool) -> None:
         time.sleep(LOOK_SECONDS)
 
 
-def _look(tails: list[Tail[Told]]) -> list[Told]:
+def _look(tails: list[Tail[Told] | Computed]) -> list[Told]:
     """What is new, oldest first; nothing while the database is away."""
     try:
         with database.session():
