@@ -20,6 +20,7 @@ from models.status import (
     IS_DECIDED,
     IS_OPEN,
     IS_OURS,
+    LOWERED,
     REFERENCE,
     WORD,
     Attention,
@@ -239,8 +240,8 @@ RETURNING id
 """
 #: In SQL, of the order `o`: another system has sent it, waits for its outcome, and has not decided it; and it is not
 #: followed here since. One that needs a person is left to people unless it was sent again since. It is the condition of
-#: idx_orders_unfollowed.
-UNFOLLOWED = f"""(o."nextCheckAt" IS NULL AND o.status = 'pending'
+#: idx_orders_to_follow.
+UNFOLLOWED = f"""(o."nextCheckAt" IS NULL AND {LOWERED.format(word="o.status")} = 'pending'
     AND {WORD} NOT IN ({", ".join(f"'{word}'" for word in ("not_sent", *FINAL_WORDS))})
     AND {REFERENCE} IS NOT NULL
     AND (o."adoptedAt" IS NULL OR o."adoptedAt" < o."sentAt")
