@@ -245,7 +245,7 @@ def resolving(names: dict[str, Callable[[], Any]]) -> Callable[..., Any]:
         if flags & socket.AI_NUMERICHOST:
             raise socket.gaierror(socket.EAI_NONAME, "")
         names.get(host, str)()
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("10.0.0.1", 0))]
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", 0))]
 
     return resolve
 
@@ -347,7 +347,7 @@ class TestUnreachable:
         for call in (Client().get, post_to_any, post_to_public):
             monkeypatch.setattr(socket, "getaddrinfo", resolving({}))
             for names in (outbound.NAMES, public_addresses.NAMES):
-                assert names.addresses("other.example", 5) == ["10.0.0.1"]
+                assert names.addresses("other.example", 5) == ["192.0.2.1"]
             is_heard = others_are_answered
             monkeypatch.setattr(
                 socket,
