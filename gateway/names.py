@@ -38,7 +38,7 @@ class _Lookup:
     def __init__(self) -> None:
         self.is_done = threading.Event()
         self.addresses: list[str] = []
-        self.error: OSError | UnicodeError | None = None
+        self.error: Exception | None = None
 
 
 class Names:
@@ -73,10 +73,13 @@ class Names:
             raise NotAnswered("the name of the host was not looked up in time")
         if lookup.error is None:
             return lookup.addresses
-        number = lookup.error.errno if isinstance(lookup.error, OSError) else None
+        if not isinstance(lookup.error, socket.gaierror | UnicodeError):
+            said = getattr(lookup.error, "strerror", None) or type(lookup.error).__name__
+            raise OwnTrouble(f"names cannot be looked up here: {said}")
+        number = getattr(lookup.error, "errno", None)
         if number in UNANSWERED:
             raise NotAnswered("the name of the host could not be looked up")
-        if number in LOCAL or not isinstance(lookup.error, socket.gaierror | UnicodeError):
+        if number in LOCAL:
             raise OwnTrouble(f"names cannot be looked up here: {lookup.error}")
         raise lookup.error
 
@@ -97,13 +100,15 @@ class Names:
             return lookup
 
     def _run(self, host: str, lookup: _Lookup) -> None:
+        is_remote = False
         try:
             lookup.addresses = _found(host, 0)
-        except (OSError, UnicodeError) as error:
-            lookup.error = error
+            is_remote = not all(ip_address(each).is_loopback for each in lookup.addresses)
+        except Exception as error:  # whatever it is: callers must not wait for it for ever
+            lookup.error = _local_error() or error
         with self._lock:
             self._under_way.pop(host, None)
-            if lookup.addresses and not all(ip_address(each).is_loopback for each in lookup.addresses):
+            if is_remote:
                 self._answered[host] = None
                 self._answered.move_to_end(host)
                 if len(self._answered) > KEPT_NAMES:
@@ -123,6 +128,15 @@ class Names:
         except (socket.gaierror, UnicodeError):
             return False
         return False
+
+
+def _local_error() -> OSError | None:
+    """What keeps this machine from asking; out of files, the system may say that the name is not known."""
+    try:
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM).close()
+    except OSError as error:
+        return error
+    return None
 
 
 def _found(host: str, flags: int) -> list[str]:

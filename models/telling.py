@@ -87,11 +87,10 @@ class Computed:
         is_same = self._sweep and sweep and sweep.started_at == self._sweep.started_at
         if is_same or sweep is None or sweep.finished_at is None:
             return []
-        self._sweep = sweep
         found = stuck.unheard(self._limits) - self._said
-        self._said |= found
         kinds = dict(found)
         rows = database.rows(WAITING, {"ids": list(kinds)}) if kinds else []
+        self._sweep, self._said = sweep, self._said | found
         return [_computed(row, kinds[row["id"]]) for row in rows]
 
 

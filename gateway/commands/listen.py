@@ -121,13 +121,15 @@ def _listen(settings: Settings, forward_to: str | None, json: bool) -> None:
 
 
 def _look(tails: list[Tail[Told] | Computed]) -> list[Told]:
-    """What is new, oldest first; nothing while the database is away."""
+    """What is new, oldest first; while the database is away, what was found before that, which counts as seen."""
+    found: list[Told] = []
     try:
         with database.session():
-            return sorted((each for tail in tails for each in tail.new()), key=lambda told: told.at)
+            for tail in tails:
+                found += tail.new()
     except database.UNAVAILABLE as error:
         printing.note(f"The database does not answer: {type(error).__name__}; trying again.")
-        return []
+    return sorted(found, key=lambda told: told.at)
 
 
 def _line(told: Told, settings: Settings) -> str:
