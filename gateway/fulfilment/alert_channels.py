@@ -150,11 +150,16 @@ class Mail:
 def _connect(server: smtplib.SMTP, host: str, port: int) -> None:
     """By the first of the host's addresses that can be reached; looking them up has a time limit, too."""
     addresses = NAMES.addresses(host, LOOKUP_SECONDS)
-    for address in addresses[:-1]:
-        with suppress(OSError):
-            server.connect(address, port)
+    for further in range(len(addresses) - 1, -1, -1):
+        try:
+            server.connect(addresses[-further - 1], port)
+        except smtplib.SMTPException:  # an OSError, too; but it was reached
+            raise
+        except OSError:
+            if not further:
+                raise
+        else:
             return
-    server.connect(addresses[-1], port)
 
 
 def _cut(server: smtplib.SMTP) -> None:
