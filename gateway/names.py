@@ -5,6 +5,7 @@ long as they may. A name that hangs has one thread, however many calls ask for i
 (c-ares and dnspython need no threads, but do not ask what else the system knows: `nsswitch`, and its caches.)
 """
 
+import queue
 import socket
 import threading
 from collections import OrderedDict
@@ -16,6 +17,8 @@ LOOKUP_SECONDS = 6.0
 CONTROL_SECONDS = 1.0
 #: Lookups under way at once. A resolver gives up after 30 s at most, with three servers that do not answer.
 MOST_LOOKUPS = 64
+#: Seconds without a lookup after which a thread ends.
+IDLE_SECONDS = 60.0
 #: Names that are kept as ones that were answered.
 KEPT_NAMES = 8
 #: Errors that are no answer: the server of the name, or the one that was asked for it, is in trouble.
@@ -35,7 +38,8 @@ class OwnTrouble(OSError):
 class _Lookup:
     """One lookup, for all that wait for it."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str) -> None:
+        self.host = host
         self.is_done = threading.Event()
         self.addresses: list[str] = []
         self.error: Exception | None = None
@@ -48,6 +52,10 @@ class Names:
         self._most = most
         self._lock = threading.Lock()
         self._under_way: dict[str, _Lookup] = {}
+        #: Lookups that are handed to threads which had none.
+        self._handed: queue.SimpleQueue[_Lookup] = queue.SimpleQueue()
+        #: Threads that wait for one, and to which none is handed yet.
+        self._idle = 0
         #: Names of other machines that were answered, the last one at the end.
         self._answered: OrderedDict[str, None] = OrderedDict()
 
@@ -90,30 +98,52 @@ class Names:
                 return lookup
             if len(self._under_way) >= self._most:
                 raise OwnTrouble("too many names are being looked up here")
-            lookup = _Lookup()
-            thread = threading.Thread(target=self._run, args=(host, lookup), name="lookup", daemon=True)
-            try:
-                thread.start()
-            except RuntimeError as error:
-                raise OwnTrouble(f"names cannot be looked up here: {error}") from None
+            lookup = _Lookup(host)
+            if self._idle:
+                self._idle -= 1
+                self._handed.put(lookup)
+            else:
+                thread = threading.Thread(target=self._run, args=(lookup,), name="lookup", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError as error:
+                    raise OwnTrouble(f"names cannot be looked up here: {error}") from None
             self._under_way[host] = lookup
             return lookup
 
-    def _run(self, host: str, lookup: _Lookup) -> None:
+    def _run(self, first: _Lookup) -> None:
+        """What a thread does: one lookup after the other, until none comes for IDLE_SECONDS."""
+        lookup: _Lookup | None = first
+        while lookup is not None:
+            self._look_up(lookup)
+            lookup = self._next()
+
+    def _look_up(self, lookup: _Lookup) -> None:
         is_remote = False
         try:
-            lookup.addresses = _found(host, 0)
+            lookup.addresses = _found(lookup.host, 0)
             is_remote = not all(ip_address(each).is_loopback for each in lookup.addresses)
         except Exception as error:  # whatever it is: callers must not wait for it for ever
             lookup.error = _local_error() or error
         with self._lock:
-            self._under_way.pop(host, None)
+            self._idle += 1
+            self._under_way.pop(lookup.host, None)
             if is_remote:
-                self._answered[host] = None
-                self._answered.move_to_end(host)
+                self._answered[lookup.host] = None
+                self._answered.move_to_end(lookup.host)
                 if len(self._answered) > KEPT_NAMES:
                     self._answered.popitem(last=False)
         lookup.is_done.set()
+
+    def _next(self) -> _Lookup | None:
+        try:
+            return self._handed.get(timeout=IDLE_SECONDS)
+        except queue.Empty:
+            with self._lock:
+                if self._idle:
+                    self._idle -= 1
+                    return None
+            return self._handed.get()  # as many are handed as there are threads without one
 
     def _is_own_trouble(self, host: str, seconds: float) -> bool:
         """Whether a name that was answered before is not answered now, either."""
