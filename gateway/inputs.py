@@ -14,8 +14,12 @@ INVALID_CHARACTER = re.compile("[\x00\ud800-\udfff]")
 
 def http_url(text: str) -> SplitResult:
     """The parts of an absolute http or https URL. Raises ValueError for anything else, blanks included."""
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise ValueError("must have a valid host and port") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
         raise ValueError("must be an absolute URL that begins with http:// or https://")
     if not text.isprintable() or " " in text:
         raise ValueError("must not contain blanks or control characters")

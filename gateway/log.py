@@ -10,7 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from datetime import datetime
 from functools import lru_cache
@@ -192,17 +192,26 @@ class _Output:
                 select.select([], [self._number], [])
 
 
+class _Handler(logging.StreamHandler[_Output]):
+    """Loses a line that cannot be written (a full disk, a pipe whose reader has gone); what it tells of goes on."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """`logging` would print the line, unmasked, to standard error."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
+
+
 class _Line:
     """Writes lines that are already rendered; errors go through `logging`, where error tracking sees them."""
 
-    def __init__(self, name: str, handler: "logging.StreamHandler[_Output]") -> None:
+    def __init__(self, name: str, handler: _Handler) -> None:
         self.name = name
         self._handler = handler
         logger = logging.getLogger(name)
         self.error, self.critical = logger.error, logger.critical
 
     def info(self, line: str) -> None:
-        with self._handler.lock or nullcontext():
+        with suppress(OSError), self._handler.lock or nullcontext():
             self._handler.stream.write(f"{line}\n")
 
     debug = warning = info
@@ -216,7 +225,8 @@ class _StderrLine:
     """Writes lines that are already rendered to what is standard error now."""
 
     def msg(self, line: str) -> None:
-        print(line, file=sys.stderr)
+        with suppress(OSError):
+            print(line, file=sys.stderr)
 
     debug = info = warning = error = critical = msg
 
@@ -244,7 +254,7 @@ def configure(settings: Settings) -> None:
     ]
     level = getattr(logging, settings.log_level.upper())
     # By its number, because in a worker dramatiq replaces `sys.stdout` by a pipe to standard error.
-    handler = logging.StreamHandler(_Output(STDOUT))
+    handler = _Handler(_Output(STDOUT))
     render = _renderer(settings.log_format, os.isatty(STDOUT))
     structlog.configure(
         processors=[*shared, _rendered(render)],
@@ -281,9 +291,7 @@ def on_stderr() -> Iterator[None]:
         structlog.configure(**before)
 
 
-def _take_over_stdlib(
-    shared: list[Processor], render: Processor, handler: "logging.StreamHandler[_Output]", level: int
-) -> None:
+def _take_over_stdlib(shared: list[Processor], render: Processor, handler: _Handler, level: int) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

@@ -20,10 +20,11 @@ from urllib3 import exceptions as failures
 from urllib3.util import connection
 
 from gateway import log
+from gateway.names import LOOKUP_SECONDS, Names, NotAnswered, OwnTrouble
 
 #: Seconds that a whole call may take, connecting and reading included; past them nothing is sent any more.
 DEADLINE_SECONDS = 30
-#: Seconds that connecting may take, however many addresses the name of the host has.
+#: Seconds that connecting may take, however many addresses the name of the host has; its name was looked up before.
 CONNECT_SECONDS = 5
 #: Seconds of silence after which a call is given up.
 READ_SECONDS = 20
@@ -41,6 +42,8 @@ LOCAL_ERRORS = frozenset(
 )
 #: Keep-alive connections per thread: as many as there are hosts to talk to.
 POOL_SIZE = 16
+#: Looks up the names that are configured; those that others choose have lookups of their own.
+NAMES = Names()
 
 
 class OutboundError(Exception):
@@ -166,7 +169,15 @@ def described(error: Exception) -> str:
     if call.remaining_bytes < 0:
         return "the answer has no end within its bound"
     if call.remaining_seconds() <= 0:
-        return f"no whole answer within {call.seconds:.3g} s" if call.sent else "no connection in time"
+        return (
+            f"no whole answer within {round(call.seconds, 2):.15g} s"
+            if call.sent
+            else "no connection in time"
+        )
+    if not_looked_up := next(
+        (one for one in _causes(error) if isinstance(one, NotAnswered | OwnTrouble)), None
+    ):
+        return str(not_looked_up)
     cause = error.args[0] if error.args and isinstance(error.args[0], Exception) else error
     reason = getattr(cause, "reason", None)
     cause = reason if isinstance(reason, Exception) else cause
@@ -178,7 +189,10 @@ def is_local(error: BaseException) -> bool:
     if isinstance(error, requests.exceptions.InvalidHeader) or not isinstance(error, NETWORK_ERRORS):
         return True
     return any(
-        isinstance(cause, OSError) and not isinstance(cause, ssl.SSLError) and cause.errno in LOCAL_ERRORS
+        isinstance(cause, OwnTrouble)
+        or (
+            isinstance(cause, OSError) and not isinstance(cause, ssl.SSLError) and cause.errno in LOCAL_ERRORS
+        )
         for cause in _causes(error)
     )
 
@@ -239,6 +253,10 @@ class _Call(threading.local):
     def seconds_until(self, at: float) -> float:
         """Seconds until then, or until the call must end; never 0, which sockets take for no limit."""
         return max(0.001, min(at, self.deadline) - time.monotonic())
+
+    def seconds_for_lookup(self) -> float:
+        """Seconds that looking up the name of the host may take."""
+        return self.seconds_until(time.monotonic() + LOOKUP_SECONDS)
 
     def check(self) -> None:
         if self.remaining_seconds() <= 0:
@@ -309,12 +327,13 @@ class _Watched(urllib3.connection.HTTPConnection):
 
     def _new_conn(self) -> socket.socket:
         """The addresses of the host share the time for connecting; the library gives each of them all of it."""
-        until = min(time.monotonic() + (self.timeout or CONNECT_SECONDS), call.connect_until)
         try:
-            found = socket.getaddrinfo(self._dns_host, self.port, type=socket.SOCK_STREAM)
+            addresses = NAMES.addresses(self._dns_host, call.seconds_for_lookup())
         except (socket.gaierror, UnicodeError) as error:
             raise failures.NameResolutionError(self.host, self, socket.gaierror(str(error))) from error
-        addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))
+        except (NotAnswered, OwnTrouble) as error:
+            raise failures.NewConnectionError(self, str(error)) from error
+        until = min(time.monotonic() + (self.timeout or CONNECT_SECONDS), call.connect_until)
         failed: OSError = OSError("no address")
         for tried, address in enumerate(addresses):
             seconds = call.seconds_until(until) / (len(addresses) - tried + call.further_addresses)

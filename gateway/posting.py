@@ -21,13 +21,15 @@ import urllib3
 from urllib3 import exceptions as failures
 
 from gateway import outbound
+from gateway.names import NotAnswered, OwnTrouble
 from gateway.outbound import LocalFault, NoAnswer, OutboundError, Unreachable
 from gateway.public_addresses import NotPublic, ascii_host, resolve
 from gateway.signatures import sign_basic
 
 #: Seconds that a call may take, its answer included.
 TRY_SECONDS = 15.0
-#: Seconds of it that connecting may take, TLS included, however many addresses the name of the host has.
+#: Seconds of it that connecting may take, TLS included, however many addresses the name of the host has; looking that
+#: up has seconds of its own.
 CONNECT_SECONDS = 5.0
 #: Bytes of an answer that are read.
 KEPT_BYTES = 4_000
@@ -59,7 +61,7 @@ class Poster:
         self,
         *,
         try_seconds: float = TRY_SECONDS,
-        resolve: Callable[[str, int], list[str]] = resolve,
+        resolve: Callable[[str, float], list[str]] = resolve,
         authorities: str = requests.utils.DEFAULT_CA_BUNDLE_PATH,
     ) -> None:
         self._resolve = resolve
@@ -78,12 +80,16 @@ class Poster:
         port = parts.port or (443 if parts.scheme == "https" else 80)
         outbound.call.begin(self._try_seconds, KEPT_BYTES + outbound.MAX_FRAME_BYTES)
         try:
-            addresses = [host] if any_address else self._resolve(host, port)
+            addresses = [host] if any_address else self._resolve(host, outbound.call.seconds_for_lookup())
         except NotPublic as error:
             raise NotAllowed(str(error)) from None
         except (socket.gaierror, UnicodeError):
             raise Unreachable("the name of the host is not known") from None
-        outbound.call.connect_until = time.monotonic() + CONNECT_SECONDS
+        except (NotAnswered, OwnTrouble) as error:
+            kind = LocalFault if isinstance(error, OwnTrouble) else Unreachable
+            raise kind(str(error)) from None
+        if not any_address:
+            outbound.call.connect_until = time.monotonic() + CONNECT_SECONDS
         for further in range(len(addresses) - 1, 0, -1):
             outbound.call.further_addresses = further
             with suppress(Unreachable):

@@ -1,9 +1,9 @@
 """Which addresses may be called that others choose: public ones only, whatever the notation."""
 
-import socket
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from gateway.inputs import host_address, http_url
+from gateway.names import Names
 
 #: Characters of the longest URL that others may choose.
 MAX_URL = 2048
@@ -29,6 +29,8 @@ CONTAINING = {
     IPv6Network("64:ff9b::/96"): 0,
     IPv6Network("2002::/16"): 80,
 }
+#: Looks up the names that others choose: more than all calls of one tenant can have hang at a time.
+NAMES = Names(most=128)
 #: Teredo contains the address of its server, and that of its client with every bit turned over.
 TEREDO = IPv6Network("2001::/32")
 
@@ -86,10 +88,9 @@ def ascii_host(host: str) -> str:
     return found
 
 
-def resolve(host: str, port: int) -> list[str]:
-    """The addresses of a host, if all of them are public. Raises NotPublic, socket.gaierror."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))
+def resolve(host: str, seconds: float) -> list[str]:
+    """The addresses of a host, if all of them are public. Raises NotPublic, and what `Names.addresses` raises."""
+    addresses = NAMES.addresses(host, seconds)
     if not all(is_public(ip_address(each.partition("%")[0])) for each in addresses):
         raise NotPublic("the host leads to an address that is not public; see NOTIFY_ALLOW_PRIVATE")
     return addresses

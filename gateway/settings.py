@@ -222,7 +222,13 @@ def _count(least: int, most: int) -> Any:
 MOST_SECONDS = 10 * 365 * 86400
 #: Seconds; fractions are allowed, so that tests can run a day's life in seconds.
 Seconds = Annotated[
-    float, Field(gt=0, le=MOST_SECONDS, allow_inf_nan=False, description="seconds, more than 0")
+    float,
+    Field(
+        gt=0,
+        le=MOST_SECONDS,
+        allow_inf_nan=False,
+        description=f"seconds, more than 0 and at most {MOST_SECONDS} (ten years)",
+    ),
 ]
 Switch = Annotated[bool, Field(description="1 or 0")]
 
@@ -290,7 +296,12 @@ class Settings(BaseModel):
     #: Time in which a second order for the same package and player is taken for the same order sent twice.
     resend_guard: Annotated[
         float,
-        Field(ge=0, le=MOST_SECONDS, allow_inf_nan=False, description="seconds, 0 or more; 0 is off"),
+        Field(
+            ge=0,
+            le=MOST_SECONDS,
+            allow_inf_nan=False,
+            description=f"seconds, from 0 (off) to {MOST_SECONDS} (ten years)",
+        ),
     ] = 0
     notify_url: Annotated[
         str | None,

@@ -53,7 +53,7 @@ SELECT {IS_OURS} AS is_ours, {REFERENCE} IS NOT NULL AS has_reference,
     EXISTS (SELECT FROM referans.providers AS p WHERE p.id = o."providerId") AS has_provider
 FROM product_orders AS o WHERE o.id = %s
 """
-#: Goes along idx_orders_unfollowed from one provider to the next: its cost follows their number, and what is counted.
+#: Goes along idx_orders_to_follow from one provider to the next: its cost follows their number, and what is counted.
 UNFOLLOWED_PROVIDERS = f"""
 WITH RECURSIVE named AS (
     (SELECT o."providerId" AS id FROM product_orders AS o

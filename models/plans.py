@@ -20,6 +20,7 @@ from models.status import (
     IS_DECIDED,
     IS_OPEN,
     IS_OURS,
+    LOWERED,
     REFERENCE,
     WAS_CLAIMED,
     WORD,
@@ -223,6 +224,10 @@ WITH left_to_person AS (
         "attentionAt" = CASE WHEN {GRAVE} IS NULL THEN now() ELSE o."attentionAt" END
     WHERE o.id = %(id)s AND {IS_OPEN} AND {WORD} NOT IN ('not_sent', 'pending') RETURNING o.*
 ), told AS (
+    INSERT INTO referans.order_events (order_id, source, "from", "to", message)
+    SELECT id, 'sweep', "externalStatus", "externalStatus", 'waits for a person to complete it'
+    FROM left_to_person
+), notified AS (
     {TELL.format(kind="'order.attention'", source="left_to_person AS o")} AND o."attentionAt" = now()
 )
 SELECT id FROM left_to_person
@@ -236,8 +241,8 @@ RETURNING id
 """
 #: In SQL, of the order `o`: another system has sent it, waits for its outcome, and has not decided it; and it is not
 #: followed here since. One that needs a person is left to people unless it was sent again since. It is the condition of
-#: idx_orders_unfollowed.
-UNFOLLOWED = f"""(o."nextCheckAt" IS NULL AND o.status = 'pending'
+#: idx_orders_to_follow.
+UNFOLLOWED = f"""(o."nextCheckAt" IS NULL AND {LOWERED.format(word="o.status")} = 'pending'
     AND {WORD} NOT IN ({", ".join(f"'{word}'" for word in ("not_sent", *FINAL_WORDS))})
     AND {REFERENCE} IS NOT NULL
     AND (o."adoptedAt" IS NULL OR o."adoptedAt" < o."sentAt")

@@ -236,6 +236,12 @@ def tell(limits: Limits, limit: int) -> int:
     return len(database.rows(TELL_COMPUTED, values))
 
 
+def unheard(limits: Limits) -> set[tuple[str, str]]:
+    """Up to MOST orders that need a person for a computed reason and have no receiver, by id; each with that reason."""
+    values = limits.parameters() | {"has_receiver": receiver.tells() and receiver.has_default()}
+    return {(row["id"], row["kind"]) for row in database.rows(UNHEARD, values)}
+
+
 #: Joined to the order `o`: its provider `p` and that one's health `h`.
 PROVIDER = """
 LEFT JOIN referans.providers AS p ON p.id = o."providerId"
@@ -395,12 +401,13 @@ ALL_OF_KIND = f"""
 SELECT found.id FROM ({_WAITING_OF_KIND}) AS found WHERE found.kind = %(kind)s::text
     AND (%(provider)s::text IS NULL OR found.provider_id = %(provider)s::text)
 """
-#: In SQL: the storefront has a receiver for the order `o`, and was not told that it needs a person for {kind}, which is
-#: a computed reason.
-_IS_UNTOLD = f"""{{kind}} = ANY (ARRAY[{", ".join(f"'{each}'" for each in Attention if each not in KEPT)}])
-    AND (o."notifyUrl" IS NOT NULL OR %(has_receiver)s::boolean) AND NOT EXISTS (
+#: In SQL: no notification says yet that the order `o` needs a person for {kind}, which is a computed reason.
+_IS_UNSAID = f"""{{kind}} = ANY (ARRAY[{", ".join(f"'{each}'" for each in Attention if each not in KEPT)}])
+    AND NOT EXISTS (
         SELECT FROM referans.notifications AS n
         WHERE n.order_id = o.id AND n.type = 'order.attention' AND n.payload ->> 'attention' = {{kind}})"""
+#: In SQL: so it is, and the storefront has a receiver for it.
+_IS_UNTOLD = f"""{_IS_UNSAID} AND (o."notifyUrl" IS NOT NULL OR %(has_receiver)s::boolean)"""
 #: The lock is what keeps an end that comes at the same time from being told first, and this after it.
 TELL_COMPUTED = f"""
 WITH untold AS (
@@ -413,4 +420,10 @@ WITH untold AS (
 )
 {TELL.format(kind="'order.attention'", source="locked AS o").replace("o.attention", "o.computed AS attention")}
 RETURNING order_id
+"""
+#: Orders that TELL_COMPUTED would tell of if they had a receiver.
+UNHEARD = f"""
+SELECT found.id::text AS id, found.kind FROM ({_WAITING_LIGHTLY}) AS found JOIN product_orders AS o ON o.id = found.id
+WHERE {_IS_UNSAID.format(kind="found.kind")} AND o."notifyUrl" IS NULL AND NOT %(has_receiver)s::boolean
+LIMIT {MOST}
 """

@@ -21,7 +21,8 @@ from gateway.settings import Settings
 from models import order, outbox, telling
 from models.codes import Code
 from models.db import database
-from models.telling import Told
+from models.stuck import Limits
+from models.telling import Computed, Told
 
 #: Seconds between two looks.
 LOOK_SECONDS = 0.5
@@ -101,9 +102,10 @@ def _check(url: str) -> None:
 def _listen(settings: Settings, forward_to: str | None, json: bool) -> None:
     forward = _Forward(settings, forward_to) if forward_to else None
     with explained(), database.session():
-        tails: list[Tail[Told]] = [
+        tails: list[Tail[Told] | Computed] = [
             Tail(telling.notified, outbox.last_id()),
             Tail(telling.untold, telling.last_event_id()),
+            Computed(Limits.of(settings)),
         ]
     if forward and forward.is_made_up:
         printing.note(f"NOTIFY_SECRET is not set; what is forwarded is signed with {forward.secrets[0]}")
@@ -118,14 +120,16 @@ def _listen(settings: Settings, forward_to: str | None, json: bool) -> None:
         time.sleep(LOOK_SECONDS)
 
 
-def _look(tails: list[Tail[Told]]) -> list[Told]:
-    """What is new, oldest first; nothing while the database is away."""
+def _look(tails: list[Tail[Told] | Computed]) -> list[Told]:
+    """What is new, oldest first; while the database is away, what was found before that, which counts as seen."""
+    found: list[Told] = []
     try:
         with database.session():
-            return sorted((each for tail in tails for each in tail.new()), key=lambda told: told.at)
+            for tail in tails:
+                found += tail.new()
     except database.UNAVAILABLE as error:
         printing.note(f"The database does not answer: {type(error).__name__}; trying again.")
-        return []
+    return sorted(found, key=lambda told: told.at)
 
 
 def _line(told: Told, settings: Settings) -> str:

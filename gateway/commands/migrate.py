@@ -80,7 +80,7 @@ def wait_for_database(url: str, patience_seconds: float) -> None:
     while reason := _why_away(pool):
         if time.monotonic() >= deadline:
             raise Problem(
-                f"no connection to the database within {patience_seconds:g} s: {reason}; check DATABASE_URL"
+                f"no connection to the database within {patience_seconds:.15g} s: {reason}; check DATABASE_URL"
             )
         if reason != told:
             note(f"waiting for the database: {reason}")

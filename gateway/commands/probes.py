@@ -114,7 +114,7 @@ def _answer(check: Check, answer: "queue.SimpleQueue[list[Finding]]", deadline: 
     try:
         return answer.get(timeout=max(0.0, deadline - time.monotonic()))
     except queue.Empty:
-        late = f"no answer within {check.timeout_seconds:g} s"
+        late = f"no answer within {check.timeout_seconds:.15g} s"
         return [Finding(check.name, Status.FAILED, late, "check whether it is overloaded")]
 
 

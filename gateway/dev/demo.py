@@ -110,7 +110,7 @@ def _what_was_told(storefront: Storefront, order_id: str, watch: Callable[[], No
     while (told := storefront.was_told(order_id)) is None:
         watch()
         if time.monotonic() > deadline:
-            return f"No notification of it has reached the example storefront within {TOLD_SECONDS:g} s."
+            return f"No notification of it has reached the example storefront within {TOLD_SECONDS:.15g} s."
         time.sleep(PAUSE_SECONDS)
     return f"The example storefront was told by a notification: {told['type']}"
 

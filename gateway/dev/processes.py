@@ -159,7 +159,7 @@ class Processes:
             deadline = time.monotonic() + timeout_seconds
             late = [process for process in self._processes if not process.join(deadline - time.monotonic())]
             for process in late:
-                process.program.say(f"did not stop within {timeout_seconds:g} s; killing it")
+                process.program.say(f"did not stop within {timeout_seconds:.15g} s; killing it")
                 process.signal(signal.SIGKILL)
             for process in late:
                 process.join(DRAIN_TIMEOUT_SECONDS + 1)

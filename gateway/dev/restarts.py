@@ -62,5 +62,5 @@ class Restarts:
         if history.early_ends >= TRIES and not history.has_run:
             raise ChildEnded(process, f"{TRIES} times in a row, soon after its start")
         pause: float = min(FIRST_PAUSE_SECONDS * 2 ** (history.early_ends - 1), LONGEST_PAUSE_SECONDS)
-        process.program.say(f"starting it again in {pause:g} s")
+        process.program.say(f"starting it again in {pause:.15g} s")
         return pause

@@ -144,7 +144,7 @@ def wait_until_ready(
         for process in processes.ended():
             raise ChildEnded(process, "before everything was ready")
         if time.monotonic() > deadline:
-            raise NotReady(f"not ready within {timeout_seconds:g} s: {reason}")
+            raise NotReady(f"not ready within {timeout_seconds:.15g} s: {reason}")
         time.sleep(PAUSE_SECONDS)
 
 

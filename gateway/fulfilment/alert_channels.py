@@ -14,7 +14,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from gateway import shown
 from gateway.fulfilment import messages
-from gateway.outbound import LocalFault, OutboundError
+from gateway.names import LOOKUP_SECONDS
+from gateway.outbound import NAMES, LocalFault, OutboundError
 from gateway.posting import Answer, Poster
 from gateway.settings import Settings
 from models import outbox
@@ -130,7 +131,7 @@ class Mail:
         cut.start()
         try:
             with server:
-                server.connect(host, url.port or (465 if is_tls else 587))
+                _connect(server, host, url.port or (465 if is_tls else 587))
                 server.ehlo()
                 if not is_tls and server.has_extn("starttls"):
                     server.starttls(context=self._tls)
@@ -144,6 +145,21 @@ class Mail:
         given = parse_qs(self._url.query).get("from")
         user = unquote(self._url.username or "")
         return given[0] if given else user if "@" in user else self._receivers[0]
+
+
+def _connect(server: smtplib.SMTP, host: str, port: int) -> None:
+    """By the first of the host's addresses that can be reached; looking them up has a time limit, too."""
+    addresses = NAMES.addresses(host, LOOKUP_SECONDS)
+    for further in range(len(addresses) - 1, -1, -1):
+        try:
+            server.connect(addresses[-further - 1], port)
+        except smtplib.SMTPException:  # an OSError, too; but it was reached
+            raise
+        except OSError:
+            if not further:
+                raise
+        else:
+            return
 
 
 def _cut(server: smtplib.SMTP) -> None:

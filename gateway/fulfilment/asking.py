@@ -347,7 +347,7 @@ def expire(worker: Worker, claimed: Sequence[ClaimedCheck], last_check: str) -> 
 
     A later success still applies. Where our own trouble kept the last check from being tried, the order must wait.
     """
-    message = f"no outcome within {worker.settings.order_timeout:g} s of sending"
+    message = f"no outcome within {worker.settings.order_timeout:.15g} s of sending"
     expired = [
         Arrival(
             one.provider_id,

@@ -71,7 +71,7 @@ def _pass_over(worker: Worker, order_id: str, assigned: Assigned | None) -> Assi
         if further and (further[1].health.has_balance or not may_stay):
             rerouted = unsent.reroute(order_id, waiting.provider_id, further[0], why)
             return provider.of_order(order_id) if rerouted else None
-        reason = f"not sent within {settings.order_timeout:g} s: {waiting.provider_id} {why}"
+        reason = f"not sent within {settings.order_timeout:.15g} s: {waiting.provider_id} {why}"
         if may_stay or (
             not unsent.give_up(order_id, settings.order_timeout, reason) and _is_probe(worker, assigned)
         ):
@@ -215,7 +215,7 @@ def _put_off(worker: Worker, claimed: ClaimedOrder, account: Candidate, error: N
             provider_id=provider_id,
             referans=claimed.provider_referans,
         )
-        waited = f"not sent within {settings.order_timeout:g} s: {provider_id} does not take it: {error}"
+        waited = f"not sent within {settings.order_timeout:.15g} s: {provider_id} does not take it: {error}"
         is_given_up = wait_seconds is not None and unsent.give_up(claimed.id, settings.order_timeout, waited)
     if wait_seconds is None:
         _in_doubt(worker, claimed, account, error)

@@ -119,7 +119,7 @@ SECONDS = ("referans_order_seconds", "Seconds from sending to completion.")
 #: The steps that bound its buckets: from half a second, each twice the one before, to about a day.
 BUCKETS = range(-1 * report_sums.STEPS, 18 * report_sums.STEPS, report_sums.STEPS)
 #: How `/metrics` writes the bounds of the buckets.
-LIMITS = [*(f"{bound:g}" for bound in BOUNDS), "+Inf"]
+LIMITS = [*(f"{bound:.15g}" for bound in BOUNDS), "+Inf"]
 STOCK: Labelled = ("referans_stock_available", "Codes of our own that can be sold.", "stock")
 STOCK_LOW: Labelled = ("referans_stock_low", "Whether fewer are left than its providers want.", "stock")
 
@@ -284,7 +284,7 @@ def _histogram(counts: dict[int, int]) -> tuple[list[tuple[str, float]], float]:
     """Buckets and the sum, from steps of durations; the bounds are those of steps, so that no bucket is a guess."""
     bounds = [(bound, 2.0 ** (bound / report_sums.STEPS)) for bound in BUCKETS]
     buckets = [
-        (f"{seconds:g}", float(sum(count for step, count in counts.items() if step < bound)))
+        (f"{seconds:.15g}", float(sum(count for step, count in counts.items() if step < bound)))
         for bound, seconds in bounds
     ]
     middle = sum(count * 2.0 ** ((step + 0.5) / report_sums.STEPS) for step, count in counts.items())

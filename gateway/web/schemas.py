@@ -167,6 +167,7 @@ def _input_name(name: str) -> str:
 IN_WORDS = {
     "missing": "is required",
     "string_type": "must be a string, in quotes",
+    "string_unicode": "contains an invalid character (NUL or a lone surrogate)",
     "int_type": "must be a whole number, without quotes",
     "int_parsing": "must be a whole number",
     "int_from_float": "must be a whole number",
@@ -176,8 +177,8 @@ IN_WORDS = {
     "bool_type": "must be true or false, without quotes",
     "dict_type": 'must be an object, such as {{"name": "text"}}',
     "model_type": 'must be an object, such as {{"amount": "12.50", "currency": "TRY"}}',
-    "greater_than_equal": "must be {ge:g} or more",
-    "less_than_equal": "must be {le:g} or less",
+    "greater_than_equal": "must be {ge:.15g} or more",
+    "less_than_equal": "must be {le:.15g} or less",
     "string_too_short": "must not be empty",
     "string_too_long": "must have at most {max_length} characters",
     "too_long": "must have at most {max_length} entries",
@@ -472,6 +473,9 @@ def _read(kind: type[Body], body: Mapping[str, Any]) -> Body:
 
 def read_query(kind: type[Query], params: Mapping[str, Any]) -> Query:
     """The list that a query describes. Raises a 400 that says what is wrong, and where."""
+    if repeated := [name for name, value in params.items() if isinstance(value, list)]:
+        faults = [FieldError(_pointer((name,)), "is given more than once") for name in repeated[:MAX_ERRORS]]
+        raise Problem(problems.INVALID_QUERY, "the query is not valid", faults)
     try:
         return kind.model_validate(params)
     except ValidationError as error:

@@ -387,7 +387,7 @@ def load_list(
     except peewee.OperationalError as error:
         if sqlstate(error) != QUERY_CANCELED:
             raise
-        raise TooSlow(f"the list took longer than {within_ms / 1000:g} s") from None
+        raise TooSlow(f"the list took longer than {within_ms / 1000:.15g} s") from None
     if time.monotonic() - began >= within_ms / 1000:
         _leave_connection()
     return found

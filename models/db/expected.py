@@ -183,8 +183,12 @@ def lacking(found: Found, step: Step) -> Iterator[str]:
 
 
 def is_there(found: Found, step: Step) -> bool:
-    """Whether everything that a migration makes is there, indexes too, whatever the history says."""
-    later = {name for each in steps() if each.name > step.name for name in each.dropped}
+    """Whether everything that a migration makes is there, indexes too, whatever the history says.
+
+    Without indexes that a later one drops, where that is there.
+    """
+    droppers = [each for each in steps() if each.name > step.name and each.dropped]
+    later = {name for each in droppers if is_there(found, each) for name in each.dropped}
     return not any(lacking(found, step)) and set(step.indexes) - later <= found.indexes
 
 

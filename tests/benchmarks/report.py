@@ -34,7 +34,7 @@ class Wanted:
     of_ratio: bool
 
     def __str__(self) -> str:
-        return f"{'≤' if self.at_most else '≥'} {self.bound:g}"
+        return f"{'≤' if self.at_most else '≥'} {self.bound:.15g}"
 
     def is_met_by(self, value: float) -> bool:
         return value <= self.bound if self.at_most else value >= self.bound

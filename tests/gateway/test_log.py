@@ -217,6 +217,23 @@ def test_a_standard_output_that_is_closed_is_noticed_at_once() -> None:
         log._Output(1_000_000)
 
 
+@pytest.mark.parametrize("output", ["a full disk", "a reader that has gone"])
+def test_a_line_that_cannot_be_written_is_lost_and_the_work_goes_on(output: str) -> None:
+    """Without a word on standard error either, where `logging` would show it unmasked."""
+    lines = 'logger.info("A.")\nlogger.error("B.", pin="1234")\nlogging.getLogger("x").info("C.")'
+    if output == "a full disk":
+        number = os.open("/dev/full", os.O_WRONLY)
+    else:
+        reader, number = os.pipe()
+        os.close(reader)
+    code = SETUP.format(variables={}) + f"{lines}\nraise SystemExit(7)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, stdout=number, stderr=subprocess.PIPE, check=False
+    )
+    os.close(number)
+    assert (done.returncode, done.stderr) == (7, b"")
+
+
 def _waiting(pipe: Any) -> int:
     """Bytes in a pipe that nobody has read."""
     return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)

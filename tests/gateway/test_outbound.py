@@ -21,6 +21,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from gateway import outbound, public_addresses
+from gateway.names import Names
 from gateway.outbound import Client, LocalFault, NoAnswer, OutboundError, Unreachable, calls_sent
 from gateway.posting import Poster
 
@@ -236,6 +238,26 @@ def test_redirects_are_answers_and_not_followed(serve: Serve, location: str) -> 
     assert (answer.status, answer.body, len(server.requests)) == (302, b"moved", 1)
 
 
+def resolving(names: dict[str, Callable[[], Any]]) -> Callable[..., Any]:
+    """A `getaddrinfo` for which every name leads to one address; for each of `names`, that happens first."""
+
+    def resolve(host: str, *_: Any, flags: int = 0, **__: Any) -> Any:
+        if flags & socket.AI_NUMERICHOST:
+            raise socket.gaierror(socket.EAI_NONAME, "")
+        names.get(host, str)()
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", 0))]
+
+    return resolve
+
+
+def post_to_any(url: str) -> object:
+    return Poster().post(url, b"{}", {}, any_address=True)
+
+
+def post_to_public(url: str) -> object:
+    return Poster().post(url, b"{}", {})
+
+
 class TestUnreachable:
     """Nothing was sent, so nothing can have been booked."""
 
@@ -276,6 +298,64 @@ class TestUnreachable:
             port = server.getsockname()[1]
             with pytest.raises(NoAnswer):
                 impatient().get(f"http://shop.example:{port}/")
+
+    def test_a_name_that_hangs(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It has one thread however often it is asked for, and there is a bound for all names."""
+        is_over = threading.Event()
+        monkeypatch.setattr(
+            socket, "getaddrinfo", resolving({"hangs.example": is_over.wait, "more.example": is_over.wait})
+        )
+        monkeypatch.setattr(outbound, "LOOKUP_SECONDS", 0.1)
+        for module in (outbound, public_addresses):
+            monkeypatch.setattr(module, "NAMES", Names(most=1))
+        before = threading.active_count()
+        with took_less_than(5):
+            for call in (Client().get, post_to_any, post_to_public):
+                for _ in range(3):
+                    with pytest.raises(Unreachable, match="not looked up in time"):
+                        call("http://hangs.example/")
+                with pytest.raises(LocalFault, match="too many names"):
+                    call("http://more.example/")
+        assert threading.active_count() <= before + 2
+        is_over.set()
+
+    @pytest.mark.parametrize(
+        ("number", "others_are_answered", "kind", "said"),
+        [
+            (socket.EAI_NONAME, True, Unreachable, "is not known"),
+            (socket.EAI_NONAME, False, Unreachable, "is not known"),
+            (socket.EAI_AGAIN, True, Unreachable, "could not be looked up"),
+            (socket.EAI_AGAIN, False, LocalFault, "names cannot be looked up here at present"),
+            (socket.EAI_FAIL, False, LocalFault, "names cannot be looked up here at present"),
+            (socket.EAI_SYSTEM, True, LocalFault, "names cannot be looked up here: "),
+            (socket.EAI_MEMORY, True, LocalFault, "names cannot be looked up here: "),
+        ],
+    )
+    def test_a_name_without_an_answer_is_our_own_trouble_where_no_other_name_gets_one(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        number: int,
+        others_are_answered: bool,
+        kind: type[Exception],
+        said: str,
+    ) -> None:
+        def fails() -> None:
+            raise socket.gaierror(number, "")
+
+        for module in (outbound, public_addresses):
+            monkeypatch.setattr(module, "NAMES", Names())
+        for call in (Client().get, post_to_any, post_to_public):
+            monkeypatch.setattr(socket, "getaddrinfo", resolving({}))
+            for names in (outbound.NAMES, public_addresses.NAMES):
+                assert names.addresses("other.example", 5) == ["192.0.2.1"]
+            is_heard = others_are_answered
+            monkeypatch.setattr(
+                socket,
+                "getaddrinfo",
+                resolving({"shop.example": fails} | ({} if is_heard else {"other.example": fails})),
+            )
+            with pytest.raises(kind, match=said):
+                call("http://shop.example/")
 
     @pytest.mark.parametrize(
         "url", ["ftp://host/", "host/path", "http://", "http://[", "http://ho st/", "http://h:x/"]

@@ -26,7 +26,7 @@ def port_of(server: Server) -> int:
 
 def pinned(*addresses: str) -> Poster:
     """One for which every name leads to these addresses, all of them checked."""
-    return Poster(try_seconds=2, resolve=lambda host, port: list(addresses))
+    return Poster(try_seconds=2, resolve=lambda host, seconds: list(addresses))
 
 
 def test_the_connection_goes_to_the_checked_address_and_the_name_stays(serve: Serve) -> None:
@@ -44,7 +44,7 @@ def test_the_connection_goes_to_the_checked_address_and_the_name_stays(serve: Se
 def test_tls_asks_for_the_name_and_not_for_the_address(serve: Serve, tmp_path: Path) -> None:
     server = serve(ok, self_signed(tmp_path, "shop.example"))
     authorities = str(tmp_path / "certificate.pem")
-    poster = Poster(resolve=lambda host, port: ["127.0.0.1"], authorities=authorities)
+    poster = Poster(resolve=lambda host, seconds: ["127.0.0.1"], authorities=authorities)
     assert poster.post(f"https://shop.example:{port_of(server)}/", b"{}", {}).status == 200
     with pytest.raises(Unreachable, match="TLS"):
         poster.post(f"https://other.example:{port_of(server)}/", b"{}", {})
@@ -63,7 +63,7 @@ def test_a_name_is_resolved_at_every_call(serve: Serve) -> None:
     server = serve(ok)
     asked: list[str] = []
 
-    def resolve(host: str, port: int) -> list[str]:
+    def resolve(host: str, seconds: float) -> list[str]:
         asked.append(host)
         return ["127.0.0.1"]
 
@@ -133,7 +133,7 @@ def test_all_addresses_of_a_name_have_the_time_of_one_call() -> None:
     """None of them answers: a socket that listens with a full queue drops whatever comes."""
     with full() as port:
         addresses = [f"127.0.0.{last}" for last in range(1, 41)]
-        poster = Poster(try_seconds=0.6, resolve=lambda host, port: addresses)
+        poster = Poster(try_seconds=0.6, resolve=lambda host, seconds: addresses)
         began = time.monotonic()
         with pytest.raises(Unreachable, match="in time"):
             poster.post(f"http://shop.example:{port}/", b"{}", {})

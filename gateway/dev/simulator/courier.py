@@ -132,7 +132,7 @@ class Courier:
         delay_seconds = RETRY_DELAYS_SECONDS[min(delivery.tries, len(RETRY_DELAYS_SECONDS) - 1)]
         again = Delivery(delivery.order, delivery.messages, delivery.tries + 1)
         self._timers.after(delay_seconds, lambda: self._waiting.put(again))
-        return f", again in {delay_seconds:g} s"
+        return f", again in {delay_seconds:.15g} s"
 
 
 def _told(message: Message) -> str:

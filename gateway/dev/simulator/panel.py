@@ -199,5 +199,5 @@ def _line(order: Order, text: str) -> str:
 
 
 def _note(fault: Fault) -> str:
-    delay = f" after {fault.delay_seconds:g} s" if fault.delay_seconds else ""
+    delay = f" after {fault.delay_seconds:.15g} s" if fault.delay_seconds else ""
     return f"  [{fault.failure or 'slow'}{delay}]" if fault.failure or delay else ""

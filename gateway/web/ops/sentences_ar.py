@@ -374,6 +374,11 @@ TEXTS: dict[str, str] = {
     # --- why a call failed
     "{address}: {error}": "{address}: {error}",
     "the name of the host is not known": "اسم المضيف غير معروف",
+    "the name of the host was not looked up in time": "لم يُعثر على عنوان المضيف في الوقت المحدّد",
+    "the name of the host could not be looked up": "تعذّر البحث عن عنوان المضيف",
+    "names cannot be looked up here at present": "يتعذّر هنا حالياً البحث عن أسماء المضيفين",
+    "names cannot be looked up here: {error}": "يتعذّر هنا البحث عن أسماء المضيفين: {error}",
+    "too many names are being looked up here": "عدد كبير جداً من أسماء المضيفين قيد البحث هنا",
     "no connection could be made": "تعذّر الاتصال",
     "no connection in time": "لم يتمّ الاتصال في الوقت المحدّد",
     "no answer in time": "لم يصل جواب في الوقت المحدّد",

@@ -26,7 +26,8 @@ PLACES: Mapping[str, str] = {
         ("orders", "codes", "lines", "gaps", "notifications", "receivers", "tries", "days", "count", "line"),
         "[0-9,]+",
     ),
-    **dict.fromkeys(("number", "size", "seconds", "minutes", "hours", "part", "whole"), "[0-9.,]+"),
+    **dict.fromkeys(("number", "size", "minutes", "hours", "part", "whole"), "[0-9.,]+"),
+    "seconds": "[0-9.,]+(?:e[+-][0-9]+)?",  # earlier versions wrote a million and more so
     **dict.fromkeys(("amount", "cost", "former"), r"-?[0-9.,]+(?: [A-Z]{2,5})?"),
     "currency": "[A-Za-z0-9]+",
 }

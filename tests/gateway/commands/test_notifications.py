@@ -14,10 +14,12 @@ import redis
 from standardwebhooks import Webhook
 
 from gateway.broker import NAMESPACE
-from models import outbox, resolving
+from gateway.commands import listen
+from models import outbox, resolving, telling
 from models.db import database, receiver
 from models.outbox import Became, Tried
 from models.status import ExternalStatus
+from models.telling import Told
 from tests import factories
 from tests.factories import arrival, settle
 from tests.gateway.fulfilment.test_notifying import Shop, shop_open
@@ -264,6 +266,21 @@ def test_listening_without_a_secret_signs_with_one_that_it_prints(
     [request] = shop.requests
     assert Webhook(secret).verify(request.body, request.headers) == json.loads(out.splitlines()[0])
     assert code == 0
+
+
+def test_what_was_found_before_the_database_went_away_is_told(models: Models) -> None:
+    """It counts as seen, and is not found again."""
+
+    class Away:
+        def new(self) -> list[Told]:
+            raise database.Unavailable("away")
+
+    with models():
+        factories.add_provider()
+        tail = listen.Tail(telling.notified, 0)
+        order = told()
+        assert [each.order.id for each in listen._look([tail, Away()])] == [order["id"]]  # type: ignore[list-item]
+        assert listen._look([tail]) == []
 
 
 def test_listening_refuses_what_is_no_url(cli: Run) -> None:

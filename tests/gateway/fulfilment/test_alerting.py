@@ -211,7 +211,7 @@ class TestChannels:
     def test_a_mail_is_sent(self) -> None:
         with mail_server() as (port, mails):
             settings = settings_for(
-                ALERT_SMTP_URL=f"smtp://127.0.0.1:{port}?from=gateway@shop.example",
+                ALERT_SMTP_URL=f"smtp://localhost:{port}?from=gateway@shop.example",
                 ALERT_EMAIL="rana@shop.example, omar@shop.example",
             )
             alerts = alerts_for(settings)

@@ -1,9 +1,10 @@
 """Trouble of ours puts the work off. It moves no order to another provider, fails none, and lets none time out."""
 
 import resource
+import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 
 import peewee
 import psycopg2
@@ -15,6 +16,7 @@ from gateway.dev.simulator import Simulator
 from gateway.fulfilment import checking, dispatching
 from gateway.fulfilment.permits import Permits
 from gateway.fulfilment.worker import Worker
+from gateway.names import Names
 from gateway.providers.znet import Znet
 from gateway.settings import load
 from models import provider, provider_health, timeline
@@ -251,16 +253,41 @@ def out_of_files() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
+@contextmanager
+def no_names() -> Iterator[None]:
+    """No name of a host is looked up, not even one that was."""
+    real, names = socket.getaddrinfo, Names()
+
+    def answer(host: str, *_: object, flags: int = 0, **__: object) -> object:
+        return fail(host) if flags & socket.AI_NUMERICHOST else real("192.0.2.1", None)
+
+    def fail(host: str, *_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(outbound, "NAMES", names)
+        patch.setattr(socket, "getaddrinfo", answer)
+        assert names.addresses("other.example", 5)
+        patch.setattr(socket, "getaddrinfo", fail)
+        yield
+
+
 class TestThisMachine:
     """What keeps a call from going out here says nothing of the provider."""
 
+    @pytest.mark.parametrize("trouble", [out_of_files, no_names])
     def test_an_order_that_cannot_be_sent_stays_with_its_provider(
-        self, worker_for: WorkerFor, simulator: Simulator, backup: str
+        self,
+        worker_for: WorkerFor,
+        simulator: Simulator,
+        backup: str,
+        trouble: Callable[[], AbstractContextManager[None]],
     ) -> None:
         sent(worker_for())  # which leaves a connection to the queue
+        database.rows("UPDATE referans.providers SET base_url = replace(base_url, '127.0.0.1', 'localhost')")
         known = provider_health.health(SANDBOX)
         order, worker = place(), worker_for(client=outbound.Client())
-        with out_of_files():
+        with trouble():
             dispatching.dispatch(worker, order)
         assert (status(order), row(order)["providerId"]) == ("pending", SANDBOX)
         assert "not sent because of a fault on our side, will send again" in events(order)[-1]

@@ -12,7 +12,18 @@ from gateway.dev.simulator import Simulator
 from gateway.dev.simulator.book import State
 from gateway.fulfilment import checking, dispatching, sweeping
 from gateway.fulfilment.worker import Worker
-from models import listing, lookup, outbox, provider, provider_health, resolving, route, stuck
+from models import (
+    listing,
+    lookup,
+    outbox,
+    provider,
+    provider_health,
+    resolving,
+    route,
+    stuck,
+    sweep_run,
+    telling,
+)
 from models.db import database, receiver
 from models.outbox import Became, Tried
 from models.outcome import Arrival, Outcome
@@ -247,6 +258,24 @@ def test_a_reason_that_is_computed_is_told_once_and_the_next_one_too(
         assert [each.type for each in outbox.made_since(0, 10)] == ["order.attention", "order.failed"]
     finally:
         receiver.bind(False)
+
+
+@pytest.mark.parametrize("kind", Attention)
+def test_where_there_is_no_receiver_listening_tells_the_same(
+    brisk: Worker, simulator: Simulator, kind: Attention
+) -> None:
+    """Of a computed reason at the end of a sweep, as a receiver is told then; once, and not of those before."""
+    computed, before = telling.Computed(limits(brisk)), telling.last_event_id()
+    order = MADE[kind](brisk, simulator)
+    if kind in KEPT:
+        told = [(each.order.id, each.order.attention) for each in telling.untold(before, 100)]
+        assert (order, kind) in told or kind is Attention.NOTIFICATION_DEAD
+        return
+    assert not computed.new()
+    expected = [("order.attention", order, kind)]
+    for listening, heard in ((computed, expected), (computed, []), (telling.Computed(limits(brisk)), [])):
+        sweep_run.end(sweep_run.begin("test"), {})
+        assert [(each.type, each.order.id, each.order.attention) for each in listening.new()] == heard
 
 
 @pytest.mark.parametrize("kind", KEPT)

@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import itertools
 import json
+import re
 import time
 from typing import Any
 
@@ -18,6 +19,10 @@ SECRET = factories.CREDENTIALS["callback_secret"]
 BODY = {"productId": "game", "packageId": "60", "userIdentifier": "player"}
 #: A reference that no order has.
 NOBODY = "123456789012345678"
+#: What pydantic and Python say of a value: words for programmers.
+WORDS_OF_LIBRARIES = re.compile(
+    "Input should|Value error|integer value|out of range 0|codec|unable to|Invalid IPv6"
+)
 _numbers = itertools.count()
 
 
@@ -37,6 +42,7 @@ def problem(answer: Result, status: int) -> dict[str, Any]:
     found: dict[str, Any] = answer.json
     assert found["status"] == status
     assert found["type"] and found["title"] and found["detail"]
+    assert not WORDS_OF_LIBRARIES.search(answer.text)
     return found
 
 

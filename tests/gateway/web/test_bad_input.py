@@ -93,7 +93,7 @@ def test_anything_but_a_json_object_is_refused(client: Client, body: bytes) -> N
                 "https://host/\x00",
                 "https://host/\ud800",
                 "https://" + "x" * 2000,
-                7,
+                *("https://host:99999/", "https://host:port/", "https://[::1", 7),
             )
         ],
     ],

@@ -157,6 +157,7 @@ def test_any_zone_is_understood(client: Client, at: str) -> None:
 def test_a_query_that_is_not_understood_is_refused(client: Client, query: str, pointer: str) -> None:
     answer = client.simulate_get("/orders", query_string=query)
     assert calls.pointers(answer, 400) == [pointer]
+    assert ("more than once" in answer.text) == ("&" in query)
 
 
 @pytest.mark.parametrize("query", ["userIdentifier=%ff%fe", "userIdentifier=%", "userIdentifier=%zz", "&&&"])

@@ -14,6 +14,7 @@ import pytest
 import gateway
 import models
 from gateway.said import Said, said_by
+from gateway.settings import MOST_SECONDS
 from gateway.web.ops import language, sentences_ar, stored
 from gateway.web.ops.language import Reader
 
@@ -146,6 +147,7 @@ def test_what_others_wrote_stays_as_it_is(text: str) -> None:
             "timeout: no outcome within 7200 s of sending, one last check included",
             "انتهت المهلة: لا نتيجة خلال 7,200 ثانية من الإرسال، مع استعلام أخير",
         ),
+        ("timeout: no outcome within 1e+06 s of sending", "انتهت المهلة: لا نتيجة خلال 1e+06 من الإرسال"),
         (
             "2 orders need a person: no_code. The oldest since 2026-05-14 03:12.",
             "تحتاج إلى تدخّل: طلبان. السبب: اكتمل بلا رمز. الأقدم منذ 2026-05-14 03:12.",
@@ -156,6 +158,18 @@ def test_what_others_wrote_stays_as_it_is(text: str) -> None:
 def test_stored_sentences_in_arabic(text: str, said: str) -> None:
     assert re.sub(r"<[^>]+>", "", ARABIC.said(text)) == said
     assert re.sub(r"<[^>]+>", "", ENGLISH.said(text)) == text
+
+
+def test_a_number_is_written_without_an_exponent() -> None:
+    """Six digits, which is what `g` alone has, are too few for seconds: 1e+06 is not read back."""
+    formats = re.compile(r":[<>^+,0-9]*(?:\.(\d+))?[eg]\}")
+    for root in ROOTS:
+        for path in root.rglob("*.py"):
+            assert {found[1] for found in formats.finditer(path.read_text())} <= {"15"}, path
+    assert stored.read(f"no outcome within {float(MOST_SECONDS):.15g} s of sending") == (
+        "no outcome within {seconds} s of sending",
+        {"seconds": str(MOST_SECONDS)},
+    )
 
 
 def test_an_error_keeps_its_sentence_and_speaks_english() -> None:
