@@ -2287,6 +2287,27 @@ GUARDS = [
         HEALTH,
     ),
     Guard(
+        "where no balance was known, more than the order costs ends the pause",
+        "models/provider_health.py",
+        "THEN LEAST(h.balance, {_COST})",
+        "THEN h.balance",
+        HEALTH,
+    ),
+    Guard(
+        "a question for the balance that began before a pause does not end it",
+        "models/provider_health.py",
+        "AND COALESCE(h.paused_at <= %(began)s::timestamptz, true)\n",
+        "AND COALESCE(h.paused_at <= %(began)s::timestamptz, true) IS NOT NULL\n",
+        HEALTH,
+    ),
+    Guard(
+        "whoever asks for the balance ends a pause for lack of it",
+        "models/balances.py",
+        "return provider_health.balance_shown(provider_id, told.remaining, asking.began_at)",
+        "return False",
+        HEALTH,
+    ),
+    Guard(
         "a pause by a person is ended by a person",
         "models/provider_health.py",
         " AND {_IS_OWN_PAUSE} FOR UPDATE",
