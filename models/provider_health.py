@@ -314,7 +314,8 @@ UPDATE referans.provider_health AS h SET
     returned_at = CASE WHEN was.ends AND NOT {IS_DOWN} THEN now() ELSE h.returned_at END
 FROM (
     SELECT h.provider_id, NOT h.lacks_balance OR COALESCE(%(amount)s > h.paused_balance, false) AS ends
-    FROM referans.provider_health AS h WHERE h.provider_id = %(id)s AND COALESCE(h.paused_at <= %(began)s::timestamptz, true)
+    FROM referans.provider_health AS h
+    WHERE h.provider_id = %(id)s AND COALESCE(h.paused_at <= %(began)s::timestamptz, true)
         AND {_IS_OWN_PAUSE} FOR UPDATE
 ) AS was
 WHERE h.provider_id = was.provider_id
