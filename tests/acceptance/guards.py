@@ -3159,8 +3159,22 @@ GUARDS = [
     Guard(
         "a protocol that was added takes the name of none that ships",
         "gateway/commands/protocols.py",
-        '    if name in kinds.shipped():\n        raise Problem(f"{name} comes',
-        '    if False:\n        raise Problem(f"{name} comes',
+        "if name in kinds.shipped() and name not in kinds.replaced():",
+        "if False:",
+        "tests/gateway/commands/test_protocols.py",
+    ),
+    Guard(
+        "a protocol that was added stays in use where a later version ships one of its name",
+        "gateway/providers/kinds.py",
+        "added = _stored(name) if name in replaced() else None",
+        "added = None",
+        "tests/gateway/commands/test_protocols.py",
+    ),
+    Guard(
+        "a protocol gives way to the one that ships only while no order is known by it",
+        "gateway/commands/protocols.py",
+        "_check_removal(name)\n        elif",
+        "pass\n        elif",
         "tests/gateway/commands/test_protocols.py",
     ),
     Guard(
