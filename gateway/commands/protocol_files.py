@@ -96,7 +96,7 @@ def _text(path: Path, most: int) -> str:
         content = path.read_bytes()[: most + 1]
         if len(content) > most:
             raise Problem(f"{path} is larger than {most // 1024} KiB")
-        text = content.decode()
+        text = content.decode("utf-8-sig")
     except OSError as error:
         raise Problem(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:

@@ -61,8 +61,13 @@ def _run(protocol: Protocol, exchange: Mapping[str, Any]) -> Ran:
             read, differences = _asked(protocol, exchange)
     except BadSample:
         raise
-    except (KeyError, TypeError, AttributeError) as error:
+    except KeyError as error:
         raise BadSample(f"the exchange {exchange.get('name', '?')!r} lacks or misspells {error}") from None
+    except (TypeError, AttributeError) as error:
+        wrong = (
+            f"has something of the wrong type, such as a number for a text or a list for an object ({error})"
+        )
+        raise BadSample(f"the exchange {exchange.get('name', '?')!r} {wrong}") from None
     except (ValueError, ArithmeticError, RecursionError, ElementTree.ParseError) as error:
         raise BadSample(f"the exchange {exchange.get('name', '?')!r} cannot be run: {error}") from None
     differences = [*differences, *_compared(expected, read)]

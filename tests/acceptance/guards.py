@@ -3150,6 +3150,20 @@ GUARDS = [
         f"tests/{DESCRIBED}/test_speaker.py",
     ),
     Guard(
+        "what cannot be made of an order is known before it is sent",
+        "gateway/providers/described/speaker.py",
+        "            self._protocol.reference(task)  # after the call it would be too late to find that it cannot be made\n",
+        "",
+        f"tests/{DESCRIBED}/test_speaker.py",
+    ),
+    Guard(
+        "what stands behind a base URL does not change its host",
+        "gateway/providers/described/schema.py",
+        'if self.path and self.path.text[:1] not in ("", "/", "?"):',
+        "if False:",
+        f"tests/{DESCRIBED}/test_schema.py",
+    ),
+    Guard(
         "a protocol whose samples fail is not added",
         "gateway/commands/protocols.py",
         "if different := [each for each in ran if each.differences]:",

@@ -37,7 +37,7 @@ def build(request: Request, values: Values) -> Call:
     made = {"method": request.method, "path": path, "body": (body or b"").decode()}
     of_call = ChainMap(made, values)  # type: ignore[arg-type]  # it writes into `made` alone
     headers = _texts(request.headers, of_call)
-    if not all(each.isprintable() and each.isascii() for each in headers.values()):
+    if not all(each.isprintable() and each.isascii() for each in (*headers, *headers.values())):
         raise BadValue("a header would have characters that headers cannot have")
     if kind and not any(name.lower() == "content-type" for name in headers):
         headers["Content-Type"] = kind

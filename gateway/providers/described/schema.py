@@ -3,6 +3,7 @@
 Reading a file compiles it: templates, paths and patterns are ready to be used, and what a part inherits is in it.
 """
 
+import math
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -27,7 +28,7 @@ from gateway.providers.base import CEILINGS, About, Traces
 from gateway.providers.described import located, places, templates
 from gateway.providers.described.patterns import Pattern
 from gateway.providers.described.places import Path
-from gateway.providers.described.templates import Filters, Template
+from gateway.providers.described.templates import PLACE, Filters, Template
 from models.provider import CALLBACK_SECRET
 
 #: Bytes of a protocol file.
@@ -42,6 +43,8 @@ VALUES = frozenset(
 )
 #: The name of an element of XML.
 ELEMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+#: The name of a header.
+HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 #: Mistakes of a file that are told.
 MOST_TOLD = 20
 #: What a call consists of: its own query and headers may name it, and callbacks' `verify`.
@@ -120,6 +123,13 @@ def _is_known(name: str, info: ValidationInfo, kind: str = "value") -> str:
     return name
 
 
+def _names_only(names: tuple[str, ...], template: Template) -> Template:
+    """Raises ValueError for what is not known yet where the template is filled in."""
+    if unknown := sorted(template.names.difference(names)):
+        raise ValueError(f"names `{unknown[0]}`; it takes {' and '.join(names)} alone")
+    return template
+
+
 def _names_known(named: Named, info: ValidationInfo) -> Named:
     for name in sorted(named.names):
         if not name.startswith(("header.", "field.")):
@@ -184,7 +194,7 @@ def _tree(value: Any, info: ValidationInfo) -> Any:
         return TABLE.validate_python(value, context=info.context)
     if isinstance(value, list):
         return LIST.validate_python(value, context=info.context)
-    if not isinstance(value, bool | int | float):
+    if not isinstance(value, bool | int | float) or not math.isfinite(value):
         raise ValueError("must be a text in quotes, a number, true, false, a list or a table")
     return value
 
@@ -325,6 +335,10 @@ class Request(_Part):
             raise ValueError(
                 f"`{wrong}` is no name of an element; a name takes letters, digits, `_`, `-` and `.`"
             )
+        if self.path and self.path.text[:1] not in ("", "/", "?"):
+            raise ValueError("`path` begins with `/`, or is empty: it stands behind the base URL")
+        if bad := [each for each in self.headers if not HEADER.fullmatch(PLACE.sub("x", each.text.text))]:
+            raise ValueError(f"`{bad[0].text.text}` is not the name of a header")
         if self.url and (joined := sorted(filter(_is_of_order, self.url.names))):
             raise ValueError(f"`url` is not encoded, so it takes nothing of an order, such as `{joined[0]}`")
         return self
@@ -488,7 +502,9 @@ class TraitsPart(_Part):
 class Reference(_Part):
     """What the provider knows an order by."""
 
-    make: Text = Template("{referans}")
+    make: Annotated[Text, AfterValidator(partial(_names_only, ("referans", "created_at")))] = Template(
+        "{referans}"
+    )
     read: Literal["uuid"] | Search | None = None
 
 
@@ -529,10 +545,19 @@ class ProtocolFile(_Part):
             raise ValueError("with `max_check` there is a `check.many`, which asks about several")
         named = (self.token, self.send, self.check, self.balance, self.catalogue)
         operations = [*filter(None, named), *self.steps.values()]
+        if circle := next((name for name in self.fields if self._leads_to(name, name)), None):
+            raise ValueError(f"the field `{circle}` is made of itself")
         self._check_booking([rule for each in operations if each is not self.send for rule in _rules(each)])
         for each in operations:
             each.rules = [*self.rules, *each.rules]
         return self
+
+    def _leads_to(self, name: str, wanted: str, passed: frozenset[str] = frozenset()) -> bool:
+        """Whether the template of a field names another one, itself or by those that it names."""
+        named = {
+            each.removeprefix("fields.") for each in self.fields[name].names
+        } & self.fields.keys() - passed
+        return wanted in named or any(self._leads_to(each, wanted, passed | named) for each in named)
 
     def _check_booking(self, others: list[Rule]) -> None:
         """Nothing but a send buys, and what it has tried to book is with the provider. Raises ValueError."""
@@ -553,11 +578,11 @@ def load(text: str, name: str) -> ProtocolFile:
     try:
         said = tomllib.loads(text)
         return ProtocolFile.model_validate(said, context=_context(said))
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise BadFile(f"{name}: is not valid TOML: {error}") from None
     except ValidationError as error:
         found = [_line(text, name, said, each) for each in error.errors(include_url=False)[:MOST_TOLD]]
         raise BadFile("\n".join(found)) from None
+    except (ValueError, RecursionError) as error:  # a number may be too long for Python
+        raise BadFile(f"{name}: is not valid TOML: {error}") from None
 
 
 def _context(said: Mapping[str, Any]) -> dict[str, set[str]]:

@@ -100,6 +100,9 @@ class Speaker:
             raise Refused(f"not sent: the provider takes at most {most} in one order, not {task.quantity}")
         try:
             self._protocol.check_words(task)
+            self._protocol.reference(
+                task
+            )  # after the call it would be too late to find that it cannot be made
             meant, answer = self._ask(self._file.send, task)
         except BadValue as error:
             raise Refused(f"not sent: {error}", About.CUSTOMER, is_certain=False) from None

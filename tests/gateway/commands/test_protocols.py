@@ -176,6 +176,12 @@ def test_what_is_not_proven_is_not_added(
     assert stored(models) == []
 
 
+def test_files_as_windows_saves_them_are_read(cli: Run, shop: Path) -> None:
+    for path in (shop, shop.with_suffix(".json")):
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    assert cli("protocols", "try", str(shop)).code == cli("protocols", "add", str(shop)).code == 0
+
+
 @pytest.mark.parametrize("name", ["zdk", "znet", "stock"])
 def test_the_name_of_a_protocol_that_ships_is_taken(cli: Run, models: Models, shop: Path, name: str) -> None:
     path = shop.rename(shop.with_stem(name))

@@ -232,6 +232,25 @@ def test_what_cannot_be_sent_is_refused_and_not_sent(server: Server, task: Task,
     assert not server.calls
 
 
+def test_what_only_reads_the_answer_is_made_before_anything_is_sent(server: Server) -> None:
+    """Else the order would be booked when it is found that it cannot be."""
+    reading = """
+        [send.lines]
+        read = { reference = "ref" }
+        rules = [{ where = { s = "sent" }, means = "sent" }]
+        [reference]
+        make = "{created_at|date:%Y%m%d:UTC}"
+    """
+    server.says = {"/send": {"s": "ok"}}
+    text = FILE.replace('ref = "{reference}", p', "p").replace("expired", "ok").replace("token_ok", "ok")
+    text = text.replace("TRACES", "reference").replace("BY", "own").replace("TOP", "") + reading
+    protocol = Protocol("t", schema.load(text, "t.toml"))
+    provider = Provider("p", "t", server.url, "none", {"key": "k"})
+    with pytest.raises(Refused, match="date: the value does not have the form"):
+        Speaker(protocol, provider, outbound.Client()).send(TASKS[0])
+    assert not server.calls
+
+
 def test_a_value_of_the_customer_is_the_customers_fault(server: Server) -> None:
     with pytest.raises(Refused) as error:
         speaker(server).send(replace(TASKS[0], user_identifier="Ali"))
