@@ -232,8 +232,8 @@ def _said(meant: answers.Meant | None, said: Any, op: str) -> dict[str, Any]:
         result = Means.ASK.value
     elif isinstance(said, ProviderError):
         result = ERRORS[type(said).__name__]
-        if op == "send" and result == "nothing_learned":
-            result = "in_doubt"
+        if op == "send" and (result == "nothing_learned" or (meant and meant.means is Means.IN_DOUBT)):
+            result = Means.IN_DOUBT.value
     else:
         result = Means.PARTIAL.value if meant and meant.means is Means.PARTIAL else said.status.value
     read: dict[str, Any] = {"result": result}

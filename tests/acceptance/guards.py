@@ -3150,6 +3150,20 @@ GUARDS = [
         f"tests/{DESCRIBED}/test_speaker.py",
     ),
     Guard(
+        "a line that names another order is not taken because it stands alone",
+        "gateway/providers/described/answers.py",
+        "len(found) == 1 and not (place and wanted and place.text_in(found[0])):",
+        "len(found) == 1:",
+        f"tests/{DESCRIBED}/test_answers.py",
+    ),
+    Guard(
+        "a page instead of an answer counts against the provider, whatever its file says of the order",
+        "gateway/providers/described/protocol.py",
+        "return InDoubt(said) if answer.is_readable else",
+        "return InDoubt(said) if True else",
+        f"tests/{DESCRIBED}/test_speaker.py",
+    ),
+    Guard(
         "what cannot be made of an order is known before it is sent",
         "gateway/providers/described/speaker.py",
         "self._protocol.reference(task)  # which is too late after the call",

@@ -304,7 +304,10 @@ def not_sent(meant: Meant | None, answer: Answer) -> ProviderError:
     said = meant.parts.get("message") or answer.text
     if meant.means is Means.REFUSED:
         return Refused(said, meant.rule.about, lacks_balance=meant.rule.lacks_balance)
-    return _either(meant, answer, said) or InDoubt(said)
+    if either := _either(meant, answer, said):
+        return either
+    # A page of a server in between is a failure of the provider, too.
+    return InDoubt(said) if answer.is_readable else NoAnswer(f"HTTP {answer.http}", answer.text)
 
 
 def not_learned(meant: Meant | None, answer: Answer) -> ProviderError:

@@ -499,6 +499,14 @@ def test_tokens_end_a_minute_early() -> None:
     assert tokens.get("a", ask) == "t4"
 
 
+def test_a_page_that_the_file_calls_in_doubt_is_a_failure_of_the_provider_too(server: Server) -> None:
+    """Else one whose answers are lost would get order after order, and a person had to look for each."""
+    server.says = {"/api/v2": 503}
+    provider = Provider("p", "smm_v2", server.url, "none", {"key": "k"})
+    with pytest.raises(NoAnswer, match="HTTP 503"):
+        kinds.get("smm_v2")(provider, outbound.Client()).send(replace(TASKS[0], params={"service": "1"}))
+
+
 def test_an_answer_that_no_rule_knows_is_in_doubt(server: Server) -> None:
     server.says = {"/send": {"s": "something new"}}
     with pytest.raises(InDoubt, match="no rule matches the answer"):
