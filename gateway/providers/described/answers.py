@@ -133,8 +133,8 @@ def _line(lines: Lines, tree: Any, values: Made, is_single: bool) -> Any:
     wanted = values["reference" if lines.read.reference else "own"]
     if is_single and lines.alone and len(found) == 1 and not (place and wanted and place.text_in(found[0])):
         return found[0]
-    named = [each for each in found if place and wanted and place.text_in(each) == wanted]
-    return named[0] if len(named) == 1 else None
+    found = [each for each in found if place and wanted and place.text_in(each) == wanted]
+    return found[0] if len(found) == 1 else None
 
 
 def first(
