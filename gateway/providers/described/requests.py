@@ -12,8 +12,9 @@ from typing import Any
 from urllib.parse import quote, urlencode
 from xml.etree import ElementTree
 
-from gateway.providers.described.schema import FieldName, Request, Value
+from gateway.providers.described.schema import Request
 from gateway.providers.described.templates import BadValue, Values
+from gateway.providers.described.values import FieldName, Value
 from models import texts
 
 

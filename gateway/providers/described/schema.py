@@ -3,44 +3,36 @@
 Reading a file compiles it: templates, paths and patterns are ready to be used, and what a part inherits is in it.
 """
 
-import math
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from functools import cached_property, partial
-from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainValidator,
-    TypeAdapter,
-    ValidationError,
-    ValidationInfo,
-    model_validator,
-)
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError, model_validator
 
-from gateway.providers.base import CEILINGS, About, Traces
-from gateway.providers.described import located, places, templates
+from gateway.providers.base import About, Traces
+from gateway.providers.described import located, places
 from gateway.providers.described.patterns import Pattern
 from gateway.providers.described.places import Path
-from gateway.providers.described.templates import PLACE, Filters, Template
+from gateway.providers.described.templates import PLACE, Template
+from gateway.providers.described.values import (
+    OF_PART,
+    VALUES,
+    Filled,
+    Flag,
+    Name,
+    Table,
+    Text,
+    is_known,
+    names_in,
+    names_only,
+)
 from models.provider import CALLBACK_SECRET
 
 #: Bytes of a protocol file.
 MAX_FILE = 128 * 1024
-#: What templates may name, beside `credentials.…`, `params.…` and `fields.…`: of an order, of several, and of a call.
-VALUES = frozenset(
-    {
-        *("referans", "reference", "own", "user", "extra", "phone", "quantity", "created_at", "callback_url"),
-        *CEILINGS,
-        *("references", "owns", "base_url", "now", "token", "method", "path", "body"),
-    }
-)
 #: The name of an element of XML.
 ELEMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 #: The name of a header.
@@ -49,8 +41,6 @@ HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 MOST_TOLD = 20
 #: What a call consists of: its own query and headers may name it, and callbacks' `verify`.
 OF_CALL = frozenset({"method", "path", "body"})
-#: What names values.
-Named = TypeVar("Named", Template, Filters)
 #: Seconds of the units of a duration.
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -116,104 +106,17 @@ def _statuses(value: object) -> tuple[str, ...]:
     return found
 
 
-def _is_known(name: str, info: ValidationInfo, kind: str = "value") -> str:
-    """Raises ValueError for what the file names and does not have; a part that is read alone may name anything."""
-    if info.context and name not in info.context[kind]:
-        raise ValueError(f"names the unknown {kind} `{name}`")
-    return name
-
-
-def _names_only(names: tuple[str, ...], template: Template) -> Template:
-    """Raises ValueError for what is not known yet where the template is filled in."""
-    if unknown := sorted(template.names.difference(names)):
-        raise ValueError(f"names `{unknown[0]}`; it takes {' and '.join(names)} alone")
-    return template
-
-
-def _names_known(named: Named, info: ValidationInfo) -> Named:
-    for name in sorted(named.names):
-        if not name.startswith(("header.", "field.")):
-            _is_known(name, info)
-    return named
-
-
-Text = Annotated[Template, BeforeValidator(Template), AfterValidator(_names_known)]
-FilterList = Annotated[Filters, BeforeValidator(Filters), AfterValidator(_names_known)]
 Place = Annotated[Path, BeforeValidator(Path)]
 Search = Annotated[Pattern, BeforeValidator(Pattern)]
 #: Of a call, for which a worker waits; of a wait until the next one; and of the time in which may be asked, in seconds.
 CallTime = Annotated[float, BeforeValidator(partial(_seconds, most="5m")), Field(gt=0)]
 Wait = Annotated[float, BeforeValidator(partial(_seconds, most="1d")), Field(gt=0)]
 Period = Annotated[float, BeforeValidator(partial(_seconds, most="3650d")), Field(gt=0)]
-Flag = Annotated[bool, Field(strict=True)]
 Count = Annotated[int, Field(strict=True, ge=1)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
-
-
-class Value(_Part):
-    """A value that is put into a request; in the file its text alone, or a table."""
-
-    text: Text
-    filters: FilterList = Field(Filters(), alias="as")
-    number: Flag = False
-
-    def fill(self, values: templates.Values) -> str:
-        """As text. Raises templates.BadValue."""
-        return self.filters.apply(self.text.fill(values), values)
-
-    def names(self) -> frozenset[str]:
-        """The values that it names."""
-        return self.text.names | self.filters.names
-
-
-class FieldName(NamedTuple):
-    """The name of a field in a request, which may have places; one that ends with `?` may be left out."""
-
-    text: Template
-    may_be_left_out: bool
-
-    @classmethod
-    def read(cls, said: str, info: ValidationInfo) -> "FieldName":
-        """Raises templates.BadTemplate."""
-        return cls(_names_known(Template(said.removesuffix("?")), info), said.endswith("?"))
-
-
-def _value(value: object) -> object:
-    return {"text": value} if isinstance(value, str) else value
-
-
-def _tree(value: Any, info: ValidationInfo) -> Any:
-    """What stands in a table: texts and tables with `text` are values; everything else is what it is."""
-    if isinstance(value, str) or (isinstance(value, Mapping) and "text" in value):
-        return Value.model_validate(_value(value), context=info.context)
-    if isinstance(value, Mapping):
-        return TABLE.validate_python(value, context=info.context)
-    if isinstance(value, list):
-        return LIST.validate_python(value, context=info.context)
-    if not isinstance(value, bool | int | float) or not math.isfinite(value):
-        raise ValueError("must be a text in quotes, a number, true, false, a list or a table")
-    return value
-
-
-def _names(part: Any) -> frozenset[str]:
-    """The values that a part of a request names."""
-    if isinstance(part, Template):
-        return part.names
-    if isinstance(part, Value):
-        return part.names()
-    if isinstance(part, Mapping):
-        return frozenset().union(*(name.text.names | _names(each) for name, each in part.items()))
-    return frozenset().union(*map(_names, part)) if isinstance(part, list) else frozenset()
-
-
-Filled = Annotated[Value, BeforeValidator(_value)]
-Tree = Annotated[Any, PlainValidator(_tree)]
-Table = dict[Annotated[FieldName, PlainValidator(FieldName.read)], Tree]
-TABLE, LIST = TypeAdapter(Table), TypeAdapter(list[Tree])
+    model_config = OF_PART
 
 
 class Decryption(_Part):
@@ -278,7 +181,7 @@ class Rule(_Part):
     lacks_balance: Flag = False
     retry_after: Wait | None = None
     read: Read | None = None
-    then: Annotated[str, AfterValidator(partial(_is_known, kind="step"))] | None = None
+    then: Annotated[str, AfterValidator(partial(is_known, kind="step"))] | None = None
 
     @model_validator(mode="after")
     def _groups_are_parts(self) -> Self:
@@ -349,7 +252,7 @@ class Request(_Part):
         of_callbacks = ("header.", "field.")
         for key, part in self:
             taken = OF_CALL if key in ("query", "headers") else ()
-            for name in sorted(_names(part)):
+            for name in sorted(names_in(part)):
                 if name.startswith(of_callbacks) or (name in OF_CALL and name not in taken):
                     where = "`query`, `headers` and `verify`" if name in OF_CALL else "`verify`"
                     key = "json" if key == "body" else key  # noqa: PLW2901
@@ -502,16 +405,17 @@ class TraitsPart(_Part):
 class Reference(_Part):
     """What the provider knows an order by."""
 
-    make: Annotated[Text, AfterValidator(partial(_names_only, ("referans", "created_at")))] = Template(
+    make: Annotated[Text, AfterValidator(partial(names_only, ("referans", "created_at")))] = Template(
         "{referans}"
     )
     read: Literal["uuid"] | Search | None = None
 
 
-def _rules(operation: Operation) -> list[Rule]:
+def rules_of(said: Operation | Callback) -> list[Rule]:
     """Those of its lines too."""
-    many = operation.many.lines if isinstance(operation, Check) and operation.many else None
-    return [rule for part in (operation, operation.lines, many) if part for rule in part.rules]
+    lines = said.lines if isinstance(said, Operation) else None
+    many = said.many.lines if isinstance(said, Check) and said.many else None
+    return [rule for part in (said, lines, many) if part for rule in part.rules]
 
 
 class ProtocolFile(_Part):
@@ -524,7 +428,7 @@ class ProtocolFile(_Part):
     optional_credentials: tuple[Name, ...] = ()
     params: tuple[Name, ...] = ()
     optional_params: tuple[Name, ...] = ()
-    defaults: dict[Annotated[str, AfterValidator(_is_known)], str] = {}
+    defaults: dict[Annotated[str, AfterValidator(is_known)], str] = {}
     fields: dict[Name, Text] = {}
     traits: TraitsPart
     reference: Reference = Reference()
@@ -547,7 +451,7 @@ class ProtocolFile(_Part):
         operations = [*filter(None, named), *self.steps.values()]
         if circle := next((name for name in self.fields if self._leads_to(name, name)), None):
             raise ValueError(f"the field `{circle}` is made of itself")
-        self._check_booking([rule for each in operations if each is not self.send for rule in _rules(each)])
+        self._check_booking([rule for each in operations if each is not self.send for rule in rules_of(each)])
         for each in operations:
             each.rules = [*self.rules, *each.rules]
         return self
@@ -562,7 +466,7 @@ class ProtocolFile(_Part):
     def _check_booking(self, others: list[Rule]) -> None:
         """Nothing but a send buys, and what it has tried to book is with the provider. Raises ValueError."""
         ordered = {Means.SENT, Means.PROCESSING}
-        wrong = [rule for rule in _rules(self.send) if rule.means not in ordered]
+        wrong = [rule for rule in rules_of(self.send) if rule.means not in ordered]
         booking = {name for name, step in self.steps.items() if step.books}
         for rule in (*self.rules, *others, *wrong):
             if rule.then in booking:
