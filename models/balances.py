@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from models import texts
+from models import provider_health, texts
 from models.db import database
 from models.db.prepared import Prepared
 
@@ -78,10 +78,11 @@ def keep(provider_id: str, told: Told, began_at: datetime, order_id: str | None 
     database.rows(KEEP, _values(provider_id, told, began_at) | {"order": order_id, "event": None})
 
 
-def keep_asked(provider_id: str, told: Told, asking: Asking) -> None:
-    """Keep the answer to a question for the balance."""
+def keep_asked(provider_id: str, told: Told, asking: Asking) -> bool:
+    """Keep the answer to a question for the balance; True if it ended the gateway's pause of the provider."""
     values = _values(provider_id, told, asking.began_at)
     database.rows(KEEP, values | {"order": None, "event": asking.event_id})
+    return provider_health.balance_shown(provider_id, told.remaining, asking.began_at)
 
 
 def _values(provider_id: str, told: Told, began_at: datetime) -> dict[str, object]:

@@ -244,6 +244,7 @@ def claim_check(
     order_id: str,
     delays_seconds: list[float],
     *,
+    starts_seconds: list[float] | None = None,
     trust_seconds: float,
     order_timeout_seconds: float,
     grace_seconds: float,
@@ -252,13 +253,15 @@ def claim_check(
 ) -> ClaimedCheck | None:
     """Take an order whose check is due, and write the next plan before the provider is asked.
 
-    `delays_seconds[n]` is the wait after check n + 1; the last one repeats. For `trust_seconds` after a callback no
-    check is due, unless one was requested or the order's time is up. One whose provider may not be asked is due again
-    when its time is up.
+    `delays_seconds[n]` is the wait after check n + 1; the last one repeats. Checks beside the plan, since one was
+    requested or callbacks fall short, use up none of these: the wait is never one whose check starts later than now, by
+    `starts_seconds` after the send. For `trust_seconds` after a callback no check is due, unless one was requested or
+    the order's time is up. One whose provider may not be asked is due again when its time is up.
     """
     values = {
         "id": order_id,
         "delays": delays_seconds,
+        "starts": starts_seconds,
         "trust": trust_seconds,
         "order_timeout": order_timeout_seconds,
         "grace": grace_seconds,
@@ -273,6 +276,7 @@ def claim_checks(
     limit: int,
     delays_seconds: list[float],
     *,
+    starts_seconds: list[float] | None = None,
     trust_seconds: float,
     order_timeout_seconds: float,
     grace_seconds: float,
@@ -289,6 +293,7 @@ def claim_checks(
         "limit": limit,
         "asks": ASKS,
         "delays": delays_seconds,
+        "starts": starts_seconds,
         "trust": trust_seconds,
         "order_timeout": order_timeout_seconds,
         "grace": grace_seconds,
@@ -475,6 +480,11 @@ MAY_BE_SENT = f"({IS_OURS} AND NOT {IS_DECIDED})"
 NEXT_IS_OPEN = is_open_to('o."tenantId"', "%(provider)s::text", "%(params)s::jsonb")
 #: In SQL, of the order `o`: since when it waits for its outcome. Another system may not have said when it was sent.
 SENT_AT = """COALESCE(o."sentAt", o."claimedAt", o."createdAt")"""
+#: In SQL, of the order `o`: since when it is on its way, also where its send was in doubt at first.
+BEGUN_AT = """COALESCE(o."claimedAt", o."sentAt", o."createdAt")"""
+#: In SQL, of the order `o`: how many checks the plan can have come to by now.
+_STARTED = f"""GREATEST(1, COALESCE(width_bucket(
+    EXTRACT(EPOCH FROM now() - {BEGUN_AT})::float8, %(starts)s::float8[]), o."checkCount" + 1))"""
 #: In SQL, of the order `o`: its time is up.
 IS_EXPIRED = f"{SENT_AT} + make_interval(secs => %(order_timeout)s) <= now()"
 #: In SQL, of the order `o`: its provider may be asked for it. Takes `Asking.parameters`.
@@ -567,7 +577,7 @@ _TAKE = f"""
             ELSE LEAST(
                 GREATEST(
                     now() + make_interval(secs => (%(delays)s::float8[])[
-                        LEAST(o."checkCount" + 1, array_length(%(delays)s::float8[], 1))]),
+                        LEAST(o."checkCount" + 1, {_STARTED}, array_length(%(delays)s::float8[], 1))]),
                     CASE WHEN %(buys)s::boolean THEN now() + make_interval(secs => %(grace)s) END),
                 {SENT_AT} + make_interval(secs => %(order_timeout)s)) END
 """
@@ -698,7 +708,7 @@ WITH due AS (
 ), planned AS (
     SELECT due.*,
         must_have_code AND asks >= array_length(%(delays)s::float8[], 1) AND NOT requested AS given_up,
-        NOT must_have_code AND asks + 1 >= CASE WHEN once_only THEN 1 ELSE {CODE_ASKS} END AS is_last,
+        NOT requested AND NOT must_have_code AND asks + 1 >= CASE WHEN once_only THEN 1 ELSE {CODE_ASKS} END AS is_last,
         CASE
             WHEN must_have_code AND asks + 1 < array_length(%(delays)s::float8[], 1)
             THEN (%(delays)s::float8[])[asks + 1]
@@ -711,7 +721,7 @@ WITH due AS (
     UPDATE product_orders AS o SET
         "lastSyncAt" = CASE WHEN p.given_up THEN o."lastSyncAt" ELSE now() END,
         "checkRequestedAt" = NULL,
-        "codeAsks" = CASE WHEN NOT p.given_up THEN p.asks + 1 END,
+        "codeAsks" = CASE WHEN NOT p.given_up THEN p.asks + CASE WHEN p.requested THEN 0 ELSE 1 END END,
         "nextCheckAt" = CASE WHEN NOT p.given_up THEN now() + make_interval(secs => p.delay) END,
         "attentionAt" = CASE WHEN p.given_up AND {GRAVE} IS NULL THEN now() ELSE o."attentionAt" END,
         attention = CASE WHEN p.given_up THEN COALESCE({GRAVE}, 'no_code') ELSE o.attention END

@@ -23,6 +23,11 @@ def add(name: str, file: str, samples: str) -> bool:
     return database.rows(ADD, (name, file, samples))[0]["is_new"] is True
 
 
+def remove(name: str) -> bool:
+    """Forget the file of this name. False if there was none."""
+    return bool(database.rows("DELETE FROM referans.protocols WHERE name = %s RETURNING name", (name,)))
+
+
 def find(name: str) -> Added | None:
     """The protocol of this name, or None."""
     return database.load_one(Added, FIND, (name,))

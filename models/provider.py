@@ -156,6 +156,12 @@ def adapters() -> list[str]:
     return [row["adapter"] for row in database.rows("SELECT DISTINCT adapter FROM referans.providers")]
 
 
+def speakers(adapter: str) -> list[str]:
+    """The ids of the providers that speak this protocol."""
+    found = database.rows("SELECT id FROM referans.providers WHERE adapter = %s ORDER BY id", (adapter,))
+    return [row["id"] for row in found]
+
+
 def base_urls() -> dict[str, str]:
     """Where each provider is called, by its id."""
     return {

@@ -18,6 +18,8 @@ from models.db.prepared import Prepared
 BREAKER_THRESHOLD = 5
 #: Refusals about our account in a row after which the gateway pauses a provider, where no single one is certain.
 ACCOUNT_REFUSALS = 3
+#: Seconds for which a balance is known that was told: it is asked for each hour.
+KNOWN_SECONDS = 7200
 #: Seconds after a provider's return in which orders that wait for it are looked for.
 TAKE_UP_SECONDS = 10
 #: `paused_by` of the gateway's own pauses; those of people carry their name.
@@ -116,12 +118,20 @@ def resume(provider_id: str, by: str) -> bool:
 
 
 def account_refused(
-    provider_id: str, reason: str, probe_seconds: float, *, is_certain: bool, lacks_balance: bool
+    provider_id: str,
+    reason: str,
+    probe_seconds: float,
+    *,
+    is_certain: bool,
+    lacks_balance: bool,
+    order_id: str | None = None,
+    currency: str | None = None,
 ) -> bool:
     """Record that the provider refused a send because of our account; True if the gateway paused it for that.
 
     It does so at once where the words are certain, else at ACCOUNT_REFUSALS in a row. The pause is probed every
-    `probe_seconds`; where balance was lacking at once, to learn how much there is.
+    `probe_seconds`; where balance was lacking at once, to learn how much there is. Where no balance is known that is
+    younger than KNOWN_SECONDS, there was less than the order costs by its routes, if they say it in `currency`.
     """
     values = {
         "id": provider_id,
@@ -129,6 +139,8 @@ def account_refused(
         "probe": probe_seconds,
         "certain": is_certain,
         "lacks_balance": lacks_balance,
+        "order": order_id,
+        "currency": currency,
     }
     return bool(database.rows(ACCOUNT_REFUSED, values)[0]["paused"])
 
@@ -143,12 +155,13 @@ def account_trouble(provider_id: str, error: str) -> None:
     database.rows(ACCOUNT_TROUBLE, (provider_id, error[:500]))
 
 
-def balance_shown(provider_id: str, amount: Decimal) -> bool:
-    """The provider has told our balance. True if that ended the gateway's pause.
+def balance_shown(provider_id: str, amount: Decimal, began_at: datetime | None = None) -> bool:
+    """The provider was asked at `began_at` for our balance, and has told it. True if that ended the gateway's pause.
 
-    After a lack of balance it does only if there is more than before: than was known, or than was shown since.
+    A question that began before the pause does not. After a lack of balance it is ended only if there is more than
+    before: than was known, or than was shown since.
     """
-    found = database.row(BALANCE_SHOWN, {"id": provider_id, "amount": amount})
+    found = database.row(BALANCE_SHOWN, {"id": provider_id, "amount": amount, "began": began_at})
     return found is not None and bool(found["resumed"])
 
 
@@ -255,11 +268,18 @@ _PAUSES = f"(h.paused_at IS NULL AND (%(certain)s::boolean OR h.account_refusals
 #: In SQL: when the gateway's own pause is probed for the first time.
 _FIRST_PROBE = """(now() + make_interval(secs =>
     CASE WHEN %(lacks_balance)s::boolean THEN 0 ELSE %(probe)s::float8 END))"""
+#: In SQL: what the order that was refused costs at most by its routes; NULL if they do not say it.
+_COST = """(SELECT max(r.cost) * COALESCE(o.quantity, 1)
+    FROM product_orders AS o JOIN referans.routes AS r ON r.product_id = o."productId"::text
+        AND r.package_id = o."packageId"::text AND r.provider_id = %(id)s AND r.currency = %(currency)s::text
+    WHERE o.id = %(order)s::uuid GROUP BY o.id)"""
+#: `paused_balance` is the most that there can have been when balance was lacking.
 ACCOUNT_REFUSED = f"""
 INSERT INTO referans.provider_health AS h (provider_id, account_refusals, last_error, last_error_at, paused_at,
-    paused_by, pause_reason, lacks_balance, probe_at)
+    paused_by, pause_reason, lacks_balance, paused_balance, probe_at)
 SELECT %(id)s, 1, %(reason)s, now(), now_paused.at, CASE WHEN %(certain)s::boolean THEN '{GATEWAY}' END,
     CASE WHEN %(certain)s::boolean THEN %(reason)s::text END, %(certain)s::boolean AND %(lacks_balance)s::boolean,
+    CASE WHEN %(certain)s::boolean AND %(lacks_balance)s::boolean THEN {_COST} END,
     CASE WHEN %(certain)s::boolean THEN {_FIRST_PROBE} END
 FROM (SELECT CASE WHEN %(certain)s::boolean THEN now() END AS at) AS now_paused
 ON CONFLICT (provider_id) DO UPDATE SET account_refusals = h.account_refusals + 1,
@@ -268,7 +288,11 @@ ON CONFLICT (provider_id) DO UPDATE SET account_refusals = h.account_refusals + 
     paused_by = CASE WHEN {_PAUSES} THEN '{GATEWAY}' ELSE h.paused_by END,
     pause_reason = CASE WHEN {_PAUSES} THEN excluded.last_error ELSE h.pause_reason END,
     lacks_balance = CASE WHEN {_PAUSES} THEN %(lacks_balance)s::boolean ELSE h.lacks_balance END,
-    paused_balance = CASE WHEN {_PAUSES} AND %(lacks_balance)s::boolean THEN h.balance ELSE h.paused_balance END,
+    paused_balance = CASE
+        WHEN NOT ({_PAUSES} AND %(lacks_balance)s::boolean) THEN h.paused_balance
+        WHEN h.balance IS NULL OR h.balance_at <= now() - make_interval(secs => {KNOWN_SECONDS})
+        THEN LEAST(h.balance, {_COST})
+        ELSE h.balance END,
     probe_at = CASE WHEN {_PAUSES} AND NOT {IS_DOWN} THEN {_FIRST_PROBE} ELSE h.probe_at END
 RETURNING COALESCE(h.paused_at = now(), false) AS paused
 """
@@ -290,7 +314,9 @@ UPDATE referans.provider_health AS h SET
     returned_at = CASE WHEN was.ends AND NOT {IS_DOWN} THEN now() ELSE h.returned_at END
 FROM (
     SELECT h.provider_id, NOT h.lacks_balance OR COALESCE(%(amount)s > h.paused_balance, false) AS ends
-    FROM referans.provider_health AS h WHERE h.provider_id = %(id)s AND {_IS_OWN_PAUSE} FOR UPDATE
+    FROM referans.provider_health AS h
+    WHERE h.provider_id = %(id)s AND COALESCE(h.paused_at <= %(began)s::timestamptz, true)
+        AND {_IS_OWN_PAUSE} FOR UPDATE
 ) AS was
 WHERE h.provider_id = was.provider_id
 RETURNING was.ends AS resumed

@@ -32,6 +32,7 @@ def bound(
     pool = warm.fill(
         binding.bind(database_url, keys, pool_size=pool_size, name="referans-test", schema=schema)
     )
+    warm.know()
     try:
         with database.session():
             yield

@@ -1,11 +1,15 @@
 """Connections that outlive a test: what is new for each test would spend most of its time on reading the catalogue."""
 
 import time
+from contextlib import suppress
 from typing import Any
 
+import peewee
 import psycopg2
 from psycopg2 import extensions
 
+from gateway.providers import kinds
+from models.db import database
 from models.db.database import Pool
 
 #: Connections that are kept between two tests.
@@ -17,9 +21,9 @@ _last: list[Any] = []
 _kept: dict[tuple[object, ...], list[extensions.connection]] = {}
 
 
-def outlives_tests(database: str) -> None:
+def outlives_tests(name: str) -> None:
     """Keep connections to the database of this name from now on."""
-    _databases.add(database)
+    _databases.add(name)
 
 
 def fill(pool: Pool) -> Pool:
@@ -28,6 +32,12 @@ def fill(pool: Pool) -> Pool:
     while kept and len(pool._connections) < min(MOST, pool._max_connections):
         pool._connections.append((time.time(), -1e9, kept.pop()))
     return pool
+
+
+def know() -> None:
+    """Let this process know what it reads from a database once, so that no test is the first to ask for it."""
+    with suppress(*database.UNAVAILABLE, peewee.ProgrammingError):
+        kinds.replaced()
 
 
 def close(pool: Pool) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, replace
 from functools import partial
+from itertools import chain
 
 import typer
 
@@ -123,7 +124,12 @@ def _providers(call: bool) -> list[Finding]:
         for account in accounts
     ]
     found = [finding for findings in probes.together(asked).values() for finding in findings]
-    return [*found, *provider_probes.callback_formats(accounts), *provider_probes.in_clear()]
+    of_all = (
+        provider_probes.callback_formats(accounts),
+        provider_probes.in_clear(),
+        provider_probes.protocols(),
+    )
+    return [*found, *chain.from_iterable(of_all)]
 
 
 def _settings() -> tuple[Finding, Settings | None]:

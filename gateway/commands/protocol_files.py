@@ -64,7 +64,7 @@ def by_name(name: str, samples: Path | None = None) -> Found:
 
     Needs an open session.
     """
-    if name in kinds.ADAPTERS:
+    if name in kinds.ADAPTERS and name not in kinds.replaced():
         raise Problem(f"{name} is a part of the gateway's code: it has no file and no sample exchanges")
     try:
         protocol = kinds.get(name)
@@ -80,7 +80,7 @@ def by_name(name: str, samples: Path | None = None) -> Found:
 
 def _own(name: str) -> tuple[str, str | None]:
     """The text of the file and of the samples."""
-    if name in kinds.shipped():
+    if kinds.origin(name) is kinds.Origin.FILE:
         beside = kinds.SHIPPED.joinpath(FOLDER, f"{name}.json")
         said = beside.read_text(encoding="utf-8") if beside.is_file() else None
         return kinds.SHIPPED.joinpath(f"{name}.toml").read_text(encoding="utf-8"), said
@@ -96,7 +96,7 @@ def _text(path: Path, most: int) -> str:
         content = path.read_bytes()[: most + 1]
         if len(content) > most:
             raise Problem(f"{path} is larger than {most // 1024} KiB")
-        text = content.decode()
+        text = content.decode("utf-8-sig")
     except OSError as error:
         raise Problem(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:

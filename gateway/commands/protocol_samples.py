@@ -62,8 +62,13 @@ def _run(protocol: Protocol, exchange: Mapping[str, Any]) -> Ran:
             read, differences = _asked(protocol, exchange)
     except BadSample:
         raise
-    except (KeyError, TypeError, AttributeError) as error:
+    except KeyError as error:
         raise BadSample(f"the exchange {exchange.get('name', '?')!r} lacks or misspells {error}") from None
+    except (TypeError, AttributeError) as error:
+        wrong = (
+            f"has something of the wrong type, such as a number for a text or a list for an object ({error})"
+        )
+        raise BadSample(f"the exchange {exchange.get('name', '?')!r} {wrong}") from None
     except (ValueError, ArithmeticError, RecursionError, ElementTree.ParseError) as error:
         raise BadSample(f"the exchange {exchange.get('name', '?')!r} cannot be run: {error}") from None
     differences = [*differences, *_compared(expected, read)]
@@ -295,8 +300,8 @@ def _said(meant: answers.Meant | None, said: Any, op: str) -> dict[str, Any]:
         result = Means.ASK.value
     elif isinstance(said, ProviderError):
         result = ERRORS[type(said).__name__]
-        if op == "send" and result == "nothing_learned":
-            result = "in_doubt"
+        if op == "send" and (result == "nothing_learned" or (meant and meant.means is Means.IN_DOUBT)):
+            result = Means.IN_DOUBT.value
     else:
         result = Means.PARTIAL.value if meant and meant.means is Means.PARTIAL else said.status.value
     read: dict[str, Any] = {"result": result}

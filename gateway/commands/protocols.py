@@ -1,7 +1,7 @@
 """`gateway protocols`: the languages of providers, as files."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,7 +18,7 @@ from gateway.providers.described import schema
 from gateway.providers.described.kind import Described
 from gateway.providers.described.patterns import Pattern
 from gateway.providers.described.schema import ProtocolFile
-from models import protocols
+from models import protocols, provider
 
 app = typer.Typer(help="Protocols: the languages that providers speak.", no_args_is_help=True)
 
@@ -57,6 +57,11 @@ def list_(json: Json = False) -> None:
         ),
         empty="",
     )
+    for name in sorted(kinds.replaced()):
+        printing.note(
+            f"{name} was added, and is used in place of the one of this name that comes with this version. To use that"
+            f" one: gateway protocols remove {name}"
+        )
 
 
 def _words(required: Sequence[str], optional: Sequence[str]) -> str:
@@ -66,8 +71,7 @@ def _words(required: Sequence[str], optional: Sequence[str]) -> str:
 
 def _outline(name: str) -> dict[str, Any]:
     """What a list shows of a protocol. Of one that cannot be used the title says why."""
-    origin = "code" if name in kinds.ADAPTERS else "file" if name in kinds.shipped() else "added"
-    row = {"name": name, "from": origin}
+    row = {"name": name, "from": kinds.origin(name).value, "replaces_shipped": name in kinds.replaced()}
     empty = dict.fromkeys(("credentials", "optional_credentials", "params", "optional_params"), ())
     try:
         kind = kinds.get(name)
@@ -235,7 +239,8 @@ def add(
 
     It is refused unless every exchange is read as expected, and at least one is a send. A file of this name that was
     added before is replaced; orders under way are asked about by the new one, so that it is refused while there are
-    any that it would ask for in another way. No name of a protocol that comes with the gateway is taken.
+    any that it would ask for in another way. No name of a protocol that comes with the gateway is taken, unless it was
+    added before the gateway had one of that name: then the added one is in use, and is replaced.
 
     \b
     Example: gateway protocols add mine.toml
@@ -246,8 +251,9 @@ def add(
         raise Problem(
             f"{file.name}: the name of a protocol takes up to 40 of a-z, 0-9 and _, beginning with a letter"
         )
-    if name in kinds.shipped():
-        raise Problem(f"{name} comes with the gateway; give the file another name")
+    with gateway():
+        if name in kinds.shipped() and name not in kinds.replaced():
+            raise Problem(f"{name} comes with the gateway; give the file another name")
     found = protocol_files.from_disk(file, samples)
     ran = found.run()
     if different := [each for each in ran if each.differences]:
@@ -260,7 +266,8 @@ def add(
     if not any(each.op == "send" for each in ran):
         raise Problem(f"none of the exchanges is a send, so that {name} was not added")
     with gateway():
-        _check_open_orders(name, found.protocol)
+        with suppress(schema.BadFile):  # one that cannot be used can be replaced
+            _check_open_orders(name, found.protocol, ", or give the file another name")
         is_new = protocols.add(name, found.file, found.samples or "")
     if json:
         return printing.as_json({"name": name, "exchanges": len(ran), "is_new": is_new})
@@ -272,23 +279,60 @@ def add(
         printing.say(f"Next: gateway providers add ID --adapter {name} --base-url https://…{calls_back}")
 
 
-def _check_open_orders(name: str, new: Described) -> None:
+@app.command()
+def remove(
+    name: Annotated[str, typer.Argument(help="A protocol that was added.")],
+    json: Json = False,
+) -> None:
+    """Remove a protocol that was added. One that no provider speaks, or in whose place one comes with the gateway.
+
+    Where a later version of the gateway comes with a protocol of this name, the added one stays in use until it is
+    removed; from then on its providers speak the other one, within 2 seconds. That is refused while orders are under
+    way that would be asked for in another way.
+
+    Example: gateway protocols remove mine
+    """
+    with gateway():
+        if protocols.file(name) is None:
+            raise Problem(f"the protocol {name} was not added; see: gateway protocols list")
+        if name in kinds.replaced():
+            _check_removal(name)
+        elif speakers := provider.speakers(name):
+            raise Problem(
+                f"{name} is what {', '.join(speakers)} speaks; see: gateway providers remove --help"
+            )
+        protocols.remove(name)
+    if json:
+        return printing.as_json({"name": name, "is_shipped": name in kinds.shipped()})
+    now = "; the one that comes with the gateway is used" if name in kinds.shipped() else ""
+    printing.say(f"Protocol {name} is removed{now}.")
+
+
+def _check_removal(name: str) -> None:
+    """Raises Problem if orders are under way for which the one that ships would ask in another way."""
+    try:
+        _check_open_orders(name, kinds.that_ships(name))
+    except schema.BadFile as error:
+        if protocols.orders_under_way(name):
+            raise Problem(
+                f"orders are under way, and what they are known by cannot be read: {error}; add a file that can be read"
+            ) from None
+
+
+def _check_open_orders(name: str, new: Kind | None, otherwise: str = "") -> None:
     """Raises Problem if orders are under way that the provider would be asked for under another number than it has.
 
-    It would say that it does not know them, and they would be sent once more.
+    It would say that it does not know them, and they would be sent once more. `otherwise` is what else can be done.
     """
     text = protocols.file(name)
-    try:
-        former = _known_by(schema.load(text, name)) if text else None
-    except schema.BadFile:
-        return
-    if former in (None, _known_by(new.file)):
+    former = _known_by(schema.load(text, name)) if text else None
+    if former is None or (isinstance(new, Described) and former == _known_by(new.file)):
         return
     if count := protocols.orders_under_way(name):
         raise Problem(
             f"{printing.counted(count, 'order')} under way would be asked for by another number, or in another way,"
             f" than {name} says until now (`reference`, `traces`, `ask_buys`), and could be bought twice; pause the"
-            " providers until they are final, or give the file another name"
+            f" providers until they are final{otherwise}"
         )
 
 

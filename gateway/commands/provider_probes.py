@@ -289,6 +289,19 @@ def in_clear() -> list[Finding]:
     ]
 
 
+def protocols() -> list[Finding]:
+    """No protocol that was added stands in for one of the same name that comes with the gateway."""
+    return [
+        Finding(
+            f"protocol {name}",
+            Status.WARNING,
+            "was added, and is used in place of the one that comes with this version",
+            f"compare: gateway protocols show {name} --file; to use the other one: gateway protocols remove {name}",
+        )
+        for name in sorted(kinds.replaced())
+    ]
+
+
 def callback_formats(accounts: Sequence[ProviderGauge]) -> list[Finding]:
     """The format of every provider's callbacks is chosen, and not guessed from what came."""
     name = "callback formats"

@@ -348,7 +348,6 @@ def test(
     """
     with gateway():
         found = find_provider(provider_id)
-        health = provider_health.health(provider_id)
         protocol = kinds.find(found.adapter)
     if protocol and not protocol.HAS_SERVICE:
         raise Problem(f"{provider_id} ({found.adapter}) calls no service, so there is nothing to test")
@@ -365,6 +364,7 @@ def test(
     milliseconds = round((time.monotonic() - started) * 1000)
     with gateway():
         keep_asked(provider_id, Told(balance.amount, balance.currency, Decimal(0)), asking)
+        health = provider_health.health(provider_id)
     is_low = found.low_balance is not None and balance.amount < found.low_balance
     obstacle = health.obstacle() if health else None
     if json:

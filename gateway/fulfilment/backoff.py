@@ -4,11 +4,12 @@ import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import accumulate
+
+from models import plans
 
 #: Longest stretch of a wait, as a share of it, so that orders sent together are not asked for together.
 JITTER = 0.1
-#: Doublings after which any base is beyond any bound; a larger exponent only overflows.
-MAX_DOUBLINGS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +23,15 @@ class Backoff:
 
     def delays_seconds(self, uniform: Callable[[float, float], float] = random.uniform) -> list[float]:
         """The wait after each check, jittered; the last one is for every check beyond `max_checks`."""
-        planned = (
-            min(self.min_seconds * 2.0 ** min(number, MAX_DOUBLINGS), self.max_seconds)
-            for number in range(self.max_checks - 1)
-        )
+        planned = self._waits_seconds()
         return [*(delay * (1 + uniform(0, JITTER)) for delay in planned), self.slow_seconds]
+
+    def starts_seconds(self) -> list[float]:
+        """The times after the send that each check by backoff cannot come before, unless something asks sooner."""
+        return list(accumulate(self._waits_seconds(), initial=0.0))
+
+    def _waits_seconds(self) -> list[float]:
+        return plans.waits_seconds(self.min_seconds, self.max_seconds, self.max_checks)
 
 
 def together_seconds(delay_seconds: float, now: float) -> float:

@@ -59,7 +59,14 @@ def _ask(worker: Worker, found: Candidate, asking: balances.Asking) -> Balance:
         raise
     breaker.answered(worker, found)
     with database.session():
-        balances.keep_asked(provider_id, Told(balance.amount, balance.currency, Decimal(0)), asking)
+        told = Told(balance.amount, balance.currency, Decimal(0))
+        is_resumed = balances.keep_asked(provider_id, told, asking)
+    if is_resumed:
+        logger.warning(
+            "The provider accepts our account again: its pause is over.",
+            action="provider_resumed",
+            provider_id=provider_id,
+        )
     return balance
 
 

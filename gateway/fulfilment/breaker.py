@@ -3,12 +3,12 @@
 Redis counts the calls. PostgreSQL is written to only when one fails, and by the first answer after that.
 """
 
-from gateway import log
+from gateway import log, providers
 from gateway.fulfilment.worker import Worker
 from gateway.providers.base import Refused
 from models import balances, provider_health
 from models.db import database
-from models.provider import Candidate
+from models.provider import Candidate, Provider
 
 logger = log.get(__name__)
 
@@ -43,8 +43,9 @@ def failed(worker: Worker, provider_id: str, error: Exception) -> None:
         )
 
 
-def account_refused(worker: Worker, provider_id: str, error: Refused) -> None:
+def account_refused(worker: Worker, account: Provider, order_id: str, error: Refused) -> None:
     """The provider refused a send because of our account, as it will every other: it may be paused for that."""
+    provider_id = account.id
     with database.session():
         is_paused = provider_health.account_refused(
             provider_id,
@@ -52,6 +53,8 @@ def account_refused(worker: Worker, provider_id: str, error: Refused) -> None:
             worker.settings.backoff_max,
             is_certain=error.is_certain,
             lacks_balance=error.lacks_balance,
+            order_id=order_id,
+            currency=providers.currency(account),
         )
         balances.ask_soon(provider_id)
     if is_paused:

@@ -108,6 +108,7 @@ def _claim(worker: Worker, order_id: str, assigned: Assigned | None) -> ClaimedC
     return claims.claim_check(
         order_id,
         _delays_seconds(worker, assigned),
+        starts_seconds=worker.starts_seconds,
         trust_seconds=settings.callback_trust,
         order_timeout_seconds=settings.order_timeout,
         grace_seconds=worker.grace_seconds(account),
@@ -133,6 +134,7 @@ def _claim_all(worker: Worker, order_id: str, assigned: Assigned) -> list[Claime
             order_id,
             min(most, MOST_TOGETHER),
             _delays_seconds(worker, assigned),
+            starts_seconds=worker.starts_seconds,
             trust_seconds=settings.callback_trust,
             order_timeout_seconds=settings.order_timeout,
             grace_seconds=worker.grace_seconds(account),

@@ -257,7 +257,7 @@ def _refused(
                 _keep_taken(claimed, account, did, reason)
     logger.info("The provider refused the order.", action="refused", about=error.about)
     if error.about is About.ACCOUNT:
-        breaker.account_refused(worker, provider_id, error)
+        breaker.account_refused(worker, account.provider, claimed.id, error)
     return following
 
 
@@ -279,7 +279,7 @@ def _is_denied(worker: Worker, claimed: ClaimedOrder, account: Candidate, error:
     if providers.traits(account.provider.adapter).ask_buys:
         if error.about is About.ACCOUNT:
             _in_doubt(worker, claimed, account, error)
-            breaker.account_refused(worker, account.provider.id, error)
+            breaker.account_refused(worker, account.provider, claimed.id, error)
         return error.about is not About.ACCOUNT
     try:
         task = task_of(worker, claimed, account.provider)

@@ -80,19 +80,10 @@ def _ask(worker: Worker, found: Candidate) -> None:
     """An answer of any kind shows that the provider is up; only a balance, that it accepts our account."""
     provider_id = found.provider.id
     try:
-        balance = balances.ask(worker, found)
+        balances.ask(worker, found)
     except (NoAnswer, QuestionRefused):  # what that says of the provider is kept
         return
     except ProviderError as error:
         logger.warning(
             "A probe learned nothing.", action="probe_failed", provider_id=provider_id, error=str(error)
         )
-    else:
-        with database.session():
-            is_resumed = provider_health.balance_shown(provider_id, balance.amount)
-        if is_resumed:
-            logger.warning(
-                "The provider accepts our account again: its pause is over.",
-                action="provider_resumed",
-                provider_id=provider_id,
-            )

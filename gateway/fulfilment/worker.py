@@ -80,6 +80,11 @@ class Worker:
             settings.backoff_min, settings.backoff_max, settings.max_checks, settings.slow_check_interval
         )
 
+    @cached_property
+    def starts_seconds(self) -> list[float]:
+        """See `Backoff.starts_seconds`."""
+        return self.backoff.starts_seconds()
+
     def call_seconds(self, provider: Provider) -> float:
         """Seconds that a call to this provider can take."""
         return max(self.settings.call_timeout, providers.traits(provider.adapter).timeout_seconds or 0)

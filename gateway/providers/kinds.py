@@ -2,12 +2,16 @@
 
 A file that ships is read when its protocol is asked for, once in each process. Other files are in the database, where
 every process finds them; a process looks there again after STORED_SECONDS. One that cannot be used breaks no other.
+
+A later version may ship a protocol under the name of one that was added. The one that was added stays in use, until a
+person removes it: providers speak it, and orders are under way that are known by it.
 """
 
 import re
 import time
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from enum import StrEnum
+from functools import cache, lru_cache
 from importlib import resources
 
 from gateway import log
@@ -32,6 +36,14 @@ SHIPPED = resources.files("gateway.providers").joinpath("protocols")
 STORED_SECONDS = 2.0
 
 
+class Origin(StrEnum):
+    """Where a protocol comes from."""
+
+    CODE = "code"
+    FILE = "file"
+    ADDED = "added"
+
+
 class Unusable(Exception):
     """There is no protocol of this name, or it cannot be used; the message says why."""
 
@@ -48,6 +60,34 @@ def names() -> list[str]:
     return [*found, *(name for name in protocols.names() if name not in found)]
 
 
+def replaced() -> frozenset[str]:
+    """The protocols that come with the gateway and are not used, since one of the same name was added before.
+
+    Read once in each process: no name that ships is added any more. Raises what the database raises.
+    """
+    return _read_replaced() if database.is_bound() else frozenset()
+
+
+@cache
+def _read_replaced() -> frozenset[str]:
+    with database.session():
+        found = frozenset(protocols.names()).intersection(shipped())
+    if found:
+        logger.warning(
+            "Protocols that were added are used in place of those that come with the gateway.",
+            action="protocols_replaced",
+            protocols=sorted(found),
+        )
+    return found
+
+
+def origin(name: str) -> Origin:
+    """Where the protocol of this name comes from, if there is one."""
+    if name in ADAPTERS and name not in replaced():
+        return Origin.CODE
+    return Origin.FILE if name in shipped() and name not in replaced() else Origin.ADDED
+
+
 def find(name: str) -> Kind | None:
     """The protocol of this name; None if there is none that can be used."""
     try:
@@ -58,10 +98,18 @@ def find(name: str) -> Kind | None:
 
 def get(name: str) -> Kind:
     """The protocol of this name. Raises Unusable, and what the database raises if only it can know the protocol."""
-    found = ADAPTERS.get(name) or _shipped(name) or _stored(name)
+    added = _stored(name) if name in replaced() else None
+    found = added or ADAPTERS.get(name) or _shipped(name) or _stored(name) or _unknown(name)
     if isinstance(found, str):
         raise Unusable(found)
     return found
+
+
+def that_ships(name: str) -> Kind | None:
+    """The protocol of this name that comes with the gateway, also where an added one is used; None if there is none
+    that can be used."""
+    found: Kind | str | None = ADAPTERS.get(name) or _shipped(name)
+    return None if isinstance(found, str) else found
 
 
 @lru_cache(maxsize=200)
@@ -82,7 +130,7 @@ class _Stored:
 
     #: None: there is no protocol of this name.
     text: str | None
-    kind: Described | str
+    kind: Described | str | None
     #: By the monotonic clock.
     read_at: float
 
@@ -91,8 +139,8 @@ class _Stored:
 _known: dict[str, _Stored] = {}
 
 
-def _stored(name: str) -> Described | str:
-    """The protocol that a file of the database describes, or why it cannot be used.
+def _stored(name: str) -> Described | str | None:
+    """The protocol that a file of the database describes, or why it cannot be used; None if there is no such file.
 
     While the database does not answer, what is known stays in use.
     """
@@ -107,7 +155,7 @@ def _stored(name: str) -> Described | str:
             raise
         return known.kind
     if known is None or known.text != text:
-        known = _Stored(text, _unknown(name) if text is None else _read(name, text), now)
+        known = _Stored(text, None if text is None else _read(name, text), now)
     _known[name] = replace(known, read_at=now)
     return known.kind
 

@@ -274,6 +274,11 @@ def bind(pool: Pool) -> None:
     database.initialize(pool)
 
 
+def is_bound() -> bool:
+    """Whether this process has been given a pool."""
+    return database.obj is not None
+
+
 @contextmanager
 def session(use: Use = Use.WORK) -> Iterator[None]:
     """A connection for this thread for as long as the block runs; nested blocks share it, whatever their use is.

@@ -8,9 +8,11 @@ from decimal import Decimal
 import psycopg2
 import pytest
 
-from models import provider_health, unsent
+from models import balances, provider_health, route, unsent
+from models.balances import Told
 from models.db import database
 from models.provider_health import ACCOUNT_REFUSALS, BREAKER_THRESHOLD, GATEWAY, Health
+from models.route import Cost
 from tests import factories
 from tests.models.at_once import at_once
 from tests.waiting import LOCK_WAITS, wait_until
@@ -50,9 +52,21 @@ def seconds_until_probe() -> float:
     )
 
 
-def refuse(*, certain: bool = True, lacks_balance: bool = False) -> bool:
+def refuse(
+    *,
+    certain: bool = True,
+    lacks_balance: bool = False,
+    order_id: str | None = None,
+    currency: str | None = None,
+) -> bool:
     return provider_health.account_refused(
-        SANDBOX, "Yetersiz bakiye", 600, is_certain=certain, lacks_balance=lacks_balance
+        SANDBOX,
+        "Yetersiz bakiye",
+        600,
+        is_certain=certain,
+        lacks_balance=lacks_balance,
+        order_id=order_id,
+        currency=currency,
     )
 
 
@@ -184,6 +198,41 @@ class TestAccount:
         results = [provider_health.balance_shown(SANDBOX, Decimal(each)) for each in shown]
         assert results == [False] * (len(shown) - 1) + [ends]
         assert health().takes_orders is health().has_balance is ends
+
+    @pytest.mark.parametrize(
+        ("known", "hours", "currency", "shown", "ends"),
+        [
+            (None, 0, "USD", ["50.01"], True),
+            (None, 0, "USD", ["50"], False),
+            (None, 0, "USD", ["40", "41"], True),
+            (None, 0, "EUR", ["50.01"], False),
+            ("100", 3, "USD", ["50.01"], True),
+            ("100", 3, "USD", ["50"], False),
+            ("30", 3, "USD", ["40"], True),
+            ("100", 1, "USD", ["50.01"], False),
+        ],
+    )
+    def test_where_no_balance_was_known_there_was_less_than_the_order_costs(
+        self, known: str | None, hours: int, currency: str, shown: list[str], ends: bool
+    ) -> None:
+        order = factories.place()
+        route.add("game", "60", SANDBOX, {}, cost=Cost(Decimal(50), currency))
+        if known:
+            database.rows(
+                "INSERT INTO referans.provider_health (provider_id, balance, balance_at)"
+                " VALUES ('sandbox', %s, now() - make_interval(hours => %s))",
+                (known, hours),
+            )
+        assert refuse(lacks_balance=True, order_id=order["id"], currency="USD")
+        results = [provider_health.balance_shown(SANDBOX, Decimal(each)) for each in shown]
+        assert results == [False] * (len(shown) - 1) + [ends]
+
+    def test_a_question_that_began_before_the_pause_does_not_end_it(self) -> None:
+        asking = balances.begin_asking(SANDBOX)
+        assert refuse()
+        told = Told(Decimal(5), "USD", Decimal(0))
+        assert not balances.keep_asked(SANDBOX, told, asking) and not health().takes_orders
+        assert balances.keep_asked(SANDBOX, told, balances.begin_asking(SANDBOX)) and health().takes_orders
 
     def test_its_first_refusal_of_all_pauses_it_too(self) -> None:
         assert refuse(lacks_balance=True)

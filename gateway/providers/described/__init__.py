@@ -1,6 +1,6 @@
 """Protocols as data: reads a protocol file, and speaks the protocol that it describes.
 
-what a file may say                       schema (its mistakes by line: located)
+what a file may say                       schema (its mistakes by line: located), values (what goes into a request)
 what stands in it                         templates, places (paths), patterns (regular expressions)
 a call                                    requests makes it, speaker calls
 an answer                                 answers says what it means (decryption opens codes)

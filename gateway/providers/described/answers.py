@@ -129,10 +129,11 @@ def _line(lines: Lines, tree: Any, values: Made, is_single: bool) -> Any:
     if lines.keys:
         return listed.get(values[lines.keys]) if isinstance(listed, dict) else None
     found = listed if isinstance(listed, list) else [listed]
-    if not (is_single and lines.alone and len(found) == 1):
-        place = lines.read.reference or lines.read.own
-        wanted = values["reference" if lines.read.reference else "own"]
-        found = [each for each in found if place and wanted and place.text_in(each) == wanted]
+    place = lines.read.reference or lines.read.own
+    wanted = values["reference" if lines.read.reference else "own"]
+    if is_single and lines.alone and len(found) == 1 and not (place and wanted and place.text_in(found[0])):
+        return found[0]
+    found = [each for each in found if place and wanted and place.text_in(each) == wanted]
     return found[0] if len(found) == 1 else None
 
 

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from gateway.providers.described.protocol import Protocol
-from gateway.providers.described.schema import Value
 from gateway.providers.described.templates import BadValue, Made
+from gateway.providers.described.values import Value
 from gateway.signatures import TOLERANCE_SECONDS, BadSignature, verify_standard_webhook
 from models.provider import CALLBACK_SECRET, Provider
 

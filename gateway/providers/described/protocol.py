@@ -32,14 +32,13 @@ from gateway.providers.described.answers import Answer, Meant, Parts
 from gateway.providers.described.patterns import Pattern
 from gateway.providers.described.schema import (
     Catalogue,
-    Check,
     Means,
-    Operation,
     ProtocolFile,
     Request,
-    Value,
+    rules_of,
 )
 from gateway.providers.described.templates import BadValue, Made, Template
+from gateway.providers.described.values import Value
 from models import texts
 from models.outcome import Outcome
 from models.provider import CALLBACK_SECRET, Provider
@@ -220,9 +219,7 @@ class Protocol:
 
 def _words(file: ProtocolFile) -> Iterator[Pattern]:
     for part in (file.send, file.check, file.callback, *file.steps.values()):
-        lines = part.lines if isinstance(part, Operation) else None
-        many = part.many.lines if isinstance(part, Check) and part.many else None
-        for rule in (rule for each in (part, lines, many) if each for rule in each.rules):
+        for rule in rules_of(part) if part else ():
             if rule.text and not rule.where and not rule.text.is_anchored:
                 yield rule.text
 
@@ -304,7 +301,10 @@ def not_sent(meant: Meant | None, answer: Answer) -> ProviderError:
     said = meant.parts.get("message") or answer.text
     if meant.means is Means.REFUSED:
         return Refused(said, meant.rule.about, lacks_balance=meant.rule.lacks_balance)
-    return _either(meant, answer, said) or InDoubt(said)
+    if either := _either(meant, answer, said):
+        return either
+    # A page of a server in between is a failure of the provider, too.
+    return InDoubt(said) if answer.is_readable else NoAnswer(f"HTTP {answer.http}", answer.text)
 
 
 def not_learned(meant: Meant | None, answer: Answer) -> ProviderError:

@@ -12,8 +12,9 @@ from typing import Any
 from urllib.parse import quote, urlencode
 from xml.etree import ElementTree
 
-from gateway.providers.described.schema import FieldName, Request, Value
+from gateway.providers.described.schema import Request
 from gateway.providers.described.templates import BadValue, Values
+from gateway.providers.described.values import FieldName, Value
 from models import texts
 
 
@@ -37,7 +38,7 @@ def build(request: Request, values: Values) -> Call:
     made = {"method": request.method, "path": path, "body": (body or b"").decode()}
     of_call = ChainMap(made, values)  # type: ignore[arg-type]  # it writes into `made` alone
     headers = _texts(request.headers, of_call)
-    if not all(each.isprintable() and each.isascii() for each in headers.values()):
+    if not all(each.isprintable() and each.isascii() for each in (*headers, *headers.values())):
         raise BadValue("a header would have characters that headers cannot have")
     if kind and not any(name.lower() == "content-type" for name in headers):
         headers["Content-Type"] = kind

@@ -8,46 +8,39 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from functools import cached_property, partial
-from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainValidator,
-    TypeAdapter,
-    ValidationError,
-    ValidationInfo,
-    model_validator,
-)
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError, model_validator
 
-from gateway.providers.base import CEILINGS, About, Traces
-from gateway.providers.described import located, places, templates
+from gateway.providers.base import About, Traces
+from gateway.providers.described import located, places
 from gateway.providers.described.patterns import Pattern
 from gateway.providers.described.places import Path
-from gateway.providers.described.templates import Filters, Template
+from gateway.providers.described.templates import PLACE, Template
+from gateway.providers.described.values import (
+    OF_PART,
+    VALUES,
+    Filled,
+    Flag,
+    Name,
+    Table,
+    Text,
+    is_known,
+    names_in,
+    names_only,
+)
 from models.provider import CALLBACK_SECRET
 
 #: Bytes of a protocol file.
 MAX_FILE = 128 * 1024
-#: What templates may name, beside `credentials.…`, `params.…` and `fields.…`: of an order, of several, and of a call.
-VALUES = frozenset(
-    {
-        *("referans", "reference", "own", "user", "extra", "phone", "quantity", "created_at", "callback_url"),
-        *CEILINGS,
-        *("references", "owns", "base_url", "now", "token", "method", "path", "body"),
-    }
-)
 #: The name of an element of XML.
 ELEMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+#: The name of a header.
+HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 #: Mistakes of a file that are told.
 MOST_TOLD = 20
 #: What a call consists of: its own query and headers may name it, and callbacks' `verify`.
 OF_CALL = frozenset({"method", "path", "body"})
-#: What names values.
-Named = TypeVar("Named", Template, Filters)
 #: Seconds of the units of a duration.
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -113,97 +106,17 @@ def _statuses(value: object) -> tuple[str, ...]:
     return found
 
 
-def _is_known(name: str, info: ValidationInfo, kind: str = "value") -> str:
-    """Raises ValueError for what the file names and does not have; a part that is read alone may name anything."""
-    if info.context and name not in info.context[kind]:
-        raise ValueError(f"names the unknown {kind} `{name}`")
-    return name
-
-
-def _names_known(named: Named, info: ValidationInfo) -> Named:
-    for name in sorted(named.names):
-        if not name.startswith(("header.", "field.")):
-            _is_known(name, info)
-    return named
-
-
-Text = Annotated[Template, BeforeValidator(Template), AfterValidator(_names_known)]
-FilterList = Annotated[Filters, BeforeValidator(Filters), AfterValidator(_names_known)]
 Place = Annotated[Path, BeforeValidator(Path)]
 Search = Annotated[Pattern, BeforeValidator(Pattern)]
 #: Of a call, for which a worker waits; of a wait until the next one; and of the time in which may be asked, in seconds.
 CallTime = Annotated[float, BeforeValidator(partial(_seconds, most="5m")), Field(gt=0)]
 Wait = Annotated[float, BeforeValidator(partial(_seconds, most="1d")), Field(gt=0)]
 Period = Annotated[float, BeforeValidator(partial(_seconds, most="3650d")), Field(gt=0)]
-Flag = Annotated[bool, Field(strict=True)]
 Count = Annotated[int, Field(strict=True, ge=1)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
-
-
-class Value(_Part):
-    """A value that is put into a request; in the file its text alone, or a table."""
-
-    text: Text
-    filters: FilterList = Field(Filters(), alias="as")
-    number: Flag = False
-
-    def fill(self, values: templates.Values) -> str:
-        """As text. Raises templates.BadValue."""
-        return self.filters.apply(self.text.fill(values), values)
-
-    def names(self) -> frozenset[str]:
-        """The values that it names."""
-        return self.text.names | self.filters.names
-
-
-class FieldName(NamedTuple):
-    """The name of a field in a request, which may have places; one that ends with `?` may be left out."""
-
-    text: Template
-    may_be_left_out: bool
-
-    @classmethod
-    def read(cls, said: str, info: ValidationInfo) -> "FieldName":
-        """Raises templates.BadTemplate."""
-        return cls(_names_known(Template(said.removesuffix("?")), info), said.endswith("?"))
-
-
-def _value(value: object) -> object:
-    return {"text": value} if isinstance(value, str) else value
-
-
-def _tree(value: Any, info: ValidationInfo) -> Any:
-    """What stands in a table: texts and tables with `text` are values; everything else is what it is."""
-    if isinstance(value, str) or (isinstance(value, Mapping) and "text" in value):
-        return Value.model_validate(_value(value), context=info.context)
-    if isinstance(value, Mapping):
-        return TABLE.validate_python(value, context=info.context)
-    if isinstance(value, list):
-        return LIST.validate_python(value, context=info.context)
-    if not isinstance(value, bool | int | float):
-        raise ValueError("must be a text in quotes, a number, true, false, a list or a table")
-    return value
-
-
-def _names(part: Any) -> frozenset[str]:
-    """The values that a part of a request names."""
-    if isinstance(part, Template):
-        return part.names
-    if isinstance(part, Value):
-        return part.names()
-    if isinstance(part, Mapping):
-        return frozenset().union(*(name.text.names | _names(each) for name, each in part.items()))
-    return frozenset().union(*map(_names, part)) if isinstance(part, list) else frozenset()
-
-
-Filled = Annotated[Value, BeforeValidator(_value)]
-Tree = Annotated[Any, PlainValidator(_tree)]
-Table = dict[Annotated[FieldName, PlainValidator(FieldName.read)], Tree]
-TABLE, LIST = TypeAdapter(Table), TypeAdapter(list[Tree])
+    model_config = OF_PART
 
 
 class Decryption(_Part):
@@ -269,7 +182,7 @@ class Rule(_Part):
     lacks_balance: Flag = False
     retry_after: Wait | None = None
     read: Read | None = None
-    then: Annotated[str, AfterValidator(partial(_is_known, kind="step"))] | None = None
+    then: Annotated[str, AfterValidator(partial(is_known, kind="step"))] | None = None
 
     @model_validator(mode="after")
     def _groups_are_parts(self) -> Self:
@@ -326,6 +239,10 @@ class Request(_Part):
             raise ValueError(
                 f"`{wrong}` is no name of an element; a name takes letters, digits, `_`, `-` and `.`"
             )
+        if self.path and self.path.text[:1] not in ("", "/", "?"):
+            raise ValueError("`path` begins with `/`, or is empty: it stands behind the base URL")
+        if bad := [each for each in self.headers if not HEADER.fullmatch(PLACE.sub("x", each.text.text))]:
+            raise ValueError(f"`{bad[0].text.text}` is not the name of a header")
         if self.url and (joined := sorted(filter(_is_of_order, self.url.names))):
             raise ValueError(f"`url` is not encoded, so it takes nothing of an order, such as `{joined[0]}`")
         return self
@@ -336,7 +253,7 @@ class Request(_Part):
         of_callbacks = ("header.", "field.")
         for key, part in self:
             taken = OF_CALL if key in ("query", "headers") else ()
-            for name in sorted(_names(part)):
+            for name in sorted(names_in(part)):
                 if name.startswith(of_callbacks) or (name in OF_CALL and name not in taken):
                     where = "`query`, `headers` and `verify`" if name in OF_CALL else "`verify`"
                     key = "json" if key == "body" else key  # noqa: PLW2901
@@ -527,14 +444,17 @@ class TraitsPart(_Part):
 class Reference(_Part):
     """What the provider knows an order by."""
 
-    make: Text = Template("{referans}")
+    make: Annotated[Text, AfterValidator(partial(names_only, ("referans", "created_at")))] = Template(
+        "{referans}"
+    )
     read: Literal["uuid"] | Search | None = None
 
 
-def _rules(operation: Operation) -> list[Rule]:
+def rules_of(said: Operation | Callback) -> list[Rule]:
     """Those of its lines too."""
-    many = operation.many.lines if isinstance(operation, Check) and operation.many else None
-    return [rule for part in (operation, operation.lines, many) if part for rule in part.rules]
+    lines = said.lines if isinstance(said, Operation) else None
+    many = said.many.lines if isinstance(said, Check) and said.many else None
+    return [rule for part in (said, lines, many) if part for rule in part.rules]
 
 
 class ProtocolFile(_Part):
@@ -547,7 +467,7 @@ class ProtocolFile(_Part):
     optional_credentials: tuple[Name, ...] = ()
     params: tuple[Name, ...] = ()
     optional_params: tuple[Name, ...] = ()
-    defaults: dict[Annotated[str, AfterValidator(_is_known)], str] = {}
+    defaults: dict[Annotated[str, AfterValidator(is_known)], str] = {}
     fields: dict[Name, Text] = {}
     traits: TraitsPart
     reference: Reference = Reference()
@@ -569,7 +489,9 @@ class ProtocolFile(_Part):
         self._check_traces()
         named = (self.token, self.send, self.check, self.balance, self.catalogue)
         operations = [*filter(None, named), *self.steps.values()]
-        self._check_booking([rule for each in operations if each is not self.send for rule in _rules(each)])
+        if circle := next((name for name in self.fields if self._leads_to(name, name)), None):
+            raise ValueError(f"the field `{circle}` is made of itself")
+        self._check_booking([rule for each in operations if each is not self.send for rule in rules_of(each)])
         for each in operations:
             each.rules = [*self.rules, *each.rules]
         return self
@@ -578,17 +500,24 @@ class ProtocolFile(_Part):
         """An order without the provider's number is asked about by ours, or not at all. Raises ValueError."""
         if self.check is None or self.traits.traces is not Traces.REFERENCE:
             return
-        named = frozenset().union(*(_names(getattr(self.check, each)) for each in Request.model_fields))
+        named = frozenset().union(*(names_in(getattr(self.check, each)) for each in Request.model_fields))
         if "own" in named and not named & {"reference", "referans"}:
             raise ValueError(
                 "`check` asks by `own` alone, which a lost answer does not bring:"
                 ' `traces` must be "own_number", or `check` names `reference`'
             )
 
+    def _leads_to(self, name: str, wanted: str, passed: frozenset[str] = frozenset()) -> bool:
+        """Whether the template of a field names another one, itself or by those that it names."""
+        named = {
+            each.removeprefix("fields.") for each in self.fields[name].names
+        } & self.fields.keys() - passed
+        return wanted in named or any(self._leads_to(each, wanted, passed | named) for each in named)
+
     def _check_booking(self, others: list[Rule]) -> None:
         """Nothing but a send buys, and what it has tried to book is with the provider. Raises ValueError."""
         ordered = {Means.SENT, Means.PROCESSING}
-        wrong = [rule for rule in _rules(self.send) if rule.means not in ordered]
+        wrong = [rule for rule in rules_of(self.send) if rule.means not in ordered]
         booking = {name for name, step in self.steps.items() if step.books}
         for rule in (*self.rules, *others, *wrong):
             if rule.then in booking:
@@ -604,11 +533,11 @@ def load(text: str, name: str) -> ProtocolFile:
     try:
         said = tomllib.loads(text)
         return ProtocolFile.model_validate(said, context=_context(said))
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise BadFile(f"{name}: is not valid TOML: {error}") from None
     except ValidationError as error:
         found = [_line(text, name, said, each) for each in error.errors(include_url=False)[:MOST_TOLD]]
         raise BadFile("\n".join(found)) from None
+    except (ValueError, RecursionError) as error:  # a number may be too long for Python
+        raise BadFile(f"{name}: is not valid TOML: {error}") from None
 
 
 def _context(said: Mapping[str, Any]) -> dict[str, set[str]]:

@@ -116,6 +116,7 @@ class Speaker:
             raise Refused(f"not sent: the provider takes at most {most} in one order, not {task.quantity}")
         try:
             self._protocol.check_words(task)
+            self._protocol.reference(task)  # which is too late after the call
             meant, answer = self._ask(self._file.send, task)
         except BadValue as error:
             raise Refused(f"not sent: {error}", About.CUSTOMER, is_certain=False) from None

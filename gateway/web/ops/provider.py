@@ -16,6 +16,7 @@ from gateway.fulfilment import deeds
 from gateway.fulfilment.worker import SWEEP
 from gateway.providers import kinds
 from gateway.providers.base import Kind
+from gateway.providers.kinds import Origin
 from gateway.said import Said
 from gateway.web.ops import charts, language, reports, troubles, visitors
 from gateway.web.ops.charts import Chart
@@ -233,11 +234,8 @@ def turns_of(provider_id: str, listed: list[ListedRoute]) -> Iterator[Turn]:
 def origin(adapter: str, kind: Kind | None) -> str:
     """Where a protocol comes from, in English."""
     in_code, shipped, added, unusable = ORIGINS
-    if kind is None:
-        return unusable
-    if adapter in kinds.ADAPTERS:
-        return in_code
-    return shipped if adapter in kinds.shipped() else added
+    by_origin = {Origin.CODE: in_code, Origin.FILE: shipped, Origin.ADDED: added}
+    return by_origin[kinds.origin(adapter)] if kind else unusable
 
 
 def _looks(req: falcon.Request) -> int | None:

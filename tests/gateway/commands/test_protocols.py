@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from gateway import outbound, providers
+from gateway.commands import provider_probes
 from gateway.providers import kinds
 from gateway.providers.base import ProviderError
+from gateway.providers.described.kind import Described
 from models import protocols, provider, route
 from models.db import database
 from tests import factories
@@ -193,6 +195,12 @@ def test_what_is_not_proven_is_not_added(
     assert stored(models) == []
 
 
+def test_files_as_windows_saves_them_are_read(cli: Run, shop: Path) -> None:
+    for path in (shop, shop.with_suffix(".json")):
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    assert cli("protocols", "try", str(shop)).code == cli("protocols", "add", str(shop)).code == 0
+
+
 @pytest.mark.parametrize("name", ["zdk", "znet", "stock"])
 def test_the_name_of_a_protocol_that_ships_is_taken(cli: Run, models: Models, shop: Path, name: str) -> None:
     path = shop.rename(shop.with_stem(name))
@@ -216,6 +224,7 @@ def test_a_protocol_that_was_added_is_used_like_any_other(
     assert listed["myshop"] == {
         "name": "myshop",
         "from": "added",
+        "replacesShipped": False,
         "title": "A shop",
         "credentials": ["api_key"],
         "optionalCredentials": ["shopId"],
@@ -300,6 +309,64 @@ def test_what_orders_under_way_are_known_by_is_not_replaced(
         factories.put(order, externalStatus="completed")
     shop.write_text(changed)
     assert cli("protocols", "add", str(shop), "--samples", str(samples)).code == 0
+
+
+def test_one_that_a_later_version_ships_does_not_take_its_place(
+    cli: Run, models: Models, shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its providers speak the one that was added until a person removes it, and the list and the doctor say so."""
+    cli("protocols", "add", str(shop))
+    later = tmp_path / "later"
+    later.mkdir()
+    (later / "myshop.toml").write_text(FILE.replace("A shop", "Theirs").replace('"reference"', '"nothing"'))
+    monkeypatch.setattr(kinds, "SHIPPED", later)
+    kinds.forget()
+    kinds._read_replaced.cache_clear()
+    try:
+        with models():
+            provider.save(provider.Provider(factories.SANDBOX, "myshop", "https://shop.example", "none", {}))
+            route.add("*", "*", factories.SANDBOX, {"item": "60"})
+            order = factories.place()
+            factories.put(order, externalStatus="sent")
+            assert title_of("myshop") == "A shop"
+            [finding] = provider_probes.protocols()
+            assert finding.name == "protocol myshop" and "protocols remove myshop" in str(finding.next)
+        listed = cli("protocols", "list")
+        assert "gateway protocols remove myshop" in listed.err and "A shop" in listed.out
+        assert cli("protocols", "show", "myshop", "--file").out.strip() == FILE.strip()
+        assert cli("protocols", "add", str(shop)).code == 0, "it can be mended"
+
+        assert "1 order under way would be asked for" in cli("protocols", "remove", "myshop").err
+        with models():
+            factories.put(order, externalStatus="completed")
+        assert "that comes with the gateway is used" in cli("protocols", "remove", "myshop").out
+        kinds.forget()  # instead of 2 seconds
+        with models():
+            assert title_of("myshop") == "Theirs"
+    finally:
+        kinds._read_replaced.cache_clear()
+        with models():
+            database.rows("DELETE FROM referans.protocols")
+            assert kinds.replaced() == frozenset()
+
+
+def title_of(name: str) -> str:
+    found = kinds.get(name)
+    assert isinstance(found, Described)
+    return found.file.title
+
+
+def test_one_that_is_not_spoken_is_removed(cli: Run, models: Models, shop: Path) -> None:
+    assert "was not added" in cli("protocols", "remove", "zdk").err
+    cli("protocols", "add", str(shop))
+    with models():
+        provider.save(provider.Provider("shop", "myshop", "https://shop.example", "none", {}))
+    assert "is what shop speaks" in cli("protocols", "remove", "myshop").err
+    with models():
+        database.rows("DELETE FROM referans.providers")
+    assert cli("protocols", "remove", "myshop").code == 0
+    with models():
+        assert protocols.names() == []
 
 
 def test_a_stored_file_that_is_broken_breaks_no_other(cli: Run, models: Models, shop: Path) -> None:

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from gateway.commands import protocol_files
 from gateway.providers import kinds
 from gateway.providers.base import About, Traces
-from gateway.providers.described import schema, templates
+from gateway.providers.described import schema, templates, values
 
 from .conftest import Run
 
@@ -25,7 +25,7 @@ SECTIONS: dict[type[BaseModel], str] = {
     schema.Request: "A call",
     schema.Operation: "A call",
     schema.Step: "`steps`",
-    schema.Value: "A call",
+    values.Value: "A call",
     schema.Check: "`[check.many]`",
     schema.Many: "`[check.many]`",
     schema.Lines: "`lines`",
@@ -41,7 +41,7 @@ SECTIONS: dict[type[BaseModel], str] = {
 }
 MODELS = [
     each
-    for each in vars(schema).values()
+    for each in (vars(schema) | vars(values)).values()
     if isinstance(each, type) and issubclass(each, BaseModel) and each.model_fields
 ]
 
@@ -76,7 +76,7 @@ def test_each_filter_meaning_and_value_is_named() -> None:
     named = set(re.findall(r"`([\w.]+)`", TEXT))
     assert set(templates.FILTERS) <= named
     assert {*schema.Means, *About, *Traces} <= named
-    assert named >= schema.VALUES
+    assert named >= values.VALUES
 
 
 @pytest.fixture

@@ -5,12 +5,15 @@ from decimal import Decimal
 import pytest
 
 from gateway.dev.simulator import Simulator
-from gateway.fulfilment import checking, dispatching, probing
+from gateway.fulfilment import balances, checking, dispatching, probing
 from gateway.fulfilment.worker import Worker
 from gateway.outbound import Client
-from models import provider_health
+from gateway.providers.znet import Znet
+from models import provider_health, route
+from models.balances import ask_soon
 from models.db import database
 from models.provider_health import Health
+from models.route import Cost
 from tests import factories
 from tests.gateway.fulfilment.conftest import BACKUP, Lines, WorkerFor
 from tests.gateway.fulfilment.orders import booked, events, go_down, place, row, sent, spoil, status
@@ -164,6 +167,28 @@ class TestProbes:
         probing.look(worker, lambda provider_id: None)
         dispatching.dispatch(worker, waiting)
         assert status(waiting) == "sent"
+
+    def test_whoever_asks_for_the_balance_ends_it(self, worker: Worker, simulator: Simulator) -> None:
+        """The sweep, too, so that it is known what there was where a probe brings no answer."""
+        simulator.book.set_balance(Decimal(7))
+        dispatch(worker, f"refuse={NO_BALANCE}")
+        for amount in (7, 500):
+            assert not health().takes_orders
+            simulator.book.set_balance(Decimal(amount))
+            ask_soon(SANDBOX)
+            assert sum(balances.ask_due(worker)) == 1
+        assert health().takes_orders
+
+    def test_after_no_balance_that_was_never_known_it_ends_with_more_than_the_order_costs(
+        self, worker: Worker, simulator: Simulator
+    ) -> None:
+        route.add("game", "60", SANDBOX, {}, cost=Cost(Decimal(50), str(Znet.CURRENCY)))
+        database.rows("DELETE FROM referans.provider_health")
+        dispatch(worker, f"refuse={NO_BALANCE}")
+        simulator.book.set_balance(Decimal(500))
+        self.make_due()
+        probing.probe(worker, SANDBOX)
+        assert health().takes_orders
 
     def test_how_much_there_is_is_asked_at_once(self, worker: Worker) -> None:
         dispatch(worker, f"refuse={NO_BALANCE}")

@@ -10,10 +10,13 @@ from gateway.dev.simulator.book import State
 from gateway.fulfilment import checking, dispatching
 from gateway.fulfilment.permits import Busy
 from gateway.fulfilment.worker import CHECK, Worker
-from models import claims, denied, plans, provider_health
+from models import claims, denied, plans, provider_health, stuck
+from models.claims import USUAL
 from models.db import database
 from models.denied import Denied
+from models.plans import Requested
 from models.provider import Provider
+from models.stuck import Limits
 from tests import factories
 from tests.gateway.fulfilment.conftest import WorkerFor
 from tests.gateway.fulfilment.orders import (
@@ -38,6 +41,16 @@ from tests.gateway.fulfilment.orders import (
 SANDBOX = factories.SANDBOX
 
 
+def waits_of(worker: Worker, order: str, checks: int) -> list[int]:
+    """The seconds that come after each of so many checks, each made when it is due."""
+    waits = []
+    for _ in range(checks):
+        age(order, seconds_until_check(order))
+        checking.check(worker, order)
+        waits.append(round(seconds_until_check(order)))
+    return waits
+
+
 class TestAnswered:
     def test_an_outcome_ends_the_order(self, worker: Worker, simulator: Simulator, queue: Queue) -> None:
         order = sent(worker, "poll")
@@ -58,28 +71,41 @@ class TestAnswered:
         assert queue.hints() == [Hint(CHECK, order, 30)]
 
     def test_waits_grow_with_each_check(self, worker: Worker) -> None:
-        order, waits = sent(worker), []
-        for _ in range(4):
-            checking.check(worker, order)
-            waits.append(round(seconds_until_check(order)))
-            put(order, nextCheckAt=row(order)["sentAt"])
-        assert waits == [30, 60, 120, 240]
+        assert waits_of(worker, sent(worker), 4) == [30, 60, 120, 240]
 
     def test_waits_are_half_as_long_while_callbacks_fall_short(self, worker: Worker) -> None:
-        order, waits = sent(worker), []
+        order = sent(worker)
         database.rows(
             "INSERT INTO referans.provider_health (provider_id, callbacks_low_since) VALUES (%s, now())"
             " ON CONFLICT (provider_id) DO UPDATE SET callbacks_low_since = now()",
             (SANDBOX,),
         )
-        for _ in range(4):
-            checking.check(worker, order)
-            waits.append(round(seconds_until_check(order)))
-            put(order, nextCheckAt=row(order)["sentAt"])
-        assert waits == [30, 30, 60, 120]  # BACKOFF_MIN at least
+        first, waits = [30, 30, 60, 60, 120, 120, 240, 240], waits_of(worker, order, 40)
+        # BACKOFF_MIN at least; then twice as often as usual for as long as the usual checks take, not for half of it.
+        assert waits[:8] == first and set(waits[8:]) == {300, 900}
+        ends = sum(worker.backoff.starts_seconds()[-1:])
+        assert ends <= sum(waits[: waits.index(900)]) + worker.settings.first_check_delay < ends + 300
         [finding] = provider_probes.last_hour(worker.settings)
         assert finding.name == f"provider {SANDBOX}: callbacks"
         assert finding.detail.endswith("its orders are asked about twice as often")
+
+    @pytest.mark.parametrize("asks", ["a person", "the provider"])
+    def test_checks_that_are_requested_use_up_none_of_the_planned_ones(
+        self, worker: Worker, asks: str
+    ) -> None:
+        order = sent(worker)
+        number = str(row(order)["provider_referans"])
+        for _ in range(worker.settings.max_checks + 1):
+            age(order, 6)
+            put(order, checkAskedAt=None)
+            if asks == "a person":
+                assert plans.request_check(order) is Requested.PLANNED
+            else:
+                assert plans.request_named(SANDBOX, number, None, USUAL) == (order, True)
+            checking.check(worker, order)
+        assert row(order)["checkCount"] == worker.settings.max_checks + 1
+        assert round(seconds_until_check(order)) == 120, "as two minutes after the send without these"
+        assert stuck.find(order, Limits.of(worker.settings)) is None
 
     def test_an_answer_ends_the_providers_failures(self, worker: Worker) -> None:
         order = sent(worker)

@@ -14,13 +14,14 @@ from gateway.fulfilment.worker import CHECK, Worker
 from gateway.providers.base import ProviderError, Task
 from gateway.providers.znet import Znet
 from models import order as orders
-from models import provider_health
+from models import plans, provider_health
 from models.claims import CODE_ASKS
 from models.codeless import HISTORY
 from models.codes import Code
 from models.db import database
 from models.order import Settled
 from models.outcome import Arrival, Outcome
+from models.plans import Requested
 from models.status import ExternalStatus, Source
 from tests import factories
 from tests.gateway.fulfilment.conftest import WorkerFor
@@ -135,6 +136,17 @@ class TestByCallback:
         assert ask_until_the_end(worker, order) == [0, 30, 60, 120]
         assert booked(simulator, order).times_checked == CODE_ASKS
         assert (row(order)["attention"], code_of(order)) == (None, None)
+
+    def test_one_that_is_requested_takes_none_of_these_away(
+        self, worker: Worker, simulator: Simulator
+    ) -> None:
+        order = completed(worker, simulator)
+        for _ in range(CODE_ASKS):
+            checking.check(worker, order)
+            put(order, checkAskedAt=None)
+            assert plans.request_check(order) is Requested.PLANNED
+        checking.check(worker, order)
+        assert (booked(simulator, order).times_checked, row(order)["codeAsks"]) == (CODE_ASKS + 1, 1)
 
     def test_one_that_comes_with_the_last_ask_is_filled_in(
         self, worker: Worker, simulator: Simulator

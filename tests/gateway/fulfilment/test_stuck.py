@@ -186,8 +186,8 @@ def overdue(worker: Worker, simulator: Simulator) -> str:
 def no_answer(worker: Worker, simulator: Simulator) -> str:
     order = sent(worker)
     for _ in range(worker.settings.max_checks):
+        age(order, worker.settings.backoff_max)
         checking.check(worker, order)
-        database.rows('UPDATE product_orders SET "nextCheckAt" = now() WHERE id = %s', (order,))
     return order
 
 

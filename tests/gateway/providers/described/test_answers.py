@@ -338,6 +338,8 @@ def test_a_line_that_stands_alone() -> None:
     alone = {"lines": {**LINES["lines"], "alone": True}}
     assert meant({"data": [{"id": 9, "s": "ok"}]}, rules=WHOLE, **alone) is not None
     assert meant({"data": [{"id": 9, "s": "ok"}, {"id": 8, "s": "ok"}]}, rules=WHOLE, **alone) is None
+    assert meant({"data": [{"ref": "r1", "s": "ok"}]}, rules=WHOLE, **alone) is not None
+    assert meant({"data": [{"ref": "r2", "s": "ok"}]}, rules=WHOLE, **alone) is None, "another order's"
 
 
 def test_what_errors_say() -> None:

@@ -238,10 +238,34 @@ BAD = [
     ('path = "/send"', 'path = "/send"\ncolumns = "|"', 'f.toml:9: send: `columns` needs `answer = "text"`'),
     ('means = "nothing_learned" },\n]', f'means = "processing", then = "buy" }},\n]\n{BUY}', BUYS),
     ('means = "in_doubt"', f'means = "in_doubt"\nthen = "buy"\n{BUY}', BUYS),
+    *(
+        ('path = "/send"', f'path = "{path}"', "f.toml:9: send: `path` begins with `/`, or is empty")
+        for path in ("send", "@evil.example/", ".evil.example", "{params.product}")
+    ),
+    *(
+        ("X-Key", f'"{name}"', f"f.toml:9: send: `{said}` is not the name of a header")
+        for name, said in (("X Key", "X Key"), ("X:", "X:"), ("", ""))
+    ),
+    (
+        "[send.query]",
+        "[send.json]\na = nan\n[send.query]",
+        "f.toml:14: send.json.a: must be a text in quotes",
+    ),
+    (
+        "[send]",
+        '[reference]\nmake = "{reference}"\n[send]',
+        "f.toml:10: reference.make: names `reference`; it takes referans and created_at alone",
+    ),
+    (
+        "[traits]",
+        'fields = { a = "{fields.b}", b = "{fields.c}", c = "{fields.b}" }\n[traits]',
+        "f.toml:1: the file: the field `b` is made of itself",
+    ),
+    ("[traits]", f"x = {'1' * 5000}\n[traits]", "f.toml: is not valid TOML: "),
 ]
 
 
-@pytest.mark.parametrize(("old", "new", "said"), BAD, ids=[f"{old} → {new}" for old, new, _ in BAD])
+@pytest.mark.parametrize(("old", "new", "said"), BAD, ids=[f"{old} → {new}"[:200] for old, new, _ in BAD])
 def test_a_mistake_is_named(old: str, new: str, said: str) -> None:
     assert old in GOOD
     with pytest.raises(schema.BadFile) as error:

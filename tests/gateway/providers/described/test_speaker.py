@@ -236,6 +236,25 @@ def test_what_cannot_be_sent_is_refused_and_not_sent(server: Server, task: Task,
     assert not server.calls
 
 
+def test_what_only_reads_the_answer_is_made_before_anything_is_sent(server: Server) -> None:
+    """Else the order would be booked when it is found that it cannot be."""
+    reading = """
+        [send.lines]
+        read = { reference = "ref" }
+        rules = [{ where = { s = "sent" }, means = "sent" }]
+        [reference]
+        make = "{created_at|date:%Y%m%d:UTC}"
+    """
+    server.says = {"/send": {"s": "ok"}}
+    text = FILE.replace('ref = "{reference}", p', "p").replace("expired", "ok").replace("token_ok", "ok")
+    text = text.replace("TRACES", "reference").replace("BY", "own").replace("TOP", "") + reading
+    protocol = Protocol("t", schema.load(text, "t.toml"))
+    provider = Provider("p", "t", server.url, "none", {"key": "k"})
+    with pytest.raises(Refused, match="date: the value does not have the form"):
+        Speaker(protocol, provider, outbound.Client()).send(TASKS[0])
+    assert not server.calls
+
+
 def test_a_value_of_the_customer_is_the_customers_fault(server: Server) -> None:
     with pytest.raises(Refused) as error:
         speaker(server).send(replace(TASKS[0], user_identifier="Ali"))
@@ -502,6 +521,14 @@ def test_tokens_end_a_minute_early() -> None:
     assert tokens.get("a", ask) == "t3", "a newer one stays"
     tokens.forget("a", "t3")
     assert tokens.get("a", ask) == "t4"
+
+
+def test_a_page_that_the_file_calls_in_doubt_is_a_failure_of_the_provider_too(server: Server) -> None:
+    """Else one whose answers are lost would get order after order, and a person had to look for each."""
+    server.says = {"/api/v2": 503}
+    provider = Provider("p", "smm_v2", server.url, "none", {"key": "k"})
+    with pytest.raises(NoAnswer, match="HTTP 503"):
+        kinds.get("smm_v2")(provider, outbound.Client()).send(replace(TASKS[0], params={"service": "1"}))
 
 
 def test_an_answer_that_no_rule_knows_is_in_doubt(server: Server) -> None:
