@@ -21,9 +21,10 @@ from gateway.providers.described import answers, callbacks
 from gateway.providers.described.callbacks import Presented
 from gateway.providers.described.protocol import Protocol
 from gateway.providers.described.requests import Call
-from gateway.providers.described.schema import Check, Means, Operation, Request, Step, Value
+from gateway.providers.described.schema import Check, Means, Operation, Request, Step
 from gateway.providers.described.speaker import NOT_BOOKED, among_several
 from gateway.providers.described.templates import BadValue
+from gateway.providers.described.values import Value
 from gateway.signatures import BadSignature
 from models import texts
 from models.provider import Provider
