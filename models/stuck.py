@@ -10,10 +10,9 @@ from datetime import datetime
 from typing import Any, Self
 
 from gateway.settings import Settings
-from models.claims import BEGUN_AT
 from models.db import database, receiver
 from models.order import COLUMNS, TELL, Order
-from models.plans import IS_PLANNED, waits_seconds
+from models.plans import IS_PLANNED
 from models.provider_health import IS_BLOCKED, IS_DOWN
 from models.route import IS_AFFORDABLE, IS_FOR_ORDER
 from models.status import GRAVE, IS_NOWHERE, IS_OPEN, IS_OURS, KEPT, Attention
@@ -36,14 +35,11 @@ class Limits:
     max_checks: int
     #: The plan of an order that was just placed; with any other one it was put off.
     first_check_delay_seconds: float
-    #: Seconds that so many checks take at least, unless something asks sooner.
-    backoff_seconds: float = 0.0
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
         """By these settings."""
-        waits = waits_seconds(settings.backoff_min, settings.backoff_max, settings.max_checks)
-        return cls(settings.sweep_period_seconds, settings.max_checks, settings.first_check_delay, sum(waits))
+        return cls(settings.sweep_period_seconds, settings.max_checks, settings.first_check_delay)
 
     def parameters(self) -> dict[str, Any]:
         """What KIND takes."""
@@ -51,7 +47,6 @@ class Limits:
             "period": self.sweep_period_seconds,
             "max_checks": self.max_checks,
             "first_check": self.first_check_delay_seconds,
-            "backoff": self.backoff_seconds,
         }
 
 
@@ -289,7 +284,6 @@ KIND = f"""CASE
         OR o."externalStatus" = 'pending' AND {IS_NOWHERE} AND {IS_BLOCKED} THEN '{Attention.PROVIDER_DOWN}'
     WHEN o."nextCheckAt" < now() - make_interval(secs => %(period)s) THEN '{Attention.OVERDUE}'
     WHEN o."externalStatus" IS DISTINCT FROM 'not_sent' AND o."checkCount" >= %(max_checks)s AND {IS_OPEN}
-        AND COALESCE({BEGUN_AT} <= now() - make_interval(secs => %(backoff)s), true)
     THEN '{Attention.NO_ANSWER}'
     ELSE o.attention
 END"""

@@ -2898,13 +2898,6 @@ GUARDS = [
         "tests/gateway/fulfilment/test_checking.py",
     ),
     Guard(
-        "an order that is still asked about by backoff is not said to be without an answer",
-        "models/stuck.py",
-        "AND COALESCE({BEGUN_AT} <= now() - make_interval(secs => %(backoff)s), true)",
-        "AND COALESCE({BEGUN_AT} <= now() - make_interval(secs => 0 * %(backoff)s), true)",
-        "tests/gateway/fulfilment/test_checking.py",
-    ),
-    Guard(
         "a fall of callbacks that chance explains changes nothing",
         "models/callback_shares.py",
         "AND known.told::float8 / GREATEST(known.delivered, 1) < known.usual_share - GREATEST({LEAST_FALL},",

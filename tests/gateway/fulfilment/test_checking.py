@@ -10,13 +10,12 @@ from gateway.dev.simulator.book import State
 from gateway.fulfilment import checking, dispatching
 from gateway.fulfilment.permits import Busy
 from gateway.fulfilment.worker import CHECK, Worker
-from models import claims, denied, plans, provider_health, stuck
+from models import claims, denied, plans, provider_health
 from models.claims import USUAL
 from models.db import database
 from models.denied import Denied
 from models.plans import Requested
 from models.provider import Provider
-from models.stuck import Limits
 from tests import factories
 from tests.gateway.fulfilment.conftest import WorkerFor
 from tests.gateway.fulfilment.orders import (
@@ -105,7 +104,6 @@ class TestAnswered:
             checking.check(worker, order)
         assert row(order)["checkCount"] == worker.settings.max_checks + 1
         assert round(seconds_until_check(order)) == 120, "as two minutes after the send without these"
-        assert stuck.find(order, Limits.of(worker.settings)) is None
 
     def test_an_answer_ends_the_providers_failures(self, worker: Worker) -> None:
         order = sent(worker)
