@@ -472,9 +472,6 @@ TEXTS: dict[str, str] = {
         "يجب أن يكون \u2066`orders`\u2069 قائمة فيها طلب واحد على الأقل"
     ),
     "`orders` contains more than {number} orders": "في \u2066`orders`\u2069 أكثر من {number} طلب",
-    "`orders` contains the same order more than {number} times": (
-        "يتكرّر الطلب نفسه في \u2066`orders`\u2069 أكثر من {number} مرات"
-    ),
     "no entry of `orders` can be read; the first one: {error}": (
         "تعذّرت قراءة كل ما في \u2066`orders`\u2069؛ الأول منه: {error}"
     ),
