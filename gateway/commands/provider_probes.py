@@ -163,7 +163,8 @@ def stocks(_: Settings) -> list[Finding]:
         Finding(
             f"stock {level.name}",
             Status.WARNING,
-            f"{level.available} codes left" + (f", {level.expired} have expired" if level.expired else ""),
+            f"{counted(level.available, 'code')} left"
+            + (f", {level.expired} have expired" if level.expired else ""),
             f"load more: gateway stock load {level.name} < codes.txt",
         )
         for level in levels

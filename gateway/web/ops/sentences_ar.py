@@ -300,6 +300,7 @@ TEXTS: dict[str, str] = {
     "{note}; another system placed it, so it stays as it is": "{note}؛ أنشأه نظام آخر فيبقى كما هو",
     # what people did
     "accepted the conflicting outcome ({status}): {reason}": "قُبلت النتيجة المناقضة ({status}): {reason}",
+    "completed with 1 code by a person: {reason}": "أُكمل يدوياً (رمز واحد): {reason}",
     "completed with {codes} codes by a person: {reason}": "أُكمل يدوياً ({codes}): {reason}",
     "completed by a person: {reason}": "أُكمل يدوياً: {reason}",
     "failed by a person: {reason}": "سُجّل فاشلاً يدوياً: {reason}",
