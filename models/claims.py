@@ -145,6 +145,8 @@ class ClaimedCodeAsk(ClaimedOrder):
     #: If this ask brings no code either, no other follows: `end_code_asks`. Until then the plan repeats it, so that an
     #: answer which we lose by a fault of ours is asked for once more.
     is_last: bool
+    #: An order that must have a code needs a person after the last ask; of any other that is that.
+    must_have_code: bool
     #: Every ask was used up without a code, and a person is needed: do not ask.
     given_up: bool
 
@@ -410,9 +412,12 @@ def claim_code_ask(
     return database.load_one(ClaimedCodeAsk, CLAIM_CODE_ASK, values)
 
 
-def end_code_asks(order_id: str, provider_id: str | None = None, referans: str | None = None) -> None:
-    """The last ask for the order's code brought none, and that is that."""
-    database.rows(END_CODE_ASKS, {"id": order_id, "provider": provider_id, "referans": referans})
+def end_code_asks(
+    order_id: str, provider_id: str | None = None, referans: str | None = None, *, needs_person: bool = False
+) -> None:
+    """The last ask for the order's code brought none, and that is that; or the next claim leaves it to a person."""
+    values = {"id": order_id, "provider": provider_id, "referans": referans, "needs_person": needs_person}
+    database.rows(END_CODE_ASKS, values)
 
 
 def in_doubt(
@@ -708,7 +713,9 @@ WITH due AS (
 ), planned AS (
     SELECT due.*,
         must_have_code AND asks >= array_length(%(delays)s::float8[], 1) AND NOT requested AS given_up,
-        NOT requested AND NOT must_have_code AND asks + 1 >= CASE WHEN once_only THEN 1 ELSE {CODE_ASKS} END AS is_last,
+        NOT requested AND asks + 1 >= CASE
+            WHEN must_have_code THEN array_length(%(delays)s::float8[], 1) WHEN once_only THEN 1 ELSE {CODE_ASKS}
+        END AS is_last,
         CASE
             WHEN must_have_code AND asks + 1 < array_length(%(delays)s::float8[], 1)
             THEN (%(delays)s::float8[])[asks + 1]
@@ -726,7 +733,7 @@ WITH due AS (
         "attentionAt" = CASE WHEN p.given_up AND {GRAVE} IS NULL THEN now() ELSE o."attentionAt" END,
         attention = CASE WHEN p.given_up THEN COALESCE({GRAVE}, 'no_code') ELSE o.attention END
     FROM planned AS p WHERE o.id = p.id
-    RETURNING o.*, p.is_last, p.given_up
+    RETURNING o.*, p.is_last, p.must_have_code, p.given_up
 ), told AS (
     INSERT INTO referans.order_events (order_id, source, "from", "to", message)
     SELECT id, 'poll', "externalStatus", "externalStatus",
@@ -736,11 +743,14 @@ WITH due AS (
     {TELL.format(kind="'order.attention'", source="claimed AS o")}
     AND o.given_up AND o.attention = 'no_code' AND o."attentionAt" = now()
 )
-SELECT {TASK}, EXTRACT(EPOCH FROM o."nextCheckAt" - now())::float8 AS next_check_seconds, o.is_last, o.given_up
+SELECT {TASK}, EXTRACT(EPOCH FROM o."nextCheckAt" - now())::float8 AS next_check_seconds,
+    o.is_last, o.must_have_code, o.given_up
 FROM claimed AS o
 """)
 END_CODE_ASKS = Prepared(f"""
-UPDATE product_orders AS o SET "codeAsks" = NULL, "nextCheckAt" = NULL
+UPDATE product_orders AS o SET
+    "codeAsks" = CASE WHEN %(needs_person)s::boolean THEN o."codeAsks" END,
+    "nextCheckAt" = CASE WHEN %(needs_person)s::boolean THEN now() END
 WHERE o.id = %(id)s AND o."codeAsks" IS NOT NULL AND o."checkRequestedAt" IS NULL AND {SAME_SEND}
 """)
 IN_DOUBT = Prepared(f"""

@@ -142,6 +142,8 @@ class Placement:
     tenant_id: str | None
     #: The same idempotency key and order again is the same order.
     idempotency_key: str | None = None
+    #: Whether the API key may read codes: its orders then have the fields for them, empty at first.
+    reads_codes: bool = False
 
     @property
     def key(self) -> Key | None:

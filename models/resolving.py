@@ -173,6 +173,8 @@ def complete(
 ) -> Decision:
     """The order is completed, with these codes first. Raises NotPossible."""
     told = f"completed with {len(codes)} codes by a person" if codes else "completed by a person"
+    if len(codes) == 1:
+        told = "completed with 1 code by a person"
     outcome = Outcome(ExternalStatus.COMPLETED, codes=tuple(codes))
     return _decide(_found(order_id, by, seen), outcome, told, by, reason)
 

@@ -209,7 +209,7 @@ def _sum_up(done: list[Replayed], dry_run: bool, json: bool) -> None:
         )
     now = ", ".join(f"{count} {name}" for name, count in counts.most_common()) or "none"
     changed = "dry run, nothing changed" if dry_run else f"{summary['changed']} changed"
-    printing.say(f"{len(done)} callbacks, {changed}: {now}")
+    printing.say(f"{printing.counted(len(done), 'callback')}, {changed}: {now}")
 
 
 @app.command()

@@ -9,7 +9,7 @@ import typer
 
 from gateway import settings
 from gateway.commands.context import Problem, first_line
-from gateway.commands.printing import block, note, say
+from gateway.commands.printing import block, counted, note, say
 from models.db import database
 from models.db import migrate as schema
 
@@ -52,7 +52,7 @@ def apply(url: str, schema_name: str) -> None:
     """
     with _explained():
         applied = schema.migrate(url, schema=schema_name, echo=say)
-    say(f"{len(applied)} migrations applied." if applied else "The database schema is up to date.")
+    say(f"{counted(len(applied), 'migration')} applied." if applied else "The database schema is up to date.")
 
 
 @contextmanager

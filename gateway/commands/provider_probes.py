@@ -1,5 +1,6 @@
 """The checks of `gateway doctor` on providers."""
 
+import re
 from collections.abc import Sequence
 
 from gateway import log, outbound, providers
@@ -29,6 +30,8 @@ from models.provider_health import GATEWAY, Health
 
 #: Refusals within an hour from which a provider needs a look; one now and then is business.
 MANY_REFUSALS = 5
+#: Why a callback was refused, where its secret is not the reason: its address, or that none are accepted at all.
+NOT_ALLOWED, NO_CALLBACKS = re.compile("is not on the allow-list$"), re.compile("^no callbacks are accepted")
 #: Seconds after which a watched catalogue, which is read once a day, has not been read for too long.
 STALE_SECONDS = 3 * 86_400
 
@@ -160,7 +163,8 @@ def stocks(_: Settings) -> list[Finding]:
         Finding(
             f"stock {level.name}",
             Status.WARNING,
-            f"{level.available} codes left" + (f", {level.expired} have expired" if level.expired else ""),
+            f"{counted(level.available, 'code')} left"
+            + (f", {level.expired} have expired" if level.expired else ""),
             f"load more: gateway stock load {level.name} < codes.txt",
         )
         for level in levels
@@ -239,10 +243,7 @@ def _of_callbacks(refused: Count) -> Finding:
     name, many = f"provider {provider_id}: callbacks", f"{refused.count} refused within the last hour"
     reason = log.mask(refused.last_reason)
     if not provider_counts.accepted_callback_since(provider_id, refused.last_at):
-        cure = (
-            f"the callback secret of {provider_id} is not the one it signs with, or somebody else calls: give it ours"
-            f" anew, gateway providers rotate {provider_id} --new-callback-secret; orders are polled meanwhile"
-        )
+        cure = f"{_cure_of_refused(provider_id, refused.last_reason)}; orders are polled meanwhile"
         return Finding(name, Status.FAILED, f"{many}, and none accepted since: {reason}", cure)
     if not provider_counts.is_recent(refused.last_at):
         return Finding(name, Status.OK, f"{many}, but accepted since")
@@ -251,6 +252,23 @@ def _of_callbacks(refused: Count) -> Finding:
         " with several secrets: see `callback_refused` in the web's log"
     )
     return Finding(name, Status.WARNING, f"{many}, although others are accepted: {reason}", cure)
+
+
+def _cure_of_refused(provider_id: str, reason: str) -> str:
+    if NOT_ALLOWED.search(reason):
+        return (
+            f"if it calls from there: gateway providers set {provider_id} --callback-allow …, with all its addresses;"
+            " if that is the address of a proxy, set TRUSTED_PROXIES"
+        )
+    if NO_CALLBACKS.search(reason):
+        return (
+            f"if it shall call back: gateway providers set {provider_id} --callback …; if not, tell it to stop, or"
+            " somebody else calls"
+        )
+    return (
+        f"the callback secret of {provider_id} is not the one it signs with, or somebody else calls: give it ours anew,"
+        f" gateway providers rotate {provider_id} --new-callback-secret"
+    )
 
 
 def _of_conflicts(found: Conflicts) -> Finding:

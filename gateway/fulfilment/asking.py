@@ -57,9 +57,12 @@ def ask_for_code(worker: Worker, claimed: ClaimedCodeAsk, assigned: Assigned) ->
         is_answered = is_told or settled.result is Result.CONFLICT
     if not claimed.is_last and not is_answered:
         return claimed.next_check_seconds
+    needs_person = claimed.must_have_code and not is_answered
     with database.session():
-        claims.end_code_asks(claimed.id, assigned.provider.id, claimed.provider_referans)
-    return None
+        claims.end_code_asks(
+            claimed.id, assigned.provider.id, claimed.provider_referans, needs_person=needs_person
+        )
+    return 0 if needs_person else None
 
 
 def ask_all(worker: Worker, claimed: Sequence[ClaimedCheck], assigned: Assigned) -> Again:

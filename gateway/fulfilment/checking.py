@@ -181,7 +181,7 @@ def _cannot_use(worker: Worker, order_id: str) -> None:
             note = f"not checked: the provider {taken.provider_id} cannot be used; see: gateway doctor"
             timeline.record(order_id, Source.POLL, note)
         if code_ask and code_ask.is_last:
-            claims.end_code_asks(order_id)
+            claims.end_code_asks(order_id, needs_person=code_ask.must_have_code)
         account = provider.outline(claimed.provider_id) if claimed and claimed.expired else None
     if claimed and claimed.expired and not (account and asking.is_left_to_person(worker, claimed, account)):
         asking.expire(worker, [claimed], f"its provider {claimed.provider_id} could not be asked")

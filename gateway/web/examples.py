@@ -48,6 +48,7 @@ COMPLETED = SENT | {
     "completedAt": "2025-01-31T19:51:26.482911Z",
     "durationMs": 2092,
 }
+NO_CODES: dict[str, Any] = {"pinCode": None, "codes": []}
 CODES = {"pinCode": "PTJS-7065-SJEP-3240", "codes": [{"code": "PTJS-7065-SJEP-3240"}]}
 FAILED = ORDER | {
     "status": "rejected",
@@ -84,14 +85,14 @@ BY_OPERATION: dict[str, tuple[Example, ...]] = {
             "order",
             "An order for a player",
             201,
-            ORDER,
+            ORDER | NO_CODES,
             {"productId": "pubg", "packageId": "60uc", "userIdentifier": "5123456789"},
         ),
         Example(
             "reference",
             "An order with the storefront's own number, and what it wants to find again",
             201,
-            ORDER | {"reference": "cart-1817", "metadata": {"customer": "4711"}},
+            ORDER | NO_CODES | {"reference": "cart-1817", "metadata": {"customer": "4711"}},
             {
                 "productId": "pubg",
                 "packageId": "60uc",
@@ -244,7 +245,7 @@ BY_OPERATION: dict[str, tuple[Example, ...]] = {
             "resent",
             "After the provider has refused it",
             200,
-            ORDER | {"pinCode": None, "codes": []},
+            ORDER | NO_CODES,
             {"reason": "the panel was in maintenance"},
             given="a failed order",
         ),

@@ -162,7 +162,8 @@ OPERATIONS: tuple[Operation, ...] = (
         "Place an order",
         {
             201: Reply(
-                "The order: new, or with `Idempotency-Replayed: true` the first answer again, as it was then.",
+                "The order: new, or with `Idempotency-Replayed: true` the first answer again, as it was then. For a key"
+                " with `pins:read` it has `pinCode` and `codes`, empty as yet.",
                 {JSON: answers.Order},
                 ("Location", "Idempotency-Replayed"),
             )

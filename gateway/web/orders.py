@@ -83,7 +83,8 @@ class Orders:
             if answer is None:
                 raise
         else:
-            answer = self._place(Placement(new, key.id, key.name, key.tenant_id, name))
+            reads_codes = Scope.PINS_READ in key.scopes
+            answer = self._place(Placement(new, key.id, key.name, key.tenant_id, name, reads_codes))
         req.context.placed = answer
         if not answer.is_new:
             resp.set_header("Idempotency-Replayed", "true")
@@ -176,7 +177,7 @@ class Orders:
             needs_tenant=needs_tenant,
             impatient=impatient,
         ) as placed:
-            answers = [_answer(one) for one in placed]
+            answers = [_answer(each, one) for each, one in zip(placements, placed, strict=True)]
             idempotency.keep(
                 [
                     (placement.key, answer.text)
@@ -187,12 +188,13 @@ class Orders:
         return answers
 
 
-def _answer(placed: placing.Result) -> Reply:
+def _answer(placement: Placement, placed: placing.Result) -> Reply:
     if isinstance(placed, NotPlaced):
         return placed
     if isinstance(placed, Repeated):
         return _first(placed.answer)
-    return Answer(placed.order.id, database.as_json(schemas.show_order(placed.order)), placed.is_new)
+    shown = schemas.show_order(placed.order, [] if placement.reads_codes else None)
+    return Answer(placed.order.id, database.as_json(shown), placed.is_new)
 
 
 def _first(text: str) -> Answer:

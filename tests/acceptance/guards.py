@@ -1122,8 +1122,8 @@ GUARDS = [
     Guard(
         "a code is asked for only so often",
         "models/claims.py",
-        "NOT must_have_code AND asks + 1 >= CASE",
-        "false AND asks + 1 >= CASE",
+        "asks + 1 >= CASE\n            WHEN must_have_code",
+        "false AND asks + 1 >= CASE\n            WHEN must_have_code",
         CODE_ASKS,
     ),
     Guard(

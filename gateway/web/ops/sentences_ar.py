@@ -302,6 +302,7 @@ TEXTS: dict[str, str] = {
     "{note}; another system placed it, so it stays as it is": "{note}؛ أنشأه نظام آخر فيبقى كما هو",
     # what people did
     "accepted the conflicting outcome ({status}): {reason}": "قُبلت النتيجة المناقضة ({status}): {reason}",
+    "completed with 1 code by a person: {reason}": "أُكمل يدوياً (رمز واحد): {reason}",
     "completed with {codes} codes by a person: {reason}": "أُكمل يدوياً ({codes}): {reason}",
     "completed by a person: {reason}": "أُكمل يدوياً: {reason}",
     "failed by a person: {reason}": "سُجّل فاشلاً يدوياً: {reason}",
@@ -481,9 +482,6 @@ TEXTS: dict[str, str] = {
         "يجب أن يكون \u2066`orders`\u2069 قائمة فيها طلب واحد على الأقل"
     ),
     "`orders` contains more than {number} orders": "في \u2066`orders`\u2069 أكثر من {number} طلب",
-    "`orders` contains the same order more than {number} times": (
-        "يتكرّر الطلب نفسه في \u2066`orders`\u2069 أكثر من {number} مرات"
-    ),
     "no entry of `orders` can be read; the first one: {error}": (
         "تعذّرت قراءة كل ما في \u2066`orders`\u2069؛ الأول منه: {error}"
     ),

@@ -166,7 +166,7 @@ def offences_of(case: Case, books: Books) -> Iterator[str]:
 def _is_as_decided(case: Case, decision: Event) -> bool:
     """It is as an operator decided, or was taken back since; a code that the operator gave is the first."""
     stays = case.status == decision.after or (decision.after, case.status) == ("completed", "reversed")
-    gave_code = "with 1 codes" in (decision.message or "")
+    gave_code = "with 1 code by" in (decision.message or "")
     return stays and (not gave_code or any(code.startswith(BY_HAND) for code in case.ending().codes[:1]))
 
 

@@ -346,7 +346,7 @@ def test_an_unmatched_callback_is_applied_once_its_order_is_known(cli: Run, gate
     answer = cli("callbacks", "replay", "1")
 
     assert f"unmatched → applied: order {found['id']}: sent → completed" in answer.out
-    assert "1 callbacks, 1 changed: 1 applied" in answer.out
+    assert "1 callback, 1 changed: 1 applied" in answer.out
     assert gateway.standing(found) == ("completed", PIN)
 
 

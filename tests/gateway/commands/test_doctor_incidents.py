@@ -225,12 +225,23 @@ class TestProviders:
         assert (line.status, line.detail) == (Status.WARNING, "paused by mona: they renovate")
         assert line.next == "when it may have orders again: gateway providers resume box"
 
-    def test_it_signs_its_callbacks_with_another_secret(self, database_url: str) -> None:
-        count(Counted.CALLBACK_REFUSED, 7, "the token is wrong")
+    @pytest.mark.parametrize(
+        ("reason", "cure"),
+        [
+            ("the token is wrong", "gateway providers rotate box --new-callback-secret"),
+            ("the address '10.1.2.3' is not on the allow-list", "gateway providers set box --callback-allow"),
+            ("no callbacks are accepted for this provider", "gateway providers set box --callback …"),
+        ],
+        ids=["another secret", "another address", "none are accepted"],
+    )
+    def test_its_callbacks_are_refused_and_the_cure_fits_the_reason(
+        self, database_url: str, reason: str, cure: str
+    ) -> None:
+        count(Counted.CALLBACK_REFUSED, 7, reason)
         line = examined()["provider box: callbacks"]
         assert line.status is Status.FAILED
-        assert line.detail == "7 refused within the last hour, and none accepted since: the token is wrong"
-        assert line.next and "callback secret" in line.next and "gateway providers rotate box" in line.next
+        assert line.detail == f"7 refused within the last hour, and none accepted since: {reason}"
+        assert line.next and cure in line.next
 
     def test_somebody_else_calls_in_its_name(self, database_url: str) -> None:
         """Whoever calls must not be able to make the doctor fail, as long as the provider's own callbacks come."""

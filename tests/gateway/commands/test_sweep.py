@@ -7,6 +7,8 @@ import psycopg2
 import pytest
 import redis
 
+from gateway.commands.sweep import TEXTS
+from gateway.fulfilment.sweeping import STEPS
 from models import sweep_run
 from tests import factories
 
@@ -27,6 +29,7 @@ def test_what_is_due_is_handed_to_workers_and_counted(sweeping: Run, models: Mod
     swept = sweeping("sweep")
     assert (swept.code, swept.err) == (0, "")
     assert "      1 orders handed to workers" in swept.out.splitlines()
+    assert set(TEXTS) == set(STEPS), "each step is told in words"
     with closing(redis.Redis.from_url(redis_url)) as client:
         assert client.llen("referans:dispatch") == 1
     with models():

@@ -266,7 +266,7 @@ class TestExpectsCode:
         assert (found["attention"], found["externalStatus"]) == ("no_code", "completed")
         assert found["attentionAt"] and found["nextCheckAt"] is None
         assert events(order)[-1] == "completed, but asking has not brought its code; a person is needed"
-        assert given_up == worker.dispatch_grace_seconds
+        assert given_up == 0, "a person is told as soon as the last check has brought no code"
 
     def test_a_code_that_comes_after_all_clears_that(
         self, worker_for: WorkerFor, simulator: Simulator

@@ -215,6 +215,7 @@ def test_without_a_pin_null_is_shown_and_no_reading_recorded(trusted: Client) ->
     placed = calls.place(trusted)
     shown = trusted.simulate_get(f"/orders/{placed['id']}").json
     assert (shown["pinCode"], shown["codes"]) == (None, [])
+    assert placed == shown, "the answer to placing has the fields of codes too"
     assert len(calls.timeline(placed["id"])) == 1
 
 

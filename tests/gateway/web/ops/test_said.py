@@ -141,6 +141,7 @@ def test_what_others_wrote_stays_as_it_is(text: str) -> None:
         ),
         ("conflict: failed, iade edildi", "تناقض: فشل، iade edildi"),
         ("completed with 1 codes by a person: sordum", "أُكمل يدوياً (رمز واحد): sordum"),
+        ("completed with 1 code by a person: sordum", "أُكمل يدوياً (رمز واحد): sordum"),
         ("completed with 11 codes by a person: sordum", "أُكمل يدوياً (11 رمزاً): sordum"),
         ("dismissed: sordum (one of 3 orders)", "أُغلق التنبيه: sordum (إجراء جماعي: 3 طلبات)"),
         (
