@@ -13,7 +13,7 @@ from gunicorn.config import Config
 from gunicorn.http.unreader import SocketUnreader
 
 from gateway import clients
-from gateway.clients import FAREWELL_SECONDS, HELD_BYTES, Client, Crowd
+from gateway.clients import HELD_BYTES, Client, Crowd
 from gateway.serving import LenientRequest
 
 #: Seconds until a greenlet that should be done is given up.
@@ -245,16 +245,22 @@ def test_a_client_that_goes_on_sending_after_its_last_answer_is_left(
         ends.client.close()
 
 
-def test_a_client_that_was_not_just_answered_is_left_at_once(ends: Ends) -> None:
-    with gevent.Timeout(FAREWELL_SECONDS / 2):
+def test_a_client_that_was_not_just_answered_is_left_at_once(
+    ends: Ends, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clients, "FAREWELL_SECONDS", 2 * PATIENCE_SECONDS)
+    with in_time():
         ends.client.close()
 
 
-def test_a_client_that_does_not_take_its_answer_is_left(ends: Ends, quickly: Callable[..., None]) -> None:
+def test_a_client_that_does_not_take_its_answer_is_left(
+    ends: Ends, quickly: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     quickly("ANSWER_SECONDS")
+    monkeypatch.setattr(clients, "FAREWELL_SECONDS", 2 * PATIENCE_SECONDS)
     with in_time(SHORT_SECONDS), pytest.raises(ConnectionResetError):
         ends.client.sendall(b"x" * 10_000_000)
-    with gevent.Timeout(FAREWELL_SECONDS / 2):
+    with in_time():
         ends.client.close()
 
 
