@@ -57,23 +57,25 @@ def state(account: ProviderGauge, *, call: bool) -> list[Finding]:
     if fault := providers.fault(usable, outbound.Client()):
         return [Finding(name, Status.FAILED, fault, f"change it: gateway providers set {account.id} …")]
     finding = (
-        _obstacle(account, found) or _warning(account, found) or Finding(name, Status.OK, _well(account))
+        _obstacle(account, found, is_noticed=providers.asks_balance(usable.adapter))
+        or _warning(account, found)
+        or Finding(name, Status.OK, _well(account))
     )
     return [_asked(usable, finding) if call else finding]
 
 
-def _obstacle(account: ProviderGauge, found: Health | None) -> Finding | None:
-    """What keeps orders from the provider; None if nothing does."""
+def _obstacle(account: ProviderGauge, found: Health | None, *, is_noticed: bool) -> Finding | None:
+    """What keeps orders from the provider; None if nothing does. `is_noticed`: it is asked for our balance."""
     name = f"provider {account.id}"
     if found and found.paused_at:
-        return _paused(account, found)
+        return _paused(account, found, is_noticed)
     if found and found.down:
         cure = (
             f"ask its operator; to try it: gateway providers test {account.id}; {_wrong_credentials(account)}"
         )
         return Finding(name, Status.FAILED, f"down, {_failures(found)}", cure)
     if not account.has_balance:
-        return Finding(name, Status.FAILED, "its balance is used up", _top_up(account))
+        return Finding(name, Status.FAILED, "its balance is used up", _top_up(account, is_noticed))
     return None
 
 
@@ -95,7 +97,7 @@ def _warning(account: ProviderGauge, found: Health | None) -> Finding | None:
     return None
 
 
-def _paused(account: ProviderGauge, found: Health) -> Finding:
+def _paused(account: ProviderGauge, found: Health, is_noticed: bool) -> Finding:
     name, reason = f"provider {account.id}", log.mask(found.pause_reason or "")
     resume = f"gateway providers resume {account.id}"
     if found.paused_by != GATEWAY:
@@ -103,9 +105,10 @@ def _paused(account: ProviderGauge, found: Health) -> Finding:
         return Finding(name, Status.WARNING, paused, f"when it may have orders again: {resume}")
     paused = f"it refuses our account, so the gateway has paused it: {reason}"
     if not account.has_balance:
-        return Finding(name, Status.FAILED, paused, _top_up(account))
+        return Finding(name, Status.FAILED, paused, _top_up(account, is_noticed))
     right = f"put the account right there, or its credentials here: gateway providers rotate {account.id}"
-    return Finding(name, Status.FAILED, paused, f"{right}; it is asked again by itself; at once: {resume}")
+    then = f"it is asked again by itself; at once: {resume}" if is_noticed else f"then: {resume}"
+    return Finding(name, Status.FAILED, paused, f"{right}; {then}")
 
 
 def _failures(found: Health) -> str:
@@ -123,8 +126,13 @@ def _wrong_credentials(account: ProviderGauge) -> str:
     return f"other credentials: gateway providers rotate {account.id}"
 
 
-def _top_up(account: ProviderGauge) -> str:
-    return f"pay in at {account.id}; that is noticed by itself, at once with: gateway providers resume {account.id}"
+def _top_up(account: ProviderGauge, is_noticed: bool = True) -> str:
+    then = (
+        "that is noticed by itself, at once with"
+        if is_noticed
+        else "its balance cannot be asked for, so then"
+    )
+    return f"pay in at {account.id}; {then}: gateway providers resume {account.id}"
 
 
 def _well(account: ProviderGauge) -> str:

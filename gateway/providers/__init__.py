@@ -20,6 +20,7 @@ from gateway.providers.base import (
     Traits,
     known,
 )
+from gateway.providers.described.kind import Described
 from models import masking
 from models import provider as accounts
 from models.claims import USUAL, Asking
@@ -63,6 +64,13 @@ def needs_person(provider: Provider) -> bool:
     """Whether a person fulfils the provider's orders."""
     kind = kinds.find(provider.adapter)
     return kind is not None and kind.NEEDS_PERSON
+
+
+def asks_balance(adapter_name: str) -> bool:
+    """Whether a protocol has a question for our balance: without one, no pause of the gateway's ends by itself."""
+    kind = kinds.find(adapter_name)
+    has_question = not isinstance(kind, Described) or kind.file.balance is not None
+    return kind is not None and kind.HAS_SERVICE and has_question
 
 
 def currency(provider: Provider) -> str | None:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import falcon
 
-from gateway import broker, log
+from gateway import broker, log, providers
 from gateway.callbacks import rotation
 from gateway.fulfilment import deeds
 from gateway.fulfilment.worker import SWEEP
@@ -210,6 +210,7 @@ def show(
         origin=origin(found.adapter, kind),
         traits=kind.TRAITS if kind else None,
         has_service=kind is None or kind.HAS_SERVICE,
+        is_noticed=providers.asks_balance(found.adapter),
         seconds=reports.seconds_text,
         decimal=Decimal,
         curve_axis=_axis(language.now(), page.desk.settings.timezone),

@@ -560,6 +560,10 @@ TEXTS: dict[str, str] = {
     " it now”.": (
         "سوِّ أمر الحساب معه، أو اضبط أدناه بيانات دخول أخرى. ثم يُسأل تلقائياً، أو فوراً عبر «اسأله الآن»."
     ),
+    "Put the account right with it, or set other credentials below. Then press “Resume”: its protocol has no question"
+    " that would tell.": (
+        "سوِّ أمر الحساب معه، أو اضبط أدناه بيانات دخول أخرى، ثم اضغط «استأنفه»: لا يتيح بروتوكوله سؤالاً يكشف ذلك."
+    ),
     "Put the account right with it, or set other credentials on its page. Then press “Ask it now” there.": (
         "سوِّ أمر الحساب معه، أو اضبط بيانات دخول أخرى في صفحته، ثم اضغط هناك «اسأله الآن»."
     ),
@@ -626,6 +630,9 @@ TEXTS: dict[str, str] = {
     ),
     "Top it up, then press “Ask it now”. Without that it is noticed by itself, some minutes later.": (
         "اشحن الرصيد، ثم اضغط «اسأله الآن». وإلا لوحظ ذلك تلقائياً بعد دقائق."
+    ),
+    "Top it up, then press “Resume”: its protocol has no question for the balance.": (
+        "اشحن الرصيد، ثم اضغط «استأنفه»: لا يتيح بروتوكوله السؤال عن الرصيد."
     ),
     "Topped up": "شُحن الرصيد",
     "What is left empty stays as it is.": "ما يُترك فارغاً يبقى كما هو.",

@@ -58,6 +58,15 @@ def test_a_code_that_cannot_be_opened_is_asked_about() -> None:
     assert (outcome.status.value, outcome.codes, outcome.unreadable_code) == ("completed", (), True)
 
 
+@pytest.mark.parametrize(
+    ("params", "field"),
+    [(["playerId"], "playerId"), (["server", "uid"], "uid"), (["رقم اللاعب"], ""), (None, "")],
+)
+def test_a_prompt_is_not_taken_for_the_name_of_a_field(params: object, field: str) -> None:
+    catalogue = load("zdk").file.catalogue
+    assert catalogue and catalogue.packages.params["player_field"].text_in({"params": params}) == field
+
+
 def test_an_exchange_that_is_not_as_it_should_be_is_shown() -> None:
     exchange = json.loads(json.dumps(samples("zdk")[0]))
     exchange["request"]["query"]["qty"] = "2"

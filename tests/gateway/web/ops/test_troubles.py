@@ -9,6 +9,7 @@ import pytest
 import redis
 
 from gateway.broker import NAMESPACE
+from gateway.commands import provider_probes
 from gateway.dev.stack import COMMANDS
 from gateway.settings import Settings
 from gateway.web.ops import troubles
@@ -133,6 +134,20 @@ def test_why_a_provider_gets_no_orders(
     assert there in seen(operator.get(PATH))
     assert said.split("sandbox ", 1)[1] not in words(operator.get("/ops", lang="ar"))
     operator.get("/ops", lang="en")
+
+
+@pytest.mark.parametrize("lacks_balance", [True, False])
+def test_one_whose_balance_cannot_be_asked_for_is_to_be_resumed(
+    operator: Browser, lacks_balance: bool
+) -> None:
+    with database.session():
+        secrets = {"username": "u", "password": "p"}
+        factories.add_provider(adapter="turkpin", callback="none", credentials=secrets)
+        refuse(lacks_balance=lacks_balance)
+        [account] = provider_probes.known()
+        [finding] = provider_probes.state(account, call=False)
+    assert "then: gateway providers resume sandbox" in str(finding.next)
+    assert "press “Resume”: its protocol has no question" in seen(operator.get(PATH))
 
 
 def test_a_provider_is_asked_now_and_not_when_its_turn_comes(operator: Browser) -> None:
