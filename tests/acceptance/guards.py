@@ -3298,6 +3298,13 @@ GUARDS = [
         TRAITS,
     ),
     Guard(
+        "what was put off is not sent again and again while a provider returns",
+        "models/unsent.py",
+        """AND NOT {_IS_PUT_OFF} AND (""",
+        "AND (",
+        TRAITS,
+    ),
+    Guard(
         "what may be booked is not put off as unsent",
         "models/claims.py",
         """AND NOT o."mayBeKnown" AND {MAY_BE_SENT} AND {SAME_SEND}""",
