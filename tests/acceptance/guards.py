@@ -2331,9 +2331,16 @@ GUARDS = [
     Guard(
         "whoever asks for the balance ends a pause for lack of it",
         "models/balances.py",
-        "return provider_health.balance_shown(provider_id, told.remaining, asking.began_at)",
+        "return provider_health.balance_shown(provider_id, told.remaining, asking.began_at, is_probe=is_probe)",
         "return False",
-        HEALTH,
+        "tests/gateway/fulfilment/test_accounts.py",
+    ),
+    Guard(
+        "a pause for another reason than a lack of balance is ended by its probe alone",
+        "models/provider_health.py",
+        "AND (h.lacks_balance OR %(probe)s::boolean)",
+        "AND (h.lacks_balance OR %(probe)s::boolean IS NOT NULL)",
+        "tests/gateway/fulfilment/test_accounts.py",
     ),
     Guard(
         "a pause by a person is ended by a person",

@@ -179,6 +179,12 @@ class TestProbes:
             assert sum(balances.ask_due(worker)) == 1
         assert health().takes_orders
 
+    def test_a_pause_for_another_reason_is_ended_by_its_probe_alone(self, worker: Worker) -> None:
+        """Else the next sweep, which asks for the balance because of the refusal, would have orders refused again."""
+        dispatch(worker, f"refuse={NO_RIGHTS}")
+        assert sum(balances.ask_due(worker)) == 1
+        assert not health().takes_orders
+
     def test_after_no_balance_that_was_never_known_it_ends_with_more_than_the_order_costs(
         self, worker: Worker, simulator: Simulator
     ) -> None:
