@@ -224,8 +224,13 @@ class TestNotNow:
         assert (status(order), row(order)["codeAsks"]) == ("completed", 1)
         shop.says["/ask"] = [{"state": "later"}]
         check(worker, order)
-        assert row(order)["codeAsks"] == 1
-        assert seconds_until_check(order) == pytest.approx(30, abs=5)
+        for _ in range(2):
+            assert row(order)["codeAsks"] == 1
+            assert seconds_until_check(order) == pytest.approx(30, abs=5)
+            put(order, checkAskedAt=None)
+            assert ask_now(order) is plans.Requested.PLANNED  # which counts for none, either
+            checking.check(worker, order)
+        assert shop.count("/ask") == 3
 
 
 class TestAskingBuys:
