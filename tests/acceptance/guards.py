@@ -2329,7 +2329,7 @@ GUARDS = [
         HEALTH,
     ),
     Guard(
-        "whoever asks for the balance ends a pause for lack of it",
+        "any question for the balance ends a pause for lack of it",
         "models/balances.py",
         "return provider_health.balance_shown(provider_id, told.remaining, asking.began_at, is_probe=is_probe)",
         "return False",

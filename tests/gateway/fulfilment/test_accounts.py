@@ -168,7 +168,7 @@ class TestProbes:
         dispatching.dispatch(worker, waiting)
         assert status(waiting) == "sent"
 
-    def test_whoever_asks_for_the_balance_ends_it(self, worker: Worker, simulator: Simulator) -> None:
+    def test_any_question_for_the_balance_ends_it(self, worker: Worker, simulator: Simulator) -> None:
         """The sweep, too, so that it is known what there was where a probe brings no answer."""
         simulator.book.set_balance(Decimal(7))
         dispatch(worker, f"refuse={NO_BALANCE}")
