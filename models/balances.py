@@ -78,11 +78,14 @@ def keep(provider_id: str, told: Told, began_at: datetime, order_id: str | None 
     database.rows(KEEP, _values(provider_id, told, began_at) | {"order": order_id, "event": None})
 
 
-def keep_asked(provider_id: str, told: Told, asking: Asking) -> bool:
-    """Keep the answer to a question for the balance; True if it ended the gateway's pause of the provider."""
+def keep_asked(provider_id: str, told: Told, asking: Asking, *, is_probe: bool = False) -> bool:
+    """Keep the answer to a question for the balance; True if it ended the gateway's pause of the provider.
+
+    A pause for another reason than a lack of balance is ended by its probe alone, which comes when it is due.
+    """
     values = _values(provider_id, told, asking.began_at)
     database.rows(KEEP, values | {"order": None, "event": asking.event_id})
-    return provider_health.balance_shown(provider_id, told.remaining, asking.began_at)
+    return provider_health.balance_shown(provider_id, told.remaining, asking.began_at, is_probe=is_probe)
 
 
 def _values(provider_id: str, told: Told, began_at: datetime) -> dict[str, object]:

@@ -145,6 +145,8 @@ class ClaimedCodeAsk(ClaimedOrder):
     #: If this ask brings no code either, no other follows: `end_code_asks`. Until then the plan repeats it, so that an
     #: answer which we lose by a fault of ours is asked for once more.
     is_last: bool
+    #: Whether it is one of the planned asks; those that are requested use up none.
+    is_planned: bool
     #: An order that must have a code needs a person after the last ask; of any other that is that.
     must_have_code: bool
     #: Every ask was used up without a code, and a person is needed: do not ask.
@@ -311,9 +313,14 @@ def put_off_checks(
     provider_id: str,
     order_timeout_seconds: float,
     buys: bool,
+    is_planned: bool = True,
 ) -> None:
-    """The provider answered "not now": ask again in `delay_seconds`. The check does not count."""
+    """The provider answered "not now": ask again in `delay_seconds`. The check does not count.
+
+    For a code, one that `is_planned` is taken back; of the others none was counted.
+    """
     values = {
+        "planned": is_planned,
         "buys": buys,
         "ids": list(order_ids),
         "delay": delay_seconds,
@@ -637,7 +644,7 @@ WITH turn AS MATERIALIZED (
 PUT_OFF_CHECKS = Prepared(f"""
 UPDATE product_orders AS o SET
     "checkCount" = CASE WHEN o."codeAsks" IS NULL THEN GREATEST(o."checkCount" - 1, 0) ELSE o."checkCount" END,
-    "codeAsks" = GREATEST(o."codeAsks" - 1, 0),
+    "codeAsks" = GREATEST(o."codeAsks" - CASE WHEN %(planned)s::boolean THEN 1 ELSE 0 END, 0),
     "sendingUntil" = CASE WHEN NOT %(buys)s::boolean THEN o."sendingUntil" END,
     "nextCheckAt" = CASE
         WHEN {IS_OPEN} AND NOT {IS_EXPIRED}
@@ -733,7 +740,7 @@ WITH due AS (
         "attentionAt" = CASE WHEN p.given_up AND {GRAVE} IS NULL THEN now() ELSE o."attentionAt" END,
         attention = CASE WHEN p.given_up THEN COALESCE({GRAVE}, 'no_code') ELSE o.attention END
     FROM planned AS p WHERE o.id = p.id
-    RETURNING o.*, p.is_last, p.must_have_code, p.given_up
+    RETURNING o.*, p.is_last, NOT p.requested AS is_planned, p.must_have_code, p.given_up
 ), told AS (
     INSERT INTO referans.order_events (order_id, source, "from", "to", message)
     SELECT id, 'poll', "externalStatus", "externalStatus",
@@ -744,7 +751,7 @@ WITH due AS (
     AND o.given_up AND o.attention = 'no_code' AND o."attentionAt" = now()
 )
 SELECT {TASK}, EXTRACT(EPOCH FROM o."nextCheckAt" - now())::float8 AS next_check_seconds,
-    o.is_last, o.must_have_code, o.given_up
+    o.is_last, o.is_planned, o.must_have_code, o.given_up
 FROM claimed AS o
 """)
 END_CODE_ASKS = Prepared(f"""

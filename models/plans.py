@@ -31,8 +31,6 @@ from models.status import (
 
 #: A check requested again within so many seconds is the same check: its provider is asked once.
 SAME_CHECK_SECONDS = 5.0
-#: Doublings after which any base is beyond any bound; a larger exponent only overflows.
-MAX_DOUBLINGS = 64
 
 
 class Requested(StrEnum):
@@ -42,11 +40,6 @@ class Requested(StrEnum):
     PLANNED = "planned"
     #: One was requested a moment ago: it is the same.
     SAME = "same"
-
-
-def waits_seconds(shortest_seconds: float, longest_seconds: float, checks: int) -> list[float]:
-    """The waits between so many checks by backoff: they double up to the longest."""
-    return [min(shortest_seconds * 2.0 ** min(n, MAX_DOUBLINGS), longest_seconds) for n in range(checks - 1)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,13 +155,16 @@ def account_trouble(provider_id: str, error: str) -> None:
     database.rows(ACCOUNT_TROUBLE, (provider_id, error[:500]))
 
 
-def balance_shown(provider_id: str, amount: Decimal, began_at: datetime | None = None) -> bool:
+def balance_shown(
+    provider_id: str, amount: Decimal, began_at: datetime | None = None, *, is_probe: bool = True
+) -> bool:
     """The provider was asked at `began_at` for our balance, and has told it. True if that ended the gateway's pause.
 
     A question that began before the pause does not. After a lack of balance it is ended only if there is more than
-    before: than was known, or than was shown since.
+    before: than was known, or than was shown since. Any other pause is ended by a probe alone.
     """
-    found = database.row(BALANCE_SHOWN, {"id": provider_id, "amount": amount, "began": began_at})
+    values = {"id": provider_id, "amount": amount, "began": began_at, "probe": is_probe}
+    found = database.row(BALANCE_SHOWN, values)
     return found is not None and bool(found["resumed"])
 
 
@@ -316,7 +319,7 @@ FROM (
     SELECT h.provider_id, NOT h.lacks_balance OR COALESCE(%(amount)s > h.paused_balance, false) AS ends
     FROM referans.provider_health AS h
     WHERE h.provider_id = %(id)s AND COALESCE(h.paused_at <= %(began)s::timestamptz, true)
-        AND {_IS_OWN_PAUSE} FOR UPDATE
+        AND (h.lacks_balance OR %(probe)s::boolean) AND {_IS_OWN_PAUSE} FOR UPDATE
 ) AS was
 WHERE h.provider_id = was.provider_id
 RETURNING was.ends AS resumed

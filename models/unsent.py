@@ -62,7 +62,7 @@ def put_off(
 def take_up(provider_id: str, limit: int) -> list[Waiting]:
     """Plan up to `limit` orders for now that a provider may have which takes orders again.
 
-    One that it has put off since its return is sent when it has said.
+    One that was put off since its return, by it or by the one that the order is with, is sent when that one has said.
     """
     return database.load(Waiting, TAKE_UP, {"provider": provider_id, "limit": limit, "asks": ASKS})
 
@@ -131,8 +131,8 @@ _WAITS = f"""({IS_OURS} AND (
     o."externalStatus" = 'not_sent'
     OR o."externalStatus" = 'pending' AND o."unknownCount" >= %(asks)s AND o."sendingUntil" IS NULL
 ))"""
-#: In SQL, of the order `o`: the provider itself has put it off since it has returned, and is asked when it has said.
-_IS_PUT_OFF = """COALESCE(o."externalStatus" = 'not_sent' AND o."providerId" = %(provider)s AND o."lastSyncAt" >= (
+#: In SQL, of the order `o`: a provider has put it off since this one has returned, and is asked when it has said.
+_IS_PUT_OFF = """COALESCE(o."externalStatus" = 'not_sent' AND o."lastSyncAt" >= (
     SELECT h.returned_at FROM referans.provider_health AS h WHERE h.provider_id = %(provider)s
 ), false)"""
 #: Uses idx_orders_planned: its cost follows the number of waiting orders. Locks the rows in the order of their ids, as

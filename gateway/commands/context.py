@@ -1,5 +1,6 @@
 """Shared by commands: problems that a person can fix, and models bound to the database of the settings."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -33,6 +34,11 @@ def gateway(require: Sequence[str] = settings.OF_COMMANDS) -> Iterator[settings.
     found = settings.load_or_exit(require=require)
     with bound(found, POOL_SIZE), explained(), database.session():
         yield found
+
+
+def is_set_up() -> bool:
+    """Whether this environment names a database."""
+    return bool(os.environ.get("DATABASE_URL", "").strip())
 
 
 @contextmanager

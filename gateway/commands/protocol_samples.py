@@ -20,7 +20,7 @@ from gateway.providers.base import About, AskNow, Balance, ProviderError, Task, 
 from gateway.providers.described import answers, callbacks
 from gateway.providers.described.callbacks import Presented
 from gateway.providers.described.protocol import Protocol
-from gateway.providers.described.requests import Call
+from gateway.providers.described.requests import Call, of_call
 from gateway.providers.described.schema import Check, Means, Operation, Request, Step
 from gateway.providers.described.speaker import NOT_BOOKED, among_several
 from gateway.providers.described.templates import BadValue
@@ -211,7 +211,7 @@ def _difference(
     lines = [line for each in made for line in _unlike(*each)]
     signed = [
         f"{name} is made from {text!r}"
-        for name, text in _signed(request, values)
+        for name, text in _signed(request, of_call(call.method, call.path, call.body, values))
         if any(line.startswith(f"{name} is ") for line in lines)
     ]
     return [f"request: {line}" for line in (*lines, *signed)]

@@ -1,7 +1,7 @@
 """`gateway protocols`: the languages of providers, as files."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from gateway.commands import printing, protocol_files
-from gateway.commands.context import Problem, gateway
+from gateway.commands.context import Problem, gateway, is_set_up
 from gateway.commands.protocol_files import Found
 from gateway.commands.protocol_samples import Ran
 from gateway.providers import kinds
@@ -109,10 +109,8 @@ def show(
     Example: gateway protocols show zdk
     Example: gateway protocols show zdk --file > mine.toml
     """
-    # What ships is shown without a database, before anything is set up.
-    ships = name in kinds.ADAPTERS or name in kinds.shipped()
-    with nullcontext() if ships else gateway():
-        if not ships and name not in kinds.names():
+    with _database_for(name):
+        if not _ships(name) and name not in kinds.names():
             raise Problem(f"protocol {name} not found; see: gateway protocols list")
         if file or samples:
             found = protocol_files.by_name(name)
@@ -124,6 +122,15 @@ def show(
     for key, value in details.items():
         if value not in (None, (), {}, ""):
             printing.say(f"{key.replace('_', ' ')}: {_shown(value)}")
+
+
+def _ships(name: str) -> bool:
+    return name in kinds.ADAPTERS or name in kinds.shipped()
+
+
+def _database_for(name: str) -> AbstractContextManager[object]:
+    """What a protocol is found with: nothing, where it ships and no database can have another one in its place."""
+    return nullcontext() if _ships(name) and not is_set_up() else gateway()
 
 
 def _details(kind: Kind) -> dict[str, Any]:
@@ -182,9 +189,7 @@ def _found(file: str, samples: Path | None) -> Found:
     path = Path(file)
     if path.is_file() or "/" in file or path.suffix:
         return protocol_files.from_disk(path, samples)
-    if file in kinds.shipped():
-        return protocol_files.by_name(file, samples)
-    with gateway():
+    with _database_for(file):
         return protocol_files.by_name(file, samples)
 
 

@@ -47,7 +47,7 @@ def ask_for_code(worker: Worker, claimed: ClaimedCodeAsk, assigned: Assigned) ->
         if isinstance(learned, NotTried):
             return claimed.next_check_seconds
         if isinstance(learned, NotNow):
-            return _put_off(worker, [(claimed, learned)], assigned)[claimed.id]
+            return _put_off(worker, [(claimed, learned)], assigned, is_planned=claimed.is_planned)[claimed.id]
     else:
         [settled] = _learned(worker, [(claimed, learned)], assigned)
         if settled.result is Result.APPLIED or settled.ask_in_seconds is not None:
@@ -172,7 +172,13 @@ def _may_wait(worker: Worker, claimed: ClaimedCheck) -> bool:
     return claimed.expired_for_seconds < worker.settings.slow_check_interval
 
 
-def _put_off(worker: Worker, put_off: Sequence[tuple[ClaimedOrder, NotNow]], assigned: Assigned) -> Again:
+def _put_off(
+    worker: Worker,
+    put_off: Sequence[tuple[ClaimedOrder, NotNow]],
+    assigned: Assigned,
+    *,
+    is_planned: bool = True,
+) -> Again:
     """Ask later: when the provider says, else after BACKOFF_MIN. Seconds until then."""
     if not put_off:
         return {}
@@ -185,6 +191,7 @@ def _put_off(worker: Worker, put_off: Sequence[tuple[ClaimedOrder, NotNow]], ass
             provider_id=assigned.provider.id,
             order_timeout_seconds=worker.settings.order_timeout,
             buys=providers.traits(assigned.provider.adapter).ask_buys,
+            is_planned=is_planned,
         )
     return {one.id: delay_seconds for one, _ in put_off}
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import accumulate
 
-from models import plans
-
 #: Longest stretch of a wait, as a share of it, so that orders sent together are not asked for together.
 JITTER = 0.1
+#: Doublings after which any base is beyond any bound; a larger exponent only overflows.
+MAX_DOUBLINGS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,10 @@ class Backoff:
         return list(accumulate(self._waits_seconds(), initial=0.0))
 
     def _waits_seconds(self) -> list[float]:
-        return plans.waits_seconds(self.min_seconds, self.max_seconds, self.max_checks)
+        return [
+            min(self.min_seconds * 2.0 ** min(number, MAX_DOUBLINGS), self.max_seconds)
+            for number in range(self.max_checks - 1)
+        ]
 
 
 def together_seconds(delay_seconds: float, now: float) -> float:

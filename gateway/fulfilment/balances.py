@@ -34,16 +34,16 @@ def keep(provider_id: str, claimed: ClaimedOrder, outcome: Outcome) -> None:
 
 
 def ask(worker: Worker, found: Candidate) -> Balance:
-    """Ask the provider for our balance and keep it; whatever else the answer says of the provider is kept, too.
+    """Ask the provider for our balance, as a probe, and keep it; what else the answer says of it is kept, too.
 
     Needs a permit. Raises ProviderError.
     """
     with database.session():
         asking = balances.begin_asking(found.provider.id)
-    return _ask(worker, found, asking)
+    return _ask(worker, found, asking, is_probe=True)
 
 
-def _ask(worker: Worker, found: Candidate, asking: balances.Asking) -> Balance:
+def _ask(worker: Worker, found: Candidate, asking: balances.Asking, *, is_probe: bool = False) -> Balance:
     provider_id, sent_before = found.provider.id, outbound.calls_sent()
     try:
         balance = providers.balance(found.provider, worker.client)
@@ -60,7 +60,7 @@ def _ask(worker: Worker, found: Candidate, asking: balances.Asking) -> Balance:
     breaker.answered(worker, found)
     with database.session():
         told = Told(balance.amount, balance.currency, Decimal(0))
-        is_resumed = balances.keep_asked(provider_id, told, asking)
+        is_resumed = balances.keep_asked(provider_id, told, asking, is_probe=is_probe)
     if is_resumed:
         logger.warning(
             "The provider accepts our account again: its pause is over.",

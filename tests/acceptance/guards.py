@@ -2329,11 +2329,18 @@ GUARDS = [
         HEALTH,
     ),
     Guard(
-        "whoever asks for the balance ends a pause for lack of it",
+        "any question for the balance ends a pause for lack of it",
         "models/balances.py",
-        "return provider_health.balance_shown(provider_id, told.remaining, asking.began_at)",
+        "return provider_health.balance_shown(provider_id, told.remaining, asking.began_at, is_probe=is_probe)",
         "return False",
-        HEALTH,
+        "tests/gateway/fulfilment/test_accounts.py",
+    ),
+    Guard(
+        "a pause for another reason than a lack of balance is ended by its probe alone",
+        "models/provider_health.py",
+        "AND (h.lacks_balance OR %(probe)s::boolean)",
+        "AND (h.lacks_balance OR %(probe)s::boolean IS NOT NULL)",
+        "tests/gateway/fulfilment/test_accounts.py",
     ),
     Guard(
         "a pause by a person is ended by a person",
@@ -3295,6 +3302,13 @@ GUARDS = [
         "gateway/fulfilment/dispatching.py",
         "    except NotNow as error:\n        _put_off(worker, claimed, account, error)\n",
         "    except NotNow as error:\n        _in_doubt(worker, claimed, account, error)\n",
+        TRAITS,
+    ),
+    Guard(
+        "what was put off is not sent again and again while a provider returns",
+        "models/unsent.py",
+        """AND NOT {_IS_PUT_OFF} AND (""",
+        "AND (",
         TRAITS,
     ),
     Guard(

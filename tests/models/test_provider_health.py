@@ -231,8 +231,9 @@ class TestAccount:
         asking = balances.begin_asking(SANDBOX)
         assert refuse()
         told = Told(Decimal(5), "USD", Decimal(0))
-        assert not balances.keep_asked(SANDBOX, told, asking) and not health().takes_orders
-        assert balances.keep_asked(SANDBOX, told, balances.begin_asking(SANDBOX)) and health().takes_orders
+        assert not balances.keep_asked(SANDBOX, told, asking, is_probe=True) and not health().takes_orders
+        asking = balances.begin_asking(SANDBOX)
+        assert balances.keep_asked(SANDBOX, told, asking, is_probe=True) and health().takes_orders
 
     def test_its_first_refusal_of_all_pauses_it_too(self) -> None:
         assert refuse(lacks_balance=True)

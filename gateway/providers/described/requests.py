@@ -35,14 +35,19 @@ def build(request: Request, values: Values) -> Call:
     address, encode = (request.url, str) if request.url else (request.path, _in_path)
     path = address.fill(values, encode) if address else ""
     body, kind = _body(request, values)
-    made = {"method": request.method, "path": path, "body": (body or b"").decode()}
-    of_call = ChainMap(made, values)  # type: ignore[arg-type]  # it writes into `made` alone
-    headers = _texts(request.headers, of_call)
+    whole = of_call(request.method, path, body, values)
+    headers = _texts(request.headers, whole)
     if not all(each.isprintable() and each.isascii() for each in (*headers, *headers.values())):
         raise BadValue("a header would have characters that headers cannot have")
     if kind and not any(name.lower() == "content-type" for name in headers):
         headers["Content-Type"] = kind
-    return Call(request.method, path, _texts(request.query, of_call), headers, body)
+    return Call(request.method, path, _texts(request.query, whole), headers, body)
+
+
+def of_call(method: str, path: str, body: bytes | None, values: Values) -> Values:
+    """What the query and the headers of a call may name: the values, and the rest of the call."""
+    made = {"method": method, "path": path, "body": (body or b"").decode()}
+    return ChainMap(made, values)  # type: ignore[arg-type]  # it writes into `made` alone
 
 
 def _in_path(value: str) -> str:

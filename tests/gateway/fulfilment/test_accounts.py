@@ -168,7 +168,7 @@ class TestProbes:
         dispatching.dispatch(worker, waiting)
         assert status(waiting) == "sent"
 
-    def test_whoever_asks_for_the_balance_ends_it(self, worker: Worker, simulator: Simulator) -> None:
+    def test_any_question_for_the_balance_ends_it(self, worker: Worker, simulator: Simulator) -> None:
         """The sweep, too, so that it is known what there was where a probe brings no answer."""
         simulator.book.set_balance(Decimal(7))
         dispatch(worker, f"refuse={NO_BALANCE}")
@@ -178,6 +178,12 @@ class TestProbes:
             ask_soon(SANDBOX)
             assert sum(balances.ask_due(worker)) == 1
         assert health().takes_orders
+
+    def test_a_pause_for_another_reason_is_ended_by_its_probe_alone(self, worker: Worker) -> None:
+        """Else the next sweep, which asks for the balance because of the refusal, would have orders refused again."""
+        dispatch(worker, f"refuse={NO_RIGHTS}")
+        assert sum(balances.ask_due(worker)) == 1
+        assert not health().takes_orders
 
     def test_after_no_balance_that_was_never_known_it_ends_with_more_than_the_order_costs(
         self, worker: Worker, simulator: Simulator

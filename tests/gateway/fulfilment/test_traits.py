@@ -130,13 +130,19 @@ class TestNotNow:
         shop.says["/buy"] = [{"state": "later", "retry_after": said}]
         assert seconds_until_check(dispatched(worker)) == pytest.approx(expected, abs=5)
 
-    def test_of_a_provider_that_is_back_it_is_sent_early_once(self, worker: Worker, opens: Opens) -> None:
+    @pytest.mark.parametrize("back", [SANDBOX, "another of its route"])
+    def test_of_a_provider_that_is_back_it_is_sent_early_once(
+        self, worker: Worker, opens: Opens, back: str
+    ) -> None:
         shop = opens(PLAIN, "later")
+        if back != SANDBOX:
+            back = "other"
+            factories.add_provider(back)
         order = dispatched(worker)
-        provider_health.look_again(SANDBOX)
-        assert probing.take_up(worker, SANDBOX) == 1
+        provider_health.look_again(back)
+        assert probing.take_up(worker, back) == 1
         dispatching.dispatch(worker, order)
-        assert probing.take_up(worker, SANDBOX) == 0
+        assert probing.take_up(worker, back) == 0
         assert shop.count("/buy") == 2 and 20 < seconds_until_check(order) <= 31
 
     def test_the_waits_double(self, worker: Worker, opens: Opens) -> None:
@@ -218,8 +224,13 @@ class TestNotNow:
         assert (status(order), row(order)["codeAsks"]) == ("completed", 1)
         shop.says["/ask"] = [{"state": "later"}]
         check(worker, order)
-        assert row(order)["codeAsks"] == 1
-        assert seconds_until_check(order) == pytest.approx(30, abs=5)
+        for _ in range(2):
+            assert row(order)["codeAsks"] == 1
+            assert seconds_until_check(order) == pytest.approx(30, abs=5)
+            put(order, checkAskedAt=None)
+            assert ask_now(order) is plans.Requested.PLANNED  # which counts for none, either
+            checking.check(worker, order)
+        assert shop.count("/ask") == 3
 
 
 class TestAskingBuys:

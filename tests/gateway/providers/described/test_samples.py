@@ -145,7 +145,7 @@ rules = [
 [send]
 path = "/buy"
 query = { player = "{fields.player}", t = "{token}", back = "{callback_url}" }
-headers = { X-Sign = { text = "{user}-{token}", as = ["hmac_sha1:credentials.key", "hex"] } }
+headers = { X-Sign = { text = "{user}-{token} {method}{path}", as = ["hmac_sha1:credentials.key", "hex"] } }
 rules = [{ where = { s = "ok" }, means = "sent" }]
 [check]
 path = "/state"
@@ -235,7 +235,7 @@ def test_an_exchange_has_what_a_route_and_a_provider_bring() -> None:
     given = {"given": GIVEN | {"map": {"player": "A-li"}}, "request": request}
     [sign, made] = ran("send", "/buy", {"s": "ok"}, {"result": "sent"}, **given)
     assert sign.startswith("request: headers: x-sign is '") and sign.endswith("expected '0'")
-    assert made == "request: headers: x-sign is made from 'Ali-t1'"
+    assert made == "request: headers: x-sign is made from 'Ali-t1 GET/buy'"
 
 
 @pytest.mark.parametrize(
