@@ -15,6 +15,7 @@ from gateway.dev.simulator.book import Book
 from gateway.providers.base import Traces
 from models import claims, codes
 from models.codes import Code
+from models.outcome import ACCOUNT_MARK
 from models.status import Attention, FailureReason
 from tests.acceptance.storm.plan import CODE, TOP_UP
 from tests.acceptance.storm.receivers import Heard
@@ -126,6 +127,12 @@ class Case:
         return next((event for event in reversed(self.events) if event.moves), None)
 
     @property
+    def is_denied(self) -> bool:
+        """Whether its last provider denied our account when it was sent the order, of which it then has no entry."""
+        denied = f"{self.row['providerId']} {ACCOUNT_MARK}: "
+        return self.last_move is not None and (self.last_move.message or "").startswith(denied)
+
+    @property
     def attended_at(self) -> int:
         """Where in the timeline the last look of an operator ends: how many events are before and with it."""
         looks = [
@@ -168,7 +175,7 @@ class Case:
         """How it may end, as the provider sees it; more than one where the moment of a check decides."""
         entry = self.present
         if entry is None:
-            return set()
+            return {Ending("failed", FailureReason.ACCOUNT)} if self.is_denied else set()
         # One that was never booked, and whose provider never says that it does not know it, is like one that waits.
         never_denied = len(entry.behaviour.checks.failures) > entry.times_checked
         if entry.state is State.PROCESSING or (
