@@ -25,6 +25,8 @@ from models.alert import Message
 TELEGRAM = "https://api.telegram.org"
 #: Seconds that the server of mails may be silent, and that it may take for one mail.
 SMTP_SECONDS, MAIL_SECONDS = 15, 45
+#: How this machine names itself to it, as where it has no name: looking that up has no time limit.
+OWN_NAME = "[127.0.0.1]"
 
 
 class NotSent(Exception):
@@ -120,9 +122,9 @@ class Mail:
     def _hand_over(self, mail: EmailMessage) -> None:
         url, is_tls = self._url, self._url.scheme == "smtps"
         server = (
-            smtplib.SMTP_SSL(timeout=SMTP_SECONDS, context=self._tls)
+            smtplib.SMTP_SSL(local_hostname=OWN_NAME, timeout=SMTP_SECONDS, context=self._tls)
             if is_tls
-            else smtplib.SMTP(timeout=SMTP_SECONDS)
+            else smtplib.SMTP(local_hostname=OWN_NAME, timeout=SMTP_SECONDS)
         )
         host = url.hostname or "localhost"
         server._host = host  # type: ignore[attr-defined]  # whom its certificate must name; `connect` does not set it
@@ -132,6 +134,8 @@ class Mail:
         try:
             with server:
                 _connect(server, host, url.port or (465 if is_tls else 587))
+                if not cut.is_alive():  # it found nothing to cut
+                    raise TimeoutError
                 server.ehlo()
                 if not is_tls and server.has_extn("starttls"):
                     server.starttls(context=self._tls)

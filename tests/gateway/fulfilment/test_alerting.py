@@ -218,6 +218,7 @@ class TestChannels:
             look(alerts, DOWN)
             look(alerts, later=100)
         assert len(mails) == 2
+        assert mails[0].startswith("ehlo [127.0.0.1]"), "a name of this machine is not looked up"
         assert "Subject: [Referans] The provider kuzey is down." in mails[0]
         assert "From: gateway@shop.example" in mails[0]
         assert mails[0].upper().count("RCPT TO:") == 2
