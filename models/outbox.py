@@ -401,11 +401,12 @@ _DUE = f"""n.id, n.webhook_id, n.order_id::text AS order_id, n.type, n.created_a
 #: In SQL, of the notification `{of}`: its state. No index of those in one state is taken for it: where statistics were
 #: made when there were hardly any, PostgreSQL goes through all of them for each order, instead of the order's own few.
 _STATE = "COALESCE({of}.state, '')"
-#: In SQL, of the notification `n`: it is due, and no earlier one of its order waits. It is counted, so that the order's
-#: own are looked at whatever statistics say: NOT EXISTS is planned as a join with all that wait.
+#: In SQL, of the notification `n`: it is due, and no earlier one of its order waits. It is an aggregate, so that the
+#: order's own are looked at whatever statistics say: NOT EXISTS is planned as a join with all that wait, and a
+#: condition on the ids as a search through all that are older.
 _IS_NEXT = f"""n.state = 'waiting' AND n.next_try_at <= now() AND (
-    SELECT count(*) FROM referans.notifications AS earlier
-    WHERE earlier.order_id = n.order_id AND {_STATE.format(of="earlier")} = 'waiting' AND earlier.id < n.id) = 0"""
+    SELECT bool_or(earlier.id < n.id) FROM referans.notifications AS earlier
+    WHERE earlier.order_id = n.order_id AND {_STATE.format(of="earlier")} = 'waiting') IS NOT TRUE"""
 #: In SQL: true; the transaction does not wait for the disk when it commits. What a crash of the server then takes back
 #: are the last claims and results, in their order, and those notifications come again.
 _UNSYNCED = "(SELECT set_config('synchronous_commit', 'off', true)) = 'off'"
@@ -493,7 +494,8 @@ WITH given AS (
         next_try_at = CASE WHEN g.became IN ('again', 'put_off') THEN now() + make_interval(secs => g.delay) END,
         ended_at = CASE WHEN g.became IN ('delivered', 'dead') THEN now() END
     FROM given AS g
-    WHERE n.id = g.id AND n.state = 'waiting' AND (g.became = 'delivered' OR n.next_try_at = g.claim) AND {_UNSYNCED}
+    WHERE n.id = g.id AND {_STATE.format(of="n")} = 'waiting'
+      AND (g.became = 'delivered' OR n.next_try_at = g.claim) AND {_UNSYNCED}
     RETURNING n.id, n.order_id, n.state, n.tries, n.receiver, n.next_try_at, g.note
 ), kept AS (
     INSERT INTO referans.deliveries (notification_id, status, duration_ms, answer, error)
@@ -501,9 +503,13 @@ WITH given AS (
 ), following AS (
     UPDATE referans.notifications AS n SET next_try_at = COALESCE(t.next_try_at, now())
     FROM tried AS t
-    WHERE n.order_id = t.order_id AND n.state = 'waiting' AND n.id > t.id
+    WHERE n.order_id = t.order_id AND {_STATE.format(of="n")} = 'waiting'
       AND n.id <> ALL (ARRAY(SELECT given.id FROM given))
-      AND CASE WHEN t.state = 'waiting' THEN n.next_try_at < t.next_try_at ELSE n.next_try_at > now() END
+      AND CASE
+          WHEN n.id <= t.id THEN false
+          WHEN t.state = 'waiting' THEN n.next_try_at < t.next_try_at
+          ELSE n.next_try_at > now()
+      END
 ), buried AS (
     SELECT order_id FROM tried WHERE state = 'dead'
 {_BURIED.format(dead="buried")}

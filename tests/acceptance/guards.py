@@ -2296,7 +2296,7 @@ GUARDS = [
     Guard(
         "what waits is taken up by one worker",
         "models/unsent.py",
-        """o."nextCheckAt" > clock_timestamp() AND {_WAITS}""",
+        """COALESCE(o."nextCheckAt", '-infinity') > clock_timestamp() AND {_WAITS}""",
         "{_WAITS}",
         HEALTH,
     ),
@@ -3608,8 +3608,8 @@ GUARDS = [
     Guard(
         "of one order the later notification waits for the earlier one",
         "models/outbox.py",
-        "earlier.state = 'waiting' AND earlier.id < n.id)",
-        "earlier.state = 'waiting' AND earlier.id < n.id AND false)",
+        "SELECT bool_or(earlier.id < n.id) FROM",
+        "SELECT bool_or(false) FROM",
         NOTIFYING,
     ),
     Guard(
